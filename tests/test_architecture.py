@@ -1,0 +1,86 @@
+"""The shape of the repository: which way imports point, what importing the library loads, what the wheel holds."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+BELOW = {"w2s_probes": {"extract", "analyses", "tests"}, "extract": {"analyses", "tests"}, "analyses": {"tests"}}
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of the absolute imports in a file."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_nothing_imports_upwards(package: str) -> None:
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    for file in files:
+        assert not imported(file) & BELOW[package], file
+
+
+def test_only_the_one_trace_knows_nnsight() -> None:
+    users = [f for f in ROOT.glob("[!.]*/**/*.py") if "nnsight" in imported(f) and "tests" not in f.parts]
+    assert [str(f.relative_to(ROOT)) for f in users] == ["extract/trace.py"]
+
+
+def test_importing_the_library_and_its_command_line_stays_light() -> None:
+    code = (
+        "import sys, w2s_probes, w2s_probes.cli.app; "
+        "print([m for m in ('torch', 'transformers', 'nnsight', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_dependency_has_a_reason_beside_it() -> None:
+    lines = (ROOT / "pyproject.toml").read_text().splitlines()
+    requirements = [line for line in lines if line.startswith('    "') and ">=" in line]
+    assert len(requirements) > 15
+    assert all("#" in line for line in requirements)
+
+
+def test_constraints_pin_every_direct_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
+    assert {r.partition(">=")[0] for r in wanted} <= pinned
+    assert "torch==2.13.0" in lines
+
+
+def test_the_wheel_holds_the_library_alone_and_imports_from_anywhere(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.partition("/")[0] for name in names} == {"w2s_probes", "w2s_probes-0.1.0.dist-info"}
+    modules = [n.removesuffix(".py").replace("/", ".") for n in names if n.endswith(".py")]
+    modules = [m.removesuffix(".__init__") for m in modules]
+    assert {"w2s_probes.students.head", "w2s_probes.cli.app", "w2s_probes.probes.topo"} <= set(modules)
+    code = (
+        f"import sys; sys.path = [{str(wheel)!r}, *(p for p in sys.path if 'lib/python' in p)]; "
+        f"import importlib; found = [importlib.import_module(m) for m in {modules!r}]; "
+        "assert all('.whl' in m.__file__ for m in found), found[0]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def test_no_file_of_the_packages_is_longer_than_300_lines() -> None:
+    for package in BELOW:
+        for file in (ROOT / package).rglob("*.py"):
+            assert len(file.read_text().splitlines()) <= 300, file

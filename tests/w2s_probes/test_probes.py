@@ -1,0 +1,264 @@
+"""Probes: the published numbers where those are asked for, independent oracles elsewhere, no leakage by default."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from tests.conftest import GOLDEN, planted
+from w2s_probes import InputError, KNNProbe, LogisticProbe, TopoProbe, auroc, topo_cc
+from w2s_probes.probes import PROBES, Probe
+from w2s_probes.probes.logistic import minimize_logistic, objective
+from w2s_probes.probes.topo import components
+from w2s_probes.students import HeadStudent
+
+CASES = ("overshoot", "small_hard", "soft", "two_clusters", "wide")
+
+
+@pytest.fixture(params=CASES)
+def golden(request: pytest.FixtureRequest) -> Any:
+    """Inputs and outputs of the published reference implementation."""
+    return np.load(GOLDEN / f"{request.param}.npz")
+
+
+def test_knn_equals_the_reference_on_new_rows_and_in_sample(golden: Any) -> None:
+    probe = KNNProbe(int(golden["k_zeta"])).fit(golden["X"], golden["soft"])
+    assert probe.predict_proba(golden["topolabel_query"])[:, 1] == pytest.approx(golden["knn_pred_query"], abs=1e-6)
+    assert probe.predict_proba(golden["X"])[:, 1] == pytest.approx(golden["knn_pred_including_self"], abs=1e-6)
+
+
+def test_topo_equals_the_reference(golden: Any) -> None:
+    k_cc, k_zeta = int(golden["k_cc"]), int(golden["k_zeta"])
+    assert np.array_equal(topo_cc(golden["X"], golden["soft"], k_cc), golden["topocc"])
+    probe = TopoProbe(k_cc, k_zeta).fit(golden["X"], golden["soft"])
+    assert probe.predict_proba(golden["topolabel_query"])[:, 1] == pytest.approx(golden["topolabel"], abs=1e-6)
+
+
+@pytest.mark.parametrize("l2", ["0.001", "0.01", "0.1"])
+def test_logistic_is_at_least_as_good_as_the_reference(golden: Any, l2: str) -> None:
+    X, p = golden["X"].astype(np.float64), golden["soft"].astype(np.float64)
+    probe = LogisticProbe(float(l2)).fit(X, p)
+    ours = objective(X, p, float(l2), probe.coef_[0], probe.intercept_[0])
+    theirs = objective(X, p, float(l2), golden[f"logreg_w_{l2}"].astype(np.float64), float(golden[f"logreg_b_{l2}"]))
+    assert ours <= theirs + 1e-9
+    assert probe.predict_proba(X)[:, 1] == pytest.approx(golden[f"logreg_pred_{l2}"], abs=1e-2)
+
+
+@given(st.integers(0, 10**6), st.sampled_from([1e-3, 1e-1, 1.0]), st.integers(3, 40), st.integers(1, 30))
+def test_logistic_reaches_the_minimum_that_scipy_finds(seed: int, l2: float, n: int, d: int) -> None:
+    rng = np.random.default_rng(seed)
+    X, p = rng.normal(size=(n, d)) * rng.uniform(0.1, 10, size=d), rng.uniform(size=n)
+    p[:2] = 0.1, 0.9
+    ours = LogisticProbe(l2).fit(X, p)
+    X = X.astype(np.float32).astype(np.float64)  # what the probe sees
+
+    def loss_and_gradient(parameters: Any) -> tuple[float, Any]:
+        residual = expit(X @ parameters[:-1] + parameters[-1]) - p
+        gradient = np.append(X.T @ residual / n + 2 * l2 * parameters[:-1], residual.mean())
+        return objective(X, p, l2, parameters[:-1], parameters[-1]), gradient
+
+    best = minimize(loss_and_gradient, np.zeros(d + 1), jac=True, tol=1e-14, options={"maxiter": 5000})
+    value = objective(X, p, l2, ours.coef_[0], ours.intercept_[0])
+    assert value <= best.fun * (1 + 1e-6)
+
+
+def test_logistic_equals_sklearn_on_hard_labels() -> None:
+    data = planted()
+    l2 = 1e-2
+    theirs = LogisticRegression(C=1 / (2 * len(data.X) * l2), tol=1e-10, max_iter=5000).fit(data.X, data.weak)
+    ours = LogisticProbe(l2).fit(data.X, data.weak)
+    assert ours.coef_ == pytest.approx(theirs.coef_, abs=1e-4)
+    assert ours.decision_function(data.X) == pytest.approx(theirs.decision_function(data.X), abs=1e-3)
+
+
+@pytest.mark.parametrize("case", ["constant column", "fewer rows than columns", "separable", "no penalty", "outliers"])
+def test_logistic_survives_awkward_activations(case: str) -> None:
+    data = planted(n=60, d=100 if case == "fewer rows than columns" else 8, apart=50 if case == "separable" else 2)
+    if case == "constant column":
+        data.X[:, 3] = 7
+    if case == "outliers":
+        data.X[:, 2] = 3e4 + 1e3 * data.X[:, 2]
+    labels = data.truth if case == "separable" else data.weak
+    probe = LogisticProbe(0.0 if case == "no penalty" else 1e-3).fit(data.X, labels)
+    assert np.isfinite(probe.predict_proba(data.X)).all()
+    assert auroc(labels, probe.predict_proba(data.X)[:, 1]) > 0.7
+
+
+def test_the_minimum_has_no_gradient() -> None:
+    data = planted(d=5)
+    X = data.X.astype(np.float64)
+    found = minimize_logistic(X, data.weak, 1e-2)
+    residual = expit(X @ found.weights + found.bias) - data.weak
+    assert np.abs(X.T @ residual / len(X) + 2e-2 * found.weights).max() < 1e-6
+    assert abs(residual.mean()) < 1e-6
+
+
+EXAMPLE_A = np.array([(5, 6), (7, 10), (0, 5), (8, 5), (11, 11), (9, 5), (24, 0), (21, 3), (16, 8), (23, 10)], float)
+LABELS_A = np.array([1, 0, 1, 1, 1, 1, 0, 0, 0, 0], float)
+EXAMPLE_B = np.array([[0, 1, 1.9, 3.1, 4, 7.5, 8.6, 20, 21, 21.9, 23.1, 22.3]]).T
+LABELS_B = np.array([1] * 7 + [0] * 4 + [1], float)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "connectivity", "kept"),
+    [
+        (EXAMPLE_A, LABELS_A, "weak", {0, 2, 3, 5, 6, 7, 8, 9}),
+        (EXAMPLE_A, LABELS_A, "strong", {0, 3, 5, 6, 7, 8, 9}),
+        (EXAMPLE_A, LABELS_A, "mutual", {0, 3, 5, 6, 7, 8}),
+        (EXAMPLE_B, LABELS_B, "weak", set(range(11))),
+        (EXAMPLE_B, LABELS_B, "strong", {0, 1, 2, 3, 4, 7, 8, 9}),
+    ],
+)
+def test_worked_examples_of_topo_cc(X: Any, y: Any, connectivity: Any, kept: set[int]) -> None:
+    assert set(np.flatnonzero(topo_cc(X, y, 2, connectivity)).tolist()) == kept
+
+
+def reach(edges: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which rows can be reached from which, by repeated squaring of the adjacency matrix."""
+    closed = edges | np.eye(len(edges), dtype=bool)
+    for _ in range(len(edges).bit_length() + 1):
+        closed = (closed.astype(int) @ closed.astype(int)) > 0
+    return closed
+
+
+@given(st.integers(0, 10**6), st.integers(6, 40), st.integers(1, 5), st.sampled_from(["weak", "strong", "mutual"]))
+def test_components_equal_a_dense_transitive_closure(seed: int, n: int, k: int, connectivity: Any) -> None:
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(n, 2)), (np.arange(n) % 3 == 0).astype(float)
+    distances = ((X[:, None] - X[None]) ** 2).sum(axis=2)
+    np.fill_diagonal(distances, np.inf)
+    edges = np.zeros((n, n), dtype=bool)
+    edges[np.arange(n)[:, None], np.argsort(distances, axis=1)[:, :k]] = True
+    edges &= y[:, None] == y
+    if connectivity == "weak":
+        together = reach(edges | edges.T)
+    elif connectivity == "mutual":
+        together = reach(edges & edges.T)
+    else:
+        together = reach(edges) & reach(edges).T
+    expected = np.zeros(n, dtype=bool)
+    for side in (0, 1):
+        rows = np.flatnonzero(y == side)
+        sizes = together[rows][:, rows].sum(axis=1)
+        expected |= together[rows[np.argmax(sizes)]]
+    assert np.array_equal(topo_cc(X, y, k, connectivity), expected)
+
+
+def test_an_unknown_connectivity_names_the_nearest() -> None:
+    with pytest.raises(InputError, match="did you mean 'strong'"):
+        components(np.array([[1], [0]]), np.array([True, False]), "strang")  # type: ignore[arg-type]
+
+
+NOISE = planted(n=1000, d=16, noise=0.5, apart=0)
+
+
+@pytest.mark.parametrize("probe", [KNNProbe(1), KNNProbe(50), TopoProbe(50, 50)], ids=repr)
+def test_on_pure_noise_out_of_sample_scores_know_nothing(probe: Any) -> None:
+    fitted = probe.fit(NOISE.X, NOISE.weak)
+    assert abs(auroc(NOISE.weak, fitted.out_of_sample_) - 0.5) < 0.06  # three standard errors at n = 1000
+    if probe == KNNProbe(1):
+        assert auroc(NOISE.weak, fitted.predict_proba(NOISE.X)[:, 1]) == 1  # the control: in-sample knows everything
+
+
+@given(st.integers(1, 10), st.integers(0, 10**6))
+def test_out_of_sample_knn_ignores_a_rows_own_label(k: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(30, 3)), rng.uniform(size=30)
+    y[:2] = 0, 1
+    before = KNNProbe(k).fit(X, y).out_of_sample_
+    row = int(rng.integers(2, 30))
+    y[row] = 1 - y[row]
+    after = KNNProbe(k).fit(X, y).out_of_sample_
+    assert before[row] == after[row]
+
+
+def test_out_of_sample_topo_averages_the_core_without_the_row() -> None:
+    data = planted()
+    probe = TopoProbe(20, 10).fit(data.X, data.weak)
+    inside = np.flatnonzero(probe.core_)
+    distances = ((data.X[:, None] - data.X[inside][None]) ** 2).sum(axis=2)
+    distances[inside, np.arange(len(inside))] = np.inf
+    nearest = inside[np.argsort(distances, axis=1, kind="stable")[:, :10]]
+    assert probe.out_of_sample_ == pytest.approx(data.weak[nearest].mean(axis=1))
+
+
+@pytest.mark.parametrize("probe", [KNNProbe(20), LogisticProbe(), TopoProbe(20, 20), HeadStudent()], ids=repr)
+def test_probes_see_through_label_noise_and_nothing_in_noise(probe: Probe) -> None:
+    data, fresh = planted(n=600, noise=0.2), planted(n=400, seed=1)
+    assert auroc(fresh.truth, clone(probe).fit(data.X, data.weak).predict_proba(fresh.X)[:, 1]) > 0.97
+    blank, other = planted(n=600, noise=0.5, apart=0), planted(n=1000, apart=0, seed=1)
+    assert abs(auroc(other.truth, clone(probe).fit(blank.X, blank.weak).predict_proba(other.X)[:, 1]) - 0.5) < 0.06
+
+
+@pytest.mark.parametrize("probe", [KNNProbe(20), LogisticProbe(), TopoProbe(20, 20)], ids=repr)
+def test_probes_live_in_pipelines_searches_and_cross_validation(probe: Probe) -> None:
+    data = planted()
+    pipeline = make_pipeline(StandardScaler(), clone(probe))
+    p = cross_val_predict(pipeline, data.X, data.weak, method="predict_proba")[:, 1]
+    assert auroc(data.truth, p) > 0.9
+    name = next(iter(probe.get_params()))
+    search = GridSearchCV(probe, {name: [probe.get_params()[name]]}).fit(data.X, data.weak)
+    assert clone(search.best_estimator_).get_params() == probe.get_params()
+
+
+def test_two_classes_of_any_name_keep_their_names() -> None:
+    data = planted()
+    names = np.where(data.weak > 0.5, "yes", "no")
+    probe = KNNProbe(20).fit(data.X, names)
+    assert probe.classes_.tolist() == ["no", "yes"]
+    assert (probe.predict(data.X) == np.where(data.truth > 0.5, "yes", "no")).mean() > 0.95
+    assert np.array_equal(probe.predict_proba(data.X), KNNProbe(20).fit(data.X, data.weak).predict_proba(data.X))
+
+
+@pytest.mark.parametrize("name", PROBES)
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda X, y: (np.where(X == X[3, 1], np.nan, X), y), "1 rows contain NaN or infinity, first row 3"),
+        (lambda X, y: (X * np.float32(1e30) * np.float32(1e30), y), "contain NaN or infinity"),
+        (lambda X, y: (X, y * 0), "one class only: all 300 labels are at most 0.5"),
+        (lambda X, y: (X, y * 3), "one class|labels must lie in|Only binary"),
+        (lambda X, y: (X, np.arange(300)), "Only binary classification is supported"),
+        (lambda X, y: (X, y[:-1]), r"labels have shape \(299,\), but there are 300 rows"),
+        (lambda X, y: (X[:20], y[:20]), "k=50 needs at least 51 rows, got 20: lower k or add data"),
+    ],
+    ids=["nan", "infinite", "one class", "outside", "many classes", "lengths", "k"],
+)
+def test_bad_input_is_refused_with_the_numbers(name: str, spoil: Any, message: str) -> None:
+    data = planted()
+    with np.errstate(over="ignore"):
+        X, y = spoil(data.X, data.weak)
+    if (name == "logistic" and "k=50" in message) or y.max() == 3:
+        PROBES[name]().fit(X, y)  # two classes called 0 and 3, and a probe without k, are fine
+        return
+    with pytest.raises(InputError, match=message):
+        PROBES[name]().fit(X, y)
+
+
+def test_components_that_leave_too_few_rows_are_refused() -> None:
+    with pytest.raises(InputError, match="k_zeta=8 needs at least 9 rows in the components, but TopoCC"):
+        TopoProbe(2, 8).fit(EXAMPLE_A, LABELS_A)
+
+
+def test_a_penalty_below_zero_is_refused() -> None:
+    data = planted()
+    with pytest.raises(InputError, match=r"l2=-1 must be"):
+        LogisticProbe(-1).fit(data.X, data.weak)
+
+
+@parametrize_with_checks([KNNProbe(k=3), LogisticProbe(), TopoProbe(k_cc=5, k_zeta=3)])
+def test_sklearn_estimator_checks(estimator: Any, check: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the checks warn on purpose
+        check(estimator)

@@ -1,0 +1,23 @@
+"""`w2s`: one file a group of verbs. Parse, call, print; everything a verb does can be called from Python."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from ..errors import InputError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 2 the user's input is wrong (one line, no traceback), 1 anything else."""
+    # Else the tokenizers' own warning about forked processes stands between the lines of output.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from .app import app
+
+    try:
+        app(list(arguments) if arguments is not None else None)
+    except InputError as error:
+        sys.stderr.write(f"w2s: {' '.join(str(error).split())}\n")
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output has gone: `w2s … | head`
+        sys.stderr.close()
+        sys.exit(1)

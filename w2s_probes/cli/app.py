@@ -1,0 +1,22 @@
+"""The commands of `w2s`, by group."""
+
+import typer
+
+from . import data, run, store, train
+
+app = typer.Typer(
+    name="w2s",
+    help="Weak-to-strong generalization: cache activations, probe them, filter and relabel weak labels, measure PGR.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run.demo)
+app.command()(run.run)
+app.command()(store.extract)
+app.command()(store.verify)
+app.command("filter")(data.filter_labels)
+app.command()(data.relabel)
+app.command()(train.student)

@@ -1,0 +1,76 @@
+"""What the commands share: progress that is quiet outside a terminal, and the way up to the checkout."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from ..errors import InputError
+
+WIDTH = 100  # columns where the output is no terminal: a file or a pipe has no width of its own
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+err = Console(stderr=True, highlight=False)
+
+Report = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
+
+
+def from_checkout(module: str) -> ModuleType:
+    """A module of `extract` or `analyses`, which live in the repository and not in the installed wheel."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("extract", "analyses"):
+            raise InputError(
+                f"this command needs the repository's {missing}/ folder: clone it and `pip install -e .` there"
+            ) from error
+        raise InputError(
+            f"this command needs {missing}, which is not installed: pip install 'w2s-probes[models]'"
+        ) from error
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """A progress bar on stderr with the time left; nothing is shown where stderr is not a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total)
+
+
+def table(frame: pd.DataFrame, by: str) -> Table:
+    """A DataFrame as a table for the terminal, with a heading line for each value of the column `by`.
+
+    Numbers are shown to three places and, like intervals, on the right.
+    """
+    columns = [name for name in frame if name != by]
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        text = pd.api.types.is_string_dtype(frame[name]) and name != "PGR"
+        shown.add_column(str(name), justify="left" if text else "right", no_wrap=True)
+    for heading, part in frame.groupby(by, sort=False):
+        shown.add_row(f"[bold]{heading}[/bold]")
+        for row in part[columns].itertuples(index=False):
+            shown.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
+        shown.add_section()
+    return shown

@@ -1,0 +1,106 @@
+"""`w2s student`: a head on cached activations, trained on weak labels."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import typer
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..files import replacing
+from ..labels import LabelSet
+from ..metrics import accuracy, auroc
+from ..randomness import stream
+from ..store import ActivationStore
+from ..tables import read_table, write_table
+from . import terminal
+from .data import LabelsPath, Layer, StorePath
+
+HELD_OUT = 0.1  # of the rows, for early stopping, where the file names no validation rows
+
+
+def student(
+    store: StorePath,
+    labels: LabelsPath,
+    layer: Layer,
+    out: Annotated[Path, typer.Option(help="Folder for student.json, head.safetensors and predictions.jsonl.")],
+    loss: Annotated[Literal["xent", "logconf"], typer.Option(help="Cross-entropy or log-confidence.")] = "xent",
+    test: Annotated[Path | None, typer.Option(help="Rows to score, with `id` and `truth` (or `label`).")] = None,
+    epochs: Annotated[int, typer.Option(min=1)] = 200,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Train a linear head on a layer's activations and weak labels.
+
+    Rows with `keep` false are left out and `new_label` stands for `label`, so the files of `w2s filter` and
+    `w2s relabel` are used as they are. Rows with `split` = val, or else a tenth, stop training early.
+
+    Example: `w2s student acts kept.jsonl --layer 2 --loss logconf --test test.jsonl --out student`
+    """
+    students = terminal.from_checkout("w2s_probes.students")
+    opened = ActivationStore.open(store)
+    index = opened.resolve(layer)
+    table = read_table(labels)
+    LabelSet.from_table(table, where=str(labels))  # refuses bad labels before any row is chosen
+    table, val = _usable(table, labels, seed)
+    weak = LabelSet.from_table(table, where=str(labels))
+    truth = LabelSet.read(test, "truth") if test is not None else None
+    X = opened.layer(index, ids=weak.ids)
+    X_test = opened.layer(index, ids=truth.ids) if truth is not None else None
+    head = students.HeadStudent(loss, epochs=epochs, seed=seed)
+    head.fit(X[~val], weak.p[~val], X[val], weak.p[val])
+    record: dict[str, Any] = {
+        "store": opened.key,
+        "layer": index,
+        "labels": str(labels),
+        "parameters": head.get_params(),
+        "rows": {"train": int((~val).sum()), "val": int(val.sum())},
+        "epochs_run": head.n_epochs_,
+    }
+    if truth is not None and X_test is not None:
+        p = head.predict_proba(X_test)[:, 1]
+        record["test"] = {"rows": len(p), "auroc": auroc(truth.p, p), "accuracy": accuracy(truth.p, p)}
+        write_table(pd.DataFrame({"id": truth.ids, "label": p, "truth": truth.p}), out / "predictions.jsonl")
+        terminal.out.print(f"test: AUROC {record['test']['auroc']:.3f}, accuracy {record['test']['accuracy']:.3f}")
+    _save(head, record, out)
+    terminal.out.print(f"{out}: {loss} head of layer {index} from {record['rows']['train']} rows")
+
+
+def _usable(table: pd.DataFrame, path: Path, seed: int) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+    """The rows to use and which of them are for early stopping.
+
+    Training rows that a filter dropped are left out, and take the label that a relabelling gave them;
+    validation rows keep their weak labels, since what stops training must not depend on the method.
+    """
+    val = _validation(table, seed)
+    if "new_label" in table:
+        table = table.assign(label=table["label"].where(val, table["new_label"]))
+    used = np.ones(len(table), dtype=bool)
+    if "keep" in table:
+        used = val | table["keep"].astype(str).str.lower().isin(["true", "1"]).to_numpy()
+    if "split" in table:
+        used &= table["split"].isin(["train", "val"]).to_numpy()
+    if not used[~val].any():
+        raise InputError(f"{path}: no row is left to train on (`keep` true, `split` train)")
+    return table[used].reset_index(drop=True), val[used]
+
+
+def _validation(table: pd.DataFrame, seed: int) -> NDArray[np.bool_]:
+    """Which rows (n,) are for early stopping; whole groups where the file has them."""
+    if "split" in table and (table["split"] == "val").any():
+        return np.asarray(table["split"] == "val")
+    groups = pd.factorize(table["group" if "group" in table else "id"].astype(str))[0]
+    order = stream(seed, "validation rows").permutation(groups.max() + 1)
+    chosen = order[: max(1, round(HELD_OUT * len(order)))]
+    return np.isin(groups, chosen)
+
+
+def _save(head: Any, record: dict[str, Any], out: Path) -> None:
+    from safetensors.numpy import save
+
+    with replacing(out / "head.safetensors") as temporary:
+        temporary.write_bytes(save({"coef": head.coef_, "intercept": head.intercept_}))
+    with replacing(out / "student.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

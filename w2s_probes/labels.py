@@ -1,0 +1,82 @@
+"""Label sets: for each row id a soft label P(label = 1), with its role and where it came from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import InputError, some
+from .ids import positions, refuse_doubled
+from .tables import read_table
+
+Role = Literal["weak", "truth"]
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Soft labels joined to rows by id.
+
+    `role` says what may be done with them: code that selects or tunes anything reads `weak` labels only, and a
+    number for which `truth` chose anything is marked as an oracle's.
+    """
+
+    ids: NDArray[np.object_]  # (n,) text, unique
+    p: NDArray[np.float64]  # (n,) P(label = 1) in [0, 1]
+    role: Role = "weak"
+    provenance: dict[str, Any] = field(default_factory=dict)  # model, file, seed: whatever made the labels
+
+    def __post_init__(self) -> None:
+        ids = np.asarray(self.ids, dtype=object)
+        where = str(self.provenance.get("file", "labels"))
+        if ids.ndim != 1 or len(ids) != len(np.atleast_1d(self.p)):
+            raise InputError(f"{where}: {len(ids)} ids but {np.size(self.p)} labels")
+        refuse_doubled(ids, where)
+        object.__setattr__(self, "ids", ids)
+        object.__setattr__(self, "p", as_probabilities(self.p, where, ids))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def read(cls, path: Path | str, role: Role = "weak") -> "LabelSet":
+        """Labels from a JSONL, CSV or Parquet file with the fields `id` and `label`.
+
+        With `role="truth"` the field `truth` is read, or `label` where the file has no such field.
+        """
+        return cls.from_table(read_table(path), role, str(path))
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame, role: Role = "weak", where: str = "labels") -> "LabelSet":
+        """Labels from a DataFrame with the columns of a label file; `where` names it in errors."""
+        column = "truth" if role == "truth" and "truth" in table else "label"
+        for name in ("id", column):
+            if name not in table:
+                raise InputError(f"{where}: no field {name!r}; it has {some(list(table.columns), 8)}")
+        ids = table["id"].to_numpy(dtype=object)
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        if numbers.isna().any():
+            row = int(numbers.isna().argmax())
+            value = table[column].iloc[row]
+            raise InputError(f"{where}: the {column} of row {ids[row]!r} is {value!r}; labels are numbers in [0, 1]")
+        return cls(ids, numbers.to_numpy(dtype=np.float64), role, {"file": where, "column": column})
+
+    def values(self, ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float64]:
+        """P(label = 1) of these rows, in this order; InputError for an id that has no label."""
+        return self.p[positions(self.ids, ids, str(self.provenance.get("file", "the label set")))]
+
+
+def as_probabilities(values: ArrayLike, where: str, ids: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
+    """Labels as float64, refused by row id where one is not a number in [0, 1]."""
+    p = np.asarray(values, dtype=np.float64)
+    bad = ~((p >= 0) & (p <= 1))  # also true for NaN
+    if bad.any():
+        row = int(bad.argmax())
+        raise InputError(
+            f"{where}: the label of row {ids[row]!r} is {p[row]:g}; labels are P(label = 1) in [0, 1]"
+            + (f" ({int(bad.sum())} rows are outside)" if bad.sum() > 1 else "")
+        )
+    return p

@@ -1,0 +1,97 @@
+"""TopoFilter's parts (Wu et al. 2020, "A Topological Filter for Learning with Label Noise"): TopoCC and its probe."""
+
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from ..errors import InputError, did_you_mean
+from ..neighbors import nearest
+from .base import Probe
+from .validation import check_activations, soft_labels
+
+Connectivity = Literal["weak", "strong", "mutual"]
+
+
+def topo_cc(X: ArrayLike, y: ArrayLike, k: int = 50, connectivity: Connectivity = "strong") -> NDArray[np.bool_]:
+    """The rows (n,) in their class's largest connected component of the k-nearest-neighbour graph.
+
+    The directed graph of all rows X (n, d), self left out, is cut to the edges inside a class (class 1: label
+    above one half). Connectivity `weak` ignores directions (the paper); `strong` asks for a directed path both
+    ways (EleutherAI's variant: it drops rows that nobody points to, so it removes far more at a low k); `mutual`
+    keeps only edges that run both ways. Each component of `mutual` lies in one of `strong`, and each of those in
+    one of `weak`; the largest ones need not nest. Of components of equal size the one with the lowest row is kept.
+    """
+    matrix = check_activations(X)
+    p, _ = soft_labels(y, len(matrix))
+    return components(nearest(matrix, k).indices, p > 0.5, connectivity)
+
+
+def components(
+    neighbors: NDArray[np.int64], positive: NDArray[np.bool_], connectivity: Connectivity
+) -> NDArray[np.bool_]:
+    """`topo_cc` on a given graph: neighbour indices (n, k) and the class of each row (n,)."""
+    if connectivity not in get_args(Connectivity):
+        raise InputError(f"connectivity={connectivity!r}: {did_you_mean(connectivity, get_args(Connectivity))}")
+    n, k = neighbors.shape
+    source, target = np.repeat(np.arange(n), k), neighbors.ravel()
+    inside = positive[source] == positive[target]
+    edges = csr_array((np.ones(inside.sum(), dtype=np.int8), (source[inside], target[inside])), shape=(n, n))
+    if connectivity == "mutual":
+        edges = edges.multiply(edges.T)
+    kind = "strong" if connectivity == "strong" else "weak"
+    _, component = connected_components(edges, directed=True, connection=kind)
+    kept = np.zeros(n, dtype=bool)
+    for side in (False, True):
+        rows = np.flatnonzero(positive == side)
+        if len(rows):
+            names, first, sizes = np.unique(component[rows], return_index=True, return_counts=True)
+            largest = names[np.lexsort((first, -sizes))[0]]
+            kept |= component == largest  # edges never leave a class, so neither does a component
+    return kept
+
+
+class TopoProbe(Probe):
+    """P(label = 1) is the mean soft label of the k_zeta nearest rows among those that TopoCC keeps.
+
+    Costs one search for the components and one among the rows kept. `out_of_sample_` (n,) scores each training
+    row without itself; a row's own label still has a say in the components, never in its own score.
+    """
+
+    def __init__(self, k_cc: int = 50, k_zeta: int = 50, connectivity: Connectivity = "strong") -> None:
+        self.k_cc = k_cc  # neighbours in the graph whose components are taken
+        self.k_zeta = k_zeta  # neighbours, among the rows kept, that a score averages
+        self.connectivity = connectivity
+
+    def _fit(self, X: NDArray[np.float32], p: NDArray[np.float64]) -> None:
+        self.__dict__.pop("core_neighbors_", None)
+        self.X_, self.p_ = X, p
+        self.core_ = components(nearest(X, self.k_cc).indices, p > 0.5, self.connectivity)
+        if self.core_.sum() <= self.k_zeta:
+            raise InputError(
+                f"k_zeta={self.k_zeta} needs at least {self.k_zeta + 1} rows in the components, but TopoCC "
+                f"(k_cc={self.k_cc}, {self.connectivity}) kept {self.core_.sum()} of {len(X)}: lower k_zeta, raise "
+                "k_cc or use weak connectivity"
+            )
+
+    def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        found = nearest(self.X_[self.core_], self.k_zeta, X)
+        return np.asarray(self.p_[self.core_][found.indices].mean(axis=1))
+
+    @cached_property
+    def core_neighbors_(self) -> NDArray[np.int64]:
+        """For each training row its k_zeta nearest rows (n, k_zeta) among those kept, never itself."""
+        inside = np.flatnonzero(self.core_)
+        found = np.empty((len(self.X_), self.k_zeta), dtype=np.int64)
+        found[inside] = inside[nearest(self.X_[inside], self.k_zeta).indices]
+        if not self.core_.all():
+            found[~self.core_] = inside[nearest(self.X_[inside], self.k_zeta, self.X_[~self.core_]).indices]
+        return found
+
+    @property
+    def out_of_sample_(self) -> NDArray[np.float64]:
+        """P(label = 1) of each training row (n,) from its neighbours among the rows kept, without itself."""
+        return np.asarray(self.p_[self.core_neighbors_].mean(axis=1))

@@ -1,0 +1,78 @@
+"""What every probe asks of its inputs: finite activations, and labels that are P(label = 1) or two classes."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
+from sklearn.utils import column_or_1d
+
+from ..errors import InputError
+
+
+def check_activations(X: ArrayLike) -> NDArray[np.float32]:
+    """X as C-contiguous float32 (n, d); InputError if it is not a finite matrix."""
+    if issparse(X):
+        raise InputError("sparse input is not supported: activations are dense; give X.toarray()")
+    array = np.asarray(X)
+    if array.ndim != 2:
+        raise InputError(
+            f"activations must be a matrix (rows, width), got shape {array.shape}. Reshape your data: "
+            "X.reshape(1, -1) if it is a single row"
+        )
+    if array.shape[0] == 0 or array.shape[1] == 0:
+        raise InputError(
+            f"activations are empty: {array.shape[0]} sample(s) and {array.shape[1]} feature(s) "
+            f"(shape={array.shape}) while a minimum of 1 is required."
+        )
+    if np.iscomplexobj(array):
+        raise InputError("Complex data not supported: activations are real numbers")
+    with np.errstate(over="ignore"):
+        matrix = np.ascontiguousarray(array, dtype=np.float32)
+    finite = np.isfinite(matrix).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"activations of {int((~finite).sum())} rows contain NaN or infinity, first row {int(finite.argmin())}: "
+            "drop these rows or extract with another dtype"
+        )
+    return matrix
+
+
+def soft_labels(y: ArrayLike, rows: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Labels as P(second class), float64 (n,), and the two classes.
+
+    Numbers in [0, 1] are P(label = 1) and the classes are 0 and 1; any other two values are hard classes in
+    sorted order. InputError if the length is wrong, a label is outside [0, 1], or one class is empty (a label
+    belongs to class 1 when it is above one half).
+    """
+    if y is None:
+        raise InputError("a probe requires y to be passed, but the target y is None")
+    values = column_or_1d(y, warn=True)
+    if values.shape != (rows,):
+        raise InputError(f"labels have shape {values.shape}, but there are {rows} rows of activations")
+    if values.dtype.kind in "fiub":
+        p = values.astype(np.float64)
+        if not np.isfinite(p).all():
+            raise InputError(f"labels contain NaN or infinity, first in row {int(np.isfinite(p).argmin())}")
+        if ((p >= 0) & (p <= 1)).all():
+            return _two_sided(p), np.array([0, 1])
+    classes = np.unique(values)
+    if len(classes) == 2:
+        return (values == classes[1]).astype(np.float64), classes
+    if len(classes) == 1:
+        raise InputError(f"one class only: every label is {classes[0]!r}; a probe needs rows of both classes")
+    raise InputError(
+        f"Unknown label type: {len(classes)} values from {classes[0]!r} to {classes[-1]!r}. Only binary "
+        "classification is supported: labels must be P(label = 1) in [0, 1], or two classes"
+    )
+
+
+def _two_sided(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    above = int((p > 0.5).sum())
+    if above in (0, len(p)):
+        side = "above" if above else "at most"
+        raise InputError(
+            f"one class only: all {len(p)} labels are {side} 0.5 ({p.min():g} to {p.max():g}); "
+            "a probe needs rows of both classes"
+        )
+    return p

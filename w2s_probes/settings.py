@@ -1,0 +1,34 @@
+"""Settings files: validated once, with the nearest known name for a key that does not exist."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from .errors import InputError, did_you_mean
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def validated(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
+    """The settings as `kind`; InputError naming `where`, the key, and the remedy for the first fault."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = [str(part) for part in first["loc"]]
+        if first["type"] == "extra_forbidden":
+            known = _fields_at(kind, path[:-1])
+            raise InputError(f"{where}: unknown key {'.'.join(path)!r}; {did_you_mean(path[-1], known)}") from error
+        raise InputError(
+            f"{where}: {'.'.join(path) or 'settings'}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        ) from error
+
+
+def _fields_at(kind: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        inner = kind.model_fields[part].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        kind = inner
+    return list(kind.model_fields)

@@ -1,0 +1,69 @@
+"""One shard of a store: an HDF5 file with the ids of its rows and one dataset a layer."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from .dtypes import WORDS, StoredDtype, check_words
+from .errors import InputError
+from .files import replacing, sha256
+from .manifest import Shard
+
+IDS = "ids"
+DTYPE_ATTRIBUTE = "dtype"
+
+
+def layer_name(layer: int) -> str:
+    """The dataset that holds a layer."""
+    return f"layer_{layer:03d}"
+
+
+def write_shard(path: Path, ids: Sequence[str], layers: Mapping[int, NDArray[Any]], dtype: StoredDtype) -> Shard:
+    """Write rows x width words of each layer under a temporary name, then rename.
+
+    Datasets are contiguous and uncompressed: reading a layer is one sequential read of its own bytes.
+    """
+    with replacing(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            file.attrs[DTYPE_ATTRIBUTE] = dtype
+            file.create_dataset(IDS, data=np.array([i.encode() for i in ids], dtype=bytes))
+            for layer, words in sorted(layers.items()):
+                file.create_dataset(layer_name(layer), data=check_words(words, dtype))
+        shard = Shard(file=path.name, rows=len(ids), bytes=temporary.stat().st_size, sha256=sha256(temporary))
+    return shard
+
+
+def read_ids(path: Path) -> list[str]:
+    """The row ids of a shard, in order."""
+    with _opened(path) as file:
+        return [i.decode() for i in _dataset(file, IDS, path)[:]]
+
+
+def read_words(path: Path, layer: int, dtype: StoredDtype, out: NDArray[Any]) -> None:
+    """Read one layer's words (rows, width) into `out`; no other layer is touched."""
+    with _opened(path) as file:
+        data = _dataset(file, layer_name(layer), path)
+        if file.attrs.get(DTYPE_ATTRIBUTE) != dtype or data.dtype != WORDS[dtype] or data.shape != out.shape:
+            raise InputError(
+                f"{path}: layer {layer} holds {data.dtype} {data.shape}, the manifest says {dtype} {out.shape}"
+            )
+        if out.size:
+            data.read_direct(out)
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path}: not a readable HDF5 file (missing, truncated or damaged): extract again") from error
+
+
+def _dataset(file: Any, name: str, path: Path) -> Any:
+    # A link to another file would let a store read, and show, whatever that file holds.
+    if name not in file or not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise InputError(f"{path}: no dataset {name!r} of its own: extract again")
+    return file[name]
