@@ -1,0 +1,46 @@
+"""Rows to extract: a table with a text and an id each."""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+
+from w2s_probes.errors import InputError, some
+from w2s_probes.ids import content_id, refuse_doubled
+from w2s_probes.tables import read_table
+
+
+def read_rows(path: Path | str) -> pd.DataFrame:
+    """A row file (JSONL, CSV or Parquet with `text`, and `id` where present) as a table with both."""
+    return checked_rows(read_table(path), str(path))
+
+
+def checked_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The table with an `id` column (a hash of the text where there was none).
+
+    InputError if `text` is missing, is empty somewhere, or if rows without ids have equal texts.
+    """
+    if "text" not in table:
+        raise InputError(f"{where}: no field 'text'; it has {some(list(table.columns), 8)}")
+    texts = table["text"]
+    empty = ~texts.map(lambda text: isinstance(text, str) and bool(text.strip())).astype(bool)
+    if empty.any():
+        row = int(empty.argmax())
+        name = f"row {table['id'].iloc[row]!r}" if "id" in table else f"row {row + 1}"
+        raise InputError(f"{where}: {name} has an empty text; drop it ({int(empty.sum())} such rows)")
+    if "id" not in table:
+        doubled = texts.duplicated(keep=False)
+        if doubled.any():
+            rows = [int(i) + 1 for i in doubled.to_numpy().nonzero()[0][:2]]
+            raise InputError(f"{where}: rows {rows[0]} and {rows[1]} have no id and the same text: give them ids")
+        table = table.assign(id=texts.map(content_id))
+    refuse_doubled(table["id"], where)
+    return table
+
+
+def rows_hash(table: pd.DataFrame) -> str:
+    """A name for the rows' ids and texts, in order."""
+    digest = hashlib.sha256()
+    for row_id, text in zip(table["id"], table["text"], strict=True):
+        digest.update(f"{len(row_id)} {row_id} {len(text)} {text}".encode())
+    return digest.hexdigest()

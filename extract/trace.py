@@ -1,0 +1,61 @@
+"""The one trace: reads the residual stream at chosen layers, one vector a row, and stops after the last of them."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from nnsight import NNsight
+from torch import Tensor, nn
+
+Position = Literal["last", "first", "mean"]
+
+
+class ActivationReader:
+    """Runs batches through a model's trunk and keeps one vector a row and layer."""
+
+    def __init__(self, model: nn.Module, block_path: str) -> None:
+        with warnings.catch_warnings():
+            # BERT-like blocks hold a module called `output`; what is read here is still the block's own output.
+            warnings.filterwarnings("ignore", message=".*which nnsight already serves.*")
+            self._traced: Any = NNsight(model)
+        self._blocks: Any = self._traced.get(block_path)
+        self.device = next(model.parameters()).device
+
+    @torch.inference_mode()
+    def read(
+        self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Position
+    ) -> dict[int, Tensor]:
+        """For each layer the vectors (rows, width) at `position` of tokens (rows, length), in the model's dtype.
+
+        Layer 0 is what the first block receives, layer i what block i hands on.
+        """
+        inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
+        mask, blocks = inputs["attention_mask"], self._blocks
+        with self._traced.trace(**inputs) as tracer:
+            found = {}.save()  # type: ignore[attr-defined]  # nnsight gives every object .save
+            if 0 in layers:
+                found[0] = pool(blocks[0].input, mask, position)
+            for layer in range(1, max(layers) + 1):
+                if layer in layers:
+                    found[layer] = pool(hidden(blocks[layer - 1].output), mask, position)
+            tracer.stop()
+        return dict(found)
+
+
+def hidden(output: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """The hidden states (rows, length, width) in a block's output: some blocks return them first in a tuple."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def pool(states: Tensor, mask: Tensor, position: Position) -> Tensor:
+    """One vector a row (rows, width) of states (rows, length, width), by the attention mask (rows, length)."""
+    mask = mask.to(states.device)
+    if position == "mean":
+        total = (states.float() * mask[:, :, None]).sum(dim=1)
+        return (total / mask.sum(dim=1, keepdim=True)).to(states.dtype)
+    if position == "last":
+        token = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(dim=1)
+    else:
+        token = mask.argmax(dim=1)  # of equal ones the first
+    return states[torch.arange(len(states), device=states.device), token]
