@@ -1,0 +1,1 @@
+"""The experiments: recipes in, tables of results out."""

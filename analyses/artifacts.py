@@ -1,0 +1,39 @@
+"""What a run leaves behind beside its results: label files for the other commands, and a record of what was done."""
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2s_probes.files import replacing
+from w2s_probes.tables import write_table
+
+from .recipe import Recipe
+from .splits import Splits
+
+PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu", "torch", "transformers", "nnsight")
+
+
+def write_labels(folder: Path, name: str, sets: Splits, labels: dict[str, NDArray[Any]]) -> None:
+    """The label files of one task and seed, as `w2s filter`, `relabel`, `student` and `extract` read them.
+
+    NAME-weak.jsonl holds the weak labels of the training and validation rows, NAME-test.jsonl the test rows.
+    """
+    parts = {
+        part: getattr(sets, part).rename(columns={"label": "truth"}).assign(label=labels[part], split=part)
+        for part in ("train", "val", "test")
+    }
+    write_table(pd.concat([parts["train"], parts["val"]], ignore_index=True), folder / f"{name}-weak.jsonl")
+    write_table(parts["test"], folder / f"{name}-test.jsonl")
+
+
+def write_record(path: Path, recipe: Recipe, **more: Any) -> None:
+    """Write run.json: the whole configuration and versions, and whatever else is given."""
+    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    content = {"recipe": recipe.model_dump(mode="json"), "versions": versions, **more}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,12 @@
+"""Filters: a student trained on the weak labels that a probe does not object to."""
+
+from dataclasses import replace
+
+from ..experiment import Experiment, Outcome
+
+
+def probe_filter(experiment: Experiment, *, probe: str) -> Outcome:
+    """A student trained without the rows that the probe's filter drops."""
+    result = experiment.filtered(probe)
+    outcome = experiment.probe_outcome(probe, experiment.train_student(experiment.weak_train, result.mask))
+    return replace(outcome, contamination=experiment.probes.contamination, notes=result.report())

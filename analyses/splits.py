@@ -1,0 +1,84 @@
+"""Four disjoint row sets: weak-train, strong-train, validation and test; related rows stay together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from w2s_probes.errors import InputError
+from w2s_probes.randomness import stream
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Tables of rows (id, text, label, group); no two of them share a group."""
+
+    weak: pd.DataFrame  # ground truth, for the weak supervisor alone
+    train: pd.DataFrame  # the weak supervisor labels these for the student
+    val: pd.DataFrame  # and these, for early stopping
+    test: pd.DataFrame  # ground truth, for the numbers
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Rows and share of label 1 in each set."""
+        return {name: {"rows": len(t), "positive": float(t["label"].mean())} for name, t in vars(self).items()}
+
+
+def split(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    *,
+    n_weak: int,
+    n_train: int,
+    n_val: int,
+    n_test: int,
+    balance: bool,
+    seed: int,
+    task: str,
+) -> Splits:
+    """Draw the sets: test from `test`, the same rows for every seed; the others from `train`, by seed.
+
+    Groups are dealt whole, in random order, to the weak-train, then the validation, then the strong-train set.
+    With `balance` the larger class is first cut to the size of the other. InputError where rows run out.
+    """
+    # The test rows must not depend on the seed, or seeds could not be compared row by row.
+    chosen_test = _drawn(test, n_test, balance, stream(0, task, "test"), f"{task}: n_test")
+    rng = stream(seed, task, "split")
+    pool = _balanced(train, rng) if balance else train
+    needed = n_weak + n_val + n_train
+    if len(pool) < needed:
+        raise InputError(
+            f"{task}: n_truth + n_val + n_train = {n_weak} + {n_val} + {n_train} = {needed} rows are asked for, "
+            f"but train has {len(pool)}{' after balancing' if balance else ''}: lower them"
+        )
+    groups = {str(name): rows for name, rows in pool.groupby("group", sort=True).indices.items()}
+    order = rng.permutation(np.array(sorted(groups), dtype=object))
+    parts: list[pd.DataFrame] = []
+    for wanted in (n_weak, n_val, n_train):
+        rows: list[int] = []
+        while len(rows) < wanted and len(order):
+            rows += [int(row) for row in groups[order[0]]]
+            order = order[1:]
+        if len(rows) < wanted:
+            raise InputError(f"{task}: too few rows once related rows are kept together: lower n_train or n_val")
+        parts.append(pool.iloc[rows[:wanted]].reset_index(drop=True))  # the rest of the last group stays unused
+    weak, val, strong = parts
+    for name, part in {"weak-train": weak, "strong-train": strong, "validation": val}.items():
+        if part["label"].nunique() < 2:
+            raise InputError(f"{task}: the {name} set of {len(part)} rows has one class only: ask for more rows")
+    return Splits(weak, strong, val, chosen_test)
+
+
+def _drawn(table: pd.DataFrame, n: int, balance: bool, rng: np.random.Generator, what: str) -> pd.DataFrame:
+    pool = _balanced(table, rng) if balance else table
+    if len(pool) < n:
+        raise InputError(
+            f"{what} = {n}, but test has {len(pool)} rows{' after balancing' if balance else ''}: lower it"
+        )
+    return pool.iloc[rng.permutation(len(pool))[:n]].reset_index(drop=True)
+
+
+def _balanced(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """As many rows of each class as the smaller one has."""
+    sizes = table["label"].value_counts()
+    kept = [rng.permutation(np.flatnonzero(table["label"] == side))[: sizes.min()] for side in (0, 1)]
+    return table.iloc[np.sort(np.concatenate(kept))].reset_index(drop=True)
