@@ -1,0 +1,369 @@
+"""The commands as a user types them, on a tiny model: what they write, and that bad input leaves nothing behind."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analyses.recipe import RECIPES
+from tests.conftest import ROOT
+from w2s_probes import ActivationStore, KNNProbe, LogisticProbe, disagreement_filter, relabel, topo_filter
+from w2s_probes.cli.app import app
+from w2s_probes.tables import read_table, write_table
+
+Call = Callable[..., None]
+Failing = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, checkpoint: Callable[..., Path]) -> Path:
+    """A folder with a row file, its store, and a label file of 150 training, 30 validation and 60 test rows."""
+    from extract.extractor import extract
+
+    folder = tmp_path_factory.mktemp("world")
+    rng = np.random.default_rng(0)
+    truth = np.arange(240) % 2
+    # The label shows in the words: w0-w14 for one class, w15-w29 for the other.
+    texts = [" ".join(f"w{15 * t + j}" for j in rng.integers(0, 15, size=8)) for t in truth]
+    weak = np.where(rng.random(240) < 0.2, 1 - truth, truth).astype(float)
+    table = pd.DataFrame({"id": [f"r{i}" for i in range(240)], "text": texts, "label": weak, "truth": truth})
+    table["split"] = ["train"] * 150 + ["val"] * 30 + ["test"] * 60
+    table["note"] = [f"kept as it is, {i}" for i in range(240)]
+    write_table(table[["id", "text"]], folder / "rows.jsonl")
+    write_table(table[:180].sample(frac=1, random_state=0), folder / "weak.jsonl")
+    write_table(table[180:], folder / "test.jsonl")
+    extract(str(checkpoint()), table, folder / "acts", position="mean")
+    return folder
+
+
+def inputs(world: Path, layer: int) -> tuple[Any, pd.DataFrame]:
+    """Activations and label rows of the training set, in the label file's order."""
+    table = read_table(world / "weak.jsonl")
+    train = table[table["split"] == "train"]
+    return ActivationStore.open(world / "acts").layer(layer, ids=train["id"].to_numpy()), train
+
+
+def test_extract_writes_what_python_writes(w2s: Call, world: Path, tmp_path: Path, checkpoint: Any) -> None:
+    rows, out = world / "rows.jsonl", tmp_path / "acts"
+    command = ["extract", checkpoint(), "--rows", rows, "--layers", "0,2-3", "--position", "mean", "--out", out]
+    w2s(*command)
+    store, whole = ActivationStore.open(out), ActivationStore.open(world / "acts")
+    assert store.layers == [0, 2, 3]
+    assert store.words(2).tobytes() == whole.words(2).tobytes()
+    before = (out / "manifest.json").read_bytes()
+    w2s(*command)  # the same again is the finished store
+    assert (out / "manifest.json").read_bytes() == before
+
+
+def test_verify_tells_sound_from_damaged(
+    w2s: Call, fails: Failing, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    w2s("verify", world / "acts")
+    assert "sound; 240 rows, 4 layers" in capsys.readouterr().out
+    copy = shutil.copytree(world / "acts", tmp_path / "copy")
+    shard = copy / "shard-00000.h5"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 4
+    shard.write_bytes(content)
+    assert "checksum differs" in fails("verify", copy)
+
+
+@pytest.mark.parametrize("by", ["knn", "logistic", "topo"])
+def test_filter_keeps_every_field_and_judges_training_rows(
+    w2s: Call, world: Path, tmp_path: Path, by: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "kept.jsonl"
+    weak = world / "weak.jsonl"
+    w2s("filter", world / "acts", weak, "--layer", 1, "--by", by, "--k", 20, "--contamination", 0.2, "--out", out)
+    before, after = read_table(weak), read_table(out)
+    assert after[before.columns].equals(before)
+    assert list(after.columns[len(before.columns) :]) == ["keep", "score", "probe", "layer", "new_label", "reason"]
+    X, train = inputs(world, 1)
+    y = train["label"].astype(float).to_numpy()
+    if by == "topo":
+        expected = topo_filter(X, y, 20, 20, 0.2)
+    else:
+        probe = KNNProbe(20) if by == "knn" else LogisticProbe()
+        expected = disagreement_filter(y, relabel(probe, X, y), 0.2)
+    judged = after[after["split"] == "train"]
+    assert judged["keep"].tolist() == expected.mask.tolist()
+    assert judged["score"].tolist() == pytest.approx(expected.scores.tolist())
+    assert judged["reason"].tolist() == expected.reasons.tolist()
+    assert judged["new_label"].tolist() == y.tolist()
+    others = after[after["split"] != "train"]
+    assert others["keep"].all()
+    assert set(others["reason"]) == {"not a training row"}
+    assert "kept 120 of 150 rows, removed 30; by `truth` " in " ".join(capsys.readouterr().out.split())
+
+
+def test_relabel_writes_out_of_sample_opinions_and_in_sample_only_by_name(
+    w2s: Call, world: Path, tmp_path: Path
+) -> None:
+    X, train = inputs(world, 2)
+    y = train["label"].astype(float).to_numpy()
+    for flag, in_sample in (((), False), (("--in-sample",), True)):
+        out = tmp_path / f"{in_sample}.csv"
+        w2s("relabel", world / "acts", world / "weak.jsonl", "--layer", "-2", "--k", 5, "--out", out, *flag)
+        after = read_table(out)
+        judged = after[after["split"] == "train"]
+        assert judged["new_label"].astype(float).tolist() == pytest.approx(
+            relabel(KNNProbe(5), X, y, in_sample).tolist()
+        )
+        assert set(judged["layer"]) == {2}
+
+
+def test_the_output_of_a_filter_trains_a_student(
+    w2s: Call, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept, out = tmp_path / "kept.parquet", tmp_path / "student"
+    w2s("filter", world / "acts", world / "weak.jsonl", "--layer", 1, "--by", "knn", "--k", 20, "--out", kept)
+    command = ["student", world / "acts", kept, "--layer", 1, "--loss", "logconf", "--test", world / "test.jsonl"]
+    w2s(*command, "--out", out)
+    assert "test: AUROC" in capsys.readouterr().out
+    record = json.loads((out / "student.json").read_text())
+    assert record["rows"] == {"train": 135, "val": 30}
+    assert record["test"]["auroc"] > 0.9
+    predictions = read_table(out / "predictions.jsonl")
+    assert len(predictions) == 60
+    from safetensors.numpy import load_file
+
+    head = load_file(out / "head.safetensors")
+    X = ActivationStore.open(world / "acts").layer(1, ids=predictions["id"].to_numpy())
+    p = 1 / (1 + np.exp(-(X @ head["coef"][0] + head["intercept"][0])))
+    assert predictions["label"].astype(float).tolist() == pytest.approx(p.tolist(), abs=1e-6)
+
+
+def test_a_student_without_validation_rows_holds_some_back(w2s: Call, world: Path, tmp_path: Path) -> None:
+    table = read_table(world / "weak.jsonl").drop(columns="split")
+    write_table(table, tmp_path / "weak.csv")
+    w2s("student", world / "acts", tmp_path / "weak.csv", "--layer", 1, "--epochs", 5, "--out", tmp_path / "s")
+    assert json.loads((tmp_path / "s" / "student.json").read_text())["rows"] == {"train": 162, "val": 18}
+
+
+def test_run_prints_one_table_and_writes_results(w2s: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ["data.n_train=200", "data.n_val=60", "data.n_test=200", "weak.n_truth=100", "n_boot=100"]
+    settings += ["student.epochs=20", 'data.tasks=["miniature_price"]', 'methods=["student-xent", "probe-logistic"]']
+    options = [part for setting in settings for part in ("--set", setting)]
+    w2s("run", RECIPES / "demo.toml", "--out", tmp_path / "out", *options)
+    lines = capsys.readouterr().out.splitlines()
+    header = next(line.split() for line in lines if "method" in line)
+    assert header == ["method", "weak", "ceiling", "student", "PGR", "status"]
+    (row,) = [line.split() for line in lines if "probe-logistic" in line]
+    written = pd.read_csv(tmp_path / "out" / "results.csv").set_index(["method", "metric"])["value"]
+    assert row[3] == f"{written['probe-logistic', 'auroc']:.3f}"
+    assert row[4] == f"{written['probe-logistic', 'pgr_auroc']:.2f}"
+
+
+BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
+    "an unknown layer": (
+        lambda w: ["filter", w / "acts", w / "weak.jsonl", "--layer", 9, "--out", w / "out.jsonl"],
+        r"layer 9 is outside 0\.\.3",
+    ),
+    "a layer that is no layer": (
+        lambda w: ["relabel", w / "acts", w / "weak.jsonl", "--layer", "top", "--out", w / "out.jsonl"],
+        "layer 'top' is not an index",
+    ),
+    "k beyond the rows": (
+        lambda w: ["filter", w / "acts", w / "weak.jsonl", "--layer", 1, "--k", 150, "--out", w / "out.jsonl"],
+        "k=150 needs at least 151 rows, got 150: lower k or add data",
+    ),
+    "one class only": (
+        lambda w: ["filter", w / "acts", edited(w, label=1), "--layer", 1, "--out", w / "out.jsonl"],
+        r"one class only: all 150 labels are above 0\.5",
+    ),
+    "a label outside [0, 1]": (
+        lambda w: ["relabel", w / "acts", edited(w, label=-0.25), "--layer", 1, "--out", w / "out.jsonl"],
+        r"the label of row 'r\d+' is -0\.25; labels are P",
+    ),
+    "labels that match no row": (
+        lambda w: ["relabel", w / "acts", edited(w, id="x"), "--layer", 1, "--out", w / "out.jsonl"],
+        r"has no row for 150 of 150 ids: .* \(none of them match: are these labels of other rows\?\)",
+    ),
+    "a doubled id": (
+        lambda w: [
+            "filter",
+            w / "acts",
+            written(w, '{"id": "r1", "label": 1}\n' * 2),
+            "--layer",
+            1,
+            "--out",
+            w / "o.jsonl",
+        ],
+        "ids must be unique, but these stand twice: 'r1'",
+    ),
+    "a missing id": (
+        lambda w: ["filter", w / "acts", written(w, '{"label": 1}\n'), "--layer", 1, "--out", w / "o.jsonl"],
+        "no field 'id'",
+    ),
+    "a line that is not JSON": (
+        lambda w: [
+            "filter",
+            w / "acts",
+            written(w, '{"id": "r1", "label": 1}\nlabel 0\n'),
+            "--layer",
+            1,
+            "--out",
+            w / "o.jsonl",
+        ],
+        r"bad\.jsonl, line 2: not JSON",
+    ),
+    "an empty text": (
+        lambda w: ["extract", w / "acts", "--rows", written(w, '{"id": "a", "text": " "}\n'), "--out", w / "new"],
+        "row 'a' has an empty text",
+    ),
+    "a model folder without weights": (
+        lambda w: ["extract", weightless(w), "--rows", w / "rows.jsonl", "--out", w / "new"],
+        r"the folder has no weights \(\*\.safetensors\)",
+    ),
+    "a truncated shard": (
+        lambda w: ["filter", damaged(w, truncate), w / "weak.jsonl", "--layer", 1, "--out", w / "out.jsonl"],
+        r"shard-00000\.h5: \d+ bytes, the manifest says \d+: truncated; extract again",
+    ),
+    "a manifest of another version": (
+        lambda w: ["verify", damaged(w, other_version)],
+        "schema version 7, but this release reads version 1",
+    ),
+    "not a store": (lambda w: ["verify", w], "not an activation store"),
+    "no store": (lambda w: ["verify", w / "nowhere"], "no such store; make one with `w2s extract`"),
+    "an output of unknown format": (
+        lambda w: ["filter", w / "acts", w / "weak.jsonl", "--layer", 1, "--out", w / "out.txt"],
+        "unknown format; the name must end in",
+    ),
+    "a contamination of one": (
+        lambda w: [
+            "filter",
+            w / "acts",
+            w / "weak.jsonl",
+            "--layer",
+            1,
+            "--k",
+            9,
+            "--contamination",
+            1,
+            "--out",
+            w / "o.jsonl",
+        ],
+        r"contamination=1\.0 must be in \[0, 1\)",
+    ),
+    "a filter that left nothing": (
+        lambda w: ["student", w / "acts", edited(w, keep=False), "--layer", 1, "--out", w / "new"],
+        "no row is left to train on",
+    ),
+    "test rows of one class": (
+        lambda w: [*trained(w), "--test", edited(w, truth=1), "--out", w / "new"],
+        "one class only: the truth of all 180 test rows",
+    ),
+    "an unknown recipe": (lambda w: ["run", w / "no.toml", "--out", w / "new"], "no such recipe"),
+    "an output in the way": (
+        lambda w: [
+            "relabel",
+            w / "acts",
+            w / "weak.jsonl",
+            "--layer",
+            1,
+            "--k",
+            9,
+            "--out",
+            w / "rows.jsonl" / "x.jsonl",
+        ],
+        "cannot write",
+    ),
+}
+
+
+def trained(folder: Path) -> list[Any]:
+    return ["student", folder / "acts", folder / "weak.jsonl", "--layer", 1, "--epochs", 1]
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "bad.jsonl").write_text(text)
+    return folder / "bad.jsonl"
+
+
+def edited(folder: Path, **values: Any) -> Path:
+    """The label file with a field set in every row; `id` is given a prefix."""
+    table = read_table(folder / "weak.jsonl")
+    for name, value in values.items():
+        table[name] = value + table["id"] if name == "id" else value
+    write_table(table, folder / "bad.jsonl")
+    return folder / "bad.jsonl"
+
+
+def weightless(folder: Path) -> Path:
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text('{"model_type": "llama"}')
+    return folder / "model"
+
+
+def damaged(folder: Path, how: Callable[[Path], object]) -> Path:
+    how(folder / "acts")
+    return folder / "acts"
+
+
+def truncate(store: Path) -> None:
+    shard = store / "shard-00000.h5"
+    shard.write_bytes(shard.read_bytes()[:5000])
+
+
+def other_version(store: Path) -> None:
+    manifest = store / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"schema_version": 1', '"schema_version": 7'))
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_ends_in_one_line_and_leaves_nothing(case: str, world: Path, tmp_path: Path, fails: Failing) -> None:
+    folder = shutil.copytree(world, tmp_path / "world")
+    command, message = BAD[case]
+    arguments = command(folder)
+    before = sorted(str(path) for path in folder.rglob("*"))
+    assert re.search(message, fails(*arguments))
+    assert sorted(str(path) for path in folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("verb", [command.name or command.callback.__name__ for command in app.registered_commands])  # type: ignore[union-attr]
+def test_every_help_has_an_example(verb: str, capsys: pytest.CaptureFixture[str], w2s: Call) -> None:
+    w2s(verb, "--help")
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"Example: w2s {verb} " in text
+
+
+def test_a_wrong_option_ends_with_2_and_another_error_with_1(world: Path) -> None:
+    w2s = [sys.executable, "-c", "from w2s_probes.cli import main; main()"]
+    wrong = subprocess.run([*w2s, "verify", "--nonsense"], capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert "Traceback" not in wrong.stderr
+    broken = [sys.executable, "-c", "import w2s_probes.cli.store as s; s.ActivationStore.open = lambda p: 1 / 0\n"]
+    broken[-1] += "from w2s_probes.cli import main; main()"
+    assert subprocess.run([*broken, "verify", "x"], capture_output=True).returncode == 1
+
+
+def test_without_the_checkout_or_the_models_the_remedy_is_named(
+    monkeypatch: pytest.MonkeyPatch, fails: Failing, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "analyses.recipe", None)
+    assert "clone it and `pip install -e .` there" in fails("demo", "--out", tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "extract.models", None)
+    monkeypatch.setattr("w2s_probes.cli.terminal.importlib.import_module", missing_torch)
+    message = fails("extract", "m", "--rows", "r.jsonl", "--out", tmp_path / "s")
+    assert "needs torch, which is not installed: pip install 'w2s-probes[models]'" in message
+
+
+def missing_torch(name: str) -> None:
+    raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
+def test_the_installed_command_is_this_one() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "w2s"), "--help"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0
+    assert "demo" in done.stdout
