@@ -10,9 +10,10 @@ from w2s_probes.ids import content_id, refuse_doubled
 from w2s_probes.tables import read_table
 
 
-def read_rows(path: Path | str) -> pd.DataFrame:
-    """A row file (JSONL, CSV or Parquet with `text`, and `id` where present) as a table with both."""
-    return checked_rows(read_table(path), str(path))
+def read_rows(*paths: Path | str) -> pd.DataFrame:
+    """Row files (JSONL, CSV or Parquet with `text`, and `id` where present) as one table with both."""
+    tables = [checked_rows(read_table(path), str(path))[["id", "text"]] for path in paths]
+    return checked_rows(pd.concat(tables, ignore_index=True), " and ".join(map(str, paths)))
 
 
 def checked_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def filter_labels(
         result = disagreement_filter(rows.y, p, contamination)
     verdict = {"keep": result.mask, "score": result.scores, "new_label": rows.y, "reason": result.reasons}
     write_table(rows.judged(verdict, by), out)
-    terminal.out.print(_verdict(result, rows.table[rows.training]))
+    terminal.say(_verdict(result, rows.table[rows.training]))
 
 
 def relabel(
@@ -87,7 +87,7 @@ def relabel(
     flipped = (p > 0.5) != (rows.y > 0.5)
     verdict = {"score": np.abs(p - rows.y), "new_label": p, "reason": np.where(flipped, "other class", "")}
     write_table(rows.judged(verdict, by), out)
-    terminal.out.print(f"{len(p)} rows relabelled by {by} at layer {rows.layer}; {int(flipped.sum())} changed class")
+    terminal.say(f"{len(p)} rows relabelled by {by} at layer {rows.layer}; {int(flipped.sum())} changed class")
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ def run(
     lines = results.summary(found).rename(columns={"pgr": "PGR"})
     if len(chosen.seeds) == 1:
         lines = lines.drop(columns="seed")
-    terminal.out.print(f"AUROC on {chosen.data.n_test} test rows; PGR = (student - weak) / (ceiling - weak) [95 %]")
-    terminal.out.print(terminal.table(lines, by="task"))
-    terminal.out.print(f"Written: {out / protocol.RESULTS}, {out / protocol.RECORD}, {out / protocol.LABELS}/")
+    terminal.say(f"AUROC on {chosen.data.n_test} test rows; PGR = (student - weak) / (ceiling - weak) [95 %]")
+    terminal.show(lines, by="task")
+    terminal.say(f"Written: {out / protocol.RESULTS}, {out / protocol.RECORD}, {out / protocol.LABELS}/")
 
 
 def demo(

@@ -12,7 +12,9 @@ from . import terminal
 
 def extract(
     model: Annotated[str, typer.Argument(help="Folder, hub id, or package:NAME/FOLDER of a transformers model.")],
-    rows: Annotated[Path, typer.Option(help="JSONL, CSV or Parquet with `text`, and `id` where present.")],
+    rows: Annotated[
+        list[Path], typer.Option(help="JSONL, CSV or Parquet with `text`, and `id` where present; may be repeated.")
+    ],
     out: Annotated[Path, typer.Option(help="The store's folder; an unfinished one of the same kind is gone on with.")],
     layers: Annotated[str, typer.Option(help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")] = "all",
     position: Annotated[
@@ -34,7 +36,7 @@ def extract(
     """
     models = terminal.from_checkout("extract.models")
     extractor = terminal.from_checkout("extract.extractor")
-    table = terminal.from_checkout("extract.rows").read_rows(rows)
+    table = terminal.from_checkout("extract.rows").read_rows(*rows)
     source = models.ModelSource.find(model, revision=revision, blocks=blocks)
     with terminal.progress() as report:
         store = extractor.extract(
@@ -48,9 +50,9 @@ def extract(
             batch_tokens=batch_tokens,
             progress=lambda done, total: report("rows", done, total),
         )
-    terminal.out.print(store)
+    terminal.say(store)
     if cut := store.manifest.notes.get("cut_rows"):
-        terminal.out.print(f"{cut} of {len(store)} texts were cut to {store.manifest.identity['max_length']} tokens")
+        terminal.say(f"{cut} of {len(store)} texts were cut to {store.manifest.identity['max_length']} tokens")
 
 
 def verify(store: Annotated[Path, typer.Argument(help="The store's folder.")]) -> None:
@@ -61,6 +63,6 @@ def verify(store: Annotated[Path, typer.Argument(help="The store's folder.")]) -
     result = ActivationStore.open(store).verify()
     if not result.ok:
         for problem in result.problems[1:]:
-            terminal.err.print(f"w2s: {problem}")
+            terminal.warn(f"w2s: {problem}")
         raise InputError(result.problems[0])
-    terminal.out.print(f"{store}: sound; {result.rows} rows, {result.layers} layers, {result.bytes:,} bytes")
+    terminal.say(f"{store}: sound; {result.rows} rows, {result.layers} layers, {result.bytes:,} bytes")

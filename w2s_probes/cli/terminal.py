@@ -18,12 +18,24 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from ..errors import InputError
 
 WIDTH = 100  # columns where the output is no terminal: a file or a pipe has no width of its own
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+_out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 err = Console(stderr=True, highlight=False)
+
+
+def say(text: object) -> None:
+    """A line on stdout, as it is: never folded, and brackets in it are no markup."""
+    _out.print(str(text), markup=False, soft_wrap=True)
+
+
+def warn(text: object) -> None:
+    """A line on stderr, as it is."""
+    err.print(str(text), markup=False, soft_wrap=True)
+
 
 Report = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 
@@ -58,8 +70,8 @@ def progress() -> Iterator[Report]:
         yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total)
 
 
-def table(frame: pd.DataFrame, by: str) -> Table:
-    """A DataFrame as a table for the terminal, with a heading line for each value of the column `by`.
+def show(frame: pd.DataFrame, by: str) -> None:
+    """Print a DataFrame as a table with a heading line for each value of the column `by`.
 
     Numbers are shown to three places and, like intervals, on the right.
     """
@@ -69,8 +81,8 @@ def table(frame: pd.DataFrame, by: str) -> Table:
         text = pd.api.types.is_string_dtype(frame[name]) and name != "PGR"
         shown.add_column(str(name), justify="left" if text else "right", no_wrap=True)
     for heading, part in frame.groupby(by, sort=False):
-        shown.add_row(f"[bold]{heading}[/bold]")
+        shown.add_row(Text(str(heading), style="bold"))
         for row in part[columns].itertuples(index=False):
-            shown.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
+            shown.add_row(*(Text(f"{cell:.3f}" if isinstance(cell, float) else str(cell)) for cell in row))
         shown.add_section()
-    return shown
+    _out.print(shown)

@@ -63,9 +63,9 @@ def student(
         p = head.predict_proba(X_test)[:, 1]
         record["test"] = {"rows": len(p), "auroc": auroc(truth.p, p), "accuracy": accuracy(truth.p, p)}
         write_table(pd.DataFrame({"id": truth.ids, "label": p, "truth": truth.p}), out / "predictions.jsonl")
-        terminal.out.print(f"test: AUROC {record['test']['auroc']:.3f}, accuracy {record['test']['accuracy']:.3f}")
+        terminal.say(f"test: AUROC {record['test']['auroc']:.3f}, accuracy {record['test']['accuracy']:.3f}")
     _save(head, record, out)
-    terminal.out.print(f"{out}: {loss} head of layer {index} from {record['rows']['train']} rows")
+    terminal.say(f"{out}: {loss} head of layer {index} from {record['rows']['train']} rows")
 
 
 def _usable(table: pd.DataFrame, path: Path, seed: int) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
