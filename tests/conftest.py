@@ -4,6 +4,7 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports the hub's client
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait slow a busy machine down
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from transformers.utils import logging
 
 settings.register_profile("repository", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("repository")
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # tiny models: a second thread only waits
 logging.disable_progress_bar()
 
 ROOT = Path(__file__).parent.parent
@@ -143,3 +144,14 @@ def w2s() -> Callable[..., None]:
         assert exit_info.value.code == 0
 
     return call
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished `w2s demo`; half a minute, once."""
+    from analyses.protocol import run
+    from analyses.recipe import RECIPES, read_recipe
+
+    folder = tmp_path_factory.mktemp("demo")
+    run(read_recipe(RECIPES / "demo.toml"), folder)
+    return folder

@@ -9,6 +9,9 @@ from ..errors import InputError
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 2 the user's input is wrong (one line, no traceback), 1 anything else."""
+    # Read by torch when it is first loaded. Its threads otherwise spin while they wait for each other, which on a
+    # machine with other work to do makes small models many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Else the tokenizers' own warning about forked processes stands between the lines of output.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from .app import app

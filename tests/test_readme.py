@@ -1,0 +1,45 @@
+"""Every block of the README that needs nothing but the demo runs, and prints what the README says it prints."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
+
+
+def shape(text: str) -> list[str]:
+    """The lines without their numbers, which another processor may round elsewhere."""
+    return [re.sub(r"[\d.,]+", "#", line.rstrip()) for line in text.splitlines() if line.strip()]
+
+
+def test_the_blocks_after_the_demo_print_what_the_readme_says(
+    demo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    w2s: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "demo").symlink_to(demo)
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    (at,) = [i for i, (_, text) in enumerate(BLOCKS) if text.startswith("w2s extract")]
+    for line in BLOCKS[at][1].splitlines():
+        w2s(*line.split()[1:])
+    assert shape(capsys.readouterr().out) == shape(BLOCKS[at + 1][1])
+    (at,) = [i for i, (kind, _) in enumerate(BLOCKS) if kind == "python"]
+    exec(compile(BLOCKS[at][1], "README.md", "exec"), {})
+    assert shape(capsys.readouterr().out) == shape(BLOCKS[at + 1][1])
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    assert len(README.splitlines()) <= 150
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+    for folder in re.findall(r"^\| `(\w+)/`", README, flags=re.MULTILINE):
+        assert (ROOT / folder).is_dir()
