@@ -88,7 +88,10 @@ class ModelSource:
 
     @property
     def own_dtype(self) -> str:
-        """The dtype that the checkpoint is stored in."""
+        """The dtype that the config names, or else that of the stored weights."""
+        named = str(getattr(self.config, "dtype", None)).removeprefix("torch.")
+        if named in WORDS:
+            return named
         first = min(self.folder.glob(WEIGHTS))
         try:
             with first.open("rb") as stream:

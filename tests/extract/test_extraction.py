@@ -216,6 +216,9 @@ def test_models_that_cannot_be_used_are_refused_in_one_line(checkpoint: Checkpoi
         with pytest.raises(InputError, match=message):
             ModelSource.find(name)
     (folder / "model.safetensors").write_bytes(b"garbage")
+    config = json.loads((folder / "config.json").read_text())
+    assert ModelSource.find(str(folder)).own_dtype == config["dtype"]
+    (folder / "config.json").write_text(json.dumps(config | {"dtype": None}))
     with pytest.raises(InputError, match="not a readable safetensors file"):
         _ = ModelSource.find(str(folder)).own_dtype
     with pytest.raises(InputError, match="cannot be loaded"):
