@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -80,7 +80,7 @@ class Probes(Section):
 class Recipe(Section):
     """A whole run."""
 
-    seeds: list[int] = Field([0], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     methods: list[str] = Field(min_length=1)
     n_boot: int = Field(2000, ge=2)
     data: Data
@@ -88,6 +88,25 @@ class Recipe(Section):
     strong: Strong
     student: Student = Student()
     probes: Probes = Probes()
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> "Recipe":
+        for name, items in (("seeds", self.seeds), ("methods", self.methods), ("data.tasks", self.task_names)):
+            if len(set(items)) < len(items):
+                raise ValueError(f"{name} names something twice: {', '.join(map(str, items))}")
+        return self
+
+    @model_validator(mode="after")
+    def _neighbours_within_rows(self) -> "Recipe":
+        for name, k in (("knn_k", self.probes.knn_k), ("topo_k", self.probes.topo_k)):
+            if k >= self.data.n_train:
+                raise ValueError(f"probes.{name} = {k} needs more rows than data.n_train = {self.data.n_train}")
+        return self
+
+    @property
+    def task_names(self) -> list[str]:
+        """The tasks' short names: a path's file name without its ending."""
+        return [Path(name).stem for name in self.data.tasks]
 
 
 def read_recipe(path: Path | str, settings: Sequence[str] = ()) -> Recipe:

@@ -39,7 +39,7 @@ class Extraction:
     layers: list[int]
     position: Position
     dtype: StoredDtype
-    max_length: int  # tokens; longer texts are cut at the end
+    max_length: int | None  # tokens; longer texts are cut at the end; None where the model has no limit
 
     @classmethod
     def plan(
@@ -61,15 +61,16 @@ class Extraction:
         stored_as: Any = source.own_dtype if dtype == "auto" else dtype
         if stored_as not in WORDS:
             raise InputError(f"dtype {dtype!r}: {did_you_mean(dtype, ['auto', *WORDS])}")
-        limit = min(max_length or source.window, source.window)
+        limits = [limit for limit in (max_length, source.window) if limit is not None]
         rows = checked_rows(rows, "rows")
-        return cls(source, rows, parse_layers(layers, source.depth), position, stored_as, limit)
+        return cls(source, rows, parse_layers(layers, source.depth), position, stored_as, min(limits, default=None))
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """All that changes the numbers, and nothing that does not (batch size, device)."""
+        """All that changes the numbers but by rounding, which differs by device and batch (see the notes)."""
         return {
             "weights": self.source.weights,
+            "blocks": self.source.block_path,
             "layers": self.layers,
             "position": self.position,
             "dtype": self.dtype,
@@ -115,7 +116,10 @@ class Extraction:
             )
             writer.append(names[part], arrays)
         packages = ("torch", "transformers", "nnsight")
-        return writer.finish({"model": self.source.name, "cut_rows": cut, **{p: version(p) for p in packages}})
+        versions = {package: version(package) for package in packages}
+        return writer.finish(
+            {"model": self.source.name, "cut_rows": cut, "device": device.type, "batch_tokens": budget, **versions}
+        )
 
     def _read(
         self,
@@ -167,13 +171,17 @@ def extract_cached(plan: Extraction, cache: Path, progress: Progress = lambda do
     return plan.run(cache / identity_key(plan.identity)[:16], progress=progress)
 
 
-def tokenized(source: ModelSource, rows: pd.DataFrame, limit: int) -> tuple[list[list[int]], int]:
+def tokenized(source: ModelSource, rows: pd.DataFrame, limit: int | None) -> tuple[list[list[int]], int]:
     """Token ids of every row, at most `limit` each, and how many rows were cut to that."""
-    texts = rows["text"].tolist()
-    # One more than the limit is asked for, which tells a row that was cut from one that just fits.
-    longer = source.tokenizer(texts, truncation=True, max_length=limit + 1, verbose=False)["input_ids"]
-    cut = sum(len(t) > limit for t in longer)
-    tokens = source.tokenizer(texts, truncation=True, max_length=limit)["input_ids"] if cut else longer
+    texts, cut = rows["text"].tolist(), 0
+    if limit is None:
+        tokens = source.tokenizer(texts, verbose=False)["input_ids"]
+    else:
+        # One more than the limit is asked for, which tells a row that was cut from one that just fits.
+        tokens = source.tokenizer(texts, truncation=True, max_length=limit + 1, verbose=False)["input_ids"]
+        cut = sum(len(t) > limit for t in tokens)
+        if cut:  # again, since the tokenizer puts its closing tokens inside the limit
+            tokens = source.tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
     for row_id, row in zip(rows["id"], tokens, strict=True):
         if not row:
             raise InputError(f"row {row_id!r}: its text has no tokens in this model's vocabulary; drop it")

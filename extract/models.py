@@ -22,6 +22,7 @@ from .blocks import find_blocks
 
 WEIGHTS = "*.safetensors"
 PACKAGE = "package:"
+UNLIMITED = 10**9
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # as safetensors headers spell them
 
 
@@ -96,13 +97,17 @@ class ModelSource:
         try:
             with first.open("rb") as stream:
                 header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-            found = {t["dtype"] for name, t in header.items() if name != "__metadata__"}
-        except (ValueError, OSError, MemoryError, OverflowError) as error:
+            sizes: dict[str, int] = {}
+            for name, tensor in header.items():
+                if name != "__metadata__":
+                    begin, end = tensor["data_offsets"]
+                    sizes[tensor["dtype"]] = sizes.get(tensor["dtype"], 0) + end - begin
+        except (ValueError, KeyError, TypeError, OSError, MemoryError, OverflowError) as error:
             raise InputError(f"{first}: not a readable safetensors file; download or save the model again") from error
-        for code, dtype in DTYPES.items():
-            if code in found:
-                return dtype
-        raise InputError(f"{first}: weights of dtype {sorted(found)} need --dtype {', '.join(WORDS)}")
+        most = max(sizes, key=sizes.__getitem__, default="")  # a few tensors are often kept in float32
+        if most not in DTYPES:
+            raise InputError(f"{first}: weights of dtype {most or 'nothing'}; choose one by --dtype {', '.join(WORDS)}")
+        return DTYPES[most]
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -113,10 +118,12 @@ class ModelSource:
             raise InputError(f"model {self.name}: no usable tokenizer ({_first_line(error)})") from error
 
     @property
-    def window(self) -> int:
-        """The most tokens that the model reads."""
-        limits = [self.tokenizer.model_max_length, getattr(self.config, "max_position_embeddings", None)]
-        return min(int(limit) for limit in limits if limit)
+    def window(self) -> int | None:
+        """The most tokens that the model reads; None where neither tokenizer nor config sets a limit."""
+        text = self.config.get_text_config()
+        limits = [self.tokenizer.model_max_length, getattr(text, "max_position_embeddings", None)]
+        # A tokenizer without a limit says so by a number of thirty digits; a model may say -1.
+        return min((int(limit) for limit in limits if limit and 0 < limit < UNLIMITED), default=None)
 
     def load(self, dtype: str, device: torch.device) -> nn.Module:
         """The trunk (no language-model head), in evaluation mode."""
@@ -130,6 +137,7 @@ class ModelSource:
         finally:
             logging.set_verbosity(verbosity)
             logging.enable_progress_bar()
+        model.config.use_cache = False  # else every forward pass also keeps keys and values for a next token
         trunk: nn.Module = model.eval().requires_grad_(False).to(device)
         return trunk
 

@@ -20,9 +20,8 @@ def validated(kind: type[Settings], values: Mapping[str, Any], where: str) -> Se
         if first["type"] == "extra_forbidden":
             known = _fields_at(kind, path[:-1])
             raise InputError(f"{where}: unknown key {'.'.join(path)!r}; {did_you_mean(path[-1], known)}") from error
-        raise InputError(
-            f"{where}: {'.'.join(path) or 'settings'}: {first['msg'][0].lower()}{first['msg'][1:]}"
-        ) from error
+        text, place = first["msg"].removeprefix("Value error, "), ".".join(path)
+        raise InputError(f"{where}: {place + ': ' if place else ''}{text[0].lower()}{text[1:]}") from error
 
 
 def _fields_at(kind: type[BaseModel], path: list[str]) -> list[str]:

@@ -59,11 +59,13 @@ def _opened(path: Path) -> Any:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file (missing, truncated or damaged): extract again") from error
+        raise InputError(
+            f"{path}: not a readable HDF5 file (missing, truncated or damaged): delete it and extract again"
+        ) from error
 
 
 def _dataset(file: Any, name: str, path: Path) -> Any:
     # A link to another file would let a store read, and show, whatever that file holds.
     if name not in file or not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise InputError(f"{path}: no dataset {name!r} of its own: extract again")
+        raise InputError(f"{path}: no dataset {name!r} of its own: delete the file and extract again")
     return file[name]

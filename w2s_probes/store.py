@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,12 @@ class ActivationStore:
                 f"{path}: not finished ({done} of {manifest.rows} rows): give the same `w2s extract` again"
             )
         for shard in manifest.shards:
-            file = path / shard.file
-            size = file.stat().st_size if file.is_file() else 0
+            size = size_on_disk(path, shard)
             if size != shard.bytes:
-                raise InputError(f"{file}: {size} bytes, the manifest says {shard.bytes}: truncated; extract again")
+                raise InputError(
+                    f"{path / shard.file}: {size} bytes, the manifest says {shard.bytes}: truncated; give the same "
+                    "`w2s extract` again, which makes it and what follows anew"
+                )
         return cls(path, manifest)
 
     @property
@@ -128,7 +131,10 @@ class ActivationStore:
         for shard in m.shards:
             file = self.path / shard.file
             if sha256(file) != shard.sha256:
-                problems.append(f"{file}: checksum differs from the manifest: the shard was changed or damaged")
+                problems.append(
+                    f"{file}: checksum differs from the manifest, the shard was changed or damaged: delete it and "
+                    "give the same `w2s extract` again"
+                )
                 continue
             problems += self._unusable(shard)
         if not problems and len(set(self.ids)) != m.rows:
@@ -185,7 +191,7 @@ class StoreWriter:
             rows=rows,
         )
         if (path / MANIFEST).exists():
-            manifest = same_or_refuse(path, identity)
+            manifest = sound_beginning(path, same_or_refuse(path, identity))
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(f"{path}: exists and is not an activation store: give another --out")
         return cls(path, manifest)
@@ -209,6 +215,18 @@ class StoreWriter:
         self.manifest = self.manifest.model_copy(update={"notes": notes})
         self.manifest.write(self.path)
         return ActivationStore.open(self.path)
+
+
+def size_on_disk(path: Path, shard: Shard) -> int:
+    """How long a shard's file is; 0 where there is none."""
+    file = path / shard.file
+    return file.stat().st_size if file.is_file() else 0
+
+
+def sound_beginning(path: Path, manifest: Manifest) -> Manifest:
+    """The manifest up to the first shard that is missing or not of its recorded size."""
+    kept = list(takewhile(lambda shard: size_on_disk(path, shard) == shard.bytes, manifest.shards))
+    return manifest.model_copy(update={"shards": kept})
 
 
 def same_or_refuse(path: Path, identity: dict[str, Any]) -> Manifest:

@@ -75,7 +75,7 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "a truncated shard": (
         lambda w: ["filter", damaged(w, truncate), w / "weak.jsonl", "--layer", 1, "--out", w / "out.jsonl"],
-        r"shard-00000\.h5: \d+ bytes, the manifest says \d+: truncated; extract again",
+        r"shard-00000\.h5: \d+ bytes, the manifest says \d+: truncated; give the same `w2s extract` again",
     ),
     "a manifest of another version": (
         lambda w: ["verify", damaged(w, other_version)],
@@ -103,6 +103,14 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
         ],
         r"contamination=1\.0 must be in \[0, 1\)",
     ),
+    "an in-sample topo filter": (
+        lambda w: ["filter", w / "acts", w / "weak.jsonl", "--layer", 1, "--in-sample", "--out", w / "o.jsonl"],
+        "--in-sample is for knn and logistic",
+    ),
+    "a zeta for knn": (
+        lambda w: [*filtered(w, "knn"), "--zeta", 0.5],
+        "--zeta is for topo: with --by knn give --contamination",
+    ),
     "a filter that left nothing": (
         lambda w: ["student", w / "acts", edited(w, keep=False), "--layer", 1, "--out", w / "new"],
         "no row is left to train on",
@@ -127,6 +135,11 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
         "cannot write",
     ),
 }
+
+
+def filtered(folder: Path, by: str) -> list[Any]:
+    out = folder / "o.jsonl"
+    return ["filter", folder / "acts", folder / "weak.jsonl", "--layer", 1, "--by", by, "--out", out]
 
 
 def trained(folder: Path) -> list[Any]:

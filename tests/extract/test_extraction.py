@@ -114,6 +114,42 @@ def test_the_result_does_not_depend_on_the_batch_nor_on_a_stop_in_between(
         assert resumed.words(layer).tobytes() == sharded.words(layer).tobytes()
 
 
+def test_a_truncated_shard_is_made_again_by_the_same_extraction(
+    checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extractor, "SHARD_ROWS", 16)
+    store = extract(str(checkpoint()), rows, tmp_path / "s")
+    before = store.words(2).tobytes()
+    shard = store.path / store.manifest.shards[1].file
+    shard.write_bytes(shard.read_bytes()[:-50])
+    with pytest.raises(InputError, match="truncated; give the same `w2s extract` again"):
+        ActivationStore.open(store.path)
+    again = extract(str(checkpoint()), rows, tmp_path / "s")
+    assert again.words(2).tobytes() == before
+    assert again.verify().ok
+
+
+def test_another_list_of_blocks_is_another_store(checkpoint: Checkpoint, rows: pd.DataFrame) -> None:
+    source = ModelSource.find(str(checkpoint()))
+    named = ModelSource.find(str(checkpoint()), blocks="layers")
+    assert Extraction.plan(source, rows).identity == Extraction.plan(named, rows).identity
+    assert Extraction.plan(source, rows).identity["blocks"] == "layers"
+
+
+def test_a_model_without_a_limit_reads_texts_of_any_length(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint("bert"), tmp_path / "copy")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    del settings["model_max_length"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    source = ModelSource.find(str(folder))
+    limited = source.window
+    source.config.max_position_embeddings = None
+    assert (limited, source.window) == (64, None)
+    rows = pd.DataFrame({"id": ["a", "b"], "text": ["w1 " * 100, "w2"]})
+    tokens, cut = tokenized(source, rows, source.window)
+    assert ([len(t) for t in tokens], cut) == ([100, 1], 0)
+
+
 def test_a_finished_store_is_opened_again_without_the_model(
     checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

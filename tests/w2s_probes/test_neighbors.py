@@ -59,3 +59,41 @@ def test_a_lower_k_is_a_prefix_of_a_higher_one() -> None:
 def test_k_beyond_the_rows_is_refused_with_the_numbers(k: int) -> None:
     with pytest.raises(InputError, match=rf"k={k} needs at least {max(k, 1) + 1} rows, got 10"):
         nearest(np.zeros((10, 2), np.float32), k)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 5), st.integers(1, 29))
+def test_queries_among_duplicates_equal_brute_force(seed: int, n: int, d: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    X, queries = (rng.integers(-1, 2, size=(size, d)).astype(np.float32) for size in (n, 7))
+    k = min(k, n)
+    assert np.array_equal(nearest(X, k, queries).indices, brute_force(X, k, queries))
+
+
+@pytest.mark.parametrize("case", ["one huge row", "an outlier dimension", "two tight clusters", "two distinct rows"])
+def test_awkward_activations_cost_no_exactness(case: str) -> None:
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(400, 48)).astype(np.float32)
+    if case == "one huge row":
+        X[17] *= 300
+    if case == "an outlier dimension":
+        X[:, 5] = 2e3 + 50 * X[:, 5]
+    if case == "two tight clusters":
+        X = (1e-3 * X).astype(np.float32)
+        X[::2, 0] += 10
+    if case == "two distinct rows":
+        X = X[np.arange(400) % 2]
+    assert np.array_equal(nearest(X, 12).indices, brute_force(X, 12))
+
+
+def test_one_huge_row_makes_no_other_search_longer() -> None:
+    """Its norm is in no other row's error bound: only itself may be looked at twice."""
+    from w2s_probes import neighbors
+
+    X = np.random.default_rng(4).normal(size=(2000, 64)).astype(np.float32)
+    X[0] *= 500
+    looked_at: list[int] = []
+    search = neighbors._Search(X)
+    candidates = search._candidates
+    search._candidates = lambda q, rows, w, own: (looked_at.append(len(rows)), candidates(q, rows, w, own))[1]  # type: ignore[method-assign, func-returns-value, assignment]
+    search.run(X, 10, own=True)
+    assert sum(looked_at) < 2000 + 20

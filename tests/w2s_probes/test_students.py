@@ -87,6 +87,15 @@ def test_early_stopping_keeps_the_epoch_that_the_validation_labels_prefer() -> N
     assert auroc(data.truth, straight.predict_proba(data.X)[:, 1]) > 0.97
 
 
+def test_validation_labels_may_be_named_like_the_classes() -> None:
+    data, val = planted(), planted(seed=1)
+    plain = HeadStudent().fit(data.X, data.weak, val.X, val.weak)
+    named = HeadStudent().fit(data.X, 1 + data.weak, val.X, 1 + val.weak)
+    assert named.classes_.tolist() == [1, 2]
+    assert named.n_epochs_ == plain.n_epochs_
+    assert np.array_equal(named.coef_, plain.coef_)
+
+
 def test_a_constant_column_and_validation_of_one_class_do_no_harm() -> None:
     data = planted()
     data.X[:, 5] = 3

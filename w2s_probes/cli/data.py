@@ -56,8 +56,12 @@ def filter_labels(
     table_format(out)
     rows = _Rows.read(store, labels, layer)
     if by == "topo":
+        if in_sample:
+            raise InputError("--in-sample is for knn and logistic: topo always leaves a row out of its own neighbours")
         result = topo_filter(rows.X, rows.y, k, k, contamination, connectivity, zeta)
     else:
+        if zeta is not None:
+            raise InputError(f"--zeta is for topo: with --by {by} give --contamination")
         p = opinion_of(_probe(by, k, l2, connectivity), rows.X, rows.y, in_sample, groups=rows.groups, seed=seed)
         result = disagreement_filter(rows.y, p, contamination)
     verdict = {"keep": result.mask, "score": result.scores, "new_label": rows.y, "reason": result.reasons}

@@ -58,7 +58,8 @@ class TopoProbe(Probe):
     """P(label = 1) is the mean soft label of the k_zeta nearest rows among those that TopoCC keeps.
 
     Costs one search for the components and one among the rows kept. `out_of_sample_` (n,) scores each training
-    row without itself; a row's own label still has a say in the components, never in its own score.
+    row without itself. A row's own label is not among those averaged, but has a small say in which rows are: it
+    decides, as the method defines it, in which class's components the row and its neighbours can lie.
     """
 
     def __init__(self, k_cc: int = 50, k_zeta: int = 50, connectivity: Connectivity = "strong") -> None:

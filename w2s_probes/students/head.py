@@ -60,8 +60,9 @@ class HeadStudent(Probe):
     ) -> Self:
         """Train on activations X (n, d) and labels y (n,); with validation rows keep the epoch of best AUROC.
 
-        The AUROC is against `y_val` > ½: pass *weak* labels there, or the result is an oracle's. Without
-        validation rows, or where they are all of one class, training runs for all epochs and keeps the last.
+        The AUROC is against the class of `y_val` (1 above ½): pass *weak* labels there, or the result is an
+        oracle's. Without validation rows, or where they are all of one class, training runs for all epochs and
+        keeps the last.
         """
         if self.loss not in LOSSES:
             raise InputError(f"loss {self.loss!r}: {did_you_mean(self.loss, get_args(Loss))}")
@@ -72,7 +73,9 @@ class HeadStudent(Probe):
         scale = np.where(scale > 1e-6 * (1e-30 + np.abs(center)), scale, 1).astype(np.float32)  # constant columns
         held_out = None
         if X_val is not None and y_val is not None:
-            labels = np.asarray(y_val, dtype=np.float64) > 0.5
+            hard = np.asarray(y_val)
+            named = self.classes_.tolist() != [0, 1]
+            labels = hard == self.classes_[1] if named else hard.astype(np.float64) > 0.5
             if labels.any() and not labels.all():
                 held_out = torch.from_numpy((check_activations(X_val) - center) / scale), labels
         with one_thread():
