@@ -20,6 +20,8 @@ def find_blocks(model: nn.Module, config: Any, blocks: str | None = None) -> str
         return blocks
     depth = getattr(config.get_text_config(), "num_hidden_layers", None)
     fitting = {name: name.count(".") for name, length in lists.items() if length == depth}
+    if not depth:
+        raise InputError(f"{type(model).__name__} has no blocks: its config says num_hidden_layers = {depth}")
     nearest = [name for name, dots in fitting.items() if dots == min(fitting.values())]
     if len(nearest) != 1:
         raise InputError(

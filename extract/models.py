@@ -3,19 +3,23 @@
 import hashlib
 import importlib.util
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging
 
 from w2s_probes.dtypes import WORDS
-from w2s_probes.errors import InputError
+from w2s_probes.errors import InputError, some
 from w2s_probes.files import sha256
 
 from .blocks import find_blocks
@@ -23,6 +27,11 @@ from .blocks import find_blocks
 WEIGHTS = "*.safetensors"
 PACKAGE = "package:"
 UNLIMITED = 10**9
+# What transformers was seen to raise on damaged or contradictory files.
+BROKEN: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, ArithmeticError, AssertionError),
+    *(RuntimeError, SafetensorError, StrictDataclassError),
+)
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # as safetensors headers spell them
 
 
@@ -61,15 +70,13 @@ class ModelSource:
     @cached_property
     def config(self) -> Any:
         """The model's transformers config."""
-        try:
+        with _usable(self.name, "its config cannot be used"):
             return AutoConfig.from_pretrained(self.folder)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"model {self.name}: {_first_line(error)}") from error
 
     @cached_property
     def skeleton(self) -> nn.Module:
         """The module tree without weights."""
-        with torch.device("meta"):
+        with _usable(self.name, "no model can be built from its config"), torch.device("meta"):
             return AutoModel.from_config(self.config)  # type: ignore[no-any-return]
 
     @cached_property
@@ -112,10 +119,8 @@ class ModelSource:
     @cached_property
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
-        try:
+        with _usable(self.name, "no usable tokenizer"):
             return AutoTokenizer.from_pretrained(self.folder)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"model {self.name}: no usable tokenizer ({_first_line(error)})") from error
 
     @property
     def window(self) -> int | None:
@@ -126,20 +131,41 @@ class ModelSource:
         return min((int(limit) for limit in limits if limit and 0 < limit < UNLIMITED), default=None)
 
     def load(self, dtype: str, device: torch.device) -> nn.Module:
-        """The trunk (no language-model head), in evaluation mode."""
-        verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()  # else: a table of head weights, which are left out on purpose
-        logging.disable_progress_bar()
-        try:
-            model = AutoModel.from_pretrained(self.folder, dtype=getattr(torch, dtype), use_safetensors=True)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise InputError(f"model {self.name}: its weights cannot be loaded ({_first_line(error)})") from error
-        finally:
-            logging.set_verbosity(verbosity)
-            logging.enable_progress_bar()
+        """The trunk (no language-model head), in evaluation mode.
+
+        Raises InputError where the checkpoint lacks weights that the activations depend on: transformers would
+        fill them with random numbers.
+        """
+        with _usable(self.name, "its weights cannot be loaded"):
+            model, report = AutoModel.from_pretrained(
+                self.folder, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
+            )
+        missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)  # poolers are never run
+        if missing:
+            raise InputError(
+                f"model {self.name}: the weights do not fit the config, {len(missing)} are missing: {some(missing)}"
+            )
         model.config.use_cache = False  # else every forward pass also keeps keys and values for a next token
         trunk: nn.Module = model.eval().requires_grad_(False).to(device)
         return trunk
+
+
+@contextmanager
+def _usable(name: str, what: str) -> Iterator[None]:
+    """Load quietly; any way in which transformers fails on a user's files is the files' fault."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # else: a table of head weights, which are left out on purpose
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except BROKEN as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"model {name}: {what} ({reason})") from error
+    finally:
+        logging.set_verbosity(verbosity)
+        logging.enable_progress_bar()
 
 
 def _in_package(name: str) -> Path:
@@ -173,7 +199,3 @@ def _hash_files(folder: Path) -> str:
     files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors", ".model", ".txt"))
     lines = [f"{p.name} {sha256(p)}" for p in files]
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -93,6 +93,8 @@ def topo_filter(
     where the first step has already removed more, none goes (`overshoot`). With `zeta` (the paper's form) a row
     stays if at least that share of its neighbours has its class; a zeta above 1 means majority vote.
     """
+    if zeta is not None and not zeta >= 0:
+        raise InputError(f"zeta={zeta} must be at least 0: the share of agreeing neighbours (above 1: majority vote)")
     probe = TopoProbe(k_cc, k_zeta, connectivity).fit(X, y)
     agreed = np.abs(probe.p_ - probe.out_of_sample_)
     if zeta is None:

@@ -57,16 +57,24 @@ class LabelSet:
             if name not in table:
                 raise InputError(f"{where}: no field {name!r}; it has {some(list(table.columns), 8)}")
         ids = table["id"].to_numpy(dtype=object)
-        numbers = pd.to_numeric(table[column], errors="coerce")
-        if numbers.isna().any():
-            row = int(numbers.isna().argmax())
-            value = table[column].iloc[row]
+        numbers = np.array([_number(value) for value in table[column]])
+        if np.isnan(numbers).any():
+            row = int(np.isnan(numbers).argmax())
+            value = str(table[column].iloc[row])[:40]
             raise InputError(f"{where}: the {column} of row {ids[row]!r} is {value!r}; labels are numbers in [0, 1]")
-        return cls(ids, numbers.to_numpy(dtype=np.float64), role, {"file": where, "column": column})
+        return cls(ids, numbers, role, {"file": where, "column": column})
 
     def values(self, ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float64]:
         """P(label = 1) of these rows, in this order; InputError for an id that has no label."""
         return self.p[positions(self.ids, ids, str(self.provenance.get("file", "the label set")))]
+
+
+def _number(value: Any) -> float:
+    """The value as a number, NaN where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
 
 
 def as_probabilities(values: ArrayLike, where: str, ids: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:

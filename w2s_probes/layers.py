@@ -35,14 +35,14 @@ def _parse_part(part: str, depth: int) -> list[int]:
         return list(range(depth + 1))
     if part == "middle":
         return [depth // 2]
-    if re.fullmatch(r"-?\d+", part):
+    if re.fullmatch(r"-?[0-9]{1,9}", part):
         return [int(part)]
-    if span := re.fullmatch(r"(\d+)-(\d+)", part):
+    if span := re.fullmatch(r"([0-9]{1,9})-([0-9]{1,9})", part):
         first, last = int(span[1]), int(span[2])
         if first > last:
             raise InputError(f"layer range {part!r} runs backwards: write {last}-{first}")
-        return list(range(first, last + 1))
-    raise InputError(f"layer {part!r} is not an index, a range such as 0-12, 'all' or 'middle'")
+        return list(range(first, min(last, depth + 1) + 1))  # one beyond the model is enough to be refused
+    raise InputError(f"layer {part[:40]!r} is not an index, a range such as 0-12, 'all' or 'middle'")
 
 
 def one_layer(spec: LayerSpec, depth: int) -> int:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .dtypes import StoredDtype
 from .errors import InputError
@@ -20,7 +20,7 @@ class Shard(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: str
+    file: str = Field(pattern=r"^[\w.-]+\.h5$")  # in the store's own folder
     rows: int
     bytes: int
     sha256: str

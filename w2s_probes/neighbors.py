@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .errors import InputError
 
 SPARE = 8  # candidates searched beyond k, so that rounding at the k-th place can usually be settled among them
+LARGEST_NORM = 1e18  # the square of twice as much is still a float32
 BLOCK = 1 << 24  # numbers held at once while distances are computed again
 
 
@@ -64,6 +65,10 @@ class _Search:
         self.center = X.mean(axis=0, dtype=np.float64).astype(np.float32)
         base = np.ascontiguousarray(X - self.center, dtype=np.float32)
         self.largest = float(np.sqrt(np.einsum("ij,ij->i", base, base, dtype=np.float64).max()))
+        if self.largest > LARGEST_NORM:
+            raise InputError(
+                f"activations of norm {self.largest:.1e} are too large for distances in float32: scale them"
+            )
         self.index = faiss.IndexFlatL2(base.shape[1])
         self.index.add(base)
 

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from .errors import InputError
 from .probes import Probe
 from .probes.validation import check_activations, soft_labels
+from .randomness import seed_sequence
 
 
 def relabel(
@@ -63,7 +64,8 @@ def cross_fitted(
             "lower the number of folds or add data"
         )
     scores = np.empty(len(X))
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    folds_seed = int(seed_sequence(seed, "folds").generate_state(1)[0])
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=folds_seed)
     for train, held_out in splitter.split(X, positive, together):
         scores[held_out] = _positive(_fitted(probe, X[train], p[train]), X[held_out])
     return scores

@@ -37,17 +37,23 @@ def write_shard(path: Path, ids: Sequence[str], layers: Mapping[int, NDArray[Any
     return shard
 
 
-def read_ids(path: Path) -> list[str]:
-    """The row ids of a shard, in order."""
+def read_ids(path: Path, rows: int) -> list[str]:
+    """The ids of a shard's rows, in order."""
     with _opened(path) as file:
-        return [i.decode() for i in _dataset(file, IDS, path)[:]]
+        data = _dataset(file, IDS, path)
+        if data.dtype.kind != "S" or data.shape != (rows,):
+            raise InputError(f"{path}: {data.dtype} ids of shape {data.shape} for {rows} rows: damaged; extract again")
+        try:
+            return [i.decode() for i in data[:]]
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: its ids are not UTF-8: damaged; extract again") from error
 
 
 def read_words(path: Path, layer: int, dtype: StoredDtype, out: NDArray[Any]) -> None:
     """Read one layer's words (rows, width) into `out`; no other layer is touched."""
     with _opened(path) as file:
         data = _dataset(file, layer_name(layer), path)
-        if file.attrs.get(DTYPE_ATTRIBUTE) != dtype or data.dtype != WORDS[dtype] or data.shape != out.shape:
+        if str(file.attrs.get(DTYPE_ATTRIBUTE)) != dtype or data.dtype != WORDS[dtype] or data.shape != out.shape:
             raise InputError(
                 f"{path}: layer {layer} holds {data.dtype} {data.shape}, the manifest says {dtype} {out.shape}"
             )
@@ -65,7 +71,9 @@ def _opened(path: Path) -> Any:
 
 
 def _dataset(file: Any, name: str, path: Path) -> Any:
-    # A link to another file would let a store read, and show, whatever that file holds.
-    if name not in file or not isinstance(file.get(name, getlink=True), h5py.HardLink):
+    # Links, external and virtual datasets would let a store read, and show, whatever another file holds.
+    own = name in file and isinstance(file.get(name, getlink=True), h5py.HardLink)
+    data = file[name] if own else None
+    if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
         raise InputError(f"{path}: no dataset {name!r} of its own: delete the file and extract again")
-    return file[name]
+    return data

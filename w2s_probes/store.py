@@ -14,7 +14,7 @@ from . import shards
 from .dtypes import WORDS, StoredDtype, to_float32
 from .errors import InputError, some
 from .files import sha256
-from .ids import positions
+from .ids import positions, refuse_doubled
 from .layers import LayerSpec, one_layer
 from .manifest import MANIFEST, Manifest, Shard, differing_fields, identity_key
 
@@ -77,7 +77,8 @@ class ActivationStore:
     @cached_property
     def ids(self) -> NDArray[np.object_]:
         """(n,) row ids, in the order in which rows were given to the extractor."""
-        names = [i for shard in self.manifest.shards for i in shards.read_ids(self.path / shard.file)]
+        names = [i for shard in self.manifest.shards for i in shards.read_ids(self.path / shard.file, shard.rows)]
+        refuse_doubled(names, str(self.path))
         return np.array(names, dtype=object)
 
     def __len__(self) -> int:
@@ -137,8 +138,10 @@ class ActivationStore:
                 )
                 continue
             problems += self._unusable(shard)
-        if not problems and len(set(self.ids)) != m.rows:
-            problems.append(f"{self.path}: {len(set(self.ids))} distinct ids for {m.rows} rows")
+        try:
+            _ = self.ids
+        except InputError as error:
+            problems.append(str(error))
         return Verification(m.rows, len(m.sites), sum(shard.bytes for shard in m.shards), tuple(problems))
 
     def _unusable(self, shard: Shard) -> list[str]:

@@ -64,7 +64,9 @@ def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             try:
                 record = json.loads(line)
-            except ValueError as error:  # not JSON, or not UTF-8
+                if rb"\u" in line:
+                    json.dumps(record, ensure_ascii=False).encode()  # refuses half of a surrogate pair
+            except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested beyond reason
                 raise InputError(f"{path}, line {number}: not JSON ({str(error).splitlines()[0]})") from error
             if not isinstance(record, dict):
                 shown = line[:40].decode(errors="replace").strip()
@@ -78,7 +80,10 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
     ending = table_format(path)
     with replacing(path) as temporary:
         if ending == ".parquet":
-            table.to_parquet(temporary, index=False)
+            try:
+                table.to_parquet(temporary, index=False)
+            except (ValueError, TypeError) as error:  # pyarrow's are among these
+                raise InputError(f"{path}: a column has values of several types; write .jsonl instead") from error
         elif ending.startswith(".csv"):
             _write_text(temporary, table.to_csv(index=False))
         else:

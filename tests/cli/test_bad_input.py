@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 
 from w2s_probes.tables import read_table, write_table
@@ -103,6 +104,46 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
         ],
         r"contamination=1\.0 must be in \[0, 1\)",
     ),
+    "half a surrogate pair": (
+        lambda w: ["extract", w / "acts", "--rows", written(w, '{"id": "a", "text": "\\ud800"}\n'), "--out", w / "new"],
+        r"bad\.jsonl, line 1: not JSON",
+    ),
+    "JSON nested beyond reason": (
+        lambda w: filtered_by(w, written(w, '{"id": ' + "[" * 99999 + "\n")),
+        r"bad\.jsonl, line 1: not JSON",
+    ),
+    "an unknown split": (
+        lambda w: filtered_by(w, edited(w, split="dev")),
+        r"the split of row 'r\d+' is 'dev'; use train, val or test",
+    ),
+    "a truth that is no label": (
+        lambda w: filtered_by(w, edited(w, truth="yes")),
+        "the truth of row 'r\\d+' is 'yes'; labels are numbers",
+    ),
+    "stored activations that are NaN": (
+        lambda w: ["filter", damaged(w, not_a_number), w / "weak.jsonl", "--layer", 1, "--out", w / "o.jsonl"],
+        r"layer 1 is not finite for 1 rows, first 'r0': extract with another --dtype",
+    ),
+    "a manifest that points elsewhere": (
+        lambda w: ["verify", damaged(w, points_elsewhere)],
+        "not a valid manifest",
+    ),
+    "a zeta that is no share": (
+        lambda w: [*filtered(w, "topo"), "--k", 9, "--zeta", "nan"],
+        "zeta=nan must be at least 0",
+    ),
+    "a penalty beyond numbers": (
+        lambda w: [*filtered(w, "logistic"), "--l2", "1e308"],
+        r"l2=1e\+308 must be in \[0, 1e\+08\]",
+    ),
+    "columns of several types in Parquet": (
+        lambda w: [*filtered_by(w, edited(w, note="x", mixed=True))[:-1], w / "o.parquet"],
+        "a column has values of several types; write .jsonl instead",
+    ),
+    "a name too long for any disk": (
+        lambda w: ["filter", w / "acts", w / ("x" * 300 + ".jsonl"), "--layer", 1, "--out", w / "o.jsonl"],
+        "File name too long",
+    ),
     "an in-sample topo filter": (
         lambda w: ["filter", w / "acts", w / "weak.jsonl", "--layer", 1, "--in-sample", "--out", w / "o.jsonl"],
         "--in-sample is for knn and logistic",
@@ -137,6 +178,10 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
 }
 
 
+def filtered_by(folder: Path, labels: Path) -> list[Any]:
+    return ["filter", folder / "acts", labels, "--layer", 1, "--k", 9, "--out", folder / "o.jsonl"]
+
+
 def filtered(folder: Path, by: str) -> list[Any]:
     out = folder / "o.jsonl"
     return ["filter", folder / "acts", folder / "weak.jsonl", "--layer", 1, "--by", by, "--out", out]
@@ -154,6 +199,8 @@ def written(folder: Path, text: str) -> Path:
 def edited(folder: Path, **values: Any) -> Path:
     """The label file with a field set in every row; `id` is given a prefix."""
     table = read_table(folder / "weak.jsonl")
+    if values.pop("mixed", False):
+        table["mixed"] = [i if i % 2 else str(i) for i in range(len(table))]
     for name, value in values.items():
         table[name] = value + table["id"] if name == "id" else value
     write_table(table, folder / "bad.jsonl")
@@ -174,6 +221,16 @@ def damaged(folder: Path, how: Callable[[Path], object]) -> Path:
 def truncate(store: Path) -> None:
     shard = store / "shard-00000.h5"
     shard.write_bytes(shard.read_bytes()[:5000])
+
+
+def not_a_number(store: Path) -> None:
+    with h5py.File(store / "shard-00000.h5", "r+") as file:
+        file["layer_001"][0, 0] = float("nan")
+
+
+def points_elsewhere(store: Path) -> None:
+    manifest = store / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("shard-00000.h5", "../shard-00000.h5"))
 
 
 def other_version(store: Path) -> None:

@@ -136,18 +136,46 @@ def test_another_list_of_blocks_is_another_store(checkpoint: Checkpoint, rows: p
     assert Extraction.plan(source, rows).identity["blocks"] == "layers"
 
 
-def test_a_model_without_a_limit_reads_texts_of_any_length(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_a_model_without_a_limit_reads_texts_of_any_length(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = shutil.copytree(checkpoint("bert"), tmp_path / "copy")
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     del settings["model_max_length"]
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     source = ModelSource.find(str(folder))
-    limited = source.window
-    source.config.max_position_embeddings = None
-    assert (limited, source.window) == (64, None)
+    limits = [source.window]
+    del source.config.__dict__["max_position_embeddings"]
+    monkeypatch.delattr(type(source.config), "max_position_embeddings", raising=False)
+    assert [*limits, source.window] == [64, None]  # first the config's, then nobody's
     rows = pd.DataFrame({"id": ["a", "b"], "text": ["w1 " * 100, "w2"]})
     tokens, cut = tokenized(source, rows, source.window)
     assert ([len(t) for t in tokens], cut) == ([100, 1], 0)
+
+
+def test_a_config_that_asks_for_more_than_the_weights_hold_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """transformers fills what is missing with random numbers, and goes on."""
+    folder = shutil.copytree(checkpoint(), tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
+    with pytest.raises(InputError, match=r"weights do not fit the config, \d+ are missing: 'layers\.3\."):
+        ModelSource.find(str(folder)).load("float32", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("[]", "null", "{}", '{"model_type": 5}', '{"model_type": "llama", "hidden_size": "x"}'),
+        *('{"model_type": "llama", "num_attention_heads": 0}', '{"model_type": "llama", "num_hidden_layers": 0}'),
+    ],
+)
+def test_configs_of_any_nonsense_are_the_users_error(checkpoint: Checkpoint, tmp_path: Path, content: str) -> None:
+    folder = shutil.copytree(checkpoint(), tmp_path / "copy")
+    (folder / "config.json").write_text(content)
+    with pytest.raises(InputError, match=r"^model .*(config|weights)|has no blocks"):
+        source = ModelSource.find(str(folder))
+        _ = source.depth
+        source.load("float32", torch.device("cpu"))
 
 
 def test_a_finished_store_is_opened_again_without_the_model(

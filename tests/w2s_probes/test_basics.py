@@ -115,6 +115,12 @@ def test_a_replaced_file_is_whole_and_nothing_else_is_left(
     assert [p.name for p in path.parent.iterdir()] == ["file.bin"]
 
 
+def test_a_write_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "new" / "deep" / "x.json"):
+        _ = 1 // 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_target_that_cannot_be_written_is_the_users_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="cannot write"), replacing(tmp_path / "file" / "x.json") as temporary:

@@ -85,6 +85,13 @@ def test_awkward_activations_cost_no_exactness(case: str) -> None:
     assert np.array_equal(nearest(X, 12).indices, brute_force(X, 12))
 
 
+def test_activations_whose_distances_overflow_are_refused() -> None:
+    X = np.full((30, 4), 1e19, np.float32)
+    X[::2] *= -1
+    with pytest.raises(InputError, match="too large for distances in float32"):
+        nearest(X, 3)
+
+
 def test_one_huge_row_makes_no_other_search_longer() -> None:
     """Its norm is in no other row's error bound: only itself may be looked at twice."""
     from w2s_probes import neighbors

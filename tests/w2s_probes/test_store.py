@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.dtypes import WORDS, StoredDtype
 from w2s_probes.manifest import Manifest, differing_fields, identity_key
-from w2s_probes.shards import layer_name, read_words, write_shard
+from w2s_probes.shards import layer_name, read_ids, read_words, write_shard
 from w2s_probes.store import StoreWriter
 
 IDENTITY = {"weights": "w", "position": "last"}
@@ -197,6 +197,14 @@ def test_a_dataset_that_links_to_another_file_is_refused(tmp_path: Path) -> None
         file[layer_name(0)] = h5py.ExternalLink("a.h5", layer_name(0))
     with pytest.raises(InputError, match="no dataset 'layer_000' of its own"):
         read_words(tmp_path / "b.h5", 0, "float32", np.empty((1, 2), np.float32))
+
+
+@pytest.mark.parametrize("ids", [np.arange(1), np.array([[b"x"]]), np.array([b"\xff"]), np.array([b"x", b"y"])])
+def test_ids_that_are_no_ids_are_refused(tmp_path: Path, ids: NDArray[Any]) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["ids"] = ids
+    with pytest.raises(InputError, match="damaged; extract again"):
+        read_ids(tmp_path / "a.h5", 1)
 
 
 @given(st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4), max_size=5))

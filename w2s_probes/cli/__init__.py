@@ -1,8 +1,10 @@
 """`w2s`: one file a group of verbs. Parse, call, print; everything a verb does can be called from Python."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ..errors import InputError
 
@@ -19,8 +21,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(list(arguments) if arguments is not None else None)
     except InputError as error:
-        sys.stderr.write(f"w2s: {' '.join(str(error).split())}\n")
-        sys.exit(2)
+        _refuse(str(error))
     except BrokenPipeError:  # the reader of our output has gone: `w2s … | head`
         sys.stderr.close()
         sys.exit(1)
+    except (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        _refuse(f"{error.filename}: {error.strerror}")
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.ENOSPC, errno.EROFS):
+            raise
+        _refuse(f"{str(error.filename)[:80]}: {error.strerror}")
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(f"w2s: {' '.join(message.split())}\n")
+    sys.exit(2)

@@ -65,8 +65,9 @@ def filter_labels(
         p = opinion_of(_probe(by, k, l2, connectivity), rows.X, rows.y, in_sample, groups=rows.groups, seed=seed)
         result = disagreement_filter(rows.y, p, contamination)
     verdict = {"keep": result.mask, "score": result.scores, "new_label": rows.y, "reason": result.reasons}
+    said = _verdict(result, rows.table[rows.training])
     write_table(rows.judged(verdict, by), out)
-    terminal.say(_verdict(result, rows.table[rows.training]))
+    terminal.say(said)
 
 
 def relabel(
@@ -110,7 +111,7 @@ class _Rows:
         index = opened.resolve(layer)
         table = read_table(labels)
         weak = LabelSet.from_table(table, where=str(labels))
-        training = (table["split"] == "train").to_numpy() if "split" in table else np.ones(len(table), dtype=bool)
+        training = in_split(table, "train", str(labels)) if "split" in table else np.ones(len(table), dtype=bool)
         if not training.any():
             raise InputError(f"{labels}: no row has split = train")
         return cls(index, table, training, opened.layer(index, ids=weak.ids[training]), weak.p[training])
@@ -136,6 +137,18 @@ class _Rows:
         for name, values in verdict.items():
             table.loc[self.training, name] = values
         return table
+
+
+def in_split(table: pd.DataFrame, name: str, where: str) -> NDArray[np.bool_]:
+    """Which rows (n,) have this `split`; InputError for a split that is not train, val or test."""
+    splits = table["split"].astype(str)
+    unknown = ~splits.isin(["train", "val", "test"])
+    if unknown.any():
+        row = int(unknown.argmax())
+        raise InputError(
+            f"{where}: the split of row {table['id'].iloc[row]!r} is {splits.iloc[row][:40]!r}; use train, val or test"
+        )
+    return (splits == name).to_numpy()
 
 
 def _probe(by: str, k: int, l2: float, connectivity: Connectivity) -> Probe:

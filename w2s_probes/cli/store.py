@@ -62,7 +62,8 @@ def verify(store: Annotated[Path, typer.Argument(help="The store's folder.")]) -
     """
     result = ActivationStore.open(store).verify()
     if not result.ok:
-        for problem in result.problems[1:]:
-            terminal.warn(f"w2s: {problem}")
-        raise InputError(result.problems[0])
+        for problem in result.problems:
+            terminal.say(problem)
+        more = f" (and {len(result.problems) - 1} more, listed above)" if len(result.problems) > 1 else ""
+        raise InputError(result.problems[0] + more)
     terminal.say(f"{store}: sound; {result.rows} rows, {result.layers} layers, {result.bytes:,} bytes")

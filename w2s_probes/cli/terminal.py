@@ -32,11 +32,6 @@ def say(text: object) -> None:
     _out.print(str(text), markup=False, soft_wrap=True)
 
 
-def warn(text: object) -> None:
-    """A line on stderr, as it is."""
-    err.print(str(text), markup=False, soft_wrap=True)
-
-
 Report = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 
 

@@ -17,7 +17,7 @@ from ..randomness import stream
 from ..store import ActivationStore
 from ..tables import read_table, write_table
 from . import terminal
-from .data import LabelsPath, Layer, StorePath
+from .data import LabelsPath, Layer, StorePath, in_split
 
 HELD_OUT = 0.1  # of the rows, for early stopping, where the file names no validation rows
 
@@ -74,23 +74,23 @@ def _usable(table: pd.DataFrame, path: Path, seed: int) -> tuple[pd.DataFrame, N
     Training rows that a filter dropped are left out, and take the label that a relabelling gave them;
     validation rows keep their weak labels, since what stops training must not depend on the method.
     """
-    val = _validation(table, seed)
+    val = _validation(table, path, seed)
     if "new_label" in table:
         table = table.assign(label=table["label"].where(val, table["new_label"]))
     used = np.ones(len(table), dtype=bool)
     if "keep" in table:
         used = val | table["keep"].astype(str).str.lower().isin(["true", "1"]).to_numpy()
     if "split" in table:
-        used &= table["split"].isin(["train", "val"]).to_numpy()
+        used &= ~in_split(table, "test", str(path))
     if not used[~val].any():
         raise InputError(f"{path}: no row is left to train on (`keep` true, `split` train)")
     return table[used].reset_index(drop=True), val[used]
 
 
-def _validation(table: pd.DataFrame, seed: int) -> NDArray[np.bool_]:
+def _validation(table: pd.DataFrame, path: Path, seed: int) -> NDArray[np.bool_]:
     """Which rows (n,) are for early stopping; whole groups where the file has them."""
-    if "split" in table and (table["split"] == "val").any():
-        return np.asarray(table["split"] == "val")
+    if "split" in table and (val := in_split(table, "val", str(path))).any():
+        return val
     groups = pd.factorize(table["group" if "group" in table else "id"].astype(str))[0]
     order = stream(seed, "validation rows").permutation(groups.max() + 1)
     chosen = order[: max(1, round(HELD_OUT * len(order)))]

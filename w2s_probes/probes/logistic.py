@@ -11,6 +11,7 @@ from ..errors import InputError
 from .base import Probe
 
 MAX_STEPS = 100
+LARGEST_L2 = 1e8  # beyond it every weight is 0 to rounding
 TOLERANCE = 1e-9  # of the squared Newton decrement, relative to 1 + loss: the loss is then that close to its minimum
 
 
@@ -27,8 +28,8 @@ class LogisticProbe(Probe):
         self.l2 = l2  # penalty, at least 0
 
     def _fit(self, X: NDArray[np.float32], p: NDArray[np.float64]) -> None:
-        if not (self.l2 >= 0 and np.isfinite(self.l2)):
-            raise InputError(f"l2={self.l2} must be a finite number of at least 0")
+        if not 0 <= self.l2 <= LARGEST_L2:
+            raise InputError(f"l2={self.l2} must be in [0, {LARGEST_L2:g}]")
         center = X.mean(axis=0, dtype=np.float64)
         centred = X.astype(np.float64) - center
         if centred.shape[1] > centred.shape[0]:
