@@ -91,7 +91,8 @@ def topo_filter(
     Neighbours are the k_zeta nearest rows among those kept, self left out. With `zeta=None` (EleutherAI's form)
     the rows farthest from their neighbours' mean soft label go until round(n · contamination) are gone in all;
     where the first step has already removed more, none goes (`overshoot`). With `zeta` (the paper's form) a row
-    stays if at least that share of its neighbours has its class; a zeta above 1 means majority vote.
+    stays if at least that share of its neighbours has its class; a zeta above 1 means majority vote. Related rows
+    are not kept apart: where rows come in groups, a row may be judged by its own group.
     """
     if zeta is not None and not zeta >= 0:
         raise InputError(f"zeta={zeta} must be at least 0: the share of agreeing neighbours (above 1: majority vote)")
