@@ -126,9 +126,9 @@ class ModelSource:
     def window(self) -> int | None:
         """The most tokens that the model reads; None where neither tokenizer nor config sets a limit."""
         text = self.config.get_text_config()
-        limits = [self.tokenizer.model_max_length, getattr(text, "max_position_embeddings", None)]
+        limits: list[Any] = [self.tokenizer.model_max_length, getattr(text, "max_position_embeddings", None)]
         # A tokenizer without a limit says so by a number of thirty digits; a model may say -1.
-        return min((int(limit) for limit in limits if limit and 0 < limit < UNLIMITED), default=None)
+        return min((int(n) for n in limits if isinstance(n, int | float) and 0 < n < UNLIMITED), default=None)
 
     def load(self, dtype: str, device: torch.device) -> nn.Module:
         """The trunk (no language-model head), in evaluation mode.

@@ -21,8 +21,8 @@ class Shard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str = Field(pattern=r"^[\w.-]+\.h5$")  # in the store's own folder
-    rows: int
-    bytes: int
+    rows: int = Field(ge=0)
+    bytes: int = Field(ge=0)
     sha256: str
 
 
@@ -35,10 +35,10 @@ class Manifest(BaseModel):
     key: str  # hash of `identity`
     identity: dict[str, Any]  # all that changes the numbers: model, weights, position, rows, ...
     sites: dict[int, str]  # stored layer -> the module that was read
-    depth: int  # blocks of the model; layers count from 0, the embedding output, to this
-    width: int
+    depth: int = Field(ge=0)  # blocks of the model; layers count from 0, the embedding output, to this
+    width: int = Field(ge=1, le=10**7)
     dtype: StoredDtype
-    rows: int  # of the whole store, written or not
+    rows: int = Field(ge=0)  # of the whole store, written or not
     shards: list[Shard] = []
     notes: dict[str, Any] = {}  # what does not change the numbers: versions, truncated rows
 
@@ -77,7 +77,7 @@ class Manifest(BaseModel):
 def identity_key(identity: dict[str, Any]) -> str:
     """A name for the numbers: the same for equal identities, whatever the order of their fields."""
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical.encode(errors="backslashreplace")).hexdigest()
 
 
 def differing_fields(ours: dict[str, Any], theirs: dict[str, Any]) -> str:

@@ -57,8 +57,13 @@ def read_words(path: Path, layer: int, dtype: StoredDtype, out: NDArray[Any]) ->
             raise InputError(
                 f"{path}: layer {layer} holds {data.dtype} {data.shape}, the manifest says {dtype} {out.shape}"
             )
-        if out.size:
-            data.read_direct(out)
+        try:
+            if out.size:
+                data.read_direct(out)
+        except OSError as error:
+            raise InputError(
+                f"{path}: layer {layer} cannot be read: damaged; delete the file and extract again"
+            ) from error
 
 
 def _opened(path: Path) -> Any:

@@ -1,5 +1,6 @@
 """The activation store: a folder of HDF5 shards and a manifest. Rows keep one order; layers are read one at a time."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,9 @@ from .files import sha256
 from .ids import positions, refuse_doubled
 from .layers import LayerSpec, one_layer
 from .manifest import MANIFEST, Manifest, Shard, differing_fields, identity_key
+
+# What a writer that was killed before its first manifest leaves; it is written over.
+OURS = re.compile(r"shard-\d{5}\.h5|\.[0-9a-f]{8}\.partial\..*")
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class ActivationStore:
             raise InputError(
                 f"{path}: not finished ({done} of {manifest.rows} rows): give the same `w2s extract` again"
             )
+        least = len(manifest.sites) * manifest.rows * manifest.width * WORDS[manifest.dtype].itemsize
+        if sum(shard.bytes for shard in manifest.shards) < least:
+            raise InputError(f"{path / MANIFEST}: its rows, layers and width need more bytes than its shards have")
         for shard in manifest.shards:
             size = size_on_disk(path, shard)
             if size != shard.bytes:
@@ -195,7 +202,7 @@ class StoreWriter:
         )
         if (path / MANIFEST).exists():
             manifest = sound_beginning(path, same_or_refuse(path, identity))
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+        elif path.exists() and (not path.is_dir() or not all(OURS.fullmatch(p.name) for p in path.iterdir())):
             raise InputError(f"{path}: exists and is not an activation store: give another --out")
         return cls(path, manifest)
 

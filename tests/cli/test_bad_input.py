@@ -116,6 +116,10 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
         lambda w: filtered_by(w, edited(w, split="dev")),
         r"the split of row 'r\d+' is 'dev'; use train, val or test",
     ),
+    "a split that is missing in a row": (
+        lambda w: filtered_by(w, edited(w, split=None)),
+        r"the split of row 'r\d+' is 'None'; use train, val or test",
+    ),
     "a truth that is no label": (
         lambda w: filtered_by(w, edited(w, truth="yes")),
         "the truth of row 'r\\d+' is 'yes'; labels are numbers",

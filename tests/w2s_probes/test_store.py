@@ -153,6 +153,16 @@ def test_nothing_is_written_before_the_first_shard(tmp_path: Path) -> None:
         StoreWriter.open(tmp_path / "other", identity=IDENTITY, sites=sites, depth=4, width=3, dtype="float32", rows=1)
 
 
+def test_a_writer_killed_before_its_first_manifest_can_begin_again(
+    tmp_path: Path, arrays: dict[int, NDArray[np.float32]]
+) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "shard-00000.h5").write_bytes(b"half")
+    (tmp_path / "s" / ".0123abcd.partial.manifest.json").write_text("{")
+    write(tmp_path / "s", arrays)
+    assert ActivationStore.open(tmp_path / "s").verify().ok
+
+
 def test_other_layers_than_the_stores_are_refused(tmp_path: Path) -> None:
     writer = StoreWriter.open(
         tmp_path / "s", identity=IDENTITY, sites={0: "x"}, depth=4, width=3, dtype="float32", rows=1
@@ -167,6 +177,8 @@ def test_other_layers_than_the_stores_are_refused(tmp_path: Path) -> None:
         (lambda s: (s / "manifest.json").unlink(), "not an activation store"),
         (lambda s: (s / "manifest.json").write_text("{"), "not a valid manifest"),
         (lambda s: (s / "manifest.json").write_text("[]"), "schema version None"),
+        (lambda s: edit(s, '"width": 3', '"width": -1'), "not a valid manifest"),
+        (lambda s: edit(s, '"width": 3', '"width": 3000000'), "need more bytes than its shards have"),
         (lambda s: (s / "shard-00001.h5").unlink(), "shard-00001.h5: 0 bytes, the manifest says"),
         (lambda s: (s / "shard-00001.h5").write_bytes(b"short"), "5 bytes, the manifest says .*: truncated"),
     ],
@@ -178,6 +190,12 @@ def test_damaged_stores_are_refused_when_opened(
     damage(tmp_path / "s")
     with pytest.raises(InputError, match=message):
         ActivationStore.open(tmp_path / "s")
+
+
+def edit(store: Path, old: str, new: str) -> None:
+    text = (store / "manifest.json").read_text()
+    assert old in text
+    (store / "manifest.json").write_text(text.replace(old, new))
 
 
 def test_another_schema_version_is_refused_with_both_versions(

@@ -141,7 +141,7 @@ class _Rows:
 
 def in_split(table: pd.DataFrame, name: str, where: str) -> NDArray[np.bool_]:
     """Which rows (n,) have this `split`; InputError for a split that is not train, val or test."""
-    splits = table["split"].astype(str)
+    splits = table["split"].map(str)
     unknown = ~splits.isin(["train", "val", "test"])
     if unknown.any():
         row = int(unknown.argmax())
