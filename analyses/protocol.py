@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from extract.extractor import Extraction, extract_cached
+from extract.extractor import Done, Extraction, extract_cached
 from extract.models import ModelSource
 from extract.tasks import read_task
 from w2s_probes.store import ActivationStore
@@ -75,9 +75,9 @@ class _Steps:
         self.report(doing, self.done, self.total)
         self.done += 1
 
-    def rows(self, doing: str) -> Callable[[int, int], None]:
+    def rows(self, doing: str) -> Callable[[Done], None]:
         """Progress within the step that was begun last."""
-        return lambda row, rows: self.report(f"{doing}, row {row} of {rows}", self.done - 1, self.total)
+        return lambda done: self.report(f"{doing}, row {done.rows} of {done.of_rows}", self.done - 1, self.total)
 
     def finish(self) -> None:
         self.report("done", self.total, self.total)

@@ -1,17 +1,19 @@
 """Batches of rows of like length under a token budget, so that little is spent on padding."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
-def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices of rows, longest first, so many at a time that rows x longest stays within `budget` tokens.
+def batches(lengths: Sequence[int], budget: int, rows: Iterable[int] | None = None) -> Iterator[list[int]]:
+    """Indices of `rows` (all), longest first, so many at a time that rows x longest stays within `budget` tokens.
 
     A row longer than the budget makes a batch of its own. Longest first, so that the memory needed shows at once.
     """
-    order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
+    order = sorted(range(len(lengths)) if rows is None else rows, key=lambda row: (-lengths[row], row))
     start = 0
     while start < len(order):
         size = max(1, budget // max(1, lengths[order[start]]))
@@ -19,12 +21,28 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
         start += size
 
 
-def padded(tokens: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask, both (rows, longest), padded on the right.
+def padded(
+    tokens: Sequence[Sequence[int] | NDArray[np.int32]], pad: int, *, left: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask, both (rows, longest) int64, padded on the right unless asked otherwise.
 
     On the right a causal model's real tokens never see padding, and positions count from 0 in every family.
     """
     longest = max(map(len, tokens))
-    ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in tokens])
-    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in tokens])
-    return ids, mask
+    ids = np.full((len(tokens), longest), pad, dtype=np.int64)
+    mask = np.zeros((len(tokens), longest), dtype=np.int64)
+    for row, own in enumerate(tokens):
+        here = slice(longest - len(own), longest) if left else slice(0, len(own))
+        ids[row, here], mask[row, here] = own, 1
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def padding_moved_right(input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The same rows with their padding on the right, wherever it was: ids and mask, both (rows, length).
+
+    Padded on the left, many models count positions from the padding, and some cannot be told otherwise.
+    """
+    if bool((attention_mask[:, 1:] <= attention_mask[:, :-1]).all()):
+        return input_ids, attention_mask
+    order = attention_mask.argsort(dim=1, descending=True, stable=True)
+    return input_ids.gather(1, order), attention_mask.gather(1, order)

@@ -1,6 +1,8 @@
-"""Extraction: rows through a model into a store, shard by shard, in memory that does not grow with the rows."""
+"""Extraction: rows through a model into a store, part by part, in memory that does not grow with the rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -9,25 +11,43 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import torch
-from numpy.typing import NDArray
 
 from w2s_probes.dtypes import WORDS, StoredDtype
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.layers import LayerSpec, parse_layers
 from w2s_probes.manifest import identity_key
-from w2s_probes.store import ActivationStore, StoreWriter
+from w2s_probes.shards import Content
+from w2s_probes.store import ActivationStore
+from w2s_probes.writer import StoreWriter
 
-from .batching import batches, padded
+from .encoding import Encoded, EncodedAhead, Encoding
+from .engine import BatchProgress, Engine
+from .loading import Placement, quantization_config
 from .models import ModelSource
 from .rows import checked_rows, rows_hash
-from .trace import ActivationReader, Position
+from .share import WHOLE, Share
+from .trace import Position
 
 SHARD_BYTES = 256 << 20  # of activations: bounds the memory for results and the work lost to a kill
 SHARD_ROWS = 8192
-BATCH_TOKENS = {"cpu": 1024, "cuda": 16384}
+CHARACTERS_A_TOKEN = 4  # of English text; only the size of ragged shards hangs on it
 
-Progress = Callable[[int, int], None]  # rows done, rows in all
+
+@dataclass(frozen=True)
+class Done:
+    """How far this process is."""
+
+    rows: int
+    of_rows: int
+    tokens: int = 0  # computed since it began
+    of_tokens: int | None = None  # None until they have been counted
+
+
+Progress = Callable[[Done], None]
+
+
+def silent(done: Done) -> None:
+    """No progress is shown."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +59,8 @@ class Extraction:
     layers: list[int]
     position: Position
     dtype: StoredDtype
-    max_length: int | None  # tokens; longer texts are cut at the end; None where the model has no limit
+    encoding: Encoding
+    quantization: str | None = None
 
     @classmethod
     def plan(
@@ -51,19 +72,23 @@ class Extraction:
         position: Position = "last",
         dtype: str = "auto",
         max_length: int | None = None,
+        truncation: str = "right",
+        chat_template: str | None = None,
+        quantization: str | None = None,
     ) -> "Extraction":
         """Resolve names and defaults: the model's own dtype and window, layers by index; see `extract`."""
         source = ModelSource.find(model) if isinstance(model, str) else model
         if position not in get_args(Position):
             raise InputError(f"position {position!r}: {did_you_mean(position, get_args(Position))}")
-        if max_length is not None and max_length < 1:
-            raise InputError(f"max_length={max_length} must be at least 1 token")
+        encoding = Encoding.plan(source, max_length, truncation, chat_template)
         stored_as: Any = source.own_dtype if dtype == "auto" else dtype
         if stored_as not in WORDS:
             raise InputError(f"dtype {dtype!r}: {did_you_mean(dtype, ['auto', *WORDS])}")
-        limits = [limit for limit in (max_length, source.window) if limit is not None]
+        if quantization is not None:
+            quantization_config(quantization)
         rows = checked_rows(rows, "rows")
-        return cls(source, rows, parse_layers(layers, source.depth), position, stored_as, min(limits, default=None))
+        chosen = parse_layers(layers, source.depth)
+        return cls(source, rows, chosen, position, stored_as, encoding, quantization)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -74,72 +99,121 @@ class Extraction:
             "layers": self.layers,
             "position": self.position,
             "dtype": self.dtype,
-            "max_length": self.max_length,
+            "quantization": self.quantization,
+            "max_length": self.encoding.max_length,
+            "truncation": self.encoding.truncation,
+            "template": self.encoding.template,
             "rows": rows_hash(self.rows),
         }
+
+    @property
+    def key(self) -> str:
+        """The name of these numbers."""
+        return identity_key(self.identity)
+
+    @property
+    def sites(self) -> dict[int, str]:
+        """The module that is read for each layer."""
+        path = self.source.block_path
+        return {i: f"{path}.{i - 1}" if i else f"input of {path}.0" for i in self.layers}
+
+    @property
+    def shard_rows(self) -> int:
+        """How many rows go into a part: by the plan alone, so that every process cuts alike."""
+        bytes_a_row = self.source.width * WORDS[self.dtype].itemsize * len(self.layers)
+        if self.position == "all":
+            characters = int(self.rows["text"].str.len().mean()) if len(self.rows) else 0
+            tokens = 1 + characters // CHARACTERS_A_TOKEN
+            bytes_a_row *= min(tokens, self.encoding.max_length or tokens)
+        return max(1, min(SHARD_ROWS, SHARD_BYTES // bytes_a_row))
+
+    def writer(self, out: Path | str) -> StoreWriter:
+        """What writes this extraction's store at `out`, or goes on with it."""
+        return StoreWriter.open(
+            out,
+            identity=self.identity,
+            sites=self.sites,
+            depth=self.source.depth,
+            width=self.source.width,
+            dtype=self.dtype,
+            ids=self.rows["id"].tolist(),
+            shard_rows=self.shard_rows,
+            ragged=self.position == "all",
+        )
+
+    def engine(self, placement: Placement, layers: Sequence[int] | None = None) -> Engine:
+        """The model, loaded, to be read at the plan's layers or at some of them."""
+        return Engine(
+            self.source,
+            layers=self.layers if layers is None else layers,
+            position=self.position,
+            dtype=self.dtype,
+            quantization=self.quantization,
+            placement=placement,
+        )
 
     def run(
         self,
         out: Path | str,
         *,
-        batch_tokens: int | None = None,
-        progress: Progress = lambda done, total: None,
-    ) -> ActivationStore:
-        """Write the store at `out`, or go on with it, or open it where it is finished."""
-        path = self.source.block_path
-        writer = StoreWriter.open(
-            out,
-            identity=self.identity,
-            sites={i: f"{path}.{i - 1}" if i else f"input of {path}.0" for i in self.layers},
-            depth=self.source.depth,
-            width=self.source.width,
-            dtype=self.dtype,
-            rows=len(self.rows),
-        )
-        progress(writer.done, len(self.rows))
-        if writer.manifest.complete:
-            return ActivationStore.open(out)
-        tokens, cut = tokenized(self.source, self.rows, self.max_length)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        reader = ActivationReader(self.source.load(self.dtype, device), path)
-        budget = batch_tokens or BATCH_TOKENS[device.type]
-        per_shard = shard_rows(self.source.width * WORDS[self.dtype].itemsize * len(self.layers))
-        names = self.rows["id"].tolist()
-        for start in range(writer.done, len(names), per_shard):
-            part = slice(start, start + per_shard)
-            arrays = self._read(
-                reader,
-                names[part],
-                tokens[part],
-                budget,
-                lambda n, s=start: progress(s + n, len(names)),  # type: ignore[misc]
-            )
-            writer.append(names[part], arrays)
-        packages = ("torch", "transformers", "nnsight")
-        versions = {package: version(package) for package in packages}
-        return writer.finish(
-            {"model": self.source.name, "cut_rows": cut, "device": device.type, "batch_tokens": budget, **versions}
-        )
+        placement: Placement | None = None,
+        share: Share = WHOLE,
+        notes: Mapping[str, Any] | None = None,
+        progress: Progress = silent,
+    ) -> ActivationStore | None:
+        """Write the store at `out`, or go on with it, or open it where it is finished.
 
-    def _read(
-        self,
-        reader: ActivationReader,
-        names: list[str],
-        tokens: list[list[int]],
-        budget: int,
-        progress: Callable[[int], None],
-    ) -> dict[int, NDArray[Any]]:
-        """One shard's words (rows, width) for each layer, rows in their own order."""
-        arrays = {layer: np.empty((len(names), self.source.width), WORDS[self.dtype]) for layer in self.layers}
-        done = 0
-        for chosen in batches([len(t) for t in tokens], budget):
-            ids, mask = padded([tokens[row] for row in chosen], pad=self.source.tokenizer.pad_token_id or 0)
-            for layer, vectors in reader.read(ids, mask, self.layers, self.position).items():
-                _refuse_non_finite(vectors, [names[row] for row in chosen], layer, self.dtype)
-                arrays[layer][chosen] = words_of(vectors)
-            done += len(chosen)
-            progress(done)
-        return arrays
+        With a `share`, only this process's parts; None while those of others are missing.
+        """
+        placement = placement or Placement()
+        writer = self.writer(out)
+        missing = set(writer.missing())
+        parts = {part: writer.rows_of(part) for part in sorted(missing) if share.has(part)}
+        all_notes = {"model": self.source.name, **(notes or {})}
+        if parts:
+            all_notes |= self._fill(writer, parts, placement, progress)
+        return writer.finish(all_notes)
+
+    def _fill(
+        self, writer: StoreWriter, parts: dict[int, slice], placement: Placement, progress: Progress
+    ) -> dict[str, Any]:
+        """Compute and write some parts: tokens are made ahead and files written behind, while the model works."""
+        of_rows, done = sum(chosen.stop - chosen.start for chosen in parts.values()), Done(0, 0)
+        with closing(EncodedAhead(self.source, self.encoding, self.rows, parts)) as ahead:
+            if self.encoding.truncation == "off":
+                ahead.wait()
+            engine = self.engine(placement)
+            with ThreadPoolExecutor(1, thread_name_prefix="disk") as disk:
+                written: Future[None] | None = None
+
+                def advance(rows: int, tokens: int) -> None:
+                    nonlocal done
+                    done = Done(done.rows + rows, of_rows, done.tokens + tokens, ahead.tokens)
+                    progress(done)
+
+                for part, chosen in parts.items():
+                    if part not in writer.missing():  # another process was given the same work
+                        advance(chosen.stop - chosen.start, 0)
+                        continue
+                    content = self.content(engine, ahead.take(part), chosen, advance)
+                    if written is not None:
+                        written.result()  # at most one part waits for the disk
+                    written = disk.submit(writer.write, part, content)
+                if written is not None:
+                    written.result()
+        versions = {package: version(package) for package in ("torch", "transformers", "nnsight")}
+        return {"device": str(engine.device), "batch_tokens": engine.budget, **versions}
+
+    def content(
+        self, engine: Engine, encoded: Encoded, chosen: slice, progress: BatchProgress = lambda rows, tokens: None
+    ) -> Content:
+        """What a shard of some rows holds, from their tokens."""
+        ids = self.rows["id"].iloc[chosen].tolist()
+        layers = engine.read(encoded.rows, ids, progress)
+        if self.position != "all":
+            return Content(ids, layers, encoded.cut)
+        offsets = np.concatenate([[0], np.cumsum([len(row) for row in encoded.rows])])
+        return Content(ids, layers, encoded.cut, offsets, np.concatenate(encoded.rows))
 
 
 def extract(
@@ -151,59 +225,40 @@ def extract(
     position: Position = "last",
     dtype: str = "auto",
     max_length: int | None = None,
-    batch_tokens: int | None = None,
-    progress: Progress = lambda done, total: None,
+    truncation: str = "right",
+    chat_template: str | None = None,
+    quantization: str | None = None,
+    placement: Placement | None = None,
+    progress: Progress = silent,
 ) -> ActivationStore:
     """Store the activations of `rows` (columns `id`, `text`) at some layers of a model.
 
     A finished store of the same model, rows and options at `out` is returned as it is; an unfinished one is
     gone on with; one of anything else is refused. Texts longer than `max_length` tokens (the model's window
-    unless given) are cut at the end and counted in the manifest's notes.
+    unless given) are cut on the side that `truncation` names and counted in the manifest's notes, or, with
+    "off", refused. `chat_template` ("own", or a Jinja file) makes each text a user's message. `quantization` is
+    "8bit", "4bit" or JSON for transformers.
 
     Raises InputError for unusable models, rows, layers and options, before anything is written.
     """
-    plan = Extraction.plan(model, rows, layers=layers, position=position, dtype=dtype, max_length=max_length)
-    return plan.run(out, batch_tokens=batch_tokens, progress=progress)
+    plan = Extraction.plan(
+        model,
+        rows,
+        layers=layers,
+        position=position,
+        dtype=dtype,
+        max_length=max_length,
+        truncation=truncation,
+        chat_template=chat_template,
+        quantization=quantization,
+    )
+    store = plan.run(out, placement=placement, progress=progress)
+    assert store is not None  # nobody else had a share
+    return store
 
 
-def extract_cached(plan: Extraction, cache: Path, progress: Progress = lambda done, total: None) -> ActivationStore:
+def extract_cached(plan: Extraction, cache: Path, progress: Progress = silent) -> ActivationStore:
     """The planned store, kept in `cache` under its key, so that it is made once whoever asks."""
-    return plan.run(cache / identity_key(plan.identity)[:16], progress=progress)
-
-
-def tokenized(source: ModelSource, rows: pd.DataFrame, limit: int | None) -> tuple[list[list[int]], int]:
-    """Token ids of every row, at most `limit` each, and how many rows were cut to that."""
-    texts, cut = rows["text"].tolist(), 0
-    if limit is None:
-        tokens = source.tokenizer(texts, verbose=False)["input_ids"]
-    else:
-        # One more than the limit is asked for, which tells a row that was cut from one that just fits.
-        tokens = source.tokenizer(texts, truncation=True, max_length=limit + 1, verbose=False)["input_ids"]
-        cut = sum(len(t) > limit for t in tokens)
-        if cut:  # again, since the tokenizer puts its closing tokens inside the limit
-            tokens = source.tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
-    for row_id, row in zip(rows["id"], tokens, strict=True):
-        if not row:
-            raise InputError(f"row {row_id!r}: its text has no tokens in this model's vocabulary; drop it")
-    return tokens, cut
-
-
-def shard_rows(bytes_a_row: int) -> int:
-    """How many rows go into a shard."""
-    return max(1, min(SHARD_ROWS, SHARD_BYTES // bytes_a_row))
-
-
-def words_of(vectors: torch.Tensor) -> NDArray[Any]:
-    """A tensor's numbers as the store keeps them, bit for bit."""
-    vectors = vectors.detach().cpu().contiguous()
-    if vectors.dtype == torch.bfloat16:
-        return np.asarray(vectors.view(torch.uint16).numpy())
-    return np.asarray(vectors.numpy())
-
-
-def _refuse_non_finite(vectors: torch.Tensor, names: Sequence[str], layer: int, dtype: str) -> None:
-    finite = torch.isfinite(vectors).all(dim=1)
-    if not bool(finite.all()):
-        row = names[int(finite.to(torch.uint8).argmin())]
-        advice = "try --dtype bfloat16 or float32" if dtype == "float16" else "are the model's weights damaged?"
-        raise InputError(f"layer {layer} of row {row!r} is NaN or infinite in {dtype}: {advice}")
+    store = plan.run(cache / plan.key[:16], progress=progress)
+    assert store is not None
+    return store

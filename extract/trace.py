@@ -8,7 +8,9 @@ import torch
 from nnsight import NNsight
 from torch import Tensor, nn
 
-Position = Literal["last", "first", "mean"]
+from .batching import padding_moved_right
+
+Position = Literal["last", "first", "mean", "all"]
 
 
 class ActivationReader:
@@ -26,10 +28,11 @@ class ActivationReader:
     def read(
         self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Position
     ) -> dict[int, Tensor]:
-        """For each layer the vectors (rows, width) at `position` of tokens (rows, length), in the model's dtype.
+        """For each layer the vectors at `position` (see `pool`) of tokens (rows, length), in the model's dtype.
 
-        Layer 0 is what the first block receives, layer i what block i hands on.
+        Layer 0 is what the first block receives, layer i what block i hands on. Padding may be on either side.
         """
+        input_ids, attention_mask = padding_moved_right(input_ids, attention_mask)
         inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
         mask, blocks = inputs["attention_mask"], self._blocks
         with self._traced.trace(**inputs) as tracer:
@@ -43,14 +46,19 @@ class ActivationReader:
         return dict(found)
 
 
-def hidden(output: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """The hidden states (rows, length, width) in a block's output: some blocks return them first in a tuple."""
-    return output[0] if isinstance(output, tuple) else output
+def hidden(output: Tensor | tuple[Tensor, ...] | list[Tensor]) -> Tensor:
+    """The hidden states (rows, length, width) in a block's output: some blocks return them first of several."""
+    return output if isinstance(output, Tensor) else output[0]
 
 
 def pool(states: Tensor, mask: Tensor, position: Position) -> Tensor:
-    """One vector a row (rows, width) of states (rows, length, width), by the attention mask (rows, length)."""
-    mask = mask.to(states.device)
+    """One vector a row (rows, width) of states (rows, length, width), by the attention mask (rows, length).
+
+    Of position `all` every real token's (tokens, width), row after row.
+    """
+    mask, states = mask.to(states.device), states[:, : mask.shape[1]]  # some models fill rows up to their window
+    if position == "all":
+        return states[mask.bool()]
     if position == "mean":
         total = (states.float() * mask[:, :, None]).sum(dim=1)
         return (total / mask.sum(dim=1, keepdim=True)).to(states.dtype)

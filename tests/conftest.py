@@ -103,6 +103,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return make
 
 
+def shard_file(store: Path, part: int = 0) -> Path:
+    """The file of a store's part."""
+    (file,) = store.glob(f"shard-{part:05d}-*.h5")
+    return file
+
+
 @pytest.fixture
 def rows() -> pd.DataFrame:
     """Forty texts of very different lengths."""

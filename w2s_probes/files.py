@@ -2,22 +2,28 @@
 
 import hashlib
 import os
+import re
+import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import InputError
 
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+PARTIAL = re.compile(r"\.[0-9a-f]{8}\.(?P<host>[0-9a-f]{6})-(?P<pid>\d+)\.partial\..*", re.DOTALL)
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | None = None) -> Iterator[Path]:
     """A temporary path beside `path`, with the same suffixes, that takes its place when the block ends well.
 
-    An exception, or a kill, leaves what stood at `path` before.
+    An exception, or a kill, leaves what stood at `path` before. With `keep`, a file that is there by then stays.
+    `name` gives the last part of the path from the file as written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.partial.{path.name}")
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{HOST}-{os.getpid()}.partial.{path.name}")
     made: list[Path] = []
     try:
         made = [folder for folder in path.parents if not folder.exists()]
@@ -25,7 +31,11 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        temporary.replace(path)
+        target = path.with_name(name(temporary)) if name else path
+        if keep:
+            _put_if_none(temporary, target)
+        else:
+            temporary.replace(target)
         made = []
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
@@ -35,6 +45,35 @@ def replacing(path: Path) -> Iterator[Path]:
         for folder in made:
             with suppress(OSError):  # not empty: another process has put something there
                 folder.rmdir()
+
+
+def _put_if_none(temporary: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(temporary)  # the one step that two processes cannot both do
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not target.exists():
+            temporary.replace(target)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Delete the temporary files that killed processes of this machine left in a folder."""
+    for file in folder.iterdir() if folder.is_dir() else ():
+        found = PARTIAL.fullmatch(file.name)
+        if found and found["host"] == HOST and not _alive(int(found["pid"])):
+            with suppress(OSError):
+                file.unlink()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def sha256(path: Path) -> str:

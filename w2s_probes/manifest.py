@@ -12,22 +12,35 @@ from .errors import InputError
 from .files import replacing
 
 MANIFEST = "manifest.json"
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Shard(BaseModel):
-    """One finished HDF5 file: consecutive rows, all layers."""
+    """One finished HDF5 file: consecutive rows at some layers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: str = Field(pattern=r"^[\w.-]+\.h5$")  # in the store's own folder
-    rows: int = Field(ge=0)
+    file: str = Field(pattern=r"^(added-[0-9a-f]{12}/)?[\w.-]+\.h5$")  # in the store's folder, or an addition's in it
+    start: int = Field(ge=0)  # the store's row that comes first
+    rows: int = Field(ge=1)
+    layers: list[int] = Field(min_length=1)
     bytes: int = Field(ge=0)
-    sha256: str
+    checksum: str = Field(pattern=r"^[0-9a-f]{16}$")  # of the file: the first 16 digits of its SHA-256
+    cut: int = Field(0, ge=0)  # of these rows, how many texts were truncated
+
+    @property
+    def stop(self) -> int:
+        """One beyond the store's row that comes last."""
+        return self.start + self.rows
 
 
 class Manifest(BaseModel):
-    """Everything about a store but its arrays."""
+    """Everything about a store but its arrays.
+
+    While rows are being written, `shards` is empty: what is done is told by the files themselves, whose names hold
+    their part and checksum, so that any number of processes can write without asking each other. Whoever finds
+    every part there lists them here.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,17 +52,23 @@ class Manifest(BaseModel):
     width: int = Field(ge=1, le=10**7)
     dtype: StoredDtype
     rows: int = Field(ge=0)  # of the whole store, written or not
+    shard_rows: int = Field(ge=1)  # rows of each part while it is being written; the last one may be shorter
+    ragged: bool = False  # whether every token of a row is stored, not one vector
     shards: list[Shard] = []
     notes: dict[str, Any] = {}  # what does not change the numbers: versions, truncated rows
 
     @property
     def complete(self) -> bool:
-        """Whether every row has been written."""
-        return sum(shard.rows for shard in self.shards) == self.rows
+        """Whether the listed shards hold every row at every layer, each once."""
+        return all(_tile(self.cells(layer), self.rows) for layer in self.sites)
 
-    def write(self, folder: Path) -> None:
-        """Put the manifest into a store's folder, whole or not at all."""
-        with replacing(folder / MANIFEST) as temporary:
+    def cells(self, layer: int) -> list[Shard]:
+        """The listed shards that hold a layer, in the order of their rows."""
+        return sorted((shard for shard in self.shards if layer in shard.layers), key=lambda shard: shard.start)
+
+    def write(self, folder: Path, *, first: bool = False) -> None:
+        """Put the manifest into a store's folder, whole or not at all; as the `first`, leave one that is there."""
+        with replacing(folder / MANIFEST, keep=first) as temporary:
             temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -72,6 +91,11 @@ class Manifest(BaseModel):
         except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{path}: not a valid manifest ({reason}): extract again") from error
+
+
+def _tile(cells: list[Shard], rows: int) -> bool:
+    ends = [0, *(shard.stop for shard in cells)]
+    return [shard.start for shard in cells] == ends[:-1] and ends[-1] == rows
 
 
 def identity_key(identity: dict[str, Any]) -> str:

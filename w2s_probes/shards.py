@@ -1,6 +1,9 @@
 """One shard of a store: an HDF5 file with the ids of its rows and one dataset a layer."""
 
+import io
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,35 @@ from numpy.typing import NDArray
 from .dtypes import WORDS, StoredDtype, check_words
 from .errors import InputError
 from .files import replacing, sha256
-from .manifest import Shard
 
-IDS = "ids"
-DTYPE_ATTRIBUTE = "dtype"
+IDS, OFFSETS, TOKENS = "ids", "offsets", "tokens"
+DTYPE_ATTRIBUTE, KEY_ATTRIBUTE, CUT_ATTRIBUTE = "dtype", "key", "cut"
+NAME = re.compile(r"shard-(?P<part>\d{5,})-(?P<checksum>[0-9a-f]{16})\.h5")
+DAMAGED = "damaged; `w2s repair` makes it anew"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What goes into a shard: rows by id and, for each layer, words (rows, width) of the store's dtype.
+
+    In a ragged shard the words are (tokens, width): row i has those from offsets[i] up to offsets[i + 1].
+    """
+
+    ids: Sequence[str]
+    layers: Mapping[int, NDArray[Any]]
+    cut: int = 0  # rows whose text was truncated
+    offsets: NDArray[np.int64] | None = None  # (rows + 1,)
+    tokens: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # (tokens,) ids
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a shard says of itself."""
+
+    ids: list[str]
+    key: str
+    cut: int
+    layers: list[int]
 
 
 def layer_name(layer: int) -> str:
@@ -22,57 +50,96 @@ def layer_name(layer: int) -> str:
     return f"layer_{layer:03d}"
 
 
-def write_shard(path: Path, ids: Sequence[str], layers: Mapping[int, NDArray[Any]], dtype: StoredDtype) -> Shard:
-    """Write rows x width words of each layer under a temporary name, then rename.
+def write_shard(folder: Path, part: int, content: Content, dtype: StoredDtype, key: str) -> Path:
+    """Write a shard under a temporary name, then rename it to one that holds its part and its checksum.
 
     Datasets are contiguous and uncompressed: reading a layer is one sequential read of its own bytes.
     """
-    with replacing(path) as temporary:
-        with h5py.File(temporary, "w") as file:
-            file.attrs[DTYPE_ATTRIBUTE] = dtype
-            file.create_dataset(IDS, data=np.array([i.encode() for i in ids], dtype=bytes))
-            for layer, words in sorted(layers.items()):
+
+    def checksummed(file: Path) -> str:
+        named.append(f"shard-{part:05d}-{sha256(file)[:16]}.h5")
+        return named[0]
+
+    named: list[str] = []
+    with replacing(folder / f"shard-{part:05d}.h5", name=checksummed) as temporary, _Stream(temporary, "w+") as stream:
+        with h5py.File(stream, "w") as file:
+            file.attrs[DTYPE_ATTRIBUTE], file.attrs[KEY_ATTRIBUTE], file.attrs[CUT_ATTRIBUTE] = dtype, key, content.cut
+            file.create_dataset(IDS, data=np.array([i.encode() for i in content.ids], dtype=bytes))
+            if content.offsets is not None:
+                file.create_dataset(OFFSETS, data=content.offsets.astype("<i8"))
+                file.create_dataset(TOKENS, data=content.tokens.astype("<i4"))
+            for layer, words in sorted(content.layers.items()):
                 file.create_dataset(layer_name(layer), data=check_words(words, dtype))
-        shard = Shard(file=path.name, rows=len(ids), bytes=temporary.stat().st_size, sha256=sha256(temporary))
-    return shard
+        if stream.failed is not None:
+            raise stream.failed
+    return folder / named[0]
 
 
-def read_ids(path: Path, rows: int) -> list[str]:
-    """The ids of a shard's rows, in order."""
+class _Stream(io.FileIO):
+    """A file that keeps its first error for later: HDF5, told of a full disk, prints a traceback at every step."""
+
+    failed: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view, size = memoryview(data).cast("B"), memoryview(data).nbytes
+        try:
+            while len(view) and self.failed is None:
+                view = view[super().write(view) :]
+        except OSError as error:
+            self.failed = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failed = self.failed or error
+            return size or 0
+
+
+def read_header(path: Path) -> Header:
+    """Ids and attributes of a shard; InputError if it is damaged so that these cannot be read."""
     with _opened(path) as file:
         data = _dataset(file, IDS, path)
-        if data.dtype.kind != "S" or data.shape != (rows,):
-            raise InputError(f"{path}: {data.dtype} ids of shape {data.shape} for {rows} rows: damaged; extract again")
+        layers = [int(name.removeprefix("layer_")) for name in file if re.fullmatch(r"layer_\d{3,}", name)]
+        if data.dtype.kind != "S" or data.ndim != 1:
+            raise InputError(f"{path}: {data.dtype} ids of shape {data.shape}: {DAMAGED}")
         try:
-            return [i.decode() for i in data[:]]
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: its ids are not UTF-8: damaged; extract again") from error
+            ids = [i.decode() for i in data[:]]
+            return Header(ids, str(file.attrs.get(KEY_ATTRIBUTE)), int(file.attrs.get(CUT_ATTRIBUTE, 0)), layers)
+        except (OSError, TypeError, ValueError) as error:  # UnicodeDecodeError is a ValueError
+            raise InputError(f"{path}: its ids or attributes cannot be read: {DAMAGED}") from error
 
 
-def read_words(path: Path, layer: int, dtype: StoredDtype, out: NDArray[Any]) -> None:
-    """Read one layer's words (rows, width) into `out`; no other layer is touched."""
+def locate_layer(path: Path, layer: int, dtype: StoredDtype, rows: int, width: int) -> int:
+    """Where in the file a layer's words (rows, width) begin; InputError if they are not there as the manifest says."""
     with _opened(path) as file:
         data = _dataset(file, layer_name(layer), path)
-        if str(file.attrs.get(DTYPE_ATTRIBUTE)) != dtype or data.dtype != WORDS[dtype] or data.shape != out.shape:
+        if str(file.attrs.get(DTYPE_ATTRIBUTE)) != dtype or data.dtype != WORDS[dtype] or data.shape != (rows, width):
             raise InputError(
-                f"{path}: layer {layer} holds {data.dtype} {data.shape}, the manifest says {dtype} {out.shape}"
+                f"{path}: layer {layer} holds {data.dtype} {data.shape}, the manifest says {dtype} {(rows, width)}"
             )
-        try:
-            if out.size:
-                data.read_direct(out)
-        except OSError as error:
-            raise InputError(
-                f"{path}: layer {layer} cannot be read: damaged; delete the file and extract again"
-            ) from error
+        offset = data.id.get_offset()
+        if offset is None:  # chunked or compressed: not as we write it
+            raise InputError(f"{path}: layer {layer} is not contiguous: {DAMAGED}")
+        return int(offset)
+
+
+def read_offsets(path: Path, rows: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Offsets (rows + 1,) and token ids (tokens,) of a ragged shard."""
+    with _opened(path) as file:
+        offsets, tokens = _dataset(file, OFFSETS, path)[:], _dataset(file, TOKENS, path)[:]
+    ends = offsets[[0, -1]].tolist() if offsets.shape == (rows + 1,) else []
+    if ends != [0, len(tokens)] or (np.diff(offsets) < 0).any():
+        raise InputError(f"{path}: its offsets do not fit {rows} rows and {len(tokens)} tokens: {DAMAGED}")
+    return offsets, tokens
 
 
 def _opened(path: Path) -> Any:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise InputError(
-            f"{path}: not a readable HDF5 file (missing, truncated or damaged): delete it and extract again"
-        ) from error
+        raise InputError(f"{path}: not a readable HDF5 file (missing, truncated or damaged): {DAMAGED}") from error
 
 
 def _dataset(file: Any, name: str, path: Path) -> Any:
@@ -80,5 +147,5 @@ def _dataset(file: Any, name: str, path: Path) -> Any:
     own = name in file and isinstance(file.get(name, getlink=True), h5py.HardLink)
     data = file[name] if own else None
     if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
-        raise InputError(f"{path}: no dataset {name!r} of its own: delete the file and extract again")
+        raise InputError(f"{path}: no dataset {name!r} of its own: {DAMAGED}")
     return data

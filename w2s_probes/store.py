@@ -1,45 +1,39 @@
 """The activation store: a folder of HDF5 shards and a manifest. Rows keep one order; layers are read one at a time."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import shards
-from .dtypes import WORDS, StoredDtype, to_float32
+from .dtypes import WORDS
 from .errors import InputError, some
-from .files import sha256
-from .ids import positions, refuse_doubled
+from .ids import Ids, positions, refuse_doubled
 from .layers import LayerSpec, one_layer
-from .manifest import MANIFEST, Manifest, Shard, differing_fields, identity_key
-
-# What a writer that was killed before its first manifest leaves; it is written over.
-OURS = re.compile(r"shard-\d{5}\.h5|\.[0-9a-f]{8}\.partial\..*")
+from .manifest import MANIFEST, Manifest, Shard
+from .parts import part_count, parts_there
+from .reading import Piece, Wanted, pieces, read_exactly, read_float32
+from .shards import locate_layer, read_header, read_offsets
+from .verification import Verification, manifest_faults, shard_faults
 
 
 @dataclass(frozen=True)
-class Verification:
-    """What `ActivationStore.verify` read, and every fault it found."""
+class TokenActivations:
+    """Activations of every token of some rows: row i has values[offsets[i] : offsets[i + 1]]."""
 
-    rows: int
-    layers: int
-    bytes: int
-    problems: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was found wrong."""
-        return not self.problems
+    values: NDArray[np.float32]  # (tokens, width)
+    offsets: NDArray[np.int64]  # (rows + 1,)
+    token_ids: NDArray[np.int32]  # (tokens,)
 
 
 class ActivationStore:
-    """Activations of n rows at several layers: `store.layer(16)` is float32 (n, width) in `store.ids` order."""
+    """Activations of n rows at several layers: `store.layer(16)` is float32 (n, width) in `store.ids` order.
+
+    A store made with position `all` is ragged, one vector a token: `store.tokens(16)`.
+    """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
@@ -54,21 +48,15 @@ class ActivationStore:
         """
         path = Path(path)
         manifest = Manifest.read(path)
-        if not manifest.complete:
-            done = sum(shard.rows for shard in manifest.shards)
-            raise InputError(
-                f"{path}: not finished ({done} of {manifest.rows} rows): give the same `w2s extract` again"
-            )
-        least = len(manifest.sites) * manifest.rows * manifest.width * WORDS[manifest.dtype].itemsize
-        if sum(shard.bytes for shard in manifest.shards) < least:
-            raise InputError(f"{path / MANIFEST}: its rows, layers and width need more bytes than its shards have")
-        for shard in manifest.shards:
-            size = size_on_disk(path, shard)
-            if size != shard.bytes:
+        if not manifest.shards and manifest.rows:
+            found = parts_there(path, manifest)
+            if len(found) < part_count(manifest):
+                done = sum(shard.rows for shard in found.values())
                 raise InputError(
-                    f"{path / shard.file}: {size} bytes, the manifest says {shard.bytes}: truncated; give the same "
-                    "`w2s extract` again, which makes it and what follows anew"
+                    f"{path}: not finished ({done} of {manifest.rows} rows): give the same `w2s extract` again"
                 )
+            manifest = manifest.model_copy(update={"shards": list(found.values())})
+        check_listing(path, manifest)
         return cls(path, manifest)
 
     @property
@@ -84,7 +72,11 @@ class ActivationStore:
     @cached_property
     def ids(self) -> NDArray[np.object_]:
         """(n,) row ids, in the order in which rows were given to the extractor."""
-        names = [i for shard in self.manifest.shards for i in shards.read_ids(self.path / shard.file, shard.rows)]
+        names: list[str] = []
+        for shard in self.manifest.cells(self.layers[0]):
+            names += read_header(self.path / shard.file).ids
+            if len(names) != shard.stop:
+                raise InputError(f"{self.path / shard.file}: holds other rows than the manifest says: `w2s repair`")
         refuse_doubled(names, str(self.path))
         return np.array(names, dtype=object)
 
@@ -93,7 +85,8 @@ class ActivationStore:
 
     def __repr__(self) -> str:
         m = self.manifest
-        return f"ActivationStore({str(self.path)!r}: {m.rows} rows, layers {self.layers}, width {m.width}, {m.dtype})"
+        what = f"{m.rows} rows, every token" if m.ragged else f"{m.rows} rows"
+        return f"ActivationStore({str(self.path)!r}: {what}, layers {self.layers}, width {m.width}, {m.dtype})"
 
     def resolve(self, layer: LayerSpec) -> int:
         """The stored layer that a specification names (see `layers.parse_layers`); InputError if not stored."""
@@ -103,147 +96,121 @@ class ActivationStore:
         return index
 
     def words(self, layer: LayerSpec) -> NDArray[Any]:
-        """The layer as stored, bit for bit: (n, width) words of `manifest.dtype` (bfloat16 as uint16)."""
+        """The layer as stored, bit for bit: (n, width) words of `manifest.dtype` (bfloat16 as uint16).
+
+        Of a ragged store (tokens, width): the rows' tokens one after another.
+        """
         index, m = self.resolve(layer), self.manifest
-        out = np.empty((m.rows, m.width), dtype=WORDS[m.dtype])
+        counts = self._counts(index)
+        out = np.empty((sum(counts), m.width), dtype=WORDS[m.dtype])
         start = 0
-        for shard in m.shards:
-            shards.read_words(self.path / shard.file, index, m.dtype, out[start : start + shard.rows])
-            start += shard.rows
+        for shard, count in zip(m.cells(index), counts, strict=True):
+            file = self.path / shard.file
+            at = locate_layer(file, index, m.dtype, count, m.width)
+            read_exactly(file, at, out[start : start + count])
+            start += count
         return out
 
-    def layer(self, layer: LayerSpec, ids: Sequence[str] | NDArray[np.object_] | None = None) -> NDArray[np.float32]:
+    def layer(self, layer: LayerSpec, ids: Ids | None = None) -> NDArray[np.float32]:
         """One layer as float32 (n, width): all rows in `ids` order, or the rows asked for in the order asked.
 
-        Raises InputError for a layer or id that is not stored and for values that are not finite.
+        Its bytes are read once, whatever the order. Raises InputError for a layer or id that is not stored, for
+        values that are not finite, and for a ragged store.
         """
-        words = self.words(layer)
-        if ids is not None:
-            words = words[positions(self.ids, ids, str(self.path))]
-        X = to_float32(words, self.manifest.dtype)
-        finite = np.isfinite(X).all(axis=1)
+        if self.manifest.ragged:
+            raise InputError(f"{self.path} holds every token of its rows: read it with .tokens({layer!r})")
+        wanted = None if ids is None else Wanted(positions(self.ids, ids, str(self.path)))
+        X, finite = self._vectors(self.resolve(layer), self.manifest.rows, wanted)
         if not finite.all():
-            row = (self.ids if ids is None else np.asarray(ids, dtype=object))[int(finite.argmin())]
-            raise InputError(
-                f"{self.path}: layer {self.resolve(layer)} is not finite for {int((~finite).sum())} rows, first "
-                f"{row!r}: extract with another --dtype"
-            )
+            names = self.ids if ids is None else np.asarray(ids, dtype=object)
+            self._refuse_non_finite(layer, int((~finite).sum()), names[int(finite.argmin())])
         return X
+
+    def tokens(self, layer: LayerSpec, ids: Ids | None = None) -> TokenActivations:
+        """One layer of a ragged store, all rows or those asked for; memory as many vectors as these have tokens.
+
+        Raises InputError as `layer` does, and for a store that holds one vector a row.
+        """
+        if not self.manifest.ragged:
+            raise InputError(f"{self.path} holds one vector a row: extract with --position all for its tokens")
+        index = self.resolve(layer)
+        offsets, token_ids = self._ragged
+        names = self.ids if ids is None else np.asarray(ids, dtype=object)
+        rows = positions(self.ids, names, str(self.path))
+        lengths = np.diff(offsets)[rows]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        at = np.repeat(offsets[rows] - ends[:-1], lengths) + np.arange(ends[-1])
+        values, finite = self._vectors(index, len(token_ids), Wanted(at))
+        if not finite.all():
+            row = int(np.searchsorted(ends, int(finite.argmin()), side="right")) - 1
+            self._refuse_non_finite(layer, int((~finite).sum()), names[row])
+        return TokenActivations(values, ends, token_ids[at])
 
     def verify(self) -> Verification:
         """Read everything again: checksums, ids, shapes, and that every number is finite."""
         m = self.manifest
-        problems = []
-        if identity_key(m.identity) != m.key:
-            problems.append(f"{self.path / MANIFEST}: the key is not that of the identity: edited by hand?")
+        problems = manifest_faults(self.path, m)
         for shard in m.shards:
-            file = self.path / shard.file
-            if sha256(file) != shard.sha256:
-                problems.append(
-                    f"{file}: checksum differs from the manifest, the shard was changed or damaged: delete it and "
-                    "give the same `w2s extract` again"
-                )
-                continue
-            problems += self._unusable(shard)
+            problems += shard_faults(self.path, m, shard)
         try:
             _ = self.ids
         except InputError as error:
             problems.append(str(error))
         return Verification(m.rows, len(m.sites), sum(shard.bytes for shard in m.shards), tuple(problems))
 
-    def _unusable(self, shard: Shard) -> list[str]:
-        m, found = self.manifest, []
-        words = np.empty((shard.rows, m.width), dtype=WORDS[m.dtype])
-        for layer in self.layers:
-            try:
-                shards.read_words(self.path / shard.file, layer, m.dtype, words)
-            except InputError as error:
-                found.append(str(error))
-            else:
-                bad = int((~np.isfinite(to_float32(words, m.dtype)).all(axis=1)).sum())
-                if bad:
-                    found.append(f"{self.path / shard.file}: layer {layer} is not finite for {bad} rows")
-        return found
+    @cached_property
+    def _ragged(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Offsets (n + 1,) and token ids (tokens,) of all rows."""
+        parts = [read_offsets(self.path / s.file, s.rows) for s in self.manifest.cells(self.layers[0])]
+        lengths = np.concatenate([np.diff(offsets) for offsets, _ in parts])
+        return np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([tokens for _, tokens in parts])
 
+    def _counts(self, layer: int) -> list[int]:
+        """How many vectors each shard of a layer holds."""
+        cells = self.manifest.cells(layer)
+        if not self.manifest.ragged:
+            return [shard.rows for shard in cells]
+        offsets, _ = self._ragged
+        return [int(offsets[shard.stop] - offsets[shard.start]) for shard in cells]
 
-class StoreWriter:
-    """Writes a store shard by shard; on disk is always a whole store, the whole beginning of one, or nothing."""
+    def _vectors(self, layer: int, count: int, wanted: Wanted | None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        m = self.manifest
+        out = np.empty((count if wanted is None else len(wanted.positions), m.width), dtype=np.float32)
+        return out, read_float32(list(self._pieces(layer, wanted)), m.dtype, out)
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.path = path
-        self.manifest = manifest
+    def _pieces(self, layer: int, wanted: Wanted | None) -> Iterator[Piece]:
+        m, start = self.manifest, 0
+        row_bytes = m.width * WORDS[m.dtype].itemsize
+        for shard, count in zip(m.cells(layer), self._counts(layer), strict=True):
+            file = self.path / shard.file
+            at = locate_layer(file, layer, m.dtype, count, m.width)
+            yield from pieces(file, at, count, row_bytes, start, wanted)
+            start += count
 
-    @classmethod
-    def open(
-        cls,
-        path: Path | str,
-        *,
-        identity: dict[str, Any],
-        sites: dict[int, str],
-        depth: int,
-        width: int,
-        dtype: StoredDtype,
-        rows: int,
-    ) -> "StoreWriter":
-        """Begin a store of `rows` rows, or go on with an unfinished one of the same identity.
-
-        Raises InputError, naming the fields, if a store of another identity is there, and if the folder holds
-        something else.
-        """
-        path = Path(path)
-        manifest = Manifest(
-            key=identity_key(identity),
-            identity=identity,
-            sites=sites,
-            depth=depth,
-            width=width,
-            dtype=dtype,
-            rows=rows,
+    def _refuse_non_finite(self, layer: LayerSpec, count: int, first: str) -> None:
+        what = "tokens, first in row" if self.manifest.ragged else "rows, first"
+        raise InputError(
+            f"{self.path}: layer {self.resolve(layer)} is not finite for {count} {what} {first!r}: extract with "
+            "another --dtype"
         )
-        if (path / MANIFEST).exists():
-            manifest = sound_beginning(path, same_or_refuse(path, identity))
-        elif path.exists() and (not path.is_dir() or not all(OURS.fullmatch(p.name) for p in path.iterdir())):
-            raise InputError(f"{path}: exists and is not an activation store: give another --out")
-        return cls(path, manifest)
 
-    @property
-    def done(self) -> int:
-        """How many rows, from the first, are already stored."""
-        return sum(shard.rows for shard in self.manifest.shards)
 
-    def append(self, ids: Sequence[str], layers: Mapping[int, NDArray[Any]]) -> None:
-        """Store the next rows: for each layer the words (len(ids), width) of the store's dtype."""
-        if set(layers) != set(self.manifest.sites):
-            raise InputError(f"layers {sorted(layers)} were given, the store has {sorted(self.manifest.sites)}")
-        name = f"shard-{len(self.manifest.shards):05d}.h5"
-        shard = shards.write_shard(self.path / name, ids, layers, self.manifest.dtype)
-        self.manifest = self.manifest.model_copy(update={"shards": [*self.manifest.shards, shard]})
-        self.manifest.write(self.path)
-
-    def finish(self, notes: dict[str, Any]) -> ActivationStore:
-        """Record the notes and open the finished store."""
-        self.manifest = self.manifest.model_copy(update={"notes": notes})
-        self.manifest.write(self.path)
-        return ActivationStore.open(self.path)
+def check_listing(path: Path, manifest: Manifest) -> None:
+    """InputError where the listed shards do not make up the store, or are not on disk in their recorded size."""
+    if not manifest.complete:
+        raise InputError(f"{path / MANIFEST}: its shards do not hold every row and layer once: edited by hand?")
+    least = len(manifest.sites) * manifest.rows * manifest.width * WORDS[manifest.dtype].itemsize
+    if sum(shard.bytes for shard in manifest.shards) < least:
+        raise InputError(f"{path / MANIFEST}: its rows, layers and width need more bytes than its shards have")
+    for shard in manifest.shards:
+        if (size := size_on_disk(path, shard)) != shard.bytes:
+            raise InputError(
+                f"{path / shard.file}: {size} bytes, the manifest says {shard.bytes}: missing or truncated; "
+                "`w2s repair` makes it anew"
+            )
 
 
 def size_on_disk(path: Path, shard: Shard) -> int:
     """How long a shard's file is; 0 where there is none."""
     file = path / shard.file
     return file.stat().st_size if file.is_file() else 0
-
-
-def sound_beginning(path: Path, manifest: Manifest) -> Manifest:
-    """The manifest up to the first shard that is missing or not of its recorded size."""
-    kept = list(takewhile(lambda shard: size_on_disk(path, shard) == shard.bytes, manifest.shards))
-    return manifest.model_copy(update={"shards": kept})
-
-
-def same_or_refuse(path: Path, identity: dict[str, Any]) -> Manifest:
-    """The manifest at `path` if it has this identity; else InputError that says which field differs."""
-    manifest = Manifest.read(path)
-    if manifest.key != identity_key(identity):
-        raise InputError(
-            f"{path} holds other activations ({differing_fields(identity, manifest.identity)}): give another --out"
-        )
-    return manifest

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import pytest
 
+from tests.conftest import shard_file
 from w2s_probes.tables import read_table, write_table
 
 Failing = Callable[..., str]
@@ -76,11 +77,11 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "a truncated shard": (
         lambda w: ["filter", damaged(w, truncate), w / "weak.jsonl", "--layer", 1, "--out", w / "out.jsonl"],
-        r"shard-00000\.h5: \d+ bytes, the manifest says \d+: truncated; give the same `w2s extract` again",
+        r"shard-00000-\w+\.h5: \d+ bytes, the manifest says \d+: missing or truncated; `w2s repair`",
     ),
     "a manifest of another version": (
         lambda w: ["verify", damaged(w, other_version)],
-        "schema version 7, but this release reads version 1",
+        "schema version 7, but this release reads version 2",
     ),
     "not a store": (lambda w: ["verify", w], "not an activation store"),
     "no store": (lambda w: ["verify", w / "nowhere"], "no such store; make one with `w2s extract`"),
@@ -223,23 +224,23 @@ def damaged(folder: Path, how: Callable[[Path], object]) -> Path:
 
 
 def truncate(store: Path) -> None:
-    shard = store / "shard-00000.h5"
+    shard = shard_file(store)
     shard.write_bytes(shard.read_bytes()[:5000])
 
 
 def not_a_number(store: Path) -> None:
-    with h5py.File(store / "shard-00000.h5", "r+") as file:
+    with h5py.File(shard_file(store), "r+") as file:
         file["layer_001"][0, 0] = float("nan")
 
 
 def points_elsewhere(store: Path) -> None:
     manifest = store / "manifest.json"
-    manifest.write_text(manifest.read_text().replace("shard-00000.h5", "../shard-00000.h5"))
+    manifest.write_text(manifest.read_text().replace("shard-00000", "../shard-00000"))
 
 
 def other_version(store: Path) -> None:
     manifest = store / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"schema_version": 1', '"schema_version": 7'))
+    manifest.write_text(manifest.read_text().replace('"schema_version": 2', '"schema_version": 7'))
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from analyses.recipe import RECIPES
-from tests.conftest import ROOT
+from tests.conftest import ROOT, shard_file
 from w2s_probes import ActivationStore, KNNProbe, LogisticProbe, disagreement_filter, relabel, topo_filter
 from w2s_probes.cli.app import app
 from w2s_probes.tables import read_table, write_table
@@ -47,7 +47,7 @@ def test_verify_tells_sound_from_damaged(
     w2s("verify", world / "acts")
     assert "sound; 240 rows, 4 layers" in capsys.readouterr().out
     copy = shutil.copytree(world / "acts", tmp_path / "copy")
-    shard = copy / "shard-00000.h5"
+    shard = shard_file(copy)
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 4
     shard.write_bytes(content)
@@ -152,7 +152,7 @@ def test_a_wrong_option_ends_with_2_and_another_error_with_1(world: Path) -> Non
     wrong = subprocess.run([*w2s, "verify", "--nonsense"], capture_output=True, text=True)
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr
-    broken = [sys.executable, "-c", "import w2s_probes.cli.store as s; s.ActivationStore.open = lambda p: 1 / 0\n"]
+    broken = [sys.executable, "-c", "import w2s_probes.cli.store as s; s.Manifest.read = lambda p: 1 / 0\n"]
     broken[-1] += "from w2s_probes.cli import main; main()"
     assert subprocess.run([*broken, "verify", "x"], capture_output=True).returncode == 1
 

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
-from extract import extractor
+from extract import engine, extractor
 from extract.batching import batches, padded
 from extract.blocks import find_blocks
-from extract.extractor import Extraction, extract, extract_cached, tokenized
+from extract.encoding import Encoding
+from extract.extractor import Done, Extraction, extract, extract_cached
+from extract.loading import Placement, load_trunk
 from extract.models import ModelSource
 from extract.rows import checked_rows, read_rows, rows_hash
 from extract.trace import ActivationReader, pool
@@ -26,6 +28,7 @@ from tests.conftest import FAMILIES
 from w2s_probes import ActivationStore, InputError
 
 Checkpoint = Callable[..., Path]
+CPU = Placement("cpu")
 
 
 def one_by_one(folder: Path, rows: pd.DataFrame, position: str) -> dict[int, Any]:
@@ -47,7 +50,7 @@ def test_batched_activations_equal_transformers_own(
     checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, family: str, position: Any
 ) -> None:
     folder = checkpoint(family)
-    store = extract(str(folder), rows, tmp_path / "s", position=position, batch_tokens=60)
+    store = extract(str(folder), rows, tmp_path / "s", position=position, placement=Placement(batch_tokens=60))
     expected = one_by_one(folder, rows, position)
     assert store.ids.tolist() == rows["id"].tolist()
     assert store.layers == [0, 1, 2, 3]
@@ -88,8 +91,8 @@ def test_the_result_does_not_depend_on_the_batch_nor_on_a_stop_in_between(
     checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = str(checkpoint("gpt_neox"))
-    whole = extract(folder, rows, tmp_path / "whole", batch_tokens=10_000)
-    small = extract(folder, rows, tmp_path / "small", batch_tokens=1)
+    whole = extract(folder, rows, tmp_path / "whole", placement=Placement(batch_tokens=10_000))
+    small = extract(folder, rows, tmp_path / "small", placement=Placement(batch_tokens=1))
     assert small.key == whole.key
     for layer in whole.layers:
         assert small.layer(layer) == pytest.approx(whole.layer(layer), abs=2e-5)
@@ -101,8 +104,8 @@ def test_the_result_does_not_depend_on_the_batch_nor_on_a_stop_in_between(
     class Killed(BaseException):
         pass
 
-    def kill(done: int, total: int) -> None:
-        if done > 20:
+    def kill(done: Done) -> None:
+        if done.rows > 20:
             raise Killed
 
     with pytest.raises(Killed):
@@ -122,7 +125,7 @@ def test_a_truncated_shard_is_made_again_by_the_same_extraction(
     before = store.words(2).tobytes()
     shard = store.path / store.manifest.shards[1].file
     shard.write_bytes(shard.read_bytes()[:-50])
-    with pytest.raises(InputError, match="truncated; give the same `w2s extract` again"):
+    with pytest.raises(InputError, match="missing or truncated; `w2s repair`"):
         ActivationStore.open(store.path)
     again = extract(str(checkpoint()), rows, tmp_path / "s")
     assert again.words(2).tobytes() == before
@@ -149,8 +152,7 @@ def test_a_model_without_a_limit_reads_texts_of_any_length(
     monkeypatch.delattr(type(source.config), "max_position_embeddings", raising=False)
     assert [*limits, source.window] == [64, None]  # first the config's, then nobody's
     rows = pd.DataFrame({"id": ["a", "b"], "text": ["w1 " * 100, "w2"]})
-    tokens, cut = tokenized(source, rows, source.window)
-    assert ([len(t) for t in tokens], cut) == ([100, 1], 0)
+    assert encoded(source, rows, source.window) == ([100, 1], 0)
 
 
 def test_a_config_that_asks_for_more_than_the_weights_hold_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -159,7 +161,7 @@ def test_a_config_that_asks_for_more_than_the_weights_hold_is_refused(checkpoint
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
     with pytest.raises(InputError, match=r"weights do not fit the config, \d+ are missing: 'layers\.3\."):
-        ModelSource.find(str(folder)).load("float32", torch.device("cpu"))
+        load_trunk(ModelSource.find(str(folder)), "float32", CPU)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +177,7 @@ def test_configs_of_any_nonsense_are_the_users_error(checkpoint: Checkpoint, tmp
     with pytest.raises(InputError, match=r"^model .*(config|weights)|has no blocks"):
         source = ModelSource.find(str(folder))
         _ = source.depth
-        source.load("float32", torch.device("cpu"))
+        load_trunk(source, "float32", CPU)
 
 
 def test_a_finished_store_is_opened_again_without_the_model(
@@ -183,7 +185,7 @@ def test_a_finished_store_is_opened_again_without_the_model(
 ) -> None:
     plan = Extraction.plan(str(checkpoint()), rows, layers="middle")
     store = extract_cached(plan, tmp_path)
-    monkeypatch.setattr(ModelSource, "load", lambda *a: pytest.fail("the model was loaded again"))
+    monkeypatch.setattr(engine, "load_trunk", lambda *a: pytest.fail("the model was loaded again"))
     assert extract_cached(plan, tmp_path).key == store.key
     other = Extraction.plan(str(checkpoint()), rows, layers="middle", position="mean")
     assert other.identity != plan.identity
@@ -193,7 +195,7 @@ def test_a_finished_store_is_opened_again_without_the_model(
 
 def test_only_the_blocks_up_to_the_last_wanted_layer_are_run(checkpoint: Checkpoint, rows: pd.DataFrame) -> None:
     source = ModelSource.find(str(checkpoint("llama")))
-    model = source.load("float32", torch.device("cpu"))
+    model = load_trunk(source, "float32", CPU)
     ran: list[int] = []
     blocks = model.get_submodule(source.block_path)
     for i, block in enumerate(blocks.children()):
@@ -205,12 +207,16 @@ def test_only_the_blocks_up_to_the_last_wanted_layer_are_run(checkpoint: Checkpo
     assert list(found) == [1]
 
 
+def encoded(source: ModelSource, rows: pd.DataFrame, limit: int | None) -> tuple[list[int], int]:
+    found = Encoding(limit, "right", None).encode(source.tokenizer, rows["id"].tolist(), rows["text"].tolist())
+    return [len(row) for row in found.rows], found.cut
+
+
 def test_long_texts_are_cut_and_counted(checkpoint: Checkpoint, tmp_path: Path) -> None:
     rows = pd.DataFrame({"id": ["long", "fits", "short"], "text": ["w1 " * 100, "w2 " * 64, "w3"]})
     source = ModelSource.find(str(checkpoint()))
     assert source.window == 64
-    tokens, cut = tokenized(source, rows, 64)
-    assert ([len(t) for t in tokens], cut) == ([64, 64, 1], 1)
+    assert encoded(source, rows, 64) == ([64, 64, 1], 1)
     store = extract(source, rows, tmp_path / "s", max_length=10)
     assert store.manifest.identity["max_length"] == 10
     assert store.manifest.notes["cut_rows"] == 2
@@ -272,7 +278,7 @@ def test_models_that_cannot_be_used_are_refused_in_one_line(checkpoint: Checkpoi
     cases = {
         str(tmp_path / "none"): "no such folder",
         str(tmp_path): r"no config\.json",
-        str(folder): "no weights .* pickle files are not read",
+        str(folder): r"no weights .* pickle files can run code and are not read",
         "package:no_such_package/model": "no package 'no_such_package' is installed",
         "someone/no-such-model": "neither a folder here nor a model that the hub gives out",
     }
@@ -286,7 +292,7 @@ def test_models_that_cannot_be_used_are_refused_in_one_line(checkpoint: Checkpoi
     with pytest.raises(InputError, match="not a readable safetensors file"):
         _ = ModelSource.find(str(folder)).own_dtype
     with pytest.raises(InputError, match="cannot be loaded"):
-        ModelSource.find(str(folder)).load("float32", torch.device("cpu"))
+        load_trunk(ModelSource.find(str(folder)), "float32", CPU)
 
 
 def test_a_model_that_gives_infinities_is_stopped_before_anything_is_written(

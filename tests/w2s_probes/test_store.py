@@ -11,28 +11,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.conftest import shard_file
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.dtypes import WORDS, StoredDtype
 from w2s_probes.manifest import Manifest, differing_fields, identity_key
-from w2s_probes.shards import layer_name, read_ids, read_words, write_shard
-from w2s_probes.store import StoreWriter
+from w2s_probes.shards import Content, layer_name, locate_layer, read_header, read_offsets, write_shard
+from w2s_probes.writer import StoreWriter
 
 IDENTITY = {"weights": "w", "position": "last"}
+
+
+def writer_of(path: Path, names: list[str], layers: Any, **options: Any) -> StoreWriter:
+    """A writer of a small store."""
+    usual: dict[str, Any] = {"identity": IDENTITY, "depth": 4, "width": 3, "dtype": "float32", "shard_rows": 4}
+    sites = {layer: f"blocks.{layer}" for layer in layers}
+    return StoreWriter.open(path, ids=names, sites=sites, **(usual | options))
 
 
 def write(
     path: Path, layers: dict[int, NDArray[Any]], dtype: StoredDtype = "float32", per_shard: int = 4, stop: int = 10**6
 ) -> list[str]:
-    """Write a store of these layers in shards; `stop` leaves it unfinished."""
+    """Write a store of these layers in shards; `stop` leaves it unfinished after so many."""
     n, width = next(iter(layers.values())).shape
     names = [f"row-{i}" for i in range(n)]
-    sites = {layer: f"blocks.{layer}" for layer in layers}
-    writer = StoreWriter.open(path, identity=IDENTITY, sites=sites, depth=4, width=width, dtype=dtype, rows=n)
-    for start in range(writer.done, min(n, stop), per_shard):
-        part = slice(start, start + per_shard)
-        writer.append(names[part], {layer: words[part] for layer, words in layers.items()})
-    if writer.manifest.complete:
-        writer.finish({})
+    writer = writer_of(path, names, layers, width=width, dtype=dtype, shard_rows=per_shard)
+    for part in writer.missing()[:stop]:
+        rows = writer.rows_of(part)
+        writer.write(part, Content(names[rows], {layer: words[rows] for layer, words in layers.items()}))
+    writer.finish({})
     return names
 
 
@@ -81,7 +87,7 @@ def test_rows_come_in_the_order_asked_for(tmp_path: Path, arrays: dict[int, NDAr
 
 def test_reading_one_layer_reads_only_its_bytes(tmp_path: Path, arrays: dict[int, NDArray[np.float32]]) -> None:
     write(tmp_path / "s", arrays, per_shard=10)
-    file = tmp_path / "s" / "shard-00000.h5"
+    file = shard_file(tmp_path / "s", 0)
     with h5py.File(file) as opened:
         offsets = {layer: opened[layer_name(layer)].id.get_offset() for layer in arrays}
         assert all(opened[layer_name(layer)].chunks is None for layer in arrays)  # contiguous
@@ -98,13 +104,13 @@ def test_verify_passes_on_a_sound_store_and_finds_one_flipped_bit(
     sound = ActivationStore.open(tmp_path / "s").verify()
     assert sound.ok
     assert (sound.rows, sound.layers) == (10, 3)
-    file = tmp_path / "s" / "shard-00001.h5"
+    file = shard_file(tmp_path / "s", 1)
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
     found = ActivationStore.open(tmp_path / "s").verify()
     assert not found.ok
-    assert "shard-00001.h5: checksum differs" in found.problems[0]
+    assert f"{file.name}: checksum differs" in found.problems[0]
 
 
 def test_numbers_that_are_not_finite_are_refused_by_row(tmp_path: Path, arrays: dict[int, NDArray[np.float32]]) -> None:
@@ -117,60 +123,6 @@ def test_numbers_that_are_not_finite_are_refused_by_row(tmp_path: Path, arrays: 
     assert any("layer 4 is not finite" in problem for problem in store.verify().problems)
 
 
-def test_an_unfinished_store_is_refused_and_gone_on_with(
-    tmp_path: Path, arrays: dict[int, NDArray[np.float32]]
-) -> None:
-    write(tmp_path / "s", arrays, stop=5)
-    with pytest.raises(InputError, match=r"not finished \(8 of 10 rows\): give the same `w2s extract` again"):
-        ActivationStore.open(tmp_path / "s")
-    write(tmp_path / "s", arrays)
-    assert np.array_equal(ActivationStore.open(tmp_path / "s").layer(1), arrays[1])
-
-
-def test_a_store_of_another_identity_is_never_mixed_with(
-    tmp_path: Path, arrays: dict[int, NDArray[np.float32]]
-) -> None:
-    write(tmp_path / "s", arrays)
-    with pytest.raises(InputError, match=r"position: 'last' in the store, 'mean' asked for"):
-        StoreWriter.open(
-            tmp_path / "s",
-            identity=IDENTITY | {"position": "mean"},
-            sites={0: "x"},
-            depth=4,
-            width=3,
-            dtype="float32",
-            rows=10,
-        )
-
-
-def test_nothing_is_written_before_the_first_shard(tmp_path: Path) -> None:
-    sites = {0: "x"}
-    StoreWriter.open(tmp_path / "s", identity=IDENTITY, sites=sites, depth=4, width=3, dtype="float32", rows=10)
-    assert not (tmp_path / "s").exists()
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "thesis.tex").write_text("precious")
-    with pytest.raises(InputError, match="exists and is not an activation store"):
-        StoreWriter.open(tmp_path / "other", identity=IDENTITY, sites=sites, depth=4, width=3, dtype="float32", rows=1)
-
-
-def test_a_writer_killed_before_its_first_manifest_can_begin_again(
-    tmp_path: Path, arrays: dict[int, NDArray[np.float32]]
-) -> None:
-    (tmp_path / "s").mkdir()
-    (tmp_path / "s" / "shard-00000.h5").write_bytes(b"half")
-    (tmp_path / "s" / ".0123abcd.partial.manifest.json").write_text("{")
-    write(tmp_path / "s", arrays)
-    assert ActivationStore.open(tmp_path / "s").verify().ok
-
-
-def test_other_layers_than_the_stores_are_refused(tmp_path: Path) -> None:
-    writer = StoreWriter.open(
-        tmp_path / "s", identity=IDENTITY, sites={0: "x"}, depth=4, width=3, dtype="float32", rows=1
-    )
-    with pytest.raises(InputError, match=r"layers \[1\] were given, the store has \[0\]"):
-        writer.append(["a"], {1: np.zeros((1, 3), np.float32)})
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -179,8 +131,10 @@ def test_other_layers_than_the_stores_are_refused(tmp_path: Path) -> None:
         (lambda s: (s / "manifest.json").write_text("[]"), "schema version None"),
         (lambda s: edit(s, '"width": 3', '"width": -1'), "not a valid manifest"),
         (lambda s: edit(s, '"width": 3', '"width": 3000000'), "need more bytes than its shards have"),
-        (lambda s: (s / "shard-00001.h5").unlink(), "shard-00001.h5: 0 bytes, the manifest says"),
-        (lambda s: (s / "shard-00001.h5").write_bytes(b"short"), "5 bytes, the manifest says .*: truncated"),
+        (lambda s: edit(s, '"start": 4', '"start": 5'), "do not hold every row and layer once"),
+        (lambda s: edit(s, '"file": "shard', '"file": "../shard'), "not a valid manifest"),
+        (lambda s: shard_file(s, 1).unlink(), r"shard-00001-\w+.h5: 0 bytes, the manifest says"),
+        (lambda s: shard_file(s, 1).write_bytes(b"short"), "5 bytes, the manifest says .*: missing or truncated"),
     ],
 )
 def test_damaged_stores_are_refused_when_opened(
@@ -204,25 +158,67 @@ def test_another_schema_version_is_refused_with_both_versions(
     write(tmp_path / "s", arrays)
     path = tmp_path / "s" / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-    with pytest.raises(InputError, match="schema version 99, but this release reads version 1"):
+    with pytest.raises(InputError, match="schema version 99, but this release reads version 2"):
         ActivationStore.open(tmp_path / "s")
 
 
 def test_a_dataset_that_links_to_another_file_is_refused(tmp_path: Path) -> None:
-    write_shard(tmp_path / "a.h5", ["x"], {0: np.ones((1, 2), np.float32)}, "float32")
+    own = write_shard(tmp_path, 0, Content(["x"], {0: np.ones((1, 2), np.float32)}), "float32", "k")
+    assert locate_layer(own, 0, "float32", 1, 2) > 0
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file.attrs["dtype"] = "float32"
-        file[layer_name(0)] = h5py.ExternalLink("a.h5", layer_name(0))
+        file[layer_name(0)] = h5py.ExternalLink(own.name, layer_name(0))
+        file.create_dataset(layer_name(1), data=np.ones((1, 2), np.float32), chunks=(1, 1))
     with pytest.raises(InputError, match="no dataset 'layer_000' of its own"):
-        read_words(tmp_path / "b.h5", 0, "float32", np.empty((1, 2), np.float32))
+        locate_layer(tmp_path / "b.h5", 0, "float32", 1, 2)
+    with pytest.raises(InputError, match="layer 1 is not contiguous"):
+        locate_layer(tmp_path / "b.h5", 1, "float32", 1, 2)
+    with pytest.raises(InputError, match=r"holds float32 \(1, 2\), the manifest says float32 \(1, 3\)"):
+        locate_layer(own, 0, "float32", 1, 3)
 
 
-@pytest.mark.parametrize("ids", [np.arange(1), np.array([[b"x"]]), np.array([b"\xff"]), np.array([b"x", b"y"])])
+@pytest.mark.parametrize("ids", [np.arange(1), np.array([[b"x"]]), np.array([b"\xff"])])
 def test_ids_that_are_no_ids_are_refused(tmp_path: Path, ids: NDArray[Any]) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["ids"] = ids
-    with pytest.raises(InputError, match="damaged; extract again"):
-        read_ids(tmp_path / "a.h5", 1)
+    with pytest.raises(InputError, match="damaged; `w2s repair`"):
+        read_header(tmp_path / "a.h5")
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=12), st.integers(1, 5), st.integers(0, 2**32))
+def test_a_ragged_store_gives_each_rows_tokens(
+    tmp_path_factory: pytest.TempPathFactory, lengths: list[int], per_shard: int, seed: int
+) -> None:
+    path = tmp_path_factory.mktemp("store") / "s"
+    rng = np.random.default_rng(seed)
+    rows = [rng.normal(size=(n, 3)).astype(np.float32) for n in lengths]
+    names = [f"row-{i}" for i in range(len(rows))]
+    writer = writer_of(path, names, [1], shard_rows=per_shard, ragged=True)
+    for part in writer.missing():
+        chosen = writer.rows_of(part)
+        ends = np.cumsum([0, *lengths[chosen]])
+        tokens = np.concatenate([np.full(n, i, np.int32) for i, n in enumerate(lengths)][chosen])
+        writer.write(part, Content(names[chosen], {1: np.concatenate(rows[chosen])}, 0, ends, tokens))
+    store = writer.finish({})
+    assert store is not None
+    assert store.verify().ok
+    asked = rng.permutation(len(rows))[: rng.integers(1, len(rows) + 1)]
+    found = store.tokens(1, ids=[names[i] for i in asked])
+    for place, row in enumerate(asked):
+        own = slice(found.offsets[place], found.offsets[place + 1])
+        assert np.array_equal(found.values[own], rows[row])
+        assert set(found.token_ids[own]) == {row}
+    assert np.array_equal(store.tokens(1).values, np.concatenate(rows))
+    with pytest.raises(InputError, match=r"every token of its rows: read it with \.tokens"):
+        store.layer(1)
+    assert "every token" in repr(store)
+
+
+def test_offsets_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    content = Content(["x"], {0: np.ones((2, 2), np.float32)}, 0, np.array([0, 2]), np.zeros(3, np.int32))
+    file = write_shard(tmp_path, 0, content, "float32", "k")
+    with pytest.raises(InputError, match="offsets do not fit 1 rows and 3 tokens"):
+        read_offsets(file, 1)
 
 
 @given(st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4), max_size=5))
@@ -234,7 +230,7 @@ def test_the_key_ignores_the_order_of_fields_and_nothing_else(identity: dict[str
 
 def test_a_manifest_reads_as_it_was_written(tmp_path: Path) -> None:
     manifest = Manifest(
-        key="k", identity={"a": 1}, sites={0: "x", 12: "y"}, depth=12, width=3, dtype="bfloat16", rows=0
+        key="k", identity={"a": 1}, sites={0: "x", 12: "y"}, depth=12, width=3, dtype="bfloat16", rows=0, shard_rows=1
     )
     manifest.write(tmp_path)
     assert Manifest.read(tmp_path) == manifest

@@ -2,7 +2,7 @@
 
 import typer
 
-from . import data, run, store, train
+from . import data, extract, plan, run, store, train
 
 app = typer.Typer(
     name="w2s",
@@ -15,8 +15,11 @@ app = typer.Typer(
 )
 app.command()(run.demo)
 app.command()(run.run)
-app.command()(store.extract)
+app.command()(plan.plan)
+app.command()(extract.extract)
 app.command()(store.verify)
+app.command()(store.repair)
+app.add_typer(store.cache, name="cache")
 app.command("filter")(data.filter_labels)
 app.command()(data.relabel)
 app.command()(train.student)

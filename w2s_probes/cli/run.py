@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import terminal
+from . import progress, terminal
 
 SetOption = Annotated[list[str], typer.Option("--set", help="Override a key of the recipe: table.key=value.")]
 
@@ -23,7 +23,7 @@ def run(
     protocol = terminal.from_checkout("analyses.protocol")
     results = terminal.from_checkout("analyses.results")
     chosen = recipes.read_recipe(recipe, settings)
-    with terminal.progress() as report:
+    with progress.steps() as report:
         found = protocol.run(chosen, out, report)
     lines = results.summary(found).rename(columns={"pgr": "PGR"})
     if len(chosen.seeds) == 1:

@@ -1,69 +1,98 @@
-"""`w2s extract` and `w2s verify`: making and checking activation stores."""
+"""`w2s verify`, `w2s repair` and `w2s cache`: looking after activation stores."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from ..cache import cached_stores, collect_garbage
 from ..errors import InputError
+from ..manifest import Manifest
 from ..store import ActivationStore
-from . import terminal
+from . import progress, terminal
+from .extract import BatchOption, DeviceOption, PickleOption, RemoteCodeOption
+
+StoreArgument = Annotated[Path, typer.Argument(help="The store's folder.")]
+FolderArgument = Annotated[Path | None, typer.Argument(help="Where stores lie; $W2S_CACHE or ~/.cache/w2s-probes.")]
+cache = typer.Typer(help="Stores in a folder: list them, and delete those that are of no more use.")
 
 
-def extract(
-    model: Annotated[str, typer.Argument(help="Folder, hub id, or package:NAME/FOLDER of a transformers model.")],
-    rows: Annotated[
-        list[Path], typer.Option(help="JSONL, CSV or Parquet with `text`, and `id` where present; may be repeated.")
-    ],
-    out: Annotated[Path, typer.Option(help="The store's folder; an unfinished one of the same kind is gone on with.")],
-    layers: Annotated[str, typer.Option(help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")] = "all",
-    position: Annotated[
-        Literal["last", "first", "mean"],
-        typer.Option(help="Token that stands for a row, by the attention mask."),
-    ] = "last",
-    dtype: Annotated[
-        Literal["auto", "float32", "float16", "bfloat16"],
-        typer.Option(help="Of computing and storing; `auto` is the checkpoint's."),
-    ] = "auto",
-    max_length: Annotated[int | None, typer.Option(help="Tokens; longer texts are cut at the end.")] = None,
-    batch_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens a batch; chosen by device if absent.")] = None,
-    revision: Annotated[str | None, typer.Option(help="Of a hub model: branch, tag or commit.")] = None,
-    blocks: Annotated[str | None, typer.Option(help="Path of the list of blocks, where it cannot be found.")] = None,
-) -> None:
-    """Cache a model's activations: one vector for each row and layer.
-
-    Example: `w2s extract data/miniature/strong --rows rows.jsonl --layers all --out acts`
-    """
-    models = terminal.from_checkout("extract.models")
-    extractor = terminal.from_checkout("extract.extractor")
-    table = terminal.from_checkout("extract.rows").read_rows(*rows)
-    source = models.ModelSource.find(model, revision=revision, blocks=blocks)
-    with terminal.progress() as report:
-        store = extractor.extract(
-            source,
-            table,
-            out,
-            layers=layers,
-            position=position,
-            dtype=dtype,
-            max_length=max_length,
-            batch_tokens=batch_tokens,
-            progress=lambda done, total: report("rows", done, total),
-        )
-    terminal.say(store)
-    if cut := store.manifest.notes.get("cut_rows"):
-        terminal.say(f"{cut} of {len(store)} texts were cut to {store.manifest.identity['max_length']} tokens")
-
-
-def verify(store: Annotated[Path, typer.Argument(help="The store's folder.")]) -> None:
+def verify(store: StoreArgument) -> None:
     """Read a store again and check every checksum, id, shape and number.
 
     Example: `w2s verify acts`
     """
-    result = ActivationStore.open(store).verify()
+    manifest = Manifest.read(store)
+    # A store that lists its shards is looked at whatever state they are in; another must at least be all there.
+    opened = ActivationStore(store, manifest) if manifest.shards else ActivationStore.open(store)
+    result = opened.verify()
     if not result.ok:
         for problem in result.problems:
             terminal.say(problem)
         more = f" (and {len(result.problems) - 1} more, listed above)" if len(result.problems) > 1 else ""
         raise InputError(result.problems[0] + more)
     terminal.say(f"{store}: sound; {result.rows} rows, {result.layers} layers, {result.bytes:,} bytes")
+
+
+def repair(
+    store: StoreArgument,
+    model: Annotated[str | None, typer.Option(help="Where the model is now, if it has moved.")] = None,
+    rows: Annotated[list[Path], typer.Option(help="Where the rows are now, in their order, if they have moved.")] = [],  # noqa: B006
+    batch_tokens: BatchOption = None,
+    device_map: DeviceOption = None,
+    trust_remote_code: RemoteCodeOption = False,
+    allow_pickle: PickleOption = False,
+) -> None:
+    """Make a store's lost or damaged shards again, from the model and rows that it was made from.
+
+    Example: `w2s repair acts`
+    """
+    table = terminal.from_checkout("extract.rows").read_rows(*rows) if rows else None
+    placement = terminal.from_checkout("extract.loading").Placement(device_map, None, batch_tokens)
+    with progress.steps() as report:
+        made = terminal.from_checkout("extract.repair").repair(
+            store,
+            model=model,
+            rows=table,
+            trust=terminal.from_checkout("extract.checkpoints").Trust(allow_pickle, trust_remote_code),
+            placement=placement if batch_tokens or device_map else None,
+            report=lambda done, total: report("shards", done, total),
+        )
+    for file in made:
+        terminal.say(f"made again: {file}")
+    terminal.say(f"{store}: {len(made)} shards made again" if made else f"{store}: nothing to repair")
+
+
+@cache.command("ls")
+def cache_ls(folder: FolderArgument = None) -> None:
+    """List the stores below a folder, the largest first.
+
+    Example: `w2s cache ls runs`
+    """
+    place = folder or terminal.cache_folder()
+    found = cached_stores(place)
+    for entry in found:
+        terminal.say(entry)
+    terminal.say(f"{place}: {len(found)} stores, {sum(entry.bytes for entry in found):,} bytes")
+
+
+@cache.command("gc")
+def cache_gc(
+    folder: FolderArgument = None,
+    days: Annotated[
+        float | None, typer.Option(min=0, help="Delete stores not changed or read for so many days.")
+    ] = None,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Delete unfinished stores untouched for a day or more.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+) -> None:
+    """Delete what killed processes left, and the stores that the options name.
+
+    Example: `w2s cache gc runs --unfinished --days 90 --dry-run`
+    """
+    place = folder or terminal.cache_folder()
+    deleted = collect_garbage(place, days=days, unfinished=unfinished, dry_run=dry_run)
+    for path, size in deleted:
+        terminal.say(f"{'would delete' if dry_run else 'deleted'} {path} ({size:,} bytes)")
+    terminal.say(f"{place}: {sum(size for _, size in deleted):,} bytes {'to gain' if dry_run else 'gained'}")

@@ -1,22 +1,14 @@
-"""What the commands share: progress that is quiet outside a terminal, and the way up to the checkout."""
+"""What the commands share: how they print, and the way up to the checkout."""
 
 import importlib
+import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 from rich import box
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
@@ -30,9 +22,6 @@ err = Console(stderr=True, highlight=False)
 def say(text: object) -> None:
     """A line on stdout, as it is: never folded, and brackets in it are no markup."""
     _out.print(str(text), markup=False, soft_wrap=True)
-
-
-Report = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 
 
 def from_checkout(module: str) -> ModuleType:
@@ -50,19 +39,9 @@ def from_checkout(module: str) -> ModuleType:
         ) from error
 
 
-@contextmanager
-def progress() -> Iterator[Report]:
-    """A progress bar on stderr with the time left; nothing is shown where stderr is not a terminal."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total)
+def cache_folder() -> Path:
+    """Where stores are kept that were given no place: $W2S_CACHE, or ~/.cache/w2s-probes."""
+    return Path(os.environ.get("W2S_CACHE") or Path.home() / ".cache" / "w2s-probes")
 
 
 def show(frame: pd.DataFrame, by: str) -> None:

@@ -1,0 +1,93 @@
+"""Adding rows or layers to a finished store. What is new becomes a store of its own inside it, and only when that is
+whole does the manifest list it: whoever reads meanwhile, or after a kill, sees the store as it was."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from w2s_probes.errors import InputError, some
+from w2s_probes.manifest import Manifest, Shard, differing_fields
+from w2s_probes.store import ActivationStore
+
+from .extractor import Extraction, Progress, silent
+from .loading import Placement
+from .rows import rows_hash
+from .share import WHOLE, Share
+
+
+def add(
+    plan: Extraction,
+    out: Path | str,
+    *,
+    placement: Placement | None = None,
+    share: Share = WHOLE,
+    notes: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
+) -> ActivationStore | None:
+    """Add to the store at `out` what it lacks of the plan's rows and layers, and open it.
+
+    The plan's rows must hold the store's, unchanged; they keep their places, and new ones follow. New rows get
+    every layer. The result has the key that a single extraction of it all would have. None while other processes'
+    shares are missing. Raises InputError where anything but rows and layers differs.
+    """
+    store = ActivationStore.open(out)
+    old, new = _split(plan, store)
+    layers = sorted(set(plan.layers) | set(store.layers))
+    whole = replace(plan, rows=pd.concat([old, new], ignore_index=True), layers=layers)
+    if whole.key == store.key:
+        return store
+    pieces = []
+    if more := [layer for layer in layers if layer not in store.layers]:
+        pieces.append((replace(plan, rows=old, layers=more), 0))
+    if len(new):
+        pieces.append((replace(plan, rows=new, layers=layers), len(old)))
+    shards = list(store.manifest.shards)
+    for piece, start in pieces:
+        name = f"added-{piece.key[:12]}"
+        added = piece.run(store.path / name, placement=placement, share=share, notes=notes, progress=progress)
+        if added is None:
+            return None
+        shards += [_moved(shard, name, start) for shard in added.manifest.shards]
+    return _list(store, whole, shards, notes or {})
+
+
+def _split(plan: Extraction, store: ActivationStore) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The plan's rows that are stored, in the store's order, and the others; InputError if it is another store."""
+    identity = store.manifest.identity
+    same = plan.identity | {name: identity.get(name) for name in ("rows", "layers")}
+    if same != identity:
+        raise InputError(f"{store.path}: cannot be added to ({differing_fields(same, identity)})")
+    rows = plan.rows[["id", "text"]].set_index("id", drop=False)
+    lacking = [name for name in store.ids if name not in rows.index]
+    if lacking:
+        raise InputError(
+            f"{store.path}: {len(lacking)} of its rows are not among those given: {some(lacking)}: give its own --rows "
+            "again, before the new ones"
+        )
+    old = rows.loc[store.ids.tolist()].reset_index(drop=True)
+    if rows_hash(old) != identity["rows"]:
+        raise InputError(f"{store.path}: texts of its rows have changed since it was made: give another --out")
+    return old, rows[~rows.index.isin(store.ids)].reset_index(drop=True)
+
+
+def _moved(shard: Shard, folder: str, start: int) -> Shard:
+    return shard.model_copy(update={"file": f"{folder}/{shard.file}", "start": start + shard.start})
+
+
+def _list(store: ActivationStore, whole: Extraction, shards: list[Shard], notes: Mapping[str, Any]) -> ActivationStore:
+    manifest: Manifest = store.manifest.model_copy(
+        update={
+            "identity": whole.identity,
+            "key": whole.key,
+            "sites": whole.sites,
+            "rows": len(whole.rows),
+            "shards": shards,
+        }
+    )
+    cut = sum(shard.cut for shard in manifest.cells(whole.layers[0]))
+    manifest = manifest.model_copy(update={"notes": store.manifest.notes | dict(notes) | {"cut_rows": cut}})
+    manifest.write(store.path)
+    return ActivationStore.open(store.path)

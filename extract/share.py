@@ -1,0 +1,56 @@
+"""Which parts of a store are this process's, among several processes or machines."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from w2s_probes.errors import InputError
+
+# Who numbers processes, the most particular first: torchrun, a Slurm array, srun.
+NUMBERED = (
+    ("RANK", "WORLD_SIZE"),
+    ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"),
+    ("SLURM_PROCID", "SLURM_NTASKS"),
+)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Process `index` of `count`, from 0: it writes every count-th part."""
+
+    index: int = 0
+    count: int = 1
+
+    @classmethod
+    def parse(cls, spec: str | None, environment: Mapping[str, str] = os.environ) -> "Share":
+        """`i/n` with i from 0; `auto` as torchrun or Slurm say; None: all, or as torchrun says if it started us.
+
+        Raises InputError for anything else.
+        """
+        if spec is None:
+            return cls._numbered(environment, NUMBERED[:1]) if "TORCHELASTIC_RUN_ID" in environment else WHOLE
+        if spec == "auto":
+            return cls._numbered(environment, NUMBERED)
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", spec)
+        if not found or int(found[1]) >= int(found[2]):
+            raise InputError(f"shard {spec!r}: give i/n with i from 0 to n - 1, such as 0/4, or auto")
+        return cls(int(found[1]), int(found[2]))
+
+    @classmethod
+    def _numbered(cls, environment: Mapping[str, str], names: tuple[tuple[str, str], ...]) -> "Share":
+        for index, count in names:
+            if index in environment and count in environment:
+                first = int(environment.get("SLURM_ARRAY_TASK_MIN", 0)) if index == "SLURM_ARRAY_TASK_ID" else 0
+                return cls.parse(f"{int(environment[index]) - first}/{environment[count]}")
+        raise InputError(
+            "shard auto: neither torchrun (RANK, WORLD_SIZE) nor Slurm (SLURM_ARRAY_TASK_ID, SLURM_PROCID) numbers "
+            "this process: give --shard i/n"
+        )
+
+    def has(self, part: int) -> bool:
+        """Whether a part is this process's."""
+        return part % self.count == self.index
+
+
+WHOLE = Share()

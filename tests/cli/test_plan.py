@@ -1,0 +1,142 @@
+"""`w2s plan` as a user types it: figures that add up, and one line for what cannot be planned."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyses.plan import plan_recipe
+from analyses.protocol import rows_needed, split_task
+from analyses.recipe import RECIPES, read_recipe
+from w2s_probes.cli.amounts import amount, duration, spans
+
+Call = Callable[..., None]
+Failing = Callable[..., str]
+EIGHT = {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32}
+EIGHT |= {"num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "dtype": "bfloat16"}
+EIGHT |= {"max_position_embeddings": 8192}
+DEMO = RECIPES / "demo.toml"
+
+
+@pytest.fixture
+def eight(tmp_path: Path) -> Path:
+    """A folder with the config of Llama 3 8B and nothing else."""
+    folder = tmp_path / "eight"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(EIGHT))
+    return folder
+
+
+def test_a_bare_extraction_is_planned_from_its_config(
+    w2s: Call, eight: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    w2s("plan", eight, "--rows", 10_000, "--tokens-per-row", 200, "--test-rows", 1000, "--gap", 0.02, "--gap", 0.2)
+    text = capsys.readouterr().out
+    assert f"model: {eight}" in text
+    for line in (
+        "parameters     7.50 G, of them 6.98 G in 32 blocks of width 4096",
+        "stored         layers 0-32, position last, bfloat16",
+        "rows           10,000, 2,000,000 tokens, the longest 200",
+        "disk           2.70 GB",
+        "weights 15.0 GB",
+        "28.1 PFLOP in 32 blocks",
+        "3.76 min at 125 TFLOP/s, 40% of an A100's peak in bfloat16",
+    ):
+        assert line in text
+    narrow, wide = (line.split() for line in text.splitlines() if re.search(r"\[.*, .*\]", line))
+    assert (narrow[2], narrow[-3], wide[2], wide[-3:]) == ("0.020", "unstable", "0.200", ["ok", "in", "100%"])
+
+
+def test_rates_and_options_are_taken(w2s: Call, eight: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["plan", eight, "--rows", 1000, "--tokens-per-row", 100, "--layers", "middle", "--position", "all"]
+    w2s(*common, "--tokens-per-s", 10, "--dtype", "float32", "--batch-tokens", 512)
+    text = capsys.readouterr().out
+    assert "layers 16, position all, float32" in text
+    assert "2.78 h at 10 tokens/s" in text
+    assert f"disk           {100_000 * 4096 * 4 / 1e9:.2f} GB" in text
+    assert "512 tokens" in text
+    assert "test rows" not in text
+    w2s(*common, "--flops-per-s", 1e15)
+    assert "at 1.00 PFLOP/s" in capsys.readouterr().out
+
+
+def test_a_file_of_rows_is_tokenized(
+    w2s: Call, world: Path, checkpoint: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    w2s("plan", checkpoint(), "--rows", world / "rows.jsonl")
+    assert "rows           240, 1,920 tokens, the longest 8" in capsys.readouterr().out
+
+
+def test_a_recipe_is_planned_with_the_rows_of_its_run(w2s: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = read_recipe(DEMO, ["seeds=[0, 1]", 'data.tasks=["miniature_mood", "miniature_pace"]', "data.n_train=500"])
+    found = plan_recipe(recipe)
+    for role, part in found.models.items():
+        needed = [
+            rows_needed(list(split_task(recipe, task).values()), with_weak=role == "weak") for task in recipe.data.tasks
+        ]
+        assert part.costs.rows == sum(map(len, needed))
+        assert not part.at_most
+    assert found.models["strong"].costs.layers == [2]
+    assert found.models["weak"].costs.position == "mean"
+    assert found.fits == 2 * 2 * (2 + len(recipe.methods))
+    w2s("plan", DEMO, "--set", 'data.tasks=["miniature_mood"]')
+    text = capsys.readouterr().out
+    assert re.search(r"strong model: .*\n.*\n.*layers 2, .*\n +rows +2,800, ", text)
+    assert re.search(r"weak model: .*\n.*\n.*position mean, .*\n +rows +3,100, ", text)
+    assert "then 14 fits on cached activations" in text
+    assert "What 900 test rows can show" in text
+
+
+def test_without_the_tasks_files_the_recipes_sizes_count(tmp_path: Path) -> None:
+    recipe = read_recipe(DEMO, [f"data.folder={tmp_path}", "seeds=[0, 1, 2]", 'data.tasks=["miniature_mood"]'])
+    strong = plan_recipe(recipe, tokens_per_row=30).models["strong"]
+    assert strong.at_most
+    assert strong.costs.rows == 900 + 3 * (1500 + 400)
+    assert strong.costs.tokens == 30 * strong.costs.rows
+
+
+BAD: dict[str, tuple[list[Any], str]] = {
+    "no config": (["plan", ".", "--rows", 5], r"no config\.json there"),
+    "no tokenizer": (["plan", "eight", "--rows", "rows.jsonl"], "tokenizer.*: give --tokens-per-row"),
+    "no rows": (["plan", "eight"], "no rows: give --rows"),
+    "a number without lengths": (["plan", "eight", "--rows", 5], "--rows 5: a number has no texts to count"),
+    "negative rows": (["plan", "eight", "--rows", -5, "--tokens-per-row", 9], "--rows -5: give a whole number"),
+    "no tokens": (["plan", "eight", "--rows", 5, "--tokens-per-row", 0], "tokens_per_row=0 must be at least 1"),
+    "no rate": (["eight", "--flops-per-s", "nan"], "flops_per_s=nan must be a number above 0"),
+    "two rates": (["eight", "--flops-per-s", 1, "--tokens-per-s", 1], "two rates for one thing"),
+    "an unknown layer": (["eight", "--layers", 40], r"layer 40 is outside 0\.\.32"),
+    "a gap beyond the scale": (["eight", "--test-rows", 100, "--gap", 0.9], r"a ceiling of 1\.6: .* lower the gap"),
+    "a gap of nothing": (["eight", "--gap", 0.1], "--gap needs --test-rows"),
+    "too few test rows": (["eight", "--test-rows", 1], "1 test rows: give at least 10"),
+    "a setting for a model": (["eight", "--set", "a=1"], r"--set is for a recipe, and eight does not end in \.toml"),
+    "an unknown key": (["plan", DEMO, "--set", "data.n_trian=5"], "unknown key 'data.n_trian'; did you mean 'n_train'"),
+    "an unknown task": (["plan", DEMO, "--set", 'data.tasks=["nil"]'], "task 'nil': no file"),
+    "an unknown method": (["plan", DEMO, "--set", 'methods=["nil"]'], "method 'nil'"),
+    "an option of models": (["plan", DEMO, "--layers", "all"], "--layers is for a model, and a recipe says it itself"),
+    "no files to count in": (["plan", DEMO, "--set", "data.folder=nowhere"], "no text to count: give --tokens-per-row"),
+    "more rows than there are": (["plan", DEMO, "--set", "data.n_train=99999"], "rows are asked for, but train has"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_planned_ends_in_one_line(
+    case: str, eight: Path, monkeypatch: pytest.MonkeyPatch, fails: Failing
+) -> None:
+    monkeypatch.chdir(eight.parent)
+    (eight.parent / "rows.jsonl").write_text('{"text": "some words"}\n')
+    arguments, message = BAD[case]
+    if arguments[0] != "plan":
+        arguments = ["plan", *arguments, "--rows", 5, "--tokens-per-row", 9]
+    assert re.search(message, fails(*arguments))
+
+
+def test_amounts_are_written_with_three_digits() -> None:
+    found = [amount(n, "B") for n in (0, 37, 999, 1000, 9_994, 15_009_849_344, 999_960, 2.5e21)]
+    assert found == ["0 B", "37 B", "999 B", "1.00 kB", "9.99 kB", "15.0 GB", "1.00 MB", "2500 EB"]
+    assert [duration(s) for s in (0.2, 5, 89, 600, 7200, 1e6)] == [
+        *("less than 1 s", "5.00 s", "89.0 s", "10.0 min", "2.00 h", "11.6 days")
+    ]
+    assert spans([0, 1, 2, 5, 8, 9]) == "0-2, 5, 8-9"

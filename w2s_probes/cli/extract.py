@@ -1,0 +1,111 @@
+"""`w2s extract`: a model's activations into a store."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from . import progress, terminal
+
+# Shared with the other commands that load models.
+RemoteCodeOption = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run model classes that come with the checkpoint.")
+]
+PickleOption = Annotated[bool, typer.Option("--allow-pickle", help="Read pickled weights, which can run code.")]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="A device such as cuda:1, or auto, balanced, sequential to spread over several.")
+]
+AttentionOption = Annotated[
+    str | None, typer.Option(help="eager, sdpa, flash_attention_2, ...; transformers' choice if absent.")
+]
+BatchOption = Annotated[int | None, typer.Option(min=1, help="Tokens a batch; chosen by device if absent.")]
+RevisionOption = Annotated[str | None, typer.Option(help="Of a hub model: branch, tag or commit.")]
+BlocksOption = Annotated[str | None, typer.Option(help="Path of the list of blocks, where it cannot be found.")]
+DtypeOption = Annotated[
+    Literal["auto", "float32", "float16", "bfloat16"],
+    typer.Option(help="Of computing and storing; `auto` is the checkpoint's."),
+]
+QuantizationOption = Annotated[
+    str | None, typer.Option(help="8bit, 4bit (bitsandbytes), or JSON for transformers with a quant_method.")
+]
+MaxLengthOption = Annotated[int | None, typer.Option(min=1, help="Tokens a text; the model's window if absent.")]
+TruncationOption = Annotated[
+    Literal["right", "left", "off"], typer.Option(help="Which end of longer texts is cut; off: they are refused.")
+]
+TemplateOption = Annotated[
+    str | None, typer.Option(help="Make each text a user's message by the tokenizer's `own` template, or a Jinja file.")
+]
+
+
+def extract(
+    model: Annotated[str, typer.Argument(help="Folder, hub id, or package:NAME/FOLDER of a transformers model.")],
+    rows: Annotated[
+        list[Path], typer.Option(help="JSONL, CSV or Parquet with `text`, and `id` where present; may be repeated.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The store's folder, gone on with if unfinished; without it, its place in the cache."),
+    ] = None,
+    layers: Annotated[str, typer.Option(help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")] = "all",
+    position: Annotated[
+        Literal["last", "first", "mean", "all"],
+        typer.Option(help="Token that stands for a row, by the attention mask; `all` keeps every token."),
+    ] = "last",
+    dtype: DtypeOption = "auto",
+    max_length: MaxLengthOption = None,
+    truncation: TruncationOption = "right",
+    chat_template: TemplateOption = None,
+    batch_tokens: BatchOption = None,
+    device_map: DeviceOption = None,
+    attn: AttentionOption = None,
+    quantization: QuantizationOption = None,
+    revision: RevisionOption = None,
+    blocks: BlocksOption = None,
+    add: Annotated[bool, typer.Option("--add", help="Add rows and layers that the finished store lacks.")] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: this process's share, i from 0; auto: as torchrun or Slurm number it.")
+    ] = None,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Run the model on NDIF; the API key is NDIF_API_KEY.")
+    ] = False,
+    trust_remote_code: RemoteCodeOption = False,
+    allow_pickle: PickleOption = False,
+    show: Annotated[
+        progress.Kind, typer.Option("--progress", help="auto: a bar on a terminal; json: lines on stderr; none.")
+    ] = "auto",
+) -> None:
+    """Cache a model's activations: one vector for each row and layer.
+
+    Example: `w2s extract data/miniature/strong --rows rows.jsonl --layers all --out acts`
+    """
+    extractor = terminal.from_checkout("extract.extractor")
+    share = terminal.from_checkout("extract.share").Share.parse(shard)
+    trust = terminal.from_checkout("extract.checkpoints").Trust(allow_pickle, trust_remote_code)
+    table = terminal.from_checkout("extract.rows").read_rows(*rows)
+    source = terminal.from_checkout("extract.models").ModelSource.find(
+        model, revision=revision, blocks=blocks, trust=trust
+    )
+    plan = extractor.Extraction.plan(
+        source,
+        table,
+        layers=layers,
+        position=position,
+        dtype=dtype,
+        max_length=max_length,
+        truncation=truncation,
+        chat_template=chat_template,
+        quantization=quantization,
+    )
+    placement = terminal.from_checkout("extract.loading").Placement(device_map, attn, batch_tokens)
+    place = out if out is not None else terminal.cache_folder() / plan.key[:16]
+    run = terminal.from_checkout("extract.adding").add if add else extractor.Extraction.run
+    with progress.rows(show) as report:
+        notes = {"rows_from": [str(path.resolve()) for path in rows]}
+        store = run(plan, place, placement=placement, share=share, notes=notes, progress=report)
+    if store is None:
+        terminal.say(f"{place}: share {share.index}/{share.count} is done; it is whole when the other shares are")
+        return
+    terminal.say(store)
+    if cut := store.manifest.notes.get("cut_rows"):
+        limit, side = store.manifest.identity["max_length"], store.manifest.identity["truncation"]
+        terminal.say(f"{cut} of {len(store)} texts were cut to {limit} tokens, on the {side}")
