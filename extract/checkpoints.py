@@ -35,7 +35,7 @@ def find_folder(name: str, revision: str | None, trust: Trust, *, weights: bool 
     """
     if name.startswith(PACKAGE):
         folder = _in_package(name)
-    elif Path(name).expanduser().exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+    elif not is_hub_id(name):
         folder = Path(name).expanduser()
     else:
         folder = _from_hub(name, revision, trust, weights)
@@ -50,6 +50,12 @@ def find_folder(name: str, revision: str | None, trust: Trust, *, weights: bool 
         return folder, ""
     _check_weights(name, folder, trust)
     return folder, _hash_files(folder, trust)
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a model's name is to be looked for on the hub: nothing here is called so, nor could be."""
+    local = Path(name).expanduser().exists() or name.startswith((PACKAGE, ".", "/", "~"))
+    return not local and name.count("/") <= 1
 
 
 def _in_package(name: str) -> Path:

@@ -17,10 +17,13 @@ from .batching import batches, padded
 from .encoding import Tokens
 from .loading import Placement, load_trunk
 from .models import ModelSource
+from .remote import RemoteReader
 from .trace import ActivationReader, Position
 
 CPU_TOKENS = 1024  # more do not make a processor faster; fewer do not fill it
 GPU_TOKENS = 32768  # the same for the fastest cards at hand, where memory allows
+REMOTE_TOKENS = 8192  # a request takes seconds, however small; the memory there is shared with others
+REMOTE_BYTES = 64 << 20  # of an answer; what no server should mind
 BatchProgress = Callable[[int, int], None]  # rows and tokens since the last call
 
 
@@ -48,14 +51,23 @@ class Engine:
         placement: Placement | None = None,
     ) -> None:
         placement = placement or Placement()
-        self._reader = ActivationReader(load_trunk(source, dtype, placement, quantization), source.block_path)
+        if source.remote:
+            source.refuse_if_remote(quantization=quantization, device_map=placement.device_map, attn=placement.attn)
+            self.reader: ActivationReader = RemoteReader(source, dtype)
+        else:
+            self.reader = ActivationReader(load_trunk(source, dtype, placement, quantization), source.block_path)
         self._source, self._layers, self._position, self._dtype = source, sorted(layers), position, dtype
         self.budget = placement.batch_tokens or self._affordable()
 
     @property
     def device(self) -> torch.device:
         """Where inputs go."""
-        return self._reader.device
+        return self.reader.device
+
+    @property
+    def place(self) -> str:
+        """Where the model runs, in words."""
+        return "NDIF" if self._source.remote else str(self.device)
 
     def read(
         self, tokens: Sequence[Tokens], names: Sequence[str], progress: BatchProgress = lambda rows, tokens: None
@@ -90,7 +102,7 @@ class Engine:
         """One batch; None where it does not fit into memory."""
         ids, mask = padded(tokens, pad=self._source.pad)
         try:
-            found = self._reader.read(ids, mask, self._layers, self._position)
+            found = self.reader.read(ids, mask, self._layers, self._position)
             device = found[self._layers[-1]].device
             words = torch.stack([found[layer].to(device) for layer in self._layers])
             finite = torch.isfinite(words).all(dim=-1)
@@ -110,9 +122,10 @@ class Engine:
 
     def _halve(self, tokens: int, first: str, rows: int) -> None:
         if rows == 1:
+            more = "" if self._source.remote else ", or choose a smaller --dtype, --quantization, or --device-map auto"
             raise InputError(
-                f"row {first!r} with {tokens} tokens does not fit into the memory of {self.device}: lower "
-                "--max-length, or choose a smaller --dtype, --quantization, or --device-map auto"
+                f"row {first!r} with {tokens} tokens does not fit into the memory of {self.place}: lower --max-length"
+                + more
             )
         self.budget = max(1, min(self.budget, tokens) // 2)
 
@@ -137,11 +150,14 @@ class Engine:
 
     def _affordable(self) -> int:
         """Tokens a batch: what the processor needs, or a power of two for which the card's memory is enough."""
+        width = self._source.width
+        if self._source.remote:
+            vector = width * len(self._layers) * WORDS[self._dtype].itemsize
+            return min(REMOTE_TOKENS, max(1, REMOTE_BYTES // vector)) if self._position == "all" else REMOTE_TOKENS
         if self.device.type != "cuda":
             return CPU_TOKENS
         free, _ = torch.cuda.mem_get_info(self.device)
         config = self._source.config.get_text_config()
-        width = self._source.width
         inner = max(getattr(config, "intermediate_size", None) or 0, 4 * width)
         # At its fullest a block holds about a dozen copies of the stream and a few of the MLP's inner layer.
         numbers = 12 * width + 4 * inner + (2 * width * len(self._layers) if self._position == "all" else 0)

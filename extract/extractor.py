@@ -29,7 +29,7 @@ from .share import WHOLE, Share
 from .trace import Position
 
 SHARD_BYTES = 256 << 20  # of activations: bounds the memory for results and the work lost to a kill
-SHARD_ROWS = 8192
+SHARD_ROWS = 2048
 CHARACTERS_A_TOKEN = 4  # of English text; only the size of ragged shards hangs on it
 
 
@@ -84,6 +84,7 @@ class Extraction:
         stored_as: Any = source.own_dtype if dtype == "auto" else dtype
         if stored_as not in WORDS:
             raise InputError(f"dtype {dtype!r}: {did_you_mean(dtype, ['auto', *WORDS])}")
+        source.refuse_if_remote(quantization=quantization)
         if quantization is not None:
             quantization_config(quantization)
         rows = checked_rows(rows, "rows")
@@ -117,18 +118,21 @@ class Extraction:
         path = self.source.block_path
         return {i: f"{path}.{i - 1}" if i else f"input of {path}.0" for i in self.layers}
 
-    @property
-    def shard_rows(self) -> int:
-        """How many rows go into a part: by the plan alone, so that every process cuts alike."""
+    def shard_rows(self, processes: int = 1) -> int:
+        """How many rows go into a part: by the plan alone, so that all processes cut alike, into equal shares."""
         bytes_a_row = self.source.width * WORDS[self.dtype].itemsize * len(self.layers)
         if self.position == "all":
             characters = int(self.rows["text"].str.len().mean()) if len(self.rows) else 0
             tokens = 1 + characters // CHARACTERS_A_TOKEN
             bytes_a_row *= min(tokens, self.encoding.max_length or tokens)
-        return max(1, min(SHARD_ROWS, SHARD_BYTES // bytes_a_row))
+        most = max(1, min(SHARD_ROWS, SHARD_BYTES // bytes_a_row))
+        if processes == 1:
+            return most
+        rounds = max(1, -(-len(self.rows) // (processes * most)))
+        return max(1, -(-len(self.rows) // (processes * rounds)))
 
-    def writer(self, out: Path | str) -> StoreWriter:
-        """What writes this extraction's store at `out`, or goes on with it."""
+    def writer(self, out: Path | str, processes: int = 1) -> StoreWriter:
+        """What writes this extraction's store at `out`, or goes on with it, cut as it was begun."""
         return StoreWriter.open(
             out,
             identity=self.identity,
@@ -137,7 +141,7 @@ class Extraction:
             width=self.source.width,
             dtype=self.dtype,
             ids=self.rows["id"].tolist(),
-            shard_rows=self.shard_rows,
+            shard_rows=self.shard_rows(processes),
             ragged=self.position == "all",
         )
 
@@ -157,32 +161,47 @@ class Extraction:
         out: Path | str,
         *,
         placement: Placement | None = None,
+        engine: Engine | None = None,
         share: Share = WHOLE,
         notes: Mapping[str, Any] | None = None,
         progress: Progress = silent,
     ) -> ActivationStore | None:
         """Write the store at `out`, or go on with it, or open it where it is finished.
 
-        With a `share`, only this process's parts; None while those of others are missing.
+        With an `engine` of this plan's model and layers nothing is loaded. With a `share`, only this process's
+        parts; None while those of others are missing.
         """
-        placement = placement or Placement()
-        writer = self.writer(out)
+        writer = self.writer(out, share.count)
         missing = set(writer.missing())
         parts = {part: writer.rows_of(part) for part in sorted(missing) if share.has(part)}
         all_notes = {"model": self.source.name, **(notes or {})}
+        if placement is not None and placement.attn:
+            all_notes["attn"] = placement.attn
+        if self.source.remote:
+            all_notes["remote"] = True
         if parts:
-            all_notes |= self._fill(writer, parts, placement, progress)
+            load = (lambda: engine) if engine is not None else (lambda: self.engine(placement or Placement()))
+            all_notes |= self._fill(writer, parts, load, all_notes, progress)
         return writer.finish(all_notes)
 
     def _fill(
-        self, writer: StoreWriter, parts: dict[int, slice], placement: Placement, progress: Progress
+        self,
+        writer: StoreWriter,
+        parts: dict[int, slice],
+        load: Callable[[], Engine],
+        notes: dict[str, Any],
+        progress: Progress,
     ) -> dict[str, Any]:
-        """Compute and write some parts: tokens are made ahead and files written behind, while the model works."""
+        """Compute and write some parts: tokens are made ahead and files written behind, while the model works.
+
+        What is to be noted of this machine, which the manifest says from the first part on beside `notes`.
+        """
         of_rows, done = sum(chosen.stop - chosen.start for chosen in parts.values()), Done(0, 0)
         with closing(EncodedAhead(self.source, self.encoding, self.rows, parts)) as ahead:
             if self.encoding.truncation == "off":
                 ahead.wait()
-            engine = self.engine(placement)
+            engine = load()  # while the first tokens are made
+            writer.note(notes | _notes_of(engine))
             with ThreadPoolExecutor(1, thread_name_prefix="disk") as disk:
                 written: Future[None] | None = None
 
@@ -201,8 +220,7 @@ class Extraction:
                     written = disk.submit(writer.write, part, content)
                 if written is not None:
                     written.result()
-        versions = {package: version(package) for package in ("torch", "transformers", "nnsight")}
-        return {"device": str(engine.device), "batch_tokens": engine.budget, **versions}
+        return _notes_of(engine)
 
     def content(
         self, engine: Engine, encoded: Encoded, chosen: slice, progress: BatchProgress = lambda rows, tokens: None
@@ -214,6 +232,11 @@ class Extraction:
             return Content(ids, layers, encoded.cut)
         offsets = np.concatenate([[0], np.cumsum([len(row) for row in encoded.rows])])
         return Content(ids, layers, encoded.cut, offsets, np.concatenate(encoded.rows))
+
+
+def _notes_of(engine: Engine) -> dict[str, Any]:
+    versions = {package: version(package) for package in ("torch", "transformers", "nnsight")}
+    return {"device": engine.place, "batch_tokens": engine.budget, **versions}
 
 
 def extract(

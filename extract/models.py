@@ -20,9 +20,10 @@ from w2s_probes.dtypes import WORDS
 from w2s_probes.errors import InputError
 
 from .blocks import find_blocks, trunk_of
-from .checkpoints import WEIGHTS, Trust, find_folder
+from .checkpoints import WEIGHTS, Trust, find_folder, is_hub_id
 
 UNLIMITED = 10**9
+NDIF = "ndif:"  # begins the `weights` of a model that runs there
 # What transformers was seen to raise on damaged or contradictory files.
 BROKEN: tuple[type[Exception], ...] = (
     *(OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, ArithmeticError, AssertionError),
@@ -40,19 +41,50 @@ class ModelSource:
     weights: str  # identity: hub id and commit, or a hash of the files; empty where only the config was looked for
     blocks: str | None = None  # path of the list of blocks, where it cannot be found
     trust: Trust = field(default_factory=Trust)
+    remote: bool = False  # run on NDIF, by whatever weights are deployed there; here are config and tokenizer only
+    revision: str | None = None  # that NDIF is asked for; None: whatever it has
 
     @classmethod
     def find(
-        cls, name: str, *, revision: str | None = None, blocks: str | None = None, trust: Trust | None = None
+        cls,
+        name: str,
+        *,
+        revision: str | None = None,
+        blocks: str | None = None,
+        trust: Trust | None = None,
+        remote: bool = False,
     ) -> "ModelSource":
-        """Resolve a model's name (see `checkpoints.find_folder`); InputError if nothing usable is there."""
+        """Resolve a model's name (see `checkpoints.find_folder`); InputError if nothing usable is there.
+
+        A `remote` model is a hub id that NDIF knows: its weights are neither downloaded nor ours to vouch for.
+        """
         trust = trust or Trust()
+        if remote:
+            return cls._on_ndif(name, revision, blocks, trust)
         return cls(name, *find_folder(name, revision, trust), blocks, trust)
+
+    @classmethod
+    def _on_ndif(cls, name: str, revision: str | None, blocks: str | None, trust: Trust) -> "ModelSource":
+        if not is_hub_id(name):
+            raise InputError(f"model {name}: --remote runs models of the hub, and this is a folder: give a hub id")
+        folder, _ = find_folder(name, revision, Trust(), weights=False)
+        # The server's weights, but the tokens of this config and tokenizer.
+        weights = f"{NDIF}{name}@{revision or 'deployed'}+config@{folder.name}"
+        source = cls(name, folder, weights, blocks, remote=True, revision=revision)
+        source.refuse_if_remote(trust_remote_code=trust.remote_code, allow_pickle=trust.pickle)
+        return source
 
     @classmethod
     def describe(cls, name: str, *, revision: str | None = None, blocks: str | None = None) -> "ModelSource":
         """The model's config, and its tokenizer if it has one; weights are neither needed nor downloaded."""
         return cls(name, *find_folder(name, revision, Trust(), weights=False), blocks)
+
+    def refuse_if_remote(self, **options: object) -> None:
+        """InputError if any of these options is set and the model runs on NDIF, where they have no effect."""
+        for name, value in options.items():
+            if self.remote and value:
+                option = "--" + name.replace("_", "-")
+                raise InputError(f"{option} and --remote exclude each other: NDIF decides how its models are loaded")
 
     @cached_property
     def config(self) -> Any:

@@ -1,21 +1,23 @@
 """Repair: the shards of a store that are lost or damaged are made again from the same model and rows."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from w2s_probes.errors import InputError
 from w2s_probes.files import remove_abandoned
 from w2s_probes.manifest import Manifest, Shard, differing_fields
-from w2s_probes.shards import NAME, write_shard
+from w2s_probes.shards import NAME, read_header, write_shard
 from w2s_probes.verification import manifest_faults, shard_faults
 
 from .checkpoints import Trust
 from .encoding import Encoding
 from .extractor import Extraction
 from .loading import Placement
-from .models import ModelSource
+from .models import NDIF, ModelSource
 from .rows import read_rows
 
 Report = Callable[[int, int], None]  # shards made, shards to make
@@ -30,10 +32,11 @@ def repair(
     placement: Placement | None = None,
     report: Report = lambda done, total: None,
 ) -> list[str]:
-    """Make a finished store's bad shards again, and remove files that it does not list; the files made.
+    """Make a finished store's bad shards again, and then remove shards that it does not list; the files made.
 
-    Model and rows are those that the manifest's notes name, unless given. Each shard is replaced when its
-    successor is whole, so that a kill leaves a store no worse than it was.
+    Model and rows are those that the manifest's notes name, unless given, and so is what `placement` leaves open:
+    on the same device the shards come out bit for bit as they were. Each is replaced when its successor is whole, so
+    that a kill leaves a store no worse than it was.
 
     Raises InputError for an unfinished store, and where model or rows are not those that the store was made from.
     """
@@ -42,45 +45,64 @@ def repair(
     if not manifest.shards and manifest.rows:
         raise InputError(f"{path}: not finished: give the same `w2s extract` again")
     if problems := manifest_faults(path, manifest):
-        raise InputError(f"{problems[0]} It cannot say what to make again: extract anew")
-    _remove_unlisted(path, manifest)
+        raise InputError(problems[0])
     bad = [shard for shard in manifest.shards if shard_faults(path, manifest, shard)]
-    if not bad:
-        return []
-    plan = plan_of(path, manifest, model=model, rows=rows, trust=trust)
-    if placement is None:
-        placement = Placement(batch_tokens=manifest.notes.get("batch_tokens"))
     made: list[str] = []
-    for layers in sorted({tuple(shard.layers) for shard in bad}):
-        engine = plan.engine(placement, layers)
-        for shard in (s for s in bad if tuple(s.layers) == layers):
+    if bad:
+        sound = [shard for shard in manifest.shards if shard not in bad]
+        plan = plan_of(path, manifest, model=model, rows=rows, trust=trust, sound=sound)
+    for folder in sorted({_folder(shard) for shard in bad}):
+        piece, own = _piece(plan, manifest, folder), _notes(path, manifest, folder)
+        asked = placement or Placement()
+        engine = piece.engine(
+            replace(
+                asked, attn=asked.attn or own.get("attn"), batch_tokens=asked.batch_tokens or own.get("batch_tokens")
+            )
+        )
+        for shard in (s for s in bad if _folder(s) == folder):
             report(len(made), len(bad))
             chosen = slice(shard.start, shard.stop)
             part = plan.rows.iloc[chosen]
             encoded = plan.encoding.encode(plan.source.tokenizer, part["id"].tolist(), part["text"].tolist())
             name = NAME.fullmatch(Path(shard.file).name)
             number = int(name["part"]) if name else 0
-            file = write_shard(
-                (path / shard.file).parent, number, plan.content(engine, encoded, chosen), manifest.dtype, manifest.key
-            )
+            content = plan.content(engine, encoded, chosen)
+            file = write_shard(path / folder, number, content, manifest.dtype, piece.key)
             manifest = _replaced(path, manifest, shard, file)
             made.append(str(file))
-    report(len(made), len(bad))
+            report(len(made), len(bad))
+    _remove_unlisted(path, manifest)
     return made
 
 
 def plan_of(
-    path: Path, manifest: Manifest, *, model: str | None, rows: pd.DataFrame | None, trust: Trust | None = None
+    path: Path,
+    manifest: Manifest,
+    *,
+    model: str | None,
+    rows: pd.DataFrame | None,
+    trust: Trust | None = None,
+    sound: Sequence[Shard] | None = None,
 ) -> Extraction:
-    """The extraction that a store came from; InputError where model or rows are not the same any more."""
+    """The extraction that a store came from; InputError where model or rows are not the same any more.
+
+    `sound` are the shards whose ids can be believed, all unless given: rows that were added stand in the store after
+    those that it had, wherever they stand in their files.
+    """
     identity = manifest.identity
     name, files = model or manifest.notes.get("model"), manifest.notes.get("rows_from")
     if name is None or (rows is None and not files):
         raise InputError(f"{path}: its manifest does not say which model and rows it was made from: give both")
     weights = str(identity["weights"])
+    if weights.startswith(NDIF):
+        raise InputError(
+            f"{path}: was made on NDIF, and its model is not here: delete the damaged shards and give the same "
+            "`w2s extract --remote` again"
+        )
     revision = weights.rpartition("@")[2] if weights.startswith("hub:") else None
     source = ModelSource.find(name, revision=revision, blocks=identity["blocks"], trust=trust)
     table = rows if rows is not None else read_rows(*(files or []))
+    table = _in_order(path, manifest, manifest.shards if sound is None else sound, table)
     encoding = Encoding(identity["max_length"], identity["truncation"], identity["template"])
     plan = Extraction(
         source, table, sorted(manifest.sites), identity["position"], manifest.dtype, encoding, identity["quantization"]
@@ -91,6 +113,38 @@ def plan_of(
             "rows that it was made from"
         )
     return plan
+
+
+def _in_order(path: Path, manifest: Manifest, sound: Sequence[Shard], table: pd.DataFrame) -> pd.DataFrame:
+    """The table in the store's order, as far as shards tell it; the rows of others in the table's own."""
+    known: dict[int, str] = {}
+    for shard in sound:
+        known |= zip(range(shard.start, shard.stop), read_header(path / shard.file).ids, strict=False)
+    places = pd.Series(range(len(table)), index=table["id"])
+    if not set(known.values()) <= set(places.index):
+        return table  # its hash will not be right
+    others = iter(places.drop(list(known.values())))
+    order = [places[known[row]] if row in known else next(others, None) for row in range(manifest.rows)]
+    return table if None in order else table.iloc[order].reset_index(drop=True)
+
+
+def _folder(shard: Shard) -> str:
+    return Path(shard.file).parent.as_posix()
+
+
+def _piece(plan: Extraction, manifest: Manifest, folder: str) -> Extraction:
+    """The extraction that wrote a folder of the store: the first one, or one that added rows or layers."""
+    shards = [shard for shard in manifest.shards if _folder(shard) == folder]
+    rows = plan.rows.iloc[min(shard.start for shard in shards) : max(shard.stop for shard in shards)]
+    return replace(plan, rows=rows, layers=shards[0].layers)
+
+
+def _notes(path: Path, manifest: Manifest, folder: str) -> dict[str, Any]:
+    """How a folder's shards were made."""
+    try:
+        return Manifest.read(path / folder).notes
+    except InputError:  # of what was added, only the shards are needed
+        return manifest.notes
 
 
 def _replaced(path: Path, manifest: Manifest, old: Shard, file: Path) -> Manifest:

@@ -41,8 +41,12 @@ class Share:
     def _numbered(cls, environment: Mapping[str, str], names: tuple[tuple[str, str], ...]) -> "Share":
         for index, count in names:
             if index in environment and count in environment:
-                first = int(environment.get("SLURM_ARRAY_TASK_MIN", 0)) if index == "SLURM_ARRAY_TASK_ID" else 0
-                return cls.parse(f"{int(environment[index]) - first}/{environment[count]}")
+                place, of = _number(environment, index), _number(environment, count)
+                if index == "SLURM_ARRAY_TASK_ID":
+                    place = _place_in_array(environment, place, of)
+                if place >= of:
+                    raise InputError(f"shard auto: {index}={place} is not below {count}={of}: give --shard i/n")
+                return cls(place, of)
         raise InputError(
             "shard auto: neither torchrun (RANK, WORLD_SIZE) nor Slurm (SLURM_ARRAY_TASK_ID, SLURM_PROCID) numbers "
             "this process: give --shard i/n"
@@ -51,6 +55,26 @@ class Share:
     def has(self, part: int) -> bool:
         """Whether a part is this process's."""
         return part % self.count == self.index
+
+
+def _place_in_array(environment: Mapping[str, str], task: int, count: int) -> int:
+    """Where a task stands in its Slurm array, whose numbers may begin anywhere and leave some out evenly."""
+    first = _number(environment, "SLURM_ARRAY_TASK_MIN", 0)
+    step = max(1, _number(environment, "SLURM_ARRAY_TASK_STEP", 1))
+    last = _number(environment, "SLURM_ARRAY_TASK_MAX", first + step * (count - 1))
+    if task < first or (task - first) % step or (last - first) // step != count - 1:
+        raise InputError(
+            f"shard auto: task {task} of a Slurm array of {count} from {first} to {last} by {step}: its numbers are "
+            "not even steps: give --shard i/n"
+        )
+    return (task - first) // step
+
+
+def _number(environment: Mapping[str, str], name: str, default: int = 0) -> int:
+    text = environment.get(name, str(default))
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise InputError(f"shard auto: {name}={text!r} in the environment is no number: give --shard i/n")
+    return int(text)
 
 
 WHOLE = Share()

@@ -1,11 +1,11 @@
 """The one trace: reads the residual stream at chosen layers, one vector a row, and stops after the last of them."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from nnsight import NNsight
+from nnsight import NNsight, save
 from torch import Tensor, nn
 
 from .batching import padding_moved_right
@@ -20,9 +20,15 @@ class ActivationReader:
         with warnings.catch_warnings():
             # BERT-like blocks hold a module called `output`; what is read here is still the block's own output.
             warnings.filterwarnings("ignore", message=".*which nnsight already serves.*")
-            self._traced: Any = NNsight(model)
-        self._blocks: Any = self._traced.get(block_path)
-        self.device = next(model.parameters()).device
+            traced: Any = NNsight(model)
+        self._begin(model, traced, block_path, next(model.parameters()).device, {})
+
+    def _begin(
+        self, model: nn.Module, traced: Any, block_path: str, device: torch.device, how: Mapping[str, Any]
+    ) -> None:
+        """Set what `read` uses: nnsight's view of the model, where inputs go, further arguments of the trace."""
+        self.model, self._traced, self.device, self._how = model, traced, device, how
+        self._blocks: Any = traced.get(block_path)
 
     @torch.inference_mode()
     def read(
@@ -35,8 +41,9 @@ class ActivationReader:
         input_ids, attention_mask = padding_moved_right(input_ids, attention_mask)
         inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
         mask, blocks = inputs["attention_mask"], self._blocks
-        with self._traced.trace(**inputs) as tracer:
-            found = {}.save()  # type: ignore[attr-defined]  # nnsight gives every object .save
+        # What the block uses may be sent to a server (see remote.py): no `self`, and nothing that is not needed there.
+        with self._traced.trace(**inputs, **self._how) as tracer:
+            found = save({})
             if 0 in layers:
                 found[0] = pool(blocks[0].input, mask, position)
             for layer in range(1, max(layers) + 1):

@@ -1,15 +1,17 @@
 """Stores in a folder: which there are, and deleting those of no more use."""
 
-import shutil
+import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InputError
 from .files import PARTIAL
-from .manifest import MANIFEST, Manifest
+from .manifest import ADDED, MANIFEST, Manifest
 from .parts import parts_there
+from .shards import NAME
 
 DAY = 86400.0
 
@@ -51,8 +53,8 @@ def collect_garbage(
 ) -> list[tuple[Path, int]]:
     """Delete temporary files a day old, and the stores asked for; what was deleted, with its bytes.
 
-    `days`: stores that nobody changed or read for so long. `unfinished`: those of them that were not finished, and
-    have not been touched for a day.
+    `days`: stores that nobody changed or read for so long. `unfinished`: those that were not finished, and have not
+    been touched for a day. Of a store its own files are deleted, and whatever else lies in its folder is left.
     """
     now = time.time()
     doomed = [
@@ -62,17 +64,43 @@ def collect_garbage(
         or (unfinished and not store.finished and now - store.used > DAY)
     ]
     gone = {path for path, _ in doomed}
-    for file in folder.rglob(".*.partial.*"):
-        stale = PARTIAL.fullmatch(file.name) and file.is_file() and now - file.stat().st_mtime > DAY
-        if stale and not gone & set(file.parents):
-            doomed.append((file, file.stat().st_size))
+    for file, found in _sizes(folder.rglob(".*.partial.*")).items():
+        if PARTIAL.fullmatch(file.name) and now - found.st_mtime > DAY and not gone & set(file.parents):
+            doomed.append((file, found.st_size))
     for path, _ in doomed if not dry_run else ():
         if path.is_dir():
-            (path / MANIFEST).unlink()  # first: what is left by a kill is no store
-            shutil.rmtree(path)
+            _delete(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
     return doomed
+
+
+def _delete(store: Path) -> None:
+    (store / MANIFEST).unlink()  # first: what is left by a kill is no store
+    folders = [file for file in store.iterdir() if ADDED.fullmatch(file.name) and file.is_dir()]
+    for file in _own_files(store):
+        file.unlink(missing_ok=True)
+    for folder in (*folders, store):
+        with suppress(OSError):  # something else lies there
+            folder.rmdir()
+
+
+def _own_files(store: Path) -> Iterator[Path]:
+    """The files of a store: in its folder, and in those of what was added."""
+    for file in store.iterdir():
+        if file.is_dir() and ADDED.fullmatch(file.name):
+            yield from _own_files(file)
+        elif file.name == MANIFEST or NAME.fullmatch(file.name) or PARTIAL.fullmatch(file.name):
+            yield file
+
+
+def _sizes(files: Iterator[Path]) -> dict[Path, os.stat_result]:
+    found = {}
+    for file in files:
+        with suppress(FileNotFoundError):  # renamed meanwhile, by a process at work there
+            if file.is_file():
+                found[file] = file.stat()
+    return found
 
 
 def _stores(folder: Path) -> Iterator[CachedStore]:
@@ -84,7 +112,7 @@ def _stores(folder: Path) -> Iterator[CachedStore]:
             manifest = Manifest.read(path)
         except InputError:  # another program's manifest.json, or another release's store
             continue
-        files = {file: file.stat() for file in path.rglob("*") if file.is_file()}
+        files = _sizes(_own_files(path))
         done = manifest.rows if manifest.shards else sum(s.rows for s in parts_there(path, manifest).values())
         # Looking at a store reads its manifest, and an unfinished one's shards: these accesses tell nothing.
         read = [found.st_atime for file, found in files.items() if manifest.shards and file.suffix == ".h5"]

@@ -26,8 +26,14 @@ def check_words(words: NDArray[Any], dtype: StoredDtype) -> NDArray[Any]:
     return words
 
 
-def to_float32(words: NDArray[Any], dtype: StoredDtype) -> NDArray[np.float32]:
-    """Stored words as float32; exact, since every float16 and bfloat16 is a float32."""
+def to_float32(words: NDArray[Any], dtype: StoredDtype, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    """Stored words as float32, into `out` if given; exact, since every float16 and bfloat16 is a float32."""
     if dtype == "bfloat16":
-        return (words.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    return words.astype(np.float32, copy=False)
+        bits = np.empty(words.shape, np.uint32) if out is None else out.view(np.uint32)
+        bits[...] = words
+        bits <<= np.uint32(16)
+        return bits.view(np.float32)
+    if out is None:
+        return words.astype(np.float32, copy=False)
+    out[...] = words
+    return out

@@ -11,7 +11,17 @@ from pathlib import Path
 
 from .errors import InputError
 
-HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+
+def _numberer() -> str:
+    """Who numbers this process: the machine, or a container on it, whose numbers mean nothing outside."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not Linux
+        namespace = ""
+    return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:6]
+
+
+HOST = _numberer()
 PARTIAL = re.compile(r"\.[0-9a-f]{8}\.(?P<host>[0-9a-f]{6})-(?P<pid>\d+)\.partial\..*", re.DOTALL)
 
 

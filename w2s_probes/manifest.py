@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from .errors import InputError
 from .files import replacing
 
 MANIFEST = "manifest.json"
+CHECKSUM = "checksum"  # in the file alone: a hash of all else in it
 SCHEMA = 2
+ADDED = re.compile("added-[0-9a-f]{12}")  # a folder of what was added later
 
 
 class Shard(BaseModel):
@@ -69,7 +72,9 @@ class Manifest(BaseModel):
     def write(self, folder: Path, *, first: bool = False) -> None:
         """Put the manifest into a store's folder, whole or not at all; as the `first`, leave one that is there."""
         with replacing(folder / MANIFEST, keep=first) as temporary:
-            temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            record = self.model_dump(mode="json")
+            sealed = {CHECKSUM: identity_key(record), **record}
+            temporary.write_text(json.dumps(sealed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -87,10 +92,17 @@ class Manifest(BaseModel):
                     f"{path}: schema version {version}, but this release reads version {SCHEMA}: "
                     "extract again, or use the release that wrote it"
                 )
+            record.pop(CHECKSUM, None)  # whether it is right is for `verify` to say
             return cls.model_validate(record)
         except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{path}: not a valid manifest ({reason}): extract again") from error
+
+
+def is_as_written(folder: Path) -> bool:
+    """Whether a store's manifest, which can be read, is the one that was written: no bit of it has changed."""
+    record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return bool(record.pop(CHECKSUM, None) == identity_key(record))
 
 
 def _tile(cells: list[Shard], rows: int) -> bool:

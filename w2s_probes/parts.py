@@ -28,12 +28,16 @@ def parts_there(
     """The parts that are on disk.
 
     A file counts if it is closed HDF5 of this store's key, layers and, where given, row ids; its checksum is left to
-    `verify`. Parts `known` from an earlier look are not read again.
+    `verify`. Of a listed file the size must be right too. Parts `known` from an earlier look are not read again.
     """
     found = dict(known or {})
+    listed = {shard.file: shard.bytes for shard in manifest.shards}
     for file in sorted(path.iterdir()) if path.is_dir() else ():
         name = NAME.fullmatch(file.name)
         if not name or (part := int(name["part"])) in found or part >= part_count(manifest):
+            continue
+        size = file.stat().st_size
+        if size != listed.get(file.name, size):  # no longer as it was when the store was finished
             continue
         rows = part_rows(manifest, part)
         try:
@@ -46,7 +50,7 @@ def parts_there(
                 start=rows.start,
                 rows=rows.stop - rows.start,
                 layers=header.layers,
-                bytes=file.stat().st_size,
+                bytes=size,
                 checksum=name["checksum"],
                 cut=header.cut,
             )

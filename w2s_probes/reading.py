@@ -1,8 +1,9 @@
 """Reading one layer out of many shards: in pieces that stay in the processor's cache, several at once."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from .dtypes import WORDS, StoredDtype, to_float32
 from .errors import InputError
 
-PIECE = 2 << 20  # bytes: read, turned to float32 and checked before the cache forgets them
+PIECE = 4 << 20  # bytes: few enough to be turned to float32 and checked while the cache still holds them
 THREADS = min(4, os.cpu_count() or 1)  # reading, converting and checking all leave Python's lock
 
 
@@ -68,37 +69,65 @@ def pieces(
         yield Piece(file, offset + first * row_bytes, here, source, target)
 
 
+def read_words(chosen: Sequence[Piece], out: NDArray[Any]) -> None:
+    """Fill `out` (vectors, width), words as stored, from pieces that are wanted whole."""
+    with _opened(chosen) as files:
+
+        def read(piece: Piece) -> None:
+            _fill(files[piece.file], piece, out[piece.target])
+
+        _in_threads(read, chosen)
+
+
 def read_float32(chosen: Sequence[Piece], dtype: StoredDtype, out: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Fill `out` (rows, width) from pieces; which of its rows are finite (rows,)."""
     finite = np.ones(len(out), dtype=bool)
+    with _opened(chosen) as files:
 
-    def read(piece: Piece) -> None:
-        if dtype == "float32" and isinstance(piece.target, slice):
-            vectors = out[piece.target]
-            read_exactly(piece.file, piece.offset, vectors)
-        else:
-            words = np.empty((piece.count, out.shape[1]), WORDS[dtype])
-            read_exactly(piece.file, piece.offset, words)
-            vectors = to_float32(words[piece.source], dtype)
-            out[piece.target] = vectors
-        if not np.isfinite(vectors).all():
-            finite[piece.target] = np.isfinite(vectors).all(axis=1)
+        def read(piece: Piece) -> None:
+            target = piece.target
+            vectors = out[target] if isinstance(target, slice) else np.empty((len(target), out.shape[1]), np.float32)
+            if isinstance(target, slice) and dtype == "float32":
+                _fill(files[piece.file], piece, vectors)
+            else:
+                words = np.empty((piece.count, out.shape[1]), WORDS[dtype])
+                _fill(files[piece.file], piece, words)
+                to_float32(words[piece.source], dtype, vectors)
+            if not isinstance(target, slice):
+                out[target] = vectors
+            if not np.isfinite(vectors).all():
+                finite[target] = np.isfinite(vectors).all(axis=1)
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(read, chosen))
+        _in_threads(read, chosen)
     return finite
 
 
-def read_exactly(file: Path, offset: int, out: NDArray[Any]) -> None:
-    """Fill an array with a file's bytes from `offset` on; InputError if there are not enough."""
-    view = out.reshape(-1).view(np.uint8).data  # of contiguous rows, so no copy
-    try:
-        with file.open("rb", buffering=0) as stream:
-            stream.seek(offset)
-            while len(view):
-                got = stream.readinto(view)
-                if not got:
-                    raise InputError(f"{file}: ends too early: truncated; `w2s repair` makes it anew")
-                view = view[got:]
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror or error}); `w2s repair` makes it anew") from error
+def _in_threads(read: Callable[[Piece], None], chosen: Sequence[Piece]) -> None:
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(read, chosen))
+
+
+@contextmanager
+def _opened(chosen: Sequence[Piece]) -> Iterator[dict[Path, int]]:
+    """File descriptors of the pieces' files, by path."""
+    with ExitStack() as stack:
+        try:
+            files = {file: stack.enter_context(file.open("rb", buffering=0)) for file in {p.file for p in chosen}}
+        except OSError as error:
+            raise InputError(
+                f"{error.filename}: cannot be read ({error.strerror}); `w2s repair` makes it anew"
+            ) from error
+        yield {file: stream.fileno() for file, stream in files.items()}
+
+
+def _fill(descriptor: int, piece: Piece, out: NDArray[Any]) -> None:
+    """Fill an array with the piece's bytes; InputError if there are not enough."""
+    view, offset = out.reshape(-1).view(np.uint8).data, piece.offset  # of contiguous rows, so no copy
+    while len(view):
+        try:
+            got = os.preadv(descriptor, [view], offset)
+        except OSError as error:
+            raise InputError(f"{piece.file}: cannot be read ({error.strerror}); `w2s repair` makes it anew") from error
+        if not got:
+            raise InputError(f"{piece.file}: ends too early: truncated; `w2s repair` makes it anew")
+        view, offset = view[got:], offset + got

@@ -18,6 +18,7 @@ from .files import replacing, sha256
 IDS, OFFSETS, TOKENS = "ids", "offsets", "tokens"
 DTYPE_ATTRIBUTE, KEY_ATTRIBUTE, CUT_ATTRIBUTE = "dtype", "key", "cut"
 NAME = re.compile(r"shard-(?P<part>\d{5,})-(?P<checksum>[0-9a-f]{16})\.h5")
+PAGE = 4096  # bytes; layers that begin with a page of the file are read twice as fast as others
 DAMAGED = "damaged; `w2s repair` makes it anew"
 
 
@@ -62,7 +63,7 @@ def write_shard(folder: Path, part: int, content: Content, dtype: StoredDtype, k
 
     named: list[str] = []
     with replacing(folder / f"shard-{part:05d}.h5", name=checksummed) as temporary, _Stream(temporary, "w+") as stream:
-        with h5py.File(stream, "w") as file:
+        with h5py.File(stream, "w", alignment_threshold=PAGE, alignment_interval=PAGE) as file:
             file.attrs[DTYPE_ATTRIBUTE], file.attrs[KEY_ATTRIBUTE], file.attrs[CUT_ATTRIBUTE] = dtype, key, content.cut
             file.create_dataset(IDS, data=np.array([i.encode() for i in content.ids], dtype=bytes))
             if content.offsets is not None:
@@ -111,18 +112,22 @@ def read_header(path: Path) -> Header:
             raise InputError(f"{path}: its ids or attributes cannot be read: {DAMAGED}") from error
 
 
-def locate_layer(path: Path, layer: int, dtype: StoredDtype, rows: int, width: int) -> int:
-    """Where in the file a layer's words (rows, width) begin; InputError if they are not there as the manifest says."""
+def locate_layers(path: Path, layers: Sequence[int], dtype: StoredDtype, rows: int, width: int) -> dict[int, int]:
+    """Where in the file each layer's words (rows, width) begin; InputError if one is not as the manifest says."""
+    found = {}
     with _opened(path) as file:
-        data = _dataset(file, layer_name(layer), path)
-        if str(file.attrs.get(DTYPE_ATTRIBUTE)) != dtype or data.dtype != WORDS[dtype] or data.shape != (rows, width):
-            raise InputError(
-                f"{path}: layer {layer} holds {data.dtype} {data.shape}, the manifest says {dtype} {(rows, width)}"
-            )
-        offset = data.id.get_offset()
-        if offset is None:  # chunked or compressed: not as we write it
-            raise InputError(f"{path}: layer {layer} is not contiguous: {DAMAGED}")
-        return int(offset)
+        own_dtype = str(file.attrs.get(DTYPE_ATTRIBUTE))
+        for layer in layers:
+            data = _dataset(file, layer_name(layer), path)
+            if own_dtype != dtype or data.dtype != WORDS[dtype] or data.shape != (rows, width):
+                raise InputError(
+                    f"{path}: layer {layer} holds {data.dtype} {data.shape}, the manifest says {dtype} {(rows, width)}"
+                )
+            offset = data.id.get_offset()
+            if offset is None:  # chunked or compressed: not as we write it
+                raise InputError(f"{path}: layer {layer} is not contiguous: {DAMAGED}")
+            found[layer] = int(offset)
+    return found
 
 
 def read_offsets(path: Path, rows: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -15,8 +15,8 @@ from .ids import Ids, positions, refuse_doubled
 from .layers import LayerSpec, one_layer
 from .manifest import MANIFEST, Manifest, Shard
 from .parts import part_count, parts_there
-from .reading import Piece, Wanted, pieces, read_exactly, read_float32
-from .shards import locate_layer, read_header, read_offsets
+from .reading import Piece, Wanted, pieces, read_float32, read_words
+from .shards import locate_layers, read_header, read_offsets
 from .verification import Verification, manifest_faults, shard_faults
 
 
@@ -38,6 +38,7 @@ class ActivationStore:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
+        self._located: dict[str, dict[int, int]] = {}
 
     @classmethod
     def open(cls, path: Path | str) -> "ActivationStore":
@@ -101,14 +102,8 @@ class ActivationStore:
         Of a ragged store (tokens, width): the rows' tokens one after another.
         """
         index, m = self.resolve(layer), self.manifest
-        counts = self._counts(index)
-        out = np.empty((sum(counts), m.width), dtype=WORDS[m.dtype])
-        start = 0
-        for shard, count in zip(m.cells(index), counts, strict=True):
-            file = self.path / shard.file
-            at = locate_layer(file, index, m.dtype, count, m.width)
-            read_exactly(file, at, out[start : start + count])
-            start += count
+        out = np.empty((sum(self._counts(index)), m.width), dtype=WORDS[m.dtype])
+        read_words(list(self._pieces(index, None)), out)
         return out
 
     def layer(self, layer: LayerSpec, ids: Ids | None = None) -> NDArray[np.float32]:
@@ -182,10 +177,15 @@ class ActivationStore:
         m, start = self.manifest, 0
         row_bytes = m.width * WORDS[m.dtype].itemsize
         for shard, count in zip(m.cells(layer), self._counts(layer), strict=True):
-            file = self.path / shard.file
-            at = locate_layer(file, layer, m.dtype, count, m.width)
-            yield from pieces(file, at, count, row_bytes, start, wanted)
+            yield from pieces(self.path / shard.file, self._begin(shard, layer, count), count, row_bytes, start, wanted)
             start += count
+
+    def _begin(self, shard: Shard, layer: int, count: int) -> int:
+        """Where a layer begins in a shard's file; looked up for all its layers at once, since opening HDF5 is slow."""
+        if shard.file not in self._located:
+            m = self.manifest
+            self._located[shard.file] = locate_layers(self.path / shard.file, shard.layers, m.dtype, count, m.width)
+        return self._located[shard.file][layer]
 
     def _refuse_non_finite(self, layer: LayerSpec, count: int, first: str) -> None:
         what = "tokens, first in row" if self.manifest.ragged else "rows, first"

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .dtypes import WORDS, to_float32
+from .dtypes import WORDS
 from .errors import InputError
 from .files import sha256
-from .manifest import MANIFEST, Manifest, Shard, identity_key
-from .reading import read_exactly
-from .shards import DAMAGED, locate_layer, read_offsets
-
-BLOCK = 64 << 20  # bytes read at a time
+from .manifest import MANIFEST, Manifest, Shard, identity_key, is_as_written
+from .reading import pieces, read_float32
+from .shards import DAMAGED, locate_layers, read_offsets
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,11 @@ class Verification:
 
 def manifest_faults(path: Path, manifest: Manifest) -> list[str]:
     """What is wrong with the manifest itself."""
-    if identity_key(manifest.identity) != manifest.key:
-        return [f"{path / MANIFEST}: the key is not that of the identity: edited by hand?"]
+    if identity_key(manifest.identity) != manifest.key or not is_as_written(path):
+        return [
+            f"{path / MANIFEST}: changed or damaged since it was written: delete it and give the same `w2s extract` "
+            "again, which keeps the shards"
+        ]
     return []
 
 
@@ -47,21 +48,17 @@ def shard_faults(path: Path, manifest: Manifest, shard: Shard) -> list[str]:
     problems = []
     try:
         count = len(read_offsets(file, shard.rows)[1]) if manifest.ragged else shard.rows
-        for layer in shard.layers:
-            if bad := _not_finite(file, manifest, layer, count):
+        for layer, at in locate_layers(file, shard.layers, manifest.dtype, count, manifest.width).items():
+            if bad := _not_finite(file, manifest, at, count):
                 problems.append(f"{file}: layer {layer} is not finite for {bad} vectors")
     except InputError as error:
         problems.append(str(error))
     return problems
 
 
-def _not_finite(file: Path, manifest: Manifest, layer: int, count: int) -> int:
+def _not_finite(file: Path, manifest: Manifest, at: int, count: int) -> int:
     """How many of a layer's vectors have a number that is not finite."""
     row_bytes = manifest.width * WORDS[manifest.dtype].itemsize
-    at = locate_layer(file, layer, manifest.dtype, count, manifest.width)
-    step, bad = max(1, BLOCK // row_bytes), 0
-    for first in range(0, count, step):
-        words = np.empty((min(step, count - first), manifest.width), WORDS[manifest.dtype])
-        read_exactly(file, at + first * row_bytes, words)
-        bad += int((~np.isfinite(to_float32(words, manifest.dtype)).all(axis=1)).sum())
-    return bad
+    X = np.empty((count, manifest.width), np.float32)
+    finite = read_float32(list(pieces(file, at, count, row_bytes, 0)), manifest.dtype, X)
+    return int((~finite).sum())

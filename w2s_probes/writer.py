@@ -7,7 +7,7 @@ from typing import Any
 from .dtypes import StoredDtype
 from .errors import InputError
 from .files import PARTIAL, remove_abandoned
-from .manifest import MANIFEST, Manifest, Shard, differing_fields, identity_key
+from .manifest import ADDED, MANIFEST, Manifest, Shard, differing_fields, identity_key
 from .parts import part_count, part_rows, parts_there
 from .shards import NAME, Content, write_shard
 from .store import ActivationStore, check_listing, size_on_disk
@@ -42,6 +42,8 @@ class StoreWriter:
         something else.
         """
         path = Path(path)
+        if cut_short := [name for name in ids if name.endswith("\0")]:
+            raise InputError(f"id {cut_short[0]!r} ends in a NUL character, which HDF5 would drop: give it another id")
         manifest = Manifest(
             key=identity_key(identity),
             identity=identity,
@@ -82,6 +84,10 @@ class StoreWriter:
         """Which rows a part holds."""
         return part_rows(self.manifest, part)
 
+    def note(self, notes: dict[str, Any]) -> None:
+        """Let the manifest say this too, from the first part on: a killed process tells no one later."""
+        self.manifest = self.manifest.model_copy(update={"notes": self.manifest.notes | notes})
+
     def write(self, part: int, content: Content) -> None:
         """Store a part."""
         if set(content.layers) != set(self.manifest.sites):
@@ -100,14 +106,15 @@ class StoreWriter:
                 return None
             shards = [self._found[part] for part in sorted(self._found)]
             cut = sum(shard.cut for shard in shards)
-            self.manifest = self.manifest.model_copy(update={"shards": shards, "notes": notes | {"cut_rows": cut}})
+            self.note(notes | {"cut_rows": cut})
+            self.manifest = self.manifest.model_copy(update={"shards": shards})
             self.manifest.write(self.path)
         return ActivationStore.open(self.path)
 
 
 def _ours(file: Path) -> bool:
-    """Whether a writer that was killed before its first manifest may have left this."""
-    return bool(NAME.fullmatch(file.name) or PARTIAL.fullmatch(file.name))
+    """Whether a writer may have left this: one killed before its first manifest, or one at work beside us."""
+    return file.name == MANIFEST or any(name.fullmatch(file.name) for name in (NAME, PARTIAL, ADDED))
 
 
 def same_or_refuse(path: Path, identity: dict[str, Any]) -> Manifest:

@@ -42,7 +42,7 @@ class Small:
     def __init__(self, engine: Engine, most: int, message: str = "CUDA out of memory. Tried to allocate 2 GiB") -> None:
         self.seen: list[int] = []
         self.error = torch.OutOfMemoryError(message) if "CUDA" in message else RuntimeError(message)
-        model: Any = engine._reader._traced._module
+        model: Any = engine.reader.model
         self.most = most
         model.get_submodule(engine._source.block_path)[1].register_forward_pre_hook(self.hook)
 

@@ -15,7 +15,7 @@ from tests.conftest import shard_file
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.dtypes import WORDS, StoredDtype
 from w2s_probes.manifest import Manifest, differing_fields, identity_key
-from w2s_probes.shards import Content, layer_name, locate_layer, read_header, read_offsets, write_shard
+from w2s_probes.shards import Content, layer_name, locate_layers, read_header, read_offsets, write_shard
 from w2s_probes.writer import StoreWriter
 
 IDENTITY = {"weights": "w", "position": "last"}
@@ -164,17 +164,17 @@ def test_another_schema_version_is_refused_with_both_versions(
 
 def test_a_dataset_that_links_to_another_file_is_refused(tmp_path: Path) -> None:
     own = write_shard(tmp_path, 0, Content(["x"], {0: np.ones((1, 2), np.float32)}), "float32", "k")
-    assert locate_layer(own, 0, "float32", 1, 2) > 0
+    assert locate_layers(own, [0], "float32", 1, 2)[0] > 0
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file.attrs["dtype"] = "float32"
         file[layer_name(0)] = h5py.ExternalLink(own.name, layer_name(0))
         file.create_dataset(layer_name(1), data=np.ones((1, 2), np.float32), chunks=(1, 1))
     with pytest.raises(InputError, match="no dataset 'layer_000' of its own"):
-        locate_layer(tmp_path / "b.h5", 0, "float32", 1, 2)
+        locate_layers(tmp_path / "b.h5", [0], "float32", 1, 2)
     with pytest.raises(InputError, match="layer 1 is not contiguous"):
-        locate_layer(tmp_path / "b.h5", 1, "float32", 1, 2)
+        locate_layers(tmp_path / "b.h5", [1], "float32", 1, 2)
     with pytest.raises(InputError, match=r"holds float32 \(1, 2\), the manifest says float32 \(1, 3\)"):
-        locate_layer(own, 0, "float32", 1, 3)
+        locate_layers(own, [0], "float32", 1, 3)
 
 
 @pytest.mark.parametrize("ids", [np.arange(1), np.array([[b"x"]]), np.array([b"\xff"])])

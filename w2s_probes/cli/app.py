@@ -2,7 +2,7 @@
 
 import typer
 
-from . import data, extract, plan, run, store, train
+from . import data, doctor, extract, plan, run, store, train
 
 app = typer.Typer(
     name="w2s",
@@ -19,6 +19,7 @@ app.command()(plan.plan)
 app.command()(extract.extract)
 app.command()(store.verify)
 app.command()(store.repair)
+app.command()(doctor.doctor)
 app.add_typer(store.cache, name="cache")
 app.command("filter")(data.filter_labels)
 app.command()(data.relabel)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..errors import InputError
 from . import progress, terminal
 
 # Shared with the other commands that load models.
@@ -66,7 +67,7 @@ def extract(
         str | None, typer.Option(help="i/n: this process's share, i from 0; auto: as torchrun or Slurm number it.")
     ] = None,
     remote: Annotated[
-        bool, typer.Option("--remote", help="Run the model on NDIF; the API key is NDIF_API_KEY.")
+        bool, typer.Option("--remote", help="Run a hub model on NDIF; the API key is NDIF_API_KEY.")
     ] = False,
     trust_remote_code: RemoteCodeOption = False,
     allow_pickle: PickleOption = False,
@@ -83,7 +84,7 @@ def extract(
     trust = terminal.from_checkout("extract.checkpoints").Trust(allow_pickle, trust_remote_code)
     table = terminal.from_checkout("extract.rows").read_rows(*rows)
     source = terminal.from_checkout("extract.models").ModelSource.find(
-        model, revision=revision, blocks=blocks, trust=trust
+        model, revision=revision, blocks=blocks, trust=trust, remote=remote
     )
     plan = extractor.Extraction.plan(
         source,
@@ -97,6 +98,8 @@ def extract(
         quantization=quantization,
     )
     placement = terminal.from_checkout("extract.loading").Placement(device_map, attn, batch_tokens)
+    if add and out is None:
+        raise InputError("--add adds to a store: say by --out to which")
     place = out if out is not None else terminal.cache_folder() / plan.key[:16]
     run = terminal.from_checkout("extract.adding").add if add else extractor.Extraction.run
     with progress.rows(show) as report:

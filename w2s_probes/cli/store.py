@@ -55,12 +55,14 @@ def repair(
             model=model,
             rows=table,
             trust=terminal.from_checkout("extract.checkpoints").Trust(allow_pickle, trust_remote_code),
-            placement=placement if batch_tokens or device_map else None,
+            placement=placement,
             report=lambda done, total: report("shards", done, total),
         )
     for file in made:
         terminal.say(f"made again: {file}")
-    terminal.say(f"{store}: {len(made)} shards made again" if made else f"{store}: nothing to repair")
+    terminal.say(
+        f"{store}: {len(made)} shard{'s' * (len(made) != 1)} made again" if made else f"{store}: nothing to repair"
+    )
 
 
 @cache.command("ls")

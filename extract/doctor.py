@@ -1,0 +1,217 @@
+"""The doctor: on a few rows of the user's own model, are the numbers that extraction gives the right ones?"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from w2s_probes.dtypes import to_float32
+from w2s_probes.errors import InputError
+from w2s_probes.shards import Content
+from w2s_probes.store import ActivationStore
+
+from .batching import padded
+from .encoding import Tokens
+from .extractor import Extraction
+from .loading import Placement
+from .trace import ActivationReader, Position, hidden, pool
+
+ROWS = 8
+# Of very different lengths, so that padding shows; used where no rows are given.
+TEXTS = (
+    "Yes.",
+    "The cat sat on the mat.",
+    "Is it true that water boils at a lower temperature on a high mountain than by the sea?",
+    "No, thank you",
+    "She promised to return the book on Friday, but by Monday it still lay on her desk, unread and unopened.",
+    "A train leaves at noon, and another follows an hour later, twice as fast. When do the two meet, and where?",
+    "Wrong answer",
+    "The committee, having heard both sides at length, adjourned without a decision, as it did every year.",
+)
+# Largest difference allowed, as a share of the distance between two rows: a wrong token or a seen padding gives
+# something near 1. Half precision rounds more the deeper the model; 32 blocks of bfloat16 were seen to stay under .1.
+TOLERANCE = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.25}
+ROUNDED = 0.5  # the same for half precision against float32, where nothing is wrong but the rounding
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison of the same vectors, got in two ways."""
+
+    name: str
+    worst: float  # largest difference of a vector, as a share of the median distance between rows; the worst layer's
+    layer: int
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the two ways agree."""
+        return self.worst <= self.tolerance  # NaN does not
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the doctor found."""
+
+    checks: tuple[Check, ...]
+    read: tuple[str, ...]  # which token stood for each row
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check passed."""
+        return all(check.ok for check in self.checks)
+
+    def record(self) -> dict[str, Any]:
+        """For a manifest's notes."""
+        return {"ok": self.ok, "checks": [asdict(check) | {"ok": check.ok} for check in self.checks]}
+
+
+def sample_plan(plan: Extraction, rows: int = ROWS) -> Extraction:
+    """The same extraction of a few rows, from the shortest text to the longest."""
+    order = plan.rows["text"].str.len().to_numpy().argsort(kind="stable")
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, rows).round().astype(int))]
+    return replace(plan, rows=plan.rows.iloc[np.sort(chosen)].reset_index(drop=True))
+
+
+def example_rows() -> pd.DataFrame:
+    """The doctor's own texts."""
+    return pd.DataFrame({"id": [f"text-{i}" for i in range(len(TEXTS))], "text": list(TEXTS)})
+
+
+def diagnose(
+    plan: Extraction,
+    *,
+    placement: Placement | None = None,
+    store: ActivationStore | None = None,
+    against_float32: bool = True,
+) -> Diagnosis:
+    """Compare what an extraction of the plan's (few) rows gives with the same numbers got in other ways.
+
+    Batched with single rows, padded left with right, through nnsight with plain hooks, read back from a store with
+    fresh (from `store`, if given, which must hold the plan's rows; otherwise from a new one), and the dtype with
+    float32, for which the model is loaded once more. Raises InputError where fewer than two rows differ.
+    """
+    if plan.source.remote:
+        raise InputError(f"model {plan.source.name}: runs on NDIF, and the doctor needs the model here")
+    names = plan.rows["id"].tolist()
+    tokens = plan.encoding.encode(plan.source.tokenizer, names, plan.rows["text"].tolist()).rows
+    if len({row.tobytes() for row in tokens}) < 2:
+        raise InputError("the doctor needs at least two different texts: give more --rows")
+    engine = plan.engine(placement or Placement())
+    reader, words = engine.reader, engine.read(tokens, names)
+    fresh = {layer: to_float32(layer_words, plan.dtype) for layer, layer_words in words.items()}
+    whole = padded(tokens, pad=plan.source.pad)
+    ways: dict[str, Mapping[int, NDArray[np.float32]]] = {
+        "batched = single rows": _joined([_read(reader, plan, padded([row], pad=plan.source.pad)) for row in tokens]),
+        "padded left = padded right": _read(reader, plan, padded(tokens, pad=plan.source.pad, left=True)),
+        "nnsight = plain hooks": _by_hooks(reader, plan, *whole),
+    }
+    checks = [_compared(name, fresh, other, TOLERANCE[plan.dtype]) for name, other in ways.items()]
+    if store is None:
+        checks.append(_compared("stored = fresh, bit for bit", fresh, _through_a_store(plan, words, tokens), 0.0))
+    else:
+        kept = {layer: _stored(store, layer, names) for layer in plan.layers}
+        checks.append(_compared("stored = fresh", fresh, kept, TOLERANCE[plan.dtype]))
+    if against_float32 and plan.dtype != "float32" and plan.quantization is None:
+        del engine, reader  # its memory is needed
+        exact = replace(plan, dtype="float32").engine(placement or Placement()).read(tokens, names)
+        checks.append(_compared(f"{plan.dtype} ~ float32", fresh, exact, ROUNDED))
+    return Diagnosis(tuple(checks), tuple(_token_read(plan, *row) for row in zip(names, tokens, strict=True)))
+
+
+def _read(reader: ActivationReader, plan: Extraction, batch: tuple[Tensor, Tensor]) -> dict[int, NDArray[np.float32]]:
+    found = reader.read(*batch, plan.layers, plan.position)
+    return {layer: vectors.float().cpu().numpy() for layer, vectors in found.items()}
+
+
+def _joined(rows: Sequence[dict[int, NDArray[np.float32]]]) -> dict[int, NDArray[np.float32]]:
+    return {layer: np.concatenate([row[layer] for row in rows]) for layer in rows[0]}
+
+
+def _by_hooks(reader: ActivationReader, plan: Extraction, ids: Tensor, mask: Tensor) -> dict[int, NDArray[np.float32]]:
+    """The same batch through the bare model: everything is run, and torch's own hooks look on."""
+    blocks = list(reader.model.get_submodule(plan.source.block_path).children())
+    seen: dict[int, Tensor] = {}
+
+    def going_in(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        seen[0] = pool(args[0] if args else kwargs["hidden_states"], mask, plan.position)
+
+    hooks = [blocks[0].register_forward_pre_hook(going_in, with_kwargs=True)]
+    for layer, block in enumerate(blocks, start=1):
+        hooks.append(
+            block.register_forward_hook(
+                lambda _m, _a, out, layer=layer: seen.update({layer: pool(hidden(out), mask, plan.position)})
+            )
+        )
+    try:
+        with torch.inference_mode():
+            reader.model(input_ids=ids.to(reader.device), attention_mask=mask.to(reader.device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {layer: seen[layer].float().cpu().numpy() for layer in plan.layers}
+
+
+def _through_a_store(
+    plan: Extraction, words: dict[int, NDArray[Any]], tokens: Sequence[Tokens]
+) -> dict[int, NDArray[np.float32]]:
+    names, ragged = plan.rows["id"].tolist(), plan.position == "all"
+    ends = np.concatenate([[0], np.cumsum([len(row) if ragged else 1 for row in tokens])])
+    with tempfile.TemporaryDirectory() as folder:
+        writer = plan.writer(Path(folder) / "store")
+        for part in writer.missing():
+            rows = writer.rows_of(part)
+            first, last = ends[rows.start], ends[rows.stop]
+            offsets = ends[rows.start : rows.stop + 1] - first if ragged else None
+            layers = {layer: layer_words[first:last] for layer, layer_words in words.items()}
+            writer.write(part, Content(names[rows], layers, 0, offsets, np.concatenate(tokens[rows])))
+        store = writer.finish({})
+        assert store is not None  # nobody else writes there
+        return {layer: _stored(store, layer, names) for layer in plan.layers}
+
+
+def _stored(store: ActivationStore, layer: int, names: list[str]) -> NDArray[np.float32]:
+    return store.tokens(layer, ids=names).values if store.manifest.ragged else store.layer(layer, ids=names)
+
+
+def _compared(
+    name: str,
+    fresh: Mapping[int, NDArray[np.float32]],
+    other: Mapping[int, NDArray[np.float32]],
+    tolerance: float,
+) -> Check:
+    worst = {layer: _difference(vectors, other[layer]) for layer, vectors in fresh.items()}
+    layer = max(worst, key=lambda layer: (np.isnan(worst[layer]), worst[layer]))
+    return Check(name, worst[layer], layer, tolerance)
+
+
+def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """The largest distance between partners, in units of the median distance between different vectors.
+
+    Activations share a large mean, beside which even another row's vector would seem close.
+    """
+    if a.shape != b.shape:
+        return float("nan")
+    errors = np.linalg.norm(a.astype(np.float64) - b, axis=1)
+    some = a[np.linspace(0, len(a) - 1, min(len(a), 64)).astype(int)].astype(np.float64)
+    distances = np.linalg.norm(some[:, None] - some[None], axis=2)[np.triu_indices(len(some), 1)]
+    scale = float(np.median(distances))
+    size = float(np.linalg.norm(some, axis=1).max())
+    if scale <= 1e-6 * size:  # such as the first token's embedding, which all rows share
+        scale = size
+    return float(errors.max() / scale) if scale else float(errors.max())
+
+
+def _token_read(plan: Extraction, name: str, tokens: Tokens) -> str:
+    position: Position = plan.position
+    if position in ("mean", "all"):
+        return f"row {name!r}: {position} of {len(tokens)} tokens"
+    at = len(tokens) - 1 if position == "last" else 0
+    return f"row {name!r}: token {at + 1} of {len(tokens)}, {plan.source.tokenizer.decode([int(tokens[at])])!r}"

@@ -1,0 +1,72 @@
+"""`python -m tests.benchmarks [extraction|stores|memory]... [--markdown FILE]`: measure and print the table."""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `w2s` sets it
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+
+from . import data, extraction, memory, stores
+from .timing import Line
+
+GROUPS = {"extraction": extraction.cases, "stores": stores.cases, "memory": memory.cases}
+HEAD = "| what | ours | reference | unit | beside | ratio | bar |\n|---|---:|---:|---|---|---:|---:|"
+
+
+def main() -> None:
+    """Measure, print, and exit with 1 where a bar was missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("groups", nargs="*", default=list(GROUPS), choices=[*GROUPS, []])
+    parser.add_argument("--markdown", type=Path, help="write the table there too")
+    options = parser.parse_args()
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    said = [*machine(), "", *HEAD.splitlines()]
+    print("\n".join(said), flush=True)
+    lines = []
+    for group in options.groups or GROUPS:
+        for line in GROUPS[group]():
+            lines.append(line)
+            said.append(row(line))
+            print(said[-1], flush=True)
+    if options.markdown:
+        options.markdown.write_text("\n".join(said) + "\n")
+    sys.exit(not all(line.ok for line in lines))
+
+
+def machine() -> Iterator[str]:
+    """What was measured on and with."""
+    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    fields = dict(line.split(":", 1) for line in cpuinfo.splitlines() if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in fields.items()}
+    flags = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in fields.get("flags", "").split()]
+    yield f"- Machine: {fields.get('model name', platform.processor())}, {os.cpu_count()} cores; {', '.join(flags)}"
+    if torch.cuda.is_available():
+        yield f"- GPU: {torch.cuda.get_device_name()}"
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "nnsight", "h5py", "numpy"))
+    yield f"- Python {platform.python_version()}, {packages}; {torch.get_num_threads()} threads"
+    yield f"- Texts: {data.source()}"
+
+
+def row(line: Line) -> str:
+    """A line as Markdown."""
+    bar = "" if not line.bar else f"{'≥' if line.at_least else '≤'} {line.bar:g}{'' if line.ok else ' **missed**'}"
+    return (
+        f"| {line.what} | {number(line.ours)} | {number(line.reference)} | {line.unit} | {line.against} "
+        f"| {line.ratio:.2f} | {bar} |"
+    )
+
+
+def number(value: float) -> str:
+    """Three figures."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+main()
