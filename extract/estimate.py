@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from w2s_probes.dtypes import WORDS, StoredDtype
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.layers import LayerSpec, parse_layers
+from w2s_probes.shards import PAGE
 
 from .engine import GPU_TOKENS
 from .extractor import SHARD_BYTES, SHARD_ROWS
@@ -20,7 +21,7 @@ from .trace import Position
 A100 = {"bfloat16": 312e12, "float16": 312e12, "float32": 19.5e12}  # FLOP/s of its data sheet, dense, without TF32
 UTILISATION = 0.4  # of that peak, which forward passes of long batches usually reach
 # Bytes on disk beside the activations, as measured in stores of 1 to 81 layers.
-ID, OFFSET, TOKEN, SHARD_HEADER, DATASET_HEADER, MANIFEST = 16, 8, 4, 5700, 420, 2000
+ID, OFFSET, TOKEN, SHARD_HEADER, DATASET_HEADER, MANIFEST = 16, 8, 4, 11_000, 420, 2000
 PROGRAM = 1_000_000_000  # bytes of host memory: Python, torch and transformers, once loaded
 TEXT_BYTES = 12  # of host memory a token: its id, and the characters of the row that it came from
 # Intermediate results of a block against what its matrices' larger sides hold: activation functions and norms keep
@@ -132,9 +133,12 @@ def estimate(
 
 def _beside(rows: int, ragged_tokens: int, activations: int, layers: int) -> int:
     """Bytes of a store that are not activations."""
-    shards = -(-rows // max(1, min(SHARD_ROWS, SHARD_BYTES * rows // activations)))
+    shard_rows = min(rows, max(1, min(SHARD_ROWS, SHARD_BYTES * rows // activations)))
+    shards = -(-rows // shard_rows)
     ragged = ragged_tokens * TOKEN + rows * OFFSET if ragged_tokens else 0
-    return rows * ID + ragged + shards * (SHARD_HEADER + layers * DATASET_HEADER) + MANIFEST
+    dataset = activations * shard_rows // (layers * rows)
+    unused = -dataset % PAGE if dataset >= PAGE else 0  # layers begin with a page of the file
+    return rows * ID + ragged + shards * (SHARD_HEADER + layers * (DATASET_HEADER + unused)) + MANIFEST
 
 
 def _held(source: ModelSource, work: list[BlockWork], longest: int, size: int, kept_layers: int) -> int:

@@ -91,7 +91,7 @@ def _device(name: str | None) -> torch.device:
         return default_device()
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()  # which a device without memory, such as meta, cannot do
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # AssertionError: built without CUDA
         reason = str(error).split(". ")[0].split("\n")[0][:120]
         raise InputError(f"device_map {name!r}: no such device here ({reason})") from error

@@ -9,7 +9,7 @@ import pandas as pd
 
 from w2s_probes.errors import InputError
 from w2s_probes.files import remove_abandoned
-from w2s_probes.manifest import Manifest, Shard, differing_fields
+from w2s_probes.manifest import Manifest, Shard, differing_fields, is_as_written
 from w2s_probes.shards import NAME, read_header, write_shard
 from w2s_probes.verification import manifest_faults, shard_faults
 
@@ -141,10 +141,9 @@ def _piece(plan: Extraction, manifest: Manifest, folder: str) -> Extraction:
 
 def _notes(path: Path, manifest: Manifest, folder: str) -> dict[str, Any]:
     """How a folder's shards were made."""
-    try:
+    if is_as_written(path / folder):
         return Manifest.read(path / folder).notes
-    except InputError:  # of what was added, only the shards are needed
-        return manifest.notes
+    return manifest.notes  # of what was added, only the shards are needed
 
 
 def _replaced(path: Path, manifest: Manifest, old: Shard, file: Path) -> Manifest:

@@ -9,7 +9,9 @@ import pytest
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
+EXTRACTION = (ROOT / "docs" / "extraction.md").read_text()
+BLOCK = r"```(\w*)\n(.*?)```"
+BLOCKS = re.findall(BLOCK, README, flags=re.DOTALL)
 
 
 def shape(text: str) -> list[str]:
@@ -37,9 +39,37 @@ def test_the_blocks_after_the_demo_print_what_the_readme_says(
     assert shape(capsys.readouterr().out) == shape(BLOCKS[at + 1][1])
 
 
+def test_the_blocks_about_extraction_print_what_the_page_says(
+    demo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    w2s: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "demo").symlink_to(demo)
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    ran = 0
+    for block in re.finditer(BLOCK + r"(\n\n```\n(.*?)```)?", EXTRACTION, flags=re.DOTALL):
+        if block[1] != "sh":
+            continue
+        for line in block[2].splitlines():
+            w2s(*line.split()[1:])
+        printed, expected = shape(capsys.readouterr().out), shape(block[4] or "")
+        if "(and seven more)" in expected:  # the rows that the doctor read
+            assert len(printed) == len(expected) + 6
+            printed, expected = printed[8:], expected[2:]
+        if expected:
+            assert printed == expected
+        ran += 1
+    assert ran == 4
+
+
 def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
     assert len(README.splitlines()) <= 150
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+    for page, folder in ((README, ROOT), (EXTRACTION, ROOT / "docs")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page):
+            assert (folder / target).exists(), target
     for folder in re.findall(r"^\| `(\w+)/`", README, flags=re.MULTILINE):
         assert (ROOT / folder).is_dir()

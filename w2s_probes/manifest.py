@@ -100,9 +100,12 @@ class Manifest(BaseModel):
 
 
 def is_as_written(folder: Path) -> bool:
-    """Whether a store's manifest, which can be read, is the one that was written: no bit of it has changed."""
-    record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    return bool(record.pop(CHECKSUM, None) == identity_key(record))
+    """Whether a store's manifest is the one that was written, no bit of what it says changed."""
+    try:
+        record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return bool(record.pop(CHECKSUM, None) == identity_key(record))
+    except (OSError, ValueError, AttributeError):  # JSON, but no object
+        return False
 
 
 def _tile(cells: list[Shard], rows: int) -> bool:
