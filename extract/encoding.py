@@ -117,7 +117,8 @@ class EncodedAhead:
     def take(self, part: int) -> Encoded:
         """A part's tokens, which are then forgotten."""
         self.raise_errors()
-        return self._parts.pop(part).result()
+        flat, lengths, cut = self._parts.pop(part).result()
+        return Encoded(np.split(flat, np.cumsum(lengths)[:-1]), cut)
 
     def raise_errors(self) -> None:
         """Raise what is wrong with any part that has been looked at, long before it would be computed."""
@@ -134,11 +135,12 @@ class EncodedAhead:
         """Stop; parts not begun are left."""
         self._thread.shutdown(cancel_futures=True)
 
-    def _encode(self, part: int, chosen: slice) -> Encoded:
+    def _encode(self, part: int, chosen: slice) -> tuple[Tokens, list[int], int]:
         ids, texts = self._ids.iloc[chosen].tolist(), self._texts.iloc[chosen].tolist()
         encoded = self._encoding.encode(self._tokenizer, ids, texts)
-        self._counts[part] = sum(map(len, encoded.rows))
-        return encoded
+        lengths = [len(row) for row in encoded.rows]
+        self._counts[part] = sum(lengths)
+        return np.concatenate(encoded.rows), lengths, encoded.cut  # an array a row would cost more than its tokens
 
 
 def _template(source: ModelSource, named: str | None) -> str | None:

@@ -21,7 +21,7 @@ from .trace import Position
 A100 = {"bfloat16": 312e12, "float16": 312e12, "float32": 19.5e12}  # FLOP/s of its data sheet, dense, without TF32
 UTILISATION = 0.4  # of that peak, which forward passes of long batches usually reach
 # Bytes on disk beside the activations, as measured in stores of 1 to 81 layers.
-ID, OFFSET, TOKEN, SHARD_HEADER, DATASET_HEADER, MANIFEST = 16, 8, 4, 11_000, 420, 2000
+ID, OFFSET, TOKEN, SHARD_HEADER, DATASET_HEADER, MANIFEST = 16, 8, 4, 3200, 420, 2000
 PROGRAM = 1_000_000_000  # bytes of host memory: Python, torch and transformers, once loaded
 TEXT_BYTES = 12  # of host memory a token: its id, and the characters of the row that it came from
 # Intermediate results of a block against what its matrices' larger sides hold: activation functions and norms keep

@@ -180,6 +180,7 @@ class Extraction:
         if self.source.remote:
             all_notes["remote"] = True
         if parts:
+            writer.refuse_unwritable()
             load = (lambda: engine) if engine is not None else (lambda: self.engine(placement or Placement()))
             all_notes |= self._fill(writer, parts, load, all_notes, progress)
         return writer.finish(all_notes)

@@ -79,7 +79,10 @@ def quantization_config(named: str) -> Any:
     try:
         if named in BITS:
             return BitsAndBytesConfig(**BITS[named])
-        return AutoQuantizationConfig.from_dict(json.loads(named))
+        settings = json.loads(named)
+        if not isinstance(settings, dict):
+            raise json.JSONDecodeError("no object", named, 0)
+        return AutoQuantizationConfig.from_dict(settings)
     except json.JSONDecodeError as error:
         raise InputError(f"quantization {named!r}: give 8bit, 4bit, or JSON with a quant_method") from error
     except (ValueError, TypeError, KeyError, AttributeError, ImportError, AssertionError) as error:

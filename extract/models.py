@@ -1,12 +1,14 @@
 """Models by name, described without loading their weights; and their weights, loaded when used."""
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -27,8 +29,9 @@ NDIF = "ndif:"  # begins the `weights` of a model that runs there
 # What transformers was seen to raise on damaged or contradictory files.
 BROKEN: tuple[type[Exception], ...] = (
     *(OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, ArithmeticError, AssertionError),
-    *(RuntimeError, SafetensorError, StrictDataclassError),
+    *(RuntimeError, SafetensorError, StrictDataclassError, UnpicklingError, EOFError),
 )
+BOLD = re.compile(r"\x1b\[\d*m")  # stands in some of torch's messages
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # as safetensors headers spell them
 
 
@@ -183,7 +186,7 @@ def usable(name: str, what: str) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except BROKEN as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = " ".join(BOLD.sub("", str(error)).split())[:200] or type(error).__name__
         raise InputError(f"model {name}: {what} ({reason})") from error
     finally:
         logging.set_verbosity(verbosity)

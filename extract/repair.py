@@ -124,8 +124,8 @@ def _in_order(path: Path, manifest: Manifest, sound: Sequence[Shard], table: pd.
     if not set(known.values()) <= set(places.index):
         return table  # its hash will not be right
     others = iter(places.drop(list(known.values())))
-    order = [places[known[row]] if row in known else next(others, None) for row in range(manifest.rows)]
-    return table if None in order else table.iloc[order].reset_index(drop=True)
+    order = [int(places[known[row]] if row in known else next(others, -1)) for row in range(manifest.rows)]
+    return table if -1 in order else table.iloc[order].reset_index(drop=True)
 
 
 def _folder(shard: Shard) -> str:

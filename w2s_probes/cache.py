@@ -54,15 +54,18 @@ def collect_garbage(
     """Delete temporary files a day old, and the stores asked for; what was deleted, with its bytes.
 
     `days`: stores that nobody changed or read for so long. `unfinished`: those that were not finished, and have not
-    been touched for a day. Of a store its own files are deleted, and whatever else lies in its folder is left.
+    been touched for a day, and such additions to stores. Of a store its own files are deleted, and whatever else
+    lies in its folder is left.
     """
     now = time.time()
-    doomed = [
-        (store.path, store.bytes)
-        for store in cached_stores(folder)
-        if (days is not None and now - store.used > days * DAY)
-        or (unfinished and not store.finished and now - store.used > DAY)
-    ]
+    doomed = []
+    for store in cached_stores(folder):
+        if (days is not None and now - store.used > days * DAY) or (
+            unfinished and not store.finished and now - store.used > DAY
+        ):
+            doomed.append((store.path, store.bytes))
+        elif unfinished:
+            doomed += [(path, size) for path, size, changed in _unlisted(store) if now - changed > DAY]
     gone = {path for path, _ in doomed}
     for file, found in _sizes(folder.rglob(".*.partial.*")).items():
         if PARTIAL.fullmatch(file.name) and now - found.st_mtime > DAY and not gone & set(file.parents):
@@ -75,12 +78,20 @@ def collect_garbage(
     return doomed
 
 
+def _unlisted(store: CachedStore) -> Iterator[tuple[Path, int, float]]:
+    """Additions that were begun and never listed: folder, bytes, and when they were last changed."""
+    listed = {Path(shard.file).parts[0] for shard in store.manifest.shards}
+    for path in store.path.iterdir():
+        if _is_addition(path) and path.name not in listed:
+            files = _sizes(_own_files(path)).values()
+            yield path, sum(file.st_size for file in files), max((file.st_mtime for file in files), default=0.0)
+
+
 def _delete(store: Path) -> None:
-    (store / MANIFEST).unlink()  # first: what is left by a kill is no store
-    folders = [file for file in store.iterdir() if ADDED.fullmatch(file.name) and file.is_dir()]
-    for file in _own_files(store):
+    (store / MANIFEST).unlink(missing_ok=True)  # first: what is left by a kill is no store
+    for file in list(_own_files(store)):
         file.unlink(missing_ok=True)
-    for folder in (*folders, store):
+    for folder in (*filter(_is_addition, store.iterdir()), store):
         with suppress(OSError):  # something else lies there
             folder.rmdir()
 
@@ -88,10 +99,14 @@ def _delete(store: Path) -> None:
 def _own_files(store: Path) -> Iterator[Path]:
     """The files of a store: in its folder, and in those of what was added."""
     for file in store.iterdir():
-        if file.is_dir() and ADDED.fullmatch(file.name):
+        if _is_addition(file):
             yield from _own_files(file)
         elif file.name == MANIFEST or NAME.fullmatch(file.name) or PARTIAL.fullmatch(file.name):
             yield file
+
+
+def _is_addition(file: Path) -> bool:
+    return bool(ADDED.fullmatch(file.name)) and file.is_dir() and not file.is_symlink()
 
 
 def _sizes(files: Iterator[Path]) -> dict[Path, os.stat_result]:

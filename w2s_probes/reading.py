@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,34 +70,32 @@ def pieces(
 
 def read_words(chosen: Sequence[Piece], out: NDArray[Any]) -> None:
     """Fill `out` (vectors, width), words as stored, from pieces that are wanted whole."""
-    with _opened(chosen) as files:
 
-        def read(piece: Piece) -> None:
-            _fill(files[piece.file], piece, out[piece.target])
+    def read(piece: Piece) -> None:
+        _fill(piece, out[piece.target])
 
-        _in_threads(read, chosen)
+    _in_threads(read, chosen)
 
 
 def read_float32(chosen: Sequence[Piece], dtype: StoredDtype, out: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Fill `out` (rows, width) from pieces; which of its rows are finite (rows,)."""
     finite = np.ones(len(out), dtype=bool)
-    with _opened(chosen) as files:
 
-        def read(piece: Piece) -> None:
-            target = piece.target
-            vectors = out[target] if isinstance(target, slice) else np.empty((len(target), out.shape[1]), np.float32)
-            if isinstance(target, slice) and dtype == "float32":
-                _fill(files[piece.file], piece, vectors)
-            else:
-                words = np.empty((piece.count, out.shape[1]), WORDS[dtype])
-                _fill(files[piece.file], piece, words)
-                to_float32(words[piece.source], dtype, vectors)
-            if not isinstance(target, slice):
-                out[target] = vectors
-            if not np.isfinite(vectors).all():
-                finite[target] = np.isfinite(vectors).all(axis=1)
+    def read(piece: Piece) -> None:
+        target = piece.target
+        vectors = out[target] if isinstance(target, slice) else np.empty((len(target), out.shape[1]), np.float32)
+        if isinstance(target, slice) and dtype == "float32":
+            _fill(piece, vectors)
+        else:
+            words = np.empty((piece.count, out.shape[1]), WORDS[dtype])
+            _fill(piece, words)
+            to_float32(words[piece.source], dtype, vectors)
+        if not isinstance(target, slice):
+            out[target] = vectors
+        if not np.isfinite(vectors).all():
+            finite[target] = np.isfinite(vectors).all(axis=1)
 
-        _in_threads(read, chosen)
+    _in_threads(read, chosen)
     return finite
 
 
@@ -107,27 +104,16 @@ def _in_threads(read: Callable[[Piece], None], chosen: Sequence[Piece]) -> None:
         list(pool.map(read, chosen))
 
 
-@contextmanager
-def _opened(chosen: Sequence[Piece]) -> Iterator[dict[Path, int]]:
-    """File descriptors of the pieces' files, by path."""
-    with ExitStack() as stack:
-        try:
-            files = {file: stack.enter_context(file.open("rb", buffering=0)) for file in {p.file for p in chosen}}
-        except OSError as error:
-            raise InputError(
-                f"{error.filename}: cannot be read ({error.strerror}); `w2s repair` makes it anew"
-            ) from error
-        yield {file: stream.fileno() for file, stream in files.items()}
-
-
-def _fill(descriptor: int, piece: Piece, out: NDArray[Any]) -> None:
+def _fill(piece: Piece, out: NDArray[Any]) -> None:
     """Fill an array with the piece's bytes; InputError if there are not enough."""
     view, offset = out.reshape(-1).view(np.uint8).data, piece.offset  # of contiguous rows, so no copy
-    while len(view):
-        try:
-            got = os.preadv(descriptor, [view], offset)
-        except OSError as error:
-            raise InputError(f"{piece.file}: cannot be read ({error.strerror}); `w2s repair` makes it anew") from error
-        if not got:
-            raise InputError(f"{piece.file}: ends too early: truncated; `w2s repair` makes it anew")
-        view, offset = view[got:], offset + got
+    try:
+        # Opened for each piece, which takes microseconds: a process may have fewer files open than stores have shards.
+        with piece.file.open("rb", buffering=0) as stream:
+            while len(view):
+                got = os.preadv(stream.fileno(), [view], offset)
+                if not got:
+                    raise InputError(f"{piece.file}: ends too early: truncated; `w2s repair` makes it anew")
+                view, offset = view[got:], offset + got
+    except OSError as error:
+        raise InputError(f"{piece.file}: cannot be read ({error.strerror}); `w2s repair` makes it anew") from error

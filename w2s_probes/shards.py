@@ -2,7 +2,8 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,9 @@ def write_shard(folder: Path, part: int, content: Content, dtype: StoredDtype, k
     named: list[str] = []
     with replacing(folder / f"shard-{part:05d}.h5", name=checksummed) as temporary, _Stream(temporary, "w+") as stream:
         with h5py.File(stream, "w", alignment_threshold=PAGE, alignment_interval=PAGE) as file:
-            file.attrs[DTYPE_ATTRIBUTE], file.attrs[KEY_ATTRIBUTE], file.attrs[CUT_ATTRIBUTE] = dtype, key, content.cut
+            # Of fixed length: HDF5 keeps other strings in a heap, which is 4 KiB, and where it is damaged never ends.
+            file.attrs[DTYPE_ATTRIBUTE], file.attrs[KEY_ATTRIBUTE] = np.bytes_(dtype), np.bytes_(key)
+            file.attrs[CUT_ATTRIBUTE] = content.cut
             file.create_dataset(IDS, data=np.array([i.encode() for i in content.ids], dtype=bytes))
             if content.offsets is not None:
                 file.create_dataset(OFFSETS, data=content.offsets.astype("<i8"))
@@ -105,18 +108,15 @@ def read_header(path: Path) -> Header:
         layers = [int(name.removeprefix("layer_")) for name in file if re.fullmatch(r"layer_\d{3,}", name)]
         if data.dtype.kind != "S" or data.ndim != 1:
             raise InputError(f"{path}: {data.dtype} ids of shape {data.shape}: {DAMAGED}")
-        try:
-            ids = [i.decode() for i in data[:]]
-            return Header(ids, str(file.attrs.get(KEY_ATTRIBUTE)), int(file.attrs.get(CUT_ATTRIBUTE, 0)), layers)
-        except (OSError, TypeError, ValueError) as error:  # UnicodeDecodeError is a ValueError
-            raise InputError(f"{path}: its ids or attributes cannot be read: {DAMAGED}") from error
+        ids = [i.decode() for i in data[:]]
+        return Header(ids, _text(file.attrs.get(KEY_ATTRIBUTE)), int(file.attrs.get(CUT_ATTRIBUTE, 0)), layers)
 
 
 def locate_layers(path: Path, layers: Sequence[int], dtype: StoredDtype, rows: int, width: int) -> dict[int, int]:
     """Where in the file each layer's words (rows, width) begin; InputError if one is not as the manifest says."""
     found = {}
     with _opened(path) as file:
-        own_dtype = str(file.attrs.get(DTYPE_ATTRIBUTE))
+        own_dtype = _text(file.attrs.get(DTYPE_ATTRIBUTE))
         for layer in layers:
             data = _dataset(file, layer_name(layer), path)
             if own_dtype != dtype or data.dtype != WORDS[dtype] or data.shape != (rows, width):
@@ -140,10 +140,19 @@ def read_offsets(path: Path, rows: int) -> tuple[NDArray[np.int64], NDArray[np.i
     return offsets, tokens
 
 
-def _opened(path: Path) -> Any:
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file, in a block in which anything that HDF5 and h5py were seen to raise on damaged files is InputError."""
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r") as file:
+            yield file
+    except InputError:
+        raise
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: not a readable HDF5 file (missing, truncated or damaged): {DAMAGED}") from error
 
 

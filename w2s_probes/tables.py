@@ -4,7 +4,7 @@ import gzip
 import json
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def read_table(path: Path | str) -> pd.DataFrame:
         elif ending.startswith(".csv"):
             table = pd.read_csv(path, dtype={"id": str})
         else:
-            table = pd.DataFrame(list(_json_lines(path)), dtype=object)  # values as they stand in the file
+            table = pd.DataFrame(_columns(_json_lines(path)), dtype=object)  # values as they stand in the file
     except InputError:
         raise
     except (ValueError, OSError, EOFError, zlib.error) as error:
@@ -55,6 +55,18 @@ def read_table(path: Path | str) -> pd.DataFrame:
         table["id"] = table["id"].astype(str)
         refuse_doubled(table["id"], str(path))
     return table
+
+
+def _columns(records: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The records' values by field, NaN where one lacks it; a list of a million dictionaries would fill gigabytes."""
+    columns: dict[str, list[Any]] = {}
+    for number, record in enumerate(records):
+        for name, value in record.items():
+            columns.setdefault(name, [np.nan] * number).append(value)
+        if len(record) < len(columns):
+            for name in columns.keys() - record.keys():
+                columns[name].append(np.nan)
+    return columns
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:

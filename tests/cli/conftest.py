@@ -1,5 +1,6 @@
-"""A small world to type commands in."""
+"""Small worlds to type commands in."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from w2s_probes.tables import write_table
+from w2s_probes.tables import read_table, write_table
 
 
 @pytest.fixture(scope="package")
@@ -28,4 +29,21 @@ def world(tmp_path_factory: pytest.TempPathFactory, checkpoint: Callable[..., Pa
     write_table(table[:180].sample(frac=1, random_state=0), folder / "weak.jsonl")
     write_table(table[180:], folder / "test.jsonl")
     extract(str(checkpoint()), table, folder / "acts", position="mean")
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path: Path, checkpoint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a model, 40 rows, a finished store `acts` of them, and one that is not, `begun`."""
+    from extract import extractor
+    from extract.share import Share
+
+    monkeypatch.setattr(extractor, "SHARD_ROWS", 10)
+    folder = tmp_path / "place"
+    shutil.copytree(checkpoint(), folder / "model")
+    texts = [f"w{i} w{39 - i}" for i in range(40)]
+    write_table(pd.DataFrame({"id": [f"r{i}" for i in range(40)], "text": texts}), folder / "rows.jsonl")
+    plan = extractor.Extraction.plan(str(folder / "model"), read_table(folder / "rows.jsonl"))
+    plan.run(folder / "acts")
+    plan.run(folder / "begun", share=Share(0, 2))
     return folder

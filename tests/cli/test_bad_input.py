@@ -85,6 +85,12 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "not a store": (lambda w: ["verify", w], "not an activation store"),
     "no store": (lambda w: ["verify", w / "nowhere"], "no such store; make one with `w2s extract`"),
+    "a repair of no store": (lambda w: ["repair", w / "nowhere"], "no such store; make one with `w2s extract`"),
+    "a cache that is no folder": (
+        lambda w: ["cache", "ls", w / "rows.jsonl"],
+        r"rows\.jsonl: no such folder; name the one that holds stores, or set W2S_CACHE",
+    ),
+    "garbage of no folder": (lambda w: ["cache", "gc", w / "nowhere"], "nowhere: no such folder"),
     "an output of unknown format": (
         lambda w: ["filter", w / "acts", w / "weak.jsonl", "--layer", 1, "--out", w / "out.txt"],
         "unknown format; the name must end in",
