@@ -66,7 +66,7 @@ def _split(plan: Extraction, store: ActivationStore) -> tuple[pd.DataFrame, pd.D
     if lacking:
         raise InputError(
             f"{store.path}: {len(lacking)} of its rows are not among those given: {some(lacking)}: give its own --rows "
-            "again, before the new ones"
+            "again, beside the new ones"
         )
     old = rows.loc[store.ids.tolist()].reset_index(drop=True)
     if rows_hash(old) != identity["rows"]:

@@ -47,7 +47,11 @@ class Encoding:
             raise InputError(f"max_length={max_length} must be at least 1 token")
         limits = [limit for limit in (max_length, source.window) if limit is not None]
         side: Any = truncation
-        return cls(min(limits, default=None), side, _template(source, chat_template))
+        template = _template(source, chat_template)
+        planned = cls(min(limits, default=None), side, template)
+        if template is not None and not planned.in_template(source.tokenizer, "text", str(chat_template)).strip():
+            raise InputError(f"chat template {chat_template}: makes nothing of a message")
+        return planned
 
     def encode(self, tokenizer: Any, ids: Sequence[str], texts: Sequence[str]) -> Encoded:
         """Token ids of every text, at most `max_length` each.
@@ -58,7 +62,7 @@ class Encoding:
         texts = list(texts)
         options: dict[str, Any] = {"verbose": False, "return_attention_mask": False, "return_token_type_ids": False}
         if self.template is not None:
-            texts = [self._in_template(tokenizer, row, text) for row, text in zip(ids, texts, strict=True)]
+            texts = [self.in_template(tokenizer, text, f"row {row!r}") for row, text in zip(ids, texts, strict=True)]
             options["add_special_tokens"] = False  # the template writes them out
         if self.max_length is None:
             tokens = tokenizer(texts, **options)["input_ids"]
@@ -82,7 +86,8 @@ class Encoding:
                 raise InputError(f"row {row_id!r}: its text has no tokens in this model's vocabulary; drop it")
         return Encoded([np.asarray(row, dtype=np.int32) for row in tokens], len(cut))
 
-    def _in_template(self, tokenizer: Any, row: str, text: str) -> str:
+    def in_template(self, tokenizer: Any, text: str, where: str) -> str:
+        """The text as a user's message; InputError, saying where, if the template refuses it."""
         try:
             said = tokenizer.apply_chat_template(
                 [{"role": "user", "content": text}],
@@ -91,7 +96,7 @@ class Encoding:
                 add_generation_prompt=True,
             )
         except (TemplateError, ValueError, TypeError, KeyError) as error:
-            raise InputError(f"row {row!r}: the chat template cannot be applied ({error})") from error
+            raise InputError(f"{where}: the chat template cannot be applied ({error})") from error
         return str(said)
 
 

@@ -78,6 +78,7 @@ class Engine:
         InputError, naming the row, for numbers that are not finite and for a single row that does not fit.
         """
         lengths = [len(row) for row in tokens]
+        self._refuse_unknown(tokens, names)
         places = np.concatenate([[0], np.cumsum(lengths if self._position == "all" else np.ones(len(lengths), int))])
         arrays = {layer: np.empty((int(places[-1]), self._source.width), WORDS[self._dtype]) for layer in self._layers}
         queue = deque(batches(lengths, self.budget))
@@ -143,6 +144,16 @@ class Engine:
         words = words_of(vectors.words)
         for layer, layer_words in zip(self._layers, words, strict=True):
             arrays[layer][at] = layer_words
+
+    def _refuse_unknown(self, tokens: Sequence[Tokens], names: Sequence[str]) -> None:
+        """Some devices answer an index beyond the table with nonsense, others by taking the process down."""
+        known = self._source.vocabulary
+        for row, name in zip(tokens, names, strict=True):
+            if len(row) and int(row.max()) >= known:
+                raise InputError(
+                    f"row {name!r}: the tokenizer of {self._source.name} gives token {int(row.max())}, and the model "
+                    f"knows {known}: tokenizer and weights are of different models"
+                )
 
     def _refuse_non_finite(self, layer: int, row: str) -> None:
         advice = "try --dtype bfloat16 or float32" if self._dtype == "float16" else "are the model's weights damaged?"

@@ -80,6 +80,7 @@ class Extraction:
         source = ModelSource.find(model) if isinstance(model, str) else model
         if position not in get_args(Position):
             raise InputError(f"position {position!r}: {did_you_mean(position, get_args(Position))}")
+        _ = source.config  # before what reads it for reasons of its own
         encoding = Encoding.plan(source, max_length, truncation, chat_template)
         stored_as: Any = source.own_dtype if dtype == "auto" else dtype
         if stored_as not in WORDS:

@@ -52,7 +52,7 @@ def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantizati
         options["quantization_config"] = quantization_config(quantization)
     if placement.attn is not None:
         options["attn_implementation"] = placement.attn
-    with usable(source.name, "its weights cannot be loaded"):
+    with usable(source.name, "it cannot be loaded as asked for"):
         model, report = AutoModel.from_pretrained(
             source.folder,
             use_safetensors=bool(list(source.folder.glob(WEIGHTS))),

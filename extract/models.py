@@ -155,6 +155,13 @@ class ModelSource:
                 raise ValueError("its files are missing or empty: it knows no word")
             return found
 
+    @cached_property
+    def vocabulary(self) -> int:
+        """How many tokens the model knows."""
+        with usable(self.name, "it has no table of tokens"):
+            embeddings: Any = self.skeleton.get_input_embeddings()  # type: ignore[operator]  # every model has it
+            return int(embeddings.weight.shape[0])
+
     @property
     def pad(self) -> int:
         """The id that fills batches up; any will do, since the mask hides it."""

@@ -28,6 +28,9 @@ def checked_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
     if empty.any():
         row = int(empty.argmax())
         name = f"row {table['id'].iloc[row]!r}" if "id" in table else f"row {row + 1}"
+        value = texts.iloc[row]
+        if isinstance(value, int | float | list | dict | bool) and value == value:  # not NaN
+            raise InputError(f"{where}: the text of {name} is a {type(value).__name__}, not a string: quote or drop it")
         raise InputError(f"{where}: {name} has an empty text; drop it ({int(empty.sum())} such rows)")
     if "id" not in table:
         doubled = texts.duplicated(keep=False)

@@ -60,9 +60,9 @@ def collect_garbage(
     now = time.time()
     doomed = []
     for store in cached_stores(folder):
-        if (days is not None and now - store.used > days * DAY) or (
-            unfinished and not store.finished and now - store.used > DAY
-        ):
+        idle = now - store.used
+        old = days is not None and idle > days * DAY and (store.finished or idle > DAY)  # else one at work
+        if old or (unfinished and not store.finished and idle > DAY):
             doomed.append((store.path, store.bytes))
         elif unfinished:
             doomed += [(path, size) for path, size, changed in _unlisted(store) if now - changed > DAY]
@@ -121,6 +121,8 @@ def _sizes(files: Iterator[Path]) -> dict[Path, os.stat_result]:
 def _stores(folder: Path) -> Iterator[CachedStore]:
     for manifest_file in sorted(folder.rglob(MANIFEST)):
         path = manifest_file.parent
+        if manifest_file.is_symlink():  # somebody's view of a store elsewhere
+            continue
         if path.name.startswith("added-") and (path.parent / MANIFEST).exists():  # a part of the store around it
             continue
         try:

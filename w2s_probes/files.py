@@ -47,6 +47,7 @@ def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | N
         else:
             temporary.replace(target)
         made = []
+        _keep_name(path.parent)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
@@ -55,6 +56,16 @@ def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | N
         for folder in made:
             with suppress(OSError):  # not empty: another process has put something there
                 folder.rmdir()
+
+
+def _keep_name(folder: Path) -> None:
+    """Have the disk keep a new name, too, if the power goes."""
+    with suppress(OSError):  # some file systems have no such call for folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _put_if_none(temporary: Path, target: Path) -> None:

@@ -42,7 +42,7 @@ def _parse_part(part: str, depth: int) -> list[int]:
         if first > last:
             raise InputError(f"layer range {part!r} runs backwards: write {last}-{first}")
         return list(range(first, min(last, depth + 1) + 1))  # one beyond the model is enough to be refused
-    raise InputError(f"layer {part[:40]!r} is not an index, a range such as 0-12, 'all' or 'middle'")
+    raise InputError(f"layer {part[:40]!r} is not an index, a range such as 0-12, a list 1,4,-1, 'all' or 'middle'")
 
 
 def one_layer(spec: LayerSpec, depth: int) -> int:

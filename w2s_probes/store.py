@@ -113,7 +113,10 @@ class ActivationStore:
         values that are not finite, and for a ragged store.
         """
         if self.manifest.ragged:
-            raise InputError(f"{self.path} holds every token of its rows: read it with .tokens({layer!r})")
+            raise InputError(
+                f"{self.path} holds every token of its rows: extract with --position last, first or mean for one "
+                f"vector a row, or read it with .tokens({layer!r})"
+            )
         wanted = None if ids is None else Wanted(positions(self.ids, ids, str(self.path)))
         X, finite = self._vectors(self.resolve(layer), self.manifest.rows, wanted)
         if not finite.all():

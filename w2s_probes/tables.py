@@ -52,6 +52,9 @@ def read_table(path: Path | str) -> pd.DataFrame:
     if "id" in table:
         if table["id"].isna().any():
             raise InputError(f"{path}: row {int(table['id'].isna().argmax()) + 1} has no id")
+        nested = table["id"].map(lambda value: isinstance(value, list | dict)).astype(bool)
+        if nested.any():
+            raise InputError(f"{path}: the id of row {int(nested.argmax()) + 1} is neither text nor a number")
         table["id"] = table["id"].astype(str)
         refuse_doubled(table["id"], str(path))
     return table

@@ -68,7 +68,7 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "no such attention": (
         lambda p: extracting(p, "--attn", "nonsense"),
-        r'its weights cannot be loaded \(Specified `attn_implementation="nonsense"` is not supported',
+        r'it cannot be loaded as asked for \(Specified `attn_implementation="nonsense"` is not supported',
     ),
     "pickled weights": (
         lambda p: extracting(p, model=without_safetensors(p)),

@@ -147,6 +147,31 @@ def test_every_help_has_an_example(verb: str, capsys: pytest.CaptureFixture[str]
     assert f"Example: w2s {verb} " in text
 
 
+def test_an_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("w2s_probes.cli.store.Manifest.read", interrupted)
+    from w2s_probes.cli import main
+
+    with pytest.raises(SystemExit) as exit_info:
+        main(["verify", "x"])
+    assert exit_info.value.code == 130
+    assert capsys.readouterr().err == (
+        "w2s: interrupted; what was finished is kept, and the same command goes on from there\n"
+    )
+
+
+def test_usage_errors_are_one_line(fails: Failing) -> None:
+    for arguments, said in (
+        (["cache", "gc", ""], "an argument is empty: is a variable of the shell unset?"),
+        (["verify", "--nonsense"], "No such option: --nonsense. See `w2s verify --help`."),
+        (["verfy", "x"], "No such command 'verfy'"),
+        (["cache", "gc", "--days", "-1"], "Invalid value for '--days'"),
+    ):
+        assert said in fails(*arguments)
+
+
 def test_a_wrong_option_ends_with_2_and_another_error_with_1(world: Path) -> None:
     w2s = [sys.executable, "-c", "from w2s_probes.cli import main; main()"]
     wrong = subprocess.run([*w2s, "verify", "--nonsense"], capture_output=True, text=True)

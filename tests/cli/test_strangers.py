@@ -70,7 +70,7 @@ def test_a_pickle_that_would_run_code_is_not_run_even_if_allowed(place: Path, fa
 
     without_safetensors(place)
     torch.save({"embed_tokens.weight": Evil()}, place / "pickled" / "pytorch_model.bin")
-    assert "its weights cannot be loaded" in fails(*extracting(place, "--allow-pickle", model="pickled"))
+    assert "it cannot be loaded as asked for" in fails(*extracting(place, "--allow-pickle", model="pickled"))
     assert not (place / "pwned").exists()
     assert not (place / "new").exists()
 

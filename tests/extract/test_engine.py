@@ -19,6 +19,15 @@ from w2s_probes import InputError
 Checkpoint = Callable[..., Path]
 
 
+def test_a_tokenizer_of_another_model_is_refused(checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path) -> None:
+    source = ModelSource.find(str(checkpoint()))
+    source.__dict__["vocabulary"] = 20
+    message = r"row 'row-\d+': the tokenizer of .* gives token \d+, and the model knows 20: tokenizer and weights"
+    with pytest.raises(InputError, match=message):
+        extract(source, rows, tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
 def test_every_token_is_stored_with_its_offsets(checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path) -> None:
     folder = str(checkpoint("bert"))
     ragged = extract(folder, rows, tmp_path / "all", position="all", placement=Placement(batch_tokens=50))
@@ -139,9 +148,11 @@ def test_a_chat_template_wraps_the_text_and_is_part_of_the_key(checkpoint: Check
     assert store is not None
     assert np.array_equal(store.layer(2), extract(source, by_hand, tmp_path / "hand").layer(2))
     (tmp_path / "t.jinja").write_text("{{ raise_exception('no system message') }}")
-    bad = Extraction.plan(source, LONG, chat_template=str(tmp_path / "t.jinja"))
-    with pytest.raises(InputError, match=r"row 'fits': the chat template cannot be applied \(no system message\)"):
-        bad.run(tmp_path / "bad")
+    with pytest.raises(InputError, match=r"t\.jinja: the chat template cannot be applied \(no system message\)"):
+        Extraction.plan(source, LONG, chat_template=str(tmp_path / "t.jinja"))
+    (tmp_path / "t.jinja").write_text("")
+    with pytest.raises(InputError, match=r"chat template .*t\.jinja: makes nothing of a message"):
+        Extraction.plan(source, LONG, chat_template=str(tmp_path / "t.jinja"))
 
 
 def test_a_tokenizer_without_a_pad_token_pads_all_the_same(

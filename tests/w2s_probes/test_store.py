@@ -209,7 +209,9 @@ def test_a_ragged_store_gives_each_rows_tokens(
         assert np.array_equal(found.values[own], rows[row])
         assert set(found.token_ids[own]) == {row}
     assert np.array_equal(store.tokens(1).values, np.concatenate(rows))
-    with pytest.raises(InputError, match=r"every token of its rows: read it with \.tokens"):
+    with pytest.raises(
+        InputError, match=r"every token of its rows: extract with --position .* or read it with \.tokens"
+    ):
         store.layer(1)
     assert "every token" in repr(store)
 

@@ -92,6 +92,16 @@ def test_nothing_is_written_before_the_first_shard(tmp_path: Path) -> None:
         writer_of(tmp_path / "other", ["a"], [0])
 
 
+def test_a_manifest_that_appears_between_two_looks_is_not_a_strangers(
+    tmp_path: Path, arrays: dict[int, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process puts its first one there, at the very moment."""
+    names = write(tmp_path / "s", arrays, stop=1)
+    real = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: path.name != "manifest.json" and real(path))
+    assert writer_of(tmp_path / "s", names, arrays).missing() == [1, 2]
+
+
 def test_a_writer_killed_before_its_first_manifest_can_begin_again(
     tmp_path: Path, arrays: dict[int, NDArray[np.float32]]
 ) -> None:
@@ -107,14 +117,16 @@ def test_a_writer_killed_before_its_first_manifest_can_begin_again(
     assert [partial.exists() for partial in (gone, busy, elsewhere)] == [False, True, True]
 
 
-def test_a_shard_that_is_lost_or_truncated_is_written_again(
+def test_a_shard_that_is_lost_or_of_another_length_is_written_again(
     tmp_path: Path, arrays: dict[int, NDArray[np.float32]]
 ) -> None:
     names = write(tmp_path / "s", arrays)
     shard_file(tmp_path / "s", 0).unlink()
     file = shard_file(tmp_path / "s", 1)
     file.write_bytes(file.read_bytes()[:-50])
-    assert writer_of(tmp_path / "s", names, arrays).missing() == [0, 1]
+    last = shard_file(tmp_path / "s", 2)
+    last.write_bytes(last.read_bytes() + b"garbage")  # which HDF5 itself does not mind
+    assert writer_of(tmp_path / "s", names, arrays).missing() == [0, 1, 2]
     write(tmp_path / "s", arrays)
     store = ActivationStore.open(tmp_path / "s")
     assert store.verify().ok

@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..errors import InputError
 
@@ -16,10 +16,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Else the tokenizers' own warning about forked processes stands between the lines of output.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from .app import app
-
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(list(arguments) if arguments is not None else None)
+        if "" in given:  # a path of no letters would be the folder that one stands in
+            raise InputError("an argument is empty: is a variable of the shell unset?")
+        sys.exit(_run(given))
+    except KeyboardInterrupt:
+        sys.stderr.write("w2s: interrupted; what was finished is kept, and the same command goes on from there\n")
+        sys.exit(130)
     except InputError as error:
         _refuse(str(error))
     except BrokenPipeError:  # the reader of our output has gone: `w2s … | head`
@@ -31,6 +35,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error.errno not in (errno.ENAMETOOLONG, errno.ENOSPC, errno.EROFS):
             raise
         _refuse(f"{str(error.filename)[:80]}: {error.strerror}")
+
+
+def _run(arguments: list[str]) -> int:
+    import typer
+
+    from .app import app
+
+    usage: Any = typer.BadParameter.__base__  # typer gives this class no name of its own
+    try:
+        code = app(arguments, prog_name="w2s", standalone_mode=False)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    except usage as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+            return 2
+        command = error.ctx.command_path if error.ctx else "w2s"
+        raise InputError(f"{error.format_message().rstrip('.')}. See `{command} --help`.") from error
+    return code if isinstance(code, int) else 0
 
 
 def _refuse(message: str) -> NoReturn:

@@ -19,7 +19,7 @@ DeviceOption = Annotated[
 AttentionOption = Annotated[
     str | None, typer.Option(help="eager, sdpa, flash_attention_2, ...; transformers' choice if absent.")
 ]
-BatchOption = Annotated[int | None, typer.Option(min=1, help="Tokens a batch; chosen by device if absent.")]
+BatchOption = Annotated[int | None, typer.Option(min=1, help="Tokens per batch; chosen by device if absent.")]
 RevisionOption = Annotated[str | None, typer.Option(help="Of a hub model: branch, tag or commit.")]
 BlocksOption = Annotated[str | None, typer.Option(help="Path of the list of blocks, where it cannot be found.")]
 DtypeOption = Annotated[
@@ -29,7 +29,9 @@ DtypeOption = Annotated[
 QuantizationOption = Annotated[
     str | None, typer.Option(help="8bit, 4bit (bitsandbytes), or JSON for transformers with a quant_method.")
 ]
-MaxLengthOption = Annotated[int | None, typer.Option(min=1, help="Tokens a text; the model's window if absent.")]
+MaxLengthOption = Annotated[
+    int | None, typer.Option(min=1, help="At most so many tokens per text; the model's window if absent.")
+]
 TruncationOption = Annotated[
     Literal["right", "left", "off"], typer.Option(help="Which end of longer texts is cut; off: they are refused.")
 ]

@@ -14,7 +14,9 @@ from .extract import BatchOption, DeviceOption, PickleOption, RemoteCodeOption
 
 StoreArgument = Annotated[Path, typer.Argument(help="The store's folder.")]
 FolderArgument = Annotated[Path | None, typer.Argument(help="Where stores lie; $W2S_CACHE or ~/.cache/w2s-probes.")]
-cache = typer.Typer(help="Stores in a folder: list them, and delete those that are of no more use.")
+cache = typer.Typer(
+    no_args_is_help=True, help="Stores in a folder: list them, and delete those that are no longer of use."
+)
 
 
 def verify(store: StoreArgument) -> None:
