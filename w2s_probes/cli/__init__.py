@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from ..errors import InputError
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 2 the user's input is wrong (one line, no traceback), 1 anything else."""
@@ -23,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_run(given))
     except KeyboardInterrupt:
         sys.stderr.write("w2s: interrupted; what was finished is kept, and the same command goes on from there\n")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except InputError as error:
         _refuse(str(error))
     except BrokenPipeError:  # the reader of our output has gone: `w2s … | head`
@@ -53,6 +55,8 @@ def _run(arguments: list[str]) -> int:
             return 2
         command = error.ctx.command_path if error.ctx else "w2s"
         raise InputError(f"{error.format_message().rstrip('.')}. See `{command} --help`.") from error
+    if code == INTERRUPTED:  # typer has caught it, and says nothing
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 
