@@ -24,9 +24,11 @@ HEAD = "| what | ours | reference | unit | beside | ratio | bar |\n|---|---:|---
 def main() -> None:
     """Measure, print, and exit with 1 where a bar was missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("groups", nargs="*", default=list(GROUPS), choices=[*GROUPS, []])
+    parser.add_argument("groups", nargs="*", metavar="group", help=f"of {', '.join(GROUPS)}; without: all")
     parser.add_argument("--markdown", type=Path, help="write the table there too")
     options = parser.parse_args()
+    if unknown := set(options.groups) - set(GROUPS):
+        parser.error(f"no such group: {', '.join(sorted(unknown))}")
     torch.set_num_threads(min(2, os.cpu_count() or 1))
     said = [*machine(), "", *HEAD.splitlines()]
     print("\n".join(said), flush=True)
