@@ -19,17 +19,19 @@ def shape(text: str) -> list[str]:
     return [re.sub(r"[\d.,]+", "#", line.rstrip()) for line in text.splitlines() if line.strip()]
 
 
-def test_the_blocks_after_the_demo_print_what_the_readme_says(
-    demo: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    w2s: Callable[..., None],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+@pytest.fixture
+def after_the_demo(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder to stand in, like a checkout in which `make demo` has run."""
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "demo").symlink_to(demo)
     (tmp_path / "data").symlink_to(ROOT / "data")
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("after_the_demo")
+def test_the_blocks_after_the_demo_print_what_the_readme_says(
+    w2s: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     (at,) = [i for i, (_, text) in enumerate(BLOCKS) if text.startswith("w2s extract")]
     for line in BLOCKS[at][1].splitlines():
         w2s(*line.split()[1:])
@@ -39,17 +41,10 @@ def test_the_blocks_after_the_demo_print_what_the_readme_says(
     assert shape(capsys.readouterr().out) == shape(BLOCKS[at + 1][1])
 
 
+@pytest.mark.usefixtures("after_the_demo")
 def test_the_blocks_about_extraction_print_what_the_page_says(
-    demo: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    w2s: Callable[..., None],
-    capsys: pytest.CaptureFixture[str],
+    w2s: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "demo").symlink_to(demo)
-    (tmp_path / "data").symlink_to(ROOT / "data")
-    monkeypatch.chdir(tmp_path)
     ran = 0
     for block in re.finditer(BLOCK + r"(\n\n```\n(.*?)```)?", EXTRACTION, flags=re.DOTALL):
         if block[1] != "sh":
