@@ -1,23 +1,34 @@
 """Exact neighbours against brute force in float64, with duplicates and offsets."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from w2s_probes import InputError
+from w2s_probes.duplicates import equal_rows
 from w2s_probes.neighbors import nearest
+from w2s_probes.neighbors.exact import screened
+from w2s_probes.neighbors.flat import FlatSearch
+from w2s_probes.neighbors.screening import Screen, full_precision, low_precision
+from w2s_probes.neighbors.settling import Rows, squared_norms
 
 
 def brute_force(X: NDArray[np.float32], k: int, queries: NDArray[np.float32] | None = None) -> NDArray[np.intp]:
     """Neighbours from float64 differences; self left out; ties by row index."""
-    asked = X if queries is None else queries
-    distances = ((asked[:, None, :].astype(np.float64) - X[None].astype(np.float64)) ** 2).sum(axis=2)
-    if queries is None:
-        np.fill_diagonal(distances, np.inf)
-    order: NDArray[np.intp] = np.argsort(distances, axis=1, kind="stable")
-    return order[:, :k]
+    wide = X.astype(np.float64)
+    nearest_rows = []
+    for row, query in enumerate(X if queries is None else queries):
+        distances = ((wide - query) ** 2).sum(axis=1)
+        if queries is None:
+            distances[row] = np.inf
+        nearest_rows.append(np.argsort(distances, kind="stable")[:k])
+    return np.array(nearest_rows)
 
 
 @given(st.integers(0, 10**6), st.integers(2, 40), st.integers(1, 4), st.integers(1, 39))
@@ -92,15 +103,108 @@ def test_activations_whose_distances_overflow_are_refused() -> None:
         nearest(X, 3)
 
 
-def test_one_huge_row_makes_no_other_search_longer() -> None:
+def test_one_huge_row_makes_no_other_search_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its norm is in no other row's error bound: only itself may be looked at twice."""
-    from w2s_probes import neighbors
-
     X = np.random.default_rng(4).normal(size=(2000, 64)).astype(np.float32)
     X[0] *= 500
     looked_at: list[int] = []
-    search = neighbors._Search(X)
-    candidates = search._candidates
-    search._candidates = lambda q, rows, w, own: (looked_at.append(len(rows)), candidates(q, rows, w, own))[1]  # type: ignore[method-assign, func-returns-value, assignment]
-    search.run(X, 10, own=True)
-    assert sum(looked_at) < 2000 + 20
+    candidates = FlatSearch._candidates
+
+    def counted(self: FlatSearch, query: NDArray[np.intp], width: int, own: bool) -> Any:
+        looked_at.append(len(query))
+        return candidates(self, query, width, own)
+
+    monkeypatch.setattr(FlatSearch, "_candidates", counted)
+    nearest(X, 10)
+    assert 2000 <= sum(looked_at) < 2000 + 20
+
+
+AWKWARD: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "gaussian": lambda X: X,
+    "an outlier dimension": lambda X: np.concatenate([100 * X[:, :1] + 2000, X[:, 1:]], axis=1),
+    "a common offset": lambda X: X + np.float32(100),
+    "one huge row": lambda X: np.where(np.arange(len(X))[:, None] == 17, 300 * X, X),
+    "few directions": lambda X: X[:, :3] @ X[:3] + np.float32(0.05) * X,
+    "two tight clusters": lambda X: np.float32(1e-3) * X + 10 * (np.arange(len(X)) % 2)[:, None].astype(np.float32),
+    "a grid": lambda X: np.round(X[:, :2].repeat(150, axis=1) * 8),
+    "tiny numbers": lambda X: X * np.float32(1e-12),
+}
+
+
+@pytest.mark.parametrize("precision", [low_precision, full_precision])
+@pytest.mark.parametrize("case", AWKWARD)
+def test_screening_misses_no_neighbour_or_says_that_it_does_not_pay(
+    case: str, precision: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2s_probes.neighbors.screening.DEAR", 8)  # few rows: it would hardly ever pay
+    X = AWKWARD[case](np.random.default_rng(5).normal(size=(1500, 300)).astype(np.float32)).astype(np.float32)
+    X = X[np.unique(equal_rows(X), return_index=True)[1]]
+    if precision is low_precision:
+        pytest.importorskip("torch")
+        if precision(X, squared_norms(X)) is None:
+            pytest.skip("this processor has no bfloat16 instructions")
+    found = screened(Rows(X, X), X.mean(axis=0), 12, (precision,))
+    if case in ("gaussian", "an outlier dimension", "one huge row"):
+        assert found is not None
+    if found is not None:
+        assert np.array_equal(found[0], brute_force(X, 12))
+    assert np.array_equal(nearest(X, 12).indices, brute_force(X, 12))
+
+
+@pytest.mark.parametrize("precision", [low_precision, full_precision])
+@pytest.mark.parametrize("case", AWKWARD)
+def test_the_bounds_of_screening_hold_for_every_pair(case: str, precision: Any) -> None:
+    X = AWKWARD[case](np.random.default_rng(6).normal(size=(700, 300)).astype(np.float32)).astype(np.float32)
+    centred = X - X.mean(axis=0)
+    squares = squared_norms(centred)
+    if precision is low_precision:
+        pytest.importorskip("torch")
+    products = precision(centred, squares)
+    if products is None:
+        pytest.skip("this processor has no bfloat16 instructions")
+    screen = Screen(squares, 5, products)
+    rows, columns = np.arange(len(X))[:, None], np.arange(len(X))[None]
+    product = products.product(slice(0, len(X)), slice(0, len(X)))
+    above = screen._upper(rows, columns, product)
+    below = screen.low[rows] + screen.low[columns] - 2 * screen._reached(product)
+    true = np.stack([((X.astype(np.float64) - row.astype(np.float64)) ** 2).sum(axis=1) for row in X])
+    assert (below <= true).all()
+    assert (true <= above).all()
+
+
+def test_a_graph_of_many_rows_is_screened_and_equals_the_plain_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(7)
+    X = (rng.normal(size=(4500, 20)) @ rng.normal(size=(20, 256)) + rng.normal(size=(4500, 256))).astype(np.float32)
+    X[4400:] = X[:100]  # duplicates are searched once
+    found = nearest(X, 9)
+    monkeypatch.setattr("w2s_probes.neighbors.exact.FEWEST", 10**9)
+    plain = nearest(X, 9)
+    assert np.array_equal(found.indices, plain.indices)
+    assert found.distances == pytest.approx(plain.distances, rel=1e-5)
+    near = brute_force(X, 10, X[:50])
+    assert np.array_equal(found.indices[:50], near[near != np.arange(50)[:, None]].reshape(50, 9))
+
+
+def test_bfloat16_activations_with_an_offset_keep_their_neighbours() -> None:
+    """Computing in the stored bfloat16 would lose half of them; the control shows it."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(8)
+    stored = torch.from_numpy(rng.normal(size=(800, 256)) + 8).bfloat16()
+    X = stored.float().numpy()
+    true = brute_force(X, 20)
+    assert np.mean([np.isin(a, b).mean() for a, b in zip(true, nearest(X, 20).indices, strict=True)]) >= 0.995
+    squares = (stored * stored).sum(dim=1)
+    rough = (squares[:, None] + squares[None] - 2 * stored @ stored.T).float()
+    rough.fill_diagonal_(float("inf"))
+    lost = rough.topk(20, dim=1, largest=False).indices.numpy()
+    assert np.mean([np.isin(a, b).mean() for a, b in zip(true, lost, strict=True)]) < 0.6
+
+
+def test_the_number_of_threads_changes_no_neighbour() -> None:
+    X = np.random.default_rng(9).normal(size=(4200, 300)).astype(np.float32)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(nearest(X, 15))
+    assert np.array_equal(found[0].indices, found[1].indices)
+    assert found[0].distances == pytest.approx(found[1].distances, rel=1e-6)

@@ -7,11 +7,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..errors import InputError
 from .validation import check_activations, soft_labels
 
 
 class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A binary classifier on activations (n, d). Subclasses give `_fit` and `_score`.
+    """A binary classifier on activations (n, d). Subclasses give `_score`, and `_fit` or `fit`.
 
     `y` is P(label = 1) in [0, 1], or two classes; `classes_` are 0 and 1, or those two, and the columns of
     `predict_proba` follow them.
@@ -22,11 +23,15 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from activations X (n, d) and labels y (n,)."""
+        self._fit(*self._read(X, y))
+        return self
+
+    def _read(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Checked activations (n, d) and labels (n,) to learn from; sets what scikit-learn expects of a fit."""
         matrix = check_activations(X)
         validate_data(self, X, skip_check_array=True)  # sets n_features_in_ and feature names
         p, self.classes_ = soft_labels(y, len(matrix))
-        self._fit(matrix, p)
-        return self
+        return matrix, p
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Class probabilities (m, 2) of rows X (m, d). A training row given here is scored in-sample."""
@@ -54,3 +59,13 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def apart_of(apart: ArrayLike | None, rows: int) -> NDArray[np.intp] | None:
+    """`apart` as whole numbers (n,) from 0; InputError if there is not one a row."""
+    if apart is None:
+        return None
+    values = np.asarray(apart)
+    if values.shape != (rows,):
+        raise InputError(f"apart has shape {values.shape}, but there are {rows} rows: give one number or name a row")
+    return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.intp)

@@ -1,12 +1,31 @@
 """k nearest neighbours: the mean soft label of the k rows whose activations are closest."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ..neighbors import Neighbors, nearest
-from .base import Probe
+from ..errors import InputError
+from ..neighbors import Neighbors, search
+from .base import Probe, apart_of
+from .validation import check_activations, soft_labels
+
+
+@dataclass(frozen=True)
+class NeighborPath:
+    """kNN at several k on the same rows, from one search."""
+
+    k: NDArray[np.int64]  # (K,) as asked for
+    out_of_sample: NDArray[np.float64]  # (K, n) P(label = 1) of each row from its neighbours, without itself
+    loss: NDArray[np.float64]  # (K,) mean squared difference to the weak labels, out of sample
+
+    @property
+    def best(self) -> int:
+        """The k of lowest loss: chosen by weak labels, never by truth."""
+        return int(self.k[np.argmin(self.loss)])
 
 
 class KNNProbe(Probe):
@@ -17,23 +36,59 @@ class KNNProbe(Probe):
     published study scored, and near-perfect by construction at small k.
     """
 
-    def __init__(self, k: int = 50) -> None:
+    def __init__(self, k: int = 50, index: str = "exact") -> None:
         self.k = k  # neighbours; at most n - 1
+        self.index = index  # "exact", a torch device such as "cuda" (exact too), or a faiss factory string
 
-    def _fit(self, X: NDArray[np.float32], p: NDArray[np.float64]) -> None:
+    def fit(self, X: ArrayLike, y: ArrayLike, apart: ArrayLike | None = None, graph: Neighbors | None = None) -> Self:
+        """Learn from activations X (n, d) and labels y (n,).
+
+        Rows that share a number in `apart` (n,) (`belonging_together`) are not among each other's neighbours in
+        `out_of_sample_`. `graph`: the neighbours of these rows, searched before (`neighbors.search`), with k or more.
+        """
+        self.X_, self.p_ = self._read(X, y)
+        self.apart_ = apart_of(apart, len(self.X_))
         self.__dict__.pop("neighbors_", None)
-        self.X_, self.p_ = X, p
-        nearest(X[: self.k + 1], self.k)  # refuses a k that the rows cannot serve before anything is searched
+        search(self.X_[: self.k + 1], self.k)  # refuses a k that the rows cannot serve before anything is searched
+        if graph is not None:
+            graph.refuse_other(len(self.X_), self.k)
+            self.__dict__["neighbors_"] = graph
+        return self
 
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.asarray(self.p_[nearest(self.X_, self.k, X).indices].mean(axis=1))
+        return np.asarray(self.p_[search(self.X_, self.k, X, index=self.index).indices].mean(axis=1))
 
     @cached_property
     def neighbors_(self) -> Neighbors:
         """The graph of the training rows, each without itself; searched when first asked for."""
-        return nearest(self.X_, self.k)
+        return search(self.X_, self.k, apart=self.apart_, index=self.index)
 
     @property
     def out_of_sample_(self) -> NDArray[np.float64]:
         """P(label = 1) of each training row (n,) from its neighbours, without itself."""
-        return np.asarray(self.p_[self.neighbors_.indices].mean(axis=1))
+        return np.asarray(self.p_[self.neighbors_.first(self.k)].mean(axis=1))
+
+    @classmethod
+    def path(
+        cls,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        k: Sequence[int],
+        index: str = "exact",
+        apart: ArrayLike | None = None,
+        graph: Neighbors | None = None,
+    ) -> NeighborPath:
+        """Every k at once, out of sample, on activations X (n, d) and labels y (n,): one search, for the largest.
+
+        `apart` and `graph` are as for `fit`.
+        """
+        if not len(k):
+            raise InputError("k is empty: give at least one number of neighbours")
+        matrix = check_activations(X)
+        p, _ = soft_labels(y, len(matrix))
+        if graph is None:
+            graph = search(matrix, max(k), apart=apart_of(apart, len(matrix)), index=index)
+        graph.refuse_other(len(matrix), max(k))
+        scores = graph.means(p, k)
+        return NeighborPath(np.asarray(k, dtype=np.int64), scores, ((scores - p) ** 2).mean(axis=1))

@@ -1,7 +1,7 @@
 """TopoFilter's parts (Wu et al. 2020, "A Topological Filter for Learning with Label Noise"): TopoCC and its probe."""
 
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,11 +9,12 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError, did_you_mean
-from ..neighbors import nearest
-from .base import Probe
+from ..neighbors import Neighbors, first_of, nearest, search, search_some
+from .base import Probe, apart_of
 from .validation import check_activations, soft_labels
 
 Connectivity = Literal["weak", "strong", "mutual"]
+SPARE = 16  # neighbours searched beyond what the scores average, since some are not kept
 
 
 def topo_cc(X: ArrayLike, y: ArrayLike, k: int = 50, connectivity: Connectivity = "strong") -> NDArray[np.bool_]:
@@ -57,39 +58,70 @@ def components(
 class TopoProbe(Probe):
     """P(label = 1) is the mean soft label of the k_zeta nearest rows among those that TopoCC keeps.
 
-    Costs one search for the components and one among the rows kept. `out_of_sample_` (n,) scores each training
-    row without itself. A row's own label is not among those averaged, but has a small say in which rows are: it
-    decides, as the method defines it, in which class's components the row and its neighbours can lie.
+    One search serves the components and the rows' neighbours among those kept; only rows with too few of these in
+    it are searched again. `out_of_sample_` (n,) scores each training row without itself. A row's own label is not
+    among those averaged, but has a small say in which rows are: it decides, as the method defines it, in which
+    class's components the row and its neighbours can lie.
     """
 
-    def __init__(self, k_cc: int = 50, k_zeta: int = 50, connectivity: Connectivity = "strong") -> None:
+    def __init__(
+        self, k_cc: int = 50, k_zeta: int = 50, connectivity: Connectivity = "strong", index: str = "exact"
+    ) -> None:
         self.k_cc = k_cc  # neighbours in the graph whose components are taken
         self.k_zeta = k_zeta  # neighbours, among the rows kept, that a score averages
         self.connectivity = connectivity
+        self.index = index  # as KNNProbe's
 
-    def _fit(self, X: NDArray[np.float32], p: NDArray[np.float64]) -> None:
+    def fit(self, X: ArrayLike, y: ArrayLike, apart: ArrayLike | None = None, graph: Neighbors | None = None) -> Self:
+        """Learn from activations X (n, d) and labels y (n,).
+
+        Rows that share a number in `apart` (n,) (`belonging_together`) are not neighbours, in the components as in
+        the scores. `graph`: the neighbours of these rows, searched before with the same `apart`, k_cc or more each;
+        from `graph_k` on hardly a row is searched again.
+        """
+        self.X_, self.p_ = self._read(X, y)
+        self.apart_ = apart_of(apart, len(self.X_))
         self.__dict__.pop("core_neighbors_", None)
-        self.X_, self.p_ = X, p
-        self.core_ = components(nearest(X, self.k_cc).indices, p > 0.5, self.connectivity)
+        if self.k_cc < 1 or self.k_zeta < 1:
+            raise InputError(f"k_cc={self.k_cc} and k_zeta={self.k_zeta} must be at least 1")
+        if graph is None:
+            graph = search(self.X_, min(self.graph_k, self._most()), apart=self.apart_, index=self.index)
+        graph.refuse_other(len(self.X_), self.k_cc)
+        self.core_ = components(graph.first(self.k_cc), self.p_ > 0.5, self.connectivity)
         if self.core_.sum() <= self.k_zeta:
             raise InputError(
                 f"k_zeta={self.k_zeta} needs at least {self.k_zeta + 1} rows in the components, but TopoCC "
-                f"(k_cc={self.k_cc}, {self.connectivity}) kept {self.core_.sum()} of {len(X)}: lower k_zeta, raise "
-                "k_cc or use weak connectivity"
+                f"(k_cc={self.k_cc}, {self.connectivity}) kept {self.core_.sum()} of {len(self.X_)}: lower k_zeta, "
+                "raise k_cc or use weak connectivity"
             )
+        self.graph_ = graph
+        return self
+
+    @property
+    def graph_k(self) -> int:
+        """Neighbours a row to search: k_zeta of them are then nearly always among the rows kept."""
+        return max(self.k_cc, self.k_zeta + self.k_zeta // 4 + SPARE)
+
+    def _most(self) -> int:
+        """The most neighbours that every row can have; k_cc at least, so that too few rows are refused by that."""
+        own = 1 if self.apart_ is None else int(np.bincount(self.apart_).max())
+        return max(self.k_cc, len(self.X_) - own)
 
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        found = nearest(self.X_[self.core_], self.k_zeta, X)
+        found = search(self.X_[self.core_], self.k_zeta, X, index=self.index)
         return np.asarray(self.p_[self.core_][found.indices].mean(axis=1))
 
     @cached_property
     def core_neighbors_(self) -> NDArray[np.int64]:
         """For each training row its k_zeta nearest rows (n, k_zeta) among those kept, never itself."""
-        inside = np.flatnonzero(self.core_)
+        kept = self.core_[self.graph_.indices]
         found = np.empty((len(self.X_), self.k_zeta), dtype=np.int64)
-        found[inside] = inside[nearest(self.X_[inside], self.k_zeta).indices]
-        if not self.core_.all():
-            found[~self.core_] = inside[nearest(self.X_[inside], self.k_zeta, self.X_[~self.core_]).indices]
+        nearest = first_of(self.graph_, kept, self.k_zeta).indices
+        found[:, : nearest.shape[1]] = nearest
+        short = np.flatnonzero(kept.sum(axis=1) < self.k_zeta)
+        if len(short):
+            inside = np.flatnonzero(self.core_)
+            found[short] = search_some(self.X_, short, self.k_zeta, among=inside, apart=self.apart_).indices
         return found
 
     @property

@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
-from sklearn.utils.validation import validate_data
 
 from ..errors import InputError, did_you_mean
 from ..losses import LOSSES, RecentPredictions, warm_up
 from ..metrics import auroc
 from ..probes.base import Probe
-from ..probes.validation import check_activations, soft_labels
+from ..probes.validation import check_activations
 from ..randomness import torch_seed
 
 Loss = Literal["xent", "logconf"]
@@ -66,9 +65,7 @@ class HeadStudent(Probe):
         """
         if self.loss not in LOSSES:
             raise InputError(f"loss {self.loss!r}: {did_you_mean(self.loss, get_args(Loss))}")
-        matrix = check_activations(X)
-        validate_data(self, X, skip_check_array=True)
-        p, self.classes_ = soft_labels(y, len(matrix))
+        matrix, p = self._read(X, y)
         center, scale = matrix.mean(axis=0), matrix.std(axis=0)
         scale = np.where(scale > 1e-6 * (1e-30 + np.abs(center)), scale, 1).astype(np.float32)  # constant columns
         held_out = None

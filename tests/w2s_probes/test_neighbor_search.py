@@ -1,0 +1,106 @@
+"""Graphs that keep related rows apart, approximate indexes, and the search on another device."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.w2s_probes.test_neighbors import brute_force
+from w2s_probes import InputError
+from w2s_probes.neighbors import nearest, search, search_some
+
+
+def apart_by_brute_force(X: Any, k: int, apart: Any) -> Any:
+    order = brute_force(X, len(X) - 1)
+    return np.stack([row[apart[row] != apart[i]][:k] for i, row in enumerate(order)])
+
+
+@given(st.integers(0, 10**6), st.integers(8, 60), st.integers(1, 5), st.integers(1, 25))
+def test_rows_of_one_group_are_never_neighbours(seed: int, n: int, k: int, groups: int) -> None:
+    rng = np.random.default_rng(seed)
+    X = rng.integers(-3, 4, size=(n, 2)).astype(np.float32)
+    apart = rng.integers(groups + 1, size=n)
+    if n - np.bincount(apart).max() < k:
+        with pytest.raises(InputError, match=f"k={k} needs at least"):
+            search(X, k, apart=apart)
+        return
+    assert np.array_equal(search(X, k, apart=apart).indices, apart_by_brute_force(X, k, apart))
+
+
+def test_large_groups_are_searched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2s_probes.neighbors.searching.LARGEST", 20)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3)).astype(np.float32)
+    apart = np.where(np.arange(200) < 60, 0, np.where(np.arange(200) < 110, 1, np.arange(200)))
+    X[:110] *= 0.01  # within each large group all rows are close
+    assert np.array_equal(search(X, 7, apart=apart).indices, apart_by_brute_force(X, 7, apart))
+
+
+def test_some_rows_among_some_others() -> None:
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(80, 3)).astype(np.float32)
+    among, rows = np.arange(0, 80, 2), np.array([4, 5, 77])
+    found = search_some(X, rows, 6, among=among).indices
+    order = brute_force(X, 79)
+    assert found.tolist() == [[j for j in order[row] if j % 2 == 0][:6] for row in rows]
+
+
+@pytest.mark.parametrize("queries", [False, True])
+def test_a_torch_device_gives_the_same_graph(queries: bool) -> None:
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(2)
+    X = (rng.normal(size=(600, 40)) + 30).astype(np.float32)
+    X[500:] = X[:100]
+    asked = rng.normal(size=(50, 40)).astype(np.float32) + 30 if queries else None
+    ours, theirs = search(X, 12, asked, index="cpu"), search(X, 12, asked)
+    assert np.array_equal(ours.indices, theirs.indices)
+    assert ours.distances == pytest.approx(theirs.distances)
+    assert ours.recall == 1
+
+
+def test_an_approximate_index_says_what_it_found() -> None:
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(2000, 16)).astype(np.float32)
+    true = nearest(X, 10).indices
+    for index, low, high in (("HNSW32", 0.8, 1.0), ("IVF16,Flat", 0.1, 0.9), ("Flat", 1.0, 1.0)):
+        found = search(X, 10, index=index)
+        shares = [np.isin(a, b).mean() for a, b in zip(true, found.indices, strict=True)]
+        assert low <= found.recall <= high
+        assert found.recall == pytest.approx(np.mean(shares), abs=0.05)
+        assert not (found.indices == np.arange(2000)[:, None]).any()
+        assert (np.diff(found.distances, axis=1) >= 0).all()
+
+
+def test_rows_for_which_an_index_finds_too_few_are_searched_exactly() -> None:
+    X = np.random.default_rng(4).normal(size=(400, 4)).astype(np.float32)
+    found = search(X, 60, index="IVF40,Flat")  # one cell of forty holds some ten rows
+    assert (found.indices >= 0).all()
+    assert len(np.unique(found.indices[7])) == 60
+    queries = search(X, 60, X[:5], index="IVF40,Flat")
+    assert np.array_equal(queries.indices, nearest(X, 60, X[:5]).indices)
+
+
+def test_approximate_neighbours_are_kept_apart_too() -> None:
+    X = np.random.default_rng(5).normal(size=(500, 8)).astype(np.float32)
+    apart = np.arange(500) // 4
+    found = search(X, 5, apart=apart, index="HNSW16")
+    assert not (apart[found.indices] == apart[:, None]).any()
+
+
+@pytest.mark.parametrize("index", ["nonsense", "IVF,Flat", "PQ7", "", "cuda:99"])
+def test_an_index_that_does_not_exist_is_refused_in_one_line(index: str) -> None:
+    with pytest.raises(InputError, match="'exact'") as caught:
+        search(np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32), 3, index=index)
+    assert "\n" not in str(caught.value)
+
+
+def test_means_over_every_k_come_from_one_graph() -> None:
+    rng = np.random.default_rng(6)
+    X, p = rng.normal(size=(100, 4)).astype(np.float32), rng.random(100)
+    graph = nearest(X, 30)
+    means = graph.means(p, [1, 7, 30, 3])
+    assert means == pytest.approx(np.stack([p[nearest(X, k).indices].mean(axis=1) for k in (1, 7, 30, 3)]))
+    with pytest.raises(InputError, match="k=31, but the graph given has 30 neighbours"):
+        graph.means(p, [31])

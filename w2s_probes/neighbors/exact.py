@@ -1,0 +1,149 @@
+"""Exact Euclidean nearest neighbours: a row is never its own neighbour, and ties go to the lower row index."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..duplicates import equal_rows
+from ..errors import InputError
+from .flat import SPARE, FlatSearch, RoughIndex, faiss_index
+from .graph import Neighbors
+from .ragged import tables
+from .screening import Precision, Screen, full_precision, low_precision
+from .settling import Rows, settled, squared_norms
+
+FEWEST, NARROWEST = 4096, 256  # rows and width from which screening has paid
+PRECISIONS = (low_precision, full_precision)  # the first that there is, and that pays
+BLOCK = 1 << 24  # numbers held at once
+
+
+def nearest(
+    X: NDArray[np.float32],
+    k: int,
+    queries: NDArray[np.float32] | None = None,
+    *,
+    index: Callable[[NDArray[np.float32]], RoughIndex] | None = None,
+) -> Neighbors:
+    """The k nearest rows of X (n, d) to each query (m, d), or to each row of X itself, which is then left out.
+
+    Rows are left out by index: an exact duplicate of a row is its neighbour like any other. The search is
+    float32 on centred data, since a large common offset would otherwise drown the differences; candidates are
+    measured again from the differences of the rows as given, in float64 where they are too close to order, so that
+    equal rows are at equal distances. Equal rows are searched once, since none of them can be told apart by looking
+    further. O(m n d); a graph of many rows is screened (`screening`) for half of that, or less. `index` gives the
+    rough distances in place of faiss, and is asked about everything.
+
+    Raises InputError if k is not in 1..n (with queries) or 1..n-1 (without).
+    """
+    n, own = len(X), queries is None
+    if k < 1 or k > n - own:
+        raise InputError(f"k={k} needs at least {max(k, 1) + own} rows, got {n}: lower k or add data")
+    group = equal_rows(X)
+    distinct = len(group) - int((np.bincount(group) - 1).sum())
+    if distinct == n:
+        return Neighbors(*_distinct(X, k, queries, index))
+    first = np.full(distinct, n)
+    np.minimum.at(first, group, np.arange(n))
+    base = np.ascontiguousarray(X[first])
+    if queries is not None:
+        return _members(Neighbors(*_distinct(base, min(distinct, k), queries, index)), group, k)
+    found = _members(_with_themselves(base, min(distinct, k + 1), index), group, k + 1)
+    indices, distances = found.indices[group], found.distances[group]
+    # A row with more than k lower duplicates is not among the first k + 1: then the last one goes instead.
+    itself = indices == np.arange(n)[:, None]
+    itself[~itself.any(axis=1), -1] = True
+    return Neighbors(indices[~itself].reshape(n, k), distances[~itself].reshape(n, k))
+
+
+def _with_themselves(
+    X: NDArray[np.float32], k: int, index: Callable[[NDArray[np.float32]], RoughIndex] | None
+) -> Neighbors:
+    """k neighbours of distinct rows X (n, d), the first of each being itself."""
+    itself, zero = np.arange(len(X))[:, None], np.zeros((len(X), 1))
+    if k == 1:
+        return Neighbors(itself, zero)
+    indices, distances = _distinct(X, k - 1, None, index)
+    return Neighbors(np.hstack([itself, indices]), np.hstack([zero, distances]))
+
+
+def _distinct(
+    X: NDArray[np.float32],
+    k: int,
+    queries: NDArray[np.float32] | None,
+    index: Callable[[NDArray[np.float32]], RoughIndex] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The search among rows X (n, d) of which no two are equal."""
+    center = X.mean(axis=0, dtype=np.float64).astype(np.float32)
+    rows = Rows(X if queries is None else queries, X)
+    if queries is None and index is None and len(X) >= max(FEWEST, 8 * k) and X.shape[1] >= NARROWEST:
+        found = screened(rows, center, k)
+        if found is not None:
+            return found
+    base = X - center
+    asked = base if queries is None else queries - center
+    return FlatSearch(rows, asked, base, (index or faiss_index)(base)).run(k, own=queries is None)
+
+
+def screened(
+    rows: Rows,
+    center: NDArray[np.float32],
+    k: int,
+    precisions: Sequence[Callable[[NDArray[np.float32], NDArray[np.float64]], Precision | None]] = PRECISIONS,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """The k nearest rows of each row, none of them equal, by way of `Screen`; None where that does not pay."""
+    # In random order the first rows are like all others.
+    order = np.random.default_rng(0).permutation(len(rows.base))
+    mixed = rows.base[order]
+    mixed -= center
+    largest = max(float(mixed.max()), -float(mixed.min()))
+    if not 1e-15 < largest < 1e15:  # squares of squares would not be float32 numbers
+        return None
+    squares = squared_norms(mixed)
+    for precision in precisions:
+        products = precision(mixed, squares)
+        pairs = Screen(squares, k, products).run() if products else None
+        if pairs is not None:
+            first, second = (order[side] for side in pairs)
+            return _from_pairs(rows, first, second, k)
+    return None
+
+
+def _from_pairs(
+    rows: Rows, first: NDArray[np.int64], second: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Each row's k nearest among the pairs that it is in."""
+    n = len(rows.base)
+    far = rows.direct(first, second)
+    other = np.concatenate([second, first])
+    indices, distances = np.empty((n, k), dtype=np.int64), np.empty((n, k))
+    for part, entries, there in tables(np.concatenate([first, second]), n):
+        table = np.where(there, far[entries % len(far)], np.float32(np.inf))
+        nearer = np.argpartition(table, min(k + SPARE, table.shape[1]) - 1, axis=1)[:, : k + SPARE]
+        near = np.take_along_axis(table, nearer, 1)
+        found = settled(rows, part, other[np.take_along_axis(entries, nearer, 1)], near)
+        indices[part], distances[part] = found[0][:, :k], found[1][:, :k]
+        again = near.max(axis=1) * (1 - 2 * rows.blur) <= found[1][:, k - 1]  # a tie may reach beyond
+        if again.any():
+            found = settled(rows, part[again], other[entries[again]], table[again])
+            indices[part[again]], distances[part[again]] = found[0][:, :k], found[1][:, :k]
+    return indices, distances
+
+
+def _members(groups: Neighbors, group: NDArray[np.intp], k: int) -> Neighbors:
+    """The k nearest rows, given the nearest groups of equal rows and each row's group; ties by row index."""
+    rows = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[rows], np.arange(group.max() + 2))
+    depth = min(k, int(np.diff(starts).max()))  # no more than k members of a group can be among k neighbours
+    indices = np.empty((len(groups.indices), k), dtype=np.int64)
+    distances = np.empty((len(groups.indices), k))
+    step = max(1, BLOCK // (groups.k * depth))
+    for part in (slice(start, start + step) for start in range(0, len(indices), step)):
+        slots = starts[groups.indices[part]][:, :, None] + np.arange(depth)
+        there = slots < starts[groups.indices[part] + 1][:, :, None]
+        found = np.where(there, rows[np.minimum(slots, len(rows) - 1)], len(rows)).reshape(len(slots), -1)
+        far = np.where(there, groups.distances[part][:, :, None], np.inf).reshape(len(slots), -1)
+        order = np.lexsort((found, far), axis=1)[:, :k]
+        indices[part] = np.take_along_axis(found, order, 1)
+        distances[part] = np.take_along_axis(far, order, 1)
+    return Neighbors(indices, distances)

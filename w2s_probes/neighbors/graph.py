@@ -1,0 +1,45 @@
+"""What a search finds: a graph from which the answer for every lower k can be read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """For each of n query rows its k nearest rows, nearest first; a prefix of columns is the answer for a lower k."""
+
+    indices: NDArray[np.int64]  # (n, k) rows of the searched array
+    distances: NDArray[np.floating]  # (n, k) squared Euclidean distances
+    recall: float = 1.0  # the share of true neighbours found; below 1 only where an approximate search was asked for
+
+    @property
+    def k(self) -> int:
+        """How many neighbours each row has."""
+        return int(self.indices.shape[1])
+
+    def first(self, k: int) -> NDArray[np.int64]:
+        """The k nearest rows of each row (n, k); InputError if the graph does not reach so far."""
+        if not 1 <= k <= self.k:
+            raise InputError(f"k={k}, but the graph given has {self.k} neighbours a row: make it with a higher k")
+        return self.indices[:, :k]
+
+    def refuse_other(self, rows: int, k: int) -> None:
+        """InputError unless this can be the graph of so many rows, with k neighbours or more."""
+        if len(self.indices) != rows:
+            raise InputError(f"the graph given is of {len(self.indices)} rows, the activations have {rows}")
+        self.first(k)
+
+    def means(self, p: NDArray[np.float64], ks: Sequence[int]) -> NDArray[np.float64]:
+        """The mean of p (n,) over the k nearest rows of each row, for every k of ks: (len(ks), n).
+
+        O(n max k) for all of them, beside a search of O(n² d).
+        """
+        for k in ks:
+            self.first(k)
+        sums = np.cumsum(p[self.indices[:, : max(ks)]], axis=1)
+        return np.stack([sums[:, k - 1] / k for k in ks])

@@ -1,0 +1,135 @@
+"""The one search that every probe makes: exact or not, with rows that belong together kept apart."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..randomness import stream
+from .exact import nearest
+from .flat import RoughIndex
+from .graph import Neighbors
+from .indexes import ApproximateIndex, on_device
+
+EXACT = "exact"
+SPARE = 16  # neighbours searched beyond k, from which rows of a row's own group are taken out
+LARGEST = 1024  # of a group that is searched with the others; each larger one is searched by itself
+SAMPLE = 256  # rows on which the recall of an approximate index is measured
+
+
+def search(
+    X: NDArray[np.float32],
+    k: int,
+    queries: NDArray[np.float32] | None = None,
+    *,
+    apart: NDArray[np.intp] | None = None,
+    index: str = EXACT,
+) -> Neighbors:
+    """The k nearest rows of X (n, d) to each query (m, d), or to each row of X itself, which is then left out.
+
+    Without queries, rows that share a number in `apart` (n,) are not each other's neighbours either: exact
+    duplicates and groups, from `belonging_together`. `index` is "exact", the name of a torch device such as "cuda"
+    (exact, the same result), or a faiss factory string: then `recall` says which share of the true neighbours of
+    256 rows was found. InputError if there are too few rows, or no such index.
+    """
+    if index != EXACT and index.partition(":")[0] not in ("cpu", "cuda", "mps"):
+        return _approximate(X, k, queries, apart, index)
+    rough = None if index == EXACT else on_device(index)
+    if queries is not None or apart is None:
+        return nearest(X, k, queries, index=rough)
+    _refuse_too_few(X, apart, k)
+    width = k + min(int(np.bincount(apart).max()) - 1, SPARE)
+    found = nearest(X, min(width, len(X) - 1), index=rough)
+    graph, short = outside(found, np.arange(len(X)), apart, k)
+    if len(short):
+        rest = search_some(X, short, k, apart=apart, rough=rough)
+        graph.indices[short], graph.distances[short] = rest.indices, rest.distances
+    return graph
+
+
+def search_some(
+    X: NDArray[np.float32],
+    rows: NDArray[np.intp],
+    k: int,
+    *,
+    among: NDArray[np.intp] | None = None,
+    apart: NDArray[np.intp] | None = None,
+    rough: Callable[[NDArray[np.float32]], RoughIndex] | None = None,
+) -> Neighbors:
+    """Exact neighbours (r, k) of some rows (r,) of X (n, d), themselves and their groups left out.
+
+    Neighbours come from the rows `among`, or from all. InputError if these are too few.
+    """
+    base = np.arange(len(X)) if among is None else among
+    group = np.arange(len(X)) if apart is None else apart
+    sizes = np.bincount(group[base], minlength=int(group.max()) + 1)[group[rows]]
+    if len(base) - sizes.max() < k:
+        raise InputError(f"k={k}, but of {len(base)} rows {len(base) - sizes.max()} are not a row's own group's")
+    indices, distances = np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k))
+    modest = sizes <= LARGEST
+    large = [group[rows] == number for number in np.unique(group[rows[~modest]])]
+    for part in (np.flatnonzero(chosen) for chosen in (modest, *large)):
+        if not len(part):
+            continue
+        own = sizes[part[0]] > LARGEST  # then all of part are of one group, whose rows are not searched at all
+        inside = base[group[base] != group[rows[part[0]]]] if own else base
+        width = k if own else min(len(inside), k + int(sizes[part].max()))
+        found = nearest(X if among is None and not own else X[inside], width, X[rows[part]], index=rough)
+        kept, _ = outside(Neighbors(inside[found.indices], found.distances), rows[part], group, k)
+        indices[part], distances[part] = kept.indices, kept.distances
+    return Neighbors(indices, distances)
+
+
+def outside(
+    found: Neighbors, rows: NDArray[np.intp], apart: NDArray[np.intp], k: int
+) -> tuple[Neighbors, NDArray[np.intp]]:
+    """Of what was found (r, w) for some rows (r,) the first k outside of each row's group, and who has fewer."""
+    excluded = (apart[found.indices] == apart[rows][:, None]) | (found.indices < 0)
+    return first_of(found, ~excluded, k), rows[(~excluded).sum(axis=1) < k]
+
+
+def first_of(found: Neighbors, wanted: NDArray[np.bool_], k: int) -> Neighbors:
+    """The first k neighbours (n, k) that are wanted (n, w); where there are fewer, unwanted ones follow."""
+    order = np.argsort(~wanted, axis=1, kind="stable")[:, :k]
+    return Neighbors(np.take_along_axis(found.indices, order, 1), np.take_along_axis(found.distances, order, 1))
+
+
+def _refuse_too_few(X: NDArray[np.float32], apart: NDArray[np.intp], k: int) -> None:
+    largest = int(np.bincount(apart).max())
+    if k < 1 or len(X) - largest < k:
+        raise InputError(
+            f"k={k} needs at least {max(k, 1) + largest} rows, got {len(X)}: lower k or add data"
+            + (f" (a row's own group, of up to {largest} equal or related rows, does not count)" if largest > 1 else "")
+        )
+
+
+def _approximate(
+    X: NDArray[np.float32], k: int, queries: NDArray[np.float32] | None, apart: NDArray[np.intp] | None, index: str
+) -> Neighbors:
+    n = len(X)
+    together = np.arange(n) if apart is None else apart
+    if queries is None:
+        _refuse_too_few(X, together, k)
+    elif not 1 <= k <= n:
+        raise InputError(f"k={k} needs at least {max(k, 1)} rows, got {n}: lower k or add data")
+    made = ApproximateIndex(X, index)
+    if queries is None:
+        width = min(n, k + min(int(np.bincount(together).max()), LARGEST))
+        found, short = outside(Neighbors(*made.search(width, X)), np.arange(n), together, k)
+        sample = stream(0, "recall").permutation(n)[:SAMPLE]
+        recall = _recall(found.indices[sample], search_some(X, sample, k, apart=together).indices)
+        exact = search_some(X, short, k, apart=together) if len(short) else None
+    else:
+        found = Neighbors(*made.search(k, queries))
+        recall = _recall(found.indices[:SAMPLE], nearest(X, k, queries[:SAMPLE]).indices)
+        short = np.flatnonzero((found.indices < 0).any(axis=1))
+        exact = nearest(X, k, queries[short]) if len(short) else None
+    if exact is not None:  # the index found too few: these rows are searched exactly
+        found.indices[short], found.distances[short] = exact.indices, exact.distances
+    return Neighbors(found.indices, found.distances, recall)
+
+
+def _recall(found: NDArray[np.int64], true: NDArray[np.int64]) -> float:
+    """The share of the true neighbours (m, k) that was found (m, k)."""
+    return float(np.mean([np.isin(right, got).mean() for got, right in zip(found, true, strict=True)]))
