@@ -7,11 +7,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_probes.filtering import FilterResult, disagreement_filter, topo_filter
+from w2s_probes.duplicates import belonging_together
+from w2s_probes.filtering import FilterResult, disagreement_filter
+from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import KNNProbe, LogisticProbe, Probe, TopoProbe
 from w2s_probes.relabeling import relabel
 from w2s_probes.students import HeadStudent
 from w2s_probes.students.head import Loss
+from w2s_probes.topo_filtering import topo_filter
 
 from .recipe import Probes, Student
 
@@ -66,14 +69,22 @@ class Experiment:
         return Outcome(scores, name, k, l2=self.probes.logistic_l2 if name == "logistic" else None)
 
     @cached_property
+    def graph(self) -> Neighbors:
+        """The neighbours of the training rows, related rows apart, as many as any probe here asks for."""
+        apart = belonging_together(self.X_train, self.groups)
+        k = max(self.probes.knn_k, TopoProbe(self.probes.topo_k, self.probes.topo_k).graph_k)
+        return search(self.X_train, min(k, len(apart) - int(np.bincount(apart).max())), apart=apart)
+
+    @cached_property
     def _opinions(self) -> dict[str, NDArray[np.float64]]:
         return {}
 
     def opinion(self, name: str) -> NDArray[np.float64]:
         """A probe's out-of-sample P(label = 1) of the training rows (n_train,), computed once."""
         if name not in self._opinions:
+            graph = None if name == "logistic" else self.graph
             self._opinions[name] = relabel(
-                self.probe(name), self.X_train, self.weak_train, groups=self.groups, seed=self.seed
+                self.probe(name), self.X_train, self.weak_train, groups=self.groups, seed=self.seed, graph=graph
             )
         return self._opinions[name]
 
@@ -82,7 +93,16 @@ class Experiment:
         settings = self.probes
         if name == "topo":
             k = settings.topo_k
-            return topo_filter(self.X_train, self.weak_train, k, k, settings.contamination, settings.connectivity)
+            return topo_filter(
+                self.X_train,
+                self.weak_train,
+                k,
+                k,
+                settings.contamination,
+                settings.connectivity,
+                groups=self.groups,
+                graph=self.graph,
+            )
         return disagreement_filter(self.weak_train, self.opinion(name), settings.contamination)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import InputError
 from .files import PARTIAL
 from .manifest import ADDED, MANIFEST, Manifest
+from .neighbors.cached import GRAPH
 from .parts import parts_there
 from .shards import NAME
 
@@ -101,7 +102,7 @@ def _own_files(store: Path) -> Iterator[Path]:
     for file in store.iterdir():
         if _is_addition(file):
             yield from _own_files(file)
-        elif file.name == MANIFEST or NAME.fullmatch(file.name) or PARTIAL.fullmatch(file.name):
+        elif file.name == MANIFEST or any(kind.fullmatch(file.name) for kind in (NAME, PARTIAL, GRAPH)):
             yield file
 
 

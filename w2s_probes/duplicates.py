@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from .errors import InputError
+from .checks import group_numbers
 
 SAMPLE = 64  # columns that tell most rows apart
 BLOCK = 1 << 22  # numbers hashed at once
@@ -61,14 +61,8 @@ def belonging_together(X: NDArray[np.float32], groups: ArrayLike | None = None) 
     None or NaN is in no group.
     """
     equal = equal_rows(X)
-    if groups is None:
-        return equal
-    named = np.array(pd.factorize(np.asarray(groups, dtype=object))[0])
-    if len(named) != len(X):
-        raise InputError(f"{len(named)} groups were given for {len(X)} rows")
-    alone = np.flatnonzero(named < 0)
-    named[alone] = named.max() + 1 + np.arange(len(alone))
-    return merged(equal, named)
+    named = group_numbers(groups, len(X))
+    return equal if named is None else merged(equal, named)
 
 
 def merged(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.intp]:

@@ -1,26 +1,31 @@
 """Filters: which weak labels a probe would drop. A filter says so with a mask; it never moves or drops a row itself."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import probabilities, truth_sides
 from .errors import InputError
-from .probes import Connectivity, TopoProbe
 from .probes.validation import soft_labels
+from .relabeling import relabel
 
 KEPT, OUTSIDE, DISAGREES = "", "outside component", "disagreement"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FilterResult:
     """A filter's verdict on n rows, in the order in which they were given."""
 
     mask: NDArray[np.bool_]  # (n,) true where the row is kept
-    scores: NDArray[np.float64]  # (n,) how far the label is from the probe's out-of-sample P(label = 1)
+    scores: NDArray[np.float64]  # (n,) how far the label is from the probe's P(label = 1)
     reasons: NDArray[np.object_]  # (n,) why a row goes: "outside component", "disagreement", or "" where kept
     labels: NDArray[np.float64]  # (n,) the labels that were judged, P(label = 1)
     requested: int  # rows that the contamination asked to remove; more are gone where a first step overshot
+    in_sample: bool = False  # whether rows were scored by a probe that had seen their own labels
+    p: NDArray[np.float64] | None = None  # (n,) the probe's P(label = 1)
 
     @property
     def removed(self) -> NDArray[np.intp]:
@@ -37,7 +42,7 @@ class FilterResult:
 
         `precision` is the share of removed labels that are wrong, `base_rate` that of all labels (what a random
         filter would reach), `recall` the share of wrong labels removed. Ratios over no rows are NaN. The truth
-        makes this an oracle's diagnostic: nothing may be chosen by it.
+        makes this an oracle's diagnostic: nothing may be chosen by it. `report_card` sets it beside controls.
         """
         gone = ~self.mask
         report = {
@@ -46,11 +51,12 @@ class FilterResult:
             "removed": float(gone.sum()),
             "requested": float(self.requested),
             "overshoot": float(self.overshoot),
+            "in_sample": float(self.in_sample),
             "positive_before": float((self.labels > 0.5).mean()),
             "positive_after": _mean(self.labels[self.mask] > 0.5),
         }
         if truth is not None:
-            wrong = (self.labels > 0.5) != (soft_labels(truth, len(gone))[0] > 0.5)
+            wrong = (self.labels > 0.5) != truth_sides(truth, len(gone))
             report |= {
                 "base_rate": float(wrong.mean()),
                 "precision": _mean(wrong[gone]),
@@ -60,70 +66,119 @@ class FilterResult:
             }
         return report
 
+    def __repr__(self) -> str:
+        more = f" ({self.overshoot} beyond the {self.requested} asked for)" if self.overshoot else ""
+        how = ", scored in-sample" if self.in_sample else ""
+        return f"FilterResult(removed {len(self.removed)} of {len(self.mask)} rows{more}{how})"
+
+    def _repr_html_(self) -> str:
+        counts = pd.Series(self.report()).to_frame("").to_html(float_format="{:g}".format)
+        return f"<p>{self!r}</p>{counts}"
+
 
 def _mean(flags: NDArray[np.bool_]) -> float:
     return float(flags.mean()) if len(flags) else float("nan")
 
 
-def disagreement_filter(y: ArrayLike, p: ArrayLike, contamination: float = 0.1) -> FilterResult:
+def disagreement_filter(
+    y: ArrayLike, p: ArrayLike, contamination: float = 0.1, *, per_class: bool = False, in_sample: bool = False
+) -> FilterResult:
     """Drop the round(n · contamination) rows whose label y is farthest from the probe's P(label = 1), p (n,).
 
-    `p` should be out-of-sample (`relabel`): a probe that has seen a label agrees with it. Of equal distances the
-    later rows go first.
+    `p` should be out-of-sample (`relabel`): a probe that has seen a label agrees with it; `in_sample` marks a
+    result for which it was not. `per_class` drops that share of each class (label above one half, or not), so that
+    the class mix stays. Of equal distances the later rows go first.
     """
-    labels, scores = _probabilities(y, "labels"), _probabilities(p, "probe scores")
+    labels, scores = probabilities(y, "labels"), probabilities(p, "probe scores")
     if labels.shape != scores.shape:
         raise InputError(f"{len(labels)} labels but {len(scores)} probe scores")
-    return _without(labels, np.abs(labels - scores), contamination, np.ones(len(labels), dtype=bool))
+    everything = np.ones(len(labels), dtype=bool)
+    return verdict(labels, scores, contamination, everything, per_class=per_class, in_sample=in_sample)
 
 
-def topo_filter(
+def probe_filter(
+    probe: Any,
     X: ArrayLike,
     y: ArrayLike,
-    k_cc: int = 50,
-    k_zeta: int = 50,
     contamination: float = 0.1,
-    connectivity: Connectivity = "strong",
-    zeta: float | None = None,
+    *,
+    per_class: bool = False,
+    in_sample: bool = False,
+    groups: ArrayLike | None = None,
+    folds: int = 5,
+    seed: int = 0,
 ) -> FilterResult:
-    """TopoFilter: keep each class's largest component (`topo_cc`), then drop rows that disagree with their neighbours.
+    """The disagreement filter of any probe, or scikit-learn classifier, on activations X (n, d) and labels y (n,).
 
-    Neighbours are the k_zeta nearest rows among those kept, self left out. With `zeta=None` (EleutherAI's form)
-    the rows farthest from their neighbours' mean soft label go until round(n · contamination) are gone in all;
-    where the first step has already removed more, none goes (`overshoot`). With `zeta` (the paper's form) a row
-    stays if at least that share of its neighbours has its class; a zeta above 1 means majority vote. Related rows
-    are not kept apart: where rows come in groups, a row may be judged by its own group.
+    `relabel` scores the rows, out of sample unless `in_sample`; `disagreement_filter` drops them.
     """
-    if zeta is not None and not zeta >= 0:
-        raise InputError(f"zeta={zeta} must be at least 0: the share of agreeing neighbours (above 1: majority vote)")
-    probe = TopoProbe(k_cc, k_zeta, connectivity).fit(X, y)
-    agreed = np.abs(probe.p_ - probe.out_of_sample_)
-    if zeta is None:
-        return _without(probe.p_, agreed, contamination, probe.core_)
-    positive = probe.p_ > 0.5
-    share = (positive[probe.core_neighbors_] == positive[:, None]).mean(axis=1)
-    mask = probe.core_ & (share >= (0.5 if zeta > 1 else zeta))
-    reasons = np.where(mask, KEPT, np.where(probe.core_, DISAGREES, OUTSIDE)).astype(object)
-    return FilterResult(mask, agreed, reasons, probe.p_, requested=int((~mask).sum()))
+    p = relabel(probe, X, y, in_sample, groups=groups, folds=folds, seed=seed)
+    labels, _ = soft_labels(y, len(p))
+    return disagreement_filter(labels, p, contamination, per_class=per_class, in_sample=in_sample)
 
 
-def _without(
-    labels: NDArray[np.float64], scores: NDArray[np.float64], contamination: float, core: NDArray[np.bool_]
+def verdict(
+    labels: NDArray[np.float64],
+    p: NDArray[np.float64],
+    contamination: float,
+    core: NDArray[np.bool_],
+    *,
+    max_removed: float | None = None,
+    per_class: bool = False,
+    in_sample: bool = False,
 ) -> FilterResult:
-    """Rows outside the core go first; of those inside, the highest scores, up to round(n · contamination) in all."""
+    """Rows outside the core go first; of those inside, the ones farthest from p, up to the contamination in all.
+
+    Of the rows outside at most the share `max_removed` goes, the farthest first; the others are as if inside.
+    """
+    refuse_shares(contamination, max_removed)
+    scores = np.abs(labels - p)
+    outside = capped(labels, scores, core, max_removed, per_class)
+    reasons = np.where(outside, OUTSIDE, KEPT).astype(object)
+    requested = 0
+    for rows in _parts(labels, per_class):
+        budget = round(len(rows) * contamination)
+        requested += budget
+        inside = rows[~outside[rows]]
+        left = max(0, budget - (len(rows) - len(inside)))
+        reasons[_farthest(inside, scores, left)] = DISAGREES
+    return FilterResult(reasons == KEPT, scores, reasons, labels, requested, in_sample, p)
+
+
+def refuse_shares(contamination: float, max_removed: float | None = None, zeta: float | None = None) -> None:
+    """InputError for a share that is none."""
     if not 0 <= contamination < 1:
         raise InputError(f"contamination={contamination} must be in [0, 1): the share of rows to remove")
-    requested = round(len(labels) * contamination)
-    left = max(0, requested - int((~core).sum()))
-    inside = np.flatnonzero(core)
-    worst = inside[np.argsort(scores[inside], kind="stable")][len(inside) - left :]
-    reasons = np.where(core, KEPT, OUTSIDE).astype(object)
-    reasons[worst] = DISAGREES
-    return FilterResult(reasons == KEPT, scores, reasons, labels, requested)
+    if max_removed is not None and not 0 <= max_removed <= 1:
+        raise InputError(f"max_removed={max_removed} must be in [0, 1]: the share of rows that components may remove")
+    if zeta is not None and not zeta >= 0:
+        raise InputError(f"zeta={zeta} must be at least 0: the share of agreeing neighbours (above 1: majority vote)")
 
 
-def _probabilities(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    p = np.asarray(values, dtype=np.float64)
-    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
-        raise InputError(f"{name} must be a vector of probabilities in [0, 1]")
-    return p
+def capped(
+    labels: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    core: NDArray[np.bool_],
+    max_removed: float | None,
+    per_class: bool,
+) -> NDArray[np.bool_]:
+    """The rows outside the core (n,), or the farthest of them where they are more than the cap."""
+    if max_removed is None:
+        return ~core
+    outside = np.zeros(len(core), dtype=bool)
+    for rows in _parts(labels, per_class):
+        found = rows[~core[rows]]
+        outside[_farthest(found, scores, min(len(found), int(len(rows) * max_removed)))] = True
+    return outside
+
+
+def _farthest(rows: NDArray[np.intp], scores: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """The `count` rows of highest score, later ones first where they are equal."""
+    return rows[np.argsort(scores[rows], kind="stable")][len(rows) - count :]
+
+
+def _parts(labels: NDArray[np.float64], per_class: bool) -> list[NDArray[np.intp]]:
+    """All rows, or those of each class."""
+    if not per_class:
+        return [np.arange(len(labels))]
+    return [np.flatnonzero((labels > 0.5) == side) for side in (False, True)]

@@ -11,10 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.naive_bayes import GaussianNB
 
 from analyses.recipe import RECIPES
 from tests.conftest import ROOT, shard_file
-from w2s_probes import ActivationStore, KNNProbe, LogisticProbe, disagreement_filter, relabel, topo_filter
+from w2s_probes import (
+    TOPO_MODES,
+    ActivationStore,
+    KNNProbe,
+    LogisticProbe,
+    disagreement_filter,
+    probe_filter,
+    relabel,
+    topo_filter,
+)
 from w2s_probes.cli.app import app
 from w2s_probes.tables import read_table, write_table
 
@@ -79,7 +89,59 @@ def test_filter_keeps_every_field_and_judges_training_rows(
     others = after[after["split"] != "train"]
     assert others["keep"].all()
     assert set(others["reason"]) == {"not a training row"}
-    assert "kept 120 of 150 rows, removed 30; by `truth` " in " ".join(capsys.readouterr().out.split())
+    assert "kept 120 of 150 rows, removed 30 by `truth` " in " ".join(capsys.readouterr().out.split())
+
+
+def test_any_classifier_can_judge_and_either_published_topo_filter_has_a_name(
+    w2s: Call, world: Path, tmp_path: Path
+) -> None:
+    X, train = inputs(world, 1)
+    y = train["label"].astype(float).to_numpy()
+    cases: dict[tuple[Any, ...], Any] = {
+        ("--by", "sklearn.naive_bayes:GaussianNB"): probe_filter(GaussianNB(), X, y),
+        ("--by", "logistic", "--per-class"): probe_filter(LogisticProbe(), X, y, per_class=True),
+        ("--mode", "paper"): topo_filter(X, y, **TOPO_MODES["paper"]),
+        ("--k", 9, "--max-removed", 0.05): topo_filter(X, y, 9, 9, max_removed=0.05),
+        ("--k", 9, "--index", "Flat"): topo_filter(X, y, 9, 9),
+    }
+    for number, (options, expected) in enumerate(cases.items()):
+        out = tmp_path / f"{number}.jsonl"
+        w2s("filter", world / "acts", world / "weak.jsonl", "--layer", 1, *options, "--out", out)
+        after = read_table(out)
+        assert after[after["split"] == "train"]["keep"].tolist() == expected.mask.tolist(), options
+
+
+def test_a_graph_is_kept_beside_the_store_and_used_again(
+    w2s: Call, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = shutil.copytree(world / "acts", tmp_path / "acts", ignore=shutil.ignore_patterns("neighbors-*"))
+    command = ["relabel", store, world / "weak.jsonl", "--layer", 1]
+    w2s(*command, "--k", 20, "--out", tmp_path / "20.jsonl")
+    w2s(*command, "--k", 8, "--out", tmp_path / "8-plain.jsonl")
+    (graph,) = store.glob("neighbors-001-*.safetensors")
+    monkeypatch.setattr("w2s_probes.neighbors.cached.search", None)  # the kept one serves a lower k
+    w2s(*command, "--k", 8, "--out", tmp_path / "8.jsonl")
+    assert (tmp_path / "8.jsonl").read_bytes() == (tmp_path / "8-plain.jsonl").read_bytes()
+    monkeypatch.undo()
+    content = graph.read_bytes()
+    graph.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # damage is noticed, and the graph made again
+    w2s(*command, "--k", 20, "--out", tmp_path / "again.jsonl")
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "20.jsonl").read_bytes()
+    assert graph.read_bytes() == content
+    w2s("verify", store)
+    w2s("filter", store, world / "weak.jsonl", "--layer", 2, "--by", "knn", "--k", 5, "--out", tmp_path / "f.jsonl")
+    assert len(list(store.glob("neighbors-*"))) == 2
+
+
+def test_what_a_probe_saw_is_marked_in_the_file(
+    w2s: Call, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "kept.jsonl"
+    command = ["filter", world / "acts", world / "weak.jsonl", "--layer", 1, "--k", 9, "--out", out]
+    for by in ("knn", "topo", "logistic"):
+        w2s(*command, "--by", by, "--in-sample")
+        assert set(read_table(out)["probe"]) == {f"{by}, in-sample"}
+        assert "scored in-sample, which flatters the labels" in " ".join(capsys.readouterr().out.split())
 
 
 def test_relabel_writes_out_of_sample_opinions_and_in_sample_only_by_name(

@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import minimize
-from scipy.special import expit
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,7 +16,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests.conftest import GOLDEN, planted
 from w2s_probes import InputError, KNNProbe, LogisticProbe, TopoProbe, auroc, topo_cc
 from w2s_probes.probes import PROBES, Probe
-from w2s_probes.probes.logistic import minimize_logistic, objective
 from w2s_probes.probes.topo import components
 from w2s_probes.students import HeadStudent
 
@@ -43,65 +39,6 @@ def test_topo_equals_the_reference(golden: Any) -> None:
     assert np.array_equal(topo_cc(golden["X"], golden["soft"], k_cc), golden["topocc"])
     probe = TopoProbe(k_cc, k_zeta).fit(golden["X"], golden["soft"])
     assert probe.predict_proba(golden["topolabel_query"])[:, 1] == pytest.approx(golden["topolabel"], abs=1e-6)
-
-
-@pytest.mark.parametrize("l2", ["0.001", "0.01", "0.1"])
-def test_logistic_is_at_least_as_good_as_the_reference(golden: Any, l2: str) -> None:
-    X, p = golden["X"].astype(np.float64), golden["soft"].astype(np.float64)
-    probe = LogisticProbe(float(l2)).fit(X, p)
-    ours = objective(X, p, float(l2), probe.coef_[0], probe.intercept_[0])
-    theirs = objective(X, p, float(l2), golden[f"logreg_w_{l2}"].astype(np.float64), float(golden[f"logreg_b_{l2}"]))
-    assert ours <= theirs + 1e-9
-    assert probe.predict_proba(X)[:, 1] == pytest.approx(golden[f"logreg_pred_{l2}"], abs=1e-2)
-
-
-@given(st.integers(0, 10**6), st.sampled_from([1e-3, 1e-1, 1.0]), st.integers(3, 40), st.integers(1, 30))
-def test_logistic_reaches_the_minimum_that_scipy_finds(seed: int, l2: float, n: int, d: int) -> None:
-    rng = np.random.default_rng(seed)
-    X, p = rng.normal(size=(n, d)) * rng.uniform(0.1, 10, size=d), rng.uniform(size=n)
-    p[:2] = 0.1, 0.9
-    ours = LogisticProbe(l2).fit(X, p)
-    X = X.astype(np.float32).astype(np.float64)  # what the probe sees
-
-    def loss_and_gradient(parameters: Any) -> tuple[float, Any]:
-        residual = expit(X @ parameters[:-1] + parameters[-1]) - p
-        gradient = np.append(X.T @ residual / n + 2 * l2 * parameters[:-1], residual.mean())
-        return objective(X, p, l2, parameters[:-1], parameters[-1]), gradient
-
-    best = minimize(loss_and_gradient, np.zeros(d + 1), jac=True, tol=1e-14, options={"maxiter": 5000})
-    value = objective(X, p, l2, ours.coef_[0], ours.intercept_[0])
-    assert value <= best.fun * (1 + 1e-6)
-
-
-def test_logistic_equals_sklearn_on_hard_labels() -> None:
-    data = planted()
-    l2 = 1e-2
-    theirs = LogisticRegression(C=1 / (2 * len(data.X) * l2), tol=1e-10, max_iter=5000).fit(data.X, data.weak)
-    ours = LogisticProbe(l2).fit(data.X, data.weak)
-    assert ours.coef_ == pytest.approx(theirs.coef_, abs=1e-4)
-    assert ours.decision_function(data.X) == pytest.approx(theirs.decision_function(data.X), abs=1e-3)
-
-
-@pytest.mark.parametrize("case", ["constant column", "fewer rows than columns", "separable", "no penalty", "outliers"])
-def test_logistic_survives_awkward_activations(case: str) -> None:
-    data = planted(n=60, d=100 if case == "fewer rows than columns" else 8, apart=50 if case == "separable" else 2)
-    if case == "constant column":
-        data.X[:, 3] = 7
-    if case == "outliers":
-        data.X[:, 2] = 3e4 + 1e3 * data.X[:, 2]
-    labels = data.truth if case == "separable" else data.weak
-    probe = LogisticProbe(0.0 if case == "no penalty" else 1e-3).fit(data.X, labels)
-    assert np.isfinite(probe.predict_proba(data.X)).all()
-    assert auroc(labels, probe.predict_proba(data.X)[:, 1]) > 0.7
-
-
-def test_the_minimum_has_no_gradient() -> None:
-    data = planted(d=5)
-    X = data.X.astype(np.float64)
-    found = minimize_logistic(X, data.weak, 1e-2)
-    residual = expit(X @ found.weights + found.bias) - data.weak
-    assert np.abs(X.T @ residual / len(X) + 2e-2 * found.weights).max() < 1e-6
-    assert abs(residual.mean()) < 1e-6
 
 
 EXAMPLE_A = np.array([(5, 6), (7, 10), (0, 5), (8, 5), (11, 11), (9, 5), (24, 0), (21, 3), (16, 8), (23, 10)], float)
@@ -251,13 +188,7 @@ def test_components_that_leave_too_few_rows_are_refused() -> None:
         TopoProbe(2, 8).fit(EXAMPLE_A, LABELS_A)
 
 
-def test_a_penalty_below_zero_is_refused() -> None:
-    data = planted()
-    with pytest.raises(InputError, match=r"l2=-1 must be"):
-        LogisticProbe(-1).fit(data.X, data.weak)
-
-
-@parametrize_with_checks([KNNProbe(k=3), LogisticProbe(), TopoProbe(k_cc=5, k_zeta=3)])
+@parametrize_with_checks([KNNProbe(k=3), TopoProbe(k_cc=5, k_zeta=3)])
 def test_sklearn_estimator_checks(estimator: Any, check: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the checks warn on purpose

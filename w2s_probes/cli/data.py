@@ -1,35 +1,22 @@
 """`w2s filter` and `w2s relabel`: which weak labels a probe would drop, and what it would say instead."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import pandas as pd
 import typer
-from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..filtering import FilterResult, disagreement_filter, topo_filter
-from ..labels import LabelSet
-from ..probes import Connectivity, KNNProbe, LogisticProbe, Probe, TopoProbe
+from ..filtering import FilterResult, disagreement_filter, refuse_shares
+from ..neighbors import Neighbors
+from ..noise import noise_model
+from ..probes import TopoProbe
 from ..relabeling import relabel as opinion_of
-from ..store import ActivationStore
-from ..tables import read_table, table_format, write_table
+from ..reportcard import report_card
+from ..tables import table_format, write_table
+from ..topo_filtering import TOPO_MODES, topo_filter
 from . import terminal
-
-StorePath = Annotated[Path, typer.Argument(help="Activation store, from `w2s extract`.")]
-LabelsPath = Annotated[
-    Path,
-    typer.Argument(help="JSONL, CSV or Parquet with `id`, `label` = P(1), and where present `truth`, `group`."),
-]
-Layer = Annotated[str, typer.Option(help="One stored layer: index, negative index, or `middle`.")]
-By = Annotated[Literal["topo", "knn", "logistic"], typer.Option(help="The probe.")]
-K = Annotated[int, typer.Option(min=1, help="Neighbours, of knn and topo.")]
-L2 = Annotated[float, typer.Option(min=0, help="Penalty of logistic.")]
-Connect = Annotated[Literal["weak", "strong", "mutual"], typer.Option(help="Of topo's components.")]
-InSample = Annotated[bool, typer.Option("--in-sample", help="Score rows with themselves, as the published code.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the cross-fitting folds.")]
+from .judging import L2, By, Connect, Index, InSample, K, LabelsPath, Layer, Rows, Seed, StorePath, probe_of
 
 
 def filter_labels(
@@ -38,14 +25,25 @@ def filter_labels(
     layer: Layer,
     out: Annotated[Path, typer.Option(help="Every input row with `keep`, `score`, `reason`, `probe`, `layer`.")],
     by: By = "topo",
-    contamination: Annotated[float, typer.Option(help="Share of the rows to drop.")] = 0.1,
-    k: K = 50,
+    contamination: Annotated[float | None, typer.Option(help="Share of the rows to drop; .1 unless said.")] = None,
+    k: K = None,
     l2: L2 = 1e-2,
-    connectivity: Connect = "strong",
+    mode: Annotated[
+        Literal["eleuther", "paper"] | None,
+        typer.Option(help="Topo as published: strong components and a contamination, or weak ones and a zeta."),
+    ] = None,
+    connectivity: Connect = None,
     zeta: Annotated[
         float | None,
         typer.Option(help="Topo: least share of agreeing neighbours, in place of --contamination."),
     ] = None,
+    max_removed: Annotated[
+        float | None, typer.Option(help="Topo: largest share of the rows that the components may remove.")
+    ] = None,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="The same share of each class, so that the class mix stays.")
+    ] = False,
+    index: Index = "exact",
     in_sample: InSample = False,
     seed: Seed = 0,
 ) -> None:
@@ -54,20 +52,44 @@ def filter_labels(
     Example: `w2s filter acts weak.jsonl --layer 2 --by topo --contamination 0.1 --out kept.jsonl`
     """
     table_format(out)
-    rows = _Rows.read(store, labels, layer)
-    if by == "topo":
-        if in_sample:
-            raise InputError("--in-sample is for knn and logistic: topo always leaves a row out of its own neighbours")
-        result = topo_filter(rows.X, rows.y, k, k, contamination, connectivity, zeta)
+    for option, given in (("--zeta", zeta), ("--mode", mode), ("--max-removed", max_removed)):
+        if by != "topo" and given is not None:
+            raise InputError(f"{option} is for topo: with --by {by} give --contamination")
+    settings = TOPO_MODES[mode or "eleuther"]
+    zeta = settings["zeta"] if zeta is None else zeta
+    if zeta is not None and contamination is not None:
+        raise InputError("--contamination is not used where a zeta decides (--zeta, --mode paper): give one of them")
+    share = 0.1 if contamination is None else contamination
+    refuse_shares(share, max_removed, zeta)
+    connected = connectivity or settings["connectivity"]
+    probe = probe_of(by, k or 50, l2, connected, index)
+    if isinstance(probe, TopoProbe):
+        probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index)
+    rows = Rows.read(store, labels, layer)
+    graph = rows.graph(probe, in_sample)
+    if isinstance(probe, TopoProbe):
+        result = topo_filter(
+            rows.X,
+            rows.y,
+            probe.k_cc,
+            probe.k_zeta,
+            share,
+            connected,
+            zeta,
+            max_removed=max_removed,
+            per_class=per_class,
+            groups=rows.groups,
+            in_sample=in_sample,
+            graph=graph,
+        )
     else:
-        if zeta is not None:
-            raise InputError(f"--zeta is for topo: with --by {by} give --contamination")
-        p = opinion_of(_probe(by, k, l2, connectivity), rows.X, rows.y, in_sample, groups=rows.groups, seed=seed)
-        result = disagreement_filter(rows.y, p, contamination)
+        p = opinion_of(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
+        result = disagreement_filter(rows.y, p, share, per_class=per_class, in_sample=in_sample)
     verdict = {"keep": result.mask, "score": result.scores, "new_label": rows.y, "reason": result.reasons}
-    said = _verdict(result, rows.table[rows.training])
-    write_table(rows.judged(verdict, by), out)
-    terminal.say(said)
+    said = _verdict(result, rows)
+    write_table(rows.judged(verdict, _named(by, in_sample)), out)
+    for line in (*_found(graph), *said):
+        terminal.say(line)
 
 
 def relabel(
@@ -76,9 +98,10 @@ def relabel(
     layer: Layer,
     out: Annotated[Path, typer.Option(help="Every input row with `new_label`, `score`, `probe`, `layer`.")],
     by: By = "knn",
-    k: K = 50,
+    k: K = None,
     l2: L2 = 1e-2,
-    connectivity: Connect = "strong",
+    connectivity: Connect = None,
+    index: Index = "exact",
     in_sample: InSample = False,
     seed: Seed = 0,
 ) -> None:
@@ -87,84 +110,49 @@ def relabel(
     Example: `w2s relabel acts weak.jsonl --layer 2 --by logistic --l2 0.01 --out relabeled.jsonl`
     """
     table_format(out)
-    rows = _Rows.read(store, labels, layer)
-    p = opinion_of(_probe(by, k, l2, connectivity), rows.X, rows.y, in_sample, groups=rows.groups, seed=seed)
+    probe = probe_of(by, k or 50, l2, connectivity or "strong", index)
+    rows = Rows.read(store, labels, layer)
+    graph = None if in_sample else rows.graph(probe, in_sample)
+    p = opinion_of(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
     flipped = (p > 0.5) != (rows.y > 0.5)
     verdict = {"score": np.abs(p - rows.y), "new_label": p, "reason": np.where(flipped, "other class", "")}
-    write_table(rows.judged(verdict, by), out)
-    terminal.say(f"{len(p)} rows relabelled by {by} at layer {rows.layer}; {int(flipped.sum())} changed class")
+    write_table(rows.judged(verdict, _named(by, in_sample)), out)
+    how = " in-sample" if in_sample else ""
+    for line in _found(graph):
+        terminal.say(line)
+    terminal.say(f"{len(p)} rows relabelled{how} by {by} at layer {rows.layer}; {int(flipped.sum())} changed class")
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """A label file joined to a store. Rows whose `split` is not train pass through unjudged."""
-
-    layer: int
-    table: pd.DataFrame  # every row of the file
-    training: NDArray[np.bool_]  # which of them are judged
-    X: NDArray[np.float32]  # (n, d) activations of those
-    y: NDArray[np.float64]  # (n,) and their labels
-
-    @classmethod
-    def read(cls, store: Path, labels: Path, layer: str) -> "_Rows":
-        opened = ActivationStore.open(store)
-        index = opened.resolve(layer)
-        table = read_table(labels)
-        weak = LabelSet.from_table(table, where=str(labels))
-        training = in_split(table, "train", str(labels)) if "split" in table else np.ones(len(table), dtype=bool)
-        if not training.any():
-            raise InputError(f"{labels}: no row has split = train")
-        return cls(index, table, training, opened.layer(index, ids=weak.ids[training]), weak.p[training])
-
-    @property
-    def groups(self) -> NDArray[Any] | None:
-        """The groups of the judged rows, where the file has them and some rows share one."""
-        judged = self.table[self.training]
-        if "group" not in judged or not judged["group"].duplicated().any():
-            return None
-        return judged["group"].astype(str).to_numpy(dtype=object)
-
-    def judged(self, verdict: dict[str, NDArray[Any]], by: str) -> pd.DataFrame:
-        """Every input row and field, with the verdict on the judged rows beside them."""
-        table = self.table.assign(
-            keep=True,
-            score=np.nan,
-            probe=by,
-            layer=self.layer,
-            new_label=self.table["label"],
-            reason="not a training row",
-        ).astype({"reason": object, "new_label": object})
-        for name, values in verdict.items():
-            table.loc[self.training, name] = values
-        return table
+def _named(by: str, in_sample: bool) -> str:
+    """The probe as the file has it: scores of rows that the probe had learned from are marked."""
+    return f"{by}, in-sample" if in_sample else by
 
 
-def in_split(table: pd.DataFrame, name: str, where: str) -> NDArray[np.bool_]:
-    """Which rows (n,) have this `split`; InputError for a split that is not train, val or test."""
-    splits = table["split"].map(str)
-    unknown = ~splits.isin(["train", "val", "test"])
-    if unknown.any():
-        row = int(unknown.argmax())
-        raise InputError(
-            f"{where}: the split of row {table['id'].iloc[row]!r} is {splits.iloc[row][:40]!r}; use train, val or test"
-        )
-    return (splits == name).to_numpy()
+def _found(graph: Neighbors | None) -> list[str]:
+    """What an approximate index missed."""
+    if graph is None or graph.recall == 1:
+        return []
+    return [f"approximate neighbours: {graph.recall:.1%} of the true ones were found, measured on 256 rows"]
 
 
-def _probe(by: str, k: int, l2: float, connectivity: Connectivity) -> Probe:
-    if by == "logistic":
-        return LogisticProbe(l2)
-    return KNNProbe(k) if by == "knn" else TopoProbe(k, k, connectivity)
-
-
-def _verdict(result: FilterResult, table: pd.DataFrame) -> str:
-    report = result.report(LabelSet.from_table(table, "truth").p if "truth" in table else None)
-    text = f"kept {report['kept']:.0f} of {report['n']:.0f} rows, removed {report['removed']:.0f}"
+def _verdict(result: FilterResult, rows: Rows) -> list[str]:
+    text = f"kept {int(result.mask.sum())} of {len(result.mask)} rows, removed {len(result.removed)}"
     if result.overshoot:
         text += f" ({result.overshoot} more than asked for: the components alone removed them)"
-    if "precision" in report:
-        text += (
-            f"; by `truth` {report['precision']:.0%} of the removed labels are wrong, against "
-            f"{report['base_rate']:.0%} of all (an oracle's figures)"
+    if result.in_sample:
+        text += "; scored in-sample, which flatters the labels"
+    lines = [text]
+    if rows.truth is not None:
+        card = report_card(result, rows.truth, groups=rows.groups)
+        lines.append(
+            f"by `truth` {card.filter.precision:.0%} of the removed labels are wrong, against "
+            f"{card.random.precision:.0%} [{card.random_low.precision:.0%}, {card.random_high.precision:.0%}] of as "
+            f"many of each class at random (p = {card.p_random:.1g}; an oracle's figures)"
         )
-    return text
+    if result.p is not None and not result.in_sample:
+        noise = noise_model(rows.y, result.p, groups=rows.groups)
+        if noise.status == "ok":
+            lines.append(f"estimated from the probe alone, {noise.noise:.0%} of all labels are wrong")
+        else:
+            lines.append(f"how many labels are wrong cannot be told from this probe ({noise.status}): audit some rows")
+    return lines

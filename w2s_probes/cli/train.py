@@ -9,6 +9,7 @@ import pandas as pd
 import typer
 from numpy.typing import NDArray
 
+from ..arrays import write_arrays
 from ..errors import InputError
 from ..files import replacing
 from ..labels import LabelSet
@@ -17,7 +18,7 @@ from ..randomness import stream
 from ..store import ActivationStore
 from ..tables import read_table, write_table
 from . import terminal
-from .data import LabelsPath, Layer, StorePath, in_split
+from .judging import LabelsPath, Layer, StorePath, in_split
 
 HELD_OUT = 0.1  # of the rows, for early stopping, where the file names no validation rows
 
@@ -98,9 +99,6 @@ def _validation(table: pd.DataFrame, path: Path, seed: int) -> NDArray[np.bool_]
 
 
 def _save(head: Any, record: dict[str, Any], out: Path) -> None:
-    from safetensors.numpy import save
-
-    with replacing(out / "head.safetensors") as temporary:
-        temporary.write_bytes(save({"coef": head.coef_, "intercept": head.intercept_}))
+    write_arrays(out / "head.safetensors", {"coef": head.coef_, "intercept": head.intercept_}, record)
     with replacing(out / "student.json") as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

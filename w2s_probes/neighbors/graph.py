@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Neighbors:
     """For each of n query rows its k nearest rows, nearest first; a prefix of columns is the answer for a lower k."""
 
@@ -43,3 +43,7 @@ class Neighbors:
             self.first(k)
         sums = np.cumsum(p[self.indices[:, : max(ks)]], axis=1)
         return np.stack([sums[:, k - 1] / k for k in ks])
+
+    def __repr__(self) -> str:
+        how = "exact" if self.recall == 1 else f"recall {self.recall:.3f}"
+        return f"Neighbors({len(self.indices)} rows, {self.k} neighbours each, {how})"

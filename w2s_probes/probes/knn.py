@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
@@ -14,7 +15,7 @@ from .base import Probe, apart_of
 from .validation import check_activations, soft_labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NeighborPath:
     """kNN at several k on the same rows, from one search."""
 
@@ -26,6 +27,16 @@ class NeighborPath:
     def best(self) -> int:
         """The k of lowest loss: chosen by weak labels, never by truth."""
         return int(self.k[np.argmin(self.loss)])
+
+    def to_frame(self) -> pd.DataFrame:
+        """`k` and `loss`, a row each."""
+        return pd.DataFrame({"k": self.k, "loss": self.loss})
+
+    def __repr__(self) -> str:
+        return f"NeighborPath({len(self.k)} values of k from {min(self.k)} to {max(self.k)}, best {self.best})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self!r}</p>{self.to_frame().to_html(index=False, float_format='{:.4f}'.format)}"
 
 
 class KNNProbe(Probe):

@@ -1,47 +1,103 @@
 """L2-regularised logistic regression on soft labels."""
 
-from typing import NamedTuple
+import warnings
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
+from sklearn.exceptions import ConvergenceWarning
 
-from ..errors import InputError
 from .base import Probe
-
-MAX_STEPS = 100
-LARGEST_L2 = 1e8  # beyond it every weight is 0 to rounding
-TOLERANCE = 1e-9  # of the squared Newton decrement, relative to 1 + loss: the loss is then that close to its minimum
+from .design import Design
+from .minimize import STOPPED, Problems, minimize
+from .path import (
+    PENALTIES,
+    RegularizationPath,
+    both_classes,
+    checked_penalties,
+    checked_weights,
+    regularization_paths,
+)
 
 
 class LogisticProbe(Probe):
     """Minimises mean BCE(p, sigmoid(Xw + b)) + l2·‖w‖², the bias free, the inputs not standardised.
 
-    (The blog's objective: no factor ½. scikit-learn's `C` for n rows is 1 / (2 n l2).) Solved by Newton's
-    method with backtracking in float64, which does not mind the outlier dimensions of transformers; where
-    d > n in the n-dimensional row space, in which the minimum lies. Cost O(n r² + r³) a step, r = min(n, d).
-    With `l2=0` and separable classes there is no minimum: the last step is returned.
+    (The blog's objective: no factor ½. scikit-learn's `C` for n rows is 1 / (2 n l2).) Solved by L-BFGS
+    preconditioned by the spectrum of X, which does not mind the outlier dimensions of transformers, to within 1e-6
+    of the minimum, and to rounding where X holds at most a million numbers. With `l2=0` and separable classes there
+    is no minimum: the fit is left once it separates them. For many penalties, folds or label sets see `path`.
     """
 
     def __init__(self, l2: float = 1e-2) -> None:
         self.l2 = l2  # penalty, at least 0
 
-    def _fit(self, X: NDArray[np.float32], p: NDArray[np.float64]) -> None:
-        if not 0 <= self.l2 <= LARGEST_L2:
-            raise InputError(f"l2={self.l2} must be in [0, {LARGEST_L2:g}]")
-        center = X.mean(axis=0, dtype=np.float64)
-        centred = X.astype(np.float64) - center
-        if centred.shape[1] > centred.shape[0]:
-            basis = row_space(centred)
-            fitted = minimize_logistic(centred @ basis.T, p, self.l2)
-            weights = fitted.weights @ basis
-        else:
-            fitted = minimize_logistic(centred, p, self.l2)
-            weights = fitted.weights
-        self.coef_ = weights[None, :]
-        self.intercept_ = np.array([fitted.bias - weights @ center])
-        self.n_iter_ = np.array([fitted.steps])
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn from activations X (n, d), labels y (n,) and row weights (n,): their scale does not matter."""
+        matrix, p = self._read(X, y)
+        weights = checked_weights(sample_weight, len(matrix))
+        both_classes(p, weights)
+        penalty = checked_penalties(self.l2)
+        design, only = Design.of(matrix), np.zeros(1, dtype=np.intp)
+        found = minimize(design, Problems(p[None], weights[None], only, only, penalty))
+        if found.status[0] == STOPPED:
+            warnings.warn(
+                f"l2={self.l2:g}: stopped after {found.n_iter[0]} iterations, the objective about "
+                f"{found.excess[0]:.0e} above its minimum: a larger l2 is solved sooner",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        coef, intercept = design.raw(found.theta)
+        self.coef_, self.intercept_, self.n_iter_ = coef, intercept, found.n_iter
+        return self
+
+    @classmethod
+    def path(
+        cls,
+        X: ArrayLike | Design,
+        y: ArrayLike,
+        *,
+        l2: ArrayLike = PENALTIES,
+        cv: int | ArrayLike | None = 5,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        seed: int = 0,
+    ) -> RegularizationPath:
+        """Fits on X (n, d) and labels y (n,) at every penalty, on all rows and without each fold, all together.
+
+        `X` may be a `Design`, prepared once for several calls. `cv` is a number of folds, which keep groups (n,) and
+        exact duplicates together; or a fold number for each row (n,); or None, for no folds. A fold's fit gives its
+        rows the weight 0, so folds cost no copies. On two cores 66 fits at eleven penalties take under a second for
+        (10,000, 1,024) and some five for (10,000, 4,096), what is prepared included.
+        """
+        return regularization_paths(
+            X, np.asarray(y)[None], l2=l2, cv=cv, groups=groups, sample_weight=sample_weight, seed=seed
+        )[0]
+
+    @classmethod
+    def paths(
+        cls,
+        X: ArrayLike | Design,
+        Y: ArrayLike,
+        *,
+        l2: ArrayLike = PENALTIES,
+        cv: int | ArrayLike | None = 5,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        seed: int = 0,
+    ) -> list[RegularizationPath]:
+        """One path for each of several label sets Y (L, n) of the same rows, fitted together; see `path`.
+
+        Each set has its own folds where `cv` is a number: they are stratified by its labels.
+        """
+        return regularization_paths(X, Y, l2=l2, cv=cv, groups=groups, sample_weight=sample_weight, seed=seed)
+
+    def fitted(self, coef: NDArray[np.float64], intercept: float, n_iter: int, classes: NDArray[Any]) -> Self:
+        """Take over weights (d,) and an intercept found elsewhere, as if by `fit`."""
+        self.coef_, self.intercept_ = coef[None].copy(), np.array([intercept])
+        self.n_iter_, self.classes_, self.n_features_in_ = np.array([n_iter]), classes, len(coef)
+        return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Log-odds (m,) of the second class."""
@@ -52,59 +108,3 @@ class LogisticProbe(Probe):
 
     def _log_odds(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.asarray(X @ self.coef_[0] + self.intercept_[0])
-
-
-class Minimum(NamedTuple):
-    """Where `minimize_logistic` ended."""
-
-    weights: NDArray[np.float64]
-    bias: float
-    steps: int
-
-
-def row_space(X: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Orthonormal rows (r, d) that span the rows of X (n, d), from its n × n Gram matrix; meant for n < d."""
-    values, vectors = np.linalg.eigh(X @ X.T)
-    kept = values > values[-1] * len(X) * np.finfo(np.float64).eps
-    basis = (vectors[:, kept] / np.sqrt(values[kept])).T @ X
-    return np.asarray(np.linalg.qr(basis.T)[0].T)
-
-
-def objective(
-    X: NDArray[np.float64], p: NDArray[np.float64], l2: float, weights: NDArray[np.float64], bias: float
-) -> float:
-    """mean BCE + l2·‖w‖², in a form that neither overflows nor takes the logarithm of 0."""
-    logits = X @ weights + bias
-    return float(np.mean(np.logaddexp(0, logits) - p * logits) + l2 * weights @ weights)
-
-
-def minimize_logistic(X: NDArray[np.float64], p: NDArray[np.float64], l2: float) -> Minimum:
-    """Newton's method on [w, b] from zero weights and the log-odds of the mean label."""
-    n, d = X.shape
-    mean = p.mean()
-    weights, bias = np.zeros(d), float(np.log(mean) - np.log1p(-mean))
-    loss = objective(X, p, l2, weights, bias)
-    design = np.column_stack([X, np.ones(n)])
-    ridge = np.append(np.full(d, 2 * l2), 0.0)
-    for step in range(1, MAX_STEPS + 1):
-        f = expit(X @ weights + bias)
-        gradient = design.T @ (f - p) / n + ridge * np.append(weights, bias)
-        hessian = (design * (f * (1 - f) / n)[:, None]).T @ design
-        hessian[np.diag_indices(d + 1)] += ridge
-        # A constant column at l2 = 0, or rows that are all saturated, leave the Hessian singular.
-        hessian[np.diag_indices(d + 1)] += 1e-12 * max(float(np.trace(hessian)) / (d + 1), 1e-12)
-        direction = cho_solve(cho_factor(hessian), gradient)
-        decrement = float(gradient @ direction)
-        if decrement <= TOLERANCE * (1 + abs(loss)):
-            return Minimum(weights, bias, step)
-        size = 1.0
-        while size > 1e-10:
-            candidate = weights - size * direction[:-1], bias - size * direction[-1]
-            new_loss = objective(X, p, l2, *candidate)
-            if new_loss <= loss - 1e-4 * size * decrement:
-                break
-            size /= 2
-        else:
-            return Minimum(weights, bias, step)  # no decrease is left that float64 can represent
-        (weights, bias), loss = candidate, new_loss
-    return Minimum(weights, bias, MAX_STEPS)

@@ -81,20 +81,20 @@ class TopoProbe(Probe):
         """
         self.X_, self.p_ = self._read(X, y)
         self.apart_ = apart_of(apart, len(self.X_))
-        self.__dict__.pop("core_neighbors_", None)
+        for searched in ("graph_", "core_neighbors_"):
+            self.__dict__.pop(searched, None)
         if self.k_cc < 1 or self.k_zeta < 1:
             raise InputError(f"k_cc={self.k_cc} and k_zeta={self.k_zeta} must be at least 1")
-        if graph is None:
-            graph = search(self.X_, min(self.graph_k, self._most()), apart=self.apart_, index=self.index)
-        graph.refuse_other(len(self.X_), self.k_cc)
-        self.core_ = components(graph.first(self.k_cc), self.p_ > 0.5, self.connectivity)
+        if graph is not None:
+            graph.refuse_other(len(self.X_), self.k_cc)
+            self.__dict__["graph_"] = graph
+        self.core_ = components(self.graph_.first(self.k_cc), self.p_ > 0.5, self.connectivity)
         if self.core_.sum() <= self.k_zeta:
             raise InputError(
                 f"k_zeta={self.k_zeta} needs at least {self.k_zeta + 1} rows in the components, but TopoCC "
                 f"(k_cc={self.k_cc}, {self.connectivity}) kept {self.core_.sum()} of {len(self.X_)}: lower k_zeta, "
                 "raise k_cc or use weak connectivity"
             )
-        self.graph_ = graph
         return self
 
     @property
@@ -102,10 +102,13 @@ class TopoProbe(Probe):
         """Neighbours a row to search: k_zeta of them are then nearly always among the rows kept."""
         return max(self.k_cc, self.k_zeta + self.k_zeta // 4 + SPARE)
 
-    def _most(self) -> int:
-        """The most neighbours that every row can have; k_cc at least, so that too few rows are refused by that."""
+    @cached_property
+    def graph_(self) -> Neighbors:
+        """The neighbours of the training rows, as given or searched."""
         own = 1 if self.apart_ is None else int(np.bincount(self.apart_).max())
-        return max(self.k_cc, len(self.X_) - own)
+        # k_cc at least, so that too few rows are refused by that.
+        k = max(self.k_cc, min(self.graph_k, len(self.X_) - own))
+        return search(self.X_, k, apart=self.apart_, index=self.index)
 
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         found = search(self.X_[self.core_], self.k_zeta, X, index=self.index)

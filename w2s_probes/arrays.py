@@ -1,0 +1,49 @@
+"""Named arrays and a JSON record in one safetensors file: nothing in it is ever run, and damage is noticed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from .errors import InputError
+from .files import replacing
+
+ABOUT = "w2s-probes"  # the one entry of the header: safetensors does not keep the order of several
+RECORD, CHECKSUM = "record", "checksum"
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]) -> None:
+    """Write arrays and a record; the file appears when it is whole. InputError if it cannot be written."""
+    kept = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    about = {RECORD: record, CHECKSUM: _checksum(kept, record)}
+    content = save(kept, metadata={ABOUT: json.dumps(about, sort_keys=True)})
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays and the record of a file; InputError if it is not there, not such a file, or damaged."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = json.loads((file.metadata() or {}).get(ABOUT, "{}"))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not a readable safetensors file ({reason})") from error
+    if RECORD not in about or about.get(CHECKSUM) != _checksum(arrays, about[RECORD]):
+        raise InputError(f"{path}: its contents are not what was written there: make it again")
+    return arrays, about[RECORD]
+
+
+def _checksum(arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        digest.update(arrays[name].data)
+    return digest.hexdigest()

@@ -1,0 +1,147 @@
+"""What `w2s filter` and `w2s relabel` share: a label file joined to a store, and the probe that judges it."""
+
+import importlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import typer
+from numpy.typing import NDArray
+
+from ..duplicates import belonging_together
+from ..errors import InputError, did_you_mean
+from ..labels import LabelSet
+from ..neighbors import Neighbors
+from ..neighbors.cached import store_neighbors
+from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
+from ..probes.validation import soft_labels
+from ..store import ActivationStore
+from ..tables import read_table
+
+StorePath = Annotated[Path, typer.Argument(help="Activation store, from `w2s extract`.")]
+LabelsPath = Annotated[
+    Path,
+    typer.Argument(help="JSONL, CSV or Parquet with `id`, `label` = P(1), and where present `truth`, `group`."),
+]
+Layer = Annotated[str, typer.Option(help="One stored layer: index, negative index, or `middle`.")]
+By = Annotated[str, typer.Option(help="The probe: topo, knn, logistic, or module:Class of a scikit-learn classifier.")]
+K = Annotated[int | None, typer.Option(min=1, help="Neighbours, of knn and topo; 50 unless --mode says otherwise.")]
+L2 = Annotated[float, typer.Option(min=0, help="Penalty of logistic.")]
+Connect = Annotated[
+    Literal["weak", "strong", "mutual"] | None, typer.Option(help="Of topo's components; strong unless --mode says.")
+]
+InSample = Annotated[bool, typer.Option("--in-sample", help="Score rows with themselves, as the published code.")]
+Index = Annotated[str, typer.Option(help="exact, a torch device such as cuda, or a faiss factory string.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the cross-fitting folds.")]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A label file joined to a store. Rows whose `split` is not train pass through unjudged."""
+
+    store: ActivationStore
+    layer: int
+    table: pd.DataFrame  # every row of the file
+    training: NDArray[np.bool_]  # which of them are judged
+    ids: NDArray[np.object_]  # (n,) of those
+    X: NDArray[np.float32]  # (n, d) activations of those
+    y: NDArray[np.float64]  # (n,) and their labels
+
+    @classmethod
+    def read(cls, store: Path, labels: Path, layer: str) -> "Rows":
+        """Read both; InputError where they do not fit."""
+        opened = ActivationStore.open(store)
+        index = opened.resolve(layer)
+        table = read_table(labels)
+        weak = LabelSet.from_table(table, where=str(labels))
+        training = in_split(table, "train", str(labels)) if "split" in table else np.ones(len(table), dtype=bool)
+        if not training.any():
+            raise InputError(f"{labels}: no row has split = train")
+        soft_labels(weak.p[training], int(training.sum()))  # refuses labels of one class before anything is made
+        ids = weak.ids[training]
+        return cls(opened, index, table, training, ids, opened.layer(index, ids=ids), weak.p[training])
+
+    @property
+    def groups(self) -> NDArray[Any] | None:
+        """The groups of the judged rows, where the file has them and some rows share one."""
+        judged = self.table[self.training]
+        if "group" not in judged or not judged["group"].dropna().duplicated().any():
+            return None
+        names = judged["group"].astype(str).to_numpy(dtype=object)
+        names[judged["group"].isna().to_numpy()] = None
+        return names
+
+    @property
+    def truth(self) -> NDArray[np.float64] | None:
+        """The truth (n,) of the judged rows, where the file has it."""
+        return LabelSet.from_table(self.table[self.training], "truth").p if "truth" in self.table else None
+
+    @cached_property
+    def apart(self) -> NDArray[np.intp]:
+        """Rows (n,) that may not judge each other share a number."""
+        return belonging_together(self.X, self.groups)
+
+    def graph(self, probe: Any, in_sample: bool) -> Neighbors | None:
+        """The neighbours that a kNN or Topo probe asks for, kept beside the store; None for other probes."""
+        apart = None if in_sample else self.apart
+        most = len(self.X) - (1 if apart is None else int(np.bincount(apart).max()))
+        if isinstance(probe, TopoProbe):
+            k = max(probe.k_cc, min(probe.graph_k, most))
+        elif isinstance(probe, KNNProbe) and not in_sample:
+            k = probe.k
+        else:
+            return None
+        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=apart, index=probe.index)
+
+    def judged(self, verdict: dict[str, NDArray[Any]], by: str) -> pd.DataFrame:
+        """Every input row and field, with the verdict on the judged rows beside them."""
+        table = self.table.assign(
+            keep=True,
+            score=np.nan,
+            probe=by,
+            layer=self.layer,
+            new_label=self.table["label"],
+            reason="not a training row",
+        ).astype({"reason": object, "new_label": object})
+        for name, values in verdict.items():
+            table.loc[self.training, name] = values
+        return table
+
+
+def in_split(table: pd.DataFrame, name: str, where: str) -> NDArray[np.bool_]:
+    """Which rows (n,) have this `split`; InputError for a split that is not train, val or test."""
+    splits = table["split"].map(str)
+    unknown = ~splits.isin(["train", "val", "test"])
+    if unknown.any():
+        row = int(unknown.argmax())
+        raise InputError(
+            f"{where}: the split of row {table['id'].iloc[row]!r} is {splits.iloc[row][:40]!r}; use train, val or test"
+        )
+    return (splits == name).to_numpy()
+
+
+def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str) -> Any:
+    """The unfitted probe that the options name; InputError if there is none."""
+    if ":" in by:
+        return _classifier(by)
+    if by not in PROBES:
+        raise InputError(f"--by {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
+    if by == "logistic":
+        return LogisticProbe(l2)
+    return KNNProbe(k, index) if by == "knn" else TopoProbe(k, k, connectivity, index)
+
+
+def _classifier(by: str) -> Any:
+    """A classifier of anybody's, with the parameters that it has by default."""
+    module, _, name = by.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"--by {by}: cannot be made ({error}); e.g. sklearn.naive_bayes:GaussianNB") from error
+    missing = [needed for needed in ("fit", "predict_proba", "get_params") if not hasattr(made, needed)]
+    if missing:
+        raise InputError(f"--by {by}: has no {missing[0]}, so it is no classifier that gives probabilities")
+    return made

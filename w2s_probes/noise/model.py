@@ -1,0 +1,281 @@
+"""How many weak labels are wrong, and which way: estimated from a probe's out-of-sample scores, or from an audit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ..checks import group_numbers, probabilities, truth_sides
+from ..errors import InputError, some
+from ..metrics import interval
+from .calibration import auroc_interval, expected_calibration_error, reliability
+from .confident import confident_counts, confident_joint, excess, resampled
+from .prediction_powered import corrected_joint, quantile, with_pseudo_rows
+
+NoiseStatus = Literal["ok", "uninformative", "hard rows", "few rows"]
+
+LEAST_ROWS = 20  # of each weak class, confident rows or groups: below, a bootstrap of means and counts is no guide
+LEAST_AUDITED = 10  # audited rows or groups of each weak class, from which intervals were found to cover
+MOST_EXCESS = 0.03  # noise by the joint beyond that of the surest rows: more, if beyond chance, is a bias above .015
+MOST = 0.499  # contamination stays below ½: from there on labels would better be swapped than dropped
+NAN = float("nan")
+
+Cells = NDArray[np.bool_]  # some cells of the joint [weak class, true class], (2, 2)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval; all NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+
+NOTHING = Estimate(NAN, NAN, NAN)
+Matrix = tuple[tuple[Estimate, Estimate], tuple[Estimate, Estimate]]
+Ratio = Callable[[Cells, Cells], Estimate]  # the share that some cells have of others
+
+
+@dataclass(frozen=True)
+class NoiseEstimate:
+    """What is wrong with n weak labels, as far as a probe, or an audit, can tell."""
+
+    status: NoiseStatus  # whether the numbers may be relied on: see `noise_model`
+    oracle: bool  # true where audited truth entered every number but `auroc`
+    n: int  # rows
+    audited: int  # rows whose truth was given
+    noise: Estimate  # share of wrong labels
+    true_given_weak: Matrix  # [weak class][true class]
+    weak_given_true: Matrix  # [true class][weak class]
+    contamination: Estimate  # the noise in [0, ½), as a filter takes it; NaN unless the status is "ok"
+    excess: Estimate  # noise beyond that of the rows the probe is surest of (`confident.excess`); NaN with an audit
+    auroc: Estimate  # of the scores against the weak labels
+    calibration: pd.DataFrame  # reliability of the scores against weak labels, with an audit against the truth
+    calibration_error: float  # expected calibration error of that table
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tidy: `measure`, `value`, `low`, `high` (95 %), `oracle`."""
+        lines = [("noise", self.noise, self.oracle), ("contamination", self.contamination, self.oracle)]
+        for i in (0, 1):
+            for j in (0, 1):
+                lines.append((f"P(true={j} | weak={i})", self.true_given_weak[i][j], self.oracle))
+        for j in (0, 1):
+            for i in (0, 1):
+                lines.append((f"P(weak={i} | true={j})", self.weak_given_true[j][i], self.oracle))
+        lines.append(("excess", self.excess, False))
+        lines.append(("auroc", self.auroc, False))
+        error = Estimate(self.calibration_error, NAN, NAN)
+        lines.append(("calibration_error", error, self.oracle))
+        columns = ["measure", "value", "low", "high", "oracle"]
+        return pd.DataFrame([(name, e.value, e.low, e.high, oracle) for name, e, oracle in lines], columns=columns)
+
+    def __repr__(self) -> str:
+        source = f"{self.audited} of {self.n} rows audited" if self.audited else f"{self.n} rows, none audited"
+        return (
+            f"NoiseEstimate({self.status}: noise {self.noise:.3f}, contamination {self.contamination:.3f}; {source}"
+            f"{', oracle' if self.oracle else ''})"
+        )
+
+    def _repr_html_(self) -> str:
+        table = self.to_frame().to_html(index=False, float_format="{:.3f}".format, na_rep="")
+        return f"<p>{self!r}</p>{table}"
+
+
+def noise_model(
+    y: ArrayLike,
+    p: ArrayLike,
+    *,
+    audited: tuple[ArrayLike, ArrayLike] | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+) -> NoiseEstimate:
+    """Estimate the noise of weak labels y (n,) from out-of-sample scores p (n,), both P(label = 1); classes by ½.
+
+    Without an audit: the confident joint (`confident`), with percentile intervals from `draws` bootstrap resamples
+    of rows, or of whole `groups` (n,). It assumes scores that inform and that do not follow a row's own label error:
+    an in-sample probe agrees with every error and finds none, and a probe that shares the supervisor's mistakes
+    cannot see them. The intervals hold sampling error only, not a failure of that assumption. Status "few rows":
+    under 20 rows (groups, confident rows) of a weak class; "uninformative": the scores' AUROC against the labels may
+    be ½; "hard rows": labels agree better with the probe where it is sure than the estimate says, so that errors and
+    rightly labelled hard rows cannot be told apart, and the noise may be far off in either direction.
+
+    `audited` = (rows, truth): indices (m,) or a mask (n,) of rows drawn at random within each weak class, and their
+    P(label = 1) (m,), in that order. Then prediction-powered inference (`prediction_powered`) in closed form: it
+    holds whatever the scores, and is more precise where they are good. It estimates the rate of the source of the
+    rows; for these very rows the intervals are, if anything, wide. Status "few rows" below 10 audited rows (groups)
+    of a weak class.
+
+    `contamination` says how many labels are wrong, not that dropping as many rows helps anything.
+
+    InputError for numbers that are no probabilities, other lengths, labels of one class, or an audit with rows out
+    of range, named twice, or fewer than two of a weak class.
+    """
+    scores = probabilities(p, "probe scores")
+    labels = probabilities(y, "labels")
+    if len(labels) != len(scores):
+        raise InputError(f"{len(labels)} labels but {len(scores)} probe scores")
+    if draws < 2:
+        raise InputError(f"draws={draws} must be at least 2 (1000 is usual)")
+    positive = labels > 0.5
+    if positive.all() or not positive.any():
+        raise InputError(f"one class only: all {len(labels)} labels are on the same side of 0.5; noise needs both")
+    together = group_numbers(groups, len(labels))
+    auroc = Estimate(*auroc_interval(positive, scores, together))
+    if audited is None:
+        resamples = resampled(positive, scores, draws, seed, together)
+        ratio = _resampled(confident_joint(positive, scores), resamples.joints)
+        beyond = Estimate(excess(positive, scores), *_interval(resamples.excess))
+        status = _status_without_audit(positive, scores, together, auroc, beyond)
+        table = reliability(scores, positive.astype(np.float64))
+        return _estimate(ratio, status, None, len(labels), auroc, beyond, table)
+    seen, true_side = _audit(audited, positive)
+    ratio = _corrected(positive, scores, seen, seen & (true_side != positive), together)
+    of_audit = None if together is None else together[seen]
+    status = "ok" if _fewest(positive[seen], of_audit) >= LEAST_AUDITED else "few rows"
+    rates = [seen[positive == side].mean() for side in (False, True)]  # the classes may be audited at different rates
+    table = reliability(
+        scores[seen], true_side[seen].astype(np.float64), 1 / np.where(positive[seen], rates[1], rates[0])
+    )
+    return _estimate(ratio, status, int(seen.sum()), len(labels), auroc, NOTHING, table)
+
+
+def _estimate(
+    ratio: Ratio,
+    status: NoiseStatus,
+    audited: int | None,
+    n: int,
+    auroc: Estimate,
+    beyond: Estimate,
+    table: pd.DataFrame,
+) -> NoiseEstimate:
+    everything = np.ones((2, 2), dtype=bool)
+    noise = ratio(~np.eye(2, dtype=bool), everything)
+    low, value, high = np.clip([noise.low, noise.value, noise.high], 0, MOST).tolist()
+    rows, columns = np.indices((2, 2))
+    return NoiseEstimate(
+        status=status,
+        oracle=audited is not None,
+        n=n,
+        audited=audited or 0,
+        noise=noise,
+        true_given_weak=_matrix(lambda i, j: ratio((rows == i) & (columns == j), rows == i)),
+        weak_given_true=_matrix(lambda j, i: ratio((rows == i) & (columns == j), columns == j)),
+        contamination=Estimate(value, low, high) if status == "ok" else NOTHING,
+        excess=beyond,
+        auroc=auroc,
+        calibration=table,
+        calibration_error=expected_calibration_error(table),
+    )
+
+
+def _matrix(entry: Callable[[int, int], Estimate]) -> Matrix:
+    return (entry(0, 0), entry(0, 1)), (entry(1, 0), entry(1, 1))
+
+
+def _resampled(joint: NDArray[np.float64], resamples: NDArray[np.float64]) -> Ratio:
+    """Ratios of a joint, with percentile intervals from resamples (b, 2, 2) of it."""
+
+    def ratio(top: Cells, bottom: Cells) -> Estimate:
+        drawn = resamples[:, top].sum(axis=1) / resamples[:, bottom].sum(axis=1)
+        return Estimate(_share(joint, top, bottom), *_interval(drawn))
+
+    return ratio
+
+
+def _corrected(
+    positive: NDArray[np.bool_],
+    p: NDArray[np.float64],
+    seen: NDArray[np.bool_],
+    wrong: NDArray[np.bool_],
+    groups: NDArray[np.intp] | None,
+) -> Ratio:
+    """Ratios of the prediction-powered joint; intervals from the one with pseudo-rows, which also moves the centre."""
+    joint = corrected_joint(positive, p, seen, wrong, groups).joint
+    cautious = with_pseudo_rows(positive, p, seen, wrong, groups)
+    errors = quantile(int(seen.sum()) if groups is None else len(np.unique(groups[seen])))
+
+    def ratio(top: Cells, bottom: Cells) -> Estimate:
+        # A true class that no audited row has: rates within it are unknown, and its share is 0 but for rounding.
+        if joint[bottom].sum() < 1e-12:
+            return NOTHING
+        value = _share(joint, top, bottom)
+        center = _share(cautious.joint, top, bottom)
+        half = errors * cautious.ratio_error(center, top, bottom)
+        # The unbiased value may leave [0, 1], or, where hardly an error was seen, the interval.
+        value = min(1.0, max(0.0, value))
+        return Estimate(value, max(0.0, min(value, center - half)), min(1.0, max(value, center + half)))
+
+    return ratio
+
+
+def _interval(drawn: NDArray[np.float64]) -> tuple[float, float]:
+    """As `interval`; NaN where no resample had rows of both classes, as may happen with a handful of rows."""
+    return interval(drawn) if len(drawn) else (NAN, NAN)
+
+
+def _share(joint: NDArray[np.float64], top: Cells, bottom: Cells) -> float:
+    return float(joint[top].sum() / joint[bottom].sum())
+
+
+def _status_without_audit(
+    positive: NDArray[np.bool_],
+    p: NDArray[np.float64],
+    groups: NDArray[np.intp] | None,
+    auroc: Estimate,
+    beyond: Estimate,
+) -> NoiseStatus:
+    confident = confident_counts(positive, p).sum(axis=1)
+    if min(confident.min(), _fewest(positive, groups)) < LEAST_ROWS:
+        return "few rows"
+    if auroc.low <= 0.5:
+        return "uninformative"
+    return "hard rows" if beyond.value > MOST_EXCESS and beyond.low > 0 else "ok"
+
+
+def _fewest(positive: NDArray[np.bool_], groups: NDArray[np.intp] | None) -> int:
+    """Rows, or groups, of the smaller class."""
+    if groups is None:
+        return int(min(positive.sum(), (~positive).sum()))
+    return min(len(np.unique(groups[positive])), len(np.unique(groups[~positive])))
+
+
+def _audit(
+    audited: tuple[ArrayLike, ArrayLike], positive: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows (n,) were audited, and the side of their truth (n,), false elsewhere."""
+    n = len(positive)
+    try:
+        rows, truth = np.asarray(audited[0]), audited[1]
+    except (TypeError, IndexError):
+        raise InputError("audited must be a pair: the rows (indices or a mask), and their truth") from None
+    if rows.dtype == bool:
+        if rows.shape != (n,):
+            raise InputError(f"the mask of audited rows has shape {rows.shape} but there are {n} rows")
+        rows = np.flatnonzero(rows)
+    elif rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise InputError("audited rows must be a vector of row numbers, or a mask")
+    outside = rows[(rows < 0) | (rows >= n)]
+    if len(outside):
+        raise InputError(f"audited rows {some(outside.tolist())} are out of range: there are {n} rows, from 0")
+    named, times = np.unique(rows.astype(np.intp), return_counts=True)
+    if len(named) < len(rows):
+        raise InputError(f"audited rows {some(named[times > 1].tolist())} are named more than once")
+    seen, side = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    seen[named] = True
+    if len(rows):
+        side[rows] = truth_sides(truth, len(rows))
+    fewest = _fewest(positive[seen], None)
+    if fewest < 2:
+        raise InputError(
+            f"the audit holds {int((~positive[seen]).sum())} rows of weak class 0 and {int(positive[seen].sum())} of "
+            f"weak class 1: it needs at least 2 of each ({LEAST_AUDITED} for intervals to rely on)"
+        )
+    return seen, side

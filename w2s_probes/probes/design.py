@@ -1,0 +1,127 @@
+"""A layer's activations, prepared once for any number of logistic fits."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import lstsq
+
+from ..duplicates import equal_rows
+from .spectrum import EXACT, Spectrum
+from .validation import check_activations
+
+SMALL = 1_000_000  # numbers up to which float64 costs nothing worth saving
+BLOCK = 1 << 18  # numbers converted to float64 at once: they stay in the cache
+FARTHEST = 1e30  # of a penalty in the design's units, so that float32 can hold it: all weights are 0 well before
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Activations X (n, d), centred, scaled by a power of two, and the spectrum of their covariance.
+
+    Give it to `LogisticProbe.path` or `paths` in place of X: a second label set then does not pay for it again.
+    `X` is referred to, not copied: do not change it afterwards. Fits are parameters θ = [w, b] on `matrix`.
+    """
+
+    X: NDArray[np.float32]
+    center: NDArray[np.float64]  # (d,)
+    scale: float
+    matrix: NDArray[Any]  # (n, r): (X - center) / scale in float32; in float64 where it is small or basis is given
+    basis: NDArray[np.float64] | None  # (d, r): orthonormal columns that span the rows of matrix; None where r = d
+    spectrum: Spectrum
+
+    @classmethod
+    def of(cls, X: ArrayLike) -> "Design":
+        """Prepare activations X (n, d); see `Spectrum.of` for the cost. InputError if they are not a finite matrix.
+
+        The minimum lies in the span of the rows: fewer rows than columns (and at most `EXACT`) are rotated into n
+        dimensions by a QR decomposition, O(n² d), and fits then cost the same for any width.
+        """
+        rows = check_activations(X)
+        n, d = rows.shape
+        # A centre that float32 can hold is subtracted without conversions; the bias takes up what it is off the mean.
+        center = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        across = n < d and n <= EXACT
+        matrix: NDArray[Any] = np.empty((n, d), np.float64 if across or n * d <= SMALL else np.float32)
+        np.subtract(rows, center, out=matrix, dtype=matrix.dtype)
+        largest = max(float(matrix.max()), -float(matrix.min()))
+        scale = 2.0 ** np.floor(np.log2(largest)) if largest > 0 else 1.0  # a power of two rounds nothing
+        matrix /= matrix.dtype.type(scale)
+        basis = None
+        if across:
+            basis, triangle = np.linalg.qr(matrix.T)
+            matrix = np.ascontiguousarray(triangle.T)
+        return cls(rows, center.astype(np.float64), float(scale), matrix, basis, Spectrum.of(matrix))
+
+    @cached_property
+    def equal(self) -> NDArray[np.intp]:
+        """A number for each row (n,) that rows share when they are equal."""
+        return equal_rows(self.X)
+
+    @cached_property
+    def precise(self) -> Spectrum:
+        """The spectrum from sums in float64, where all of it is computed: for what float32 could not settle."""
+        d = self.matrix.shape[1]
+        if self.matrix.dtype == np.float64 or d > EXACT:
+            return self.spectrum
+        gram = np.zeros((d, d))
+        for block in self._exactly():
+            gram += block.T @ block
+        return Spectrum.from_gram(gram / len(self.matrix))
+
+    def __repr__(self) -> str:
+        n, d = self.X.shape
+        return f"Design({n} x {d}, {self.matrix.dtype}, {len(self.spectrum.values)} eigenpairs)"
+
+    def penalty(self, l2: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The penalties in units of the scaled matrix."""
+        return np.minimum(l2 / self.scale**2, FARTHEST)
+
+    def forward(self, theta: NDArray[Any], exact: bool = False) -> NDArray[Any]:
+        """Log-odds (k, n) at parameters θ (k, r + 1)."""
+        if not exact:
+            # In this order BLAS is a third faster for few fits; rows of fits again, or all that follows is slower.
+            return np.ascontiguousarray((self.matrix @ theta[:, :-1].T + theta[:, -1]).T)
+        return np.hstack([theta[:, :-1] @ block.T + theta[:, -1:] for block in self._exactly()])
+
+    def backward(self, residual: NDArray[Any], exact: bool = False) -> NDArray[Any]:
+        """Gradients (k, r + 1) of a loss whose derivatives by the log-odds are `residual` (k, n)."""
+        out = np.empty((len(residual), self.matrix.shape[1] + 1), residual.dtype)
+        out[:, -1] = residual.sum(axis=1)
+        if not exact:
+            np.matmul(residual, self.matrix, out=out[:, :-1])
+            return out
+        out[:, :-1], start = 0, 0
+        for block in self._exactly():
+            out[:, :-1] += residual[:, start : start + len(block)] @ block
+            start += len(block)
+        return out
+
+    def _exactly(self) -> Iterator[NDArray[np.float64]]:
+        """The matrix in float64, some rows at a time: the whole would be twice the memory of X."""
+        if self.matrix.dtype == np.float64:
+            yield self.matrix
+            return
+        step = max(1, BLOCK // self.X.shape[1])
+        for start in range(0, len(self.X), step):
+            block = self.X[start : start + step].astype(np.float64)
+            block -= self.center
+            block *= 1 / self.scale
+            yield block
+
+    def smallest(self, theta: NDArray[np.float64], rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The parameters θ (k, r + 1) with the smallest weights that give the same log-odds on some rows (n,)."""
+        some = self.matrix[rows].astype(np.float64)
+        center = some.mean(axis=0)
+        weights = lstsq(some - center, (some - center) @ theta[:, :-1].T, lapack_driver="gelsy")[0].T
+        bias = theta[:, -1] + (theta[:, :-1] - weights) @ center
+        return np.column_stack([weights, bias])
+
+    def raw(self, theta: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weights (k, d) and intercepts (k,) on X itself of parameters θ (k, r + 1)."""
+        weights = theta[:, :-1] if self.basis is None else theta[:, :-1] @ self.basis.T
+        weights = weights / self.scale
+        return weights, theta[:, -1] - weights @ self.center

@@ -1,0 +1,50 @@
+"""Fitted probes on disk: safetensors for the arrays, JSON for the rest, never pickle."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..arrays import read_arrays, write_arrays
+from ..errors import InputError, did_you_mean
+from .base import Probe
+from .knn import KNNProbe
+from .logistic import LogisticProbe
+from .topo import TopoProbe
+
+KINDS: dict[str, type[Probe]] = {kind.__name__: kind for kind in (KNNProbe, LogisticProbe, TopoProbe)}
+
+
+def save_probe(probe: Probe, path: Path | str) -> None:
+    """Write a fitted probe to PATH.safetensors: its arrays, and its parameters and classes as JSON in the header.
+
+    A neighbour graph is not kept: it is searched again when asked for. InputError for an estimator of another kind,
+    one that is not fitted, or a path that cannot be written.
+    """
+    name = type(probe).__name__
+    if KINDS.get(name) is not type(probe):
+        raise InputError(f"{name} cannot be saved: {', '.join(KINDS)} can")
+    if not hasattr(probe, "classes_"):
+        raise InputError(f"this {name} is not fitted: fit it before saving it")
+    searched = {key for key in vars(probe) if isinstance(getattr(type(probe), key, None), cached_property)}
+    fitted = {key: value for key, value in vars(probe).items() if key.endswith("_") and key not in searched}
+    arrays = {key: v for key, v in fitted.items() if isinstance(v, np.ndarray) and v.dtype.kind in "fiub"}
+    named = {key: v.tolist() for key, v in fitted.items() if isinstance(v, np.ndarray) and key not in arrays}
+    plain = {key: v for key, v in fitted.items() if v is None or isinstance(v, int | float | str)}
+    record = {"probe": name, "parameters": probe.get_params(), "fitted": plain, "named": named}
+    write_arrays(Path(path), arrays, record)
+
+
+def load_probe(path: Path | str) -> Any:
+    """The fitted probe that `save_probe` wrote; InputError if the file holds none."""
+    arrays, record = read_arrays(Path(path))
+    name = str(record.get("probe"))
+    if name not in KINDS:
+        raise InputError(f"{path}: holds no probe ({name!r}): {did_you_mean(name, KINDS)}")
+    probe = KINDS[name](**record["parameters"])
+    for key, value in {**arrays, **record["fitted"]}.items():
+        setattr(probe, key, value)
+    for key, values in record["named"].items():
+        setattr(probe, key, np.array(values, dtype=object if key == "feature_names_in_" else None))
+    return probe
