@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [extraction|stores|memory]... [--markdown FILE]`: measure and print the table."""
+"""`python -m tests.benchmarks [GROUP]... [--markdown FILE]`: measure and print the table."""
 
 import argparse
 import os
@@ -14,10 +14,17 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 
-from . import data, extraction, memory, stores
+from . import data, extraction, logistic, memory, neighbors, noise, stores
 from .timing import Line
 
-GROUPS = {"extraction": extraction.cases, "stores": stores.cases, "memory": memory.cases}
+GROUPS = {
+    "extraction": extraction.cases,
+    "stores": stores.cases,
+    "memory": memory.cases,
+    "neighbors": neighbors.cases,
+    "logistic": logistic.cases,
+    "noise": noise.cases,
+}
 HEAD = "| what | ours | reference | unit | beside | ratio | bar |\n|---|---:|---:|---|---|---:|---:|"
 
 
@@ -52,7 +59,9 @@ def machine() -> Iterator[str]:
     yield f"- Machine: {fields.get('model name', platform.processor())}, {os.cpu_count()} cores; {', '.join(flags)}"
     if torch.cuda.is_available():
         yield f"- GPU: {torch.cuda.get_device_name()}"
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "nnsight", "h5py", "numpy"))
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("torch", "transformers", "nnsight", "h5py", "faiss-cpu", "numpy")
+    )
     yield f"- Python {platform.python_version()}, {packages}; {torch.get_num_threads()} threads"
     yield f"- Texts: {data.source()}"
 

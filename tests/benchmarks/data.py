@@ -1,9 +1,10 @@
-"""Texts to measure with: real ones where W2S_DATA names a folder of datasets, else words of like lengths."""
+"""What to measure with: texts, real ones where W2S_DATA names a folder of datasets, and activations."""
 
 import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2s_probes.tables import read_table
 
@@ -39,3 +40,20 @@ def _texts(task: str, fields: list[str], count: int, words: int) -> list[str]:
     rows = read_table(folder / "train.jsonl.gz")
     texts = [" ".join(map(str, row)) for row in rows[fields].itertuples(index=False)]
     return [texts[i % len(texts)] for i in rng.permutation(max(count, len(texts)))[:count]]
+
+
+def activations(rows: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Rows (n, d) as a transformer has them, and the factors (n, d) behind them.
+
+    Variances that fall as 1/j in rotated coordinates, two outlier dimensions, a common offset.
+    """
+    rng = np.random.default_rng(0)
+    factors = rng.standard_normal((rows, width), dtype=np.float32)
+    rotation = np.linalg.qr(rng.standard_normal((width, width), dtype=np.float32))[0]
+    variances = 1 / np.arange(1, width + 1, dtype=np.float32)
+    X = (factors * np.sqrt(variances * width / variances.sum())) @ rotation
+    X[:, 3] *= 100
+    X[:, width // 2] *= 60
+    X += rng.standard_normal(width, dtype=np.float32)
+    X[:, 3] += 300
+    return X, factors

@@ -13,6 +13,7 @@ from w2s_probes import LogisticProbe
 from w2s_probes.probes.design import Design
 from w2s_probes.probes.path import PENALTIES
 
+from .data import activations
 from .timing import Line, in_turns, seconds
 
 ROWS, FOLDS = 10_000, 5
@@ -41,16 +42,9 @@ def cases() -> Iterator[Line]:
 
 
 def layer(width: int) -> Layer:
-    """Variances that fall as 1/j in rotated coordinates, two outlier dimensions, a common offset."""
-    rng = np.random.default_rng(0)
-    factors = rng.standard_normal((ROWS, width), dtype=np.float32)
-    rotation = np.linalg.qr(rng.standard_normal((width, width), dtype=np.float32))[0]
-    variances = 1 / np.arange(1, width + 1, dtype=np.float32)
-    X = (factors * np.sqrt(variances * width / variances.sum())) @ rotation
-    X[:, 3] *= 100
-    X[:, width // 2] *= 60
-    X += rng.standard_normal(width, dtype=np.float32)
-    X[:, 3] += 300
+    """Activations and two sets of labels that some of their factors explain."""
+    X, factors = activations(ROWS, width)
+    rng = np.random.default_rng(1)
     score = factors[:, :50] @ rng.normal(size=50) / np.sqrt(50)
     soft = [expit(2 * score + 1.5 * rng.normal(size=ROWS)) for _ in range(2)]
     return Layer(X, soft[0], soft[1])

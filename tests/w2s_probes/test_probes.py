@@ -47,51 +47,6 @@ EXAMPLE_B = np.array([[0, 1, 1.9, 3.1, 4, 7.5, 8.6, 20, 21, 21.9, 23.1, 22.3]]).
 LABELS_B = np.array([1] * 7 + [0] * 4 + [1], float)
 
 
-@pytest.mark.parametrize(
-    ("X", "y", "connectivity", "kept"),
-    [
-        (EXAMPLE_A, LABELS_A, "weak", {0, 2, 3, 5, 6, 7, 8, 9}),
-        (EXAMPLE_A, LABELS_A, "strong", {0, 3, 5, 6, 7, 8, 9}),
-        (EXAMPLE_A, LABELS_A, "mutual", {0, 3, 5, 6, 7, 8}),
-        (EXAMPLE_B, LABELS_B, "weak", set(range(11))),
-        (EXAMPLE_B, LABELS_B, "strong", {0, 1, 2, 3, 4, 7, 8, 9}),
-    ],
-)
-def test_worked_examples_of_topo_cc(X: Any, y: Any, connectivity: Any, kept: set[int]) -> None:
-    assert set(np.flatnonzero(topo_cc(X, y, 2, connectivity)).tolist()) == kept
-
-
-def reach(edges: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which rows can be reached from which, by repeated squaring of the adjacency matrix."""
-    closed = edges | np.eye(len(edges), dtype=bool)
-    for _ in range(len(edges).bit_length() + 1):
-        closed = (closed.astype(int) @ closed.astype(int)) > 0
-    return closed
-
-
-@given(st.integers(0, 10**6), st.integers(6, 40), st.integers(1, 5), st.sampled_from(["weak", "strong", "mutual"]))
-def test_components_equal_a_dense_transitive_closure(seed: int, n: int, k: int, connectivity: Any) -> None:
-    rng = np.random.default_rng(seed)
-    X, y = rng.normal(size=(n, 2)), (np.arange(n) % 3 == 0).astype(float)
-    distances = ((X[:, None] - X[None]) ** 2).sum(axis=2)
-    np.fill_diagonal(distances, np.inf)
-    edges = np.zeros((n, n), dtype=bool)
-    edges[np.arange(n)[:, None], np.argsort(distances, axis=1)[:, :k]] = True
-    edges &= y[:, None] == y
-    if connectivity == "weak":
-        together = reach(edges | edges.T)
-    elif connectivity == "mutual":
-        together = reach(edges & edges.T)
-    else:
-        together = reach(edges) & reach(edges).T
-    expected = np.zeros(n, dtype=bool)
-    for side in (0, 1):
-        rows = np.flatnonzero(y == side)
-        sizes = together[rows][:, rows].sum(axis=1)
-        expected |= together[rows[np.argmax(sizes)]]
-    assert np.array_equal(topo_cc(X, y, k, connectivity), expected)
-
-
 def test_an_unknown_connectivity_names_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'strong'"):
         components(np.array([[1], [0]]), np.array([True, False]), "strang")  # type: ignore[arg-type]
