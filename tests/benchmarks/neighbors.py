@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -11,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from tests.conftest import ROOT
 from w2s_probes import KNNProbe, topo_filter
 from w2s_probes.neighbors import nearest
 from w2s_probes.neighbors.exact import screened
@@ -21,6 +21,7 @@ from w2s_probes.neighbors.settling import Rows
 from .data import activations
 from .timing import Line, in_turns, seconds
 
+ROOT = Path(__file__).parents[2]
 K = 50
 TWENTY = [1, *range(5, 100, 5)]
 FAISS = "faiss IndexFlatL2, centred"
