@@ -168,7 +168,7 @@ def capped(
     outside = np.zeros(len(core), dtype=bool)
     for rows in _parts(labels, per_class):
         found = rows[~core[rows]]
-        outside[_farthest(found, scores, min(len(found), int(len(rows) * max_removed)))] = True
+        outside[_farthest(found, scores, min(len(found), round(len(rows) * max_removed)))] = True
     return outside
 
 

@@ -62,6 +62,7 @@ class LabelSet:
             row = int(np.isnan(numbers).argmax())
             value = str(table[column].iloc[row])[:40]
             raise InputError(f"{where}: the {column} of row {ids[row]!r} is {value!r}; labels are numbers in [0, 1]")
+        as_probabilities(numbers, where, ids, column)
         return cls(ids, numbers, role, {"file": where, "column": column})
 
     def values(self, ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float64]:
@@ -77,14 +78,16 @@ def _number(value: Any) -> float:
         return float("nan")
 
 
-def as_probabilities(values: ArrayLike, where: str, ids: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
+def as_probabilities(
+    values: ArrayLike, where: str, ids: Sequence[Any] | NDArray[Any], name: str = "label"
+) -> NDArray[np.float64]:
     """Labels as float64, refused by row id where one is not a number in [0, 1]."""
     p = np.asarray(values, dtype=np.float64)
     bad = ~((p >= 0) & (p <= 1))  # also true for NaN
     if bad.any():
         row = int(bad.argmax())
         raise InputError(
-            f"{where}: the label of row {ids[row]!r} is {p[row]:g}; labels are P(label = 1) in [0, 1]"
+            f"{where}: the {name} of row {ids[row]!r} is {p[row]:g}; labels are P(label = 1) in [0, 1]"
             + (f" ({int(bad.sum())} rows are outside)" if bad.sum() > 1 else "")
         )
     return p

@@ -1,5 +1,7 @@
 """A probe's opinion of the rows it learned from: out-of-sample by construction, in-sample only by name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from .duplicates import belonging_together
+from .errors import InputError
 from .folds import fold_numbers
 from .neighbors import Neighbors
 from .probes import LogisticProbe, Probe
@@ -34,6 +37,8 @@ def relabel(
     hard labels y > ½. `in_sample=True` fits and scores the same rows, as the published code does: it flatters the
     labels, and is for replication only.
     """
+    if isinstance(probe, type) or not (hasattr(probe, "fit") and hasattr(probe, "predict_proba")):
+        raise InputError(f"{probe!r} is no classifier that gives probabilities: an instance with fit and predict_proba")
     matrix = check_activations(X)
     p, _ = soft_labels(y, len(matrix))
     if in_sample:
@@ -66,8 +71,23 @@ def cross_fitted(
 
 def _fitted(probe: Any, X: NDArray[np.float32], p: NDArray[np.float64]) -> Any:
     last = probe.steps[-1][1] if isinstance(probe, Pipeline) else probe
-    return clone(probe).fit(X, p if isinstance(last, Probe) else (p > 0.5).astype(int))
+    with _anybodys_errors(probe):
+        return clone(probe).fit(X, p if isinstance(last, Probe) else (p > 0.5).astype(int))
 
 
 def _positive(probe: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.asarray(probe.predict_proba(X)[:, 1], dtype=np.float64)
+    with _anybodys_errors(probe):
+        return np.asarray(probe.predict_proba(X)[:, 1], dtype=np.float64)
+
+
+@contextmanager
+def _anybodys_errors(probe: Any) -> Iterator[None]:
+    """One line for what a classifier that is not ours says of activations that it cannot take."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        name = probe.__name__ if isinstance(probe, type) else type(probe).__name__
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{name} cannot judge these activations ({reason}): use another classifier") from error

@@ -59,6 +59,24 @@ def test_single_rows_are_shared_out_exactly() -> None:
     assert not np.array_equal(fold, again)
 
 
+def test_a_rare_class_reaches_every_fold_or_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        n, folds = int(rng.integers(8, 80)), int(rng.integers(2, 6))
+        group, p = np.sort(rng.integers(0, n // 2, n)), np.zeros(n)
+        p[rng.permutation(n)[: rng.integers(1, 8)]] = 1
+        X = np.arange(n, dtype=np.float32)[:, None]
+        try:
+            fold = fold_numbers(X, p, groups=group, folds=folds)
+        except InputError:
+            fewest = min(len(set(group[p == side])) for side in (0, 1))
+            refused += fewest >= folds
+            continue
+        assert all(set(fold[p == side]) == set(range(folds)) for side in (0, 1))
+    assert refused < 10
+
+
 def test_one_fold_is_refused() -> None:
     with pytest.raises(InputError, match="folds=1: cross-fitting needs at least 2"):
         fold_numbers(np.eye(4, dtype=np.float32), np.array([0, 0, 1.0, 1]), folds=1)

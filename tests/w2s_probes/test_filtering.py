@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.svm import SVC
 
 from tests.conftest import GOLDEN, planted
 from tests.w2s_probes.test_probes import CASES, EXAMPLE_A, EXAMPLE_B, LABELS_B
@@ -154,6 +156,14 @@ def test_duplicates_and_groups_never_leak_across_folds() -> None:
     assert auroc(y, leaky) == 1  # the control: near-duplicates are not equal, so their twins are seen
     grouped = relabel(KNNProbe(1), almost, y, groups=np.repeat(np.arange(300), 2))
     assert abs(auroc(y, grouped) - 0.5) < 0.1
+
+
+@pytest.mark.parametrize("probe", [SVC(), LinearRegression(), KNNProbe, None, MultinomialNB()], ids=str)
+def test_what_cannot_judge_is_refused_in_one_line(probe: Any) -> None:
+    data = planted()
+    with pytest.raises(InputError, match=r"no classifier that gives probabilities|cannot judge these activations") as e:
+        relabel(probe, data.X, data.weak)
+    assert "\n" not in str(e.value)
 
 
 def test_cross_fitting_scores_each_row_by_others() -> None:

@@ -1,5 +1,6 @@
 """Graphs that keep related rows apart, approximate indexes, and the search on another device."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import planted
 from tests.w2s_probes.test_neighbors import brute_force
-from w2s_probes import InputError
-from w2s_probes.neighbors import nearest, search, search_some
+from w2s_probes import ActivationStore, InputError, KNNProbe, relabel, topo_filter
+from w2s_probes.neighbors import Neighbors, nearest, search, search_some
+from w2s_probes.neighbors.cached import graph_name, store_neighbors
+from w2s_probes.shards import Content
+from w2s_probes.writer import StoreWriter
 
 
 def apart_by_brute_force(X: Any, k: int, apart: Any) -> Any:
@@ -104,3 +109,65 @@ def test_means_over_every_k_come_from_one_graph() -> None:
     assert means == pytest.approx(np.stack([p[nearest(X, k).indices].mean(axis=1) for k in (1, 7, 30, 3)]))
     with pytest.raises(InputError, match="k=31, but the graph given has 30 neighbours"):
         graph.means(p, [31])
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, int])
+def test_k_of_any_whole_type_is_taken_and_no_other(kind: Any) -> None:
+    X: Any = np.random.default_rng(7).normal(size=(50, 3))  # float64, as users have it
+    assert search(X, kind(4)).indices.shape == (50, 4)
+    assert np.array_equal(nearest(np.asfortranarray(X), kind(4)).indices, search(X, 4).indices)
+    bad: Any = 2.5
+    with pytest.raises(InputError, match=r"k=2\.5 must be a whole number"):
+        search(X, bad)
+    with pytest.raises(InputError, match=r"rows of shape \(5, 2\): a matrix \(rows, 3\) is needed"):
+        search(X, 4, X[:5, :2])
+
+
+def test_queries_too_large_for_distances_are_refused() -> None:
+    X = np.random.default_rng(8).normal(size=(50, 8)).astype(np.float32)
+    with pytest.raises(InputError, match="too large for distances in float32"):
+        search(X, 5, np.full((1, 8), 1e19, np.float32))
+
+
+def test_a_graph_that_joins_rows_that_must_be_apart_is_refused() -> None:
+    data = planted(n=60)
+    group = np.arange(60) // 3
+    with pytest.raises(InputError, match="joins rows that must be apart"):
+        relabel(KNNProbe(3), data.X, data.weak, groups=group, graph=search(data.X, 12))
+    with pytest.raises(InputError, match="joins rows that must be apart"):
+        topo_filter(data.X, data.weak, 9, 3, groups=group, graph=search(data.X, 12))
+    foreign = Neighbors(np.full((60, 12), 60), np.zeros((60, 12)))
+    with pytest.raises(InputError, match="the graph given is of 60 rows"):
+        relabel(KNNProbe(3), data.X, data.weak, graph=foreign)
+
+
+def test_kept_graphs_are_told_apart_by_every_part_of_their_name(tmp_path: Path) -> None:
+    store = written(tmp_path / "s")
+    X = store.layer(0)
+    names = {
+        graph_name(store, 0, ids, apart, index)
+        for ids in (["a\0b", "c"], ["a", "b\0c"], ["c", "a\0b"])
+        for apart in (None, np.array([0, 1]), np.array([0, 0]))
+        for index in ("exact", "HNSW32 5")
+    }
+    assert len(names) == 18
+    ids = store.ids.tolist()
+    wide = store_neighbors(store, 0, 20, X, ids=ids, index="IVF8,Flat")
+    fresh = search(X, 3, index="IVF8,Flat")
+    narrow = store_neighbors(store, 0, 3, X, ids=ids, index="IVF8,Flat")
+    assert narrow.recall == fresh.recall != wide.recall
+    assert np.array_equal(narrow.indices, fresh.indices)
+    assert np.array_equal(store_neighbors(store, 0, 4, X, ids=ids).indices, nearest(X, 4).indices)
+
+
+def written(path: Path) -> ActivationStore:
+    X = np.random.default_rng(9).normal(size=(300, 6)).astype(np.float32)
+    ids = [f"row-{i}" for i in range(300)]
+    writer = StoreWriter.open(
+        path, identity={}, sites={0: ""}, depth=0, width=6, dtype="float32", ids=ids, shard_rows=300
+    )
+    for part in writer.missing():
+        writer.write(part, Content(ids, {0: X}))
+    store = writer.finish({})
+    assert store is not None
+    return store

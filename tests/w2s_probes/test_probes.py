@@ -104,6 +104,13 @@ def test_probes_live_in_pipelines_searches_and_cross_validation(probe: Probe) ->
     assert clone(search.best_estimator_).get_params() == probe.get_params()
 
 
+def test_a_search_over_numpy_integers_finds_a_good_k() -> None:
+    data = planted(noise=0.3)
+    search = GridSearchCV(KNNProbe(), {"k": np.arange(1, 42, 20)}).fit(data.X, data.weak)
+    assert search.best_params_["k"] > 1
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
 def test_two_classes_of_any_name_keep_their_names() -> None:
     data = planted()
     names = np.where(data.weak > 0.5, "yes", "no")

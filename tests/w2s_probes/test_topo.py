@@ -120,12 +120,12 @@ def test_a_cap_takes_the_rows_farthest_from_agreement_first() -> None:
     for share in (0.0, 0.04, 0.1, 0.2):
         capped = topo_filter(data.X, data.weak, 5, 10, 0.1, max_removed=share)
         first = capped.reasons == "outside component"
-        assert first.sum() == int(500 * share)
+        assert first.sum() == round(500 * share)
         assert (first <= outside).all()
         if first.any():
             assert capped.scores[first].min() >= capped.scores[outside & ~first].max()
-        assert len(capped.removed) == max(50, int(500 * share))
-        assert capped.overshoot == max(0, int(500 * share) - 50)
+        assert len(capped.removed) == max(50, round(500 * share))
+        assert capped.overshoot == max(0, round(500 * share) - 50)
     assert np.array_equal(topo_filter(data.X, data.weak, 5, 10, 0.1, max_removed=1.0).mask, plain.mask)
 
 

@@ -142,7 +142,7 @@ def _verdict(result: FilterResult, rows: Rows) -> list[str]:
     if result.in_sample:
         text += "; scored in-sample, which flatters the labels"
     lines = [text]
-    if rows.truth is not None:
+    if rows.truth is not None and len(result.removed):
         card = report_card(result, rows.truth, groups=rows.groups)
         lines.append(
             f"by `truth` {card.filter.precision:.0%} of the removed labels are wrong, against "

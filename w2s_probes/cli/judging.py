@@ -44,6 +44,7 @@ class Rows:
 
     store: ActivationStore
     layer: int
+    where: str  # the label file's name, for errors
     table: pd.DataFrame  # every row of the file
     training: NDArray[np.bool_]  # which of them are judged
     ids: NDArray[np.object_]  # (n,) of those
@@ -62,7 +63,7 @@ class Rows:
             raise InputError(f"{labels}: no row has split = train")
         soft_labels(weak.p[training], int(training.sum()))  # refuses labels of one class before anything is made
         ids = weak.ids[training]
-        return cls(opened, index, table, training, ids, opened.layer(index, ids=ids), weak.p[training])
+        return cls(opened, index, str(labels), table, training, ids, opened.layer(index, ids=ids), weak.p[training])
 
     @property
     def groups(self) -> NDArray[Any] | None:
@@ -77,7 +78,9 @@ class Rows:
     @property
     def truth(self) -> NDArray[np.float64] | None:
         """The truth (n,) of the judged rows, where the file has it."""
-        return LabelSet.from_table(self.table[self.training], "truth").p if "truth" in self.table else None
+        if "truth" not in self.table:
+            return None
+        return LabelSet.from_table(self.table[self.training], "truth", self.where).p
 
     @cached_property
     def apart(self) -> NDArray[np.intp]:

@@ -1,6 +1,7 @@
 """A store's neighbour graphs, kept beside its shards under a key of all that made them."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,7 +13,7 @@ from ..arrays import read_arrays, write_arrays
 from ..errors import InputError
 from ..store import ActivationStore
 from .graph import Neighbors
-from .searching import EXACT, search
+from .searching import EXACT, is_device, search
 
 FORMAT = "1"  # goes up when the same key would stand for other neighbours
 GRAPH = re.compile(r"neighbors-\d+-[0-9a-f]{16}\.safetensors")
@@ -30,10 +31,12 @@ def store_neighbors(
 ) -> Neighbors:
     """The graph of some rows of a layer, X (n, d) with these ids (n,): read if it lies there, else searched and kept.
 
-    A kept graph of more neighbours serves a lower k. Where the store's folder cannot be written, or what lies there
-    is damaged, the graph is searched and the caller never knows. `apart` and `index` are as for `search`.
+    A kept graph of more neighbours serves a lower k, if it is exact: what an approximate index finds depends on k.
+    Where the store's folder cannot be written, or what lies there is damaged, the graph is searched and the caller
+    never knows. `apart` and `index` are as for `search`.
     """
-    path = store.path / graph_name(store, layer, ids, apart, index)
+    exact = index == EXACT or is_device(index)
+    path = store.path / graph_name(store, layer, ids, apart, EXACT if exact else f"{index} {k}")
     with suppress(InputError):
         arrays, record = read_arrays(path)
         if record["k"] >= k:
@@ -51,9 +54,7 @@ def graph_name(
 ) -> str:
     """The file that holds this graph: named by the layer's numbers, the rows and their order, and what is left out."""
     cells = [f"{shard.file} {shard.checksum}" for shard in store.manifest.cells(layer)]
-    related = "self" if apart is None else np.ascontiguousarray(apart, dtype=np.int64).tobytes().hex()
-    exact = index if index.partition(":")[0] not in ("cpu", "cuda", "mps") else EXACT
-    digest = hashlib.sha256()
-    for part in (FORMAT, store.key, *cells, str(layer), *ids, related, exact):
-        digest.update(part.encode() + b"\x00")
-    return f"neighbors-{layer:03d}-{digest.hexdigest()[:16]}.safetensors"
+    related = None if apart is None else np.asarray(apart).tolist()
+    # JSON: no two lists of parts are written alike, whatever characters an id has.
+    text = json.dumps([FORMAT, store.key, cells, layer, list(ids), related, index])
+    return f"neighbors-{layer:03d}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.safetensors"

@@ -1,6 +1,8 @@
 """Exact Euclidean nearest neighbours: a row is never its own neighbour, and ties go to the lower row index."""
 
 from collections.abc import Callable, Sequence
+from operator import index as index_of
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +38,8 @@ def nearest(
 
     Raises InputError if k is not in 1..n (with queries) or 1..n-1 (without).
     """
+    X, k = as_rows(X), whole(k, "k")
+    queries = None if queries is None else as_rows(queries, X.shape[1])
     n, own = len(X), queries is None
     if k < 1 or k > n - own:
         raise InputError(f"k={k} needs at least {max(k, 1) + own} rows, got {n}: lower k or add data")
@@ -54,6 +58,21 @@ def nearest(
     itself = indices == np.arange(n)[:, None]
     itself[~itself.any(axis=1), -1] = True
     return Neighbors(indices[~itself].reshape(n, k), distances[~itself].reshape(n, k))
+
+
+def as_rows(X: NDArray[Any], width: int | None = None) -> NDArray[np.float32]:
+    """X as faiss reads it: C-contiguous float32 (n, d); InputError if it is no such matrix."""
+    if X.ndim != 2 or (width is not None and X.shape[1] != width):
+        raise InputError(f"rows of shape {X.shape}: a matrix (rows, {width or 'width'}) is needed")
+    return np.ascontiguousarray(X, dtype=np.float32)
+
+
+def whole(value: Any, name: str) -> int:
+    """A number such as k as Python's int; InputError if it is none."""
+    try:
+        return index_of(value)
+    except TypeError as error:
+        raise InputError(f"{name}={value!r} must be a whole number") from error
 
 
 def _with_themselves(

@@ -36,10 +36,9 @@ class FlatSearch:
         self.n = len(base)
         self.norms = np.sqrt(squared_norms(queries))
         self.largest = float(np.sqrt(squared_norms(base).max()))
-        if self.largest > LARGEST_NORM:
-            raise InputError(
-                f"activations of norm {self.largest:.1e} are too large for distances in float32: scale them"
-            )
+        huge = max(self.largest, float(self.norms.max(initial=0)))
+        if not huge <= LARGEST_NORM:
+            raise InputError(f"activations of norm {huge:.1e} are too large for distances in float32: scale them")
 
     def run(self, k: int, own: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Neighbours (m, k) and their squared distances; with `own`, queries are the rows themselves, left out."""

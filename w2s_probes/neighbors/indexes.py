@@ -69,7 +69,9 @@ class ApproximateIndex:
             self.index.train(base)
             self.index.add(base)
         except RuntimeError as error:
-            reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
+            # faiss puts the place in its source before what it says.
+            said = [line for line in str(error).splitlines() if line.strip()]
+            reason = said[-1].split("' failed: ")[-1] if said else "no reason given"
             raise InputError(
                 f"index={description!r} is neither 'exact', 'cuda' nor a faiss factory string that fits "
                 f"{len(X)} rows of {X.shape[1]} numbers: {reason.strip()}"

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..randomness import stream
-from .exact import nearest
+from .exact import as_rows, nearest, whole
 from .flat import RoughIndex
 from .graph import Neighbors
 from .indexes import ApproximateIndex, on_device
@@ -33,7 +33,9 @@ def search(
     (exact, the same result), or a faiss factory string: then `recall` says which share of the true neighbours of
     256 rows was found. InputError if there are too few rows, or no such index.
     """
-    if index != EXACT and index.partition(":")[0] not in ("cpu", "cuda", "mps"):
+    X, k = as_rows(X), whole(k, "k")
+    queries = None if queries is None else as_rows(queries, X.shape[1])
+    if index != EXACT and not is_device(index):
         return _approximate(X, k, queries, apart, index)
     rough = None if index == EXACT else on_device(index)
     if queries is not None or apart is None:
@@ -46,6 +48,11 @@ def search(
         rest = search_some(X, short, k, apart=apart, rough=rough)
         graph.indices[short], graph.distances[short] = rest.indices, rest.distances
     return graph
+
+
+def is_device(index: str) -> bool:
+    """Whether an index is the name of a torch device."""
+    return index.partition(":")[0] in ("cpu", "cuda", "mps")
 
 
 def search_some(
@@ -65,7 +72,10 @@ def search_some(
     group = np.arange(len(X)) if apart is None else apart
     sizes = np.bincount(group[base], minlength=int(group.max()) + 1)[group[rows]]
     if len(base) - sizes.max() < k:
-        raise InputError(f"k={k}, but of {len(base)} rows {len(base) - sizes.max()} are not a row's own group's")
+        raise InputError(
+            f"k={k}, but of the {len(base)} rows that may be neighbours only {len(base) - sizes.max()} are outside of "
+            "a row's own group: lower k (or k_zeta), or add data"
+        )
     indices, distances = np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k))
     modest = sizes <= LARGEST
     large = [group[rows] == number for number in np.unique(group[rows[~modest]])]

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..errors import InputError
+from ..checks import group_numbers
 from .validation import check_activations, soft_labels
 
 
@@ -63,9 +63,4 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def apart_of(apart: ArrayLike | None, rows: int) -> NDArray[np.intp] | None:
     """`apart` as whole numbers (n,) from 0; InputError if there is not one a row."""
-    if apart is None:
-        return None
-    values = np.asarray(apart)
-    if values.shape != (rows,):
-        raise InputError(f"apart has shape {values.shape}, but there are {rows} rows: give one number or name a row")
-    return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.intp)
+    return group_numbers(apart, rows)

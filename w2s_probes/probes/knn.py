@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ..duplicates import belonging_together
 from ..errors import InputError
-from ..neighbors import Neighbors, search
+from ..neighbors import Neighbors, search, whole
 from .base import Probe, apart_of
 from .validation import check_activations, soft_labels
 
@@ -20,7 +21,7 @@ class NeighborPath:
     """kNN at several k on the same rows, from one search."""
 
     k: NDArray[np.int64]  # (K,) as asked for
-    out_of_sample: NDArray[np.float64]  # (K, n) P(label = 1) of each row from its neighbours, without itself
+    out_of_sample: NDArray[np.float64]  # (K, n) P(label = 1) of each row from others that are not related to it
     loss: NDArray[np.float64]  # (K,) mean squared difference to the weak labels, out of sample
 
     @property
@@ -60,9 +61,10 @@ class KNNProbe(Probe):
         self.X_, self.p_ = self._read(X, y)
         self.apart_ = apart_of(apart, len(self.X_))
         self.__dict__.pop("neighbors_", None)
-        search(self.X_[: self.k + 1], self.k)  # refuses a k that the rows cannot serve before anything is searched
+        # Refuses a k that the rows cannot serve before anything is searched.
+        search(self.X_[: whole(self.k, "k") + 1], self.k)
         if graph is not None:
-            graph.refuse_other(len(self.X_), self.k)
+            graph.refuse_other(len(self.X_), self.k, self.apart_)
             self.__dict__["neighbors_"] = graph
         return self
 
@@ -87,19 +89,21 @@ class KNNProbe(Probe):
         *,
         k: Sequence[int],
         index: str = "exact",
-        apart: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
         graph: Neighbors | None = None,
     ) -> NeighborPath:
         """Every k at once, out of sample, on activations X (n, d) and labels y (n,): one search, for the largest.
 
-        `apart` and `graph` are as for `fit`.
+        A row's exact duplicates and its group (`groups` (n,)) are not among its neighbours. `graph` is as for `fit`.
         """
         if not len(k):
             raise InputError("k is empty: give at least one number of neighbours")
+        numbers = [whole(value, "k") for value in k]
         matrix = check_activations(X)
         p, _ = soft_labels(y, len(matrix))
+        apart = belonging_together(matrix, groups)
         if graph is None:
-            graph = search(matrix, max(k), apart=apart_of(apart, len(matrix)), index=index)
-        graph.refuse_other(len(matrix), max(k))
-        scores = graph.means(p, k)
-        return NeighborPath(np.asarray(k, dtype=np.int64), scores, ((scores - p) ** 2).mean(axis=1))
+            graph = search(matrix, max(numbers), apart=apart, index=index)
+        graph.refuse_other(len(matrix), max(numbers), apart)
+        scores = graph.means(p, numbers)
+        return NeighborPath(np.array(numbers), scores, ((scores - p) ** 2).mean(axis=1))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from ..duplicates import belonging_together
 from ..errors import InputError
 from ..folds import fold_numbers
 from .design import Design
@@ -175,12 +176,12 @@ def _folds(
     n = len(p)
     if cv is None:
         return None
+    # Rows stand for themselves by a number that equal rows share: their duplicates are then looked for once.
+    stand_in = design.equal[:, None].astype(np.float32)
     if np.ndim(cv) == 0:
         count = np.asarray(cv)
         if count.dtype.kind not in "iu" or count < 2:
             raise InputError(f"cv={cv} must be a whole number of folds, at least 2, or a fold number for each row")
-        # Rows stand for themselves by a number that equal rows share: their duplicates are then looked for once.
-        stand_in = design.equal[:, None].astype(np.float32)
         return fold_numbers(stand_in, p, groups=groups, folds=int(count), seed=seed)
     given = np.asarray(cv)
     if given.shape != (n,):
@@ -188,19 +189,14 @@ def _folds(
     names, folds = np.unique(given, return_inverse=True)
     if len(names) < 2:
         raise InputError(f"cv puts all {n} rows into one fold: at least 2 are needed")
-    if groups is not None:
-        _never_straddled(folds, np.asarray(groups))
+    together = belonging_together(stand_in, groups)
+    first = np.unique(together, return_index=True)[1][together]
+    parted = np.flatnonzero(folds != folds[first])
+    if len(parted):
+        raise InputError(
+            f"cv parts rows {first[parted[0]]} and {parted[0]}, which are equal or of one group: keep those in one fold"
+        )
     return folds.astype(np.intp)
-
-
-def _never_straddled(folds: NDArray[np.intp], groups: NDArray[Any]) -> None:
-    if groups.shape != folds.shape:
-        raise InputError(f"{groups.size} groups were given for {len(folds)} rows")
-    names, number = np.unique(groups, return_inverse=True)
-    pairs = np.unique(np.column_stack([number, folds]), axis=0)
-    often = np.bincount(pairs[:, 0])
-    if often.max() > 1:
-        raise InputError(f"cv splits group {names[often.argmax()]} over {often.max()} folds: keep each group in one")
 
 
 def _problems(

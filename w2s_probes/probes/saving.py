@@ -32,7 +32,8 @@ def save_probe(probe: Probe, path: Path | str) -> None:
     arrays = {key: v for key, v in fitted.items() if isinstance(v, np.ndarray) and v.dtype.kind in "fiub"}
     named = {key: v.tolist() for key, v in fitted.items() if isinstance(v, np.ndarray) and key not in arrays}
     plain = {key: v for key, v in fitted.items() if v is None or isinstance(v, int | float | str)}
-    record = {"probe": name, "parameters": probe.get_params(), "fitted": plain, "named": named}
+    parameters = {key: v.item() if isinstance(v, np.generic) else v for key, v in probe.get_params().items()}
+    record = {"probe": name, "parameters": parameters, "fitted": plain, "named": named}
     write_arrays(Path(path), arrays, record)
 
 

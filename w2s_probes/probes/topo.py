@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError, did_you_mean
-from ..neighbors import Neighbors, first_of, nearest, search, search_some
+from ..neighbors import Neighbors, first_of, nearest, search, search_some, whole
 from .base import Probe, apart_of
 from .validation import check_activations, soft_labels
 
@@ -83,10 +83,10 @@ class TopoProbe(Probe):
         self.apart_ = apart_of(apart, len(self.X_))
         for searched in ("graph_", "core_neighbors_"):
             self.__dict__.pop(searched, None)
-        if self.k_cc < 1 or self.k_zeta < 1:
+        if whole(self.k_cc, "k_cc") < 1 or whole(self.k_zeta, "k_zeta") < 1:
             raise InputError(f"k_cc={self.k_cc} and k_zeta={self.k_zeta} must be at least 1")
         if graph is not None:
-            graph.refuse_other(len(self.X_), self.k_cc)
+            graph.refuse_other(len(self.X_), self.k_cc, self.apart_)
             self.__dict__["graph_"] = graph
         self.core_ = components(self.graph_.first(self.k_cc), self.p_ > 0.5, self.connectivity)
         if self.core_.sum() <= self.k_zeta:
