@@ -10,12 +10,12 @@ import pandas as pd
 
 from w2s_probes.errors import InputError, some
 from w2s_probes.manifest import Manifest, Shard, differing_fields
+from w2s_probes.share import WHOLE, Share
 from w2s_probes.store import ActivationStore
 
 from .extractor import Extraction, Progress, silent
 from .loading import Placement
 from .rows import rows_hash
-from .share import WHOLE, Share
 
 
 def add(

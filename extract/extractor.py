@@ -17,6 +17,7 @@ from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.layers import LayerSpec, parse_layers
 from w2s_probes.manifest import identity_key
 from w2s_probes.shards import Content
+from w2s_probes.share import WHOLE, Share
 from w2s_probes.store import ActivationStore
 from w2s_probes.writer import StoreWriter
 
@@ -25,7 +26,6 @@ from .engine import BatchProgress, Engine
 from .loading import Placement, quantization_config
 from .models import ModelSource
 from .rows import checked_rows, rows_hash
-from .share import WHOLE, Share
 from .trace import Position
 
 SHARD_BYTES = 256 << 20  # of activations: bounds the memory for results and the work lost to a kill

@@ -36,7 +36,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, checkpoint: Callable[..., Pa
 def place(tmp_path: Path, checkpoint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a model, 40 rows, a finished store `acts` of them, and one that is not, `begun`."""
     from extract import extractor
-    from extract.share import Share
+    from w2s_probes.share import Share
 
     monkeypatch.setattr(extractor, "SHARD_ROWS", 10)
     folder = tmp_path / "place"

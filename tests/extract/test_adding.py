@@ -13,10 +13,10 @@ import pytest
 from extract import extractor
 from extract.adding import add
 from extract.extractor import Done, Extraction
-from extract.share import Share
 from tests.extract.test_kill import files_of
 from w2s_probes import ActivationStore, InputError, LabelSet
 from w2s_probes.manifest import Manifest
+from w2s_probes.share import Share
 from w2s_probes.tables import write_table
 
 Checkpoint = Callable[..., Path]

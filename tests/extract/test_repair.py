@@ -16,10 +16,10 @@ from extract.adding import add
 from extract.extractor import Extraction
 from extract.loading import Placement
 from extract.repair import repair
-from extract.share import Share
 from tests.extract.test_kill import files_of
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.manifest import Manifest, is_as_written
+from w2s_probes.share import Share
 from w2s_probes.tables import write_table
 
 Checkpoint = Callable[..., Path]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import InputError
+from ..share import Share
 from . import progress, terminal
 
 # Shared with the other commands that load models.
@@ -82,7 +83,7 @@ def extract(
     Example: `w2s extract data/miniature/strong --rows rows.jsonl --layers all --out acts`
     """
     extractor = terminal.from_checkout("extract.extractor")
-    share = terminal.from_checkout("extract.share").Share.parse(shard)
+    share = Share.parse(shard)
     trust = terminal.from_checkout("extract.checkpoints").Trust(allow_pickle, trust_remote_code)
     table = terminal.from_checkout("extract.rows").read_rows(*rows)
     source = terminal.from_checkout("extract.models").ModelSource.find(

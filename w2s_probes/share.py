@@ -1,11 +1,11 @@
-"""Which parts of a store are this process's, among several processes or machines."""
+"""Which parts of some work are this process's, among several processes or machines."""
 
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from w2s_probes.errors import InputError
+from .errors import InputError
 
 # Who numbers processes, the most particular first: torchrun, a Slurm array, srun.
 NUMBERED = (

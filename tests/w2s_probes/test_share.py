@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.share import WHOLE, Share
 from w2s_probes import InputError
+from w2s_probes.share import WHOLE, Share
 
 
 @given(st.integers(1, 20), st.integers(0, 60))

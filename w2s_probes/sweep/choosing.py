@@ -1,0 +1,106 @@
+"""The best cell of a sweep, chosen by weak labels and measured again on rows that no choice has read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError, did_you_mean
+from .grid import BY_TRUTH, ChooseBy
+from .lines import HELD_OUT, OK, TRAINING, WEAK
+
+LESS_IS_BETTER = ("weak_brier",)
+CRITERIA = ("weak_brier", "weak_auroc", *BY_TRUTH)
+Ends = tuple[float, float, float]  # value, low, high
+
+
+@dataclass(frozen=True)
+class Best:
+    """A sweep's best cell for one label set.
+
+    `training` flatters it: it is the best of `cells` values on those rows. `held_out` does not.
+    """
+
+    labels: str
+    chosen_by: ChooseBy  # the measure, on the training rows out of sample, mean over the seeds
+    layer: int
+    probe: str
+    k: int | None
+    l2: float | None
+    cells: int  # how many were compared
+    training: Mapping[str, Ends]  # every measure with its 95 % interval; of the first seed
+    held_out: Mapping[str, Ends]  # empty where no rows were held out
+    oracle: bool  # whether the truth chose
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in sweep.json; NaN becomes null."""
+        sides = {
+            name: {metric: [None if np.isnan(end) else end for end in ends] for metric, ends in side.items()}
+            for name, side in (("training", self.training), ("held_out", self.held_out))
+        }
+        return {**vars(self), **sides}
+
+    def __str__(self) -> str:
+        value = f"k = {self.k}" if self.k is not None else f"l2 = {self.l2:g}"
+        text = f"{self.labels}: layer {self.layer}, {self.probe}, {value}, best of {self.cells} by {self.chosen_by}"
+        if self.oracle:
+            text += " (an oracle: the truth chose)"
+        shown = "auroc" if "auroc" in self.training else "weak_auroc"
+        text += f"; {shown} {_said(self.training[shown])} there"
+        if shown in self.held_out:
+            text += f", {_said(self.held_out[shown])} on held-out rows"
+        return text
+
+
+def choose(table: pd.DataFrame, labels: str, by: ChooseBy = "weak_brier", *, oracle: bool = False) -> Best:
+    """The best cell of one label set in a sweep's table; InputError for a choice by truth that is not called oracle.
+
+    Of equals the one of the lowest layer, then with the most neighbours or the largest penalty, is taken.
+    """
+    if by not in CRITERIA:
+        raise InputError(f"choose by {by!r}: {did_you_mean(by, CRITERIA)}")
+    if by in BY_TRUTH and not oracle:
+        raise InputError(f"choosing by {by} reads the truth: say oracle=True (--oracle), and the choice is marked so")
+    cells = table[(table["labels"] == labels) & table["contamination"].isna() & (table["probe"] != WEAK)]
+    if cells.empty:
+        known = sorted(table["labels"].unique())
+        raise InputError(f"no label set {labels!r} in this sweep: {did_you_mean(labels, known)}")
+    keys = ["layer", "probe", "k", "l2"]
+    judged = cells[(cells["rows"] == TRAINING) & (cells["metric"] == by) & (cells["status"] == OK)]
+    if judged.empty:
+        why = "its rows have no `truth`" if by in BY_TRUTH else "every cell was left out"
+        raise InputError(f"label set {labels!r} has no {by} to choose by: {why}")
+    means = judged.groupby(keys, dropna=False, sort=False)["value"].mean().reset_index()
+    means = means.sort_values(
+        ["value", "layer", "k", "l2"], ascending=[by in LESS_IS_BETTER, True, False, False], kind="stable"
+    )
+    first = means.iloc[0]
+    same = cells["seed"] == judged["seed"].min()
+    for key in keys:
+        same &= cells[key].isna() if pd.isna(first[key]) else cells[key] == first[key]
+    sides = {
+        rows: {
+            line.metric: (line.value, line.low, line.high)
+            for line in cells[same & (cells["rows"] == rows)].itertuples()
+        }
+        for rows in (TRAINING, HELD_OUT)
+    }
+    k, l2 = (None if pd.isna(first[name]) else first[name] for name in ("k", "l2"))
+    return Best(
+        labels,
+        by,
+        int(first["layer"]),
+        str(first["probe"]),
+        None if k is None else int(k),
+        None if l2 is None else float(l2),
+        len(means),
+        sides[TRAINING],
+        sides[HELD_OUT],
+        by in BY_TRUTH,
+    )
+
+
+def _said(ends: Ends) -> str:
+    return f"{ends[0]:.3f} [{ends[1]:.3f}, {ends[2]:.3f}]"

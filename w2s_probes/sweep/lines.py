@@ -1,0 +1,118 @@
+"""The tidy lines of a sweep: each cell measured on the training rows and on those held out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..filtering import verdict
+from ..intervals import Estimate
+from .cells import Cell, LeftOut, Scores
+from .measures import NOTHING, Measured, mean, ranking
+from .rows import Side, SweptLabels
+
+COLUMNS = ["labels", "seed", "layer", "probe", "k", "l2", "contamination"]
+COLUMNS += ["rows", "metric", "value", "low", "high", "n", "status", "oracle"]
+OK, ONE_CLASS = "ok", "one class"
+LEFT_OUT = "left out: "  # and the reason
+WEAK = "weak"
+Line = dict[str, Any]
+RowSet = Literal["training", "held-out"]
+TRAINING: RowSet = "training"  # rows that probes learn from, scored out of sample
+HELD_OUT: RowSet = "held-out"
+
+
+def as_table(lines: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
+    """The lines as a DataFrame with the columns of every sweep."""
+    table = pd.DataFrame(lines, columns=COLUMNS)
+    whole = dict.fromkeys(("seed", "layer", "k", "n"), "Int64")
+    numbers = dict.fromkeys(("l2", "contamination", "value", "low", "high"), "float64")
+    return table.astype(whole | numbers | {"oracle": bool})
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Measures one label set's cells. The weak labels' own AUROC, which gains are differences to, is made once."""
+
+    labels: SweptLabels
+    baselines: dict[RowSet, Measured | None]  # AUROC of the weak labels by the truth: by side
+
+    @classmethod
+    def of(cls, labels: SweptLabels) -> "Judge":
+        """Of one label set."""
+        judge = cls(labels, {})
+        for name, side in judge.sides.items():
+            if side.truth is not None:
+                judge.baselines[name] = ranking(side.truth > 0.5, side.p)
+        return judge
+
+    @property
+    def sides(self) -> dict[RowSet, Side]:
+        """The rows to measure on."""
+        held_out = self.labels.held_out
+        return {TRAINING: self.labels.training} | ({} if held_out is None else {HELD_OUT: held_out})
+
+    def weak_lines(self) -> Iterator[Line]:
+        """AUROC and accuracy of the weak labels themselves, where the truth is known."""
+        for name, side in self.sides.items():
+            if side.truth is None:
+                continue
+            here = self._line(None, Cell(WEAK), name, len(side), None)
+            yield here | _estimated("auroc", self.baselines[name], side.groups)
+            yield here | _estimated("accuracy", mean(_hits(side.p, side.truth)), side.groups)
+
+    def cell_lines(self, layer: int, seed: int, scores: Scores) -> Iterator[Line]:
+        """Every measure of one cell."""
+        for name, side in self.sides.items():
+            p = scores.training if name == TRAINING else scores.held_out
+            here = self._line(layer, scores.cell, name, len(side), seed)
+            yield here | _estimated("weak_auroc", ranking(side.p > 0.5, p), side.groups)
+            yield here | _estimated("weak_brier", mean((p - side.p) ** 2), side.groups)
+            if side.truth is None:
+                continue
+            by_truth, baseline = ranking(side.truth > 0.5, p), self.baselines[name]
+            yield here | _estimated("auroc", by_truth, side.groups)
+            yield here | _estimated("accuracy", mean(_hits(p, side.truth)), side.groups)
+            gain = None if by_truth is None or baseline is None else by_truth - baseline
+            yield here | _estimated("auroc_gain", gain, side.groups)
+
+    def filter_lines(self, layer: int, seed: int, scores: Scores, contamination: float) -> Iterator[Line]:
+        """What a filter by this cell would remove from the training rows, and, by the truth, how well."""
+        side = self.labels.training
+        core = np.ones(len(side), dtype=bool) if scores.core is None else scores.core
+        report = verdict(side.p, scores.training, contamination, core).report(side.truth)
+        here = self._line(layer, scores.cell, TRAINING, len(side), seed) | {"contamination": contamination}
+        shares = {"removed": report["removed"] / len(side), "overshoot": report["overshoot"] / len(side)}
+        judged = {} if side.truth is None else {key: report[key] for key in ("precision", "base_rate", "recall")}
+        if side.truth is not None:
+            judged["accuracy_kept"] = report["accuracy_after"]
+        for metric, value in (shares | judged).items():
+            yield here | {"metric": metric, **_values(Estimate(value, np.nan, np.nan, np.nan)), "status": OK}
+
+    def left_out_lines(self, layer: int, seed: int, left_out: LeftOut) -> Iterator[Line]:
+        """A line for each cell that could not be used; its status says why."""
+        for cell in left_out.cells:
+            here = self._line(layer, cell, TRAINING, len(self.labels.training), seed)
+            yield here | {"metric": "weak_brier", **_values(NOTHING), "status": LEFT_OUT + left_out.reason}
+
+    def _line(self, layer: int | None, cell: Cell, rows: str, n: int, seed: int | None) -> Line:
+        where = {"labels": self.labels.name, "seed": seed, "layer": layer, "probe": cell.probe}
+        return where | {"k": cell.k, "l2": cell.l2, "contamination": None, "rows": rows, "n": n, "oracle": False}
+
+
+def _hits(p: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray((p > 0.5) == (truth > 0.5), dtype=np.float64)
+
+
+def _estimated(metric: str, measured: Measured | None, groups: NDArray[np.intp] | None) -> Line:
+    if measured is None:
+        return {"metric": metric, **_values(NOTHING), "status": ONE_CLASS}
+    found = measured.estimate(groups) if metric in ("auroc_gain", "weak_brier") else measured.share(groups)
+    return {"metric": metric, **_values(found), "status": OK}
+
+
+def _values(found: Estimate) -> Line:
+    return {"value": found.value, "low": found.low, "high": found.high}

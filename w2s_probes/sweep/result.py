@@ -1,0 +1,150 @@
+"""What a sweep found: one tidy table, the best cells, and a figure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ..errors import InputError, did_you_mean
+from ..files import replacing
+from ..tables import read_table, table_format, write_table
+from .choosing import Best, choose
+from .grid import ChooseBy
+from .lines import COLUMNS, HELD_OUT, OK, TRAINING, WEAK, RowSet, as_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VALUE = {"knn": "k", "topo": "k", "logistic": "l2"}  # what is swept of each probe
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SweepResult:
+    """The lines of a sweep (see docs/sweeps.md for the columns) and the record of how they were made."""
+
+    table: pd.DataFrame
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path | str) -> "SweepResult":
+        """A sweep as `w2s sweep` or `write` left it; its record lies beside it as .json."""
+        path = Path(path)
+        table = read_table(path)
+        if missing := [name for name in COLUMNS if name not in table]:
+            raise InputError(f"{path}: no table of a sweep: it has no column {missing[0]!r}")
+        beside = record_path(path)
+        try:
+            record = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+        except ValueError as error:
+            raise InputError(f"{beside}: not JSON ({str(error).splitlines()[0]}): sweep again") from error
+        return cls(as_table(table.to_dict(orient="records")), record)
+
+    def write(self, path: Path | str, by: ChooseBy = "weak_brier", *, oracle: bool = False) -> None:
+        """The table, in the format that the name ends in, and the record beside it as .json with the best cells."""
+        path = Path(path)
+        best = [self.best(labels, by, oracle=oracle).record() for labels in self.labels]
+        with replacing(record_path(path)) as temporary:
+            temporary.write_text(json.dumps({**self.record, "best": best}, indent=1) + "\n", encoding="utf-8")
+        write_table(self.table, path)
+
+    @property
+    def labels(self) -> list[str]:
+        """The label sets."""
+        return list(dict.fromkeys(self.table["labels"]))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The tidy table: a line for each cell, row set and metric."""
+        return self.table.copy()
+
+    def best(self, labels: str | None = None, by: ChooseBy = "weak_brier", *, oracle: bool = False) -> Best:
+        """The best cell of a label set (the only one unless named), chosen by weak labels out of sample.
+
+        `by`: weak_brier or weak_auroc; auroc or accuracy read the truth, need `oracle=True`, and are marked.
+        """
+        return choose(self.table, self._one(labels), by, oracle=oracle)
+
+    def grid(self, probe: str, metric: str, rows: RowSet = TRAINING, labels: str | None = None) -> pd.DataFrame:
+        """One metric of one probe as a matrix, layers down and values of k or l2 across; mean over the seeds."""
+        if probe not in VALUE:
+            raise InputError(f"probe {probe!r}: {did_you_mean(probe, VALUE)}")
+        table = self.table
+        wanted = (table["labels"] == self._one(labels)) & (table["probe"] == probe) & (table["metric"] == metric)
+        wanted &= (table["rows"] == rows) & (table["status"] == OK)
+        return table[wanted].pivot_table(index="layer", columns=VALUE[probe], values="value", aggfunc="mean")
+
+    def plot(self, labels: str | None = None) -> "Figure":
+        """AUROC against layer and against k and l2, as differences to the weak labels where the truth is known."""
+        from .figures import sweep_figure
+
+        return sweep_figure(self, self._one(labels))
+
+    def save_plot(self, path: Path | str, labels: str | None = None) -> None:
+        """The figure as PNG, SVG or PDF, by the name's ending; the same bytes each time."""
+        from matplotlib import rc_context
+
+        path = Path(path)
+        dated = (
+            {"Creator": None} if path.suffix == ".png" else {"Creator": None, "Producer": None, "CreationDate": None}
+        )
+        if path.suffix == ".svg":
+            dated = {"Creator": None, "Date": None}
+        with replacing(path) as temporary, rc_context({"svg.hashsalt": "w2s-probes"}):
+            self.plot(labels).savefig(temporary, dpi=150, metadata=dated)
+
+    @property
+    def probes(self) -> list[str]:
+        """The probes swept, without the weak labels themselves."""
+        return [probe for probe in dict.fromkeys(self.table["probe"]) if probe != WEAK]
+
+    @property
+    def layers(self) -> list[int]:
+        """The layers swept, ascending."""
+        return sorted(int(layer) for layer in self.table["layer"].dropna().unique())
+
+    def shown_metric(self, labels: str) -> tuple[str, RowSet]:
+        """What tables and figures show: the gain over the weak labels, or agreement with them; on held-out rows."""
+        of = self.table[(self.table["labels"] == labels) & (self.table["status"] == OK)]
+        metric = "auroc_gain" if (of["metric"] == "auroc_gain").any() else "weak_auroc"
+        held_out = bool(((of["rows"] == HELD_OUT) & (of["metric"] == metric)).any())
+        return metric, HELD_OUT if held_out else TRAINING
+
+    def left_out(self) -> dict[str, int]:
+        """Why cells were left out, and how many."""
+        reasons = self.table["status"][self.table["status"].str.startswith("left out")]
+        return {str(reason): int(count) for reason, count in reasons.value_counts(sort=False).items()}
+
+    def __repr__(self) -> str:
+        cells = self.table[self.table["contamination"].isna() & (self.table["probe"] != WEAK)]
+        counted = cells.groupby(["layer", "probe", "k", "l2"], dropna=False).ngroups
+        return (
+            f"SweepResult({counted} cells over {cells['layer'].nunique()} layers, probes {', '.join(self.probes)}, "
+            f"label sets {', '.join(self.labels)})"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        bests = "".join(f"<p>{escape(str(self.best(labels)))}</p>" for labels in self.labels)
+        return f"<p>{escape(repr(self))}</p>{bests}"
+
+    def _one(self, labels: str | None) -> str:
+        if labels is not None:
+            if labels not in self.labels:
+                raise InputError(f"no label set {labels!r} in this sweep: {did_you_mean(labels, self.labels)}")
+            return labels
+        if len(self.labels) > 1:
+            raise InputError(f"this sweep has {len(self.labels)} label sets: name one of {', '.join(self.labels)}")
+        return self.labels[0]
+
+
+def record_path(path: Path) -> Path:
+    """Where the record of a sweep's table lies."""
+    return path.with_name(path.name.removesuffix(table_format(path)) + ".json")
+
+
+def parts_path(path: Path) -> Path:
+    """Where a sweep keeps its layers until, and after, the table is whole."""
+    return path.with_name(path.name.removesuffix(table_format(path)) + ".parts")

@@ -1,0 +1,150 @@
+"""The sweep: layers x probes x values x seeds x label sets."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..layers import LayerSpec, parse_layers
+from ..probes import Connectivity
+from ..probes.path import PENALTIES
+from ..share import Share
+from ..store import ActivationStore
+from .grid import PUBLISHED_K, Grid
+from .lines import Judge, as_table
+from .result import SweepResult
+from .rows import HELD_OUT, LabelSource, SweptLabels, read_labels
+from .running import HERE, Place, Report, run_units, silent
+from .unit import Unit
+
+PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu", "h5py", "joblib")
+
+
+def sweep(
+    store: ActivationStore | Path | str,
+    labels: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSource],
+    *,
+    layers: LayerSpec = "all",
+    knn_k: Sequence[int] = (),
+    logistic_l2: Sequence[float] = (),
+    topo_k: Sequence[int] = (),
+    contamination: Sequence[float] = (),
+    connectivity: Connectivity = "strong",
+    folds: int = 5,
+    seeds: Sequence[int] = (0,),
+    index: str = "exact",
+    test: LabelSource | None = None,
+    held_out: float = HELD_OUT,
+    parts: Path | None = None,
+    place: Place = HERE,
+    report: Report = silent,
+) -> SweepResult:
+    """Measure every probe at every layer and value, each out of sample and on rows held out.
+
+    `labels`: label files, DataFrames with their columns, or LabelSets, one, several or by name. Probes learn from
+    the training rows (`split` = train, or all) and score them out of sample; the same probes score rows held out:
+    those of `test`; else those whose split is val or test; else a share `held_out` set aside, whole groups and equal
+    texts together, the same for every label set and seed. The best cell is chosen on the training rows, by weak
+    labels, and held-out rows then say how good it is. With no values given, kNN and logistic take the published
+    ones, and every `contamination` is what a filter by each cell would remove.
+
+    A layer is read once; one neighbour graph and one factorisation serve all values, seeds and label sets of the same
+    rows. Cells that a layer cannot serve (say, since most of its rows are equal) are left out with the reason.
+    `parts` is a folder where each layer's results are kept as they are made: a sweep that was killed goes on.
+    `place` says where it runs: here, in several processes, on a Ray or Dask cluster.
+
+    Raises InputError for layers that are not stored, labels that do not fit the store or are of one class, values
+    that the rows cannot serve, a layer that is larger than the memory allowed, and a cluster that is not there.
+    """
+    opened = store if isinstance(store, ActivationStore) else ActivationStore.open(store)
+    rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
+    if not (knn_k or logistic_l2 or topo_k):
+        knn_k, logistic_l2 = published(min(len(one.training) for one in rows))
+    grid = Grid(knn_k, logistic_l2, topo_k, contamination, connectivity, folds, seeds, index)
+    return Sweep.plan(opened, rows, grid, layers, parts).run(place, report)
+
+
+def published(rows: int) -> tuple[list[int], list[float]]:
+    """Numbers of neighbours and penalties of the published sweeps, as far as so many training rows can serve them."""
+    return [k for k in PUBLISHED_K if k < rows], list(PENALTIES)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A sweep that fits its store and labels, and is not done yet."""
+
+    store: ActivationStore
+    layers: list[int]
+    labels: list[SweptLabels]
+    grid: Grid
+    units: list[Unit]  # one for each layer and set of rows
+
+    @classmethod
+    def plan(
+        cls, store: ActivationStore, labels: list[SweptLabels], grid: Grid, layers: LayerSpec, parts: Path | None
+    ) -> "Sweep":
+        """Check that everything fits; nothing is read but ids."""
+        grid.refuse_too_few(min(len(one.training) for one in labels))
+        numbers = swept_layers(store, layers)
+        together = _same_rows(labels)
+        units = [Unit.of(store, number, sets, grid, parts) for number in numbers for sets in together]
+        return cls(store, numbers, labels, grid, units)
+
+    def run(self, place: Place = HERE, report: Report = silent) -> SweepResult:
+        """Do all of it, but for what is kept."""
+        return self._result(run_units(self.units, place, self.store.manifest.width, report))
+
+    def run_share(self, share: Share, place: Place = HERE, report: Report = silent) -> SweepResult | None:
+        """Do one share of it; the result if all shares are done by then, else None. Needs a folder of parts."""
+        if share.count == 1:
+            return self.run(place, report)
+        ours = [unit for number, unit in enumerate(self.units) if share.has(number)]
+        run_units(ours, place, self.store.manifest.width, report)
+        there = [table for unit in self.units if (table := unit.kept()) is not None]
+        return self._result(there) if len(there) == len(self.units) else None
+
+    def _result(self, tables: list[pd.DataFrame]) -> SweepResult:
+        weak = as_table([line for one in self.labels for line in Judge.of(one).weak_lines()])
+        whole = pd.concat([table for table in (weak, *tables) if len(table)], ignore_index=True)
+        return SweepResult(_in_order(whole, self.labels), _record(self.store, self.layers, self.labels, self.grid))
+
+
+def swept_layers(store: ActivationStore, layers: LayerSpec) -> list[int]:
+    """The stored layers that a specification names: `all` are those stored; InputError for one that is not."""
+    if layers == "all":
+        return store.layers
+    return [store.resolve(number) for number in parse_layers(layers, store.manifest.depth)]
+
+
+def _same_rows(swept: list[SweptLabels]) -> list[tuple[SweptLabels, ...]]:
+    """The label sets, those of the same rows together."""
+    by_rows: dict[str, list[SweptLabels]] = {}
+    for one in swept:
+        by_rows.setdefault(one.rows_hash, []).append(one)
+    return [tuple(together) for together in by_rows.values()]
+
+
+def _in_order(table: pd.DataFrame, swept: list[SweptLabels]) -> pd.DataFrame:
+    """By label set, then as made: layer by layer, whoever made them."""
+    place = table["labels"].map({one.name: number for number, one in enumerate(swept)})
+    return table.iloc[place.argsort(kind="stable")].reset_index(drop=True)
+
+
+def _record(store: ActivationStore, layers: list[int], swept: list[SweptLabels], grid: Grid) -> dict[str, Any]:
+    sets = {
+        one.name: {
+            "training_rows": len(one.training),
+            "held_out_rows": 0 if one.held_out is None else len(one.held_out),
+            "truth": one.training.truth is not None,
+            "rows": one.rows_hash[:16],
+            "labels": one.labels_hash[:16],
+        }
+        for one in swept
+    }
+    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    about = {"path": str(store.path), "key": store.key, "model": store.manifest.notes.get("model")}
+    return {"store": about, "layers": layers, "grid": grid.record(), "labels": sets, "versions": versions}
