@@ -1,6 +1,7 @@
 """A model's activations of some rows, from whatever stores of a folder hold them; the rest is extracted."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ from w2s_probes.errors import InputError
 from w2s_probes.manifest import MANIFEST, Manifest
 from w2s_probes.store import ActivationStore
 
+from .kept import Making
+
 
 @dataclass(frozen=True)
 class Activations:
@@ -31,6 +34,7 @@ class Activations:
     rows: pd.DataFrame  # columns id and text
     folder: Path  # of stores, each under its key
     progress: Callable[[Done], None] = silent
+    making: Making = nullcontext
 
     def plan(self, rows: pd.DataFrame) -> Extraction:
         """The extraction of some rows."""
@@ -57,7 +61,8 @@ class Activations:
         """Stores that hold every row between them."""
         missing = self.missing()
         if len(missing):
-            extract_cached(self.plan(missing), self.folder, self.progress)
+            with self.making("activations"):
+                extract_cached(self.plan(missing), self.folder, self.progress)
         found = self._finished()
         wanted = set(self.rows["id"])
         chosen = []

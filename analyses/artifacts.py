@@ -16,6 +16,7 @@ from w2s_probes.tables import write_table
 from .experiment import Outcome
 from .recipe import Recipe
 from .splits import Splits
+from .toml import toml
 
 PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu", "torch", "transformers", "nnsight", "peft")
 
@@ -38,6 +39,12 @@ def write_predictions(folder: Path, name: str, test: pd.DataFrame, outcomes: Map
     scores = {method: outcome.scores["test"] for method, outcome in outcomes.items()}
     table = pd.DataFrame({"id": test["id"], "truth": test["label"], **scores})
     write_table(table, folder / f"{name}.csv")
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """The recipe as TOML, as it was run: with the settings of the command line, and paths made absolute."""
+    with replacing(path) as temporary:
+        temporary.write_text(toml(recipe.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
 
 
 def write_record(path: Path, recipe: Recipe, **more: Any) -> None:

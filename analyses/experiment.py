@@ -36,6 +36,8 @@ class Outcome:
     l2: float | None = None
     contamination: float | None = None
     notes: dict[str, float] = field(default_factory=dict)  # for run.json: rows removed, ...
+    filtered: FilterResult | None = None  # the verdict on the training rows, of methods that drop some
+    taught: NDArray[np.float64] | None = None  # (n_train,) their new labels, where a filter is taught others than weak
 
 
 @dataclass(frozen=True)

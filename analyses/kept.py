@@ -3,8 +3,8 @@
 import hashlib
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from w2s_probes.manifest import identity_key
 FORMAT = 1  # goes up when the same description would stand for other numbers
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
+Making = Callable[[str], AbstractContextManager[Any]]  # around what has to be made, by its kind: a clock
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Kept:
     """A folder of results. A description names all that changes a result, and its hash the file."""
 
     folder: Path
+    making: Making = field(default=nullcontext, compare=False)
 
     def path(self, kind: str, description: Mapping[str, Any]) -> Path:
         """The file of a result, there or not."""
@@ -47,7 +49,8 @@ class Kept:
         if path.is_file():
             with suppress(InputError):
                 return read_arrays(path)
-        arrays, record = make()
+        with self.making(kind):
+            arrays, record = make()
         write_arrays(path, arrays, record)
         return arrays, record
 

@@ -17,7 +17,7 @@ from w2s_probes.students.settings import Tracker
 from w2s_probes.students.tracking import refuse_absent
 from w2s_probes.tables import write_table
 
-from .artifacts import write_labels, write_predictions, write_record
+from .artifacts import write_labels, write_predictions, write_recipe, write_record
 from .comparisons import compare
 from .experiment import Experiment, Method, Outcome
 from .kept import Arrays, Record, array_hash, code_hash, table_hash
@@ -29,10 +29,11 @@ from .splits import Splits, split
 from .steps import Report, Steps, silent
 from .supervisors import as_seen, described, supervise
 from .supervisors.models import examples
+from .verdicts import kept_outcome, outcome_of, write_verdict
 from .workshop import Sources, Workshop, every_row
 
-RESULTS, COMPARISONS, RECORD = "results.csv", "comparisons.csv", "run.json"
-LABELS, PREDICTIONS, CURVES = "labels", "predictions", "curves"
+RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
+LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"
 WEAK, METHOD = "weak", "methods"  # kinds of kept results
 REFERENCES = 2  # weak supervisor and ceiling, which are trained beside the methods
 
@@ -43,11 +44,11 @@ def run(
     """Run a recipe; write `results.csv`, `comparisons.csv` and `run.json` into `out` at the end; return the results.
 
     A method that cannot be used on a task and seed (labels of one class, say) is left out there and named in run.json.
-    Label files and test scores of each task and seed are written on the way. Activations and everything that was
-    trained are kept in `cache` (`out` unless given) under the names of all that decides them: a run that was killed
-    goes on, and other runs there use what is the same. `track` draws the course of every fine-tuning that is not kept.
-    Raises InputError for tasks, models and sizes that do not fit, before any training; and for a method that cannot be
-    used anywhere.
+    Label files, verdicts of filters and test scores of each task and seed are written on the way. Activations and
+    everything that was trained are kept in `cache` (`out` unless given) under the names of all that decides them: a
+    run that was killed goes on, and other runs there use what is the same. `track` draws the course of every
+    fine-tuning that is not kept. Raises InputError for tasks, models and sizes that do not fit, before any training;
+    and for a method that cannot be used anywhere.
     """
     began = time.monotonic()
     if track is not None:
@@ -77,6 +78,7 @@ def run(
     write_table(compare(judged, recipe.baseline), this.out / COMPARISONS)
     rows = {task.name: task.source for task in loaded}
     failed = [asdict(failure) for failure in this.failed]
+    write_recipe(this.out / RECIPE, recipe)
     write_record(this.out / RECORD, recipe, models=models, rows=rows, runs=this.record, failed=failed, seconds=seconds)
     write_table(results, this.out / RESULTS)
     return results
@@ -144,6 +146,7 @@ class _Run:
         recipe = self.recipe
         self.steps.next(f"{task}, seed {seed}: weak supervisor")
         labels = weak_labels(recipe, sets, supervisor, task, seed)
+        taken = {"weak": self.steps.taken()}
         sets = as_seen(recipe.weak, sets, labels)
         if recipe.weak.errors == "imitation":
             student = student.of_rows(every_row(list(sets.labelled.values())))
@@ -154,6 +157,8 @@ class _Run:
             "weak": Outcome(experiment.judged(labels)),
             "ceiling": Outcome(ceiling(experiment, sets)),
         }
+        taken["ceiling"] = self.steps.taken()
+        layer = student.activations(recipe.strong).index
         for name, method in self.methods.items():
             self.steps.next(f"{task}, seed {seed}: {name}")
             try:
@@ -162,14 +167,18 @@ class _Run:
                 raise
             except InputError as error:  # labels of one class, too few rows in the components: the others go on
                 self.failed.append(Failure(task, seed, name, str(error)))
+                continue
+            taken[name] = self.steps.taken()
+            write_verdict(self.out / FILTERS, f"{task}-{seed}-{name}", sets, labels["val"], outcomes[name], layer)
         self.record[f"{task}, seed {seed}"] = {
             "splits": sets.summary(),
             "activations": sorted({*supervisor.stores, *student.stores}),
             "methods": {name: outcome.notes for name, outcome in outcomes.items() if outcome.notes},
+            "taken": {name: asdict(one) for name, one in taken.items()},
         }
         oracles = frozenset({"ceiling", *(name for name, method in self.methods.items() if method.oracle)})
         write_predictions(self.out / PREDICTIONS, f"{task}-{seed}", sets.test, outcomes)
-        return Judged(sets.test, sets.candidates, outcomes, oracles, seed, student.activations(recipe.strong).index)
+        return Judged(sets.test, sets.candidates, outcomes, oracles, seed, layer)
 
 
 def workshops(
@@ -243,12 +252,9 @@ def method_outcome(name: str, method: Method, experiment: Experiment, sets: Spli
     view = replace(experiment, truth=truth_of(sets)) if method.oracle else experiment
 
     def make() -> tuple[Arrays, Record]:
-        outcome = method.run(view)
-        settings = {"probe": outcome.probe, "k": outcome.k, "l2": outcome.l2, "contamination": outcome.contamination}
-        return dict(outcome.scores), settings | {"notes": outcome.notes}
+        return kept_outcome(method.run(view))
 
-    arrays, record = experiment.kept.get(METHOD, method_description(name, method, experiment, sets), make)
-    return Outcome(arrays, **record)
+    return outcome_of(*experiment.kept.get(METHOD, method_description(name, method, experiment, sets), make))
 
 
 def truth_of(sets: Splits) -> LabelSet:

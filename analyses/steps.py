@@ -1,8 +1,10 @@
-"""How far a run is."""
+"""How far a run is, and where its time went."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 Report = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 
@@ -16,6 +18,14 @@ def silent(doing: str, done: int, total: int) -> None:
     """No progress is shown."""
 
 
+@dataclass(frozen=True)
+class Taken:
+    """The time of one step."""
+
+    seconds: float  # in all, reading what was kept included
+    made: dict[str, float]  # seconds by kind of what had to be made, each without what it needed made; none: all kept
+
+
 @dataclass
 class Steps:
     """Steps that are counted as they begin."""
@@ -24,16 +34,35 @@ class Steps:
     total: int = 0
     done: int = 0
     doing: str = ""
+    _began: float = 0.0
+    _made: dict[str, float] = field(default_factory=dict)
+    _within: float = 0.0  # seconds that the innermost thing being made has spent on others
 
     def next(self, doing: str) -> None:
         """A step begins."""
-        self.doing = doing
+        self.doing, self._began, self._made = doing, time.monotonic(), {}
         self.report(doing, self.done, self.total)
         self.done += 1
 
     def within(self, doing: str) -> None:
         """The step goes on with this."""
         self.report(f"{self.doing} ({doing})", max(0, self.done - 1), self.total)
+
+    @contextmanager
+    def making(self, kind: str) -> Iterator[None]:
+        """Around what has to be made: its time counts for its kind, and not for that of what it is made for."""
+        began, outside, self._within = time.monotonic(), self._within, 0.0
+        try:
+            yield
+        finally:
+            whole = time.monotonic() - began
+            self._made[kind] = self._made.get(kind, 0.0) + whole - self._within
+            self._within = outside + whole
+
+    def taken(self) -> Taken:
+        """What the step has taken so far, to the hundredth of a second."""
+        made = {kind: round(seconds, 2) for kind, seconds in self._made.items()}
+        return Taken(round(time.monotonic() - self._began, 2), made)
 
     def finish(self) -> None:
         """All are done."""

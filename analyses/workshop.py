@@ -45,7 +45,7 @@ class Workshop:
     @property
     def kept(self) -> Kept:
         """Finished results."""
-        return Kept(self.folder / KEPT)
+        return Kept(self.folder / KEPT, self.steps.making)
 
     def of_rows(self, rows: pd.DataFrame) -> "Workshop":
         """The same for other rows."""
@@ -63,7 +63,13 @@ class Workshop:
 
             source = self.sources.find(model.model)
             self._reading[key] = Activations(
-                source, model.layer, model.position, self.rows, self.folder / ACTIVATIONS, progress
+                source,
+                model.layer,
+                model.position,
+                self.rows,
+                self.folder / ACTIVATIONS,
+                progress,
+                self.steps.making,
             )
         return self._reading[key]
 

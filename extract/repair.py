@@ -90,6 +90,8 @@ def plan_of(
     those that it had, wherever they stand in their files.
     """
     identity = manifest.identity
+    if "imported" in identity:
+        raise InputError(f"{path}: was imported, not extracted: delete it and give the same `w2s import` again")
     name, files = model or manifest.notes.get("model"), manifest.notes.get("rows_from")
     if name is None or (rows is None and not files):
         raise InputError(f"{path}: its manifest does not say which model and rows it was made from: give both")

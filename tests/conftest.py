@@ -154,10 +154,17 @@ def w2s() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished `w2s demo`; half a minute, once."""
+    """The folder of a finished `w2s demo`; half a minute, once, however many processes share the tests."""
+    from filelock import FileLock
+
     from analyses.protocol import run
     from analyses.reading import RECIPES, read_recipe
 
-    folder = tmp_path_factory.mktemp("demo")
-    run(read_recipe(RECIPES / "demo.toml"), folder)
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
+    finished = folder.with_name("demo.finished")
+    with FileLock(folder.with_name("demo.lock")):
+        if not finished.exists():
+            run(read_recipe(RECIPES / "demo.toml"), folder)
+            finished.touch()
     return folder

@@ -1,18 +1,23 @@
 """Weak-to-strong probes: cached activations, probes, filters, relabelled sets, and honest PGR.
 
-Importing this package loads neither torch nor transformers; `w2s_probes.losses` and `w2s_probes.students` do.
+Importing this package loads nothing heavy: each name below brings its module along when it is first asked for. Of
+those modules none loads torch or transformers; `w2s_probes.losses` and `w2s_probes.students` do.
 """
 
-from .errors import InputError
-from .filtering import FilterResult, disagreement_filter, probe_filter
-from .labels import LabelSet
-from .metrics import GapRecovered, accuracy, auroc, performance_gap_recovered
-from .noise import NoiseEstimate, noise_model
-from .probes import KNNProbe, LogisticProbe, TopoProbe, load_probe, save_probe, topo_cc
-from .relabeling import relabel
-from .reportcard import ReportCard, Stability, report_card, stability
-from .store import ActivationStore
-from .topo_filtering import TOPO_MODES, topo_filter
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import InputError
+    from .filtering import FilterResult, disagreement_filter, probe_filter
+    from .labels import LabelSet
+    from .metrics import GapRecovered, accuracy, auroc, performance_gap_recovered
+    from .noise import NoiseEstimate, noise_model
+    from .probes import KNNProbe, LogisticProbe, TopoProbe, load_probe, save_probe, topo_cc
+    from .relabeling import relabel
+    from .reportcard import ReportCard, Stability, report_card, stability
+    from .store import ActivationStore
+    from .topo_filtering import TOPO_MODES, topo_filter
 
 __version__ = "0.1.0"
 
@@ -43,3 +48,42 @@ __all__ = [
     "topo_cc",
     "topo_filter",
 ]
+
+_MODULES = {
+    "TOPO_MODES": "topo_filtering",
+    "ActivationStore": "store",
+    "FilterResult": "filtering",
+    "GapRecovered": "metrics",
+    "InputError": "errors",
+    "KNNProbe": "probes",
+    "LabelSet": "labels",
+    "LogisticProbe": "probes",
+    "NoiseEstimate": "noise",
+    "ReportCard": "reportcard",
+    "Stability": "reportcard",
+    "TopoProbe": "probes",
+    "accuracy": "metrics",
+    "auroc": "metrics",
+    "disagreement_filter": "filtering",
+    "load_probe": "probes",
+    "noise_model": "noise",
+    "performance_gap_recovered": "metrics",
+    "probe_filter": "filtering",
+    "relabel": "relabeling",
+    "report_card": "reportcard",
+    "save_probe": "probes",
+    "stability": "reportcard",
+    "topo_cc": "probes",
+    "topo_filter": "topo_filtering",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

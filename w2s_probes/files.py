@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import socket
 import uuid
 from collections.abc import Callable, Iterator
@@ -79,12 +80,12 @@ def _put_if_none(temporary: Path, target: Path) -> None:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Delete the temporary files that killed processes of this machine left in a folder."""
+    """Delete the temporary files and folders that killed processes of this machine left in a folder."""
     for file in folder.iterdir() if folder.is_dir() else ():
         found = PARTIAL.fullmatch(file.name)
         if found and found["host"] == HOST and not _alive(int(found["pid"])):
             with suppress(OSError):
-                file.unlink()
+                shutil.rmtree(file) if file.is_dir() else file.unlink()
 
 
 def _alive(pid: int) -> bool:

@@ -1,5 +1,6 @@
 """Label sets: for each row id a soft label P(label = 1), with its role and where it came from."""
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from .errors import InputError, some
 from .ids import positions, refuse_doubled
 from .tables import read_table
 
+SHOWN = 5  # rows in a notebook
 Role = Literal["weak", "truth"]
 
 
@@ -64,6 +66,31 @@ class LabelSet:
             raise InputError(f"{where}: the {column} of row {ids[row]!r} is {value!r}; labels are numbers in [0, 1]")
         as_probabilities(numbers, where, ids, column)
         return cls(ids, numbers, role, {"file": where, "column": column})
+
+    def to_frame(self) -> pd.DataFrame:
+        """A DataFrame of n rows with the columns of a label file, in this order: `id`, and `label` = P(1).
+
+        Ground truth stands under `truth` in place of `label`, so that `weak.to_frame().merge(truth.to_frame())` is a
+        whole label file; `from_table(frame, role)` gives the same labels back.
+        """
+        return pd.DataFrame({"id": self.ids, "label" if self.role == "weak" else "truth": self.p})
+
+    def __repr__(self) -> str:
+        return f"LabelSet({self._summary()})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what these labels are, and the first few."""
+        few = self.to_frame().head(SHOWN).to_html(index=False, border=0)  # pandas escapes the ids
+        more = f"<p>… and {len(self) - SHOWN:,} more</p>" if len(self) > SHOWN else ""
+        return f"<p><b>LabelSet</b> {html.escape(self._summary())}</p>{few}{more}"
+
+    def _summary(self) -> str:
+        where = f"{str(self.provenance['file'])!r}: " if "file" in self.provenance else ""
+        counted = f"{where}{len(self):,} {self.role} labels"
+        if not len(self):
+            return counted
+        kind = "hard" if np.isin(self.p, (0, 1)).all() else "soft"
+        return f"{counted}, {kind}, {np.mean(self.p > 0.5):.1%} above ½, mean {self.p.mean():.3f}"
 
     def values(self, ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float64]:
         """P(label = 1) of these rows, in this order; InputError for an id that has no label."""

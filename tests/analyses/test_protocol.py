@@ -9,10 +9,11 @@ import pytest
 
 from analyses.experiment import Experiment, Method, Outcome
 from analyses.methods import METHODS
-from analyses.protocol import COMPARISONS, LABELS, PREDICTIONS, RECORD, RESULTS, run
+from analyses.protocol import COMPARISONS, FILTERS, LABELS, PREDICTIONS, RECIPE, RECORD, RESULTS, run
+from analyses.reading import read_recipe
 from analyses.results import COLUMNS
 from tests.analyses.experiments import small_recipe
-from w2s_probes import ActivationStore, InputError, LabelSet, auroc
+from w2s_probes import ActivationStore, InputError, LabelSet, auroc, topo_filter
 from w2s_probes.tables import read_table
 
 TWELVE = [
@@ -110,6 +111,49 @@ def test_the_test_scores_are_those_of_the_table(finished: tuple[Path, pd.DataFra
     tests = pd.read_csv(out / COMPARISONS)
     assert set(tests["method"]) == set(TWELVE)
     assert tests["p_t"].isna().all()  # one task tests nothing
+
+
+@pytest.mark.parametrize("method", ["filter-knn", "filter-topo", "control-random-filter"])
+def test_filters_leave_their_verdict_on_every_training_row(method: str, finished: tuple[Path, pd.DataFrame]) -> None:
+    out, _ = finished
+    judged = read_table(out / FILTERS / f"miniature_price-0-{method}.jsonl.gz")
+    weak = read_table(out / LABELS / "miniature_price-0-weak.jsonl")
+    for name in ("id", "text", "truth", "label", "split"):
+        assert judged[name].tolist() == weak[name].tolist()
+    train = judged[judged["split"] == "train"]
+    record = json.loads((out / RECORD).read_text())
+    notes = record["runs"]["miniature_price, seed 0"]["methods"][method]
+    assert (~train["keep"].astype(bool)).sum() == notes["removed"] >= 30
+    assert (train["keep"] == (train["reason"] == "")).all()
+    assert set(judged[judged["split"] == "val"]["reason"]) == {"not a training row"}
+    if method == "control-random-filter":
+        assert "p" not in judged
+    else:
+        assert (train["p"] - train["label"]).abs().to_numpy(float) == pytest.approx(train["score"].to_numpy(float))
+        kept, gone = (train[train["keep"] == keep]["score"].astype(float) for keep in (True, False))
+        assert gone.max() >= kept.max()
+    if method == "filter-topo":
+        stores = [ActivationStore.open(path) for path in (out / "activations").iterdir()]
+        strong = {digest for name, digest in record["models"].items() if name.endswith("strong")}
+        (store,) = [one for one in stores if one.manifest.identity["weights"] in strong]
+        alone = topo_filter(store.layer(2, ids=train["id"].tolist()), train["label"].astype(float), 20, 20)
+        assert alone.mask.tolist() == train["keep"].tolist()
+
+
+def test_the_record_says_where_the_time_went_and_the_recipe_can_be_run_again(
+    finished: tuple[Path, pd.DataFrame],
+) -> None:
+    out, _ = finished
+    record = json.loads((out / RECORD).read_text())
+    taken = record["runs"]["miniature_price, seed 0"]["taken"]
+    assert list(taken) == ["weak", "ceiling", *TWELVE]
+    assert {"weak", "activations", "trained"} <= taken["weak"]["made"].keys()
+    assert {"activations", "trained"} <= taken["ceiling"]["made"].keys()
+    assert sum("neighbors" in one["made"] for one in taken.values()) == 1
+    for one in taken.values():
+        assert sum(one["made"].values()) <= one["seconds"] + 0.1
+    assert sum(one["seconds"] for one in taken.values()) <= record["seconds"] + 0.1
+    assert read_recipe(out / RECIPE) == small_recipe()
 
 
 def test_seeds_share_test_rows_and_have_lines_together(tmp_path: Path) -> None:

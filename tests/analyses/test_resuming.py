@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -90,6 +91,9 @@ def test_a_cache_is_shared_between_runs(tmp_path: Path, counted: Counter[str]) -
     assert not counted
     pd.testing.assert_frame_equal(first, second)
     assert not (tmp_path / "b" / "kept").exists()
+    record = json.loads((tmp_path / "b" / "run.json").read_text())
+    (made,) = record["runs"].values()
+    assert [one["made"] for one in made["taken"].values()] == [{}] * 3  # all of it was read
 
 
 @pytest.mark.parametrize(

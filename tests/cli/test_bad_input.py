@@ -183,6 +183,26 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
         lambda w: [*filtered(w, "knn"), "--zeta", 0.5],
         "--zeta is for topo: with --by knn give --contamination",
     ),
+    "neighbours for logistic": (
+        lambda w: [*filtered(w, "logistic"), "--k", 9],
+        "--k is for topo and knn: leave it out with --by logistic",
+    ),
+    "components for knn": (
+        lambda w: [*filtered(w, "knn"), "--connectivity", "weak"],
+        "--connectivity is for topo: leave it out with --by knn",
+    ),
+    "an index for somebody's classifier": (
+        lambda w: [*filtered(w, "sklearn.naive_bayes:GaussianNB"), "--index", "exact"],
+        "--index is for topo and knn: leave it out with --by sklearn",
+    ),
+    "a penalty for topo": (
+        lambda w: [*filtered(w, "topo"), "--l2", 1],
+        "--l2 is for logistic: leave it out with --by topo",
+    ),
+    "a folder in a head's place": (
+        lambda w: [*trained(w), "--test", w / "test.jsonl", "--out", with_folder(w / "new" / "head.safetensors")],
+        r"new/head\.safetensors: a folder stands where a file is to be written: give another --out",
+    ),
     "a filter that left nothing": (
         lambda w: ["student", w / "acts", edited(w, keep=False), "--layer", 1, "--out", w / "new"],
         "no row is left to train on",
@@ -241,6 +261,12 @@ def edited(folder: Path, **values: Any) -> Path:
         table[name] = value + table["id"] if name == "id" else value
     write_table(table, folder / "bad.jsonl")
     return folder / "bad.jsonl"
+
+
+def with_folder(path: Path) -> Path:
+    """The folder that has a folder of this name."""
+    path.mkdir(parents=True)
+    return path.parent
 
 
 def weightless(folder: Path) -> Path:

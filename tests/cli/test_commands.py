@@ -70,10 +70,13 @@ def test_filter_keeps_every_field_and_judges_training_rows(
 ) -> None:
     out = tmp_path / "kept.jsonl"
     weak = world / "weak.jsonl"
-    w2s("filter", world / "acts", weak, "--layer", 1, "--by", by, "--k", 20, "--contamination", 0.2, "--out", out)
+    neighbours = [] if by == "logistic" else ["--k", 20]
+    command = ["filter", world / "acts", weak, "--layer", 1, "--by", by, *neighbours]
+    w2s(*command, "--contamination", 0.2, "--out", out)
     before, after = read_table(weak), read_table(out)
     assert after[before.columns].equals(before)
-    assert list(after.columns[len(before.columns) :]) == ["keep", "score", "probe", "layer", "new_label", "reason"]
+    added = ["keep", "score", "probe", "layer", "new_label", "reason", "p", *(["fold"] * (by == "logistic")), "store"]
+    assert list(after.columns[len(before.columns) :]) == added
     X, train = inputs(world, 1)
     y = train["label"].astype(float).to_numpy()
     if by == "topo":
@@ -86,6 +89,9 @@ def test_filter_keeps_every_field_and_judges_training_rows(
     assert judged["score"].tolist() == pytest.approx(expected.scores.tolist())
     assert judged["reason"].tolist() == expected.reasons.tolist()
     assert judged["new_label"].tolist() == y.tolist()
+    assert expected.p is not None
+    assert judged["p"].tolist() == pytest.approx(expected.p.tolist())
+    assert set(after["store"]) == {ActivationStore.open(world / "acts").key}
     others = after[after["split"] != "train"]
     assert others["keep"].all()
     assert set(others["reason"]) == {"not a training row"}
@@ -137,9 +143,9 @@ def test_what_a_probe_saw_is_marked_in_the_file(
     w2s: Call, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "kept.jsonl"
-    command = ["filter", world / "acts", world / "weak.jsonl", "--layer", 1, "--k", 9, "--out", out]
-    for by in ("knn", "topo", "logistic"):
-        w2s(*command, "--by", by, "--in-sample")
+    command = ["filter", world / "acts", world / "weak.jsonl", "--layer", 1, "--out", out]
+    for by, options in (("knn", ["--k", 9]), ("topo", ["--k", 9]), ("logistic", ["--l2", 0.1])):
+        w2s(*command, "--by", by, *options, "--in-sample")
         assert set(read_table(out)["probe"]) == {f"{by}, in-sample"}
         assert "scored in-sample, which flatters the labels" in " ".join(capsys.readouterr().out.split())
 
@@ -213,7 +219,7 @@ def test_an_interruption_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: py
     def interrupted(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("w2s_probes.cli.store.Manifest.read", interrupted)
+    monkeypatch.setattr("w2s_probes.manifest.Manifest.read", interrupted)
     from w2s_probes.cli import main
 
     with pytest.raises(SystemExit) as exit_info:
@@ -228,7 +234,7 @@ def test_usage_errors_are_one_line(fails: Failing) -> None:
     for arguments, said in (
         (["cache", "gc", ""], "an argument is empty: is a variable of the shell unset?"),
         (["verify", "--nonsense"], "No such option: --nonsense. See `w2s verify --help`."),
-        (["verfy", "x"], "No such command 'verfy'"),
+        (["verfy", "x"], "No such command: verfy; did you mean verify? See `w2s --help`."),
         (["cache", "gc", "--days", "-1"], "Invalid value for '--days'"),
     ):
         assert said in fails(*arguments)

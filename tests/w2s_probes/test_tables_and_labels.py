@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2s_probes.errors import InputError
-from w2s_probes.labels import LabelSet
+from w2s_probes.labels import LabelSet, Role
 from w2s_probes.tables import FORMATS, read_table, write_table
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), min_size=1)
@@ -101,3 +101,38 @@ def test_truth_is_read_only_by_its_role(tmp_path: Path) -> None:
 def test_ids_and_labels_must_pair_up() -> None:
     with pytest.raises(InputError, match="2 ids but 1 labels"):
         LabelSet(np.array(["a", "b"], dtype=object), np.array([1.0]))
+
+
+@pytest.mark.parametrize("role", ["weak", "truth"])
+def test_labels_go_into_a_frame_and_come_back(role: Role) -> None:
+    labels = LabelSet(np.array(["b", "a", "c"], dtype=object), np.array([0.25, 1, 0]), role)
+    frame = labels.to_frame()
+    assert frame.columns.tolist() == ["id", "label" if role == "weak" else "truth"]
+    back = LabelSet.from_table(frame, role)
+    assert (back.ids.tolist(), back.p.tolist(), back.role) == (["b", "a", "c"], [0.25, 1, 0], role)
+
+
+def test_a_frame_is_a_copy_and_two_of_them_make_a_label_file(tmp_path: Path) -> None:
+    ids = np.array(["a", "b"], dtype=object)
+    weak, truth = LabelSet(ids, np.array([0.3, 0.9])), LabelSet(ids[::-1], np.array([1.0, 0.0]), "truth")
+    frame = weak.to_frame()
+    frame["label"] = 0.0
+    assert weak.p.tolist() == [0.3, 0.9]
+    write_table(weak.to_frame().merge(truth.to_frame(), on="id"), tmp_path / "both.csv")
+    assert LabelSet.read(tmp_path / "both.csv").p.tolist() == [0.3, 0.9]
+    assert LabelSet.read(tmp_path / "both.csv", "truth").values(["b", "a"]).tolist() == [1.0, 0.0]
+
+
+def test_labels_say_in_a_line_what_they_are_and_escape_what_strangers_wrote() -> None:
+    ids = np.array([f"<b>{i}" for i in range(1200)], dtype=object)
+    p = np.repeat([1.0, 0.2, 0.5], 400)
+    labels = LabelSet(ids, p, provenance={"file": "<i>.jsonl"})
+    assert repr(labels) == "LabelSet('<i>.jsonl': 1,200 weak labels, soft, 33.3% above ½, mean 0.567)"
+    assert "2 truth labels, hard, 50.0% above" in repr(LabelSet(ids[:2], np.array([1, 0]), "truth"))
+    assert repr(LabelSet(ids[:0], np.array([]))) == "LabelSet(0 weak labels)"
+    page = labels._repr_html_()
+    assert "&lt;b&gt;4" in page
+    assert "&lt;i&gt;.jsonl" in page
+    assert "<b>4" not in page
+    assert "<i>" not in page
+    assert "1,195 more" in page

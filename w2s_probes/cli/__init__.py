@@ -12,7 +12,10 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 done, 2 the user's input is wrong (one line, no traceback), 1 anything else."""
+    """Run a command and exit: 0 done, 2 the user's input is wrong (one line, no traceback), 1 anything else.
+
+    Nothing heavy is imported before this, so that Ctrl-C is caught (130) whenever it comes.
+    """
     # Read by torch when it is first loaded. Its threads otherwise spin while they wait for each other, which on a
     # machine with other work to do makes small models many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -53,13 +56,22 @@ def _run(arguments: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
             return 2
-        command = error.ctx.command_path if error.ctx else "w2s"
-        raise InputError(f"{error.format_message().rstrip('.')}. See `{command} --help`.") from error
+        from .mistyped import what_is_wrong
+
+        raise InputError(what_is_wrong(error, arguments)) from error
     if code == INTERRUPTED:  # typer has caught it, and says nothing
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 
 def _refuse(message: str) -> NoReturn:
-    sys.stderr.write(f"w2s: {' '.join(message.split())}\n")
+    """One line on stderr, and exit code 2."""
+    line = " ".join(message.split())
+    if sys.stderr.isatty() or os.environ.get("FORCE_COLOR"):
+        from rich.console import Console
+        from rich.text import Text
+
+        Console(stderr=True).print(Text.assemble(("w2s: ", "bold red"), line), soft_wrap=True)
+    else:
+        sys.stderr.write(f"w2s: {line}\n")
     sys.exit(2)

@@ -1,6 +1,9 @@
-"""Amounts as people read them."""
+"""Amounts as people read and write them."""
 
+import re
 from collections.abc import Sequence
+
+from ..errors import InputError
 
 SCALES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 TIMES = ((2 * 24 * 3600.0, 24 * 3600.0, "days"), (5400.0, 3600.0, "h"), (90.0, 60.0, "min"), (1.0, 1.0, "s"))
@@ -35,3 +38,15 @@ def spans(numbers: Sequence[int]) -> str:
         else:
             runs.append([number, number])
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def in_bytes(text: str, option: str) -> int:
+    """What `16GB`, `500 MB` or `1e9` stand for, decimal; InputError naming the option for anything else."""
+    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]?)i?b?\s*", text.lower())
+    try:
+        number = float(found[1]) if found else 0.0
+    except ValueError:
+        number = 0.0
+    if not found or not number > 0:
+        raise InputError(f"{option} {text!r}: give an amount of memory such as 16GB or 500MB")
+    return int(number * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}[found[2]])

@@ -1,26 +1,112 @@
-"""The commands of `w2s`, by group."""
+"""The commands of `w2s`, by group. A command's module is imported when the command is called, or asked for its help."""
+
+from copy import copy
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperGroup
 
-from . import data, doctor, extract, plan, run, store, train
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+EXPERIMENT, ACTIVATIONS, LABELS = "Experiment", "Activations", "Labels"
+
+
+class Verb(NamedTuple):
+    """Where a command is, and its line in the overview."""
+
+    panel: str
+    help: str
+    where: str  # module of this package: name of the function, or of a Typer with commands of its own
+
+
+VERBS = {
+    "demo": Verb(EXPERIMENT, "The whole method on a miniature: offline, about a minute.", "run:demo"),
+    "run": Verb(EXPERIMENT, "A recipe from weak supervisor to students and PGR.", "run:run"),
+    "report": Verb(EXPERIMENT, "What a folder of results shows, as one HTML file.", "report:report"),
+    "plan": Verb(EXPERIMENT, "What a recipe or an extraction costs, and what it can show.", "plan:plan"),
+    "doctor": Verb(ACTIVATIONS, "Are the numbers right on this model and this machine?", "doctor:doctor"),
+    "extract": Verb(ACTIVATIONS, "A model's activations into a store.", "extract:extract"),
+    "import": Verb(ACTIVATIONS, "Activations that others have saved into a store.", "imports:import_activations"),
+    "verify": Verb(ACTIVATIONS, "Read a store again and check everything.", "store:verify"),
+    "repair": Verb(ACTIVATIONS, "Make lost or damaged parts of a store again.", "store:repair"),
+    "cache": Verb(ACTIVATIONS, "List stores, and delete those of no more use.", "store:cache"),
+    "sweep": Verb(LABELS, "Every layer, probe and value; the best by weak labels.", "sweep:sweep"),
+    "filter": Verb(LABELS, "Mark the weak labels that a probe disbelieves.", "data:filter_labels"),
+    "relabel": Verb(LABELS, "Replace weak labels by a probe's opinion.", "data:relabel"),
+    "export": Verb(LABELS, "Labels in the form that another trainer reads.", "export:export"),
+    "student": Verb(LABELS, "Train a head on weak labels.", "train:student"),
+}
+
+
+class Verbs(TyperGroup):
+    """Holds names and one line each until a command is asked for."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Put the command itself in the place of its name, with the group's --quiet as an option of its own."""
+        if args and args[0] in VERBS:
+            command = self.commands[args[0]] = load(args[0])
+            quiet: Any = copy(next(one for one in self.params if one.name == "quiet"))
+            quiet.expose_value, quiet.callback = False, _hush
+            for one in getattr(command, "commands", {"": command}).values():
+                one.params.append(quiet)
+        return super().resolve_command(ctx, args)
+
+
+def load(name: str) -> Any:
+    """The command of this name, made from its function."""
+    module, _, attribute = VERBS[name].where.partition(":")
+    found = getattr(import_module(f".{module}", __package__), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False, rich_markup_mode="markdown", context_settings=SETTINGS)
+        alone.command(name)(found)
+        found = alone
+    return typer.main.get_command(found)
+
 
 app = typer.Typer(
     name="w2s",
-    help="Weak-to-strong generalization: cache activations, probe them, filter and relabel weak labels, measure PGR.",
+    cls=Verbs,
+    suggest_commands=False,  # mistyped.py does
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=SETTINGS,
 )
-app.command()(run.demo)
-app.command()(run.run)
-app.command()(plan.plan)
-app.command()(extract.extract)
-app.command()(store.verify)
-app.command()(store.repair)
-app.command()(doctor.doctor)
-app.add_typer(store.cache, name="cache")
-app.command("filter")(data.filter_labels)
-app.command()(data.relabel)
-app.command()(train.student)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from .. import __version__
+
+        typer.echo(f"w2s-probes {__version__}")
+        raise typer.Exit
+
+
+def _hush(context: Any, option: Any, wanted: bool) -> None:
+    if wanted:
+        from . import terminal
+
+        terminal.hush(True)
+
+
+@app.callback()
+def w2s(
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress and no remarks; errors, and answers that no file holds.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say the version and exit.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Weak-to-strong generalization: cache activations, probe them, filter and relabel weak labels, measure PGR."""
+    from . import terminal
+
+    terminal.hush(quiet)
+
+
+def _later() -> None:
+    """Stands in the overview for a command that is not loaded yet."""
+
+
+for _name, _verb in VERBS.items():
+    app.command(_name, help=_verb.help, rich_help_panel=_verb.panel)(_later)

@@ -1,33 +1,31 @@
 """`w2s filter` and `w2s relabel`: which weak labels a probe would drop, and what it would say instead."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import typer
 
 from ..errors import InputError
-from ..filtering import FilterResult, disagreement_filter, refuse_shares
-from ..neighbors import Neighbors
-from ..noise import noise_model
-from ..probes import TopoProbe
-from ..relabeling import relabel as opinion_of
-from ..reportcard import report_card
-from ..tables import table_format, write_table
-from ..topo_filtering import TOPO_MODES, topo_filter
 from . import terminal
-from .judging import L2, By, Connect, Index, InSample, K, LabelsPath, Layer, Rows, Seed, StorePath, probe_of
+from .options import L2, PROBE_NAMES, By, Connect, Index, InSample, K, LabelsPath, Layer, Seed, StorePath
+
+if TYPE_CHECKING:
+    from ..filtering import FilterResult
+    from ..neighbors import Neighbors
+    from .judging import Rows
 
 
 def filter_labels(
     store: StorePath,
     labels: LabelsPath,
     layer: Layer,
-    out: Annotated[Path, typer.Option(help="Every input row with `keep`, `score`, `reason`, `probe`, `layer`.")],
+    out: Annotated[
+        Path, typer.Option(help="Every input row with `keep`, `score`, `reason`, `p`, `fold`, `probe`, `layer`.")
+    ],
     by: By = "topo",
     contamination: Annotated[float | None, typer.Option(help="Share of the rows to drop; .1 unless said.")] = None,
     k: K = None,
-    l2: L2 = 1e-2,
+    l2: L2 = None,
     mode: Annotated[
         Literal["eleuther", "paper"] | None,
         typer.Option(help="Topo as published: strong components and a contamination, or weak ones and a zeta."),
@@ -43,7 +41,7 @@ def filter_labels(
     per_class: Annotated[
         bool, typer.Option("--per-class", help="The same share of each class, so that the class mix stays.")
     ] = False,
-    index: Index = "exact",
+    index: Index = None,
     in_sample: InSample = False,
     seed: Seed = 0,
 ) -> None:
@@ -51,7 +49,15 @@ def filter_labels(
 
     Example: `w2s filter acts weak.jsonl --layer 2 --by topo --contamination 0.1 --out kept.jsonl`
     """
+    from ..filtering import disagreement_filter, refuse_shares
+    from ..probes import TopoProbe
+    from ..relabeling import relabel as opinion_of
+    from ..tables import table_format, write_table
+    from ..topo_filtering import TOPO_MODES, topo_filter
+    from .judging import Rows, probe_of
+
     table_format(out)
+    _refuse_unread(by, k, l2, connectivity, index)
     for option, given in (("--zeta", zeta), ("--mode", mode), ("--max-removed", max_removed)):
         if by != "topo" and given is not None:
             raise InputError(f"{option} is for topo: with --by {by} give --contamination")
@@ -62,9 +68,9 @@ def filter_labels(
     share = 0.1 if contamination is None else contamination
     refuse_shares(share, max_removed, zeta)
     connected = connectivity or settings["connectivity"]
-    probe = probe_of(by, k or 50, l2, connected, index)
+    probe = probe_of(by, k or 50, 0.01 if l2 is None else l2, connected, index or "exact")
     if isinstance(probe, TopoProbe):
-        probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index)
+        probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
     rows = Rows.read(store, labels, layer)
     graph = rows.graph(probe, in_sample)
     if isinstance(probe, TopoProbe):
@@ -86,6 +92,9 @@ def filter_labels(
         p = opinion_of(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
         result = disagreement_filter(rows.y, p, share, per_class=per_class, in_sample=in_sample)
     verdict = {"keep": result.mask, "score": result.scores, "new_label": rows.y, "reason": result.reasons}
+    if result.p is not None:
+        verdict["p"] = result.p
+    verdict["fold"] = rows.folds(probe, in_sample, seed)
     said = _verdict(result, rows)
     write_table(rows.judged(verdict, _named(by, in_sample)), out)
     for line in (*_found(graph), *said):
@@ -96,12 +105,14 @@ def relabel(
     store: StorePath,
     labels: LabelsPath,
     layer: Layer,
-    out: Annotated[Path, typer.Option(help="Every input row with `new_label`, `score`, `probe`, `layer`.")],
+    out: Annotated[
+        Path, typer.Option(help="Every input row with `new_label`, `score`, `p`, `fold`, `probe`, `layer`.")
+    ],
     by: By = "knn",
     k: K = None,
-    l2: L2 = 1e-2,
+    l2: L2 = None,
     connectivity: Connect = None,
-    index: Index = "exact",
+    index: Index = None,
     in_sample: InSample = False,
     seed: Seed = 0,
 ) -> None:
@@ -109,13 +120,21 @@ def relabel(
 
     Example: `w2s relabel acts weak.jsonl --layer 2 --by logistic --l2 0.01 --out relabeled.jsonl`
     """
+    import numpy as np
+
+    from ..relabeling import relabel as opinion_of
+    from ..tables import table_format, write_table
+    from .judging import Rows, probe_of
+
     table_format(out)
-    probe = probe_of(by, k or 50, l2, connectivity or "strong", index)
+    _refuse_unread(by, k, l2, connectivity, index)
+    probe = probe_of(by, k or 50, 0.01 if l2 is None else l2, connectivity or "strong", index or "exact")
     rows = Rows.read(store, labels, layer)
     graph = None if in_sample else rows.graph(probe, in_sample)
     p = opinion_of(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
     flipped = (p > 0.5) != (rows.y > 0.5)
-    verdict = {"score": np.abs(p - rows.y), "new_label": p, "reason": np.where(flipped, "other class", "")}
+    verdict = {"score": np.abs(p - rows.y), "new_label": p, "reason": np.where(flipped, "other class", ""), "p": p}
+    verdict["fold"] = rows.folds(probe, in_sample, seed)
     write_table(rows.judged(verdict, _named(by, in_sample)), out)
     how = " in-sample" if in_sample else ""
     for line in _found(graph):
@@ -123,19 +142,36 @@ def relabel(
     terminal.say(f"{len(p)} rows relabelled{how} by {by} at layer {rows.layer}; {int(flipped.sum())} changed class")
 
 
+def _refuse_unread(by: str, k: int | None, l2: float | None, connectivity: str | None, index: str | None) -> None:
+    """InputError for an option that the probe would not look at."""
+    readers = (
+        ("--k", k, ("topo", "knn")),
+        ("--index", index, ("topo", "knn")),
+        ("--connectivity", connectivity, ("topo",)),
+        ("--l2", l2, ("logistic",)),
+    )
+    for option, given, probes in readers:
+        # A probe that does not exist is refused elsewhere, by its name.
+        if given is not None and by not in probes and (by in PROBE_NAMES or ":" in by):
+            raise InputError(f"{option} is for {' and '.join(probes)}: leave it out with --by {by}")
+
+
 def _named(by: str, in_sample: bool) -> str:
     """The probe as the file has it: scores of rows that the probe had learned from are marked."""
     return f"{by}, in-sample" if in_sample else by
 
 
-def _found(graph: Neighbors | None) -> list[str]:
+def _found(graph: "Neighbors | None") -> list[str]:
     """What an approximate index missed."""
     if graph is None or graph.recall == 1:
         return []
     return [f"approximate neighbours: {graph.recall:.1%} of the true ones were found, measured on 256 rows"]
 
 
-def _verdict(result: FilterResult, rows: Rows) -> list[str]:
+def _verdict(result: "FilterResult", rows: "Rows") -> list[str]:
+    from ..noise import noise_model
+    from ..reportcard import report_card
+
     text = f"kept {int(result.mask.sum())} of {len(result.mask)} rows, removed {len(result.removed)}"
     if result.overshoot:
         text += f" ({result.overshoot} more than asked for: the components alone removed them)"

@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import InputError
-from ..manifest import Manifest
-from ..store import ActivationStore
 from . import terminal
 from .extract import (
     AttentionOption,
@@ -16,6 +14,7 @@ from .extract import (
     DeviceOption,
     DtypeOption,
     PickleOption,
+    QuantizationOption,
     RemoteCodeOption,
     RevisionOption,
     TemplateOption,
@@ -35,6 +34,7 @@ def doctor(
     batch_tokens: BatchOption = None,
     device_map: DeviceOption = None,
     attn: AttentionOption = None,
+    quantization: QuantizationOption = None,
     revision: RevisionOption = None,
     blocks: BlocksOption = None,
     float32: Annotated[bool, typer.Option(help="Load the model again in float32, to see what rounding does.")] = True,
@@ -45,13 +45,24 @@ def doctor(
 
     Example: `w2s doctor data/miniature/strong`
     """
+    from ..manifest import Manifest
+    from ..store import ActivationStore
+
     doctors = terminal.from_checkout("extract.doctor")
     trust = terminal.from_checkout("extract.checkpoints").Trust(allow_pickle, trust_remote_code)
     table = terminal.from_checkout("extract.rows").read_rows(*rows) if rows else None
     placement = terminal.from_checkout("extract.loading").Placement(device_map, attn, batch_tokens)
     opened = None
     if store is not None:
-        if position != "last" or layers != "all" or dtype != "auto" or chat_template or revision or blocks:
+        if (
+            position != "last"
+            or layers != "all"
+            or dtype != "auto"
+            or chat_template
+            or quantization
+            or revision
+            or blocks
+        ):
             raise InputError("--store says itself what was extracted: leave out --layers, --position, --dtype and such")
         opened = ActivationStore.open(store)
         plan = terminal.from_checkout("extract.repair").plan_of(
@@ -67,13 +78,14 @@ def doctor(
             position=position,
             dtype=dtype,
             chat_template=chat_template,
+            quantization=quantization,
         )
     diagnosis = doctors.diagnose(doctors.sample_plan(plan), placement=placement, store=opened, against_float32=float32)
     for line in diagnosis.read:
-        terminal.say(line)
+        terminal.answer(line)
     for check in diagnosis.checks:
         verdict = "ok" if check.ok else "WRONG"
-        terminal.say(
+        terminal.answer(
             f"{check.name:<28} {verdict:<6} differ by at most {check.worst:.1e} of the distance between rows "
             f"(layer {check.layer}; allowed {check.tolerance:g})"
         )
@@ -85,4 +97,4 @@ def doctor(
         wrong = ", ".join(check.name for check in diagnosis.checks if not check.ok)
         terminal.err.print(f"w2s doctor: the activations of {model} cannot be trusted: {wrong}", markup=False)
         raise typer.Exit(1)
-    terminal.say(f"{model}: {len(diagnosis.checks)} checks passed on {len(diagnosis.read)} rows")
+    terminal.answer(f"{model}: {len(diagnosis.checks)} checks passed on {len(diagnosis.read)} rows")

@@ -111,6 +111,8 @@ def extract(
     if store is None:
         terminal.say(f"{place}: share {share.index}/{share.count} is done; it is whole when the other shares are")
         return
+    if out is None and terminal.quiet():
+        terminal.answer(place)  # nothing else says where in the cache it is
     terminal.say(store)
     if cut := store.manifest.notes.get("cut_rows"):
         limit, side = store.manifest.identity["max_length"], store.manifest.identity["truncation"]

@@ -4,15 +4,15 @@ import importlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import typer
 from numpy.typing import NDArray
 
 from ..duplicates import belonging_together
 from ..errors import InputError, did_you_mean
+from ..folds import fold_numbers
 from ..labels import LabelSet
 from ..neighbors import Neighbors
 from ..neighbors.cached import store_neighbors
@@ -20,22 +20,6 @@ from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
 from ..probes.validation import soft_labels
 from ..store import ActivationStore
 from ..tables import read_table
-
-StorePath = Annotated[Path, typer.Argument(help="Activation store, from `w2s extract`.")]
-LabelsPath = Annotated[
-    Path,
-    typer.Argument(help="JSONL, CSV or Parquet with `id`, `label` = P(1), and where present `truth`, `group`."),
-]
-Layer = Annotated[str, typer.Option(help="One stored layer: index, negative index, or `middle`.")]
-By = Annotated[str, typer.Option(help="The probe: topo, knn, logistic, or module:Class of a scikit-learn classifier.")]
-K = Annotated[int | None, typer.Option(min=1, help="Neighbours, of knn and topo; 50 unless --mode says otherwise.")]
-L2 = Annotated[float, typer.Option(min=0, help="Penalty of logistic.")]
-Connect = Annotated[
-    Literal["weak", "strong", "mutual"] | None, typer.Option(help="Of topo's components; strong unless --mode says.")
-]
-InSample = Annotated[bool, typer.Option("--in-sample", help="Score rows with themselves, as the published code.")]
-Index = Annotated[str, typer.Option(help="exact, a torch device such as cuda, or a faiss factory string.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the cross-fitting folds.")]
 
 
 @dataclass(frozen=True)
@@ -99,6 +83,13 @@ class Rows:
             return None
         return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=apart, index=probe.index)
 
+    def folds(self, probe: Any, in_sample: bool, seed: int) -> NDArray[np.object_]:
+        """The fold (n,) in which each row was held out, where the probe was cross-fitted; NaN everywhere else."""
+        numbers = np.full(len(self.y), np.nan, dtype=object)  # of objects, so that whole numbers stay whole on disk
+        if not in_sample and not hasattr(type(probe), "out_of_sample_"):
+            numbers[:] = fold_numbers(self.X, self.y, groups=self.groups, seed=seed).tolist()
+        return numbers
+
     def judged(self, verdict: dict[str, NDArray[Any]], by: str) -> pd.DataFrame:
         """Every input row and field, with the verdict on the judged rows beside them."""
         table = self.table.assign(
@@ -108,9 +99,17 @@ class Rows:
             layer=self.layer,
             new_label=self.table["label"],
             reason="not a training row",
-        ).astype({"reason": object, "new_label": object})
+            p=np.nan,
+            fold=np.nan,
+            store=self.store.key,
+        ).astype({"reason": object, "new_label": object, "fold": object})
         for name, values in verdict.items():
             table.loc[self.training, name] = values
+        if "keep" not in verdict and "keep" in self.table:  # relabelling brings no dropped row back
+            dropped = ~self.table["keep"].astype(str).str.lower().isin(["true", "1"])
+            table.loc[dropped, "keep"] = False
+            if "reason" in self.table:
+                table.loc[dropped, "reason"] = self.table.loc[dropped, "reason"]
         return table
 
 

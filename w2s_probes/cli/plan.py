@@ -1,16 +1,17 @@
 """`w2s plan`: what an extraction or a recipe will cost, and what its test rows can show; nothing is run."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pandas as pd
 import typer
 
 from ..errors import InputError
-from ..power import CORRELATION, GAPS, PGR, WEAK, ExpectedPGR, expected_pgr
 from . import terminal
 from .amounts import amount, duration, spans
-from .run import SetOption
+from .options import SetOption
+
+if TYPE_CHECKING:
+    from ..power import ExpectedPGR
 
 Rates = dict[str, float | None]  # as `Costs.seconds` calls them
 
@@ -35,7 +36,7 @@ def plan(
     flops_per_s: Annotated[float | None, typer.Option(help="Rate; else 40 % of what an A100 does.")] = None,
     tokens_per_s: Annotated[float | None, typer.Option(help="Rate as measured, instead of FLOP/s.")] = None,
     gap: Annotated[list[float], typer.Option(help="Ceiling - weak, in AUROC; else .02, .05, .1, .2.")] = [],  # noqa: B006
-    weak: Annotated[float, typer.Option(help="AUROC of the weak supervisor.")] = WEAK,
+    weak: Annotated[float | None, typer.Option(help="AUROC of the weak supervisor; else .7.")] = None,
     settings: SetOption = [],  # noqa: B006
 ) -> None:
     """Say what a recipe or an extraction will cost, and what its test rows can show, from the model's config alone.
@@ -44,6 +45,10 @@ def plan(
 
     Example: `w2s plan meta-llama/Meta-Llama-3-8B --rows 10000 --tokens-per-row 200 --test-rows 2000`
     """
+    import pandas as pd
+
+    from ..power import CORRELATION, GAPS, PGR, WEAK, expected_pgr
+
     rates: Rates = {"flops_per_s": flops_per_s, "tokens_per_s": tokens_per_s}
     counted = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
     bare = {"rows": rows, "layers": layers, "position": position, "dtype": dtype, "max_length": max_length}
@@ -56,18 +61,20 @@ def plan(
     else:
         if settings:
             raise InputError(f"--set is for a recipe, and {target} does not end in .toml")
-        if gap and test_rows is None:
-            raise InputError("--gap needs --test-rows: on how many rows the gap will be measured")
+        for option, named in (("--gap", bool(gap)), ("--weak", weak is not None)):
+            if named and test_rows is None:
+                raise InputError(f"{option} needs --test-rows: on how many rows the gap will be measured")
         lines = _model(target, bare | counted, rates)
-    expected = [] if test_rows is None else [expected_pgr(one, test_rows, weak=weak) for one in gap or GAPS]
+    weak_auroc = WEAK if weak is None else weak
+    expected = [] if test_rows is None else [expected_pgr(one, test_rows, weak=weak_auroc) for one in gap or GAPS]
     for line in lines:
-        terminal.say(line)
+        terminal.answer(line)
     if expected:
-        terminal.say(
+        terminal.answer(
             f"What {test_rows:,} test rows can show in AUROC with one seed, if PGR is {PGR}, half of the rows are "
             f"positive, and any two models' scores correlate by {CORRELATION} within a class:"
         )
-        terminal.show(pd.DataFrame(map(_row, expected)), by="rows")
+        terminal.show(pd.DataFrame(map(_row, expected)), by="rows", asked=True)
 
 
 def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rates) -> tuple[list[str], int]:
@@ -138,7 +145,7 @@ def _rate(costs: Any, rates: Rates) -> str:
     )
 
 
-def _row(one: ExpectedPGR) -> dict[str, Any]:
+def _row(one: "ExpectedPGR") -> dict[str, Any]:
     return {
         "rows": f"{one.rows} test rows",
         "weak": one.weak,

@@ -1,6 +1,7 @@
 """How far a command is: a bar on a terminal, nothing elsewhere, or lines of JSON for batch systems."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +10,16 @@ from typing import Any, Literal
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from .terminal import err
+from . import terminal
 
 Kind = Literal["auto", "json", "none"]
 Report = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 EVERY = 5.0  # seconds between lines of JSON
+
+
+def wanted() -> bool:
+    """Whether a bar can be drawn and is wanted; colours may be forced on a file, where a bar would be rubbish."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not terminal.quiet()
 
 
 @contextmanager
@@ -26,7 +32,7 @@ def steps() -> Iterator[Report]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, console=terminal.err, transient=True, disable=not wanted()) as bar:
         task = bar.add_task("", total=None)
         yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total)
 
@@ -56,8 +62,8 @@ def rows(kind: Kind) -> Iterator[Callable[[Any], None]]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
     )
-    shown = kind == "auto" and err.is_terminal
-    with Progress(*columns, console=err, transient=True, disable=not shown) as bar:
+    shown = kind == "auto" and wanted()
+    with Progress(*columns, console=terminal.err, transient=True, disable=not shown) as bar:
         task = bar.add_task("", total=None, speed="", left="loading the model")
 
         def update(done: Any) -> None:

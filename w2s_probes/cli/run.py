@@ -2,17 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pandas as pd
 import typer
 
-from ..students.settings import Tracker
-from ..tables import write_table
 from . import progress, terminal
 from .amounts import amount
+from .options import SetOption, Tracker
 
-SetOption = Annotated[list[str], typer.Option("--set", help="Override a key of the recipe: table.key=value.")]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def run(
@@ -51,6 +50,10 @@ def run(
             _show(one, found, out / name)
         tables.append(found.assign(pair=name))
     if len(chosen) > 1:
+        import pandas as pd
+
+        from ..tables import write_table
+
         write_table(pd.concat(tables, ignore_index=True), out / protocol.RESULTS)
         terminal.say(f"Written: {out / protocol.RESULTS}, all pairs in one")
 
@@ -76,7 +79,7 @@ def demo(
     run(folder / "demo_finetuned.toml", out, settings)
 
 
-def _show(recipe: Any, results: pd.DataFrame, out: Path) -> None:
+def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:
     """The table of PGR, the tests across tasks, and where everything is."""
     protocol = terminal.from_checkout("analyses.protocol")
     lines = terminal.from_checkout("analyses.results").summary(results).rename(columns={"pgr": "PGR"})
@@ -113,6 +116,8 @@ def _splits(record: Path) -> list[str]:
 
 
 def _show_tests(path: Path, recipe: Any) -> None:
+    import pandas as pd
+
     table = pd.read_csv(path)
     table = table[(table["metric"] == "auroc") & ~table["oracle"]]
     n = len(recipe.data.tasks)
@@ -137,7 +142,7 @@ def _plan(name: str, recipe: Any, cache: Path) -> None:
     """What a run would do, stage by stage, with what is there."""
     plans, stages = terminal.from_checkout("analyses.plan"), terminal.from_checkout("analyses.stages")
     if name:
-        terminal.say(name)
+        terminal.answer(name)
     plan = plans.plan_recipe(recipe, fetch=True)
     found = stages.stages(recipe, cache)
     for task in dict.fromkeys(stage.task for stage in found):
@@ -145,14 +150,14 @@ def _plan(name: str, recipe: Any, cache: Path) -> None:
             here = [stage for stage in found if (stage.task, stage.seed) == (task, seed)]
             there, to_do = ([s.name for s in here if s.kept is kept] for kept in (True, False))
             place = task if seed is None else f"{task}, seed {seed}"
-            terminal.say(f"{place}: to do {', '.join(to_do) or 'nothing'}; kept {', '.join(there) or 'nothing'}")
+            terminal.answer(f"{place}: to do {', '.join(to_do) or 'nothing'}; kept {', '.join(there) or 'nothing'}")
     for role, part in plan.models.items():
         at_most = "at most " if part.at_most else ""
-        terminal.say(
+        terminal.answer(
             f"{role} model: {at_most}{part.costs.rows:,} rows to extract, {amount(part.costs.flops, 'FLOP')}, "
             f"{amount(part.costs.store, 'B')} of disk, if none were there"
         )
     if plan.flops is not None:
-        terminal.say(f"fine-tuning: {amount(plan.flops, 'FLOP')} for {plan.students} students and what they need")
+        terminal.answer(f"fine-tuning: {amount(plan.flops, 'FLOP')} for {plan.students} students and what they need")
     to_do = [stage for stage in found if not stage.kept]
-    terminal.say(f"{len(to_do)} of {len(found)} stages to do")
+    terminal.answer(f"{len(to_do)} of {len(found)} stages to do")

@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
-from ..cache import cached_stores, collect_garbage
 from ..errors import InputError
-from ..manifest import Manifest
-from ..store import ActivationStore
 from . import progress, terminal
 from .extract import BatchOption, DeviceOption, PickleOption, RemoteCodeOption
 
 StoreArgument = Annotated[Path, typer.Argument(help="The store's folder.")]
 FolderArgument = Annotated[Path | None, typer.Argument(help="Where stores lie; $W2S_CACHE or ~/.cache/w2s-probes.")]
 cache = typer.Typer(
-    no_args_is_help=True, help="Stores in a folder: list them, and delete those that are no longer of use."
+    no_args_is_help=True,
+    add_completion=False,
+    suggest_commands=False,
+    help="Stores in a folder: list them, and delete those that are no longer of use.\n\nExample: `w2s cache ls runs`",
 )
 
 
@@ -24,16 +24,19 @@ def verify(store: StoreArgument) -> None:
 
     Example: `w2s verify acts`
     """
+    from ..manifest import Manifest
+    from ..store import ActivationStore
+
     manifest = Manifest.read(store)
     # A store that lists its shards is looked at whatever state they are in; another must at least be all there.
     opened = ActivationStore(store, manifest) if manifest.shards else ActivationStore.open(store)
     result = opened.verify()
     if not result.ok:
-        for problem in result.problems:
-            terminal.say(problem)
+        for problem in result.problems[1:]:
+            terminal.answer(problem)
         more = f" (and {len(result.problems) - 1} more, listed above)" if len(result.problems) > 1 else ""
         raise InputError(result.problems[0] + more)
-    terminal.say(f"{store}: sound; {result.rows} rows, {result.layers} layers, {result.bytes:,} bytes")
+    terminal.answer(f"{store}: sound; {result.rows} rows, {result.layers} layers, {result.bytes:,} bytes")
 
 
 def repair(
@@ -73,11 +76,13 @@ def cache_ls(folder: FolderArgument = None) -> None:
 
     Example: `w2s cache ls runs`
     """
+    from ..cache import cached_stores
+
     place = folder or terminal.cache_folder()
     found = cached_stores(place)
     for entry in found:
-        terminal.say(entry)
-    terminal.say(f"{place}: {len(found)} stores, {sum(entry.bytes for entry in found):,} bytes")
+        terminal.answer(entry)
+    terminal.answer(f"{place}: {len(found)} stores, {sum(entry.bytes for entry in found):,} bytes")
 
 
 @cache.command("gc")
@@ -95,8 +100,11 @@ def cache_gc(
 
     Example: `w2s cache gc runs --unfinished --days 90 --dry-run`
     """
+    from ..cache import collect_garbage
+
     place = folder or terminal.cache_folder()
+    say = terminal.answer if dry_run else terminal.say
     deleted = collect_garbage(place, days=days, unfinished=unfinished, dry_run=dry_run)
     for path, size in deleted:
-        terminal.say(f"{'would delete' if dry_run else 'deleted'} {path} ({size:,} bytes)")
-    terminal.say(f"{place}: {sum(size for _, size in deleted):,} bytes {'to gain' if dry_run else 'gained'}")
+        say(f"{'would delete' if dry_run else 'deleted'} {path} ({size:,} bytes)")
+    say(f"{place}: {sum(size for _, size in deleted):,} bytes {'to gain' if dry_run else 'gained'}")

@@ -5,23 +5,50 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ..errors import InputError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 WIDTH = 100  # columns where the output is no terminal: a file or a pipe has no width of its own
-_out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 err = Console(stderr=True, highlight=False)
+_quiet = False
+
+
+def hush(wanted: bool) -> None:
+    """Whether remarks and progress are left out from here on (`--quiet`)."""
+    global _quiet
+    _quiet = wanted
+
+
+def quiet() -> bool:
+    """Whether remarks and progress are left out."""
+    return _quiet
+
+
+def _out() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+
+
+def width() -> int:
+    """Columns at hand."""
+    return _out().width
 
 
 def say(text: object) -> None:
-    """A line on stdout, as it is: never folded, and brackets in it are no markup."""
-    _out.print(str(text), markup=False, soft_wrap=True)
+    """A remark on stdout, such as what has been written; left out with --quiet."""
+    if not _quiet:
+        answer(text)
+
+
+def answer(text: object) -> None:
+    """A line that was asked for and is in no file: as it is, never folded, and brackets in it are no markup."""
+    _out().print(text if isinstance(text, Text) else str(text), markup=False, soft_wrap=True)
 
 
 def from_checkout(module: str) -> ModuleType:
@@ -44,11 +71,18 @@ def cache_folder() -> Path:
     return Path(os.environ.get("W2S_CACHE") or Path.home() / ".cache" / "w2s-probes")
 
 
-def show(frame: pd.DataFrame, by: str) -> None:
+def show(frame: "pd.DataFrame", by: str, *, asked: bool = False) -> None:
     """Print a DataFrame as a table with a heading line for each value of the column `by`.
 
-    Numbers are shown to three places and, like intervals, on the right.
+    Numbers are shown to three places and, like intervals, on the right. With --quiet only what was `asked` for, and
+    is in no file, is shown.
     """
+    if _quiet and not asked:
+        return
+    import pandas as pd
+    from rich import box
+    from rich.table import Table
+
     columns = [name for name in frame if name != by]
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
@@ -59,4 +93,4 @@ def show(frame: pd.DataFrame, by: str) -> None:
         for row in part[columns].itertuples(index=False):
             shown.add_row(*(Text(f"{cell:.3f}" if isinstance(cell, float) else str(cell)) for cell in row))
         shown.add_section()
-    _out.print(shown)
+    _out().print(shown)

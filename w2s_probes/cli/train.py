@@ -2,25 +2,22 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import pandas as pd
 import typer
-from numpy.typing import NDArray
 
-from ..arrays import write_arrays
 from ..errors import InputError
 from ..files import replacing
-from ..labels import LabelSet
 from ..losses import LossName
-from ..metrics import accuracy, auroc
-from ..randomness import stream
-from ..store import ActivationStore
-from ..tables import read_table, write_table
 from . import terminal
-from .judging import LabelsPath, Layer, StorePath, in_split
+from .options import LabelsPath, Layer, StorePath
 
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+RECORD, HEAD, PREDICTIONS = "student.json", "head.safetensors", "predictions.jsonl"
 HELD_OUT = 0.1  # of the rows, for early stopping, where the file names no validation rows
 
 
@@ -33,8 +30,8 @@ def student(
         LossName, typer.Option(help="What the student minimises; docs/experiments.md says what each is.")
     ] = "xent",
     test: Annotated[Path | None, typer.Option(help="Rows to score, with `id` and `truth` (or `label`).")] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 200,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the rows at most.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Of the training, and of the rows that stop it.")] = 0,
 ) -> None:
     """Train a linear head on a layer's activations and weak labels.
 
@@ -43,7 +40,17 @@ def student(
 
     Example: `w2s student acts kept.jsonl --layer 2 --loss logconf --test test.jsonl --out student`
     """
+    import pandas as pd
+
+    from ..labels import LabelSet
+    from ..metrics import accuracy, auroc
+    from ..store import ActivationStore
+    from ..tables import read_table, write_table
+
     students = terminal.from_checkout("w2s_probes.students")
+    for name in (RECORD, HEAD, PREDICTIONS):
+        if (out / name).is_dir():
+            raise InputError(f"{out / name}: a folder stands where a file is to be written: give another --out")
     opened = ActivationStore.open(store)
     index = opened.resolve(layer)
     table = read_table(labels)
@@ -66,18 +73,22 @@ def student(
     if truth is not None and X_test is not None:
         p = head.predict_proba(X_test)[:, 1]
         record["test"] = {"rows": len(p), "auroc": auroc(truth.p, p), "accuracy": accuracy(truth.p, p)}
-        write_table(pd.DataFrame({"id": truth.ids, "label": p, "truth": truth.p}), out / "predictions.jsonl")
+        write_table(pd.DataFrame({"id": truth.ids, "label": p, "truth": truth.p}), out / PREDICTIONS)
         terminal.say(f"test: AUROC {record['test']['auroc']:.3f}, accuracy {record['test']['accuracy']:.3f}")
     _save(head, record, out)
     terminal.say(f"{out}: {loss} head of layer {index} from {record['rows']['train']} rows")
 
 
-def _usable(table: pd.DataFrame, path: Path, seed: int) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+def _usable(table: "pd.DataFrame", path: Path, seed: int) -> "tuple[pd.DataFrame, NDArray[np.bool_]]":
     """The rows to use and which of them are for early stopping.
 
     Training rows that a filter dropped are left out, and take the label that a relabelling gave them;
     validation rows keep their weak labels, since what stops training must not depend on the method.
     """
+    import numpy as np
+
+    from .judging import in_split
+
     val = _validation(table, path, seed)
     if "new_label" in table:
         table = table.assign(label=table["label"].where(val, table["new_label"]))
@@ -91,8 +102,14 @@ def _usable(table: pd.DataFrame, path: Path, seed: int) -> tuple[pd.DataFrame, N
     return table[used].reset_index(drop=True), val[used]
 
 
-def _validation(table: pd.DataFrame, path: Path, seed: int) -> NDArray[np.bool_]:
+def _validation(table: "pd.DataFrame", path: Path, seed: int) -> "NDArray[np.bool_]":
     """Which rows (n,) are for early stopping; whole groups where the file has them."""
+    import numpy as np
+    import pandas as pd
+
+    from ..randomness import stream
+    from .judging import in_split
+
     if "split" in table and (val := in_split(table, "val", str(path))).any():
         return val
     groups = pd.factorize(table["group" if "group" in table else "id"].astype(str))[0]
@@ -102,6 +119,8 @@ def _validation(table: pd.DataFrame, path: Path, seed: int) -> NDArray[np.bool_]
 
 
 def _save(head: Any, record: dict[str, Any], out: Path) -> None:
-    write_arrays(out / "head.safetensors", {"coef": head.coef_, "intercept": head.intercept_}, record)
-    with replacing(out / "student.json") as temporary:
+    from ..arrays import write_arrays
+
+    write_arrays(out / HEAD, {"coef": head.coef_, "intercept": head.intercept_}, record)
+    with replacing(out / RECORD) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

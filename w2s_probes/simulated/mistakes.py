@@ -81,6 +81,7 @@ class ErrorBalance:
 
     @property
     def errors(self) -> int:
+        """How many labels are wrong, of both classes."""
         return self.wrong_zeros + self.wrong_ones
 
     @property

@@ -121,7 +121,7 @@ def with_adapters(model: Any, settings: FineTuning, head: list[str], seed: int) 
     config = LoraConfig(
         task_type=TaskType.SEQ_CLS,
         r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,  # type: ignore[arg-type]  # it only divides it
+        lora_alpha=settings.lora_alpha,  # it only divides it
         lora_dropout=0.0,
         target_modules=targets,
         modules_to_save=head,

@@ -20,8 +20,7 @@ from .result import SweepResult
 from .rows import HELD_OUT, LabelSource, SweptLabels, read_labels
 from .running import HERE, Place, Report, run_units, silent
 from .unit import Unit
-
-PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu", "h5py", "joblib")
+from .versions import versions
 
 
 def sweep(
@@ -145,6 +144,10 @@ def _record(store: ActivationStore, layers: list[int], swept: list[SweptLabels],
         }
         for one in swept
     }
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    installed = {
+        "python": platform.python_version(),
+        **versions(),
+        **{name: version(name) for name in ("h5py", "joblib")},
+    }
     about = {"path": str(store.path), "key": store.key, "model": store.manifest.notes.get("model")}
-    return {"store": about, "layers": layers, "grid": grid.record(), "labels": sets, "versions": versions}
+    return {"store": about, "layers": layers, "grid": grid.record(), "labels": sets, "versions": installed}

@@ -8,6 +8,10 @@ import pandas as pd
 
 from ..errors import InputError
 from ..manifest import identity_key
+from ..neighbors.exact import FEWEST, NARROWEST
+from ..neighbors.screening import DEAR, LOW_PAYS, MOST
+from ..probes.design import SMALL
+from ..probes.spectrum import EXACT, RANK
 from ..store import ActivationStore
 from ..tables import read_table, write_table
 from .cells import Layer, LeftOut, Scores
@@ -17,6 +21,8 @@ from .rows import SweptLabels
 
 FORMAT = 1  # goes up when the same key would stand for other numbers
 BYTES = 4  # of a float32
+LIBRARIES = 32_000_000  # that linear algebra, searches and HDF5 take for themselves when they are first used
+TORCH = 300_000_000  # which large searches load
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +67,32 @@ class Unit:
     def memory(self, width: int) -> int:
         """Bytes that doing it takes, at most, beside the interpreter and its libraries.
 
-        Activations as read; centred, scaled and screened copies of them; neighbours; and the fits, whose log-odds
-        and gradients are kept for every penalty and fold. Measured peaks lie at .5 to .9 of it.
+        The larger of its two steps: the searches, which hold the rows, copies of them, and 75 or 150 bytes a neighbour
+        asked for beside the pairs still in question; and the fits, which hold the rows, the design, and some fifteen
+        numbers a row and thirty a column for every penalty and fold. Peaks measured with 20 k and 11 penalties of
+        5 folds, each in a process of its own and above what it had after the imports, a fifth of all rows held out:
+        10,000 training rows of 1,024: 288 MB of the 342 told; 10,000 of 4,096: 702 of 772; 20,000 of 512: 419 of 557;
+        40,000 of 128: 361 of 389; 2,000 of 4,096: 194 of 246; 2,000 of 256: 39 of 65. Topo adds nothing to them, nor
+        do more label sets.
         """
         first = self.labels[0]
-        n = len(first.training)
-        rows = n + (0 if first.held_out is None else len(first.held_out))
+        n, m = len(first.training), 0 if first.held_out is None else len(first.held_out)
+        k, row = self.grid.graph_k, width * BYTES
         fits = len(self.grid.logistic_l2) * (1 + self.grid.folds)
-        square = min(width, 1536) * width * 8 * 2 if fits else 0
-        return BYTES * width * (rows + 3 * n) + rows * self.grid.graph_k * 32 + fits * (n * 16 + width * 64) + square
+        search = fit = 0
+        if k:
+            search = row * (2 * n + m) + 75 * n * k
+            if n >= max(FEWEST, 8 * k) and width >= NARROWEST:  # then pairs of rows are screened
+                search += 75 * n * k + 8 * n * min(n // DEAR, MOST * k)
+            if n * n * width >= LOW_PAYS:
+                search += TORCH + row // 2 * n
+        if fits:
+            design = 2 * row * n if n * width <= SMALL else row * n
+            one_fold = width * max(12 * n // self.grid.folds, 8 * m)
+            square = 32 * width**2 if width <= EXACT else RANK * 12 * (n + width)
+            across = 32 * n * width if n < width and n <= EXACT else 0
+            fit = design + one_fold + square + across + fits * (112 * n + 240 * width) + 16 * k * (n + m)
+        return LIBRARIES + row * (n + m) + max(search, fit)
 
     def run(self) -> pd.DataFrame:
         """Its lines, made and kept; or as they were kept before."""

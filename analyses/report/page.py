@@ -1,0 +1,119 @@
+"""The page: one HTML file that needs nothing else, and may fetch nothing."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from w2s_probes.files import replacing
+
+from .cards import Card, cards, first_seeds, without_removal
+from .reading import Contents, read_folder
+from .runs import run_view
+from .sweeps import sweep_view
+from .tables import Cell, Column, Table, number, p_value, shown, words
+
+TEMPLATE = Path(__file__).parent / "template"
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")  # no HTML may hold these
+NAME = "report.html"
+
+
+def write_report(folder: Path | str, out: Path | str | None = None) -> Path:
+    """Write the report on a folder, `report.html` in it unless `out` says another place; return its path.
+
+    The same folder gives the same bytes. InputError where nothing can be reported, or a file is damaged; nothing is
+    written then.
+    """
+    folder = Path(folder)
+    text = page(read_folder(folder))
+    out = Path(out) if out is not None else folder / NAME
+    with replacing(out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return out
+
+
+def page(contents: Contents) -> str:
+    """The report as HTML."""
+    style, script = ((TEMPLATE / name).read_text(encoding="utf-8").strip() for name in ("style.css", "script.js"))
+    runs = [run_view(run, f"r{i}") for i, run in enumerate(contents.runs)]
+    sweeps = [sweep_view(sweep, f"s{i}") for i, sweep in enumerate(contents.sweeps)]
+    given = cards(contents.filtered)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["printable"] = lambda text: UNPRINTABLE.sub("\ufffd", text)
+    environment.filters["probability"] = lambda value: "–" if value is None else shown(value, ".2f")
+    html = environment.get_template("page.html").render(
+        name=contents.name,
+        runs=runs,
+        sweeps=sweeps,
+        given=given,
+        unremoved=without_removal(contents.filtered),
+        unfinished=contents.unfinished,
+        card_table=card_table,
+        first_seeds=first_seeds,
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+    return UNPRINTABLE.sub("\ufffd", html)
+
+
+def card_table(made: list[Card]) -> Table | None:
+    """The filters that the truth can judge, a line each, beside what random and confidence-only removals reach."""
+    judged = [(card, card.judged) for card in made if card.judged is not None]
+    if not judged:
+        return None
+    of_run = any(card.task for card, _ in judged)
+    columns = [
+        *((Column("task", False), Column("seed")) if of_run else ()),
+        Column("filter", False),
+        Column("removed"),
+        Column("overshoot", about="rows removed beyond those asked for"),
+        Column("wrong of removed", about="share of the removed labels that are wrong: precision"),
+        Column("at random [95 %]", about="the same of removing as many rows of each class at random"),
+        Column("p random", about="one-sided: a random removal finds as many wrong labels"),
+        Column("by confidence", about="the same of removing the rows with the least sure weak labels"),
+        Column("p confidence", about="two-sided sign test against it"),
+        Column("best possible", about="as many rows, wrong labels first"),
+        Column("wrong labels found", about="share of all wrong labels that are removed: recall"),
+        Column("accuracy of the labels kept", about="and of all labels before"),
+    ]
+    rows = []
+    for card, found in judged:
+        low, high = sorted((found.random_low.precision, found.random_high.precision))
+        random = Cell(f"{found.random.precision:.0%} [{low:.0%}, {high:.0%}]", found.random.precision)
+        over = None if card.asked is None else found.overshoot
+        rows.append(
+            [
+                *((words(card.task), number(card.seed, ".0f")) if of_run else ()),
+                words(card.name),
+                Cell(f"{card.removed:,} ({card.removed / card.n:.0%})", float(card.removed)),
+                number(over, ",.0f"),
+                number(found.filter.precision, ".0%"),
+                random,
+                p_value(found.p_random),
+                number(found.confidence.precision, ".0%"),
+                p_value(found.p_confidence),
+                number(found.oracle.precision, ".0%"),
+                number(found.filter.recall, ".0%"),
+                Cell(f"{found.filter.accuracy_kept:.1%} (all {1 - found.base_rate:.1%})", found.filter.accuracy_kept),
+            ]
+        )
+    return Table("Filter report cards, by the truth (an oracle's figures: nothing was chosen by them)", columns, rows)
+
+
+def _hash(content: str) -> str:
+    """As a content security policy names the one script, or style, that it lets through."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+__all__: list[Any] = ["NAME", "page", "write_report"]

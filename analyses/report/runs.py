@@ -1,0 +1,265 @@
+"""A run as the page shows it: what it was, its tables and its figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from w2s_probes.intervals import Estimate
+
+from .answer import Answer, answer, over_seeds
+from .cards import Card, cards
+from .differences import against
+from .figures import Bar, Figure, forest
+from .reading import Run
+from .tables import Cell, Column, Table, estimate, number, p_value, words
+
+SIGNED = "+.3f"
+PGR_AXIS = (-0.6, 1.6)  # farther out a PGR says that its gap is small
+METHOD_HEAD = (Column("task", False), Column("method", False))
+KINDS = {"activations": "extraction", "trained": "training", "neighbors": "neighbours", "opinions": "probes"}
+
+
+@dataclass(frozen=True)
+class RunView:
+    """What the template shows of a run."""
+
+    key: str  # of its anchors
+    name: str
+    answer: Answer
+    facts: list[tuple[str, str]]
+    across: list[Table]
+    pooled: Figure | None
+    tasks: Table
+    figures: list[Figure]
+    rows: Table
+    models: Table
+    versions: list[tuple[str, str]]
+    cards: list[Card]
+    cost: Table | None
+    seconds: float | None
+    failed: list[dict[str, Any]]
+    recipe: str | None
+    out: str
+
+
+def run_view(run: Run, key: str) -> RunView:
+    """Everything about one run."""
+    differences = {task: against(seeds, run.baseline) for task, seeds in run.predictions.items()}
+    record, recipe = run.record, run.record["recipe"]
+    return RunView(
+        key,
+        run.name,
+        answer(run, differences),
+        _facts(run, recipe),
+        _across(run),
+        _pooled(run, key),
+        _tasks(run, differences),
+        [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
+        _row_sets(record),
+        _models(record),
+        list(record["versions"].items()),
+        cards(run.filtered, record["runs"]),
+        _cost(record),
+        record.get("seconds"),
+        record.get("failed", []),
+        run.recipe,
+        run.name or ".",
+    )
+
+
+def kind_of(method: str, oracle: bool) -> str:
+    """How a method is marked."""
+    return "oracle" if oracle else "control" if method.startswith("control-") else "method"
+
+
+def _named(method: str, oracle: bool) -> Cell:
+    return Cell(method + (" (oracle)" if oracle else ""), method, kind_of(method, oracle))
+
+
+def _facts(run: Run, recipe: dict[str, Any]) -> list[tuple[str, str]]:
+    weak, strong, student = recipe["weak"], recipe["strong"], recipe["student"]
+    layers = sorted({int(x) for x in run.results.get("layer", pd.Series(dtype=float)).dropna()})
+    supervisor = weak["kind"] + (f": {Path(weak['model']).name}" if weak.get("model") else "")
+    if weak.get("file"):
+        supervisor += f": {Path(weak['file']).name}"
+    probes = recipe.get("probes", {})
+    return [
+        ("Tasks", ", ".join(dict.fromkeys(run.results["task"]))),
+        ("Seeds", ", ".join(map(str, recipe["seeds"]))),
+        ("Weak supervisor", f"{supervisor}, {weak.get('n_truth', '–')} rows with ground truth"),
+        ("Strong model", f"{Path(strong['model']).name}, layer {', '.join(map(str, layers))} ({strong['position']})"),
+        ("Students", f"{student['kind']}, loss {student['loss']}"),
+        ("Plain student", run.baseline),
+        ("Probes", ", ".join(f"{name} = {value}" for name, value in probes.items())),
+    ]
+
+
+def _across(run: Run) -> list[Table]:
+    """Tests and pooled PGR across tasks, a table for each metric."""
+    made = []
+    for metric, part in run.comparisons.groupby("metric", sort=False):
+        if int(part["tasks"].max()) < 2:
+            continue
+        columns = [
+            Column("method", False),
+            Column("difference [95 %]", about="method − plain student, mean over tasks, t interval"),
+            Column("better on", about="tasks on which the method is better than the plain student"),
+            Column("p Wilcoxon", about="one-sided, exact, one comparison by itself"),
+            Column("p (Holm)", about="the same corrected for the number of methods"),
+            Column("p t (Holm)", about="paired t test, one-sided, corrected"),
+            Column("pooled PGR [95 %]", about="sum of gains over sum of gaps, interval over tasks"),
+            Column("median PGR"),
+            Column("status", False),
+        ]
+        rows = [
+            [
+                _named(one["method"], bool(one["oracle"])),
+                estimate(one["difference"], one["low"], one["high"], SIGNED),
+                number(one["better"], ".0f") if pd.isna(one["better"]) else _of(one["better"], one["tasks"]),
+                p_value(one["p_wilcoxon"]),
+                p_value(one["p_wilcoxon_holm"]),
+                p_value(one["p_t_holm"]),
+                estimate(one["pooled_pgr"], one["pooled_low"], one["pooled_high"], ".2f"),
+                number(one["median_pgr"], ".2f"),
+                words(one["status"], str(one["status"])),
+            ]
+            for one in part.to_dict(orient="records")
+        ]
+        made.append(Table(f"Over {int(part['tasks'].max())} tasks, {_metric(str(metric))}", columns, rows))
+    return made
+
+
+def _of(part: float, whole: float) -> Cell:
+    return Cell(f"{part:.0f} of {whole:.0f}", float(part))
+
+
+def _metric(name: str) -> str:
+    return {"auroc": "AUROC"}.get(name, name)
+
+
+def _pooled(run: Run, key: str) -> Figure | None:
+    part = run.comparisons[(run.comparisons["metric"] == "auroc") & run.comparisons["difference"].notna()]
+    if part.empty or int(part["tasks"].max()) < 2:
+        return None
+    bars = [
+        Bar(one["method"], one["difference"], one["low"], one["high"], kind_of(one["method"], bool(one["oracle"])))
+        for one in part.to_dict(orient="records")
+    ]
+    title = f"AUROC of each method minus that of {run.baseline}, over {int(part['tasks'].max())} tasks"
+    return forest(f"{key}-over", title, "difference in AUROC, mean over tasks [95 %]", bars, spec=SIGNED)
+
+
+def _tasks(run: Run, differences: Mapping[str, Mapping[str, Estimate]]) -> Table:
+    """A line for each task and method."""
+    columns = [
+        *METHOD_HEAD,
+        Column("AUROC [95 %]"),
+        Column("− plain student [95 %]", about="paired on the same test rows (DeLong), and over seeds"),
+        Column("PGR [95 %]", about="(student − weak) / (ceiling − weak) in AUROC"),
+        Column("status", False, "of PGR"),
+        Column("accuracy [95 %]"),
+        Column("PGR of accuracy [95 %]"),
+        Column("agreement with weak"),
+    ]
+    rows = []
+    for task, part in run.results.groupby("task", sort=False):
+        lines = over_seeds(part)
+        by = {(one["method"], one["metric"]): one for one in lines.to_dict(orient="records")}
+        for method in dict.fromkeys(part["method"]):
+            found = {metric: one for (name, metric), one in by.items() if name == method}
+            oracle = any(bool(one["oracle"]) for metric, one in found.items() if metric == "auroc")
+            pgr = found.get("pgr_auroc", {})
+            gain = differences.get(str(task), {}).get(method)
+            mark = str(pgr.get("status", ""))
+            rows.append(
+                [
+                    words(task),
+                    _named(method, oracle),
+                    _value(found.get("auroc", {})),
+                    estimate(gain.value, gain.low, gain.high, SIGNED) if gain else number(None),
+                    _value(pgr, ".2f", "" if mark == "ok" else mark),
+                    words(mark, mark),
+                    _value(found.get("accuracy", {})),
+                    _value(found.get("pgr_accuracy", {}), ".2f", str(found.get("pgr_accuracy", {}).get("status", ""))),
+                    number(found.get("agreement", {}).get("value"), ".2f"),
+                ]
+            )
+    return Table("By task and method, over all seeds", columns, rows)
+
+
+def _value(one: Mapping[Any, Any], spec: str = ".3f", mark: str = "") -> Cell:
+    return estimate(one.get("value"), one.get("low"), one.get("high"), spec, mark)
+
+
+def _task_figure(run: Run, task: str, key: str) -> Figure:
+    lines = over_seeds(run.results[run.results["task"] == task])
+    bars = []
+    for one in lines[lines["metric"] == "pgr_auroc"].to_dict(orient="records"):
+        shaky = "" if one["status"] == "ok" else one["status"]
+        value = None if pd.isna(one["value"]) else one["value"]
+        bars.append(
+            Bar(one["method"], value, one["low"], one["high"], kind_of(one["method"], bool(one["oracle"])), shaky)
+        )
+    # The ceiling is 1 and the supervisor 0 by definition.
+    return forest(key, task, "PGR in AUROC: 0 weak, 1 ceiling [95 %]", bars, references=(0.0, 1.0), within=PGR_AXIS)
+
+
+def _row_sets(record: dict[str, Any]) -> Table:
+    """Sizes and class balance of every set."""
+    sets = list(dict.fromkeys(name for made in record["runs"].values() for name in made.get("splits", {})))
+    columns = [Column("task", False), Column("seed"), *(Column(f"{name}: rows (label 1)") for name in sets)]
+    columns.append(Column("hash of the rows", False))
+    rows = []
+    for key, made in record["runs"].items():
+        task, _, seed = key.rpartition(", seed ")
+        splits = made.get("splits", {})
+        cells = [
+            Cell(f"{splits[name]['rows']:,} ({splits[name]['positive']:.0%})", float(splits[name]["rows"]))
+            if name in splits
+            else number(None)
+            for name in sets
+        ]
+        rows.append([words(task), number(int(seed), ".0f"), *cells, _hash(record.get("rows", {}).get(task))])
+    return Table("Row sets, with the share of label 1", columns, rows)
+
+
+def _models(record: dict[str, Any]) -> Table:
+    columns = [Column("model", False), Column("hash of the weights", False)]
+    rows = [[words(name), _hash(value)] for name, value in record.get("models", {}).items()]
+    return Table("Models", columns, rows)
+
+
+def _hash(value: object) -> Cell:
+    return words(value, "hash")
+
+
+def _cost(record: dict[str, Any]) -> Table | None:
+    """Seconds by method over all tasks and seeds: what was made in this run, and what was read from the cache."""
+    taken: dict[str, list[dict[str, Any]]] = {}
+    for made in record["runs"].values():
+        for name, one in made.get("taken", {}).items():
+            taken.setdefault(name, []).append(one)
+    if not taken:
+        return None
+    columns = [
+        Column("stage", False),
+        Column("seconds", about="all tasks and seeds together"),
+        *(Column(f"{name}, s") for name in KINDS.values()),
+        Column("from the cache", about="tasks and seeds where nothing had to be made"),
+    ]
+    rows = []
+    for name, every in taken.items():
+        kinds = [sum(one["made"].get(kind, 0.0) for one in every) for kind in KINDS]
+        reused = sum(not one["made"] for one in every)
+        rows.append(
+            [
+                words(name),
+                number(sum(one["seconds"] for one in every), ".2f"),
+                *(number(value or None, ".2f") for value in kinds),
+                Cell(f"{reused} of {len(every)}", float(reused)),
+            ]
+        )
+    return Table("Where the time of this run went", columns, rows)

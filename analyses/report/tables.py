@@ -1,0 +1,81 @@
+"""Tables as the page shows them: cells with a text to read and a value to sort by, missing ones told apart."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell."""
+
+    text: str
+    value: float | str | None = None  # what it is sorted by; None: missing, and always last
+    mark: str = ""  # its class on the page: what it is marked as, beside what it says
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's heading, whether it holds numbers, and what it means."""
+
+    name: str
+    numeric: bool = True
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption, sortable by every column."""
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+
+def words(text: object, mark: str = "") -> Cell:
+    """A cell of text; a dash where there is none."""
+    shown = "" if text is None or (isinstance(text, float) and math.isnan(text)) else str(text)
+    return Cell(shown or MISSING, shown.lower() or None, mark)
+
+
+def number(value: Any, spec: str = ".3f", mark: str = "") -> Cell:
+    """A cell of a number; a dash where there is none."""
+    if missing(value):
+        return Cell(MISSING, None, mark)
+    return Cell(shown(float(value), spec), float(value), mark)
+
+
+def estimate(value: Any, low: Any, high: Any, spec: str = ".3f", mark: str = "") -> Cell:
+    """A number with its interval, sorted by the number."""
+    if missing(value):
+        return Cell(MISSING, None, mark)
+    ends = "" if missing(low) or missing(high) else f" [{shown(low, spec)}, {shown(high, spec)}]"
+    return Cell(shown(value, spec) + ends, float(value), mark)
+
+
+def p_value(value: Any) -> Cell:
+    """A p-value; a small one is said to be small."""
+    if missing(value):
+        return Cell(MISSING)
+    return Cell("< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0"), float(value))
+
+
+def shown(value: Any, spec: str = ".3f") -> str:
+    """A number as text, with a true minus and ∞."""
+    value = float(value)
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    text = format(value, spec)
+    return (
+        ("−" + text[1:] if text.startswith("-") else text)
+        if float(text.strip("%+").replace(",", ""))
+        else (format(0.0, spec))
+    )
+
+
+def missing(value: Any) -> bool:
+    """Whether there is no number: None, NaN, or pandas' NA."""
+    return value is None or value != value or type(value).__name__ == "NAType"

@@ -1,0 +1,23 @@
+"""Saliency: where a concept lies in a model's layers, in its rows, and in the tokens of a text."""
+
+from .concept import ConceptSaliency, concept_saliency
+from .maps import RowMap, row_map
+from .pictures import Picture, as_png
+from .rows import RowExplorer, RowSaliency, row_saliency
+from .tokens import TokenReader, TokenSaliency, stored_token_scores, token_saliency
+
+__all__ = [
+    "ConceptSaliency",
+    "Picture",
+    "RowExplorer",
+    "RowMap",
+    "RowSaliency",
+    "TokenReader",
+    "TokenSaliency",
+    "as_png",
+    "concept_saliency",
+    "row_map",
+    "row_saliency",
+    "stored_token_scores",
+    "token_saliency",
+]

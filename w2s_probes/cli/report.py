@@ -1,0 +1,25 @@
+"""`w2s report`: what a folder of results shows, as one HTML file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import terminal
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(help="What `w2s run`, `sweep` or `filter` wrote to; ladders and mixtures too.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="The HTML file; report.html in the folder unless given.")] = None,
+) -> None:
+    """Write what a folder of results shows into one HTML file that needs no network and no server.
+
+    Did anything beat the plain student, and how sure is that; PGR by task and method; layer and k/λ curves; what
+    filters removed; what it cost; how to do it again. A sweep or a filtered label file by itself is shown, too.
+
+    Example: `w2s report runs/demo`
+    """
+    written = terminal.from_checkout("analyses.report").write_report(folder, out)
+    terminal.say(f"Written: {written}, {written.stat().st_size / 1e3:,.0f} kB")

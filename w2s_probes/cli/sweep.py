@@ -1,0 +1,145 @@
+"""`w2s sweep`: layers x probes x values x seeds x label sets, from one read and one search a layer."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ..errors import InputError
+from ..share import Share
+from . import progress, terminal
+from .amounts import in_bytes
+from .options import HELD_OUT, ChooseBy, Connectivity, StorePath
+
+if TYPE_CHECKING:
+    from ..sweep import SweepResult
+
+FIGURES = (".png", ".svg", ".pdf")
+FREE = 0.9  # of the memory that is free, unless --max-memory says otherwise
+
+
+def sweep(
+    store: StorePath,
+    labels: Annotated[
+        list[Path],
+        typer.Argument(
+            help="One label file or several, with `id`, `label`, and where present `truth`, `group`, `split`."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The table: .csv, .parquet or .jsonl; a record is written beside it.")],
+    layers: Annotated[str, typer.Option(help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")] = "all",
+    knn_k: Annotated[str, typer.Option(help="kNN: numbers of neighbours, such as 1,5,10,50.")] = "",
+    logistic_l2: Annotated[str, typer.Option(help="Logistic: penalties, such as 0,1e-4,1e-2.")] = "",
+    topo_k: Annotated[str, typer.Option(help="Topo: numbers of neighbours.")] = "",
+    contamination: Annotated[
+        str, typer.Option(help="Also what filters by each cell remove: shares such as .05,.1.")
+    ] = "",
+    connectivity: Annotated[Connectivity, typer.Option(help="Of topo's components.")] = "strong",
+    folds: Annotated[int, typer.Option(min=2, help="Of logistic's out-of-sample scores.")] = 5,
+    seeds: Annotated[str, typer.Option(help="Of those folds: 0 or 0,1,2.")] = "0",
+    index: Annotated[
+        str, typer.Option(help="exact, a torch device such as cuda, or a faiss factory string.")
+    ] = "exact",
+    test: Annotated[
+        Path | None, typer.Option(help="Rows to hold out, with `id`, `label`, and perhaps `truth`.")
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(help="Share of the rows to hold out, where neither --test nor `split` names any.")
+    ] = HELD_OUT,
+    choose_by: Annotated[
+        ChooseBy, typer.Option(help="What the best cell is best at; auroc and accuracy read the truth: --oracle.")
+    ] = "weak_brier",
+    oracle: Annotated[bool, typer.Option("--oracle", help="Let the truth choose, and mark the choice.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="A figure: .png, .svg or .pdf.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Layers at a time.")] = 1,
+    max_memory: Annotated[
+        str | None, typer.Option(help="For all of them, such as 16GB; what is free, unless given.")
+    ] = None,
+    backend: Annotated[Literal["local", "ray", "dask"], typer.Option(help="Where the layers are done.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a running Ray or Dask cluster.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: this process's share, i from 0; auto: as torchrun or Slurm number it.")
+    ] = None,
+) -> None:
+    """Measure every probe at every layer and value, out of sample and on rows held out.
+
+    With no values given, kNN and logistic take those of the published study. The best cell is chosen by weak labels
+    and measured again on held-out rows. A sweep that was killed goes on with the same command.
+
+    Example: `w2s sweep acts weak.jsonl --knn-k 1,5,10,50 --logistic-l2 1e-4,1e-2 --out sweep.csv --plot sweep.png`
+    """
+    from ..store import ActivationStore
+    from ..sweep import Grid, Place
+    from ..sweep.memory import free_memory
+    from ..sweep.result import parts_path
+    from ..sweep.rows import read_labels
+    from ..sweep.sweeping import Sweep, published
+    from ..tables import table_format
+
+    table_format(out)
+    if plot is not None and plot.suffix not in FIGURES:
+        raise InputError(f"{plot}: unknown kind of figure; the name must end in one of {', '.join(FIGURES)}")
+    if choose_by in ("auroc", "accuracy") and not oracle:
+        raise InputError(f"--choose-by {choose_by} reads the truth: add --oracle, and the choice is marked so")
+    memory = in_bytes(max_memory, "--max-memory") if max_memory else free_memory()
+    if memory is not None and not max_memory:
+        memory = round(FREE * memory)
+    place = Place(backend, address, jobs, memory if max_memory or backend == "local" else None)
+    share = Share.parse(shard)
+    opened = ActivationStore.open(store)
+    rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
+    ks, penalties = _whole(knn_k, "--knn-k"), _numbers(logistic_l2, "--logistic-l2")
+    components = _whole(topo_k, "--topo-k")
+    if not (ks or penalties or components):
+        ks, penalties = published(min(len(one.training) for one in rows))
+    shares = _numbers(contamination, "--contamination")
+    grid = Grid(ks, penalties, components, shares, connectivity, folds, _whole(seeds, "--seeds"), index)
+    planned = Sweep.plan(opened, rows, grid, layers, parts_path(out))
+    with progress.steps() as report:
+        result = planned.run_share(share, place, report)
+    if result is None:
+        terminal.say(f"{out}: share {share.index}/{share.count} is done; the table is written when the others are, too")
+        return
+    result.write(out, choose_by, oracle=oracle)
+    _show(result, choose_by, oracle)
+    written = [str(out)] + ([] if plot is None else _draw(result, plot))
+    terminal.say(f"Written: {', '.join(written)}")
+
+
+def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:
+    from . import heatmap
+
+    for labels in result.labels:
+        best = result.best(labels, by, oracle=oracle)
+        heatmap.show(result, best, terminal.width())
+        terminal.say(best)
+        if not best.held_out:
+            terminal.say(
+                "no rows were held out: that value is the best of many, and too good; give --test or --held-out"
+            )
+    for reason, count in result.left_out().items():
+        terminal.say(f"{count} cells {reason}")
+
+
+def _draw(result: "SweepResult", path: Path) -> list[str]:
+    """A figure for each label set, named after it where there are several."""
+    written = []
+    for labels in result.labels:
+        place = path if len(result.labels) == 1 else path.with_name(f"{path.stem}-{labels}{path.suffix}")
+        result.save_plot(place, labels)
+        written.append(str(place))
+    return written
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise InputError(f"{option} {text!r}: give numbers with commas between, such as 0,1e-4,1e-2") from error
+
+
+def _whole(text: str, option: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise InputError(f"{option} {text!r}: give whole numbers with commas between, such as 1,5,10") from error

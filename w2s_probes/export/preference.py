@@ -1,0 +1,122 @@
+"""Preference data as TRL documents it: `chosen` and `rejected`, and `prompt` where it is apart from both."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import InputError
+from .rows import LabelRows
+
+FIELDS = (("first", "second"), ("chosen", "rejected"))  # where the two texts are looked for, unless said
+ALWAYS = ("id", "text", "group", "split")  # carried without being asked for
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """How rows hold two texts.
+
+    Either a row holds both, in the fields `first` and `second`, and its label is P(the first is the better one); or
+    each text is a row of its own, its label P(it is the right one), and the two share the value of the field `by`.
+    """
+
+    prompt: str | None = None  # the field of what both reply to; without it they are whole texts, an implicit prompt
+    first: str | None = None
+    second: str | None = None
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.first is None) != (self.second is None):
+            raise InputError("--first and --second are the fields of the two texts of a row: give both")
+        if self.by is not None and self.first is not None:
+            raise InputError("--pairs-by joins two rows, --first and --second name the texts of one: give one of them")
+
+    def fields(self, columns: list[str], where: str) -> tuple[str, ...]:
+        """The fields that must be carried, of a file with these columns; InputError where it holds no pairs."""
+        named = (self.by,) if self.by is not None else self.texts(columns, where)
+        wanted = dict.fromkeys((self.prompt, *named))
+        return tuple(name for name in wanted if name is not None and name not in ALWAYS)
+
+    def texts(self, columns: list[str], where: str) -> tuple[str, str]:
+        """The two fields of a row that holds both texts."""
+        if self.first is not None and self.second is not None:
+            return self.first, self.second
+        for pair in FIELDS:
+            if set(pair) <= set(columns):
+                return pair
+        raise InputError(
+            f"{where}: holds no pairs: name the fields of a row's two texts with --first and --second, or the field "
+            "that two rows share with --pairs-by"
+        )
+
+
+def preferences(rows: LabelRows, pairs: Pairs) -> tuple[pa.Table, LabelRows]:
+    """The table of pairs, and the rows it was made of with those counted that fit into none.
+
+    A label of exactly ½ says nothing, and so do two equal ones: such pairs are left out.
+    """
+    if pairs.by is not None:
+        return _joined(rows, pairs, pairs.by)
+    first, second = pairs.texts(rows.table.column_names, rows.where)
+    decided = rows.without(rows.p != 0.5, "undecided (label of one half)")
+    _refuse_none(decided)
+    better = decided.p > 0.5
+    a, b = (np.array(decided.texts(name), dtype=object) for name in (first, second))
+    columns = _prompt(decided, pairs)
+    columns["chosen"] = pa.array(np.where(better, a, b), pa.string())
+    columns["rejected"] = pa.array(np.where(better, b, a), pa.string())
+    columns["first_is_chosen"] = pa.array(better)
+    columns["soft_label"] = decided.table["label"]
+    used = {first, second, pairs.prompt}
+    return pa.table(columns | {n: c for n, c in decided.provenance().items() if n not in used}), decided
+
+
+def _joined(rows: LabelRows, pairs: Pairs, by: str) -> tuple[pa.Table, LabelRows]:
+    if by not in rows.table.column_names:
+        raise InputError(f"{rows.where}: no field {by!r} to join rows into pairs by")
+    together: dict[Any, list[int]] = {}
+    for row, value in enumerate(rows.table[by].to_pylist()):
+        if value is not None:
+            together.setdefault(repr(value), []).append(row)
+    single = np.ones(len(rows), dtype=bool)
+    equal = np.ones(len(rows), dtype=bool)
+    chosen, rejected = [], []
+    for members in together.values():
+        if len(members) != 2:
+            continue
+        single[members] = False
+        a, b = sorted(members, key=lambda row: -rows.p[row])
+        if rows.p[a] == rows.p[b]:
+            continue
+        equal[members] = False
+        chosen.append(a)
+        rejected.append(b)
+    counted = rows.without(~single, f"that are not one of two with the same {by}")
+    if len(counted):
+        counted = counted.without(~equal[~single], "undecided (two equal labels)")
+    _refuse_none(counted)
+    good, bad = rows.table.take(chosen), rows.table.take(rejected)
+    if pairs.prompt is not None:
+        asked, other = (LabelRows(t, rows.where, {}, 0).texts(pairs.prompt) for t in (good, bad))
+        for row_id, one, two in zip(good["id"].to_pylist(), asked, other, strict=True):
+            if one != two:
+                raise InputError(f"{rows.where}: row {row_id!r} and its partner by {by!r} have different prompts")
+    texts = [LabelRows(t, rows.where, {}, 0).texts() for t in (good, bad)]
+    columns = _prompt(LabelRows(good, rows.where, {}, 0), pairs)
+    columns |= {"chosen": pa.array(texts[0]), "rejected": pa.array(texts[1])}
+    shared = [name for name in ("group", "split", by) if name in rows.table.column_names and name != pairs.prompt]
+    for name in rows.table.column_names:
+        if name not in (*shared, "text", "label", pairs.prompt):
+            columns |= {f"{name}_chosen": good[name], f"{name}_rejected": bad[name]}
+    return pa.table(columns | {name: good[name] for name in shared}), counted
+
+
+def _prompt(rows: LabelRows, pairs: Pairs) -> dict[str, Any]:
+    return {} if pairs.prompt is None else {"prompt": pa.array(rows.texts(pairs.prompt))}
+
+
+def _refuse_none(rows: LabelRows) -> None:
+    if not len(rows):
+        reasons = ", ".join(f"{n} {why}" for why, n in rows.left_out.items())
+        raise InputError(f"{rows.where}: no pair is left to export ({reasons})")

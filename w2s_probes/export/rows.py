@@ -1,0 +1,278 @@
+"""What every export begins with: a label file's rows as an Arrow table of one schema, each with its provenance."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..errors import InputError, did_you_mean, some
+from ..files import sha256
+from ..labels import LabelSet, as_probabilities
+from ..tables import read_table
+
+Labels = Path | str | pd.DataFrame | LabelSet
+Choice = Literal["new", "weak"]
+Kept = Literal["kept", "all"]
+
+# What `w2s filter` and `w2s relabel` say of a row, in the order and of the type in which it is exported.
+PROVENANCE: dict[str, pa.DataType] = {
+    "weak_label": pa.float64(),
+    "p": pa.float64(),
+    "fold": pa.int64(),
+    "keep": pa.bool_(),
+    "new_label": pa.float64(),
+    "score": pa.float64(),
+    "reason": pa.string(),
+    "probe": pa.string(),
+    "layer": pa.int64(),
+    "store": pa.string(),
+}
+SHARES = ("weak_label", "p", "new_label")  # of the above, those that are probabilities
+TRUTH = "truth"
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows, and which of their labels."""
+
+    rows: Kept = "kept"
+    label: Choice | None = None  # None: the new one where there is one
+    hard: bool = False  # 0 or 1 in place of P(label = 1)
+    splits: tuple[str, ...] = ()  # none: all
+    truth: bool = False
+    fields: tuple[str, ...] = ()  # of the file, beside `group` and `split`
+
+    def __post_init__(self) -> None:
+        if self.rows not in get_args(Kept):
+            raise InputError(f"rows {self.rows!r}: {did_you_mean(str(self.rows), get_args(Kept))}")
+        if self.label is not None and self.label not in get_args(Choice):
+            raise InputError(f"label {self.label!r}: {did_you_mean(str(self.label), get_args(Choice))}")
+        for split in self.splits:
+            if split not in SPLITS:
+                raise InputError(f"split {split!r}: {did_you_mean(split, SPLITS)}")
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """What is to be exported, as it stands in its file or in memory."""
+
+    frame: pd.DataFrame
+    where: str  # its name, for errors
+    source: dict[str, Any]  # its name and hash, for records
+
+    @classmethod
+    def read(cls, labels: Labels) -> "LabelFile":
+        """From a path, a DataFrame with a label file's columns, or a LabelSet."""
+        if isinstance(labels, LabelSet):
+            where = str(labels.provenance.get("file", "the label set"))
+            if labels.role == "truth":
+                raise InputError(
+                    f"{where}: ground truth is no label set to export: `truth=True` puts it beside weak labels"
+                )
+            frame = pd.DataFrame({"id": labels.ids, "label": labels.p})
+            return cls(frame, where, {"file": Path(where).name})
+        if isinstance(labels, pd.DataFrame):
+            frame = labels.reset_index(drop=True)
+            if "id" in frame:
+                frame = frame.assign(id=frame["id"].astype(str))
+            return cls(frame, "the labels", {"file": "a DataFrame"})
+        path = Path(labels)
+        return cls(read_table(path), str(path), {"file": path.name, "sha256": sha256(path)})
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its fields."""
+        return [str(name) for name in self.frame.columns]
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """Chosen rows: `id`, `text` where there are texts, `label` = P(1), PROVENANCE, `group` and `split`, then fields."""
+
+    table: pa.Table
+    where: str  # the file's name, for errors
+    source: dict[str, Any]  # its name and hash, for records
+    of_rows: int  # rows of the file
+    left_out: dict[str, int] = field(default_factory=dict)  # why, and how many
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def p(self) -> NDArray[np.float64]:
+        """The chosen labels (n,), P(label = 1)."""
+        return np.asarray(self.table["label"].to_numpy())
+
+    @property
+    def ids(self) -> list[str]:
+        """Row ids (n,)."""
+        return list(self.table["id"].to_pylist())
+
+    def texts(self, name: str = "text") -> list[str]:
+        """A column of texts (n,); InputError where there is none, or where one is empty."""
+        if name not in self.table.column_names:
+            raise InputError(
+                f"{self.where}: no field {name!r}, which this format needs: join the row file's texts to it by id, or "
+                "export to jsonl, csv or parquet"
+            )
+        values = list(self.table[name].to_pylist())
+        for row_id, value in zip(self.ids, values, strict=True):
+            if not isinstance(value, str) or not value.strip():
+                raise InputError(
+                    f"{self.where}: the {name} of row {row_id!r} is {str(value)[:40]!r}: no text to export"
+                )
+        return values
+
+    def without(self, keep: NDArray[np.bool_], why: str) -> "LabelRows":
+        """The rows where `keep` (n,), the others counted as left out."""
+        gone = int((~keep).sum())
+        left_out = self.left_out | ({why: self.left_out.get(why, 0) + gone} if gone else {})
+        return LabelRows(self.table.filter(pa.array(keep)), self.where, self.source, self.of_rows, left_out)
+
+    def provenance(self) -> dict[str, pa.ChunkedArray]:
+        """Every column but the text and the chosen label, under its name."""
+        return {name: self.table[name] for name in self.table.column_names if name not in ("text", "label")}
+
+
+def chosen_rows(file: LabelFile, wanted: Wanted, texts: Path | str | None = None) -> LabelRows:
+    """The chosen rows of a label file; InputError where none is left. `texts` is a row file joined by id."""
+    where, frame = file.where, file.frame
+    chosen, weak = _labels(frame, wanted, where)
+    if texts is not None:
+        frame = _with_texts(frame, texts, where)
+    columns: dict[str, Any] = {"id": pa.array(frame["id"].tolist(), pa.string())}
+    if "text" in frame:
+        columns["text"] = _loose(frame["text"])
+    columns["label"] = pa.array((chosen > 0.5).astype(float) if wanted.hard else chosen)
+    columns["weak_label"] = pa.array(weak)
+    columns |= {name: _typed(frame, name, where) for name in PROVENANCE if name != "weak_label"}
+    for name in ("group", "split"):
+        if name in frame:
+            columns[name] = pa.array([None if _missing(v) else str(v) for v in frame[name]], pa.string())
+    if wanted.truth:
+        columns[TRUTH] = pa.array(LabelSet.from_table(frame, "truth", where).p) if TRUTH in frame else None
+        if columns[TRUTH] is None:
+            raise InputError(f"{where}: no field {TRUTH!r} to export: leave --truth away")
+    for name in wanted.fields:
+        columns |= {name: _loose(_field(frame, name, columns, where))}
+    rows = LabelRows(pa.table(columns), where, file.source, len(frame))
+    return _chosen(rows, wanted)
+
+
+def _labels(frame: pd.DataFrame, wanted: Wanted, where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The labels to export (n,) and the weak labels (n,), which an exported file has under `weak_label`."""
+    given = LabelSet.from_table(frame, where=where).p
+    if "weak_label" in frame:
+        weak = LabelSet.from_table(frame[["id"]].assign(label=frame["weak_label"]), where=where).p
+        return (weak if wanted.label == "weak" else given), weak
+    if wanted.label == "new" and "new_label" not in frame:
+        raise InputError(f"{where}: no field 'new_label': make it with `w2s relabel`, or export --label weak")
+    if wanted.label == "weak" or "new_label" not in frame:
+        return given, given
+    return LabelSet.from_table(frame[["id"]].assign(label=frame["new_label"]), where=where).p, given
+
+
+def _with_texts(frame: pd.DataFrame, texts: Path | str, where: str) -> pd.DataFrame:
+    table = read_table(texts)
+    for name in ("id", "text"):
+        if name not in table:
+            raise InputError(f"{texts}: no field {name!r}; it has {some(list(table.columns), 8)}")
+    found = frame["id"].map(table.set_index("id")["text"])
+    if found.isna().any():
+        missing = frame["id"][found.isna()].tolist()
+        raise InputError(f"{texts} has no text for {len(missing)} of {len(frame)} rows of {where}: {some(missing)}")
+    return frame.assign(text=found)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)) or value == ""
+
+
+def _typed(frame: pd.DataFrame, name: str, where: str) -> pa.Array:
+    """A column of what a filter or relabelling says, of its type; nulls where the file does not say it."""
+    kind = PROVENANCE[name]
+    if name not in frame:
+        return pa.array([{"keep": True, "reason": ""}.get(name)] * len(frame), kind)
+    values = [None if _missing(value) and name != "reason" else value for value in frame[name]]
+    if name == "reason":  # CSV has no other way to write an empty text than none at all
+        return pa.array(["" if _missing(value) else str(value) for value in values], kind)
+    convert = CONVERT[str(kind)]
+    try:
+        array = pa.array([None if value is None else convert(value) for value in values], kind)
+    except (ValueError, TypeError, OverflowError) as error:
+        bad = next(value for value in values if value is not None and not _converts(convert, value))
+        raise InputError(f"{where}: {name} is {str(bad)[:40]!r}, where `w2s filter` writes a {kind}") from error
+    if name in SHARES:
+        there = np.flatnonzero(array.is_valid().to_numpy(zero_copy_only=False))
+        as_probabilities(array.drop_null().to_numpy(), where, frame["id"].to_numpy()[there], name)
+    if name == "keep" and array.null_count:
+        raise InputError(f"{where}: keep is missing for {array.null_count} rows: it is true or false")
+    return array
+
+
+def _converts(convert: Callable[[Any], Any], value: Any) -> bool:
+    try:
+        convert(value)
+    except (ValueError, TypeError, OverflowError):
+        return False
+    return True
+
+
+def _boolean(value: Any) -> bool:
+    known = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+    if str(value).lower() not in known:
+        raise ValueError(value)
+    return known[str(value).lower()]
+
+
+def _whole(value: Any) -> int:
+    number = float(value)
+    if number != int(number):
+        raise ValueError(value)
+    return int(number)
+
+
+CONVERT: dict[str, Callable[[Any], Any]] = {"bool": _boolean, "int64": _whole, "double": float, "string": str}
+
+
+def _field(frame: pd.DataFrame, name: str, taken: dict[str, Any], where: str) -> "pd.Series[Any]":
+    if name == TRUTH:
+        raise InputError("the field 'truth' is exported with --truth: a trainer must not read it unawares")
+    if name not in frame:
+        raise InputError(f"{where}: no field {name!r} to carry: {did_you_mean(name, map(str, frame.columns))}")
+    if name in taken:
+        raise InputError(f"{where}: the field {name!r} is exported already: leave --field {name} away")
+    return frame[name]
+
+
+def _loose(values: Iterable[Any]) -> pa.Array:
+    """A column of whatever a user's rows hold; as JSON text where Arrow has no one type for all of it."""
+    plain = [None if value is None or (isinstance(value, float) and np.isnan(value)) else value for value in values]
+    try:
+        array = pa.array(plain)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return pa.array([None if v is None else v if isinstance(v, str) else json.dumps(v, default=str) for v in plain])
+    return array.cast(pa.string()) if pa.types.is_null(array.type) else array
+
+
+def _chosen(rows: LabelRows, wanted: Wanted) -> LabelRows:
+    if wanted.splits:
+        if "split" not in rows.table.column_names:
+            raise InputError(f"{rows.where}: no field 'split' to choose {' and '.join(wanted.splits)} by")
+        rows = rows.without(np.isin(rows.table["split"].to_pylist(), wanted.splits), "of other splits")
+        if not len(rows):
+            raise InputError(f"{rows.where}: no row has split = {' or '.join(wanted.splits)}")
+    if wanted.rows == "kept":
+        rows = rows.without(np.array(rows.table["keep"].to_pylist(), dtype=bool), "dropped by the filter")
+    if not len(rows):
+        raise InputError(
+            f"{rows.where}: no row is kept (`keep` is false everywhere): export --take all, or filter less"
+        )
+    return rows

@@ -1,0 +1,143 @@
+"""`export`: the one way from a label file to any of the formats."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from ..errors import InputError, did_you_mean
+from ..files import replacing
+from ..tables import FORMATS as ENDINGS
+from ..tables import table_format, write_table
+from .folders import refuse_foreign, replacing_folder, write_record
+from .hub import classification, write_hub
+from .issues import label_issues
+from .preference import Pairs, preferences
+from .reference import refuse_oai_place, write_eai, write_oai
+from .rows import Choice, Kept, LabelFile, LabelRows, Labels, Wanted, chosen_rows
+
+Format = Literal["jsonl", "csv", "parquet", "hf", "trl", "oai", "eai", "cleanlab"]
+FORMATS: tuple[str, ...] = get_args(Format)
+FILES = {
+    "jsonl": (".jsonl", ".jsonl.gz"),
+    "csv": (".csv", ".csv.gz"),
+    "parquet": (".parquet",),
+    "cleanlab": ENDINGS,
+}  # how the names of formats that are one file end; the others are folders
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    path: Path
+    format: Format
+    rows: int  # pairs, of preferences
+    of_rows: int  # of the label file
+    splits: dict[str, int]  # rows of each, by the names in the export; empty for formats that are one file
+    left_out: dict[str, int]  # why, and how many rows
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {n}" for name, n in self.splits.items())
+        gone = ", ".join(f"{n} {why}" for why, n in self.left_out.items())
+        text = f"{self.path}: {self.format}, {self.rows} rows{f' ({parts})' if parts else ''} of {self.of_rows}"
+        return f"{text}; left out: {gone}" if gone else text
+
+
+def export(
+    labels: Labels,
+    out: Path | str,
+    format: Format,
+    *,
+    take: Kept | None = None,
+    label: Choice | None = None,
+    hard: bool = False,
+    splits: Sequence[str] = (),
+    truth: bool = False,
+    fields: Sequence[str] = (),
+    texts: Path | str | None = None,
+    pairs: Pairs | None = None,
+) -> Exported:
+    """Write a label set (path, DataFrame with a label file's columns, or LabelSet) in a format; whole or not at all.
+
+    `take` the rows that the filter kept or all of them; the latter is the default of `cleanlab`, which marks them
+    itself, the former of all others. `label`: `new` (after relabelling; the default where there is one) or `weak`;
+    `hard` rounds it to 0 or 1. `splits` of train, val and test; all unless said, but `train` alone for `oai`, which is
+    one set. `truth` exports the ground truth too, in a column by that name. `fields` are carried along. `texts` is a
+    row file whose `text` is joined by id. `pairs` makes preferences of `trl`.
+
+    The same input gives the same bytes. Raises InputError for a format, option or field that is not there, for labels
+    that the format cannot hold, where no row is left, and where `out` cannot or must not be written.
+    """
+    out = Path(out)
+    if format not in FORMATS:
+        raise InputError(f"format {format!r}: {did_you_mean(str(format), FORMATS)}")
+    _refuse_place(out, format)
+    if pairs is not None and format != "trl":
+        raise InputError(f"preferences (--task preference, pairs=) are of the format trl, not {format}")
+    if pairs is not None and hard:
+        raise InputError("hard labels and preferences do not go together: rounded labels are no longer undecided")
+    file = LabelFile.read(labels)
+    if format == "oai" and not splits and "split" in file.columns:
+        splits = ("train",)
+    kept = take or ("all" if format == "cleanlab" else "kept")
+    wanted = Wanted(kept, label, hard, tuple(splits), truth, tuple(fields))
+    if pairs is not None:
+        carried = dict.fromkeys((*fields, *pairs.fields(file.columns, file.where)))
+        wanted = replace(wanted, fields=tuple(carried))
+    chosen = chosen_rows(file, wanted, texts)
+    return _as_file(chosen, out, format) if format in FILES else _as_folder(chosen, out, format, wanted, pairs)
+
+
+def _refuse_place(out: Path, format: Format) -> None:
+    """InputError, before anything is read, for a path that does not fit the format or must not be written."""
+    if format in FILES:
+        if not out.name.endswith(FILES[format]):
+            raise InputError(f"{out}: {format} is one file, whose name ends in {' or '.join(FILES[format])}")
+        return
+    if out.name.endswith(ENDINGS):
+        raise InputError(f"{out}: {format} is a folder: give --out a name without {out.suffix}")
+    if format == "oai":
+        refuse_oai_place(out)
+    refuse_foreign(out)
+
+
+def _as_file(rows: LabelRows, out: Path, format: Format) -> Exported:
+    table = rows.table
+    if format == "cleanlab":
+        table, rows = label_issues(rows)
+    if table_format(out) == ".parquet":
+        with replacing(out) as temporary:
+            pq.write_table(table.combine_chunks(), temporary)
+    else:  # of Python's own values, so that whole numbers and missing ones stay what they are
+        columns = {name: pd.Series(table[name].to_pylist(), dtype=object) for name in table.column_names}
+        write_table(pd.DataFrame(columns), out)
+    return Exported(out, format, table.num_rows, rows.of_rows, {}, rows.left_out)
+
+
+def _as_folder(rows: LabelRows, out: Path, format: Format, wanted: Wanted, pairs: Pairs | None) -> Exported:
+    from .. import __version__
+
+    options = {name: value for name, value in asdict(wanted).items() if value}
+    record: dict[str, Any] = {"format": format, "version": __version__, "source": rows.source, "of_rows": rows.of_rows}
+    with replacing_folder(out) as folder:
+        if format == "oai":
+            counts = write_oai(rows, folder)
+        elif format == "eai":
+            counts = write_eai(rows, folder)
+        else:
+            if pairs is not None:
+                table, rows = preferences(rows, pairs)
+                options["pairs"] = {name: value for name, value in asdict(pairs).items() if value}
+            else:
+                if format == "trl":
+                    rows.texts()  # refuses rows without one
+                table = classification(rows)
+            record |= {"options": options, "left_out": rows.left_out}
+            counts = write_hub(table, folder, record, rows.where)
+        record |= {"options": options, "left_out": rows.left_out, "splits": counts}
+        write_record(folder, record)
+    return Exported(out, format, sum(counts.values()), rows.of_rows, counts, rows.left_out)

@@ -1,0 +1,160 @@
+"""Which array of a file, or which part of one, is which layer."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from numpy.typing import NDArray
+
+from ..dtypes import StoredDtype
+from ..errors import InputError, did_you_mean, some
+from ..layers import LayerSpec, parse_layers
+from .saved import WHOLE, Saved, words
+
+Order = Literal["rows", "layers"]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """One file's activations: for each layer words (n, d) of one format, and where they stood."""
+
+    words: Mapping[int, NDArray[Any]]
+    sites: Mapping[int, str]
+    dtype: StoredDtype
+
+    @property
+    def width(self) -> int:
+        """Numbers a row and layer."""
+        return int(next(iter(self.words.values())).shape[1])
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A layer's array, of which array of the file it is, and where in it."""
+
+    name: str
+    array: NDArray[Any]
+    slot: str = ""
+
+    @property
+    def place(self) -> str:
+        """For the manifest."""
+        return f"{self.name}{self.slot}" or "array"
+
+
+def by_layer(
+    saved: Saved,
+    rows: int,
+    where: str,
+    *,
+    layers: LayerSpec | None,
+    depth: int | None,
+    key: str | None,
+    order: Order | None,
+    dtype: str | None,
+) -> Layers:
+    """The layers of what a file holds for `rows` rows (see `import_activations`); InputError where it is not clear."""
+    names = list(saved.arrays)
+    if key is not None:
+        if key not in saved.arrays:
+            raise InputError(f"{where}: no array {key!r}: {did_you_mean(key, names)}")
+        names = [key]
+    if len(names) > 1:
+        parts = _numbered(saved, names, where, layers, depth)
+    else:
+        parts = _slices(saved.arrays[names[0]], names[0], rows, where, layers, depth, order)
+    found, dtypes = {}, {}
+    for layer, part in parts.items():
+        array = part.array
+        if array.ndim != 2 or array.shape[0] != rows:
+            raise InputError(
+                f"{where}: layer {layer} has shape {array.shape}, but there are {rows} rows: it must be ({rows}, width)"
+            )
+        found[layer], dtypes[layer] = words(array, saved.dtypes[part.name], where, dtype)
+    widths = {layer: array.shape[1] for layer, array in found.items()}
+    for what, values in (("widths", widths), ("number formats", dtypes)):
+        if len(set(values.values())) > 1:
+            raise InputError(
+                f"{where}: its layers have several {what} ({some(sorted(set(values.values())))}): one store has one"
+            )
+    return Layers(
+        found, {layer: f"imported {part.place}" for layer, part in parts.items()}, next(iter(dtypes.values()))
+    )
+
+
+def _numbered(
+    saved: Saved, names: list[str], where: str, layers: LayerSpec | None, depth: int | None
+) -> dict[int, _Part]:
+    """Arrays whose names end in the number of their layer, or those of them that are asked for."""
+    numbers = {name: _number(name) for name in names}
+    by_number = {number: name for name, number in numbers.items() if number is not None}
+    if None in numbers.values() or len(by_number) < len(names):
+        raise InputError(
+            f"{where}: holds {some(names, 6)}, whose names do not end in layer numbers, one each: choose one with --key"
+        )
+    wanted = sorted(by_number) if layers is None else chosen_layers(layers, depth)
+    missing = [layer for layer in wanted if layer not in by_number]
+    if missing:
+        raise InputError(f"{where}: no layer {missing[0]}; it holds {some(sorted(by_number), 40)}")
+    return {layer: _Part(by_number[layer], saved.arrays[by_number[layer]]) for layer in wanted}
+
+
+def _slices(
+    array: NDArray[Any],
+    name: str,
+    rows: int,
+    where: str,
+    layers: LayerSpec | None,
+    depth: int | None,
+    order: Order | None,
+) -> dict[int, _Part]:
+    """The layers of one array: (rows, width) is one, (rows, layers, width) or (layers, rows, width) are several."""
+    if array.ndim == 2:
+        number = _number(name) if name != WHOLE else None
+        named = chosen_layers(layers, depth) if layers is not None else [] if number is None else [number]
+        if len(named) != 1:
+            raise InputError(f"{where}: holds one layer, of shape {array.shape}: say which it is, as in --layers 16")
+        return {named[0]: _Part(name, array)}
+    if array.ndim != 3:
+        raise InputError(
+            f"{where}: an array of shape {array.shape}; it must be (rows, width), (rows, layers, width) or "
+            "(layers, rows, width)"
+        )
+    axis = _row_axis(array.shape, rows, where, order)
+    slots = array.shape[1 - axis]
+    named = list(range(slots)) if layers is None else chosen_layers(layers, depth)
+    if len(named) != slots:
+        raise InputError(f"{where}: holds {slots} layers, but --layers names {len(named)}: name each that it holds")
+    if axis == 0:
+        return {layer: _Part(name, array[:, i], f"[:, {i}]") for i, layer in enumerate(named)}
+    return {layer: _Part(name, array[i], f"[{i}]") for i, layer in enumerate(named)}
+
+
+def _row_axis(shape: tuple[int, ...], rows: int, where: str, order: Order | None) -> int:
+    if order is not None and order not in get_args(Order):
+        raise InputError(f"order {order!r}: {did_you_mean(str(order), get_args(Order))}")
+    fits = [axis for axis in (0, 1) if shape[axis] == rows]
+    if order is not None:
+        fits = [axis for axis in fits if axis == ("rows", "layers").index(order)]
+    if not fits:
+        raise InputError(f"{where}: an array of shape {shape}, but there are {rows} rows: the numbers must agree")
+    if len(fits) > 1:
+        raise InputError(f"{where}: shape {shape} has {rows} rows and {rows} layers: say which come first with --order")
+    return fits[0]
+
+
+def _number(name: str) -> int | None:
+    """The last number in a name: 12 in `model.layers.12`, `layer_012` and `12`."""
+    found = re.search(r"(\d{1,9})\D*$", name)
+    return int(found[1]) if found else None
+
+
+def chosen_layers(spec: LayerSpec, depth: int | None) -> list[int]:
+    """The layers that a specification names, ascending; without the model's depth it must give their numbers."""
+    if depth is None:
+        text = spec if isinstance(spec, str) else ",".join(map(str, [spec] if isinstance(spec, int) else spec))
+        if re.search(r"[a-z]|(^|,)\s*-", text):
+            raise InputError(f"layers {text!r}: give --depth, the model's number of blocks, or the layers' own numbers")
+        depth = max((int(number) for number in re.findall(r"[0-9]{1,9}", text)), default=0)
+    return parse_layers(spec, depth)

@@ -1,0 +1,41 @@
+"""safetensors files, mapped into memory; NumPy alone knows no bfloat16, so their own header is read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from ..errors import InputError
+from .saved import Saved
+
+NUMPY = {"F64": ("<f8", "float64"), "F32": ("<f4", "float32"), "F16": ("<f2", "float16"), "BF16": ("<u2", "bfloat16")}
+LENGTH = 8  # bytes before the header, which say how long it is
+
+
+def read_safetensors(path: Path) -> Saved:
+    """The tensors of a file by name."""
+    try:
+        with safe_open(path, framework="numpy"):  # refuses headers that do not fit the file
+            pass
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable safetensors file ({str(error).splitlines()[0]})") from error
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(LENGTH), "little")
+        header: dict[str, Any] = json.loads(stream.read(size))
+    arrays: dict[str, NDArray[Any]] = {}
+    dtypes = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        shape, dtypes[name] = tuple(entry["shape"]), entry["dtype"]
+        if 0 in shape:
+            raise InputError(f"{path}: tensor {name!r} is empty, of shape {shape}")
+        if entry["dtype"] not in NUMPY:  # refused by its name, if it is wanted
+            arrays[name] = np.broadcast_to(np.uint8(0), shape)
+            continue
+        kind, dtypes[name] = NUMPY[entry["dtype"]]
+        arrays[name] = np.memmap(path, kind, "r", LENGTH + size + entry["data_offsets"][0], shape)
+    return Saved(arrays, dtypes)

@@ -1,0 +1,65 @@
+"""What a file of saved activations holds: arrays by name, mapped and not read, whatever library has written them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..dtypes import WORDS, StoredDtype
+from ..errors import InputError
+
+# NumPy's names, and those of safetensors files, of what a store holds bit for bit.
+STORABLE: dict[str, StoredDtype] = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16"}
+WHOLE = ""  # the name of an array that has none, the only one of its file
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Arrays by name: words (bfloat16 as uint16) of the format `dtype`, of which nothing has been read yet."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    dtypes: Mapping[str, str]  # of each, as its own library names it
+
+
+def words(array: NDArray[Any], dtype: str, where: str, wanted: str | None = None) -> tuple[NDArray[Any], StoredDtype]:
+    """The array as words of a format that a store can hold, and which.
+
+    `wanted` says what the file cannot: `bfloat16` of 16-bit words of which NumPy does not know what they are, and
+    `float32` of float64, which is rounded. InputError for anything else.
+    """
+    if wanted is not None and wanted not in WORDS:
+        raise InputError(f"dtype {wanted!r} cannot be stored: use one of {', '.join(WORDS)}")
+    unnamed = array.dtype.str in ("|V2", "<V2", "<u2") and dtype != "bfloat16"
+    if wanted == "bfloat16" and unnamed:
+        return array.view("<u2"), "bfloat16"
+    if wanted is not None and wanted != dtype and (wanted, dtype) != ("float32", "float64"):
+        raise InputError(f"{where}: holds {dtype}, which --dtype {wanted} does not fit: values are kept bit for bit")
+    if dtype in STORABLE:
+        return array, STORABLE[dtype]
+    if dtype == "float64":
+        if wanted != "float32":
+            raise InputError(f"{where}: float64 cannot be stored bit for bit: give --dtype float32 to round it")
+        return array, "float32"
+    if unnamed:
+        raise InputError(f"{where}: 16-bit words of no number format; if they are bfloat16, give --dtype bfloat16")
+    raise InputError(f"{where}: holds {dtype}; a store holds {', '.join(WORDS)}")
+
+
+def read_saved(path: Path) -> Saved:
+    """The arrays of a file, by the format that its name ends in; InputError for others and for damaged files."""
+    from .numpy_files import read_npy, read_npz
+    from .safetensors_files import read_safetensors
+    from .torch_files import read_torch
+
+    readers = {".npy": read_npy, ".npz": read_npz, ".safetensors": read_safetensors, ".pt": read_torch}
+    readers |= {".pth": read_torch}
+    if path.suffix not in readers:
+        raise InputError(f"{path}: unknown format; the name must end in one of {', '.join(readers)}")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    saved = readers[path.suffix](path)
+    if not saved.arrays:
+        raise InputError(f"{path}: holds no array")
+    return saved

@@ -1,0 +1,71 @@
+"""Files of `torch.save`: tensors alone, mapped into memory; anything that a pickle could run is refused."""
+
+import pickle
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .saved import WHOLE, Saved
+
+
+def read_torch(path: Path) -> Saved:
+    """A tensor, or the tensors of a dict (by name or layer number) or of a list (by layer, from 0)."""
+    try:
+        import torch
+    except ImportError as error:
+        raise InputError(
+            f"{path}: is read with torch, which is not installed: pip install 'w2s-probes[models]'"
+        ) from error
+    held = dict(_tensors(_loaded(path), path))
+    dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in held.items()}
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, tensor in held.items():
+        plain = tensor.detach()
+        if plain.layout is not torch.strided or plain.is_quantized or plain.is_meta:
+            raise InputError(f"{path}: a sparse, quantized or empty tensor: save it dense")
+        if plain.dtype is torch.bfloat16:
+            arrays[name] = plain.view(torch.uint16).numpy()
+        elif dtypes[name] in ("float16", "float32", "float64"):
+            arrays[name] = plain.numpy()
+        else:  # refused by its name, if it is wanted
+            arrays[name] = np.broadcast_to(np.uint8(0), tuple(plain.shape))
+    return Saved(arrays, dtypes)
+
+
+def _loaded(path: Path) -> Any:
+    import torch
+
+    for mapped in (True, False):  # files of old releases are no archives, and cannot be mapped
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about protocols: what cannot be read is refused below, in one line
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        except pickle.UnpicklingError as error:
+            raise InputError(
+                f"{path}: holds more than tensors, and loading it could run anything: save a tensor, or a dict of "
+                "tensors, alone"
+            ) from error
+        except (RuntimeError, ValueError, OSError, EOFError, LookupError, AttributeError, TypeError) as error:
+            if not mapped:
+                raise InputError(f"{path}: not a readable torch file ({str(error).splitlines()[0][:120]})") from error
+    raise AssertionError
+
+
+def _tensors(loaded: Any, path: Path) -> Iterator[tuple[str, Any]]:
+    import torch
+
+    if isinstance(loaded, torch.Tensor):
+        yield WHOLE, loaded
+        return
+    if isinstance(loaded, list) and all(isinstance(value, torch.Tensor) for value in loaded):
+        loaded = dict(enumerate(loaded))
+    if not isinstance(loaded, Mapping):
+        raise InputError(f"{path}: holds a {type(loaded).__name__}; a tensor, or a dict or list of tensors, is needed")
+    for name, value in loaded.items():
+        if isinstance(value, torch.Tensor):  # what else is there describes them
+            yield str(name), value

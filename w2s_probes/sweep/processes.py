@@ -1,0 +1,66 @@
+"""Workers on this machine: joblib's pool of processes, made anew when one of them dies."""
+
+import os
+from concurrent.futures import Future
+from typing import Any
+
+from ..errors import InputError
+from .unit import Unit
+from .workers import TRIES, Outcome
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+class Processes:
+    """So many at a time, each with its share of the cores."""
+
+    tries = TRIES
+
+    def __init__(self, jobs: int) -> None:
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        self.at_once, self._broken = jobs, BrokenProcessPool
+        self._pool: Any = self._start()
+
+    def submit(self, unit: Unit) -> "Future[Outcome]":
+        """Hand a unit over; to a new pool where a process of this one has died."""
+        future: Future[Outcome]
+        try:
+            future = self._pool.submit(_run, unit)
+        except self._broken:
+            self._pool = self._start()
+            future = self._pool.submit(_run, unit)
+        return future
+
+    def lost(self, error: BaseException) -> bool:
+        """One process that dies takes the pool with it."""
+        return isinstance(error, self._broken)
+
+    def count(self) -> int:
+        """All of them: the pool starts them itself."""
+        return self.at_once
+
+    def close(self) -> None:
+        """End the processes, whatever they do."""
+        self._pool.shutdown(kill_workers=True)
+
+    def _start(self) -> Any:
+        from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
+        return ProcessPoolExecutor(self.at_once, env={name: str(threads(self.at_once, name)) for name in THREADS})
+
+
+def threads(jobs: int, variable: str) -> int:
+    """Threads for each of so many processes: their share of this process's cores, or less where a variable says so."""
+    from joblib import cpu_count
+
+    share = max(1, int(cpu_count()) // jobs)
+    given = os.environ.get(variable, "")
+    return min(share, int(given)) if given.isdecimal() and int(given) else share
+
+
+def _run(unit: Unit) -> Outcome:
+    try:
+        return unit.run()
+    except InputError as error:
+        return error
