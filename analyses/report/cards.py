@@ -77,7 +77,7 @@ def cards(filtered: Sequence[Filtered], notes: dict[str, Any] | None = None) -> 
     made = []
     for one in filtered:
         told = (notes or {}).get(f"{one.task}, seed {one.seed}", {}).get("methods", {}).get(one.by, {})
-        table = one.table[one.table["reason"].fillna("") != NOT_JUDGED].reset_index(drop=True)
+        table = one.table[one.table["reason"] != NOT_JUDGED].reset_index(drop=True)
         gone = ~table["keep"].to_numpy(dtype=bool)
         if gone.any():
             made.append(_card(one, table, gone, told))
@@ -87,7 +87,7 @@ def cards(filtered: Sequence[Filtered], notes: dict[str, Any] | None = None) -> 
 def _card(one: Filtered, table: pd.DataFrame, gone: NDArray[np.bool_], told: dict[str, Any]) -> Card:
     labels, score, truth, p = (_numbers(table, name, one.name) for name in ("label", "score", "truth", "p"))
     p = np.where(np.isnan(p), _opinion(labels, score), p)
-    reasons = table["reason"].fillna("").astype(str).to_numpy(dtype=object)
+    reasons = table["reason"].astype(object).where(table["reason"].notna(), "").astype(str).to_numpy(dtype=object)
     asked = int(told["requested"]) if "requested" in told else None
     card = None
     if np.isfinite(truth).all():

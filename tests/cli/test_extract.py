@@ -14,7 +14,7 @@ from rich.console import Console
 from extract.extractor import Extraction, extract_cached
 from tests.cli.extracting import extracting
 from w2s_probes import ActivationStore
-from w2s_probes.cli import progress
+from w2s_probes.cli import progress, terminal
 from w2s_probes.cli.terminal import cache_folder
 from w2s_probes.tables import read_table
 
@@ -73,7 +73,8 @@ def test_a_terminal_shows_a_bar_with_speed_and_time_left(
     place: Path, w2s: Call, monkeypatch: pytest.MonkeyPatch, kind: str, shown: bool
 ) -> None:
     screen = io.StringIO()
-    monkeypatch.setattr(progress, "err", Console(file=screen, force_terminal=True, width=100))
+    monkeypatch.setattr(terminal, "err", Console(file=screen, force_terminal=True, width=100))
+    monkeypatch.setattr(progress, "wanted", lambda: True)
     w2s(*extracting(place, "--progress", kind, "--batch-tokens", 6))
     assert ("40/40" in screen.getvalue() and "tokens/s" in screen.getvalue()) is shown
 

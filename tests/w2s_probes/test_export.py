@@ -358,7 +358,7 @@ def changed(**fields: Any) -> Callable[[], pd.DataFrame]:
 
 BAD: dict[str, tuple[Callable[[], pd.DataFrame], str, dict[str, Any], str]] = {
     "an unknown format": (judged, "parket", {}, "format 'parket': did you mean 'parquet'"),
-    "unknown rows": (judged, "hf", {"rows": "keep"}, "rows 'keep': did you mean 'kept'"),
+    "unknown rows": (judged, "hf", {"take": "keep"}, "take 'keep': did you mean 'kept'"),
     "an unknown label": (judged, "hf", {"label": "week"}, "label 'week': did you mean 'weak'"),
     "an unknown split": (judged, "hf", {"splits": ["tran"]}, "split 'tran': did you mean 'train'"),
     "no text": (lambda: judged().drop(columns="text"), "trl", {}, "no field 'text', which this format needs"),
@@ -369,7 +369,7 @@ BAD: dict[str, tuple[Callable[[], pd.DataFrame], str, dict[str, Any], str]] = {
     "rounded pairs": (judged, "trl", {"pairs": Pairs(by="group"), "hard": True}, "do not go together"),
     "pairs by nothing": (judged, "trl", {"pairs": Pairs(by="qestion")}, "no field 'qestion' to carry"),
     "single rows": (changed(group=lambda t: t["id"]), "trl", {"pairs": Pairs(by="group")}, "no pair is left to export"),
-    "several prompts": (judged, "trl", {"pairs": Pairs("text", by="group"), "rows": "all"}, "have different prompts"),
+    "several prompts": (judged, "trl", {"pairs": Pairs("text", by="group"), "take": "all"}, "have different prompts"),
     "nothing kept": (changed(keep=False), "csv", {}, "no row is kept"),
     "a keep that is none": (changed(keep="perhaps"), "csv", {}, "keep is 'perhaps', where `w2s filter` writes a bool"),
     "a p beyond 1": (changed(p=1.5), "csv", {}, "the p of row '000' is 1.5"),

@@ -15,6 +15,7 @@ cache = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     suggest_commands=False,
+    rich_markup_mode="markdown",
     help="Stores in a folder: list them, and delete those that are no longer of use.\n\nExample: `w2s cache ls runs`",
 )
 

@@ -51,7 +51,7 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if self.rows not in get_args(Kept):
-            raise InputError(f"rows {self.rows!r}: {did_you_mean(str(self.rows), get_args(Kept))}")
+            raise InputError(f"take {self.rows!r}: {did_you_mean(str(self.rows), get_args(Kept))}")
         if self.label is not None and self.label not in get_args(Choice):
             raise InputError(f"label {self.label!r}: {did_you_mean(str(self.label), get_args(Choice))}")
         for split in self.splits:

@@ -63,7 +63,7 @@ def export(
 ) -> Exported:
     """Write a label set (path, DataFrame with a label file's columns, or LabelSet) in a format; whole or not at all.
 
-    `take` the rows that the filter kept or all of them; the latter is the default of `cleanlab`, which marks them
+    `take`: the rows that the filter `kept`, or `all`; the latter is the default of `cleanlab`, which marks them
     itself, the former of all others. `label`: `new` (after relabelling; the default where there is one) or `weak`;
     `hard` rounds it to 0 or 1. `splits` of train, val and test; all unless said, but `train` alone for `oai`, which is
     one set. `truth` exports the ground truth too, in a column by that name. `fields` are carried along. `texts` is a
