@@ -10,6 +10,7 @@ from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
 EXTRACTION = (ROOT / "docs" / "extraction.md").read_text()
+SWEEPS = (ROOT / "docs" / "sweeps.md").read_text()
 PROBES = (ROOT / "docs" / "probes.md").read_text()
 BLOCK = r"```(\w*)\n(.*?)```"
 BLOCKS = re.findall(BLOCK, README, flags=re.DOTALL)
@@ -28,8 +29,10 @@ def words(text: str) -> list[list[str]]:
 @pytest.fixture
 def after_the_demo(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder to stand in, like a checkout in which `make demo` has run."""
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "demo").symlink_to(demo)
+    here = tmp_path / "runs" / "demo"  # a folder of its own: what is written there is not for other tests
+    here.mkdir(parents=True)
+    for made in demo.iterdir():
+        (here / made.name).symlink_to(made)
     (tmp_path / "data").symlink_to(ROOT / "data")
     monkeypatch.chdir(tmp_path)
 
@@ -77,3 +80,22 @@ def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
             assert (folder / target).exists(), target
     for folder in re.findall(r"^\| `(\w+)/`", README, flags=re.MULTILINE):
         assert (ROOT / folder).is_dir()
+
+
+@pytest.mark.usefixtures("after_the_demo")
+def test_the_blocks_about_sweeps_and_the_readmes_last_ones_run(
+    w2s: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    extraction = next(text for _, text in BLOCKS if text.startswith("w2s extract"))
+    w2s(*extraction.splitlines()[0].split()[1:])
+    (shell, code) = re.findall(BLOCK, SWEEPS, flags=re.DOTALL)
+    w2s(*shell[1].split()[1:])
+    exec(compile(code[1], "sweeps.md", "exec"), {})
+    assert "on held-out rows, best of 16" in capsys.readouterr().out
+    (last,) = [text for _, text in BLOCKS if "w2s report" in text]
+    for line in last.splitlines():
+        w2s(*line.split()[1:])
+    said = capsys.readouterr().out
+    assert "best of 155 by weak_brier" in said
+    assert "runs/demo/report.html" in said
+    assert "Did anything beat the plain student?" in Path("runs/demo/report.html").read_text()
