@@ -18,7 +18,7 @@ from ..store import ActivationStore
 from ..tables import read_table
 from ..writer import StoreWriter
 from .by_layer import Layers, Order, by_layer
-from .saved import read_saved
+from .reading import read_saved
 
 SHARD_BYTES = 256 << 20  # of activations: bounds memory and the work lost to a kill
 SHARD_ROWS = 2048

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -45,21 +44,3 @@ def words(array: NDArray[Any], dtype: str, where: str, wanted: str | None = None
     if unnamed:
         raise InputError(f"{where}: 16-bit words of no number format; if they are bfloat16, give --dtype bfloat16")
     raise InputError(f"{where}: holds {dtype}; a store holds {', '.join(WORDS)}")
-
-
-def read_saved(path: Path) -> Saved:
-    """The arrays of a file, by the format that its name ends in; InputError for others and for damaged files."""
-    from .numpy_files import read_npy, read_npz
-    from .safetensors_files import read_safetensors
-    from .torch_files import read_torch
-
-    readers = {".npy": read_npy, ".npz": read_npz, ".safetensors": read_safetensors, ".pt": read_torch}
-    readers |= {".pth": read_torch}
-    if path.suffix not in readers:
-        raise InputError(f"{path}: unknown format; the name must end in one of {', '.join(readers)}")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    saved = readers[path.suffix](path)
-    if not saved.arrays:
-        raise InputError(f"{path}: holds no array")
-    return saved

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .lines import OK, RowSet
-from .result import VALUE, SweepResult
+from .lines import OK, VALUE, RowSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from .result import SweepResult
 
 TITLES = {"knn": "kNN", "logistic": "logistic", "topo": "Topo"}
 NAMES = {"k": "neighbours k", "l2": "penalty λ"}
@@ -24,7 +25,7 @@ MOST_NAMED = 13  # layers in the key
 MARKERS = {"knn": "o", "logistic": "s", "topo": "^"}
 
 
-def sweep_figure(result: SweepResult, labels: str) -> "Figure":
+def sweep_figure(result: "SweepResult", labels: str) -> "Figure":
     """Against layer, each probe at the value that weak labels choose there; then against k or l2, a line a layer.
 
     The measure is the difference to the weak labels' own AUROC where the truth is known (as
@@ -55,7 +56,7 @@ def sweep_figure(result: SweepResult, labels: str) -> "Figure":
 
 
 def _by_layer(
-    ax: "Axes", result: SweepResult, labels: str, probe: str, metric: str, rows: RowSet, shift: float
+    ax: "Axes", result: "SweepResult", labels: str, probe: str, metric: str, rows: RowSet, shift: float
 ) -> None:
     lines = chosen_by_layer(result, labels, probe, metric, rows)
     if lines.empty:
@@ -67,7 +68,7 @@ def _by_layer(
     ax.errorbar(x, value, ends, label=TITLES[probe], markersize=4, linewidth=1.2, elinewidth=0.8, **style)  # type: ignore[arg-type]
 
 
-def chosen_by_layer(result: SweepResult, labels: str, probe: str, metric: str, rows: RowSet) -> pd.DataFrame:
+def chosen_by_layer(result: "SweepResult", labels: str, probe: str, metric: str, rows: RowSet) -> pd.DataFrame:
     """For each layer the line of a probe at the value of least weak Brier loss out of sample: no truth chooses."""
     loss = result.grid(probe, "weak_brier", labels=labels)
     if loss.empty:

@@ -19,6 +19,7 @@ COLUMNS += ["rows", "metric", "value", "low", "high", "n", "status", "oracle"]
 OK, ONE_CLASS = "ok", "one class"
 LEFT_OUT = "left out: "  # and the reason
 WEAK = "weak"
+VALUE = {"knn": "k", "topo": "k", "logistic": "l2"}  # what is swept of each probe
 Line = dict[str, Any]
 RowSet = Literal["training", "held-out"]
 TRAINING: RowSet = "training"  # rows that probes learn from, scored out of sample

@@ -13,12 +13,10 @@ from ..files import replacing
 from ..tables import read_table, table_format, write_table
 from .choosing import Best, choose
 from .grid import ChooseBy
-from .lines import COLUMNS, HELD_OUT, OK, TRAINING, WEAK, RowSet, as_table
+from .lines import COLUMNS, HELD_OUT, OK, TRAINING, VALUE, WEAK, RowSet, as_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-VALUE = {"knn": "k", "topo": "k", "logistic": "l2"}  # what is swept of each probe
 
 
 @dataclass(frozen=True, eq=False, repr=False)
