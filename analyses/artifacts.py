@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from .recipe import Recipe
 from .splits import Splits
 from .toml import toml
 
+RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
+LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"
 PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu", "torch", "transformers", "nnsight", "peft")
 
 
@@ -39,6 +41,32 @@ def write_predictions(folder: Path, name: str, test: pd.DataFrame, outcomes: Map
     scores = {method: outcome.scores["test"] for method, outcome in outcomes.items()}
     table = pd.DataFrame({"id": test["id"], "truth": test["label"], **scores})
     write_table(table, folder / f"{name}.csv")
+
+
+def names_of(methods: Mapping[tuple[str, int], Iterable[str]]) -> set[str]:
+    """The files, within a run's folder, that there may be of each task and seed and the methods used on them."""
+    names = set()
+    for (task, seed), used in methods.items():
+        one = f"{task}-{seed}"
+        names |= {f"{LABELS}/{one}-weak.jsonl", f"{LABELS}/{one}-test.jsonl", f"{PREDICTIONS}/{one}.csv"}
+        names |= {f"{FILTERS}/{one}-{method}.jsonl.gz" for method in used}
+    return names
+
+
+def remove_earlier(out: Path, own: Collection[str]) -> None:
+    """Delete the files that the run before this one says it wrote into the folder, but those `own` (as `names_of`).
+
+    Its record must still be there. A file of any other name is somebody else's, and is left.
+    """
+    try:
+        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
+        runs = [name.rpartition(", seed ") for name in record["runs"]]
+        there = names_of({(task, int(seed)): record["recipe"]["methods"] for task, _, seed in runs})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # no earlier run, or another program's file
+        return
+    for name in there.difference(own):
+        if len(Path(name).parts) == 2 and ".." not in Path(name).parts:
+            (out / name).unlink(missing_ok=True)
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:

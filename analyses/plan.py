@@ -1,6 +1,7 @@
 """What a recipe will cost, and what of it is already there, before it is run."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from extract.tasks import find_task
 from w2s_probes.errors import InputError
 
 from .experiment import Method
+from .layers import refuse_layers
 from .methods import find_methods
 from .protocol import REFERENCES, split_task
 from .recipe import Recipe, Strong, Training, Weak
@@ -64,13 +66,15 @@ def plan_recipe(
     Raises InputError for methods, tasks, sizes and models that the run would refuse.
     """
     methods = find_methods(recipe.methods)
+    describe = cache(ModelSource.describe)
+    refuse_layers(recipe, describe)
     splits = {task: _splits(recipe, task, fetch) for task in recipe.data.tasks}
     read: dict[str, Strong | Weak] = {"strong": recipe.strong} if reads_activations(recipe, methods) else {}
     heads = [one for one in recipe.weak.trained if one.kind == "head"]
     read |= {"weak" if len(heads) == 1 else f"weak {number}": one for number, one in enumerate(heads, start=1)}
     plans = {}
     for role, settings in read.items():
-        source = ModelSource.describe(str(settings.model))
+        source = describe(str(settings.model))
         needed = [_needed(recipe, sets, role != "strong") for sets in splits.values()]
         lengths = np.concatenate([_lengths(source, rows, tokens_per_row) for rows in needed])
         chosen: dict[str, Any] = {"layers": settings.layer, "position": settings.position, "batch_tokens": batch_tokens}

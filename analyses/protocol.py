@@ -17,10 +17,19 @@ from w2s_probes.students.settings import Tracker
 from w2s_probes.students.tracking import refuse_absent
 from w2s_probes.tables import write_table
 
-from .artifacts import write_labels, write_predictions, write_recipe, write_record
+from .artifacts import COMPARISONS as COMPARISONS
+from .artifacts import CURVES as CURVES
+from .artifacts import FILTERS as FILTERS
+from .artifacts import LABELS as LABELS
+from .artifacts import PREDICTIONS as PREDICTIONS
+from .artifacts import RECIPE as RECIPE
+from .artifacts import RECORD as RECORD
+from .artifacts import RESULTS as RESULTS
+from .artifacts import names_of, remove_earlier, write_labels, write_predictions, write_recipe, write_record
 from .comparisons import compare
 from .experiment import Experiment, Method, Outcome
 from .kept import Arrays, Record, array_hash, code_hash, table_hash
+from .layers import refuse_layers
 from .learners import Curves, Examples, Leak, Scores
 from .methods import METHODS, find_methods
 from .recipe import Recipe
@@ -32,8 +41,6 @@ from .supervisors.models import examples
 from .verdicts import kept_outcome, outcome_of, write_verdict
 from .workshop import Sources, Workshop, every_row
 
-RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
-LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"
 WEAK, METHOD = "weak", "methods"  # kinds of kept results
 REFERENCES = 2  # weak supervisor and ceiling, which are trained beside the methods
 
@@ -47,7 +54,8 @@ def run(
     Label files, verdicts of filters and test scores of each task and seed are written on the way. Activations and
     everything that was trained are kept in `cache` (`out` unless given) under the names of all that decides them: a
     run that was killed goes on, and other runs there use what is the same. `track` draws the course of every
-    fine-tuning that is not kept. Raises InputError for tasks, models and sizes that do not fit, before any training;
+    fine-tuning that is not kept. Files that an earlier run into `out` wrote for other tasks, seeds and filters are
+    deleted at the end. Raises InputError for tasks, models and sizes that do not fit, before any training;
     and for a method that cannot be used anywhere.
     """
     began = time.monotonic()
@@ -63,6 +71,7 @@ def run(
     sources = Sources()
     for name in recipe.models:
         sources.find(name)
+    refuse_layers(recipe, sources.find)
     steps = Steps(report, len(splits) * len(recipe.seeds) * (REFERENCES + len(methods)))
     this = _Run(recipe, Path(out), methods, sources, steps, Path(cache or out), track)
     judged = {task: this.task(task, seeds) for task, seeds in splits.items()}
@@ -78,6 +87,8 @@ def run(
     write_table(compare(judged, recipe.baseline), this.out / COMPARISONS)
     rows = {task.name: task.source for task in loaded}
     failed = [asdict(failure) for failure in this.failed]
+    made = {(task, seed): judged[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
+    remove_earlier(this.out, names_of(made))
     write_recipe(this.out / RECIPE, recipe)
     write_record(this.out / RECORD, recipe, models=models, rows=rows, runs=this.record, failed=failed, seconds=seconds)
     write_table(results, this.out / RESULTS)

@@ -58,6 +58,12 @@ def split(
     With `balance` the larger class is first cut to the size of the other. InputError where rows run out, unless the
     sizes are meant `at_most`: then those of the sets from `train` shrink alike, and the test set to what there is.
     """
+    for name, table in {"train": train, "test": test}.items():
+        if table["label"].nunique() < 2:
+            raise InputError(
+                f"{task}: {name} has one class only after equal texts were taken away ({len(table)} rows are left): "
+                "give it more rows"
+            )
     # The test rows must not depend on the seed, or seeds could not be compared row by row.
     chosen_test = _drawn(test, n_test, balance, stream(0, task, "test"), f"{task}: n_test", at_most)
     rng = stream(seed, task, "split")
@@ -69,7 +75,7 @@ def split(
     elif len(pool) < needed:
         raise InputError(
             f"{task}: n_truth + n_val + n_train = {n_weak} + {n_val} + {n_train} = {needed} rows are asked for, "
-            f"but train has {len(pool)}{' after balancing' if balance else ''}: lower them"
+            f"but train has {len(pool)}{' after balancing' if balance else ''}: lower them, or set data.at_most = true"
         )
     groups = {str(name): rows for name, rows in pool.groupby("group", sort=True).indices.items()}
     order = rng.permutation(np.array(sorted(groups), dtype=object))
@@ -80,7 +86,10 @@ def split(
             rows += [int(row) for row in groups[order[0]]]
             order = order[1:]
         if len(rows) < wanted and not at_most:
-            raise InputError(f"{task}: too few rows once related rows are kept together: lower n_train or n_val")
+            raise InputError(
+                f"{task}: too few rows once related rows are kept together: lower n_train or n_val, or set "
+                "data.at_most = true"
+            )
         parts.append(pool.iloc[rows[:wanted]].reset_index(drop=True))  # the rest of the last group stays unused
     weak, val, strong = parts
     for name, part in {"weak-train": weak, "strong-train": strong, "validation": val}.items():
@@ -95,7 +104,8 @@ def _drawn(
     pool = _balanced(table, rng) if balance else table
     if len(pool) < n and not at_most:
         raise InputError(
-            f"{what} = {n}, but test has {len(pool)} rows{' after balancing' if balance else ''}: lower it"
+            f"{what} = {n}, but test has {len(pool)} rows{' after balancing' if balance else ''}: lower it, or set "
+            "data.at_most = true"
         )
     return pool.iloc[rng.permutation(len(pool))[:n]].reset_index(drop=True)
 

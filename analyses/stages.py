@@ -34,7 +34,8 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
         if reads_activations(recipe, methods) and recipe.weak.errors != "imitation":
             missing = len(student.activations(recipe.strong).missing())
             rows = len(student.rows)
-            found.append(Stage(task, None, f"activations of {rows - missing} of {rows} rows", not missing))
+            kept = f" ({rows - missing} kept)" if 0 < missing < rows else ""
+            found.append(Stage(task, None, f"activations of {missing or rows} of {rows} rows{kept}", not missing))
         for seed, sets in splits.items():
             there = supervisor.kept.has(WEAK, described(recipe.weak, sets, supervisor, recipe.strong, seed))
             found.append(Stage(task, seed, "weak", there))

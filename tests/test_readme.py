@@ -73,6 +73,18 @@ def test_the_blocks_about_extraction_print_what_the_page_says(
     assert ran == 4
 
 
+def test_the_page_about_clusters_sweeps_what_the_readme_has_made() -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    calls = [line.split() for line in page.splitlines() if line.startswith("w2s sweep runs/")]
+    assert [next(part for part in call if part in ("--jobs", "--shard")) for call in calls] == [
+        "--jobs",
+        *["--shard"] * 2,
+    ]
+    for call in calls:
+        for path in call[2:4]:
+            assert path in README
+
+
 def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
     assert len(README.splitlines()) <= 150
     for page, folder in ((README, ROOT), (EXTRACTION, ROOT / "docs"), (PROBES, ROOT / "docs")):
@@ -92,7 +104,7 @@ def test_the_blocks_about_sweeps_and_the_readmes_last_ones_run(
     w2s(*shell[1].split()[1:])
     exec(compile(code[1], "sweeps.md", "exec"), {})
     assert "on held-out rows, best of 16" in capsys.readouterr().out
-    (last,) = [text for _, text in BLOCKS if "w2s report" in text]
+    (last,) = [text for _, text in BLOCKS if text.startswith("w2s sweep runs/acts")]
     for line in last.splitlines():
         w2s(*line.split()[1:])
     said = capsys.readouterr().out

@@ -59,6 +59,22 @@ def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | N
                 folder.rmdir()
 
 
+def refuse_input(out: Path, *inputs: Path | None) -> None:
+    """InputError where what is to be written would take the place of something that is read."""
+    for one in inputs:
+        if one is not None and out.exists() and one.exists() and out.samefile(one):
+            raise InputError(f"{out}: is read by this command, too: give another --out")
+
+
+def refuse_no_file(path: Path) -> None:
+    """InputError where no file can be written, before anything is done for it."""
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if there == path and path.is_dir():
+        raise InputError(f"{path}: is a folder; give the name of a file")
+    if there != path and (not there.is_dir() or not os.access(there, os.W_OK | os.X_OK)):
+        raise InputError(f"cannot write {path}: {there} is not a folder that can be written in")
+
+
 def _keep_name(folder: Path) -> None:
     """Have the disk keep a new name, too, if the power goes."""
     with suppress(OSError):  # some file systems have no such call for folders

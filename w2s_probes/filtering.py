@@ -37,6 +37,14 @@ class FilterResult:
         """Rows removed beyond those asked for."""
         return max(0, len(self.removed) - self.requested)
 
+    def of_rows(self, rows: NDArray[np.bool_]) -> "FilterResult":
+        """The verdict on some of the rows (n,) alone, say those whose truth is known."""
+        gone = int((rows & ~self.mask).sum())
+        p = None if self.p is None else self.p[rows]
+        return FilterResult(
+            self.mask[rows], self.scores[rows], self.reasons[rows], self.labels[rows], gone, self.in_sample, p
+        )
+
     def report(self, truth: ArrayLike | None = None) -> dict[str, float]:
         """Counts; with ground truth (n,) also how well the removed rows match the wrong labels.
 

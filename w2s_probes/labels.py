@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, some
-from .ids import positions, refuse_doubled
+from .ids import content_id, positions, refuse_doubled
 from .tables import read_table
 
 SHOWN = 5  # rows in a notebook
@@ -45,11 +45,11 @@ class LabelSet:
 
     @classmethod
     def read(cls, path: Path | str, role: Role = "weak") -> "LabelSet":
-        """Labels from a JSONL, CSV or Parquet file with the fields `id` and `label`.
+        """Labels from a JSONL, CSV or Parquet file with the fields `id` (or `text`, whose hash it then is) and `label`.
 
         With `role="truth"` the field `truth` is read, or `label` where the file has no such field.
         """
-        return cls.from_table(read_table(path), role, str(path))
+        return cls.from_table(read_label_table(path), role, str(path))
 
     @classmethod
     def from_table(cls, table: pd.DataFrame, role: Role = "weak", where: str = "labels") -> "LabelSet":
@@ -62,6 +62,9 @@ class LabelSet:
         numbers = np.array([_number(value) for value in table[column]])
         if np.isnan(numbers).any():
             row = int(np.isnan(numbers).argmax())
+            if pd.api.types.is_scalar(table[column].iloc[row]) and pd.isna(table[column].iloc[row]):
+                absent = int(table[column].isna().sum())
+                raise InputError(f"{where}: {absent} of {len(ids)} rows have no {column}, first {ids[row]!r}: give it")
             value = str(table[column].iloc[row])[:40]
             raise InputError(f"{where}: the {column} of row {ids[row]!r} is {value!r}; labels are numbers in [0, 1]")
         as_probabilities(numbers, where, ids, column)
@@ -95,6 +98,34 @@ class LabelSet:
     def values(self, ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float64]:
         """P(label = 1) of these rows, in this order; InputError for an id that has no label."""
         return self.p[positions(self.ids, ids, str(self.provenance.get("file", "the label set")))]
+
+
+def read_label_table(path: Path | str) -> pd.DataFrame:
+    """A label file's table; rows without ids get those that extraction gives them, a hash of the text."""
+    table = read_table(path)
+    if "id" in table or "text" not in table:
+        return table
+    texts = table["text"].astype(str)
+    if texts.duplicated().any():
+        rows = [int(i) + 1 for i in np.flatnonzero(texts.duplicated(keep=False))[:2]]
+        raise InputError(f"{path}: rows {rows[0]} and {rows[1]} have no id and the same text: give them ids")
+    table.insert(0, "id", texts.map(content_id))
+    return table
+
+
+def truth_where_known(table: pd.DataFrame, where: str) -> NDArray[np.float64] | None:
+    """The `truth` (n,) of a label file's rows, NaN where a row has none; None where no row has one.
+
+    InputError for a truth that is there and is no number in [0, 1].
+    """
+    if "truth" not in table:
+        return None
+    known = table["truth"].notna().to_numpy()
+    if not known.any():
+        return None
+    truth = np.full(len(table), np.nan)
+    truth[known] = LabelSet.from_table(table[known], "truth", where).p
+    return truth
 
 
 def _number(value: Any) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError
 from w2s_probes.filtering import FilterResult
+from w2s_probes.labels import truth_where_known
 from w2s_probes.reportcard import ReportCard, report_card
 
 from .reading import Filtered
@@ -44,8 +45,49 @@ class Card:
     n: int  # rows judged
     removed: int
     asked: int | None  # rows that it was asked to remove; None where nothing says
-    judged: ReportCard | None  # by the truth, where it is given
+    known: int  # rows judged whose truth is known
+    judged: ReportCard | None  # of those rows alone; None where no removed row is among them
     examples: list[Example]
+
+    @property
+    def overshoot(self) -> int | None:
+        """Rows removed beyond those asked for."""
+        return None if self.asked is None else max(0, self.removed - self.asked)
+
+    @property
+    def of_known(self) -> str:
+        """Which of the rows have a truth, where some lack it."""
+        if self.judged is None or self.known == self.n:
+            return ""
+        return f"{self.known:,} of {self.n:,} rows, {self.judged.removed:,} of {self.removed:,} removed"
+
+    @property
+    def unjudged(self) -> str:
+        """Why the truth does not judge the filter; empty where it does."""
+        if self.judged is not None:
+            return ""
+        given = "No truth is given" if not self.known else "No removed row has a truth"
+        return f"{given}, so nothing says whether these labels are wrong"
+
+    @property
+    def sentence(self) -> str:
+        """What was removed, and how many of the removed labels are wrong."""
+        by = (f" by {self.probe}" if self.probe else "") + (f" at layer {self.layer}" if self.layer else "")
+        text = f"{self.name}: {self.removed:,} of {self.n:,} rows removed{by}"
+        if self.judged is None:
+            return f"{text}. {self.unjudged}."
+        found, low, high = self.judged, *random_ends(self.judged)
+        rows = f" (known of {self.of_known})" if self.of_known else ""
+        return (
+            f"{text}; by the truth{rows} {found.filter.precision:.0%} of the removed labels are wrong, against "
+            f"{found.random.precision:.0%} [{low:.0%}, {high:.0%}] of as many of each class at random"
+        ) + "."
+
+
+def random_ends(card: ReportCard) -> tuple[float, float]:
+    """The 95 % interval of the share of wrong labels among rows removed at random."""
+    low, high = sorted((card.random_low.precision, card.random_high.precision))
+    return low, high
 
 
 def without_removal(filtered: Sequence[Filtered]) -> list[str]:
@@ -55,7 +97,7 @@ def without_removal(filtered: Sequence[Filtered]) -> list[str]:
         if one.table["keep"].all():
             old, new = (_numbers(one.table, name, one.name) > 0.5 for name in ("label", "new_label"))
             changed = int((old != new).sum()) if "new_label" in one.table else 0
-            told.append(f"{one.name} removes no row; {changed:,} of {len(one.table):,} labels changed class")
+            told.append(f"{one.name} removes no row; {changed:,} of {len(one.table):,} labels changed class.")
     return told
 
 
@@ -85,15 +127,19 @@ def cards(filtered: Sequence[Filtered], notes: dict[str, Any] | None = None) -> 
 
 
 def _card(one: Filtered, table: pd.DataFrame, gone: NDArray[np.bool_], told: dict[str, Any]) -> Card:
-    labels, score, truth, p = (_numbers(table, name, one.name) for name in ("label", "score", "truth", "p"))
+    labels, score, p = (_numbers(table, name, one.name) for name in ("label", "score", "p"))
+    given = truth_where_known(table, one.name)
+    truth = np.full(len(table), np.nan) if given is None else given
+    known = ~np.isnan(truth)
     p = np.where(np.isnan(p), _opinion(labels, score), p)
     reasons = table["reason"].astype(object).where(table["reason"].notna(), "").astype(str).to_numpy(dtype=object)
     asked = int(told["requested"]) if "requested" in told else None
     card = None
-    if np.isfinite(truth).all():
-        result = FilterResult(~gone, score, reasons, labels, int(gone.sum()) if asked is None else asked)
-        groups = table["group"].astype(str) if "group" in table and table["group"].duplicated().any() else None
-        card = report_card(result, truth, groups=groups, draws=DRAWS)
+    if (known & gone).any():
+        result = FilterResult(~gone, score, reasons, labels, int(gone.sum())).of_rows(known)
+        related = table["group"][known].astype(str) if "group" in table else None
+        groups = related if related is not None and related.duplicated().any() else None
+        card = report_card(result, truth[known], groups=groups, draws=DRAWS)
     surest = [i for i in np.argsort(-score, kind="stable") if gone[i]][:EXAMPLES]
     layer = next(iter(table["layer"]), "") if "layer" in table else ""
     probe = next(iter(table["probe"]), "") if "probe" in table else ""
@@ -117,6 +163,7 @@ def _card(one: Filtered, table: pd.DataFrame, gone: NDArray[np.bool_], told: dic
         len(table),
         int(gone.sum()),
         asked,
+        int(known.sum()),
         card,
         examples,
     )

@@ -8,30 +8,38 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from w2s_probes.errors import InputError
 from w2s_probes.files import replacing
 
-from .cards import Card, cards, first_seeds, without_removal
+from .cards import Card, cards, first_seeds, random_ends, without_removal
+from .damage import damage_named
 from .reading import Contents, read_folder
 from .runs import run_view
 from .sweeps import sweep_view
-from .tables import Cell, Column, Table, number, p_value, shown, words
+from .tables import Cell, Column, Table, narrowed, number, p_value, shown, words
 
 TEMPLATE = Path(__file__).parent / "template"
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")  # no HTML may hold these
 NAME = "report.html"
+ENDINGS = (".html", ".htm")
 
 
 def write_report(folder: Path | str, out: Path | str | None = None) -> Path:
     """Write the report on a folder, `report.html` in it unless `out` says another place; return its path.
 
-    The same folder gives the same bytes. InputError where nothing can be reported, or a file is damaged; nothing is
-    written then.
+    The same folder gives the same bytes. InputError where nothing can be reported, a file is damaged, or `out` is no
+    name of an HTML file; nothing is written then.
     """
     folder = Path(folder)
-    text = page(read_folder(folder))
     out = Path(out) if out is not None else folder / NAME
+    if not out.name.lower().endswith(ENDINGS):  # no file that a report is made of ends so
+        raise InputError(f"{out}: a report is an HTML file: its name must end in {' or '.join(ENDINGS)}")
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder: name a file in it, or move it elsewhere")
+    with damage_named(folder):
+        content = page(read_folder(folder)).encode()
     with replacing(out) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
     return out
 
 
@@ -40,7 +48,7 @@ def page(contents: Contents) -> str:
     style, script = ((TEMPLATE / name).read_text(encoding="utf-8").strip() for name in ("style.css", "script.js"))
     runs = [run_view(run, f"r{i}") for i, run in enumerate(contents.runs)]
     sweeps = [sweep_view(sweep, f"s{i}") for i, sweep in enumerate(contents.sweeps)]
-    given = cards(contents.filtered)
+    given, unremoved = cards(contents.filtered), without_removal(contents.filtered)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE),
         autoescape=True,
@@ -55,7 +63,8 @@ def page(contents: Contents) -> str:
         runs=runs,
         sweeps=sweeps,
         given=given,
-        unremoved=without_removal(contents.filtered),
+        unremoved=unremoved,
+        removals=[*(card.sentence for card in given), *unremoved],
         unfinished=contents.unfinished,
         card_table=card_table,
         first_seeds=first_seeds,
@@ -73,11 +82,12 @@ def card_table(made: list[Card]) -> Table | None:
     if not judged:
         return None
     of_run = any(card.task for card, _ in judged)
+    partly = any(card.of_known for card, _ in judged)
     columns = [
         *((Column("task", False), Column("seed")) if of_run else ()),
         Column("filter", False),
-        Column("removed"),
-        Column("overshoot", about="rows removed beyond those asked for"),
+        Column("removed", about="in all; overshoot are rows beyond those asked for"),
+        *((Column("truth known of", False, "the figures that follow are of these rows alone"),) if partly else ()),
         Column("wrong of removed", about="share of the removed labels that are wrong: precision"),
         Column("at random [95 %]", about="the same of removing as many rows of each class at random"),
         Column("p random", about="one-sided: a random removal finds as many wrong labels"),
@@ -89,15 +99,15 @@ def card_table(made: list[Card]) -> Table | None:
     ]
     rows = []
     for card, found in judged:
-        low, high = sorted((found.random_low.precision, found.random_high.precision))
+        low, high = random_ends(found)
+        over = f", overshoot {card.overshoot:,}" if card.overshoot else ""
         random = Cell(f"{found.random.precision:.0%} [{low:.0%}, {high:.0%}]", found.random.precision)
-        over = None if card.asked is None else found.overshoot
         rows.append(
             [
                 *((words(card.task), number(card.seed, ".0f")) if of_run else ()),
-                words(card.name),
-                Cell(f"{card.removed:,} ({card.removed / card.n:.0%})", float(card.removed)),
-                number(over, ",.0f"),
+                words(card.name, "" if of_run else "file"),
+                Cell(f"{card.removed:,} ({card.removed / card.n:.0%}){over}", float(card.removed)),
+                *((words(card.of_known or "all", "file"),) if partly else ()),
                 number(found.filter.precision, ".0%"),
                 random,
                 p_value(found.p_random),
@@ -108,7 +118,8 @@ def card_table(made: list[Card]) -> Table | None:
                 Cell(f"{found.filter.accuracy_kept:.1%} (all {1 - found.base_rate:.1%})", found.filter.accuracy_kept),
             ]
         )
-    return Table("Filter report cards, by the truth (an oracle's figures: nothing was chosen by them)", columns, rows)
+    caption = "Filter report cards, by the truth (an oracle's figures: nothing was chosen by them)"
+    return narrowed(caption, columns, rows, [1] if of_run else [])
 
 
 def _hash(content: str) -> str:

@@ -28,6 +28,13 @@ def columns_of(file: Path) -> set[str]:
         first = json.loads(line)
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, zlib.error) as error:  # pyarrow's own are among these
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        RecursionError,
+        zlib.error,
+        csv.Error,
+    ) as error:  # pyarrow's own are among these
         raise InputError(f"{file}: cannot be read ({str(error).splitlines()[0]}): make it again, or move it") from error
     return set(first) if isinstance(first, dict) else set()

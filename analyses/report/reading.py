@@ -1,6 +1,5 @@
 """What lies in a folder: runs, sweeps and filtered label files, read and checked; a damaged file is named."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +8,60 @@ from typing import Any
 import pandas as pd
 
 from w2s_probes.errors import InputError
+from w2s_probes.labels import truth_where_known
+from w2s_probes.metrics import METRICS
 from w2s_probes.tables import FORMATS, read_table, table_format
 
+from .checking import Cells, checked, numbers_of
 from .peeking import columns_of
+from .records import RUN_KEY, RunRecord, SweepRecord, read_record
+from .settings import FILTER_NAMES, NAMES
 
 RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
 PREDICTIONS, FILTERS, LABELS = "predictions", "filters", "labels"
 OWN = {"activations", "kept", "labels", PREDICTIONS, FILTERS, "curves"}  # folders of a run, not searched for others
+WORKING = (".parts",)  # folders where commands keep what is done for going on: all of it stands in their tables
 DEEP = 2  # folders below the one that is asked for: pairs of a ladder, or a folder of sweeps
 
 RESULT_COLUMNS = {"task", "seed", "method", "metric", "value", "low", "high", "n", "status", "oracle"}
-COMPARISON_COLUMNS = {"metric", "method", "against", "tasks", "better", "difference", "p_wilcoxon_holm", "pooled_pgr"}
+COMPARISON_COLUMNS = {"metric", "method", "against", "tasks", "better", "difference", "low", "high", "oracle", "status"}
+COMPARISON_COLUMNS |= {"p_wilcoxon", "p_wilcoxon_holm", "p_t_holm", "pooled_pgr", "pooled_low", "pooled_high"}
+COMPARISON_COLUMNS |= {"median_pgr"}
 SWEEP_COLUMNS = {"labels", "seed", "layer", "probe", "k", "l2", "rows", "metric", "value", "low", "high", "oracle"}
 FILTER_COLUMNS = {"id", "label", "keep", "reason"}
+MEASURED = {f"{kind}{metric}" for kind in ("", "pgr_", "gap_", "gain_") for metric in (*METRICS, "question_accuracy")}
+RESULT_CELLS = Cells(
+    numbers=("value", "l2", "contamination"),
+    ends=("low", "high"),
+    whole=("seed", "layer", "k", "n"),
+    names=("task", "method", "metric", "status"),
+    truths=("oracle",),
+    known={"metric": MEASURED | {"agreement", "agreement_on_errors"}},
+)
+COMPARISON_CELLS = Cells(
+    numbers=("difference", "pooled_pgr", "median_pgr"),
+    ends=("low", "high", "pooled_low", "pooled_high"),
+    whole=("tasks", "better"),
+    shares=("p_wilcoxon", "p_wilcoxon_holm", "p_t_holm"),
+    names=("metric", "method", "status"),
+    full=("tasks",),
+    truths=("oracle",),
+    known={"metric": METRICS},
+)
+SWEEP_CELLS = Cells(
+    numbers=("value", "low", "high", "l2", "contamination"),
+    whole=("seed", "layer", "k", "n"),
+    names=("labels", "probe", "rows", "metric"),
+    truths=("oracle",),
+    known={
+        "probe": ("knn", "logistic", "topo", "weak"),
+        "rows": ("training", "held-out"),
+        "metric": (*NAMES, *FILTER_NAMES),
+    },
+)
+FILTER_CELLS = Cells(
+    numbers=("score",), shares=("p", "new_label")
+)  # truths and labels are checked with their rows' ids
 
 
 @dataclass(frozen=True)
@@ -107,33 +147,69 @@ def _folders(folder: Path, depth: int) -> Iterator[Path]:
     yield folder
     if depth:
         for one in sorted(folder.iterdir()):
-            if one.is_dir() and one.name not in OWN and not one.name.startswith("."):
+            if one.is_dir() and one.name not in OWN and not one.name.startswith(".") and not one.name.endswith(WORKING):
                 yield from _folders(one, depth - 1)
 
 
 def _run(folder: Path, name: str) -> Run:
-    record = _json(folder / RECORD)
+    record = read_record(folder / RECORD, RunRecord)
     for needed in (RESULTS, COMPARISONS):
         if not (folder / needed).is_file():
             raise InputError(f"{folder / needed}: missing beside {RECORD}: run the recipe again, which reuses the rest")
-    if not {"recipe", "runs", "versions"} <= record.keys() or not isinstance(record["runs"], dict):
-        raise InputError(f"{folder / RECORD}: not the record of a run; run the recipe again")
-    results = _table(folder / RESULTS, RESULT_COLUMNS)
-    comparisons = _table(folder / COMPARISONS, COMPARISON_COLUMNS)
-    recipe = (folder / RECIPE).read_text(encoding="utf-8") if (folder / RECIPE).is_file() else None
+    results = _table(folder / RESULTS, RESULT_COLUMNS, RESULT_CELLS)
+    comparisons = _table(folder / COMPARISONS, COMPARISON_COLUMNS, COMPARISON_CELLS)
+    if methods := record["recipe"].get("methods"):
+        known = Cells(known={"method": ["weak", "ceiling", *methods]})
+        checked(results, folder / RESULTS, known)
+        checked(comparisons, folder / COMPARISONS, known)
+    _refuse_unmeasured(results, comparisons, folder)
     predictions: dict[str, dict[int, pd.DataFrame]] = {}
     filtered = []
     for key, made in record["runs"].items():
-        task, _, seed = key.rpartition(", seed ")
-        stem = f"{task}-{seed}"
-        scores = folder / PREDICTIONS / f"{stem}.csv"
-        if scores.is_file():
-            predictions.setdefault(task, {})[int(seed)] = _table(scores, {"id", "truth"})
+        found = RUN_KEY.fullmatch(key)
+        assert found
+        task, seed = found["task"], int(found["seed"])
+        scores = folder / PREDICTIONS / f"{task}-{seed}.csv"
+        if _there(scores):
+            predictions.setdefault(task, {})[seed] = _predictions(scores)
         for method in filters_of([*made.get("taken", made.get("methods", {}))]):
-            file = folder / FILTERS / f"{stem}-{method}.jsonl.gz"
-            if file.is_file():
-                filtered.append(Filtered(f"{FILTERS}/{file.name}", _verdicts(file), task, int(seed), method))
-    return Run(name, record, results, comparisons, recipe, predictions, filtered)
+            file = folder / FILTERS / f"{task}-{seed}-{method}.jsonl.gz"
+            if _there(file):
+                filtered.append(Filtered(f"{FILTERS}/{file.name}", _verdicts(file), task, seed, method))
+    return Run(name, record, results, comparisons, _recipe(folder / RECIPE), predictions, filtered)
+
+
+def _refuse_unmeasured(results: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:
+    """Whatever was compared, and each task, has its AUROC in the results."""
+    measured = results[(results["metric"] == "auroc") & results["value"].notna()]
+    compared = comparisons[comparisons["metric"] == "auroc"]
+    for metric in ("auroc", "pgr_auroc"):
+        there = set(results["method"][results["metric"] == metric])
+        if absent := [str(name) for name in compared["method"] if name not in there]:
+            raise InputError(f"{folder / RESULTS}: has no {metric} of {absent[0]!r}, which stands in {COMPARISONS}")
+    if absent := [str(task) for task in results["task"].unique() if task not in set(measured["task"])]:
+        raise InputError(f"{folder / RESULTS}: has no auroc of any method on {absent[0]!r}: make it again")
+
+
+def _there(file: Path) -> bool:
+    """Whether a file is there; InputError where something else stands in its place."""
+    if file.exists() and not file.is_file():
+        raise InputError(f"{file}: no file: move it elsewhere")
+    return file.is_file()
+
+
+def _recipe(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8") if _there(file) else None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: not text in UTF-8: make it again") from error
+
+
+def _predictions(file: Path) -> pd.DataFrame:
+    """Truth and every method's score, on all test rows."""
+    table = _table(file, {"id", "truth"}, Cells())
+    scores = [str(name) for name in table if name != "id"]
+    return checked(table, file, Cells(numbers=scores, full=scores))
 
 
 def filters_of(methods: Iterable[str]) -> list[str]:
@@ -145,34 +221,30 @@ def filters_of(methods: Iterable[str]) -> list[str]:
 
 def _sweep(file: Path, name: str) -> Sweep:
     record = file.with_name(file.name.removesuffix(table_format(file)) + ".json")
-    return Sweep(name, _table(file, SWEEP_COLUMNS), _json(record) if record.is_file() else None)
+    table = _table(file, SWEEP_COLUMNS, SWEEP_CELLS)
+    return Sweep(name, table, read_record(record, SweepRecord) if record.exists() else None)
 
 
 def _verdicts(file: Path) -> pd.DataFrame:
-    table = _table(file, FILTER_COLUMNS)
+    table = _table(file, FILTER_COLUMNS, FILTER_CELLS)
     wrong = ~table["keep"].isin([True, False])
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(f"{file}: keep of row {table['id'].iloc[row]!r} is neither true nor false")
+    outside = ~numbers_of(table["label"]).between(0, 1)
+    if outside.any():
+        row = int(outside.argmax())
+        raise InputError(f"{file}: the label of row {table['id'].iloc[row]!r} is no number in [0, 1]")
+    truth_where_known(table, str(file))  # refuses one that is no probability; rows may lack it
     return table.astype({"keep": bool})
 
 
-def _table(file: Path, needed: set[str]) -> pd.DataFrame:
-    """A table with at least these columns."""
+def _table(file: Path, needed: set[str], cells: Cells) -> pd.DataFrame:
+    """A table with at least these columns, its cells as they should be."""
     if file.suffix == ".csv" and file.is_file() and not file.read_bytes().endswith(b"\n"):
         raise InputError(f"{file}: cut off in its last line: make it again")
     table = read_table(file)
     missing = sorted(needed - set(table.columns))
     if missing:
         raise InputError(f"{file}: has no column {missing[0]!r}: it is damaged, or no file of this kind")
-    return table
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{file}: not valid JSON ({str(error).splitlines()[0]}): make it again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{file}: a JSON object was expected")
-    return content
+    return checked(table, file, cells)

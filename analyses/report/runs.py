@@ -85,11 +85,13 @@ def _facts(run: Run, recipe: dict[str, Any]) -> list[tuple[str, str]]:
     supervisor = weak["kind"] + (f": {Path(weak['model']).name}" if weak.get("model") else "")
     if weak.get("file"):
         supervisor += f": {Path(weak['file']).name}"
+    if weak["kind"] != "labels" and "n_truth" in weak:  # labels of a file learn from nothing here
+        supervisor += f", {weak['n_truth']:,} rows with ground truth"
     probes = recipe.get("probes", {})
     return [
         ("Tasks", ", ".join(dict.fromkeys(run.results["task"]))),
         ("Seeds", ", ".join(map(str, recipe["seeds"]))),
-        ("Weak supervisor", f"{supervisor}, {weak.get('n_truth', '–')} rows with ground truth"),
+        ("Weak supervisor", supervisor),
         ("Strong model", f"{Path(strong['model']).name}, layer {', '.join(map(str, layers))} ({strong['position']})"),
         ("Students", f"{student['kind']}, loss {student['loss']}"),
         ("Plain student", run.baseline),

@@ -1,29 +1,23 @@
 """A sweep as the page shows it: curves over layers and settings, and the best cell re-estimated on rows held out."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from .figures import Figure, Line, lines
 from .reading import Sweep
-from .tables import Cell, Column, Table, estimate, number, words
+from .settings import NAMES, facts, name_of
+from .tables import Cell, Column, Table, estimate, narrowed, number, words
 
 PROBES = ("knn", "logistic", "topo")
 CHOOSING = "weak_brier"  # by which settings are chosen unless the record says another: never by truth
 LEAST = ("weak_brier",)  # measures of which less is better
 SEEN = "weak_auroc"
-NAMES = {
-    "weak_auroc": "AUROC against the weak labels",
-    "auroc_gain": "AUROC of the probe − of the weak labels, by truth",
-    "auroc": "AUROC, by truth",
-    "accuracy": "accuracy, by truth",
-    "weak_brier": "Brier score against the weak labels",
-}
 SHORT = {"weak_auroc": "AUROC against weak labels", "auroc_gain": "gain in AUROC, by truth"}  # on axes
 TRAINING, HELD_OUT = "training", "held-out"
 AT_LEAST_AN_AXIS = 2  # values of a setting worth drawing
+SETTING = (Column("labels", False), Column("seed"), Column("layer"), Column("probe", False), Column("k"), Column("λ"))
 MOST = 200  # lines of filters that are shown; all stand in the file
 
 
@@ -61,7 +55,7 @@ def sweep_view(sweep: Sweep, key: str) -> SweepView:
         key,
         sweep.name,
         _headline(best),
-        _facts(plain, sweep.record),
+        facts(plain, sweep.record),
         [(name, str(value)) for name, value in (sweep.record or {}).get("versions", {}).items()],
         _best(best) if best else None,
         figures,
@@ -85,7 +79,8 @@ def _headline(best: list[dict[str, Any]]) -> str:
         held_out, where = one.get("held_out", {}), f"{one['labels']}: {one['probe']} at layer {one['layer']}"
         if "auroc_gain" in held_out:
             cell = _ends(held_out["auroc_gain"], "+.3f")
-            told.append(f"{where}, AUROC by truth {cell.text} against that of the weak labels, on rows held out")
+            own = f"{_ends(held_out['auroc'], '.3f').text.split(' ')[0]}, " if held_out.get("auroc") else ""
+            told.append(f"{where}, AUROC by truth {own}{cell.text} against that of the weak labels, on rows held out")
         elif SEEN in held_out:
             told.append(f"{where}, {NAMES[SEEN]} {_ends(held_out[SEEN], '.3f').text} on rows held out")
         else:
@@ -93,56 +88,43 @@ def _headline(best: list[dict[str, Any]]) -> str:
     return "Best cell of " + "; of ".join(told) + "."
 
 
-def _facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str, str]]:
-    layers = sorted(plain["layer"].dropna().astype(int).unique())
-    facts = [
-        ("Label sets", ", ".join(map(str, plain["labels"].unique()))),
-        ("Layers", ", ".join(map(str, layers))),
-        ("Probes", ", ".join(map(str, plain["probe"].unique()))),
-        ("Seeds", ", ".join(str(int(seed)) for seed in sorted(plain["seed"].dropna().unique()))),
-    ]
-    record = record or {}
-    for name, own in record.get("labels", {}).items():
-        facts.append((f"Rows of {name}", f"{own['training_rows']:,} training, {own['held_out_rows']:,} held out"))
-    if "store" in record:
-        facts.append(("Model", Path(str(record["store"].get("model"))).name))
-        facts.append(("Store", str(record["store"].get("key"))))
-    return facts + [(name, _listed(value)) for name, value in record.get("grid", {}).items() if name != "seeds"]
-
-
-def _listed(value: Any) -> str:
-    return ", ".join(f"{one:g}" for one in value) if isinstance(value, list) else str(value)
-
-
 def _best(best: list[dict[str, Any]]) -> Table:
-    """Each best cell: as it looked where it was chosen, and on rows that the choice did not read."""
+    """Each best cell: on rows that the choice did not read, and as it looked where it was chosen."""
     metrics = [m for m in NAMES if any(m in one.get(part, {}) for one in best for part in ("training", "held_out"))]
     columns = [
         Column("labels", False),
-        Column("chosen by", False),
+        Column("seed"),
         Column("cell", False),
-        Column("cells compared"),
         Column("rows", False),
         *(Column(f"{NAMES[name]} [95 %]") for name in metrics),
+        Column("cells compared"),
+        Column("chosen by", False),
     ]
     rows = []
     for one in best:
         setting = [f"layer {one['layer']}", str(one["probe"])]
-        setting += [f"{name} = {one[name]:g}" for name in ("k", "l2") if one.get(name) is not None]
+        setting += [
+            f"{sign} = {one[name]:.4g}" for name, sign in (("k", "k"), ("l2", "λ")) if one.get(name) is not None
+        ]
         mark = "oracle" if one.get("oracle") else ""
-        for part, what in (("training", "chosen on these"), ("held_out", "held out")):
+        for part, what in (("held_out", "held out"), ("training", "training")):
             values = one.get(part) or {}
             rows.append(
                 [
                     words(one["labels"]),
-                    words(str(one["chosen_by"]) + (" (oracle)" if mark else ""), mark),
+                    number(one.get("seed"), ".0f"),
                     words(", ".join(setting)),
-                    number(one.get("cells"), ",.0f"),
                     words(what),
                     *(_ends(values.get(name), "+.3f" if name == "auroc_gain" else ".3f") for name in metrics),
+                    number(one.get("cells"), ",.0f"),
+                    words(name_of(str(one["chosen_by"])) + (" (oracle)" if mark else ""), mark),
                 ]
             )
-    return Table("Best cells, re-estimated on rows held out", columns, rows)
+    by = {row[-1].text for row in rows}
+    caption = (
+        f"Best cells{f' by {min(by)}' if len(by) == 1 else ''}: on rows held out, and on those they were chosen on"
+    )
+    return narrowed(caption, columns, rows, [0, 1, len(columns) - 1])
 
 
 def _ends(value: Any, spec: str) -> Cell:
@@ -213,16 +195,8 @@ def _line(name: str, probe: str, seen: pd.DataFrame, over: str) -> Line:
 
 def _cells(plain: pd.DataFrame, weak: pd.DataFrame, best: list[dict[str, Any]]) -> Table:
     """For each label set, layer and probe the setting that agrees best with the weak labels."""
-    shown = [(m, rows) for m in NAMES for rows in (TRAINING, HELD_OUT) if _has(plain, m, rows)]
-    columns = [
-        Column("labels", False),
-        Column("seed"),
-        Column("layer"),
-        Column("probe", False),
-        Column("k"),
-        Column("λ"),
-    ]
-    columns += [Column(f"{NAMES[m]}, {rows} [95 %]") for m, rows in shown]
+    shown = [(m, rows) for rows in (HELD_OUT, TRAINING) for m in NAMES if _has(plain, m, rows)]
+    columns = [*SETTING, *(Column(f"{NAMES[m]}, {rows} [95 %]") for m, rows in shown)]
     rows = []
     keys = ["labels", "seed", "probe"]
     for (labels, seed, probe), own in plain.groupby(keys, sort=False):
@@ -233,7 +207,7 @@ def _cells(plain: pd.DataFrame, weak: pd.DataFrame, best: list[dict[str, Any]]) 
             rows.append([*_head(labels, seed, cell["layer"], probe, cell["k"], cell["l2"]), *_values(same, shown)])
     for (labels, seed), own in weak.groupby(["labels", "seed"], sort=False, dropna=False):
         rows.append([*_head(labels, seed, None, "weak labels themselves", None, None), *_values(own, shown)])
-    return Table("Each layer and probe at its best setting by weak labels", columns, rows)
+    return narrowed("Each layer and probe at its best setting by weak labels", columns, rows, [0, 1])
 
 
 def _has(plain: pd.DataFrame, metric: str, rows: str) -> bool:
@@ -241,7 +215,7 @@ def _has(plain: pd.DataFrame, metric: str, rows: str) -> bool:
 
 
 def _head(labels: Any, seed: Any, layer: Any, probe: Any, k: Any, l2: Any) -> list[Cell]:
-    return [words(labels), number(seed, ".0f"), number(layer, ".0f"), words(probe), number(k, ".0f"), number(l2, "g")]
+    return [words(labels), number(seed, ".0f"), number(layer, ".0f"), words(probe), number(k, ".0f"), number(l2, ".4g")]
 
 
 def _values(own: pd.DataFrame, shown: list[tuple[str, str]]) -> list[Cell]:
@@ -258,22 +232,14 @@ def _values(own: pd.DataFrame, shown: list[tuple[str, str]]) -> list[Cell]:
 def _filters(lines_: pd.DataFrame) -> Table:
     """What each filter removes."""
     metrics = list(dict.fromkeys(lines_["metric"]))
-    columns = [
-        Column("labels", False),
-        Column("seed"),
-        Column("layer"),
-        Column("probe", False),
-        Column("k"),
-        Column("λ"),
-    ]
-    columns += [Column("contamination"), *(Column(name) for name in metrics)]
+    columns = [*SETTING, Column("contamination"), *(Column(name_of(str(name))) for name in metrics)]
     rows = []
     keys = ["labels", "seed", "layer", "probe", "k", "l2", "contamination"]
     for key, own in lines_.groupby(keys, sort=False, dropna=False):
         found = {one["metric"]: one for one in own.to_dict(orient="records")}
         cells = [_value(found.get(name, {})) for name in metrics]
         rows.append([*_head(*key[:6]), number(key[6], "g"), *cells])
-    return Table("Filters of the sweep, as shares of the training rows", columns, rows)
+    return narrowed("Filters of the sweep, as shares of the training rows", columns, rows, [0, 1])
 
 
 def _value(one: dict[Any, Any]) -> Cell:

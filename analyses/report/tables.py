@@ -35,6 +35,13 @@ class Table:
     rows: Sequence[Sequence[Cell]]
 
 
+def narrowed(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], which: Sequence[int]) -> Table:
+    """A table without those of `which` columns that say the same on every line."""
+    same = {i for i in which if len({row[i].text for row in rows} - {MISSING}) <= 1}
+    kept = [i for i in range(len(columns)) if i not in same]
+    return Table(caption, [columns[i] for i in kept], [[row[i] for i in kept] for row in rows])
+
+
 def words(text: object, mark: str = "") -> Cell:
     """A cell of text; a dash where there is none."""
     shown = "" if text is None or (isinstance(text, float) and math.isnan(text)) else str(text)

@@ -116,25 +116,38 @@ def write_sweep(
         "l2": 1.0,
         "cells": len(cells),
         "training": {"weak_auroc": [0.79, 0.76, 0.82], "auroc_gain": [0.14, 0.09, 0.19]},
-        "held_out": {"weak_auroc": [0.77, 0.74, 0.80], "auroc_gain": [0.123, 0.07, 0.17]},
+        "held_out": {"weak_auroc": [0.77, 0.74, 0.80], "auroc": [0.9, 0.88, 0.92], "auroc_gain": [0.123, 0.07, 0.17]},
         "oracle": False,
     }
-    record = {"best": [best], "versions": {"numpy": "2"}, "grid": {"knn_k": [1, 10, 100], "seeds": list(seeds)}}
+    grid: dict[str, object] = {
+        "knn_k": [1, 10, 100],
+        "logistic_l2": [0.0, 0.01, 1.0],
+        "topo_k": [],
+        "contamination": [],
+    }
+    grid |= {"connectivity": "strong", "folds": 5, "index": "exact", "seeds": list(seeds)}
+    store = {"path": "acts", "key": "0123456789abcdef" * 4, "model": "m/strong"}
+    record = {"best": [best], "versions": {"numpy": "2"}, "grid": grid, "store": store}
     record |= {"labels": {labels: {"training_rows": 500, "held_out_rows": 100}}}
     (folder / name).with_suffix(".json").write_text(json.dumps(record))
 
 
 def write_kept(file: Path, text: str = TEXT, truth: bool = True) -> None:
-    """A label file as `w2s filter` leaves it: ten of forty rows removed, and two that were not judged."""
+    """A label file as `w2s filter` leaves it, `kept_table`, with or without the truth."""
+    table = kept_table(text)
+    write_table(table if truth else table.drop(columns="truth"), file)
+
+
+def kept_table(text: str = TEXT) -> pd.DataFrame:
+    """Ten of forty rows removed, five of them wrong, and two that were not judged."""
     n = 42
     label = np.where(np.arange(n) % 2, 0.9, 0.1)
     table = pd.DataFrame({"id": [f"row {i}" for i in range(n)], "text": [f"{text} {i}" for i in range(n)]})
     table = table.assign(label=label, keep=np.arange(n) >= 10, score=np.where(np.arange(n) < 10, 0.75, 0.1))
     table = table.assign(new_label=label, reason=np.where(table["keep"], "", "disagreement"), probe="topo", layer=16)
-    if truth:
-        table["truth"] = np.where(np.arange(n) < 5, 1 - np.round(label), np.round(label))
+    table["truth"] = np.where(np.arange(n) < 5, 1 - np.round(label), np.round(label))
     table.loc[40:, "reason"] = "not a training row"
-    write_table(table, file)
+    return table
 
 
 def _sets(task: str, n: int, text: str) -> Splits:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analyses.artifacts import remove_earlier
 from analyses.experiment import Experiment, Method, Outcome
 from analyses.methods import METHODS
 from analyses.protocol import COMPARISONS, FILTERS, LABELS, PREDICTIONS, RECIPE, RECORD, RESULTS, run
@@ -78,6 +79,48 @@ def test_the_same_seed_gives_the_same_table_and_another_does_not(
     pd.testing.assert_frame_equal(again, same, check_dtype=False)  # other methods change nothing
     run(small_recipe(few, "seeds=[1]"), tmp_path / "b")
     assert pd.read_csv(tmp_path / "b" / RESULTS)["value"].tolist() != again["value"].tolist()
+
+
+def test_a_run_into_the_folder_of_another_leaves_none_of_its_files_and_all_of_others(tmp_path: Path) -> None:
+    few = ("data.n_train=60", "data.n_val=40", "data.n_test=60", "weak.n_truth=60", "n_boot=10", "student.epochs=2")
+    run(small_recipe('methods=["student-xent", "control-random-filter"]', "seeds=[0, 1]", *few), tmp_path)
+    folders = [tmp_path / name for name in (LABELS, PREDICTIONS, FILTERS)]
+    own = ["mine-1-weak.jsonl", "miniature_price-2-weak.jsonl", "miniature_price-1.txt", "notes.csv"]
+    for folder in folders:
+        for name in own:
+            (folder / name).write_text("mine")
+    before = {path for folder in folders for path in folder.iterdir()}
+    assert before >= {tmp_path / LABELS / f"miniature_price-{seed}-weak.jsonl" for seed in (0, 1)}
+    run(small_recipe('methods=["student-xent"]', *few), tmp_path)
+    after = {path for folder in folders for path in folder.iterdir()}
+    gone = {str(path.relative_to(tmp_path)) for path in before - after}
+    assert gone == {
+        "labels/miniature_price-1-weak.jsonl",
+        "labels/miniature_price-1-test.jsonl",
+        "predictions/miniature_price-1.csv",
+        "filters/miniature_price-0-control-random-filter.jsonl.gz",
+        "filters/miniature_price-1-control-random-filter.jsonl.gz",
+    }
+    assert after < before
+
+
+def test_only_a_runs_record_says_which_files_are_its_own(tmp_path: Path) -> None:
+    (tmp_path / LABELS).mkdir()
+    file = tmp_path / LABELS / "x-1-weak.jsonl"
+    above = tmp_path / "up-1-weak.jsonl"
+    for path in (file, above):
+        path.write_text("{}")
+    for text in (None, "{", "[]", '{"runs": {"x": 1}, "recipe": {"methods": []}}', '{"runs": {"x, seed 1": {}}}'):
+        if text is not None:
+            (tmp_path / RECORD).write_text(text)
+        remove_earlier(tmp_path, set())
+        assert file.exists()
+    (tmp_path / RECORD).write_text('{"runs": {"x, seed 1": 1, "../up, seed 1": 1}, "recipe": {"methods": ["a"]}}')
+    remove_earlier(tmp_path, {f"{LABELS}/x-1-weak.jsonl"})
+    assert file.exists()
+    remove_earlier(tmp_path, set())
+    assert not file.exists()
+    assert above.exists()
 
 
 def test_the_record_says_what_was_done(finished: tuple[Path, pd.DataFrame]) -> None:

@@ -219,15 +219,31 @@ def test_splits_are_disjoint_by_id_and_group_and_of_the_sizes_asked_for(
     [
         (
             {"n_train": 500},
-            r"n_truth \+ n_val \+ n_train = 40 \+ 30 \+ 500 = 570 rows .* has 240 after balancing: lower",
+            r"n_truth \+ n_val \+ n_train = 40 \+ 30 \+ 500 = 570 rows .* has 240 after balancing: .* set data.at_most",
         ),
-        ({"n_test": 500}, r"t: n_test = 500, but test has 120 rows after balancing: lower it"),
+        (
+            {"n_test": 500},
+            r"t: n_test = 500, but test has 120 rows after balancing: lower it, or set data.at_most = true",
+        ),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused_with_the_numbers(sizes: dict[str, int], message: str) -> None:
     wanted: dict[str, Any] = {"n_weak": 40, "n_train": 100, "n_val": 30, "n_test": 90} | sizes
     with pytest.raises(InputError, match=message):
         split(pool(400, 1, 0.3, "a"), pool(200, 1, 0.3, "b"), **wanted, balance=True, seed=0, task="t")
+
+
+@pytest.mark.parametrize("balance", [True, False])
+def test_a_task_of_equal_texts_is_refused(balance: bool) -> None:
+    """Equal texts are one row or, where their labels differ, none."""
+    sizes: dict[str, Any] = {"n_weak": 40, "n_train": 100, "n_val": 30, "n_test": 90, "balance": balance}
+    train, test = pool(400, 1, 0.5, "a"), pool(200, 1, 0.5, "b")
+    for rows in (0, 1):
+        message = rf"t: {{}} has one class only after equal texts were taken away \({rows} rows are left\)"
+        with pytest.raises(InputError, match=message.format("train")):
+            split(train.iloc[:rows], test, **sizes, seed=0, task="t", at_most=True)
+        with pytest.raises(InputError, match=message.format("test")):
+            split(train, test.iloc[:rows], **sizes, seed=0, task="t", at_most=True)
 
 
 def test_sizes_that_are_meant_at_most_shrink_alike() -> None:

@@ -15,11 +15,25 @@ import pandas as pd
 import pytest
 
 from analyses.report import write_report
+from analyses.report.cards import cards
 from analyses.report.differences import against
 from analyses.report.reading import read_folder
-from tests.analyses.report_folders import FILTER, ORACLE, PLAIN, RANDOM, SIGNAL, write_kept, write_run, write_sweep
+from tests.analyses.report_folders import (
+    FILTER,
+    ORACLE,
+    PLAIN,
+    RANDOM,
+    SIGNAL,
+    kept_table,
+    write_kept,
+    write_run,
+    write_sweep,
+)
+from tests.w2s_probes.sweeping import planted_store
 from w2s_probes import InputError
 from w2s_probes.metrics import gap_recovered_over_seeds
+from w2s_probes.sweep import sweep
+from w2s_probes.sweep.result import parts_path
 from w2s_probes.tables import read_table, write_table
 
 EVIL = "</td></table><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> \u202e \x07"
@@ -34,7 +48,10 @@ class Read(HTMLParser):
         self.attributes: list[tuple[str, str]] = []
         self.cells: list[list[str]] = []
         self.texts: list[str] = []
+        self.names: list[str] = []  # of a list of facts
+        self.values: list[str] = []
         self._cell = False
+        self._in = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -45,15 +62,21 @@ class Read(HTMLParser):
         if tag in ("td", "th"):
             self.cells[-1].append("")
             self._cell = True
+        self._in = tag
+        if tag in ("dt", "dd"):
+            (self.names if tag == "dt" else self.values).append("")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "th"):
             self._cell = False
+        self._in = ""
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
         if self._cell:
             self.cells[-1][-1] += data
+        if self._in in ("dt", "dd"):
+            (self.names if self._in == "dt" else self.values)[-1] += data
 
     @property
     def text(self) -> str:
@@ -173,20 +196,50 @@ def test_costs_are_summed_by_method_and_what_was_kept_is_told_apart(read: Read) 
 def test_report_cards_stand_beside_chance_with_examples_of_removed_rows(folder: Path, read: Read) -> None:
     row = read.row("alpha", "0", FILTER)
     assert row[3] == "12 (10%)"
-    assert re.fullmatch(r"\d+% \[\d+%, \d+%\]", row[6])
+    assert re.fullmatch(r"\d+% \[\d+%, \d+%\]", row[5])
     kept = read.row("kept.jsonl", "10 (25%)")
-    assert kept[3] == "50%"  # five of the ten removed labels are wrong
+    assert kept[2] == "50%"  # five of the ten removed labels are wrong
     # Label .1 at a distance of .75: only .85 is a probability.
     assert ["0.10", "0.85", "1", "disagreement", "the film <b>was</b> good & long 0"] in read.cells
     assert not any("not a training row" in cell for row in read.cells for cell in row)
 
 
 def test_the_best_cell_of_a_sweep_is_re_estimated_on_rows_held_out(read: Read) -> None:
-    assert "logistic at layer 2, AUROC by truth +0.123 [+0.070, +0.170] against that of the weak labels" in read.text
-    rows = [row for row in read.cells if row[0] == "weak-labels" and "layer 2, logistic, l2 = 1" in row]
-    assert [row[4] for row in rows] == ["chosen on these", "held out"]
-    assert rows[0][3] == "18"
-    assert rows[1][5] == "0.770 [0.740, 0.800]"
+    said = "logistic at layer 2, AUROC by truth 0.900, +0.123 [+0.070, +0.170] against that of the weak labels"
+    assert f"Best cell of weak-labels: {said}, on rows held out." in read.text
+    rows = [row for row in read.cells if row[0] == "layer 2, logistic, λ = 1"]
+    assert [row[1] for row in rows] == ["held out", "training"]
+    assert rows[0][-1] == "18"
+    assert rows[0][2] == "0.770 [0.740, 0.800]"
+    headings = next(row for row in read.cells if row[:2] == ["layer ↕", "probe ↕"] or row[:2] == ["layer", "probe"])
+    held_out = ["held-out" in one for one in headings[4:]]
+    assert held_out == sorted(held_out, reverse=True)
+    assert 0 < sum(held_out) < len(held_out)
+
+
+def test_what_was_swept_is_said_in_words_and_what_was_not_is_left_out(read: Read) -> None:
+    said = dict(zip(read.names, read.values, strict=True))
+    assert said["Neighbours k of kNN"] == "1, 10, 100"
+    assert said["Penalties λ of the logistic probe"] == "0, 0.01, 1"
+    assert said["Key of the activations"] == "0123456789ab…"
+    assert all(said.values())
+    assert not {name for name in said if "_" in name or "Topo" in name or "Shares" in name}
+
+
+def test_the_working_folder_of_a_sweep_is_no_sweep_of_its_own(tmp_path: Path) -> None:
+    world, w2s_sweep = planted_store(tmp_path / "acts"), tmp_path / "swept"
+    out = w2s_sweep / "sweep.csv"
+    sweep(world.path, world.table, knn_k=[3], contamination=[0.1], parts=parts_path(out)).write(out)
+    assert list((w2s_sweep / "sweep.parts").glob("*.jsonl.gz"))
+    (w2s_sweep / ".hidden").mkdir()
+    for place in (".hidden", "sweep.parts"):  # whatever is in the parts: the table itself is there, too
+        shutil.copy(out, w2s_sweep / place / "layer-000.csv")
+    assert [one.name for one in read_folder(w2s_sweep).sweeps] == ["sweep.csv"]
+    found = reported(w2s_sweep)
+    assert dict(zip(found.names, found.values, strict=True))["Shares that filters were asked to remove"] == "0.1"
+    assert any("wrong of removed, by truth" in cell for row in found.cells for cell in row)
+    (w2s_sweep / ".hidden").rename(w2s_sweep / "shown")  # the control
+    assert [one.name for one in read_folder(w2s_sweep).sweeps] == ["sweep.csv", "shown/layer-000.csv"]
 
 
 def test_curves_follow_the_setting_that_weak_labels_choose(folder: Path, read: Read) -> None:
@@ -230,7 +283,7 @@ def test_markup_and_script_in_texts_names_and_recipes_are_shown_as_text(tmp_path
     assert not any(name.startswith("on") for name, _ in found.attributes)
     shown = EVIL.replace("\x07", "\ufffd")
     assert any(cell.startswith(shown) for row in found.cells for cell in row)
-    assert any("<img src=x>" in cell for row in found.cells for cell in row)
+    assert "<img src=x>" in found.values
 
 
 def test_the_same_folder_gives_the_same_bytes_wherever_it_lies(html: str, folder: Path, tmp_path: Path) -> None:
@@ -261,9 +314,63 @@ def test_a_sweep_or_a_filtered_file_alone_claims_nothing_of_students(tmp_path: P
     write_table(table, tmp_path / "relabeled.csv")
     text = reported(tmp_path).text
     assert "relabeled.csv removes no row; 4 of 42 labels changed class" in text
-    assert "That cannot be told here: no student was trained in this folder." in text
-    assert "No truth is given, so nothing says whether these labels are wrong" in text
+    lead, removed, below = (
+        text.index(one)
+        for one in (
+            "What this folder shows Best cell of weak-labels: logistic at layer 2",
+            "deep/kept.jsonl.gz: 10 of 40 rows removed by topo at layer 16. No truth is given",
+            "no student was trained in this folder",
+        )
+    )
+    assert lead < removed < below
+    assert "Did anything beat the plain student" not in text
+    assert text.count("No truth is given, so nothing says whether these labels are wrong") == 2
     assert "deep/kept.jsonl.gz: 10 of 40 rows removed, by topo at layer 16" in text
+
+
+def test_truth_of_some_rows_alone_judges_a_filter_by_those(tmp_path: Path) -> None:
+    table = kept_table()
+    known = np.arange(len(table)) % 4 != 3  # of the ten removed 0, 1, 2, 4, 5, 6, 8, 9, of which 0, 1, 2, 4 are wrong
+    write_table(table.assign(truth=table["truth"].where(known)), tmp_path / "some.jsonl")
+    found = reported(tmp_path)
+    (card,) = cards(read_folder(tmp_path).filtered)
+    alone = table[known]
+    write_table(alone, tmp_path / "only-those.jsonl")
+    both = {one.name: one.judged for one in cards(read_folder(tmp_path).filtered)}
+    assert both["some.jsonl"] == both["only-those.jsonl"]
+    assert (card.known, card.n, card.removed) == (30, 40, 10)
+    said = "30 of 40 rows, 8 of 10 removed"
+    assert found.row("some.jsonl", "10 (25%)")[2:4] == [said, "50%"]
+    assert f"by the truth (known of {said}) 50% of the removed labels are wrong" in found.text
+    examples = {row[4]: row[2] for row in found.cells if len(row) == 5 and row[3] == "disagreement"}
+    assert {text.rsplit(" ", 1)[1]: truth for text, truth in examples.items()} == {
+        "0": "1", "1": "0", "2": "1", "3": "–", "4": "1", "5": "1",
+    }  # fmt: skip
+
+
+def test_truth_of_kept_rows_alone_judges_nothing(tmp_path: Path) -> None:
+    table = kept_table()
+    write_table(table.assign(truth=table["truth"].where(~(np.arange(len(table)) < 10))), tmp_path / "kept.jsonl")
+    text = reported(tmp_path).text
+    assert "No removed row has a truth, so nothing says whether these labels are wrong" in text
+    assert not re.search(r"\bnan\b", text)
+
+
+def test_rows_with_ground_truth_are_told_of_supervisors_that_learn_from_them(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    said = {}
+    for kind in ("text", "labels"):
+        record = json.loads((copy / "run.json").read_text())
+        record["recipe"]["weak"] |= {
+            "kind": kind,
+            "model": None,
+            "n_truth": 1500,
+            "file": "my-labels.jsonl" if kind == "labels" else None,
+        }
+        (copy / "run.json").write_text(json.dumps(record))
+        found = reported(copy)
+        said[kind] = dict(zip(found.names, found.values, strict=True))["Weak supervisor"]
+    assert said == {"text": "text, 1,500 rows with ground truth", "labels": "labels: my-labels.jsonl"}
 
 
 def test_a_run_of_an_earlier_version_is_shown_without_what_it_did_not_write(folder: Path, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.image import imread
 
 from analyses.report import write_report
 from tests.analyses.report_folders import ORACLE, SIGNAL, write_kept, write_run, write_sweep
@@ -137,6 +139,30 @@ def test_a_phone_shows_the_page_without_sideways_scrolling(browser: Any, report:
     )
     assert smallest > 8
     assert page.troubles == []
+    page.page.close()
+
+
+def test_a_table_that_is_cut_off_shows_a_shade_and_no_table_scrolls_upright(browser: Any, report: Path) -> None:
+    page = Seen(browser, report, viewport={"width": 1280, "height": 900})
+    page.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    boxes = page.page.locator(".scroll")
+    sizes = boxes.evaluate_all(
+        "all => all.map((b) => [b.ariaLabel, b.scrollWidth > b.clientWidth, b.scrollHeight - b.clientHeight])"
+    )
+    assert {down for _, _, down in sizes} == {0}
+    wide = {name for name, sideways, _ in sizes if sideways}
+    assert not [name for name in wide if name.startswith(("Best cells", "By task", "Filter report cards"))]
+    # By pixels: the right edge is darker where a table is cut off than once it is scrolled to its end.
+    box = page.page.locator(".scroll", has=page.page.locator("caption", has_text="By task and method")).first
+    page.page.set_viewport_size({"width": 700, "height": 900})
+    page.page.emulate_media(color_scheme="light")
+    light = []
+    for end in ("0", "one.scrollWidth"):
+        box.evaluate(f"(one) => {{ one.scrollLeft = {end}; }}")
+        image = imread(BytesIO(box.screenshot()), format="png")[..., :3]
+        light.append((image[5:15, 2:6].mean(), image[5:15, -6:-2].mean()))
+    assert light[0][1] < 0.8 < 0.99 < light[0][0]
+    assert light[1][0] < 0.8 < 0.99 < light[1][1]
     page.page.close()
 
 

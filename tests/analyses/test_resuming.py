@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -202,13 +203,19 @@ def test_a_result_of_another_record_is_not_mistaken(tmp_path: Path) -> None:
 def test_a_dry_run_says_what_is_kept_and_makes_nothing(tmp_path: Path, counted: Counter[str]) -> None:
     recipe = small_recipe('methods=["student-xent", "filter-knn"]', "seeds=[0, 1]")
     before = stages(recipe, tmp_path)
+    rows = re.fullmatch(r"activations of (\d+) of \1 rows", before[0].name)
+    assert rows
     assert [stage.name for stage in before if stage.seed == 1] == ["weak", "ceiling", "student-xent", "filter-knn"]
     assert not any(stage.kept for stage in before)
     assert not counted
     assert not list(tmp_path.iterdir())
     run(small_recipe('methods=["student-xent"]'), tmp_path)
     counted.clear()
-    after = {(stage.seed, stage.name): stage.kept for stage in stages(recipe, tmp_path)}
+    there = stages(recipe, tmp_path)
+    to_do = int(rows[1]) - 700  # the training, validation and test rows of seed 0
+    assert there[0].name == f"activations of {to_do} of {rows[1]} rows (700 kept)"
+    assert not there[0].kept
+    after = {(stage.seed, stage.name): stage.kept for stage in there}
     assert [after[0, name] for name in ("weak", "ceiling", "student-xent", "filter-knn")] == [True, True, True, False]
     assert not after[1, "weak"]
     assert not counted

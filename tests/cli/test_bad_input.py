@@ -208,8 +208,12 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
         "no row is left to train on",
     ),
     "test rows of one class": (
-        lambda w: [*trained(w), "--test", edited(w, truth=1), "--out", w / "new"],
-        "one class only: the truth of all 180 test rows",
+        lambda w: [*trained(w), "--test", edited(w, file="test.jsonl", truth=1), "--out", w / "new"],
+        "one class only: the truth of all 60 test rows",
+    ),
+    "test rows that a student learns from": (
+        lambda w: [*trained(w), "--test", w / "weak.jsonl", "--out", w / "new"],
+        r"weak\.jsonl: row 'r0' is a training or validation row of .*weak\.jsonl: test rows must be others",
     ),
     "an unknown recipe": (lambda w: ["run", w / "no.toml", "--out", w / "new"], "no such recipe"),
     "an output in the way": (
@@ -253,8 +257,8 @@ def written(folder: Path, text: str) -> Path:
 
 
 def edited(folder: Path, **values: Any) -> Path:
-    """The label file with a field set in every row; `id` is given a prefix."""
-    table = read_table(folder / "weak.jsonl")
+    """The label file, or another `file`, with a field set in every row; `id` is given a prefix."""
+    table = read_table(folder / values.pop("file", "weak.jsonl"))
     if values.pop("mixed", False):
         table["mixed"] = [i if i % 2 else str(i) for i in range(len(table))]
     for name, value in values.items():

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import GaussianNB
 
 from analyses.reading import RECIPES
@@ -26,6 +27,7 @@ from w2s_probes import (
     topo_filter,
 )
 from w2s_probes.cli.app import app
+from w2s_probes.ids import content_id
 from w2s_probes.tables import read_table, write_table
 
 Call = Callable[..., None]
@@ -175,6 +177,9 @@ def test_the_output_of_a_filter_trains_a_student(
     w2s(*command, "--out", out)
     assert "test: AUROC" in capsys.readouterr().out
     record = json.loads((out / "student.json").read_text())
+    assert 1 <= record["best_epoch"] <= 200
+    assert record["parameters"]["alpha"] == 0.5
+    assert record["test"]["against"] == "truth"
     assert record["rows"] == {"train": 135, "val": 30}
     assert record["test"]["auroc"] > 0.9
     predictions = read_table(out / "predictions.jsonl")
@@ -191,7 +196,38 @@ def test_a_student_without_validation_rows_holds_some_back(w2s: Call, world: Pat
     table = read_table(world / "weak.jsonl").drop(columns="split")
     write_table(table, tmp_path / "weak.csv")
     w2s("student", world / "acts", tmp_path / "weak.csv", "--layer", 1, "--epochs", 5, "--out", tmp_path / "s")
-    assert json.loads((tmp_path / "s" / "student.json").read_text())["rows"] == {"train": 162, "val": 18}
+    record = json.loads((tmp_path / "s" / "student.json").read_text())
+    assert record["rows"] == {"train": 162, "val": 18}
+    assert not {"alpha", "warm_up"} & set(record["parameters"])  # which xent does not read
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_a_student_says_what_its_test_rows_are_scored_against(
+    w2s: Call, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    table = read_table(world / "test.jsonl")
+    test, out = tmp_path / f"test.{ending}", tmp_path / "student"
+    call = ["student", world / "acts", world / "weak.jsonl", "--layer", 1, "--epochs", 3, "--out", out, "--test", test]
+    write_table(table.drop(columns="truth"), test)
+    w2s(*call)
+    assert "test, against `label` (no `truth` there): AUROC" in capsys.readouterr().out
+    found = read_table(out / "predictions.jsonl")
+    assert list(found.columns) == ["id", "label", "given_label"]
+    assert found["given_label"].tolist() == table["label"].tolist()
+    record = json.loads((out / "student.json").read_text())["test"]
+    assert record["against"] == "label"
+    assert record["auroc"] == pytest.approx(roc_auc_score(table["label"].astype(float), found["label"].astype(float)))
+    known = np.arange(60) % 3 > 0
+    write_table(table.assign(truth=table["truth"].where(known, None)), test)
+    w2s(*call)
+    assert "test, on the 40 of 60 rows that have `truth`: AUROC" in capsys.readouterr().out
+    found = read_table(out / "predictions.jsonl")
+    assert len(found) == 60
+    assert (found["truth"].notna().to_numpy() == known).all()
+    record = json.loads((out / "student.json").read_text())["test"]
+    assert (record["against"], record["rows"], record["of_rows"]) == ("truth", 40, 60)
+    truth = table["truth"][known].astype(float)
+    assert record["auroc"] == pytest.approx(roc_auc_score(truth, found["label"][known].astype(float)))
 
 
 def test_run_prints_one_table_and_writes_results(w2s: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -272,3 +308,34 @@ def test_the_installed_command_is_this_one() -> None:
     )
     assert done.returncode == 0
     assert "demo" in done.stdout
+
+
+def test_truth_on_some_rows_judges_a_filter_on_those_alone_and_says_how_many(
+    world: Path, tmp_path: Path, w2s: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = read_table(world / "weak.jsonl")
+    table["truth"] = [truth if number % 2 else None for number, truth in enumerate(table["truth"])]
+    write_table(table, tmp_path / "some.jsonl")
+    w2s("filter", world / "acts", tmp_path / "some.jsonl", "--layer", 1, "--by", "knn", "--k", 5, "--out",
+        tmp_path / "kept.jsonl")  # fmt: skip
+    known = sum(bool(number % 2) for number, split in enumerate(table["split"]) if split == "train")
+    assert f"by `truth`, known of {known} rows," in capsys.readouterr().out
+
+
+def test_labels_without_ids_have_those_that_extraction_gives(world: Path, tmp_path: Path, w2s: Call) -> None:
+    texts = read_table(world / "weak.jsonl").drop_duplicates("text")[["text", "label", "truth"]]
+    write_table(texts, tmp_path / "noids.jsonl")
+    strong = json.loads((world / "acts" / "manifest.json").read_text())["notes"]["model"]
+    w2s("extract", strong, "--rows", tmp_path / "noids.jsonl", "--position", "mean", "--out", tmp_path / "acts")
+    w2s("filter", tmp_path / "acts", tmp_path / "noids.jsonl", "--layer", 1, "--k", 5, "--out", tmp_path / "kept.jsonl")
+    kept = read_table(tmp_path / "kept.jsonl")
+    assert kept["id"].tolist() == [content_id(text) for text in texts["text"]]
+
+
+def test_a_filter_does_not_write_over_its_own_labels(world: Path, tmp_path: Path, fails: Callable[..., str]) -> None:
+    shutil.copy(world / "weak.jsonl", tmp_path / "weak.jsonl")
+    before = (tmp_path / "weak.jsonl").read_bytes()
+    for verb in ("filter", "relabel"):
+        said = fails(verb, world / "acts", tmp_path / "weak.jsonl", "--layer", 1, "--out", tmp_path / "weak.jsonl")
+        assert "is read by this command, too" in said
+    assert (tmp_path / "weak.jsonl").read_bytes() == before

@@ -145,6 +145,19 @@ def test_wrong_calls_are_one_line_and_write_nothing(fails: Failing, kept: Path, 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dataset_without_texts_is_remarked_and_a_trainers_is_refused_by_the_option_that_joins_them(
+    w2s: Call, fails: Failing, kept: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_table(read_table(kept).drop(columns="text"), tmp_path / "bare.jsonl")
+    call = ["export", tmp_path / "bare.jsonl", "--out", tmp_path / "out", "--format"]
+    w2s(*call, "hf")
+    assert capsys.readouterr().out.endswith("\nno texts: give --texts ROWS to join them by id\n")
+    assert "give --texts ROWS to join them by id" in fails(*call, "trl")
+    capsys.readouterr()
+    w2s(*call, "hf", "--texts", world / "rows.jsonl")
+    assert "no texts" not in capsys.readouterr().out
+
+
 def demo_store(demo: Path) -> Path:
     """The demo's activations of the rows of miniature_sound, from the strong model."""
     rows = read_table(demo / "labels" / "miniature_sound-0-weak.jsonl")["id"]
@@ -194,3 +207,10 @@ def test_the_page_names_every_format_and_its_links_lead_somewhere() -> None:
         assert f"`{name}`" in PAGE, name
     for target in re.findall(r"\]\(([^)#:]+)\)", PAGE):
         assert (ROOT / "docs" / target).exists(), target
+
+
+def test_an_export_does_not_take_the_place_of_its_input(tmp_path: Path, fails: Callable[..., str]) -> None:
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text('{"id": "a", "label": 1.0}\n{"id": "b", "label": 0.0}\n')
+    assert "is read by this command, too" in fails("export", labels, "--format", "jsonl", "--out", labels)
+    assert labels.read_text().count("\n") == 2

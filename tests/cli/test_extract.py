@@ -119,6 +119,21 @@ def test_the_cache_is_where_the_environment_says_or_at_home(monkeypatch: pytest.
     assert cache_folder() == Path("/elsewhere")
 
 
+def test_without_any_cache_there_are_no_stores_yet_but_a_folder_by_name_must_be_there(
+    w2s: Call,
+    fails: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("W2S_CACHE", str(tmp_path / "none"))
+    for verb in ("ls", "gc"):
+        w2s("cache", verb)
+        assert capsys.readouterr().out == f"{tmp_path / 'none'}: no stores yet\n"
+        assert "no such folder" in fails("cache", verb, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_the_module_is_the_command(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["extract", *map(str, extracting(place)[1:])])
     with pytest.raises(SystemExit) as done:

@@ -14,6 +14,7 @@ import pytest
 
 from analyses.reading import RECIPES
 from tests.conftest import ROOT
+from w2s_probes.cli import run as cli_run
 
 Call = Callable[..., Any]
 SMALL = ["data.n_train=128", "data.n_val=60", "data.n_test=200", "weak.n_truth=100", "n_boot=100", "student.epochs=20"]
@@ -44,6 +45,19 @@ def test_sizes_and_class_balance_are_said_and_oracles_marked(
     assert "control-oracle-filter*" in said
     assert "* chose by ground truth" in said
     assert "control-oracle-filter*" not in said[said.index("* chose") :]
+    written, hint = said.splitlines()[-2:]
+    names = [part.removeprefix(f"{tmp_path / 'out'}/") for part in written.removeprefix("Written: ").split(", ")]
+    made = {f"{path.name}{'/' * path.is_dir()}" for path in (tmp_path / "out").iterdir()}
+    assert set(names) == made - {"activations/", "kept/"}
+    assert hint == f"Next: w2s report {tmp_path / 'out'}"
+
+
+def test_each_kind_of_demo_has_a_folder_of_its_own(w2s: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    places: list[Path] = []
+    monkeypatch.setattr(cli_run, "run", lambda recipe, out, settings: places.append(out))
+    for options in ([], ["--students", "full"], ["--students", "lora"], ["--students", "full", "--out", "mine"]):
+        w2s("demo", *options)
+    assert places == [Path("runs/demo"), Path("runs/demo-full"), Path("runs/demo-lora"), Path("mine")]
 
 
 def test_a_dry_run_says_the_stages_and_costs_and_writes_nothing(
@@ -142,7 +156,10 @@ BAD: dict[str, tuple[list[str], str]] = {
         ["student.kind=full", "student.finetuning.learning_rate=1e30"],
         r"update \d+|step \d+",
     ),
-    "too few rows": (["data.n_train=99999"], "but train has [0-9]+ after balancing: lower them"),
+    "too few rows": (
+        ["data.n_train=99999"],
+        "but train has [0-9]+ after balancing: lower them, or set data.at_most = true",
+    ),
     "no such model": (["strong.model=./nowhere"], "nowhere"),
     "labels of other rows": (
         ["weak={kind='labels', file='FILE'}"],

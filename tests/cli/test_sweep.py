@@ -112,6 +112,13 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "memory of words": (["--max-memory", "lots"], "--max-memory 'lots': give an amount of memory"),
     "a cluster nowhere": (["--backend", "dask"], "backend dask needs the --address"),
     "an address of nothing": (["--address", "tcp://x:1"], "is of a cluster; say which kind by --backend"),
+    "no numbers": (["--knn-k", ","], "--knn-k ',': holds no number"),
+    "too much memory": (["--max-memory", "1e400"], "give an amount of memory"),
+    "a seed beyond words": (["--logistic-l2", "1", "--seeds", "9" * 25], "of more than 63 bits"),
+    "seeds for nothing": (["--knn-k", "5", "--seeds", "0,1"], "--seeds is for the cells of --logistic-l2"),
+    "an oracle of nothing": (["--oracle"], "--oracle: nothing reads the truth"),
+    "a share beside a split": (["--held-out", ".5"], "names the rows to hold out; leave the share out"),
+    "a figure in no place": (["--plot", "/proc/1/figure.png"], "cannot write /proc/1/figure.png"),
     "a share of none": (["--shard", "2/2"], "shard '2/2': give i/n"),
 }
 
@@ -135,3 +142,25 @@ def test_label_files_of_one_name_and_of_other_rows_are_refused(
         "sweep", world / "acts", world / "weak.jsonl", tmp_path / "weak.jsonl", *out
     )
     assert "are these labels of other rows?" in fails("sweep", world / "acts", tmp_path / "weak.jsonl", *out)
+
+
+def test_nothing_that_is_read_is_written_over(world: Path, tmp_path: Path, fails: Callable[..., str]) -> None:
+    for name in ("weak.jsonl", "test.jsonl"):
+        (tmp_path / name).write_bytes((world / name).read_bytes())
+    (tmp_path / "manifest.json").write_text('{"schema_version": 2}')
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    command = ["sweep", world / "acts", tmp_path / "weak.jsonl", "--test", tmp_path / "test.jsonl", "--knn-k", "5"]
+    for out, message in (("weak.jsonl", "is read by this command"), ("test.jsonl", "is read by this command"),
+                         ("manifest.csv", "manifest.json: is no record of a sweep")):  # fmt: skip
+        assert message in fails(*command, "--out", tmp_path / out)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_truth_that_is_not_there_is_missed_before_any_work(
+    world: Path, tmp_path: Path, fails: Callable[..., str]
+) -> None:
+    write_table(read_table(world / "weak.jsonl").drop(columns="truth"), tmp_path / "weak.jsonl")
+    said = fails("sweep", world / "acts", tmp_path / "weak.jsonl", "--choose-by", "auroc", "--oracle",
+                 "--out", tmp_path / "s.csv")  # fmt: skip
+    assert "have no `truth` to choose by" in said
+    assert {path.name for path in tmp_path.iterdir()} == {"weak.jsonl"}

@@ -20,16 +20,19 @@ class Mortal(Unit):
     dies: int = 0  # so many times
     kept_first: bool = False  # when its lines are kept already, but nobody has heard of it; else before
     among: int = 0  # not before so many units were begun and one is done
+    waits: float = 0.0  # seconds for which it does nothing once it is begun
 
     @classmethod
-    def of_unit(cls, unit: Unit, journal: Path, dies: int = 0, kept_first: bool = False, among: int = 0) -> "Mortal":
+    def of_unit(cls, unit: Unit, journal: Path, dies: int = 0, kept_first: bool = False, among: int = 0,
+                waits: float = 0.0) -> "Mortal":  # fmt: skip
         """The same unit, mortal."""
         return cls(**{f.name: getattr(unit, f.name) for f in fields(unit)}, journal=journal, dies=dies,
-                   kept_first=kept_first, among=among)  # fmt: skip
+                   kept_first=kept_first, among=among, waits=waits)  # fmt: skip
 
     def run(self) -> pd.DataFrame:
         """As any unit's, unless this is where it ends."""
         self._note("begun")
+        time.sleep(self.waits)
         table = super().run()
         if self.kept_first:
             self._perhaps_die()

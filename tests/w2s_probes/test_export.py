@@ -160,8 +160,11 @@ def test_a_dataset_folder_loads_with_its_splits_columns_and_card(labels: Path, t
     for column in loaded["train"].column_names:
         assert f"| `{column}` |" in card
     assert "GROUND TRUTH" in card
-    assert "/work" not in card
-    assert str(tmp_path) not in card
+    assert '"take": "kept"' in card
+    assert json.loads((done.path / "w2s-export.json").read_text())["options"]["take"] == "kept"
+    assert not done.remark
+    for folder in (tmp_path, labels.parent):
+        assert str(folder) not in card
 
 
 def test_trl_classification_has_integer_labels_and_soft_ones_beside(labels: Path, tmp_path: Path) -> None:
@@ -220,6 +223,20 @@ def test_two_rows_with_one_question_make_a_pair_without_a_prompt(tmp_path: Path)
             seen.append(row["group"])
     assert sorted(seen) == sorted(pairs)
     assert "`p` of the rejected text" in (done.path / "README.md").read_text()
+
+
+def test_pairs_of_two_equal_texts_are_left_out_and_counted(tmp_path: Path) -> None:
+    table = judged(seed=1).assign(first=lambda t: "one " + t["id"], second=lambda t: "two " + t["id"])
+    table.loc[table.index[[4, 9]], "second"] = table["first"]
+    both = export(table, tmp_path / "row", "trl", take="all", pairs=Pairs())
+    assert (both.rows, both.left_out) == (44, {"of two equal texts": 2})
+    table.loc[table.index[6], "text"] = table["text"].iloc[7]
+    joined = export(table, tmp_path / "rows", "trl", take="all", pairs=Pairs(by="group"))
+    assert (joined.rows, joined.left_out) == (22, {"of two equal texts": 2})
+    for place in (both.path, joined.path):
+        written = pd.concat([pd.read_parquet(file) for file in sorted(place.glob("data/*.parquet"))])
+        assert not (written["chosen"] == written["rejected"]).any()
+    assert "g3" not in set(written["group"])
 
 
 def test_train_simple_of_openai_finds_what_it_reads(labels: Path, tmp_path: Path) -> None:
@@ -301,6 +318,7 @@ def test_labels_without_a_probe_and_label_sets_are_exported_too(tmp_path: Path) 
     assert set(loaded["keep"]) == {True}
     assert set(loaded["p"]) == set(loaded["store"]) == {None}
     weak = LabelSet(plain["id"].to_numpy(object), plain["label"].to_numpy())
+    assert export(weak, tmp_path / "bare", "hf").remark == "no texts: give --texts ROWS to join them by id"
     export(weak, tmp_path / "set.jsonl", "jsonl")
     assert LabelSet.read(tmp_path / "set.jsonl").p.tolist() == weak.p.tolist()
     with pytest.raises(InputError, match="ground truth is no label set"):
@@ -361,7 +379,12 @@ BAD: dict[str, tuple[Callable[[], pd.DataFrame], str, dict[str, Any], str]] = {
     "unknown rows": (judged, "hf", {"take": "keep"}, "take 'keep': did you mean 'kept'"),
     "an unknown label": (judged, "hf", {"label": "week"}, "label 'week': did you mean 'weak'"),
     "an unknown split": (judged, "hf", {"splits": ["tran"]}, "split 'tran': did you mean 'train'"),
-    "no text": (lambda: judged().drop(columns="text"), "trl", {}, "no field 'text', which this format needs"),
+    "no text": (
+        lambda: judged().drop(columns="text"),
+        "trl",
+        {},
+        "no field 'text', .*: give --texts ROWS to join them",
+    ),
     "an empty text": (changed(text=" "), "oai", {}, "the text of row '00[0-9]+' is ' ': no text to export"),
     "a number for a text": (changed(text=7), "eai", {}, "no text to export"),
     "no pairs": (judged, "trl", {"pairs": Pairs()}, "holds no pairs: name the fields"),
@@ -371,11 +394,31 @@ BAD: dict[str, tuple[Callable[[], pd.DataFrame], str, dict[str, Any], str]] = {
     "single rows": (changed(group=lambda t: t["id"]), "trl", {"pairs": Pairs(by="group")}, "no pair is left to export"),
     "several prompts": (judged, "trl", {"pairs": Pairs("text", by="group"), "take": "all"}, "have different prompts"),
     "nothing kept": (changed(keep=False), "csv", {}, "no row is kept"),
-    "a keep that is none": (changed(keep="perhaps"), "csv", {}, "keep is 'perhaps', where `w2s filter` writes a bool"),
+    "a keep that is none": (
+        changed(keep="perhaps"),
+        "csv",
+        {},
+        "the keep of row '000' is 'perhaps', where `w2s filter` writes bool",
+    ),
+    "a layer beyond counting": (
+        changed(layer=[3] * 7 + [10**30] + [3] * 38),
+        "csv",
+        {},
+        "the layer of row '007' is '10+', where `w2s filter` writes int64",
+    ),
+    "a list for a layer": (changed(layer=[np.arange(2)] * 46), "csv", {}, "the layer of row '000' is '.0 1.'"),
     "a p beyond 1": (changed(p=1.5), "csv", {}, "the p of row '000' is 1.5"),
     "a label beyond 1": (changed(label=-1), "csv", {}, "the label of row '000' is -1"),
     "doubled ids": (changed(id="x"), "csv", {}, "ids must be unique, but these stand twice: 'x'"),
     "an unknown split in the file": (changed(split="dev"), "hf", {}, "the split of row '00[0-9]+' is 'dev'"),
+    "an unknown split for a table": (changed(split="dev"), "jsonl", {}, "the split of row '00[0-9]+' is 'dev'; use"),
+    "no split for a row": (changed(split=None), "cleanlab", {}, "the split of row '00[0-9]+' is ''; use"),
+    "pairs of equal texts": (
+        changed(first="a", second="a"),
+        "trl",
+        {"pairs": Pairs()},
+        "no pair is left to export .*of two equal texts",
+    ),
     "no new labels": (
         lambda: judged().drop(columns="new_label"),
         "csv",
@@ -433,4 +476,6 @@ def test_pairs_are_named_in_one_way_only() -> None:
         Pairs(first="a")
     with pytest.raises(InputError, match="give one of them"):
         Pairs(first="a", second="b", by="c")
+    with pytest.raises(InputError, match="are both 'a'"):
+        Pairs(first="a", second="a")
     assert set(get_args(Format)) == set(FORMATS)

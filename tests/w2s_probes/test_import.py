@@ -20,11 +20,15 @@ from safetensors.torch import save_file
 from tests.conftest import run_failing, shard_file
 from w2s_probes import ActivationStore, InputError, KNNProbe, relabel
 from w2s_probes.importing import import_activations
+from w2s_probes.importing.reading import read_saved
 from w2s_probes.manifest import Manifest
 from w2s_probes.tables import write_table
 
 ROWS, LAYERS, WIDTH = 12, 3, 5
 IDS = [f"r{i}" for i in range(ROWS)]
+
+
+NUMBERS = np.arange(ROWS * LAYERS * WIDTH, dtype=np.float32).reshape(ROWS, LAYERS, WIDTH)
 
 
 @pytest.fixture
@@ -316,6 +320,27 @@ def made(name: str, content: bytes) -> Callable[[Path], Path]:
     return write
 
 
+def flipped(save: Callable[..., None], bit: int) -> Callable[[Path], Path]:
+    """An archive of which one bit of the numbers has changed on some disk."""
+
+    def write(folder: Path) -> Path:
+        save(folder / "acts.npz", acts=NUMBERS)
+        content = bytearray((folder / "acts.npz").read_bytes())
+        content[400 if save is np.savez else 250] ^= bit
+        (folder / "acts.npz").write_bytes(content)
+        return folder / "acts.npz"
+
+    return write
+
+
+def npy(array: NDArray[Any]) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        np.save(folder / "acts.npy", array)
+        return folder / "acts.npy"
+
+    return write
+
+
 BAD: dict[str, tuple[Callable[[Path], Path], tuple[Any, ...], str]] = {
     "too few rows": (bad(lambda t: t[:-1]), (), r"an array of shape \(11, 3, 5\), but there are 12 rows"),
     "NaN": (bad(with_nan), (), "layer 1 of row 'r7' is not finite"),
@@ -329,6 +354,31 @@ BAD: dict[str, tuple[Callable[[Path], Path], tuple[Any, ...], str]] = {
     "one dimension": (bad(lambda t: t[:, 0, 0]), (), r"an array of shape \(12,\); it must be"),
     "names without numbers": (bad(lambda t: {"a": t, "b": t}), (), "choose one with --key"),
     "a key that is not there": (bad(lambda t: {"acts": t}), ("--key", "atcs"), "did you mean 'acts'"),
+    "a key of what has no name": (npy(NUMBERS), ("--key", "a"), "one array, which has no name: leave --key a away"),
+    "layers that descend": (
+        bad(lambda t: t),
+        ("--layers", "2,1,0"),
+        "--layers 2,1,0: name each layer once, the lowest",
+    ),
+    "a layer twice": (bad(lambda t: t), ("--layers", "0-2,2"), "name each layer once"),
+    "layers that descend by depth": (bad(lambda t: t), ("--layers", "0,-1,5", "--depth", "9"), "name each layer once"),
+    "a layer of no model": (bad(lambda t: t[:, 0]), ("--layers", "9" * 9), "9 is no layer: none is above 10000"),
+    "a layer beyond counting": (bad(lambda t: t[:, 0]), ("--layers", "9" * 5000), "9 is no layer: none is above 10000"),
+    "a depth of no model": (bad(lambda t: t), ("--depth", "9" * 20), "--depth 9+: a model has 0 to 10000 blocks"),
+    "a name with a layer of no model": (
+        bad(lambda t: {"layer." + "9" * 20: t[:, 0]}),
+        (),
+        "ends in 9+, but no layer is above 10000: rename it",
+    ),
+    "layers first of one layer": (bad(lambda t: {"3": t[:, 0]}), ("--order", "layers"), "which is one layer: leave it"),
+    "a layer that is no tensor": (
+        bad(lambda t: {"1": t[:, 0], "2": "x", "seed_3": 0}),
+        (),
+        "entry '2' is a str, but its name is like those of the tensors",
+    ),
+    "a layer twice by name": (bad(lambda t: {"1": t[:, 0], 1: t[:, 1]}), (), "the same layer by text and by number"),
+    "layers of no width": (bad(lambda t: t[:, :, :0].clone()), (), r"shape \(12, 3, 0\), which holds no numbers"),
+    "no layers": (bad(lambda t: t[:, :0].clone()), (), "which holds no numbers"),
     "layers of several widths": (
         bad(lambda t: {"0": t[:, 0], "1": t[:, 1, :4].clone()}),
         (),
@@ -342,9 +392,19 @@ BAD: dict[str, tuple[Callable[[Path], Path], tuple[Any, ...], str]] = {
     "a sparse tensor": (bad(lambda t: t[:, 0].to_sparse()), (), "save it dense"),
     "nothing": (bad(lambda t: {}), (), "holds no array"),
     "a damaged torch file": (made("acts.pt", b"PK\3\4 no archive"), (), "not a readable torch file"),
+    "an empty torch file": (made("acts.pt", b""), (), "holds nothing, not one byte"),
+    "a cut torch file": (made("acts.pt", b"\x80"), (), "not a readable torch file"),
+    "a torch file of junk": (made("acts.pt", b"\x80\x02X\x01"), (), "not a readable torch file"),
     "raw numbers": (made("acts.npy", bytes(720)), (), "not what np.save writes"),
     "a cut NumPy file": (made("acts.npy", b"\x93NUMPY\1\0v\0{'descr'"), (), "not a readable NumPy array"),
+    "an open bracket in a NumPy header": (
+        made("acts.npy", b"\x93NUMPY\1\0v\0" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (12, 5".ljust(118)),
+        (),
+        "not a readable NumPy array",
+    ),
     "a damaged archive": (made("acts.npz", b"PK\3\4 no archive"), (), "not a readable .npz file"),
+    "a flipped bit": (flipped(np.savez, 1), (), r"not a readable \.npz file \(Bad CRC-32"),
+    "a flipped bit of what is compressed": (flipped(np.savez_compressed, 4), (), r"not a readable \.npz file"),
     "damaged safetensors": (made("acts.safetensors", bytes(20)), (), "not a readable safetensors file"),
     "an unknown ending": (made("acts.bin", b""), (), "the name must end in one of .npy, .npz"),
     "no file": (lambda folder: folder / "none.pt", (), "none.pt: no such file"),
@@ -357,6 +417,37 @@ def test_bad_files_are_refused_in_one_line_and_nothing_is_written(name: str, row
     message = run_failing("import", make(tmp_path), "--rows", rows, *options, "--out", tmp_path / "new" / "acts")
     assert re.search(expected, message), message
     assert not (tmp_path / "new").exists()
+
+
+def test_layers_are_refused_out_of_order_from_python_too_and_are_taken_in_it(rows: Path, tmp_path: Path) -> None:
+    file = as_dict(tmp_path, activations())
+    for layers in ([2, 1], (1, 1), "2,1"):
+        with pytest.raises(InputError, match=r"--layers [12],1: name each layer once, the lowest first"):
+            import_activations(file, rows, tmp_path / "acts", layers=layers)
+    store = import_activations(file, rows, tmp_path / "acts", layers=[0, -1], depth=2)
+    assert store.layers == [0, 2]
+    assert stored_bits(store, 2).tolist() == bits(activations()[:, 2]).tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_torch_files_with_changed_bytes_are_refused_or_read_and_never_break_the_import(
+    seed: int, rows: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(seed)
+    whole = [save(tmp_path, activations()).read_bytes() for save in (as_dict, as_old_torch)]
+    refused: list[str] = []
+    for _ in range(60):
+        content = bytearray(whole[rng.integers(2)])
+        del content[rng.integers(len(content)) if rng.random() < 0.3 else len(content) :]
+        for place in rng.integers(min(len(content), 600), size=3) if content else ():
+            content[place] = rng.integers(256)
+        (tmp_path / "acts.pt").write_bytes(content)
+        try:
+            read_saved(tmp_path / "acts.pt")
+        except InputError as error:
+            refused.append(str(error))
+    assert len(refused) > 20
+    assert not any("\n" in message for message in refused)
 
 
 def test_other_bad_calls_say_what_to_do(rows: Path, tmp_path: Path) -> None:

@@ -144,14 +144,14 @@ def test_label_sets_are_measured_as_if_each_were_alone(world: Swept) -> None:
 def test_rows_come_from_the_split_from_a_test_file_or_are_set_aside(world: Swept, tmp_path: Path) -> None:
     order, table = world.store.ids, world.table
     by_split = table.assign(split=np.where(np.arange(len(table)) < 100, "train", "val"))
-    (found,) = read_labels(by_split, None, 0.2, order, "")
+    (found,) = read_labels(by_split, None, None, order, "")
     assert (len(found.training), len(found.held_out or [])) == (100, 60)
-    (found,) = read_labels(by_split[:100], table[100:], 0.2, order, "")
+    (found,) = read_labels(by_split[:100], table[100:], None, order, "")
     assert set(found.held_out.ids) == set(table["id"][100:])  # type: ignore[union-attr]
     (found,) = read_labels(table, None, 0.0, order, "")
     assert found.held_out is None
     with pytest.raises(InputError, match="is a training row of"):
-        read_labels(by_split, table[90:], 0.2, order, "")
+        read_labels(by_split, table[90:], None, order, "")
 
 
 def test_rows_set_aside_are_whole_groups_and_texts_and_the_same_for_every_label_set(world: Swept) -> None:
@@ -271,3 +271,39 @@ def test_bad_labels_are_refused(world: Swept) -> None:
         sweep(world.path, pd.concat([world.table, world.table[:1].assign(id="nobody")]))
     with pytest.raises(InputError, match="two label sets are called 'x'"):
         sweep(world.path, ["a/x.csv", "b/x.jsonl"])
+
+
+def test_truth_on_some_rows_measures_on_those_alone(world: Swept) -> None:
+    table = world.table.assign(split=np.where(np.arange(160) < 120, "train", "test"))
+    some = table.assign(truth=np.where(np.arange(160) % 3 == 0, table["truth"], np.nan))
+    found = sweep(world.path, {"some": some}, layers=2, knn_k=[7], contamination=[0.2])
+    whole = sweep(world.path, {"some": table}, layers=2, knn_k=[7], contamination=[0.2])
+    here = {"probe": "knn", "rows": "training", "contamination": None}
+    assert value(found, metric="weak_brier", **here) == value(whole, metric="weak_brier", **here)
+    (rows,) = read_labels(some, None, None, world.store.ids, "")
+    known = ~np.isnan(rows.training.truth)  # type: ignore[arg-type]
+    p = relabel(KNNProbe(7), world.layers[2][world.rows(rows.training.ids)], rows.training.p)
+    assert value(found, metric="auroc", **here) == pytest.approx(auroc(rows.training.truth[known], p[known]))  # type: ignore[index]
+    by_truth = found.table[found.table["metric"].isin(["auroc", "precision"]) & (found.table["rows"] == "training")]
+    assert set(by_truth["n"]) == {known.sum()} == {40}
+    result = disagreement_filter(rows.training.p, p, 0.2)
+    removed = known & ~result.mask
+    wrong = (rows.training.p > 0.5) != (rows.training.truth == 1)
+    assert value(found, metric="precision") == pytest.approx(wrong[removed].mean())
+    none = sweep(world.path, table.assign(truth=None), layers=2, knn_k=[7])
+    assert "auroc" not in set(none.table["metric"])
+
+
+def test_rows_related_to_training_rows_are_no_test(world: Swept) -> None:
+    order, numbers = world.store.ids, np.arange(160)
+    table = world.table.assign(group=[f"g{i % 50}" for i in numbers], text=[f"t{i}" for i in numbers])
+    split = table.assign(split=np.where(numbers < 100, "train", "val"))
+    split.loc[numbers >= 130, "group"] = [f"own{i}" for i in range(30)]
+    split.loc[159, "text"] = "t0"
+    (found,) = read_labels(split, None, None, order, "")
+    assert found.related == 31
+    assert set(found.held_out.ids) == set(split["id"][130:159])  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="every row to hold out shares a group"):
+        read_labels(split[:130], None, None, order, "")
+    with pytest.raises(InputError, match="names the rows to hold out; leave the share out"):
+        read_labels(split, None, 0.2, order, "")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 from socket import gethostname
 from typing import Any
 
@@ -29,6 +30,7 @@ from w2s_probes.shards import Content
 from w2s_probes.share import Share
 from w2s_probes.sweep import Grid, Place, SweepResult
 from w2s_probes.sweep import memory as memory_module
+from w2s_probes.sweep import processes as processes_module
 from w2s_probes.sweep import workers as workers_module
 from w2s_probes.sweep.cells import Layer
 from w2s_probes.sweep.memory import free_memory
@@ -108,9 +110,10 @@ def assert_two_deaths_cost_nothing(store: Path, here: pd.DataFrame, folder: Path
 
 
 def test_a_sweep_in_two_processes_one_of_which_is_killed_is_that_of_one(
-    store: Path, here: pd.DataFrame, tmp_path: Path
+    store: Path, here: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """joblib's pool goes with its process: what it had in hand is done in a new one, and no more than that."""
+    monkeypatch.setattr(processes_module, "cores", lambda: 2)  # on one, this process would do the units, and be killed
     doomed = mortal(planned(store, tmp_path / "parts"), tmp_path / "journal", layer_1={"dies": 1, "among": 3})
     pd.testing.assert_frame_equal(doomed.run(Place(jobs=2)).table, here)
     assert noted(tmp_path / "journal", "died") == [1]
@@ -118,7 +121,78 @@ def test_a_sweep_in_two_processes_one_of_which_is_killed_is_that_of_one(
     assert sorted(set(made)) == [0, 1, 2, 3, 4]
     assert made.count(1) == 2
     assert made.count(0) == 1  # done before
-    assert len({file.name.split()[2] for file in (tmp_path / "journal").iterdir()} - {str(os.getpid())}) >= 4
+    assert len({file.name.split()[2] for file in (tmp_path / "journal").iterdir()} - {str(os.getpid())}) >= 3
+
+
+SLOW = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from tests.w2s_probes.mortal import Mortal
+from w2s_probes.cli import main
+from w2s_probes.sweep import processes
+from w2s_probes.sweep.sweeping import Sweep
+
+plan, journal = Sweep.plan, Path(sys.argv[1])
+
+def slow(*arguments):
+    found = plan(*arguments)
+    return replace(found, units=[Mortal.of_unit(unit, journal, waits=999) for unit in found.units])
+
+Sweep.plan, processes.cores = slow, lambda: 2
+main(sys.argv[2:])
+"""
+
+
+def alive(process: int) -> bool:
+    """Whether there is such a process, and it is not one that only waits to be asked for its exit code."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks at processes as Linux shows them")
+def test_no_worker_outlives_a_sweep_that_is_told_to_end_or_is_killed(store: Path, tmp_path: Path) -> None:
+    labels, running = store.parent / "weak.jsonl", {}
+    for number in (SIGTERM, SIGKILL):
+        journal = tmp_path / number.name
+        journal.mkdir()
+        command = [sys.executable, "-c", SLOW, str(journal), "sweep", str(store), str(labels), *LOCAL, "--jobs", "2"]
+        command += ["--out", str(tmp_path / f"{number.name}.csv")]
+        running[number] = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    workers = {}
+    for number, process in running.items():
+        waited = time.monotonic() + 100
+        while len(noted(tmp_path / number.name, "begun")) < 2:
+            assert time.monotonic() < waited
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        workers[number] = {int(file.name.split()[2]) for file in (tmp_path / number.name).glob("begun *")}
+        assert len(workers[number] - {process.pid}) == 2
+        assert all(map(alive, workers[number]))
+        process.send_signal(number)
+    for number, process in running.items():
+        said = process.communicate(timeout=60)  # not before the last of them has let go of stdout
+        waited = time.monotonic() + 30
+        while any(map(alive, workers[number])):
+            assert time.monotonic() < waited, number
+            time.sleep(0.05)
+        if number is SIGKILL:
+            assert process.returncode == -SIGKILL
+            continue
+        assert process.returncode == 128 + number
+        assert said == (
+            "", "w2s: interrupted; what was finished is kept, and the same command goes on from there\n"
+        )  # fmt: skip
+
+
+def test_no_more_are_done_at_a_time_than_there_are_cores_and_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes_module, "cores", lambda: 4)
+    found = {units: [Place(jobs=jobs).at_once(units, 1) for jobs in (1, 3, 100)] for units in (1, 3, 9)}
+    assert found == {1: [1, 1, 1], 3: [1, 3, 3], 9: [1, 3, 4]}
+    assert Place(jobs=100, max_memory=2).at_once(9, 1) == 2
 
 
 @pytest.fixture(scope="module")

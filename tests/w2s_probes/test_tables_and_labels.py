@@ -79,7 +79,7 @@ def test_labels_are_joined_by_id_whatever_the_order(p: list[float], random: obje
     ("field", "message"),
     [
         ('"label": 1.2', r"the label of row 'a' is 1.2; labels are P\(label = 1\) in \[0, 1\]"),
-        ('"label": NaN', r"the label of row 'a' is 'nan'; labels are numbers"),
+        ('"label": NaN', r"1 of 1 rows have no label, first 'a': give it"),
         ('"label": "yes"', r"the label of row 'a' is 'yes'"),
         ('"lable": 1', r"no field 'label'; it has 'id', 'lable'"),
     ],

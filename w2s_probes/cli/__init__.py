@@ -4,31 +4,37 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
 
 from ..errors import InputError
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+from .ending import INTERRUPTED, Ending
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 2 the user's input is wrong (one line, no traceback), 1 anything else.
 
-    Nothing heavy is imported before this, so that Ctrl-C is caught (130) whenever it comes.
+    Nothing heavy is imported before this, so that Ctrl-C is caught (130) whenever it comes, and SIGTERM (143) and
+    SIGHUP (129).
     """
+    # Closed by the shell (`>&-`): there is nobody to tell, but libraries expect a stream.
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     # Read by torch when it is first loaded. Its threads otherwise spin while they wait for each other, which on a
     # machine with other work to do makes small models many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Else the tokenizers' own warning about forked processes stands between the lines of output.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     given = list(sys.argv[1:] if arguments is None else arguments)
+    ending = Ending()
     try:
         if "" in given:  # a path of no letters would be the folder that one stands in
             raise InputError("an argument is empty: is a variable of the shell unset?")
-        sys.exit(_run(given))
+        with ending.heeded():
+            code = _run(given)
+        sys.exit(code)
     except KeyboardInterrupt:
-        sys.stderr.write("w2s: interrupted; what was finished is kept, and the same command goes on from there\n")
-        sys.exit(INTERRUPTED)
+        _tell("w2s: interrupted; what was finished is kept, and the same command goes on from there\n")
+        sys.exit(ending.code)
     except InputError as error:
         _refuse(str(error))
     except BrokenPipeError:  # the reader of our output has gone: `w2s … | head`
@@ -39,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         if error.errno not in (errno.ENAMETOOLONG, errno.ENOSPC, errno.EROFS):
             raise
-        _refuse(f"{str(error.filename)[:80]}: {error.strerror}")
+        _refuse(f"{str(error.filename or 'the output')[:80]}: {error.strerror}")
 
 
 def _run(arguments: list[str]) -> int:
@@ -73,5 +79,18 @@ def _refuse(message: str) -> NoReturn:
 
         Console(stderr=True).print(Text.assemble(("w2s: ", "bold red"), line), soft_wrap=True)
     else:
-        sys.stderr.write(f"w2s: {line}\n")
+        _tell(f"w2s: {line}\n")
     sys.exit(2)
+
+
+def _tell(line: str) -> None:
+    """Write to stderr; where that cannot be done, as on a terminal that has gone, the exit code must tell it."""
+    try:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+    except OSError:
+        sys.stderr = _nowhere()
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")

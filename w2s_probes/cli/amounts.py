@@ -47,6 +47,6 @@ def in_bytes(text: str, option: str) -> int:
         number = float(found[1]) if found else 0.0
     except ValueError:
         number = 0.0
-    if not found or not number > 0:
+    if not found or not 0 < number < 1e15:
         raise InputError(f"{option} {text!r}: give an amount of memory such as 16GB or 500MB")
     return int(number * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}[found[2]])

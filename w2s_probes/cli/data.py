@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..errors import InputError
+from ..files import refuse_input, refuse_no_file
 from . import terminal
 from .options import L2, PROBE_NAMES, By, Connect, Index, InSample, K, LabelsPath, Layer, Seed, StorePath
 
@@ -57,6 +58,8 @@ def filter_labels(
     from .judging import Rows, probe_of
 
     table_format(out)
+    refuse_no_file(out)
+    refuse_input(out, labels)
     _refuse_unread(by, k, l2, connectivity, index)
     for option, given in (("--zeta", zeta), ("--mode", mode), ("--max-removed", max_removed)):
         if by != "topo" and given is not None:
@@ -127,6 +130,8 @@ def relabel(
     from .judging import Rows, probe_of
 
     table_format(out)
+    refuse_no_file(out)
+    refuse_input(out, labels)
     _refuse_unread(by, k, l2, connectivity, index)
     probe = probe_of(by, k or 50, 0.01 if l2 is None else l2, connectivity or "strong", index or "exact")
     rows = Rows.read(store, labels, layer)
@@ -169,6 +174,8 @@ def _found(graph: "Neighbors | None") -> list[str]:
 
 
 def _verdict(result: "FilterResult", rows: "Rows") -> list[str]:
+    import numpy as np
+
     from ..noise import noise_model
     from ..reportcard import report_card
 
@@ -178,10 +185,14 @@ def _verdict(result: "FilterResult", rows: "Rows") -> list[str]:
     if result.in_sample:
         text += "; scored in-sample, which flatters the labels"
     lines = [text]
-    if rows.truth is not None and len(result.removed):
-        card = report_card(result, rows.truth, groups=rows.groups)
+    truth = rows.truth
+    known = np.zeros(len(result.mask), dtype=bool) if truth is None else ~np.isnan(truth)
+    audited = result.of_rows(known)
+    if truth is not None and len(audited.removed):
+        card = report_card(audited, truth[known], groups=None if rows.groups is None else rows.groups[known])
+        which = "" if known.all() else f", known of {int(known.sum())} rows,"
         lines.append(
-            f"by `truth` {card.filter.precision:.0%} of the removed labels are wrong, against "
+            f"by `truth`{which} {card.filter.precision:.0%} of the removed labels are wrong, against "
             f"{card.random.precision:.0%} [{card.random_low.precision:.0%}, {card.random_high.precision:.0%}] of as "
             f"many of each class at random (p = {card.p_random:.1g}; an oracle's figures)"
         )

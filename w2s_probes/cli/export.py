@@ -60,7 +60,9 @@ def export(
     from ..errors import InputError
     from ..export import Pairs
     from ..export import export as write
+    from ..files import refuse_input
 
+    refuse_input(out, labels, texts)
     pairs = None
     if task == "preference":
         pairs = Pairs(prompt, first, second, pairs_by)
@@ -81,3 +83,5 @@ def export(
         pairs=pairs,
     )
     terminal.say(done)
+    if done.remark:
+        terminal.say(done.remark)

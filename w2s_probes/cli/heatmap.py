@@ -24,7 +24,7 @@ def show(result: "SweepResult", best: "Best", width: int) -> None:
         if grid.empty:
             continue
         columns = [float(value) for value in grid.columns]
-        shown = _spread(columns, max(2, (width - 6) // WIDE))
+        shown = _spread(columns, max(3, (width - 6) // WIDE), best.k if best.k is not None else best.l2)
         kept = "" if len(shown) == len(columns) else f", {len(shown)} of {len(columns)} values"
         terminal.say(f"{best.labels}, {probe}: {MEASURES[metric]}, in hundredths, {rows} rows{kept}")
         name = "l2" if probe == "logistic" else "k"
@@ -54,11 +54,12 @@ def _colour(share: float) -> Style:
     return Style.parse(f"{'white' if dark else 'black'} on rgb({mixed[0]},{mixed[1]},{mixed[2]})")
 
 
-def _spread(values: list[float], most: int) -> list[float]:
-    """At most so many of the values, evenly, the first and last among them."""
+def _spread(values: list[float], most: int, best: float | None) -> list[float]:
+    """At most so many of the values, evenly, the first, the last and the best among them."""
     if len(values) <= most:
         return values
-    return [values[at] for at in np.unique(np.linspace(0, len(values) - 1, most).round().astype(int))]
+    places = set(np.linspace(0, len(values) - 1, most - 1).round().astype(int).tolist())
+    return [value for at, value in enumerate(values) if at in places or value == best]
 
 
 def _short(value: float) -> str:

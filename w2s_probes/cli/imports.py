@@ -17,7 +17,7 @@ def import_activations(
     layers: Annotated[
         str | None,
         typer.Option(
-            help="What the file's layers are: 16, 0-12 or 4,8,16; 0, 1, ... or as their names say, unless said."
+            help="What the file's layers are, ascending: 16, 0-12 or 4,8,16; 0, 1, ... or as named, unless said."
         ),
     ] = None,
     depth: Annotated[

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from ..duplicates import belonging_together
 from ..errors import InputError, did_you_mean
 from ..folds import fold_numbers
-from ..labels import LabelSet
+from ..labels import LabelSet, read_label_table, truth_where_known
 from ..neighbors import Neighbors
 from ..neighbors.cached import store_neighbors
 from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
 from ..probes.validation import soft_labels
 from ..store import ActivationStore
-from ..tables import read_table
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Rows:
         """Read both; InputError where they do not fit."""
         opened = ActivationStore.open(store)
         index = opened.resolve(layer)
-        table = read_table(labels)
+        table = read_label_table(labels)
         weak = LabelSet.from_table(table, where=str(labels))
         training = in_split(table, "train", str(labels)) if "split" in table else np.ones(len(table), dtype=bool)
         if not training.any():
@@ -61,10 +60,8 @@ class Rows:
 
     @property
     def truth(self) -> NDArray[np.float64] | None:
-        """The truth (n,) of the judged rows, where the file has it."""
-        if "truth" not in self.table:
-            return None
-        return LabelSet.from_table(self.table[self.training], "truth", self.where).p
+        """The truth (n,) of the judged rows, NaN where one has none; None where the file has none of them."""
+        return truth_where_known(self.table[self.training], self.where)
 
     @cached_property
     def apart(self) -> NDArray[np.intp]:

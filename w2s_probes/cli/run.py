@@ -1,6 +1,7 @@
 """`w2s run` and `w2s demo`: a recipe from weak supervisor to PGR."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -56,10 +57,14 @@ def run(
 
         write_table(pd.concat(tables, ignore_index=True), out / protocol.RESULTS)
         terminal.say(f"Written: {out / protocol.RESULTS}, all pairs in one")
+    if terminal.from_checkout("analyses.steps").first_process():
+        terminal.say(f"Next: w2s report {shlex.quote(str(out))}")
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/demo"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results; runs/demo unless given, or runs/demo-lora, -full.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the splits and of all training.")] = 0,
     students: Annotated[
         Literal["head", "lora", "full"], typer.Option(help="Heads on activations, or fine-tuned models on two tasks.")
@@ -70,6 +75,7 @@ def demo(
     Example: `w2s demo --out runs/demo`
     """
     folder = terminal.from_checkout("analyses.reading").RECIPES
+    out = out or Path("runs", "demo" if students == "head" else f"demo-{students}")
     if students == "head":
         run(folder / "demo.toml", out, [f"seeds=[{seed}]"])
         return
@@ -94,8 +100,9 @@ def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:
         terminal.say("* chose by ground truth: an oracle, no method")
     if len(recipe.data.tasks) > 1:
         _show_tests(out / protocol.COMPARISONS, recipe)
-    written = [out / name for name in (protocol.RESULTS, protocol.COMPARISONS, protocol.RECORD)]
-    folders = [f"{out / name}/" for name in (protocol.LABELS, protocol.PREDICTIONS)]
+    written = [out / name for name in (protocol.RESULTS, protocol.COMPARISONS, protocol.RECORD, protocol.RECIPE)]
+    places = [out / name for name in (protocol.LABELS, protocol.PREDICTIONS, protocol.FILTERS)]
+    folders = [f"{place}/" for place in places if place.is_dir()]
     terminal.say(f"Written: {', '.join(map(str, [*written, *folders]))}")
 
 

@@ -80,6 +80,9 @@ def cache_ls(folder: FolderArgument = None) -> None:
     from ..cache import cached_stores
 
     place = folder or terminal.cache_folder()
+    if folder is None and not place.exists():  # nothing was ever put there
+        terminal.answer(f"{place}: no stores yet")
+        return
     found = cached_stores(place)
     for entry in found:
         terminal.answer(entry)
@@ -104,6 +107,9 @@ def cache_gc(
     from ..cache import collect_garbage
 
     place = folder or terminal.cache_folder()
+    if folder is None and not place.exists():
+        terminal.say(f"{place}: no stores yet")
+        return
     say = terminal.answer if dry_run else terminal.say
     deleted = collect_garbage(place, days=days, unfinished=unfinished, dry_run=dry_run)
     for path, size in deleted:

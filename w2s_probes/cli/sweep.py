@@ -1,19 +1,22 @@
 """`w2s sweep`: layers x probes x values x seeds x label sets, from one read and one search a layer."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
 from ..errors import InputError
+from ..files import refuse_input, refuse_no_file
 from ..share import Share
 from . import progress, terminal
 from .amounts import in_bytes
-from .options import HELD_OUT, ChooseBy, Connectivity, StorePath
+from .options import ChooseBy, Connectivity, StorePath
 
 if TYPE_CHECKING:
-    from ..sweep import SweepResult
+    from ..sweep import Grid, SweepResult
 
+Number = TypeVar("Number", int, float)
 FIGURES = (".png", ".svg", ".pdf")
 FREE = 0.9  # of the memory that is free, unless --max-memory says otherwise
 
@@ -34,9 +37,9 @@ def sweep(
     contamination: Annotated[
         str, typer.Option(help="Also what filters by each cell remove: shares such as .05,.1.")
     ] = "",
-    connectivity: Annotated[Connectivity, typer.Option(help="Of topo's components.")] = "strong",
-    folds: Annotated[int, typer.Option(min=2, help="Of logistic's out-of-sample scores.")] = 5,
-    seeds: Annotated[str, typer.Option(help="Of those folds: 0 or 0,1,2.")] = "0",
+    connectivity: Annotated[Connectivity | None, typer.Option(help="Of topo's components; strong unless said.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Of logistic's out-of-sample scores; 5 unless said.")] = None,
+    seeds: Annotated[str, typer.Option(help="Of those folds, such as 0,1,2; 0 unless said.")] = "",
     index: Annotated[
         str, typer.Option(help="exact, a torch device such as cuda, or a faiss factory string.")
     ] = "exact",
@@ -44,8 +47,9 @@ def sweep(
         Path | None, typer.Option(help="Rows to hold out, with `id`, `label`, and perhaps `truth`.")
     ] = None,
     held_out: Annotated[
-        float, typer.Option(help="Share of the rows to hold out, where neither --test nor `split` names any.")
-    ] = HELD_OUT,
+        float | None,
+        typer.Option(help="Share of the rows to hold out, where neither --test nor `split` names any; .2 unless said."),
+    ] = None,
     choose_by: Annotated[
         ChooseBy, typer.Option(help="What the best cell is best at; auroc and accuracy read the truth: --oracle.")
     ] = "weak_brier",
@@ -69,34 +73,41 @@ def sweep(
     Example: `w2s sweep acts weak.jsonl --knn-k 1,5,10,50 --logistic-l2 1e-4,1e-2 --out sweep.csv --plot sweep.png`
     """
     from ..store import ActivationStore
-    from ..sweep import Grid, Place
+    from ..sweep import Place
     from ..sweep.memory import free_memory
-    from ..sweep.result import parts_path
+    from ..sweep.result import parts_path, record_path, refuse_other_record
     from ..sweep.rows import read_labels
-    from ..sweep.sweeping import Sweep, published
+    from ..sweep.sweeping import Sweep
     from ..tables import table_format
 
     table_format(out)
+    for place in (out, record_path(out), plot):
+        if place is not None:
+            refuse_no_file(place)
+            refuse_input(place, *labels, test)
+    refuse_other_record(out)
     if plot is not None and plot.suffix not in FIGURES:
         raise InputError(f"{plot}: unknown kind of figure; the name must end in one of {', '.join(FIGURES)}")
+    if oracle and choose_by not in ("auroc", "accuracy"):
+        raise InputError(
+            "--oracle: nothing reads the truth; say by --choose-by auroc or accuracy what it is to choose by"
+        )
     if choose_by in ("auroc", "accuracy") and not oracle:
         raise InputError(f"--choose-by {choose_by} reads the truth: add --oracle, and the choice is marked so")
     memory = in_bytes(max_memory, "--max-memory") if max_memory else free_memory()
     if memory is not None and not max_memory:
         memory = round(FREE * memory)
-    place = Place(backend, address, jobs, memory if max_memory or backend == "local" else None)
+    where = Place(backend, address, jobs, memory if max_memory or backend == "local" else None)
     share = Share.parse(shard)
     opened = ActivationStore.open(store)
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
-    ks, penalties = _whole(knn_k, "--knn-k"), _numbers(logistic_l2, "--logistic-l2")
-    components = _whole(topo_k, "--topo-k")
-    if not (ks or penalties or components):
-        ks, penalties = published(min(len(one.training) for one in rows))
-    shares = _numbers(contamination, "--contamination")
-    grid = Grid(ks, penalties, components, shares, connectivity, folds, _whole(seeds, "--seeds"), index)
+    wanted = _Wanted(knn_k, logistic_l2, topo_k, contamination, connectivity, folds, seeds)
+    grid = wanted.grid(min(len(one.training) for one in rows), index)
+    if oracle and (without := [one.name for one in rows if one.training.truth is None]):
+        raise InputError(f"--choose-by {choose_by}: the rows of {without[0]} have no `truth` to choose by")
     planned = Sweep.plan(opened, rows, grid, layers, parts_path(out))
     with progress.steps() as report:
-        result = planned.run_share(share, place, report)
+        result = planned.run_share(share, where, report)
     if result is None:
         terminal.say(f"{out}: share {share.index}/{share.count} is done; the table is written when the others are, too")
         return
@@ -106,6 +117,38 @@ def sweep(
     terminal.say(f"Written: {', '.join(written)}")
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """Options that say what is swept, as typed."""
+
+    knn_k: str
+    logistic_l2: str
+    topo_k: str
+    contamination: str
+    connectivity: Connectivity | None
+    folds: int | None
+    seeds: str
+
+    def grid(self, rows: int, index: str) -> "Grid":
+        """The grid for so many training rows; InputError for options that nothing in it reads."""
+        from ..sweep import Grid
+        from ..sweep.sweeping import published
+
+        ks, penalties = _whole(self.knn_k, "--knn-k"), _numbers(self.logistic_l2, "--logistic-l2")
+        components = _whole(self.topo_k, "--topo-k")
+        if not (ks or penalties or components):
+            ks, penalties = published(rows)
+        for option, given, of, read in (
+            ("--connectivity", self.connectivity, "--topo-k", components),
+            ("--folds", self.folds, "--logistic-l2", penalties),
+            ("--seeds", self.seeds, "--logistic-l2", penalties),
+        ):
+            if given and not read:
+                raise InputError(f"{option} is for the cells of {of}, of which there are none: leave it out")
+        shares, seeds = _numbers(self.contamination, "--contamination"), _whole(self.seeds, "--seeds") or [0]
+        return Grid(ks, penalties, components, shares, self.connectivity or "strong", self.folds or 5, seeds, index)
+
+
 def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:
     from . import heatmap
 
@@ -113,6 +156,9 @@ def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:
         best = result.best(labels, by, oracle=oracle)
         heatmap.show(result, best, terminal.width())
         terminal.say(best)
+        if result.record.get("labels", {}).get(labels, {}).get("related_rows_left_out"):
+            left_out = result.record["labels"][labels]["related_rows_left_out"]
+            terminal.say(f"{left_out} rows to hold out share a group or a text with training rows: left out")
         if not best.held_out:
             terminal.say(
                 "no rows were held out: that value is the best of many, and too good; give --test or --held-out"
@@ -133,13 +179,21 @@ def _draw(result: "SweepResult", path: Path) -> list[str]:
 
 def _numbers(text: str, option: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(",") if part.strip()]
+        values = [float(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise InputError(f"{option} {text!r}: give numbers with commas between, such as 0,1e-4,1e-2") from error
+    return _given(values, text, option)
 
 
 def _whole(text: str, option: str) -> list[int]:
     try:
-        return [int(part) for part in text.split(",") if part.strip()]
+        values = [int(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise InputError(f"{option} {text!r}: give whole numbers with commas between, such as 1,5,10") from error
+    return _given(values, text, option)
+
+
+def _given(values: list[Number], text: str, option: str) -> list[Number]:
+    if text and not values:
+        raise InputError(f"{option} {text!r}: holds no number; give some, or leave it out")
+    return values

@@ -1,8 +1,9 @@
 """`w2s student`: a head on cached activations, trained on weak labels."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import typer
 
@@ -29,54 +30,120 @@ def student(
     loss: Annotated[
         LossName, typer.Option(help="What the student minimises; docs/experiments.md says what each is.")
     ] = "xent",
-    test: Annotated[Path | None, typer.Option(help="Rows to score, with `id` and `truth` (or `label`).")] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Other rows to score, with `id` and `truth`, or else against their `label`.")
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the rows at most.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the training, and of the rows that stop it.")] = 0,
 ) -> None:
     """Train a linear head on a layer's activations and weak labels.
 
     Rows with `keep` false are left out and `new_label` stands for `label`, so the files of `w2s filter` and
-    `w2s relabel` are used as they are. Rows with `split` = val, or else a tenth, stop training early.
+    `w2s relabel` are used as they are. Rows with `split` = val, or else a tenth, stop training early: all of them, with
+    their weak labels, whatever `keep` says, so that what stops training is the same for every filter.
 
     Example: `w2s student acts kept.jsonl --layer 2 --loss logconf --test test.jsonl --out student`
     """
     import pandas as pd
 
-    from ..labels import LabelSet
+    from ..labels import LabelSet, read_label_table
     from ..metrics import accuracy, auroc
     from ..store import ActivationStore
-    from ..tables import read_table, write_table
+    from ..tables import write_table
 
     students = terminal.from_checkout("w2s_probes.students")
+    if (out / "manifest.json").exists():
+        raise InputError(f"{out}: is an activation store; give another --out")
     for name in (RECORD, HEAD, PREDICTIONS):
         if (out / name).is_dir():
             raise InputError(f"{out / name}: a folder stands where a file is to be written: give another --out")
     opened = ActivationStore.open(store)
     index = opened.resolve(layer)
-    table = read_table(labels)
+    table = read_label_table(labels)
     LabelSet.from_table(table, where=str(labels))  # refuses bad labels before any row is chosen
+    tested = None if test is None else _Tested.read(test, table, labels)
     table, val = _usable(table, labels, seed)
     weak = LabelSet.from_table(table, where=str(labels))
-    truth = LabelSet.read(test, "truth") if test is not None else None
     X = opened.layer(index, ids=weak.ids)
-    X_test = opened.layer(index, ids=truth.ids) if truth is not None else None
+    X_test = None if tested is None else opened.layer(index, ids=tested.ids)
     head = students.HeadStudent(loss, epochs=epochs, seed=seed)
     head.fit(X[~val], weak.p[~val], X[val], weak.p[val])
     record: dict[str, Any] = {
         "store": opened.key,
         "layer": index,
         "labels": str(labels),
-        "parameters": head.get_params(),
+        "parameters": _parameters(head),
         "rows": {"train": int((~val).sum()), "val": int(val.sum())},
-        "epochs_run": head.n_epochs_,
+        "best_epoch": head.n_epochs_,  # whose weights are written; the last one where all validation labels agree
     }
-    if truth is not None and X_test is not None:
+    if tested is not None and X_test is not None:
         p = head.predict_proba(X_test)[:, 1]
-        record["test"] = {"rows": len(p), "auroc": auroc(truth.p, p), "accuracy": accuracy(truth.p, p)}
-        write_table(pd.DataFrame({"id": truth.ids, "label": p, "truth": truth.p}), out / PREDICTIONS)
-        terminal.say(f"test: AUROC {record['test']['auroc']:.3f}, accuracy {record['test']['accuracy']:.3f}")
+        known, given = tested.known, tested.values[tested.known]
+        record["test"] = {"against": tested.against, "rows": len(given), "of_rows": len(p)}
+        record["test"] |= {"auroc": auroc(given, p[known]), "accuracy": accuracy(given, p[known])}
+        column = "truth" if tested.against == "truth" else "given_label"  # `label` is what the student says
+        write_table(pd.DataFrame({"id": tested.ids, "label": p, column: tested.values}), out / PREDICTIONS)
+        terminal.say(
+            f"test{tested.remark}: AUROC {record['test']['auroc']:.3f}, accuracy {record['test']['accuracy']:.3f}"
+        )
     _save(head, record, out)
     terminal.say(f"{out}: {loss} head of layer {index} from {record['rows']['train']} rows")
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """Rows to score, and what they are scored against."""
+
+    ids: "NDArray[np.object_]"  # (n,)
+    values: "NDArray[np.float64]"  # (n,) P(1); NaN where the file does not say it
+    against: Literal["truth", "label"]
+
+    @classmethod
+    def read(cls, path: Path, labels: "pd.DataFrame", where: Path) -> Self:
+        """From a file; InputError where it says nothing, or has rows that train or stop training on `labels`."""
+        import numpy as np
+
+        from ..labels import LabelSet, read_label_table, truth_where_known
+        from .judging import in_split
+
+        table = read_label_table(path)
+        truth = truth_where_known(table, str(path)) if "id" in table else None
+        if truth is None:
+            given = LabelSet.from_table(table, where=str(path))
+            found = cls(given.ids, given.p, "label")
+        else:
+            found = cls(table["id"].to_numpy(dtype=object), truth, "truth")
+        if "split" in labels:
+            labels = labels[~in_split(labels, "test", str(where))]
+        both = np.intersect1d(found.ids.astype(str), labels["id"].astype(str))
+        if len(both):
+            raise InputError(
+                f"{path}: row {both[0]!r} is a training or validation row of {where}: test rows must be others"
+            )
+        return found
+
+    @property
+    def known(self) -> "NDArray[np.bool_]":
+        """The rows (n,) that count."""
+        import numpy as np
+
+        return ~np.isnan(self.values)
+
+    @property
+    def remark(self) -> str:
+        """What is to be said beside the numbers."""
+        if self.against == "label":
+            return ", against `label` (no `truth` there)"
+        some = not self.known.all()
+        return f", on the {self.known.sum()} of {len(self.ids)} rows that have `truth`" if some else ""
+
+
+def _parameters(head: Any) -> dict[str, Any]:
+    """A head's settings but those that its loss does not read."""
+    from ..losses import Objective
+
+    own = Objective(head.loss).has_own_opinion
+    return {name: value for name, value in head.get_params().items() if own or name not in ("alpha", "warm_up")}
 
 
 def _usable(table: "pd.DataFrame", path: Path, seed: int) -> "tuple[pd.DataFrame, NDArray[np.bool_]]":

@@ -11,6 +11,7 @@ from .rows import LabelRows
 
 FIELDS = (("first", "second"), ("chosen", "rejected"))  # where the two texts are looked for, unless said
 ALWAYS = ("id", "text", "group", "split")  # carried without being asked for
+SAME = "of two equal texts"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Pairs:
     def __post_init__(self) -> None:
         if (self.first is None) != (self.second is None):
             raise InputError("--first and --second are the fields of the two texts of a row: give both")
+        if self.first is not None and self.first == self.second:
+            raise InputError(f"--first and --second are both {self.first!r}: name the two fields of a pair's texts")
         if self.by is not None and self.first is not None:
             raise InputError("--pairs-by joins two rows, --first and --second name the texts of one: give one of them")
 
@@ -54,15 +57,18 @@ class Pairs:
 def preferences(rows: LabelRows, pairs: Pairs) -> tuple[pa.Table, LabelRows]:
     """The table of pairs, and the rows it was made of with those counted that fit into none.
 
-    A label of exactly ½ says nothing, and so do two equal ones: such pairs are left out.
+    A label of exactly ½ says nothing, and so do two equal ones, and two equal texts: such pairs are left out.
     """
     if pairs.by is not None:
         return _joined(rows, pairs, pairs.by)
     first, second = pairs.texts(rows.table.column_names, rows.where)
     decided = rows.without(rows.p != 0.5, "undecided (label of one half)")
     _refuse_none(decided)
-    better = decided.p > 0.5
     a, b = (np.array(decided.texts(name), dtype=object) for name in (first, second))
+    differ = np.asarray(a != b, dtype=bool)
+    decided, a, b = decided.without(differ, SAME), a[differ], b[differ]
+    _refuse_none(decided)
+    better = decided.p > 0.5
     columns = _prompt(decided, pairs)
     columns["chosen"] = pa.array(np.where(better, a, b), pa.string())
     columns["rejected"] = pa.array(np.where(better, b, a), pa.string())
@@ -81,7 +87,7 @@ def _joined(rows: LabelRows, pairs: Pairs, by: str) -> tuple[pa.Table, LabelRows
             together.setdefault(repr(value), []).append(row)
     single = np.ones(len(rows), dtype=bool)
     equal = np.ones(len(rows), dtype=bool)
-    chosen, rejected = [], []
+    found: list[tuple[int, int]] = []  # the better row, and the other
     for members in together.values():
         if len(members) != 2:
             continue
@@ -90,21 +96,30 @@ def _joined(rows: LabelRows, pairs: Pairs, by: str) -> tuple[pa.Table, LabelRows
         if rows.p[a] == rows.p[b]:
             continue
         equal[members] = False
-        chosen.append(a)
-        rejected.append(b)
+        found.append((a, b))
     counted = rows.without(~single, f"that are not one of two with the same {by}")
     if len(counted):
         counted = counted.without(~equal[~single], "undecided (two equal labels)")
     _refuse_none(counted)
-    good, bad = rows.table.take(chosen), rows.table.take(rejected)
+    in_pairs = np.flatnonzero(~equal).tolist()
+    text_of = dict(zip(in_pairs, counted.texts(), strict=True))
+    alike = {row for one, two in found if text_of[one] == text_of[two] for row in (one, two)}
+    counted = counted.without(np.array([row not in alike for row in in_pairs]), SAME)
+    _refuse_none(counted)
+    good, bad = (rows.table.take([pair[side] for pair in found if pair[0] not in alike]) for side in (0, 1))
     if pairs.prompt is not None:
         asked, other = (LabelRows(t, rows.where, {}, 0).texts(pairs.prompt) for t in (good, bad))
         for row_id, one, two in zip(good["id"].to_pylist(), asked, other, strict=True):
             if one != two:
                 raise InputError(f"{rows.where}: row {row_id!r} and its partner by {by!r} have different prompts")
-    texts = [LabelRows(t, rows.where, {}, 0).texts() for t in (good, bad)]
+    if "split" in rows.table.column_names:
+        for row_id, one, two in zip(
+            *(t[n].to_pylist() for t, n in ((good, "id"), (good, "split"), (bad, "split"))), strict=True
+        ):
+            if one != two:  # else a test text would be trained on
+                raise InputError(f"{rows.where}: row {row_id!r} and its partner by {by!r} are of different splits")
     columns = _prompt(LabelRows(good, rows.where, {}, 0), pairs)
-    columns |= {"chosen": pa.array(texts[0]), "rejected": pa.array(texts[1])}
+    columns |= {"chosen": good["text"], "rejected": bad["text"]}
     shared = [name for name in ("group", "split", by) if name in rows.table.column_names and name != pairs.prompt]
     for name in rows.table.column_names:
         if name not in (*shared, "text", "label", pairs.prompt):

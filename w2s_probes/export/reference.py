@@ -59,7 +59,7 @@ def write_eai(rows: LabelRows, folder: Path) -> dict[str, int]:
         truth = np.asarray(rows.table[TRUTH].to_numpy() > 0.5)
         hard = pa.array(truth.astype(np.int64))
         columns |= {"gt_labels": hard, "hard_label": hard, "soft_label": _both(truth.astype(np.float64))}
-    parts = by_split(pa.table(columns), rows.where)
+    parts = by_split(pa.table(columns))
     for name, part in parts.items():
         _save(part, folder / name)
     (folder / "dataset_dict.json").write_text(json.dumps({"splits": list(parts)}) + "\n", encoding="utf-8")

@@ -42,7 +42,7 @@ SPLITS = ("train", "val", "test")
 class Wanted:
     """Which rows, and which of their labels."""
 
-    rows: Kept = "kept"
+    take: Kept = "kept"  # which rows
     label: Choice | None = None  # None: the new one where there is one
     hard: bool = False  # 0 or 1 in place of P(label = 1)
     splits: tuple[str, ...] = ()  # none: all
@@ -50,8 +50,8 @@ class Wanted:
     fields: tuple[str, ...] = ()  # of the file, beside `group` and `split`
 
     def __post_init__(self) -> None:
-        if self.rows not in get_args(Kept):
-            raise InputError(f"take {self.rows!r}: {did_you_mean(str(self.rows), get_args(Kept))}")
+        if self.take not in get_args(Kept):
+            raise InputError(f"take {self.take!r}: {did_you_mean(str(self.take), get_args(Kept))}")
         if self.label is not None and self.label not in get_args(Choice):
             raise InputError(f"label {self.label!r}: {did_you_mean(str(self.label), get_args(Choice))}")
         for split in self.splits:
@@ -118,9 +118,10 @@ class LabelRows:
     def texts(self, name: str = "text") -> list[str]:
         """A column of texts (n,); InputError where there is none, or where one is empty."""
         if name not in self.table.column_names:
+            remedy = "give --texts ROWS to join them by id" if name == "text" else "name another"
             raise InputError(
-                f"{self.where}: no field {name!r}, which this format needs: join the row file's texts to it by id, or "
-                "export to jsonl, csv or parquet"
+                f"{self.where}: no field {name!r}, which this format needs: {remedy}, or export to jsonl, csv or "
+                "parquet"
             )
         values = list(self.table[name].to_pylist())
         for row_id, value in zip(self.ids, values, strict=True):
@@ -163,7 +164,9 @@ def chosen_rows(file: LabelFile, wanted: Wanted, texts: Path | str | None = None
     for name in wanted.fields:
         columns |= {name: _loose(_field(frame, name, columns, where))}
     rows = LabelRows(pa.table(columns), where, file.source, len(frame))
-    return _chosen(rows, wanted)
+    rows = _chosen(rows, wanted)
+    _refuse_other_splits(rows)
+    return rows
 
 
 def _labels(frame: pd.DataFrame, wanted: Wanted, where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -192,7 +195,8 @@ def _with_texts(frame: pd.DataFrame, texts: Path | str, where: str) -> pd.DataFr
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)) or value == ""
+    plain = isinstance(value, str | float | np.floating)  # an array or list has no one answer
+    return value is None or value is pd.NA or (plain and bool(value == "" or value != value))
 
 
 def _typed(frame: pd.DataFrame, name: str, where: str) -> pa.Array:
@@ -207,8 +211,11 @@ def _typed(frame: pd.DataFrame, name: str, where: str) -> pa.Array:
     try:
         array = pa.array([None if value is None else convert(value) for value in values], kind)
     except (ValueError, TypeError, OverflowError) as error:
-        bad = next(value for value in values if value is not None and not _converts(convert, value))
-        raise InputError(f"{where}: {name} is {str(bad)[:40]!r}, where `w2s filter` writes a {kind}") from error
+        bad = next((i for i, v in enumerate(values) if v is not None and not _converts(convert, v, kind)), 0)
+        raise InputError(
+            f"{where}: the {name} of row {frame['id'].iloc[bad]!r} is {str(values[bad])[:40]!r}, where `w2s filter` "
+            f"writes {kind}"
+        ) from error
     if name in SHARES:
         there = np.flatnonzero(array.is_valid().to_numpy(zero_copy_only=False))
         as_probabilities(array.drop_null().to_numpy(), where, frame["id"].to_numpy()[there], name)
@@ -217,9 +224,9 @@ def _typed(frame: pd.DataFrame, name: str, where: str) -> pa.Array:
     return array
 
 
-def _converts(convert: Callable[[Any], Any], value: Any) -> bool:
+def _converts(convert: Callable[[Any], Any], value: Any, kind: pa.DataType) -> bool:
     try:
-        convert(value)
+        pa.scalar(convert(value), kind)
     except (ValueError, TypeError, OverflowError):
         return False
     return True
@@ -262,6 +269,16 @@ def _loose(values: Iterable[Any]) -> pa.Array:
     return array.cast(pa.string()) if pa.types.is_null(array.type) else array
 
 
+def _refuse_other_splits(rows: LabelRows) -> None:
+    """InputError for a split that is none of ours: a trainer would take such rows for what they are not."""
+    if "split" in rows.table.column_names:
+        for row_id, name in zip(rows.ids, rows.table["split"].to_pylist(), strict=True):
+            if name not in SPLITS:
+                raise InputError(
+                    f"{rows.where}: the split of row {row_id!r} is {(name or '')[:40]!r}; use {', '.join(SPLITS)}"
+                )
+
+
 def _chosen(rows: LabelRows, wanted: Wanted) -> LabelRows:
     if wanted.splits:
         if "split" not in rows.table.column_names:
@@ -269,7 +286,7 @@ def _chosen(rows: LabelRows, wanted: Wanted) -> LabelRows:
         rows = rows.without(np.isin(rows.table["split"].to_pylist(), wanted.splits), "of other splits")
         if not len(rows):
             raise InputError(f"{rows.where}: no row has split = {' or '.join(wanted.splits)}")
-    if wanted.rows == "kept":
+    if wanted.take == "kept":
         rows = rows.without(np.array(rows.table["keep"].to_pylist(), dtype=bool), "dropped by the filter")
     if not len(rows):
         raise InputError(

@@ -39,6 +39,7 @@ class Exported:
     of_rows: int  # of the label file
     splits: dict[str, int]  # rows of each, by the names in the export; empty for formats that are one file
     left_out: dict[str, int]  # why, and how many rows
+    remark: str = ""  # on what trainers will miss in it
 
     def __str__(self) -> str:
         parts = ", ".join(f"{name} {n}" for name, n in self.splits.items())
@@ -137,7 +138,9 @@ def _as_folder(rows: LabelRows, out: Path, format: Format, wanted: Wanted, pairs
                     rows.texts()  # refuses rows without one
                 table = classification(rows)
             record |= {"options": options, "left_out": rows.left_out}
-            counts = write_hub(table, folder, record, rows.where)
+            counts = write_hub(table, folder, record)
         record |= {"options": options, "left_out": rows.left_out, "splits": counts}
         write_record(folder, record)
-    return Exported(out, format, sum(counts.values()), rows.of_rows, counts, rows.left_out)
+    textless = format == "hf" and "text" not in rows.table.column_names
+    remark = "no texts: give --texts ROWS to join them by id" if textless else ""
+    return Exported(out, format, sum(counts.values()), rows.of_rows, counts, rows.left_out, remark)

@@ -17,7 +17,7 @@ from ..shards import Content
 from ..store import ActivationStore
 from ..tables import read_table
 from ..writer import StoreWriter
-from .by_layer import Layers, Order, by_layer
+from .by_layer import Layers, Order, by_layer, refuse_depth
 from .reading import read_saved
 
 SHARD_BYTES = 256 << 20  # of activations: bounds memory and the work lost to a kill
@@ -45,14 +45,15 @@ def import_activations(
     `rows` is a row or label file for each file, whose ids name its rows in order (a hash of the text where it has
     none). An array is (rows, width), which is the one layer that `layers` names; or (rows, layers, width) or (layers,
     rows, width), told by the number of rows or by what `order` says comes first, whose layers are 0, 1, ... or those
-    that `layers` names, ascending; or there are several (rows, width) whose names end in layer numbers, of which
-    `layers` may choose. `key` chooses one array by name. `depth` is the model's number of blocks, the highest layer
-    unless given. `dtype`: see `saved.words`. `model` and `position` are noted; nothing can check them.
+    that `layers` names; or there are several (rows, width) whose names end in layer numbers, of which `layers` may
+    choose. `layers` must ascend. `key` chooses one array by name. `depth` is the model's number of blocks, the highest
+    layer unless given. `dtype`: see `saved.words`. `model` and `position` are noted; nothing can check them.
 
-    Files are mapped, so they may be larger than memory; they are read three times (hash, finite numbers, copy). The
-    same call goes on where it was killed. Raises InputError, with nothing written, where numbers of rows do not
-    agree, a number is not finite (by row id), files disagree, or one holds anything but arrays.
+    Files are mapped, so they may be larger than memory; they are read three times (hash, finite numbers, copy), .npz
+    once more (checksums). The same call goes on where it was killed. Raises InputError, with nothing written, where
+    numbers of rows do not agree, a number is not finite (by row id), files disagree, or one holds anything but arrays.
     """
+    refuse_depth(depth)
     paths, row_paths = _listed(files), _listed(rows)
     if len(paths) != len(row_paths):
         raise InputError(f"{len(paths)} files of activations but {len(row_paths)} of rows: give one --rows a file")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from ..dtypes import StoredDtype
 from ..errors import InputError, did_you_mean, some
 from ..layers import LayerSpec, parse_layers
-from .saved import WHOLE, Saved, words
+from .saved import WHOLE, Saved, last_number, words
 
 Order = Literal["rows", "layers"]
+HIGHEST = 10_000  # layers of any model: what is beyond it is a date, a step, or a slip
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,15 @@ def by_layer(
     """The layers of what a file holds for `rows` rows (see `import_activations`); InputError where it is not clear."""
     names = list(saved.arrays)
     if key is not None:
+        if names == [WHOLE]:
+            raise InputError(f"{where}: holds one array, which has no name: leave --key {key} away")
         if key not in saved.arrays:
             raise InputError(f"{where}: no array {key!r}: {did_you_mean(key, names)}")
         names = [key]
+    _refuse_order(order, [saved.arrays[name].shape for name in names], where)
+    for name in names:
+        if 0 in saved.arrays[name].shape:
+            raise InputError(f"{where}: an array of shape {saved.arrays[name].shape}, which holds no numbers")
     if len(names) > 1:
         parts = _numbered(saved, names, where, layers, depth)
     else:
@@ -87,7 +95,7 @@ def _numbered(
     saved: Saved, names: list[str], where: str, layers: LayerSpec | None, depth: int | None
 ) -> dict[int, _Part]:
     """Arrays whose names end in the number of their layer, or those of them that are asked for."""
-    numbers = {name: _number(name) for name in names}
+    numbers = {name: _number(name, where) for name in names}
     by_number = {number: name for name, number in numbers.items() if number is not None}
     if None in numbers.values() or len(by_number) < len(names):
         raise InputError(
@@ -111,7 +119,7 @@ def _slices(
 ) -> dict[int, _Part]:
     """The layers of one array: (rows, width) is one, (rows, layers, width) or (layers, rows, width) are several."""
     if array.ndim == 2:
-        number = _number(name) if name != WHOLE else None
+        number = _number(name, where) if layers is None else None
         named = chosen_layers(layers, depth) if layers is not None else [] if number is None else [number]
         if len(named) != 1:
             raise InputError(f"{where}: holds one layer, of shape {array.shape}: say which it is, as in --layers 16")
@@ -132,8 +140,6 @@ def _slices(
 
 
 def _row_axis(shape: tuple[int, ...], rows: int, where: str, order: Order | None) -> int:
-    if order is not None and order not in get_args(Order):
-        raise InputError(f"order {order!r}: {did_you_mean(str(order), get_args(Order))}")
     fits = [axis for axis in (0, 1) if shape[axis] == rows]
     if order is not None:
         fits = [axis for axis in fits if axis == ("rows", "layers").index(order)]
@@ -144,17 +150,64 @@ def _row_axis(shape: tuple[int, ...], rows: int, where: str, order: Order | None
     return fits[0]
 
 
-def _number(name: str) -> int | None:
+def _refuse_order(order: Order | None, shapes: list[tuple[int, ...]], where: str) -> None:
+    if order is not None and order not in get_args(Order):
+        raise InputError(f"--order {order!r}: {did_you_mean(str(order), get_args(Order))}")
+    flat = [shape for shape in shapes if len(shape) == 2]
+    if order == "layers" and flat:
+        raise InputError(
+            f"{where}: --order layers is of arrays (layers, rows, width), and this holds one of shape {flat[0]}, which "
+            "is one layer: leave it away"
+        )
+
+
+def _number(name: str, where: str) -> int | None:
     """The last number in a name: 12 in `model.layers.12`, `layer_012` and `12`."""
-    found = re.search(r"(\d{1,9})\D*$", name)
-    return int(found[1]) if found else None
+    found = last_number(name)
+    if found is None:
+        return None
+    if _beyond(found.number):
+        raise InputError(
+            f"{where}: {name[-60:]!r} ends in {found.number[:24]}, but no layer is above {HIGHEST}: rename it, or "
+            "choose one array with --key and say which layer it is, as in --layers 16"
+        )
+    return int(found.number)
+
+
+def _beyond(number: str) -> bool:
+    digits = number.lstrip("0")
+    return len(digits) > len(str(HIGHEST)) or int(digits or "0") > HIGHEST
+
+
+def refuse_depth(depth: int | None) -> None:
+    """InputError for a number of blocks that no model has."""
+    if depth is not None and not 0 <= depth <= HIGHEST:
+        raise InputError(f"--depth {str(depth)[:24]}: a model has 0 to {HIGHEST} blocks")
 
 
 def chosen_layers(spec: LayerSpec, depth: int | None) -> list[int]:
-    """The layers that a specification names, ascending; without the model's depth it must give their numbers."""
+    """The layers that a specification names, which must ascend; without the model's depth it must give their numbers.
+
+    `parse_layers` sorts them; here, where they name what lies in a file in some order, that would swap layers.
+    """
+    parts: list[LayerSpec]
+    if isinstance(spec, str):
+        parts = [part.strip() for part in spec.split(",")]
+    else:
+        parts = [spec] if isinstance(spec, int) else [int(layer) for layer in spec]
+    text = ",".join(map(str, parts))
+    if too_high := [number for number in re.findall("[0-9]+", text) if _beyond(number)]:
+        raise InputError(f"--layers {text[:40]}: {too_high[0][:24]} is no layer: none is above {HIGHEST}")
     if depth is None:
-        text = spec if isinstance(spec, str) else ",".join(map(str, [spec] if isinstance(spec, int) else spec))
         if re.search(r"[a-z]|(^|,)\s*-", text):
-            raise InputError(f"layers {text!r}: give --depth, the model's number of blocks, or the layers' own numbers")
-        depth = max((int(number) for number in re.findall(r"[0-9]{1,9}", text)), default=0)
-    return parse_layers(spec, depth)
+            raise InputError(
+                f"--layers {text[:40]}: give --depth, the model's number of blocks, or the layers' own numbers"
+            )
+        depth = max((int(number) for number in re.findall("[0-9]+", text)), default=0)
+    layers = [layer for part in parts for layer in parse_layers(part, depth)]
+    if any(above <= below for below, above in pairwise(layers)):
+        raise InputError(
+            f"--layers {text[:40]}: name each layer once, the lowest first; an array that holds them in another order "
+            "must be saved in that one"
+        )
+    return layers or parse_layers(spec, depth)

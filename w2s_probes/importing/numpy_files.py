@@ -3,16 +3,18 @@
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from tokenize import TokenError
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .saved import WHOLE, Saved
+from .saved import WHOLE, Saved, reason
 
 LOCAL_HEADER = 30  # bytes of a zip member's own header before its name and extra field
+BLOCK = 1 << 20  # bytes
 
 
 def read_npy(path: Path) -> Saved:
@@ -27,7 +29,10 @@ def read_npy(path: Path) -> Saved:
 
 
 def read_npz(path: Path) -> Saved:
-    """The arrays of a .npz file by name: mapped where `np.savez` has stored them, read where they are compressed."""
+    """The arrays of a .npz file by name: mapped where `np.savez` has stored them, read where they are compressed.
+
+    InputError where one does not fit its checksum.
+    """
     arrays: dict[str, NDArray[Any]] = {}
     try:
         with zipfile.ZipFile(path) as archive, path.open("rb") as stream:
@@ -35,6 +40,8 @@ def read_npz(path: Path) -> Saved:
                 name = member.filename.removesuffix(".npy")
                 where = f"{path}, array {name!r}"
                 if member.compress_type == zipfile.ZIP_STORED:
+                    with archive.open(member) as stored:
+                        _read_through(stored)
                     stream.seek(member.header_offset)
                     header = stream.read(LOCAL_HEADER)
                     name_length, extra_length = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
@@ -44,10 +51,11 @@ def read_npz(path: Path) -> Saved:
                 else:
                     with archive.open(member) as packed:
                         arrays[name] = npy.read_array(packed, allow_pickle=False)
+                        _read_through(packed)
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, MemoryError, RuntimeError, OSError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: not a readable .npz file ({_line(error)})") from error
+        raise InputError(f"{path}: not a readable .npz file ({reason(error)})") from error
     return Saved(arrays, {name: array.dtype.name for name, array in arrays.items()})
 
 
@@ -69,9 +77,11 @@ def _mapped(path: Path, offset: int, where: str) -> NDArray[Any]:
             return np.memmap(path, dtype, "r", stream.tell(), shape, order)
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, OverflowError, SyntaxError) as error:
-        raise InputError(f"{where}: not a readable NumPy array ({_line(error)})") from error
+    except (ValueError, OSError, EOFError, OverflowError, SyntaxError, TokenError) as error:
+        raise InputError(f"{where}: not a readable NumPy array ({reason(error)})") from error
 
 
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def _read_through(stream: IO[bytes]) -> None:
+    """Read the rest of a zip's member: only at its end is its checksum compared, which a map would never see."""
+    while stream.read(BLOCK):
+        pass

@@ -23,6 +23,8 @@ def read_saved(path: Path) -> Saved:
         raise InputError(f"{path}: unknown format; the name must end in one of {', '.join(READERS)}")
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    if not path.stat().st_size:
+        raise InputError(f"{path}: holds nothing, not one byte: save or copy it again")
     saved = READERS[path.suffix](path)
     if not saved.arrays:
         raise InputError(f"{path}: holds no array")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from ..errors import InputError
-from .saved import Saved
+from .saved import Saved, reason
 
 NUMPY = {"F64": ("<f8", "float64"), "F32": ("<f4", "float32"), "F16": ("<f2", "float16"), "BF16": ("<u2", "bfloat16")}
 LENGTH = 8  # bytes before the header, which say how long it is
@@ -21,7 +21,7 @@ def read_safetensors(path: Path) -> Saved:
         with safe_open(path, framework="numpy"):  # refuses headers that do not fit the file
             pass
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable safetensors file ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{path}: not a readable safetensors file ({reason(error)})") from error
     with path.open("rb") as stream:
         size = int.from_bytes(stream.read(LENGTH), "little")
         header: dict[str, Any] = json.loads(stream.read(size))

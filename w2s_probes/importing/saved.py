@@ -1,8 +1,9 @@
 """What a file of saved activations holds: arrays by name, mapped and not read, whatever library has written them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -20,6 +21,24 @@ class Saved:
 
     arrays: Mapping[str, NDArray[Any]]
     dtypes: Mapping[str, str]  # of each, as its own library names it
+
+
+class Numbered(NamedTuple):
+    """A name by its last number: `model.layers.12.out` is 12 of the series (`model.layers.`, `.out`)."""
+
+    number: str  # digits: a name may hold more than a machine counts to
+    series: tuple[str, str]
+
+
+def last_number(name: str) -> Numbered | None:
+    """The last number in a name and what stands around it; None where there is none."""
+    found = list(re.finditer("[0-9]+", name))[-1:]
+    return Numbered(found[0][0], (name[: found[0].start()], name[found[0].end() :])) if found else None
+
+
+def reason(error: Exception) -> str:
+    """What a library says is wrong with a file, in one line; the kind of error where it says nothing."""
+    return next(iter(str(error).splitlines()), "")[:120] or type(error).__name__
 
 
 def words(array: NDArray[Any], dtype: str, where: str, wanted: str | None = None) -> tuple[NDArray[Any], StoredDtype]:

@@ -1,6 +1,7 @@
 """Files of `torch.save`: tensors alone, mapped into memory; anything that a pickle could run is refused."""
 
 import pickle
+import struct
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .saved import WHOLE, Saved
+from .saved import WHOLE, Saved, last_number, reason
+
+# What torch.load has been seen to raise, or could, for files that are cut, changed or of something else.
+DAMAGED = (
+    *(RuntimeError, ValueError, OSError, EOFError, LookupError, AttributeError, TypeError, MemoryError),
+    *(AssertionError, OverflowError, struct.error),
+)
 
 
 def read_torch(path: Path) -> Saved:
@@ -50,9 +57,9 @@ def _loaded(path: Path) -> Any:
                 f"{path}: holds more than tensors, and loading it could run anything: save a tensor, or a dict of "
                 "tensors, alone"
             ) from error
-        except (RuntimeError, ValueError, OSError, EOFError, LookupError, AttributeError, TypeError) as error:
+        except DAMAGED as error:
             if not mapped:
-                raise InputError(f"{path}: not a readable torch file ({str(error).splitlines()[0][:120]})") from error
+                raise InputError(f"{path}: not a readable torch file ({reason(error)})") from error
     raise AssertionError
 
 
@@ -66,6 +73,14 @@ def _tensors(loaded: Any, path: Path) -> Iterator[tuple[str, Any]]:
         loaded = dict(enumerate(loaded))
     if not isinstance(loaded, Mapping):
         raise InputError(f"{path}: holds a {type(loaded).__name__}; a tensor, or a dict or list of tensors, is needed")
-    for name, value in loaded.items():
-        if isinstance(value, torch.Tensor):  # what else is there describes them
-            yield str(name), value
+    tensors = {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    alike = {found.series for name in tensors if (found := last_number(str(name)))}
+    for name, value in loaded.items():  # what else there is describes them, unless it is called as a layer is
+        if name not in tensors and (found := last_number(str(name))) and found.series in alike:
+            raise InputError(
+                f"{path}: entry {str(name)[:40]!r} is a {type(value).__name__}, but its name is like those of the "
+                "tensors: save it as a tensor, or leave it out"
+            )
+    if len({str(name) for name in tensors}) < len(tensors):
+        raise InputError(f"{path}: names the same layer by text and by number: leave one of each out")
+    yield from ((str(name), value) for name, value in tensors.items())

@@ -48,7 +48,7 @@ class Best:
         if self.oracle:
             text += " (an oracle: the truth chose)"
         shown = "auroc" if "auroc" in self.training else "weak_auroc"
-        text += f"; {shown} {_said(self.training[shown])} there"
+        text += f"; {shown} {_said(self.training[shown])} on the rows it was chosen on"
         if shown in self.held_out:
             text += f", {_said(self.held_out[shown])} on held-out rows"
         return text
@@ -70,7 +70,8 @@ def choose(table: pd.DataFrame, labels: str, by: ChooseBy = "weak_brier", *, ora
     keys = ["layer", "probe", "k", "l2"]
     judged = cells[(cells["rows"] == TRAINING) & (cells["metric"] == by) & (cells["status"] == OK)]
     if judged.empty:
-        why = "its rows have no `truth`" if by in BY_TRUTH else "every cell was left out"
+        reasons = cells["status"][cells["status"] != OK]
+        why = "its rows have no `truth`" if by in BY_TRUTH or reasons.empty else f"every cell was {reasons.iloc[0]}"
         raise InputError(f"label set {labels!r} has no {by} to choose by: {why}")
     means = judged.groupby(keys, dropna=False, sort=False)["value"].mean().reset_index()
     means = means.sort_values(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .choosing import Best
 from .lines import OK, VALUE, RowSet
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def sweep_figure(result: "SweepResult", labels: str) -> "Figure":
     axes = figure.subplots(1, 1 + len(probes), sharey=True, squeeze=False)[0]
     for number, probe in enumerate(probes):
         _by_layer(axes[0], result, labels, probe, metric, rows, shift=0.12 * (number - (len(probes) - 1) / 2))
-        _by_value(axes[1 + number], result.grid(probe, metric, rows, labels), probe, result.layers)
+        _by_value(axes[1 + number], result.grid(probe, metric, rows, labels), probe, result.layers, result.best(labels))
     axes[0].set_ylabel(MEASURES[metric])
     axes[0].set_xlabel("layer")
     axes[0].set_title("at the value that weak labels choose")
@@ -82,12 +83,17 @@ def chosen_by_layer(result: "SweepResult", labels: str, probe: str, metric: str,
     return lines.loc[chosen].sort_values("layer")
 
 
-def _by_value(ax: "Axes", grid: pd.DataFrame, probe: str, layers: list[int]) -> None:
+def _by_value(ax: "Axes", grid: pd.DataFrame, probe: str, layers: list[int], best: Best) -> None:
     name = VALUE[probe]
     x = _on_axis(ax, grid.columns.to_numpy(dtype=float))
     for layer, row in zip(grid.index.to_numpy(dtype=int), grid.to_numpy(dtype=float), strict=True):
         color = _layer_color(layers.index(int(layer)), len(layers))
         ax.plot(x, row, color=color, marker=".", linewidth=1)
+        if probe == best.probe and layer == best.layer:
+            chosen = grid.columns.to_numpy(dtype=float) == (best.l2 if best.k is None else best.k)
+            ax.plot(x[chosen], row[chosen], color="black", marker="o", markersize=9, fillstyle="none", linestyle="none")
+            ax.annotate("best by weak labels", (x[chosen][0], row[chosen][0]), (0, -14), textcoords="offset points",
+                        ha="center", va="top", fontsize=7)  # fmt: skip
     ax.set_xlabel(NAMES[name])
     ax.set_title(TITLES[probe])
 
@@ -95,10 +101,16 @@ def _by_value(ax: "Axes", grid: pd.DataFrame, probe: str, layers: list[int]) -> 
 def _on_axis(ax: "Axes", values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where values (v,) stand on the axis: logarithmic where they span more than a decade, 0 a decade below."""
     positive = values[values > 0]
-    if not len(positive) or positive.max() <= 20 * positive.min():
-        return values
-    ax.set_xscale("log")
-    if len(positive) == len(values):
+    wide = len(positive) > 0 and positive.max() > 20 * positive.min()
+    if wide:
+        ax.set_xscale("log")
+    if not wide or len(positive) == len(values):
+        places = np.linspace(0, len(values) - 1, min(len(values), 6)).round().astype(int)
+        if wide:  # evenly on the axis, not among the values
+            even = np.geomspace(positive.min(), positive.max(), 6)
+            places = np.unique([int(np.abs(np.log(values / at)).argmin()) for at in even])
+        ax.set_xticks(values[places], [f"{value:g}" for value in values[places]])
+        ax.minorticks_off()
         return values
     zero = float(positive.min()) / 10
     powers = np.arange(np.ceil(np.log10(positive.min())), np.floor(np.log10(positive.max())) + 1)

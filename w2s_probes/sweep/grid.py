@@ -45,8 +45,8 @@ class Grid:
             refuse_shares(share)
         object.__setattr__(self, "contamination", tuple(dict.fromkeys(float(share) for share in self.contamination)))
         seeds = tuple(dict.fromkeys(whole(seed, "seeds") for seed in self.seeds))
-        if not seeds or min(seeds) < 0:
-            raise InputError(f"seeds={list(self.seeds)}: give at least one, none below 0")
+        if not seeds or min(seeds) < 0 or max(seeds) >= 2**63:
+            raise InputError(f"seeds={list(self.seeds)}: give at least one, none below 0 or of more than 63 bits")
         object.__setattr__(self, "seeds", seeds)
         if self.connectivity not in get_args(Connectivity):
             hint = did_you_mean(self.connectivity, get_args(Connectivity))

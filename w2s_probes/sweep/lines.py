@@ -21,6 +21,8 @@ LEFT_OUT = "left out: "  # and the reason
 WEAK = "weak"
 VALUE = {"knn": "k", "topo": "k", "logistic": "l2"}  # what is swept of each probe
 Line = dict[str, Any]
+# What the truth says of a filter, and where a FilterResult's report has it.
+BY_AUDIT = {"precision": "precision", "base_rate": "base_rate", "recall": "recall", "accuracy_kept": "accuracy_after"}
 RowSet = Literal["training", "held-out"]
 TRAINING: RowSet = "training"  # rows that probes learn from, scored out of sample
 HELD_OUT: RowSet = "held-out"
@@ -47,7 +49,8 @@ class Judge:
         judge = cls(labels, {})
         for name, side in judge.sides.items():
             if side.truth is not None:
-                judge.baselines[name] = ranking(side.truth > 0.5, side.p)
+                known = ~np.isnan(side.truth)
+                judge.baselines[name] = ranking(side.truth[known] > 0.5, side.p[known])
         return judge
 
     @property
@@ -61,9 +64,10 @@ class Judge:
         for name, side in self.sides.items():
             if side.truth is None:
                 continue
-            here = self._line(None, Cell(WEAK), name, len(side), None)
-            yield here | _estimated("auroc", self.baselines[name], side.groups)
-            yield here | _estimated("accuracy", mean(_hits(side.p, side.truth)), side.groups)
+            known, groups = _audited(side)
+            here = self._line(None, Cell(WEAK), name, int(known.sum()), None)
+            yield here | _estimated("auroc", self.baselines[name], groups)
+            yield here | _estimated("accuracy", mean(_hits(side.p[known], side.truth[known])), groups)
 
     def cell_lines(self, layer: int, seed: int, scores: Scores) -> Iterator[Line]:
         """Every measure of one cell."""
@@ -74,24 +78,32 @@ class Judge:
             yield here | _estimated("weak_brier", mean((p - side.p) ** 2), side.groups)
             if side.truth is None:
                 continue
-            by_truth, baseline = ranking(side.truth > 0.5, p), self.baselines[name]
-            yield here | _estimated("auroc", by_truth, side.groups)
-            yield here | _estimated("accuracy", mean(_hits(p, side.truth)), side.groups)
+            known, groups = _audited(side)
+            here = here | {"n": int(known.sum())}
+            by_truth, baseline = ranking(side.truth[known] > 0.5, p[known]), self.baselines[name]
+            yield here | _estimated("auroc", by_truth, groups)
+            yield here | _estimated("accuracy", mean(_hits(p[known], side.truth[known])), groups)
             gain = None if by_truth is None or baseline is None else by_truth - baseline
-            yield here | _estimated("auroc_gain", gain, side.groups)
+            yield here | _estimated("auroc_gain", gain, groups)
 
     def filter_lines(self, layer: int, seed: int, scores: Scores, contamination: float) -> Iterator[Line]:
         """What a filter by this cell would remove from the training rows, and, by the truth, how well."""
         side = self.labels.training
         core = np.ones(len(side), dtype=bool) if scores.core is None else scores.core
-        report = verdict(side.p, scores.training, contamination, core).report(side.truth)
-        here = self._line(layer, scores.cell, TRAINING, len(side), seed) | {"contamination": contamination}
-        shares = {"removed": report["removed"] / len(side), "overshoot": report["overshoot"] / len(side)}
-        judged = {} if side.truth is None else {key: report[key] for key in ("precision", "base_rate", "recall")}
-        if side.truth is not None:
-            judged["accuracy_kept"] = report["accuracy_after"]
-        for metric, value in (shares | judged).items():
-            yield here | {"metric": metric, **_values(Estimate(value, np.nan, np.nan, np.nan)), "status": OK}
+        result = verdict(side.p, scores.training, contamination, core)
+        here = self._line(layer, scores.cell, TRAINING, len(side), seed) | {
+            "contamination": contamination,
+            "status": OK,
+        }
+        for metric, value in (("removed", len(result.removed)), ("overshoot", result.overshoot)):
+            yield here | {"metric": metric, **_values(Estimate(value / len(side), np.nan, np.nan, np.nan))}
+        if side.truth is None:
+            return
+        known, _ = _audited(side)
+        report = result.of_rows(known).report(side.truth[known])
+        for metric, name in BY_AUDIT.items():
+            found = Estimate(report[name], np.nan, np.nan, np.nan)
+            yield here | {"metric": metric, **_values(found), "n": int(known.sum())}
 
     def left_out_lines(self, layer: int, seed: int, left_out: LeftOut) -> Iterator[Line]:
         """A line for each cell that could not be used; its status says why."""
@@ -102,6 +114,12 @@ class Judge:
     def _line(self, layer: int | None, cell: Cell, rows: str, n: int, seed: int | None) -> Line:
         where = {"labels": self.labels.name, "seed": seed, "layer": layer, "probe": cell.probe}
         return where | {"k": cell.k, "l2": cell.l2, "contamination": None, "rows": rows, "n": n, "oracle": False}
+
+
+def _audited(side: Side) -> tuple[NDArray[np.bool_], NDArray[np.intp] | None]:
+    """Which rows' truth is known (n,), and their groups."""
+    known = np.zeros(len(side), dtype=bool) if side.truth is None else ~np.isnan(side.truth)
+    return known, None if side.groups is None else side.groups[known]
 
 
 def _hits(p: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:

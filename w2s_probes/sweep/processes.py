@@ -1,6 +1,8 @@
 """Workers on this machine: joblib's pool of processes, made anew when one of them dies."""
 
 import os
+import threading
+import time
 from concurrent.futures import Future
 from typing import Any
 
@@ -9,6 +11,7 @@ from .unit import Unit
 from .workers import TRIES, Outcome
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+LOOK = 1.0  # seconds between a worker's looks at whether anybody is there to work for
 
 
 class Processes:
@@ -47,16 +50,40 @@ class Processes:
     def _start(self) -> Any:
         from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
-        return ProcessPoolExecutor(self.at_once, env={name: str(threads(self.at_once, name)) for name in THREADS})
+        return ProcessPoolExecutor(
+            self.at_once,
+            initializer=end_without,
+            initargs=(os.getpid(),),
+            env={name: str(threads(self.at_once, name)) for name in THREADS},
+        )
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
 
 
 def threads(jobs: int, variable: str) -> int:
     """Threads for each of so many processes: their share of this process's cores, or less where a variable says so."""
-    from joblib import cpu_count
-
-    share = max(1, int(cpu_count()) // jobs)
+    share = max(1, cores() // jobs)
     given = os.environ.get(variable, "")
     return min(share, int(given)) if given.isdecimal() and int(given) else share
+
+
+def end_without(parent: int) -> None:
+    """End this process as soon as its parent is gone: one that was killed cannot end its workers.
+
+    A thread that looks, and not Linux's PR_SET_PDEATHSIG: that fires when the thread ends that has started the worker.
+    """
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 def _run(unit: Unit) -> Outcome:

@@ -43,6 +43,7 @@ class SweepResult:
     def write(self, path: Path | str, by: ChooseBy = "weak_brier", *, oracle: bool = False) -> None:
         """The table, in the format that the name ends in, and the record beside it as .json with the best cells."""
         path = Path(path)
+        refuse_other_record(path)
         best = [self.best(labels, by, oracle=oracle).record() for labels in self.labels]
         with replacing(record_path(path)) as temporary:
             temporary.write_text(json.dumps({**self.record, "best": best}, indent=1) + "\n", encoding="utf-8")
@@ -146,3 +147,15 @@ def record_path(path: Path) -> Path:
 def parts_path(path: Path) -> Path:
     """Where a sweep keeps its layers until, and after, the table is whole."""
     return path.with_name(path.name.removesuffix(table_format(path)) + ".parts")
+
+
+def refuse_other_record(path: Path) -> None:
+    """InputError where the record of a table that is written here would take the place of something else."""
+    beside = record_path(path)
+    if beside.is_file():
+        try:
+            known = json.loads(beside.read_text(encoding="utf-8"))
+        except ValueError:
+            known = None
+        if not isinstance(known, dict) or not {"grid", "best"} <= known.keys():
+            raise InputError(f"{beside}: is no record of a sweep, and one would be written there: give another --out")

@@ -13,10 +13,10 @@ from ..checks import group_numbers
 from ..duplicates import merged
 from ..errors import InputError
 from ..ids import positions
-from ..labels import LabelSet
+from ..labels import LabelSet, read_label_table, truth_where_known
 from ..probes.validation import soft_labels
 from ..randomness import stream
-from ..tables import FORMATS, read_table
+from ..tables import FORMATS
 
 LabelSource = Path | str | pd.DataFrame | LabelSet
 HELD_OUT = 0.2  # of the rows, where no others are named
@@ -28,7 +28,7 @@ class Side:
 
     ids: NDArray[np.object_]  # (n,)
     p: NDArray[np.float64]  # (n,) weak labels
-    truth: NDArray[np.float64] | None  # (n,)
+    truth: NDArray[np.float64] | None  # (n,) NaN where it is not known
     groups: NDArray[np.intp] | None  # (n,) related rows share a number; None where no two are related
 
     def __len__(self) -> int:
@@ -56,6 +56,7 @@ class SweptLabels:
     name: str
     training: Side
     held_out: Side | None
+    related: int = 0  # rows that would be held out, had they not a group or a text in common with training rows
 
     @property
     def rows_hash(self) -> str:
@@ -71,16 +72,17 @@ class SweptLabels:
 def read_labels(
     sources: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSource],
     test: LabelSource | None,
-    held_out: float,
+    held_out: float | None,
     order: NDArray[np.object_],
     where: str,
 ) -> list[SweptLabels]:
     """The label sets, their rows in the store's `order` (N,); `where` names the store in errors.
 
     Held out are the rows of `test`; without it those whose `split` is val or test; where there are none either, the
-    share `held_out`, whole groups and equal texts, the same rows for every label set and seed.
+    share `held_out` (`HELD_OUT` unless given), whole groups and equal texts, the same rows for every label set and
+    seed. Of the first two kinds those that share a group or a text with a training row are left out.
     """
-    if not 0 <= held_out < 1:
+    if held_out is not None and not 0 <= held_out < 1:
         raise InputError(f"held_out={held_out} must be in [0, 1): the share of rows to set aside")
     tests = None if test is None else _table(test)
     found = [
@@ -119,7 +121,7 @@ def _table(source: LabelSource) -> tuple[pd.DataFrame, str]:
         if source.role != "weak":
             raise InputError(f"labels of role {source.role!r} cannot be swept: a choice would be made by them")
         return pd.DataFrame({"id": source.ids, "label": source.p}), "labels"
-    return read_table(source), str(source)
+    return read_label_table(source), str(source)
 
 
 def _swept(
@@ -127,12 +129,12 @@ def _swept(
     table: pd.DataFrame,
     file: str,
     test: tuple[pd.DataFrame, str] | None,
-    held_out: float,
+    held_out: float | None,
     order: NDArray[np.object_],
     where: str,
 ) -> SweptLabels:
     weak = LabelSet.from_table(table, where=file)
-    table = table.iloc[np.argsort(positions(order, weak.ids, where))]
+    table = table.iloc[np.argsort(positions(order, weak.ids, f"{file}: {where}"))]
     training = np.ones(len(table), dtype=bool)
     if "split" in table:
         splits = table["split"].map(str)
@@ -145,30 +147,54 @@ def _swept(
         if not training.any():
             raise InputError(f"{file}: no row has split = train")
     if test is not None:
-        other = test[0].iloc[np.argsort(positions(order, LabelSet.from_table(test[0], where=test[1]).ids, where))]
+        ids = LabelSet.from_table(test[0], where=test[1]).ids
+        other = test[0].iloc[np.argsort(positions(order, ids, f"{test[1]}: {where}"))]
         both = np.intersect1d(table["id"][training].astype(str), other["id"].astype(str))
         if len(both):
             raise InputError(f"{test[1]}: row {both[0]!r} is a training row of {file}: test rows must be others")
-        return SweptLabels(name, _side(table[training], file), _side(other, test[1], learning=False))
-    apart = table[~training]
-    table = table[training]
-    if apart.empty and held_out:
-        chosen = _set_aside(table, held_out)
-        if chosen.all() or not chosen.any():
-            raise InputError(
-                f"{file}: {len(table)} rows, as they hang together, cannot be parted {1 - held_out:g} to "
-                f"{held_out:g}: add rows, or hold none out (held_out=0)"
-            )
-        apart, table = table[chosen], table[~chosen]
-    return SweptLabels(name, _side(table, file), None if apart.empty else _side(apart, file, learning=False))
+        return _parted(name, table[training], file, other, test[1], held_out)
+    if not training.all():
+        return _parted(name, table[training], file, table[~training], file, held_out)
+    share = HELD_OUT if held_out is None else held_out
+    if not share:
+        return SweptLabels(name, _side(table, file), None)
+    chosen = _set_aside(table, share)
+    if chosen.all() or not chosen.any():
+        raise InputError(
+            f"{file}: {len(table)} rows, as they hang together, cannot be parted {1 - share:g} to {share:g}: add rows, "
+            "or hold none out (0)"
+        )
+    return SweptLabels(name, _side(table[~chosen], file), _side(table[chosen], file, learning=False))
+
+
+def _parted(
+    name: str, table: pd.DataFrame, file: str, other: pd.DataFrame, other_file: str, held_out: float | None
+) -> SweptLabels:
+    """Training rows and those held out by name, of which related ones are no test: what they are has been learned."""
+    if held_out is not None:
+        raise InputError(f"held_out={held_out}: {other_file} names the rows to hold out; leave the share out")
+    related = np.zeros(len(other), dtype=bool)
+    for column in ("group", "text"):
+        if column in table and column in other:
+            related |= (other[column].notna() & other[column].isin(table[column].dropna())).to_numpy()
+    if related.all():
+        raise InputError(f"{other_file}: every row to hold out shares a group or a text with a training row of {file}")
+    side = _side(other[~related], other_file, learning=False)
+    return SweptLabels(name, _side(table, file), side, int(related.sum()))
 
 
 def _side(table: pd.DataFrame, file: str, learning: bool = True) -> Side:
     labels = LabelSet.from_table(table, where=file)
     if learning:
-        soft_labels(labels.p, len(labels))  # refuses one class before anything is made
-    truth = LabelSet.from_table(table, "truth", file).p if "truth" in table else None
-    return Side(labels.ids, labels.p, truth, _related(table))
+        _refuse_one_class(labels, file)  # before anything is made
+    return Side(labels.ids, labels.p, truth_where_known(table, file), _related(table))
+
+
+def _refuse_one_class(labels: LabelSet, file: str) -> None:
+    try:
+        soft_labels(labels.p, len(labels))
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
 
 
 def _related(table: pd.DataFrame) -> NDArray[np.intp] | None:

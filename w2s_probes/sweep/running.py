@@ -55,6 +55,15 @@ class Place:
             )
         return min(self.jobs, self.max_memory // unit_bytes)
 
+    def at_once(self, units: int, unit_bytes: int) -> int:
+        """How many of so many units are done at a time here; InputError where memory has no room for one."""
+        affordable = min(self.affordable(unit_bytes), units)
+        if self.backend != "local" or affordable < 2:
+            return affordable
+        from .processes import cores
+
+        return min(affordable, cores())  # more would only take turns, and each has to be started
+
     def workers(self, at_once: int) -> Workers:
         """Those that do the units; InputError where a cluster, or its library, is not there."""
         if self.backend == "local":
@@ -83,10 +92,10 @@ def run_units(units: Sequence[Unit], place: Place, width: int, report: Report) -
     found = {unit.key: table for unit in units if (table := unit.kept()) is not None}
     todo = [unit for unit in units if unit.key not in found]
     unit_bytes = max((unit.memory(width) for unit in todo), default=1)
-    at_once = place.affordable(unit_bytes)
+    at_once = place.at_once(len(todo), unit_bytes)
     report("layers", len(found), len(units))
     if todo:
-        alone = place.backend == "local" and min(at_once, len(todo)) == 1
+        alone = place.backend == "local" and at_once == 1
         with closing(_here(todo) if alone else _elsewhere(todo, place, at_once, unit_bytes)) as results:
             for done in results:
                 if done is not None:
@@ -101,5 +110,5 @@ def _here(units: Sequence[Unit]) -> Generator[Done, None, None]:
 
 
 def _elsewhere(units: Sequence[Unit], place: Place, at_once: int, unit_bytes: int) -> Generator[Done, None, None]:
-    with closing(place.workers(min(at_once, len(units)))) as workers:
+    with closing(place.workers(at_once)) as workers:
         yield from finished(units, workers, unit_bytes)

@@ -17,7 +17,7 @@ from ..store import ActivationStore
 from .grid import PUBLISHED_K, Grid
 from .lines import Judge, as_table
 from .result import SweepResult
-from .rows import HELD_OUT, LabelSource, SweptLabels, read_labels
+from .rows import LabelSource, SweptLabels, read_labels
 from .running import HERE, Place, Report, run_units, silent
 from .unit import Unit
 from .versions import versions
@@ -37,7 +37,7 @@ def sweep(
     seeds: Sequence[int] = (0,),
     index: str = "exact",
     test: LabelSource | None = None,
-    held_out: float = HELD_OUT,
+    held_out: float | None = None,
     parts: Path | None = None,
     place: Place = HERE,
     report: Report = silent,
@@ -46,8 +46,9 @@ def sweep(
 
     `labels`: label files, DataFrames with their columns, or LabelSets, one, several or by name. Probes learn from
     the training rows (`split` = train, or all) and score them out of sample; the same probes score rows held out:
-    those of `test`; else those whose split is val or test; else a share `held_out` set aside, whole groups and equal
-    texts together, the same for every label set and seed. The best cell is chosen on the training rows, by weak
+    those of `test`; else those whose split is val or test (without those that share a group or text with a training
+    row); else a share `held_out` (.2 unless given) set aside, whole groups and equal texts together, the same for
+    every label set and seed. The best cell is chosen on the training rows, by weak
     labels, and held-out rows then say how good it is. With no values given, kNN and logistic take the published
     ones, and every `contamination` is what a filter by each cell would remove.
 
@@ -138,6 +139,7 @@ def _record(store: ActivationStore, layers: list[int], swept: list[SweptLabels],
         one.name: {
             "training_rows": len(one.training),
             "held_out_rows": 0 if one.held_out is None else len(one.held_out),
+            "related_rows_left_out": one.related,
             "truth": one.training.truth is not None,
             "rows": one.rows_hash[:16],
             "labels": one.labels_hash[:16],

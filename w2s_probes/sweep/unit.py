@@ -1,25 +1,23 @@
 """The piece of a sweep that is done, kept and sent elsewhere as a whole: one layer for label sets of the same rows."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from ..errors import InputError
 from ..manifest import identity_key
 from ..neighbors.exact import FEWEST, NARROWEST
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
 from ..probes.design import SMALL
 from ..probes.spectrum import EXACT, RANK
 from ..store import ActivationStore
-from ..tables import read_table, write_table
 from .cells import Layer, LeftOut, Scores
 from .grid import Grid
 from .lines import Judge, Line, as_table
+from .parts import read_part, write_part
 from .rows import SweptLabels
 
-FORMAT = 1  # goes up when the same key would stand for other numbers
+FORMAT = 2  # goes up when the same key would stand for other numbers
 BYTES = 4  # of a float32
 LIBRARIES = 32_000_000  # that linear algebra, searches and HDF5 take for themselves when they are first used
 TORCH = 300_000_000  # which large searches load
@@ -59,10 +57,7 @@ class Unit:
 
     def kept(self) -> pd.DataFrame | None:
         """Its lines, if they were made before and can be read."""
-        if self.part is not None and self.part.is_file():
-            with suppress(InputError, KeyError, ValueError):
-                return as_table(read_table(self.part).to_dict(orient="records"))
-        return None
+        return None if self.part is None else read_part(self.part)
 
     def memory(self, width: int) -> int:
         """Bytes that doing it takes, at most, beside the interpreter and its libraries.
@@ -101,7 +96,7 @@ class Unit:
         lines = list(self._lines())
         table = as_table(lines)
         if self.part is not None:
-            write_table(table.astype(object).where(table.notna(), None), self.part)
+            write_part(self.part, table)
         return table
 
     def _lines(self) -> list[Line]:

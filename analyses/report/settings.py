@@ -1,0 +1,72 @@
+"""What a sweep went through, in words: its record holds the names of the code."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+NAMES = {
+    "weak_auroc": "AUROC against the weak labels",
+    "auroc_gain": "AUROC of the probe − of the weak labels, by truth",
+    "auroc": "AUROC, by truth",
+    "accuracy": "accuracy, by truth",
+    "weak_brier": "Brier score against the weak labels",
+}
+FILTER_NAMES = {
+    "removed": "rows removed",
+    "overshoot": "removed beyond those asked for",
+    "precision": "wrong of removed, by truth",
+    "base_rate": "wrong of all, by truth",
+    "recall": "wrong labels found, by truth",
+    "accuracy_kept": "accuracy of the labels kept, by truth",
+}
+GRID = {
+    "knn_k": "Neighbours k of kNN",
+    "logistic_l2": "Penalties λ of the logistic probe",
+    "topo_k": "Neighbours k of Topo",
+    "contamination": "Shares that filters were asked to remove",
+    "connectivity": "Components of Topo",
+    "folds": "Folds of the logistic probe",
+    "index": "Neighbour search",
+}
+PROBE_NAMES = {"knn": "kNN", "logistic": "logistic", "topo": "Topo"}
+READ_BY = {"knn_k": "knn", "logistic_l2": "logistic", "folds": "logistic", "topo_k": "topo", "connectivity": "topo"}
+KEY = 12  # digits of a store's key, which are enough to tell it from others
+LISTED = 6  # values that are shown one by one
+
+
+def name_of(measure: str) -> str:
+    """A measure in words."""
+    return (NAMES | FILTER_NAMES).get(measure, measure)
+
+
+def facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """What was swept: pairs of a name and its value. Settings that no probe of the sweep reads are left out."""
+    layers = sorted(plain["layer"].dropna().astype(int).unique())
+    probes = [str(one) for one in plain["probe"].unique()]
+    found = [
+        ("Label sets", ", ".join(map(str, plain["labels"].unique()))),
+        ("Layers", _listed(list(layers))),
+        ("Probes", ", ".join(PROBE_NAMES.get(one, one) for one in probes)),
+        ("Seeds", ", ".join(str(int(seed)) for seed in sorted(plain["seed"].dropna().unique()))),
+    ]
+    record = record or {}
+    for name, own in record.get("labels", {}).items():
+        found.append((f"Rows of {name}", f"{own['training_rows']:,} training, {own['held_out_rows']:,} held out"))
+    if "store" in record:
+        found.append(("Model", Path(record["store"].get("model") or "").name))
+        key = record["store"].get("key") or ""
+        found.append(("Key of the activations", key if len(key) <= KEY else f"{key[:KEY]}…"))
+    for name, value in record.get("grid", {}).items():
+        read = name in GRID and READ_BY.get(name, probes[0] if probes else "") in probes
+        if read and value not in ([], None):
+            found.append((GRID[name], _listed(value)))
+    return [(name, value) for name, value in found if value]
+
+
+def _listed(value: Any) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    if len(value) > LISTED:
+        return f"{len(value)} values from {value[0]:g} to {value[-1]:g}"
+    return ", ".join(f"{one:g}" for one in value)

@@ -1,0 +1,32 @@
+"""A unit's lines on disk: whole and as they were written, or not there."""
+
+import gzip
+import hashlib
+import json
+import zlib
+from pathlib import Path
+
+import pandas as pd
+
+from ..files import replacing
+from .lines import as_table
+
+
+def write_part(path: Path, table: pd.DataFrame) -> None:
+    """A line of JSON for each of the table, after one with their hash."""
+    records = table.astype(object).where(table.notna(), None).to_dict(orient="records")
+    lines = "".join(json.dumps(record) + "\n" for record in records).encode()
+    head = json.dumps({"sha256": hashlib.sha256(lines).hexdigest()}).encode()
+    with replacing(path) as temporary:
+        temporary.write_bytes(gzip.compress(head + b"\n" + lines, mtime=0))
+
+
+def read_part(path: Path) -> pd.DataFrame | None:
+    """The table; None where there is none, or not the one that was written: it is then made again."""
+    try:
+        head, _, lines = gzip.decompress(path.read_bytes()).partition(b"\n")
+        if json.loads(head)["sha256"] != hashlib.sha256(lines).hexdigest():
+            return None
+        return as_table([json.loads(line) for line in lines.splitlines()])
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError):
+        return None
