@@ -55,7 +55,7 @@ def sweep(
     ] = "weak_brier",
     oracle: Annotated[bool, typer.Option("--oracle", help="Let the truth choose, and mark the choice.")] = False,
     plot: Annotated[Path | None, typer.Option(help="A figure: .png, .svg or .pdf.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Layers at a time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Layers at a time; at most one a core.")] = 1,
     max_memory: Annotated[
         str | None, typer.Option(help="For all of them, such as 16GB; what is free, unless given.")
     ] = None,
