@@ -20,9 +20,14 @@ class Processes:
     tries = TRIES
 
     def __init__(self, jobs: int) -> None:
+        from joblib.externals.loky.backend.reduction import get_loky_pickler_name, set_loky_pickler
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
         self.at_once, self._broken = jobs, BrokenProcessPool
+        self._pickler = get_loky_pickler_name()
+        # By name, as the workers have the same modules: cloudpickle may have been told to send modules by value, as
+        # nnsight tells it of ours before a remote extraction, and not all of ours can be sent so.
+        set_loky_pickler("pickle")
         self._pool: Any = self._start()
 
     def submit(self, unit: Unit) -> "Future[Outcome]":
@@ -45,7 +50,10 @@ class Processes:
 
     def close(self) -> None:
         """End the processes, whatever they do."""
+        from joblib.externals.loky.backend.reduction import set_loky_pickler
+
         self._pool.shutdown(kill_workers=True)
+        set_loky_pickler(self._pickler)
 
     def _start(self) -> Any:
         from joblib.externals.loky.process_executor import ProcessPoolExecutor
