@@ -113,6 +113,18 @@ def read_label_table(path: Path | str) -> pd.DataFrame:
     return table
 
 
+def in_split(table: pd.DataFrame, name: str, where: str) -> NDArray[np.bool_]:
+    """Which rows (n,) have this `split`; InputError for a split that is not train, val or test."""
+    splits = table["split"].map(str)
+    unknown = ~splits.isin(["train", "val", "test"])
+    if unknown.any():
+        row = int(unknown.argmax())
+        raise InputError(
+            f"{where}: the split of row {table['id'].iloc[row]!r} is {splits.iloc[row][:40]!r}; use train, val or test"
+        )
+    return (splits == name).to_numpy()
+
+
 def truth_where_known(table: pd.DataFrame, where: str) -> NDArray[np.float64] | None:
     """The `truth` (n,) of a label file's rows, NaN where a row has none; None where no row has one.
 

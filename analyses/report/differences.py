@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from w2s_probes.influence import ranking
 from w2s_probes.intervals import Estimate, SeededMeans
 
 Numbers = NDArray[np.float64]
@@ -38,13 +38,13 @@ def against(runs: Mapping[int, pd.DataFrame], baseline: str) -> dict[str, Estima
 
 def _influence(positive: NDArray[np.bool_], scores: Numbers) -> tuple[float, Numbers]:
     """AUROC, and a vector (n,) whose inner products with others' are DeLong's covariances on the same rows."""
-    ranks, moved = rankdata(scores), np.empty(len(scores))
-    n_pos, n_neg = int(positive.sum()), int((~positive).sum())
-    above = (ranks[positive] - rankdata(scores[positive])) / n_neg  # share of negative rows below each positive one
-    below = 1 - (ranks[~positive] - rankdata(scores[~positive])) / n_pos  # of positive rows above each negative one
-    for side, shares in ((positive, above), (~positive, below)):
-        moved[side] = (shares - shares.mean()) / np.sqrt(len(shares) * max(1, len(shares) - 1))
-    return float(above.mean()), moved
+    found = ranking(positive, scores)
+    assert found is not None  # of one class: refused before
+    moved = found.influence
+    for side in (positive, ~positive):
+        count = int(side.sum())
+        moved[side] *= np.sqrt(count / max(1, count - 1))  # the variance of a sample
+    return found.value, moved
 
 
 def _means(points: Numbers, moved: Numbers) -> SeededMeans:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..duplicates import belonging_together
 from ..errors import InputError, did_you_mean
 from ..folds import fold_numbers
-from ..labels import LabelSet, read_label_table, truth_where_known
+from ..labels import LabelSet, in_split, read_label_table, truth_where_known
 from ..neighbors import Neighbors
 from ..neighbors.cached import store_neighbors
 from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
@@ -108,18 +108,6 @@ class Rows:
             if "reason" in self.table:
                 table.loc[dropped, "reason"] = self.table.loc[dropped, "reason"]
         return table
-
-
-def in_split(table: pd.DataFrame, name: str, where: str) -> NDArray[np.bool_]:
-    """Which rows (n,) have this `split`; InputError for a split that is not train, val or test."""
-    splits = table["split"].map(str)
-    unknown = ~splits.isin(["train", "val", "test"])
-    if unknown.any():
-        row = int(unknown.argmax())
-        raise InputError(
-            f"{where}: the split of row {table['id'].iloc[row]!r} is {splits.iloc[row][:40]!r}; use train, val or test"
-        )
-    return (splits == name).to_numpy()
 
 
 def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str) -> Any:

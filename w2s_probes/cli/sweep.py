@@ -178,22 +178,18 @@ def _draw(result: "SweepResult", path: Path) -> list[str]:
 
 
 def _numbers(text: str, option: str) -> list[float]:
-    try:
-        values = [float(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise InputError(f"{option} {text!r}: give numbers with commas between, such as 0,1e-4,1e-2") from error
-    return _given(values, text, option)
+    return _listed(text, option, float, "numbers with commas between, such as 0,1e-4,1e-2")
 
 
 def _whole(text: str, option: str) -> list[int]:
+    return _listed(text, option, int, "whole numbers with commas between, such as 1,5,10")
+
+
+def _listed(text: str, option: str, kind: type[Number], such: str) -> list[Number]:
     try:
-        values = [int(part) for part in text.split(",") if part.strip()]
+        values = [kind(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
-        raise InputError(f"{option} {text!r}: give whole numbers with commas between, such as 1,5,10") from error
-    return _given(values, text, option)
-
-
-def _given(values: list[Number], text: str, option: str) -> list[Number]:
+        raise InputError(f"{option} {text!r}: give {such}") from error
     if text and not values:
         raise InputError(f"{option} {text!r}: holds no number; give some, or leave it out")
     return values

@@ -103,8 +103,7 @@ class _Tested:
         """From a file; InputError where it says nothing, or has rows that train or stop training on `labels`."""
         import numpy as np
 
-        from ..labels import LabelSet, read_label_table, truth_where_known
-        from .judging import in_split
+        from ..labels import LabelSet, in_split, read_label_table, truth_where_known
 
         table = read_label_table(path)
         truth = truth_where_known(table, str(path)) if "id" in table else None
@@ -154,7 +153,7 @@ def _usable(table: "pd.DataFrame", path: Path, seed: int) -> "tuple[pd.DataFrame
     """
     import numpy as np
 
-    from .judging import in_split
+    from ..labels import in_split
 
     val = _validation(table, path, seed)
     if "new_label" in table:
@@ -174,8 +173,8 @@ def _validation(table: "pd.DataFrame", path: Path, seed: int) -> "NDArray[np.boo
     import numpy as np
     import pandas as pd
 
+    from ..labels import in_split
     from ..randomness import stream
-    from .judging import in_split
 
     if "split" in table and (val := in_split(table, "val", str(path))).any():
         return val

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 
+from ..influence import ranking
 from ..metrics import LEVEL
 
 
@@ -51,15 +52,10 @@ def auroc_interval(
 
     O(n log n). Both classes must occur.
     """
-    n_pos, n_neg = int(positive.sum()), int((~positive).sum())
-    among_all = rankdata(p)
-    among_own = np.empty(len(p))
-    among_own[positive], among_own[~positive] = rankdata(p[positive]), rankdata(p[~positive])
-    # For each row the share of the other class that it beats, ties one half.
-    beats = (among_all - among_own) / np.where(positive, n_neg, n_pos)
-    value = float(beats[positive].mean())
-    moves = np.where(positive, (beats - value) / n_pos, (1 - beats - value) / n_neg)
+    found = ranking(positive, p)
+    assert found is not None
+    value, moves = found.value, found.influence
     if groups is not None:
-        moves = np.bincount(groups, weights=moves)
+        moves = np.bincount(groups, weights=moves).astype(np.float64)
     half = float(norm.ppf((1 + LEVEL) / 2) * np.sqrt((moves**2).sum()))
     return value, max(0.0, value - half), min(1.0, value + half)

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..filtering import verdict
+from ..influence import NOTHING, Measured, mean, ranking
 from ..intervals import Estimate
 from .cells import Cell, LeftOut, Scores
-from .measures import NOTHING, Measured, mean, ranking
 from .rows import Side, SweptLabels
 
 COLUMNS = ["labels", "seed", "layer", "probe", "k", "l2", "contamination"]

@@ -13,7 +13,7 @@ from ..checks import group_numbers
 from ..duplicates import merged
 from ..errors import InputError
 from ..ids import positions
-from ..labels import LabelSet, read_label_table, truth_where_known
+from ..labels import LabelSet, in_split, read_label_table, truth_where_known
 from ..probes.validation import soft_labels
 from ..randomness import stream
 from ..tables import FORMATS
@@ -137,13 +137,7 @@ def _swept(
     table = table.iloc[np.argsort(positions(order, weak.ids, f"{file}: {where}"))]
     training = np.ones(len(table), dtype=bool)
     if "split" in table:
-        splits = table["split"].map(str)
-        unknown = ~splits.isin(["train", "val", "test"])
-        if unknown.any():
-            row = int(unknown.argmax())
-            wrong = splits.iloc[row][:40]
-            raise InputError(f"{file}: the split of row {table['id'].iloc[row]!r} is {wrong!r}; use train, val or test")
-        training = (splits == "train").to_numpy()
+        training = in_split(table, "train", file)
         if not training.any():
             raise InputError(f"{file}: no row has split = train")
     if test is not None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from w2s_probes.sweep.measures import mean, ranking
+from w2s_probes.influence import mean, ranking
 
 
 def delong_variance(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from ..intervals import NORMAL, Estimate
+from .intervals import NORMAL, Estimate
 
 NAN = float("nan")
 NOTHING = Estimate(NAN, NAN, NAN, NAN)
