@@ -13,6 +13,7 @@ from w2s_probes import InputError, KNNProbe, LogisticProbe, relabel
 from w2s_probes.noise import Estimate, noise_model
 from w2s_probes.noise.calibration import auroc_interval, expected_calibration_error, reliability
 from w2s_probes.noise.confident import confident_counts, confident_joint
+from w2s_probes.noise.model import LEAST_AUROC
 
 Rows = tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]  # truth, weak labels, scores
 
@@ -101,8 +102,8 @@ def test_bootstrap_intervals_cover_where_the_assumption_holds(to_1: float, to_0:
     rng = np.random.default_rng(1)
     estimates = [noise_model(*flipped(rng, 600, 6, to_1, to_0)[1:], draws=200, seed=s) for s in range(200)]
     assert np.mean([holds(e.noise, (to_1 + to_0) / 2) for e in estimates]) > 0.9
-    assert np.mean([e.status == "ok" for e in estimates]) > 0.9
-    assert all(e.contamination == e.noise for e in estimates if e.status == "ok")
+    assert np.mean([e.status == "assumption not checked" for e in estimates]) > 0.9
+    assert all(np.isnan(e.contamination.value) for e in estimates)
 
 
 def test_overlapping_classes_are_overestimated_and_flagged() -> None:
@@ -129,10 +130,11 @@ def test_errors_that_the_probe_learns_are_underestimated_and_flagged() -> None:
 def test_clean_labels_and_a_perfect_probe_have_no_noise() -> None:
     y = (np.arange(200) % 2).astype(float)
     estimate = noise_model(y, y)
-    assert (estimate.noise.value, estimate.noise.high, estimate.status) == (0, 0, "ok")
+    assert (estimate.noise.value, estimate.noise.high, estimate.status) == (0, 0, "assumption not checked")
     assert estimate.calibration_error == 0
     audit = noise_model(y, y, audited=(np.arange(40), y[:40]))
-    assert audit.noise.value == 0
+    assert (audit.noise.value, audit.status) == (0, "ok")
+    assert audit.contamination == audit.noise
     assert 0.02 < audit.noise.high < 0.15  # forty right rows do not prove that none is wrong
 
 
@@ -143,6 +145,44 @@ def test_scores_that_know_nothing_are_called_so() -> None:
     backwards = flipped(rng, 500, 4, 0.1, 0.1)
     assert noise_model(backwards[1], 1 - backwards[2]).status == "uninformative"
     assert noise_model(rng.integers(0, 2, 500), np.full(500, 0.5)).status == "uninformative"
+
+
+def test_right_labels_of_classes_that_hardly_differ_are_given_no_number() -> None:
+    rng = np.random.default_rng(18)
+    apart = np.sqrt(2) * norm.ppf(0.55)  # AUROC .55, which is above chance in 1500 rows
+    estimates = [noise_model(*flipped(rng, 1500, apart, 0, 0)[1:], draws=50) for _ in range(40)]
+    assert np.mean([e.auroc.low > 0.5 for e in estimates]) > 0.8
+    assert np.mean([e.noise.value for e in estimates]) > 0.4  # not one label is wrong
+    assert {e.status for e in estimates} == {"uninformative"}
+    assert not any("noise" in repr(e) for e in estimates)
+
+
+def test_the_joint_says_one_less_the_auroc_whether_labels_are_wrong_or_classes_overlap() -> None:
+    rng = np.random.default_rng(19)
+    for auroc in (LEAST_AUROC, 0.75, 0.9):
+        right = flipped(rng, 20_000, np.sqrt(2) * norm.ppf(auroc), 0, 0)
+        wrong = flipped(rng, 20_000, 8, 1 - auroc, 1 - auroc)
+        for rows in (right, wrong):
+            assert noise_of(rows) == pytest.approx(1 - auroc, abs=0.03)
+    for auroc, status in ((LEAST_AUROC - 0.04, "uninformative"), (LEAST_AUROC + 0.04, "assumption not checked")):
+        _, weak, p = flipped(rng, 4000, 8, 1 - auroc, 1 - auroc)
+        assert noise_model(weak, p, draws=50).status == status
+
+
+def test_a_probe_that_shares_the_supervisors_mistakes_is_never_ok_until_rows_are_audited() -> None:
+    rng = np.random.default_rng(20)
+    truth = rng.random(1500) < 0.5
+    weak = truth ^ (rng.random(1500) < 0.133)  # a kind of row that the supervisor takes for the other class,
+    p = np.where(weak, 0.95, 0.05) + 0.04 * rng.random(1500) - 0.02  # as does the probe
+    alone = noise_model(weak, p, draws=50)
+    assert alone.noise.high == 0
+    assert alone.status == "assumption not checked"
+    assert np.isnan(alone.contamination.value)
+    rows = np.concatenate([rng.permutation(np.flatnonzero(weak == side))[:30] for side in (False, True)])
+    audit = noise_model(weak, p, audited=(rows, truth[rows]))
+    assert audit.status == "ok"
+    assert holds(audit.contamination, float((weak != truth).mean()))
+    assert audit.contamination.value > 0.05
 
 
 def test_few_rows_are_called_so() -> None:
@@ -160,7 +200,7 @@ def test_few_rows_are_called_so() -> None:
 def test_probes_on_activations_find_the_planted_share(probe: Any) -> None:
     data = planted(n=1200, noise=0.2, apart=6)
     estimate = noise_model(data.weak, relabel(probe, data.X, data.weak))
-    assert abs(estimate.contamination.value - 0.2) < 0.03
+    assert abs(estimate.noise.value - 0.2) < 0.03
     leaky = noise_model(data.weak, relabel(KNNProbe(1), data.X, data.weak, in_sample=True))
     assert leaky.noise.value == 0  # the control: a probe that saw the labels finds no error in them
 
@@ -195,7 +235,9 @@ def test_estimates_are_tidy_and_say_where_they_come_from() -> None:
     plain, audit = noise_model(weak, p), noise_model(weak, p, audited=(np.arange(100), truth[:100]))
     assert not plain.to_frame()["oracle"].any()
     assert audit.to_frame().query("not oracle")["measure"].tolist() == ["excess", "auroc"]
-    assert repr(plain).startswith("NoiseEstimate(ok: noise 0.")
+    assert repr(plain).startswith("NoiseEstimate(assumption not checked: confident joint's noise 0.")
+    assert f"AUROC {plain.auroc.value:.3f} [" in repr(plain)
+    assert repr(audit).startswith("NoiseEstimate(ok: noise 0.")
     assert repr(audit).endswith("100 of 400 rows audited, oracle)")
     assert "<table" in plain._repr_html_()
     assert noise_model(weak, p, seed=3).to_frame().equals(noise_model(weak, p, seed=3).to_frame())

@@ -11,6 +11,9 @@ from . import terminal
 from .options import L2, PROBE_NAMES, By, Connect, Index, InSample, K, LabelsPath, Layer, Seed, StorePath
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..filtering import FilterResult
     from ..neighbors import Neighbors
     from .judging import Rows
@@ -176,7 +179,6 @@ def _found(graph: "Neighbors | None") -> list[str]:
 def _verdict(result: "FilterResult", rows: "Rows") -> list[str]:
     import numpy as np
 
-    from ..noise import noise_model
     from ..reportcard import report_card
 
     text = f"kept {int(result.mask.sum())} of {len(result.mask)} rows, removed {len(result.removed)}"
@@ -197,9 +199,30 @@ def _verdict(result: "FilterResult", rows: "Rows") -> list[str]:
             f"many of each class at random (p = {card.p_random:.1g}; an oracle's figures)"
         )
     if result.p is not None and not result.in_sample:
-        noise = noise_model(rows.y, result.p, groups=rows.groups)
-        if noise.status == "ok":
-            lines.append(f"estimated from the probe alone, {noise.noise:.0%} of all labels are wrong")
-        else:
-            lines.append(f"how many labels are wrong cannot be told from this probe ({noise.status}): audit some rows")
+        lines.append(_wrong_labels(rows, result.p, known))
     return lines
+
+
+def _wrong_labels(rows: "Rows", p: "NDArray[np.float64]", known: "NDArray[np.bool_]") -> str:
+    """How many labels are wrong, by rows whose truth is `known` (n,); what would tell, where that is none or all.
+
+    A truth of every row is an experiment's, which the line about the removed labels has reported.
+    """
+    from ..noise import noise_model
+    from ..noise.model import LEAST_AUDITED
+
+    auroc = "AUROC of the probe against the weak labels"
+    known_of_class = [known[(rows.y > 0.5) == side].sum() for side in (False, True)]
+    if rows.truth is not None and not known.all() and min(known_of_class) >= LEAST_AUDITED:
+        audit = noise_model(rows.y, p, audited=(known, rows.truth[known]), groups=rows.groups)
+        if audit.status == "ok":
+            return (
+                f"{audit.noise:.0%} of all labels are wrong if the {audit.audited} rows with `truth` were drawn at "
+                f"random within each weak class ({auroc}: {audit.auroc.value:.2f}; an oracle's figures)"
+            )
+    noise = noise_model(rows.y, p, groups=rows.groups)
+    if noise.status == "assumption not checked":
+        text = "how many labels are wrong was not checked"
+    else:
+        text = f"how many labels are wrong cannot be told from this probe ({noise.status})"
+    return f"{text}: audit about sixty rows, thirty of each weak class at random ({auroc}: {noise.auroc.value:.2f})"

@@ -15,9 +15,13 @@ from .calibration import auroc_interval, expected_calibration_error, reliability
 from .confident import confident_counts, confident_joint, excess, resampled
 from .prediction_powered import corrected_joint, quantile, with_pseudo_rows
 
-NoiseStatus = Literal["ok", "uninformative", "hard rows", "few rows"]
+NoiseStatus = Literal["ok", "assumption not checked", "uninformative", "hard rows", "few rows"]
 
 LEAST_ROWS = 20  # of each weak class, confident rows or groups: below, a bootstrap of means and counts is no guide
+# AUROC against the weak labels that a probe must be above, with its interval. Whether right labels are of overlapping
+# classes or wrong ones of separated classes, the confident joint says about 1 - AUROC (± .02 in simulations): at .6,
+# that four labels in ten are wrong, of which none or all may be. The cut itself is a choice.
+LEAST_AUROC = 0.6
 LEAST_AUDITED = 10  # audited rows or groups of each weak class, from which intervals were found to cover
 MOST_EXCESS = 0.03  # noise by the joint beyond that of the surest rows: more, if beyond chance, is a bias above .015
 MOST = 0.499  # contamination stays below ½: from there on labels would better be swapped than dropped
@@ -54,7 +58,7 @@ class NoiseEstimate:
     noise: Estimate  # share of wrong labels
     true_given_weak: Matrix  # [weak class][true class]
     weak_given_true: Matrix  # [true class][weak class]
-    contamination: Estimate  # the noise in [0, ½), as a filter takes it; NaN unless the status is "ok"
+    contamination: Estimate  # audited noise in [0, ½), as a filter takes it; NaN unless the status is "ok"
     excess: Estimate  # noise beyond that of the rows the probe is surest of (`confident.excess`); NaN with an audit
     auroc: Estimate  # of the scores against the weak labels
     calibration: pd.DataFrame  # reliability of the scores against weak labels, with an audit against the truth
@@ -77,11 +81,12 @@ class NoiseEstimate:
         return pd.DataFrame([(name, e.value, e.low, e.high, oracle) for name, e, oracle in lines], columns=columns)
 
     def __repr__(self) -> str:
-        source = f"{self.audited} of {self.n} rows audited" if self.audited else f"{self.n} rows, none audited"
-        return (
-            f"NoiseEstimate({self.status}: noise {self.noise:.3f}, contamination {self.contamination:.3f}; {source}"
-            f"{', oracle' if self.oracle else ''})"
-        )
+        auroc = f"AUROC {self.auroc:.3f}"
+        if self.audited:
+            rows = f"{self.audited} of {self.n} rows audited, oracle"
+            return f"NoiseEstimate({self.status}: noise {self.noise:.3f}, {auroc}; {rows})"
+        noise = "" if self.status == "uninformative" else f"confident joint's noise {self.noise:.3f}, "
+        return f"NoiseEstimate({self.status}: {noise}{auroc}; {self.n} rows, none audited)"
 
     def _repr_html_(self) -> str:
         table = self.to_frame().to_html(index=False, float_format="{:.3f}".format, na_rep="")
@@ -102,16 +107,18 @@ def noise_model(
     Without an audit: the confident joint (`confident`), with percentile intervals from `draws` bootstrap resamples
     of rows, or of whole `groups` (n,). It assumes scores that inform and that do not follow a row's own label error:
     an in-sample probe agrees with every error and finds none, and a probe that shares the supervisor's mistakes
-    cannot see them. The intervals hold sampling error only, not a failure of that assumption. Status "few rows":
-    under 20 rows (groups, confident rows) of a weak class; "uninformative": the scores' AUROC against the labels may
-    be ½; "hard rows": labels agree better with the probe where it is sure than the estimate says, so that errors and
-    rightly labelled hard rows cannot be told apart, and the noise may be far off in either direction.
+    cannot see them. The intervals hold sampling error only, not a failure of that assumption, which labels and scores
+    cannot rule out: the status is never "ok". It is "few rows": under 20 rows (groups, confident rows) of a weak
+    class; "uninformative": the scores' AUROC against the labels may be .6 or less, so that right labels of
+    overlapping classes and wrong ones look alike; "hard rows": labels agree better with the probe where it is sure
+    than the estimate says, and the noise may be far off in either direction; else "assumption not checked".
 
     `audited` = (rows, truth): indices (m,) or a mask (n,) of rows drawn at random within each weak class, and their
-    P(label = 1) (m,), in that order. Then prediction-powered inference (`prediction_powered`) in closed form: it
-    holds whatever the scores, and is more precise where they are good. It estimates the rate of the source of the
-    rows; for these very rows the intervals are, if anything, wide. Status "few rows" below 10 audited rows (groups)
-    of a weak class.
+    P(label = 1) (m,), in that order; some thirty of each class. Then prediction-powered inference
+    (`prediction_powered`) in closed form: it holds whatever the scores, and is more precise where they are good. The
+    share of wrong labels is unbiased but for a cut at 0; rates within a true class are ratios of such, biased by few
+    rows. It estimates the rate of the source of the rows; for these very rows the intervals are, if anything, wide.
+    Status "ok", or "few rows" below 10 audited rows (groups) of a weak class.
 
     `contamination` says how many labels are wrong, not that dropping as many rows helps anything.
 
@@ -197,7 +204,7 @@ def _corrected(
     wrong: NDArray[np.bool_],
     groups: NDArray[np.intp] | None,
 ) -> Ratio:
-    """Ratios of the prediction-powered joint; intervals from the one with pseudo-rows, which also moves the centre."""
+    """Ratios of the prediction-powered joint; intervals from the one with pseudo-rows, around its own value."""
     joint = corrected_joint(positive, p, seen, wrong, groups).joint
     cautious = with_pseudo_rows(positive, p, seen, wrong, groups)
     errors = quantile(int(seen.sum()) if groups is None else len(np.unique(groups[seen])))
@@ -235,9 +242,9 @@ def _status_without_audit(
     confident = confident_counts(positive, p).sum(axis=1)
     if min(confident.min(), _fewest(positive, groups)) < LEAST_ROWS:
         return "few rows"
-    if auroc.low <= 0.5:
+    if auroc.low <= LEAST_AUROC:
         return "uninformative"
-    return "hard rows" if beyond.value > MOST_EXCESS and beyond.low > 0 else "ok"
+    return "hard rows" if beyond.value > MOST_EXCESS and beyond.low > 0 else "assumption not checked"
 
 
 def _fewest(positive: NDArray[np.bool_], groups: NDArray[np.intp] | None) -> int:
