@@ -108,6 +108,13 @@ class Objective:
         """Whether no update has yet been made with the loss as it will stay: early stopping then concludes nothing."""
         return self.has_own_opinion and self.ramp_ != 0 and (self.ramp_ is None or self.step <= self.ramp_)
 
+    @property
+    def own_weight(self) -> float | None:
+        """α of the last update (0 before the first); None for a loss without an opinion of the student's own."""
+        if not self.has_own_opinion:
+            return None
+        return warm_up(self.alpha, max(0, self.step - 1), self.ramp_) if self.ramp_ is not None and self.step else 0.0
+
     def __call__(self, logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
         """The loss of logits (n, 2) and soft labels (n,), a scalar; `weight` (n,) multiplies the rows' losses."""
         return self._function(logits, soft, **self._settings(logits, soft), weight=weight)

@@ -20,6 +20,7 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     classes_: NDArray[Any]
     n_features_in_: int
+    _one_sided = False  # whether soft labels that all lie on one side of ½ can be learned from
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from activations X (n, d) and labels y (n,)."""
@@ -30,7 +31,7 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Checked activations (n, d) and labels (n,) to learn from; sets what scikit-learn expects of a fit."""
         matrix = check_activations(X)
         validate_data(self, X, skip_check_array=True)  # sets n_features_in_ and feature names
-        p, self.classes_ = soft_labels(y, len(matrix))
+        p, self.classes_ = soft_labels(y, len(matrix), one_sided=self._one_sided)
         return matrix, p
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -38,12 +38,13 @@ def check_activations(X: ArrayLike) -> NDArray[np.float32]:
     return matrix
 
 
-def soft_labels(y: ArrayLike, rows: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
+def soft_labels(y: ArrayLike, rows: int, *, one_sided: bool = False) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """Labels as P(second class), float64 (n,), and the two classes.
 
     Numbers in [0, 1] are P(label = 1) and the classes are 0 and 1; any other two values are hard classes in
     sorted order. InputError if the length is wrong, a label is outside [0, 1], or one class is empty (a label
-    belongs to class 1 when it is above one half).
+    belongs to class 1 when it is above one half); with `one_sided` soft labels may be of one class as long as they
+    differ.
     """
     if y is None:
         raise InputError("a probe requires y to be passed, but the target y is None")
@@ -55,7 +56,7 @@ def soft_labels(y: ArrayLike, rows: int) -> tuple[NDArray[np.float64], NDArray[A
         if not np.isfinite(p).all():
             raise InputError(f"labels contain NaN or infinity, first in row {int(np.isfinite(p).argmin())}")
         if ((p >= 0) & (p <= 1)).all():
-            return _two_sided(p), np.array([0, 1])
+            return p if one_sided and np.ptp(p) > 0 else _two_sided(p), np.array([0, 1])
     classes = np.unique(values)
     if len(classes) == 2:
         return (values == classes[1]).astype(np.float64), classes

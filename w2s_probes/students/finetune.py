@@ -35,6 +35,7 @@ class FineTuned:
     scores: dict[str, NDArray[np.float64]]  # P(1) (n,) of each set that was to be predicted, in its order
     best_step: int  # the update after which the scores' model stood
     best_auroc: float | None  # of that model against the validation labels; None where they could not judge
+    best_alpha: float | None  # the weight of the student's own opinion in that update; None for losses without one
     history: tuple[Look, ...]
     stopped: bool  # early, since nothing became better
     cut: dict[str, int]  # texts longer than the window, of which the end was cut off, in each set
@@ -60,8 +61,9 @@ def finetune(
     """Fine-tune the checkpoint in the folder `model` as a classifier with two labels, and score other texts with it.
 
     AdamW without decay of biases and norms, linear warm-up and cosine decay. Every `eval_every` updates the model is
-    looked at: AUROC on `val` against the class of its labels (1 above ½), so pass *weak* labels there, or the result
-    is an oracle's. The best such model makes the scores; without `val`, or where it is all of one class, the last.
+    looked at by `settings.stop` (`stopping.Criterion`) on `val`: pass *weak* labels there, or the result is an
+    oracle's. The best such model makes the scores, among those after the loss has stopped changing (its ramp, if it
+    has one); without `val`, or where it is all of one class and cannot judge, the last.
     `objective` is copied, and begins anew. Everything random follows from `seed`; torch's own state is left alone.
 
     With a `folder` the training survives being killed: given again, it goes on, and on a processor ends with the
@@ -158,6 +160,7 @@ def _restored(result: Mapping[str, Any], model: Path | None) -> FineTuned:
         scores={name: np.array(own, dtype=np.float64) for name, own in result["scores"].items()},
         best_step=result["best_step"],
         best_auroc=result["best_auroc"],
+        best_alpha=result["best_alpha"],
         history=tuple(Look(**look) for look in result["history"]),
         stopped=result["stopped"],
         cut=dict(result["cut"]),

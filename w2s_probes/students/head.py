@@ -1,6 +1,6 @@
 """The lightweight student: a linear head on one layer's activations, trained on soft labels with any loss."""
 
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -9,10 +9,11 @@ from scipy.special import expit
 
 from ..errors import InputError
 from ..losses import LossName, Objective
-from ..metrics import auroc
 from ..probes.base import Probe
 from ..probes.validation import check_activations
 from ..randomness import torch_seed
+from .settings import Stop
+from .stopping import Criterion
 from .threads import one_thread
 
 Loss = LossName
@@ -25,10 +26,21 @@ class HeadStudent(Probe):
     """A linear two-class head on frozen activations; weak supervisor, ceiling and student alike.
 
     The linear-probing protocol of Burns et al. 2023, D.2: Adam, batches of 128 (fewer rows where the set is
-    small), no weight decay, up to 200 epochs, and the epoch that best agrees with the validation labels. Inputs
-    are standardised by the training rows, since Adam's one rate would otherwise favour a transformer's outlier
-    dimensions; the fitted `coef_` (1, d) and `intercept_` (1,) apply to raw activations.
+    small), no weight decay, up to 200 epochs. What deviates from D.2: inputs are standardised by the training rows,
+    since Adam's one rate would otherwise favour a transformer's outlier dimensions (the fitted `coef_` (1, d) and
+    `intercept_` (1,) apply to raw activations); the epoch is by default that of best AUROC, as in EleutherAI's
+    experiments, where D.2 takes agreement (`stop`); `logconf` takes its threshold from the last 32 predictions, a
+    quarter of a batch of 128.
+
+    A loss whose weight of the student's own opinion ramps up is judged once the ramp is over: an epoch before would be
+    a student of another loss. `alpha_` is that weight in the last update of the chosen epoch, `n_epochs_`; None for
+    losses that have none.
+
+    `l2` adds l2 · ‖w‖² to the loss, w the difference of the two logits' weights, bias free, as `LogisticProbe` does,
+    but on standardised inputs. Early stopping by AUROC, which no scale of the scores moves, regularises little.
     """
+
+    _one_sided = True  # cross-entropy with soft labels needs no row of another class
 
     def __init__(
         self,
@@ -36,19 +48,25 @@ class HeadStudent(Probe):
         *,
         alpha: float = 0.5,
         warm_up: float = WARM_UP,
+        prior: float | Literal["batch"] | None = None,
         epochs: int = 200,
         batch_size: int = 128,
         learning_rate: float = 1e-3,
+        l2: float = 0.0,
+        stop: Stop = "auroc",
         patience: int = 20,
         seed: int = 0,
     ) -> None:
         self.loss = loss
         self.alpha = alpha  # the weight of the student's own opinion once warmed up, in the losses that have one
         self.warm_up = warm_up  # of that weight: updates, or below 1 a share of all epochs
+        self.prior = prior  # of the log-confidence losses: see `losses.Objective`
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.patience = patience  # epochs without a better validation AUROC after which training ends
+        self.l2 = l2
+        self.stop = stop  # what is compared on validation rows: see `stopping.Criterion`
+        self.patience = patience  # epochs without a better one after which training ends
         self.seed = seed
 
     def fit(
@@ -60,14 +78,17 @@ class HeadStudent(Probe):
         *,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Train on activations X (n, d) and labels y (n,); with validation rows keep the epoch of best AUROC.
+        """Train on activations X (n, d) and labels y (n,); with validation rows keep the best epoch by `stop`.
 
-        The AUROC is against the class of `y_val` (1 above ½): pass *weak* labels there, or the result is an
-        oracle's. Without validation rows, or where they are all of one class, training runs for all epochs and
-        keeps the last. `sample_weight` (n,), scaled to mean 1, multiplies the rows' losses; standardisation, batches
+        Epochs are compared by `y_val`: pass *weak* labels there, or the result is an oracle's. Without validation
+        rows, or where they are all of one class and `stop` is "auroc", training runs for all epochs and keeps the
+        last. `sample_weight` (n,), scaled to mean 1, multiplies the rows' losses; standardisation, batches
         and what a loss takes from all labels do not know of it.
         """
-        objective = Objective(self.loss, alpha=self.alpha, warm_up=self.warm_up, gather=False)
+        if not 0 <= self.l2 < np.inf:
+            raise InputError(f"l2={self.l2!r}: the penalty must be a finite number >= 0")
+        objective = Objective(self.loss, alpha=self.alpha, warm_up=self.warm_up, prior=self.prior, gather=False)
+        Criterion.of(self.stop, np.empty(0))  # refuses one that does not exist
         matrix, p = self._read(X, y)
         objective.fit(p)
         weight = None if sample_weight is None else torch.from_numpy(_weights(sample_weight, len(p)))
@@ -77,9 +98,9 @@ class HeadStudent(Probe):
         if X_val is not None and y_val is not None:
             hard = np.asarray(y_val)
             named = self.classes_.tolist() != [0, 1]
-            labels = hard == self.classes_[1] if named else hard.astype(np.float64) > 0.5
-            if labels.any() and not labels.all():
-                held_out = torch.from_numpy((check_activations(X_val) - center) / scale), labels
+            soft = (hard == self.classes_[1] if named else hard).astype(np.float64)
+            if criterion := Criterion.of(self.stop, soft):
+                held_out = torch.from_numpy((check_activations(X_val) - center) / scale), criterion
         with one_thread():
             standard = torch.from_numpy((matrix - center) / scale)
             weights, bias = self._train(standard, torch.from_numpy(p).float(), weight, held_out, objective)
@@ -92,7 +113,7 @@ class HeadStudent(Probe):
         X: torch.Tensor,
         p: torch.Tensor,
         weight: torch.Tensor | None,
-        held_out: tuple[torch.Tensor, NDArray[np.bool_]] | None,
+        held_out: tuple[torch.Tensor, Criterion] | None,
         objective: Objective,
     ) -> tuple[NDArray[np.float64], float]:
         """The difference of the two logits as weights (d,) on standardised inputs and a bias."""
@@ -104,11 +125,13 @@ class HeadStudent(Probe):
         optimizer = torch.optim.Adam(head.parameters(), lr=self.learning_rate)
         batch = min(self.batch_size, max(1, len(X) // FEWEST_BATCHES))
         objective.plan(self.epochs * -(-len(X) // batch))
-        best, best_state, self.n_epochs_ = -1.0, _difference(head), self.epochs
+        best, best_state, self.n_epochs_, self.alpha_ = -np.inf, _difference(head), self.epochs, objective.own_weight
         since = 0
         for epoch in range(1, self.epochs + 1):
             for rows in torch.randperm(len(X), generator=generator).split(batch):  # type: ignore[no-untyped-call]
                 loss = objective(head(X[rows]), p[rows], weight=None if weight is None else weight[rows])
+                if self.l2:
+                    loss = loss + self.l2 * (head.weight[1] - head.weight[0]).square().sum()
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -118,14 +141,17 @@ class HeadStudent(Probe):
                     f"the head diverged at step {objective.step}: lower the learning rate ({self.learning_rate:g})"
                 )
             if held_out is None:
-                best_state = _difference(head)
+                best_state, self.alpha_ = _difference(head), objective.own_weight
                 continue
+            if objective.ramping and epoch < self.epochs:
+                continue  # while the loss itself still changes, nothing is chosen and nothing is concluded
             with torch.no_grad():
                 logits = head(held_out[0])
-            score = auroc(held_out[1], (logits[:, 1] - logits[:, 0]).numpy())
-            since += not objective.ramping  # while the loss itself still changes, nothing is concluded
+            score = held_out[1].score((logits[:, 1] - logits[:, 0]).numpy())
+            since += 1
             if score > best:
                 best, best_state, self.n_epochs_, since = score, _difference(head), epoch, 0
+                self.alpha_ = objective.own_weight
             if since >= self.patience:
                 break
         return best_state

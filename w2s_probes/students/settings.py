@@ -1,12 +1,15 @@
 """How a language model is fine-tuned; read by recipes, and so without torch."""
 
 from math import cos, pi
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal["lora", "full"]
 Tracker = Literal["tensorboard", "wandb", "trackio"]
+
+Stop = Literal["auroc", "log_loss", "agreement"]  # what makes a point of a training the best: `stopping.Criterion`
+STOPS: tuple[Stop, ...] = get_args(Stop)
 
 # LoRA's is that of EleutherAI's strong students; training every weight wants steps some four times smaller.
 RATES: dict[Kind, float] = {"lora": 8e-5, "full": 2e-5}
@@ -26,6 +29,7 @@ class FineTuning(BaseModel):
     clip: float = Field(1.0, gt=0, allow_inf_nan=False)  # the largest norm of an update's gradient
     warm_up: int = Field(40, ge=0)  # updates of linear rise, a tenth of all at most; cosine decay to 0 follows
     eval_every: int = Field(25, ge=1)  # updates between looks at the validation rows
+    stop: Stop = "auroc"  # what is compared on validation rows, against weak labels
     patience: int | None = Field(None, ge=1)  # looks in a row without a better one after which training ends
     lora_rank: int = Field(8, ge=1)
     lora_alpha: float = Field(8, gt=0, allow_inf_nan=False)  # adapters count alpha / rank

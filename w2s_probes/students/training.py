@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..metrics import auroc
 from ..randomness import stream
 from .classifiers import Checkpoint
 from .resuming import Folder, State
 from .settings import FineTuning
+from .stopping import Criterion
 from .texts import Texts, Tokenized, tokenize
 from .tracking import Track
 from .updates import Loss, Student
@@ -38,7 +38,7 @@ class Sets:
     train: Tokenized
     soft: NDArray[np.float64]
     val: Tokenized | None
-    val_side: NDArray[np.bool_] | None  # None where validation cannot judge
+    judge: Criterion | None  # by the validation labels; None where they cannot judge
     predict: dict[str, Tokenized]
 
     @classmethod
@@ -53,13 +53,12 @@ class Sets:
     ) -> "Sets":
         limits = [limit for limit in (settings.max_length, checkpoint.window(model)) if limit is not None]
         most = min(limits, default=None)
-        side = None if val is None else val.soft > 0.5
-        judges = side is not None and bool(side.any()) and not bool(side.all())
+        judge = None if val is None else Criterion.of(settings.stop, val.soft)
         return cls(
             tokenize(checkpoint.tokenizer, train.texts, most, "train"),
             train.soft,
-            tokenize(checkpoint.tokenizer, val.texts, most, "val") if val is not None and judges else None,
-            side if judges else None,
+            tokenize(checkpoint.tokenizer, val.texts, most, "val") if val is not None and judge else None,
+            judge,
             {name: tokenize(checkpoint.tokenizer, t, most, f"predict {name!r}") for name, t in predict.items()},
         )
 
@@ -83,7 +82,9 @@ class Progress:
 
     step: int = 0
     best_step: int = 0
-    best_auroc: float | None = None
+    best_score: float | None = None  # by the criterion; higher is better
+    best_auroc: float | None = None  # at that step
+    best_alpha: float | None = None  # the weight of the student's own opinion in the update before
     since: int = 0  # looks without a better one
     stopped: bool = False
     seconds: float = 0.0  # before this process
@@ -155,24 +156,27 @@ class Training:
         return stream(self.student.seed, "order of the rows", epoch).permutation(len(self.sets.soft))
 
     def _look(self, rate: float) -> None:
-        now, score = self.progress, None
-        if self.sets.val is not None and self.sets.val_side is not None:
+        now, score, area = self.progress, None, None
+        if self.sets.val is not None and self.sets.judge is not None:
             margins = self.student.margins(self.sets.val)
             if not np.isfinite(margins).all():
                 raise self._diverged("scores of validation rows are not finite")
-            score = auroc(self.sets.val_side, margins)
-        look = Look(now.step, float(np.mean(now.losses)), score, rate)
+            score, area = self.sets.judge.score(margins), self.sets.judge.auroc(margins)
+        look = Look(now.step, float(np.mean(now.losses)), area, rate)
         now.losses.clear()
         now.history.append(look)
-        if score is None or now.best_auroc is None or score > now.best_auroc:
-            now.best_step, now.best_auroc, now.since = now.step, score, 0
+        if self.loss.ramping and now.step < self.steps and score is not None:
+            pass  # while the loss itself still changes, nothing is chosen and nothing is concluded
+        elif score is None or now.best_score is None or score > now.best_score:
+            now.best_step, now.best_score, now.best_auroc, now.since = now.step, score, area, 0
+            now.best_alpha = self.loss.own_weight
             self.best = None if score is None else self.student.copied()
         else:
-            now.since += not self.loss.ramping  # while the loss itself still changes, nothing is concluded
+            now.since += 1
         now.stopped = self.settings.patience is not None and now.since >= self.settings.patience
         if self.track is not None:
             numbers = {"train/loss": look.loss, "train/learning_rate": rate}
-            self.track.log(numbers | ({} if score is None else {"val/auroc": score}), now.step)
+            self.track.log(numbers | ({} if area is None else {"val/auroc": area}), now.step)
         if self.report is not None:
             self.report(look)
 
@@ -189,7 +193,7 @@ class Training:
         self.loss.load_state_dict(state.facts["loss"])
         self.student.restore(state.tensors["now"])
         self.student.restore_optimizer(state.tensors["optimizer"])
-        if self.progress.best_auroc is not None:
+        if self.progress.best_score is not None:
             self.best = state.tensors.get("best", state.tensors["now"])
 
     def _diverged(self, what: str) -> InputError:

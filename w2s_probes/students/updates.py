@@ -25,6 +25,10 @@ class Loss(Protocol):
     def ramping(self) -> bool:
         """Whether the loss still changes with the updates."""
 
+    @property
+    def own_weight(self) -> float | None:
+        """The weight of the student's own opinion in the last update; None for a loss that has no such part."""
+
     def __call__(self, logits: Tensor, soft: Tensor) -> Tensor:
         """The mean over the rows of logits (n, 2) and soft labels (n,)."""
 
