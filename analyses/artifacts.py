@@ -37,9 +37,16 @@ def write_labels(folder: Path, name: str, sets: Splits, labels: dict[str, NDArra
 
 
 def write_predictions(folder: Path, name: str, test: pd.DataFrame, outcomes: Mapping[str, Outcome]) -> None:
-    """NAME.csv: P(label = 1) of every test row by the supervisor, the ceiling and each method, beside the truth."""
-    scores = {method: outcome.scores["test"] for method, outcome in outcomes.items()}
-    table = pd.DataFrame({"id": test["id"], "truth": test["label"], **scores})
+    """NAME.csv: P(label = 1) of every test row by the supervisor, the ceiling and each method, beside the truth.
+
+    `group` is the test row's: rows of one group are not independent. A method of several draws has a column for each,
+    METHOD/1, METHOD/2, ...
+    """
+    scores: dict[str, NDArray[Any]] = {}
+    for method, outcome in outcomes.items():
+        drawn = outcome.scores["test"]
+        scores |= {method: drawn} if drawn.ndim == 1 else {f"{method}/{i}": one for i, one in enumerate(drawn, 1)}
+    table = pd.DataFrame({"id": test["id"], "group": test["group"], "truth": test["label"], **scores})
     write_table(table, folder / f"{name}.csv")
 
 

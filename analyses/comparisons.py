@@ -1,80 +1,204 @@
-"""Across tasks: does a method beat the baseline, and how much of the gap does it recover over all of them?"""
+"""Across tasks: does a method differ from the baseline, and how much of the gap does it recover over all of them?"""
 
-from collections.abc import Mapping
-from typing import get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
-from w2s_probes.metrics import METRICS, Metric
-from w2s_probes.stats import holm, paired_tests, pooled
+from w2s_probes.metrics import LEAST_GAP, Metric, hard_labels, hardened, mean_metric
+from w2s_probes.stats import PairedTests, holm, paired_tests, pooled
 
-from .results import REFERENCES, Judged, in_all
+from .naming import CEILING, WEAK, is_reference
+from .results import Judged, by_seeds, over_seeds
 
-COLUMNS = ["metric", "method", "against", "tasks", "better", "difference", "low", "high"]
-COLUMNS += ["t", "p_t", "p_t_holm", "w", "p_wilcoxon", "p_wilcoxon_holm"]
+COLUMNS = ["metric", "method", "against", "tasks", "better", "worse", "difference", "low", "high"]
+COLUMNS += ["p", "p_holm", "p_better", "p_worse"]
+COLUMNS += ["t", "p_t", "p_t_worse", "p_t_holm", "w", "p_wilcoxon", "p_wilcoxon_worse", "p_wilcoxon_holm"]
 COLUMNS += ["pooled_pgr", "pooled_low", "pooled_high", "mean_pgr", "median_pgr", "saturated", "undefined", "status"]
 COLUMNS += ["oracle"]
+PGR = "pgr_"
+NAN = float("nan")
+
+Runs = Mapping[str, Mapping[int, Judged]]  # by task and seed
+Cells = Mapping[tuple[str, str], Mapping[int, float]]  # values by task and method, then seed
 
 
-def compare(judged: Mapping[str, Mapping[int, Judged]], baseline: str) -> pd.DataFrame:
-    """One line a metric and method: one-sided paired tests against the baseline over tasks, and pooled PGR.
+@dataclass(frozen=True)
+class TaskValues:
+    """A metric of each method on each task and seed."""
 
-    `judged` is by task and seed; a task's value is the mean over its seeds. Tests ask whether the method is better
-    than the baseline, as EleutherAI's did, and are corrected by Holm's method over the methods that were compared;
-    oracles are not among them. A method that was left out on a task is left out here. Tests are left empty where the
-    baseline was not run; with one task nothing can be tested, and they are NaN.
+    metric: Metric
+    cells: Cells
+    compared: Cells  # what PGR is made of: of hardened scores on tasks whose supervisor gives hard labels
+    oracles: frozenset[str] = frozenset()
+    ceilings: Mapping[str, str] = field(default_factory=dict)  # of methods that have one of their own
+    statuses: Mapping[str, str] = field(default_factory=dict)  # of each method's PGR, where there is one task
+
+    @classmethod
+    def of(cls, judged: Runs, metric: Metric) -> "TaskValues":
+        """From the scores of every task and seed."""
+        cells: dict[tuple[str, str], dict[int, float]] = {}
+        compared: dict[tuple[str, str], dict[int, float]] = {}
+        ceilings: dict[str, str] = {}
+        for task, runs in judged.items():
+            hard = metric == "auroc" and any(hard_labels(one.scores[WEAK]) for one in runs.values())
+            for seed, one in runs.items():
+                ceilings |= one.ceilings
+                for name, scores in one.scores.items():
+                    value = mean_metric(metric, one.truth, scores)
+                    cells.setdefault((task, name), {})[seed] = value
+                    harder = mean_metric(metric, one.truth, hardened(scores)) if hard else value
+                    compared.setdefault((task, name), {})[seed] = harder
+        oracles = frozenset(name for runs in judged.values() for one in runs.values() for name in one.oracles)
+        statuses: dict[str, str] = {}
+        if len(judged) == 1:
+            (runs,) = judged.values()
+            for those, names in by_seeds(list(runs.values())):
+                recovered = over_seeds(those, names, metric).recovered
+                statuses |= {name: recovered[name].status for name in names if name in recovered}
+        return cls(metric, cells, compared, oracles, ceilings, statuses)
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks, in order."""
+        return list(dict.fromkeys(task for task, _ in self.cells))
+
+    @property
+    def methods(self) -> list[str]:
+        """Every method that was judged anywhere, in order, without supervisor and ceilings."""
+        return [name for name in dict.fromkeys(name for _, name in self.cells) if not is_reference(name)]
+
+    def triples(self, name: str, ceiling: str, other: str | None = None) -> dict[str, tuple[float, float, float]]:
+        """By task: supervisor, method and ceiling, means over the seeds that all three (and `other`) have."""
+        found = {}
+        for task in self.tasks:
+            own = [self.compared.get((task, one), {}) for one in (WEAK, name, ceiling)]
+            beside = [] if other is None else [self.cells.get((task, other), {})]
+            seeds = sorted(set.intersection(*(set(cell) for cell in (*own, *beside))))
+            if seeds:
+                weak, value, top = (float(np.mean([cell[seed] for seed in seeds])) for cell in own)
+                found[task] = (weak, value, top)
+        return found
+
+    def tests(self, a: str, b: str, *, of_pgr: bool) -> PairedTests:
+        """Methods a and b, paired on the tasks and seeds that both have."""
+        if of_pgr:
+            first, second = (self.triples(one, CEILING, other) for one, other in ((a, b), (b, a)))
+            values = [{task: _ratio(*three) for task, three in one.items()} for one in (first, second)]
+        else:
+            values = [{}, {}]
+            for task in self.tasks:
+                left, right = (self.cells.get((task, one), {}) for one in (a, b))
+                seeds = sorted(left.keys() & right.keys())
+                if seeds:
+                    for side, cell in zip(values, (left, right), strict=True):
+                        side[task] = float(np.mean([cell[seed] for seed in seeds]))
+        return paired_tests(*values)
+
+
+def compare(judged: Runs, baseline: str) -> pd.DataFrame:
+    """`comparison_table` of AUROC and accuracy from the scores of every task and seed."""
+    return comparison_table([TaskValues.of(judged, metric) for metric in get_args(Metric)], baseline)
+
+
+def comparison_table(metrics: Sequence[TaskValues], baseline: str) -> pd.DataFrame:
+    """One line a metric and method: tests against the baseline over tasks, and pooled PGR.
+
+    Each metric stands there by itself and as PGR, all methods in units of the gap to the ceiling that students share.
+    A task's value is the mean over the seeds that both methods have; a task on which they have none in common, or no
+    PGR, is left out, and `tasks` says how many there were. `p` is that of the exact sign-flip test of the mean
+    difference, two-sided, `p_holm` corrected over the methods compared, oracles and controls not among them: a control
+    is compared with its own filter. With one task nothing can be tested.
     """
+    lines = [line for of_pgr in (False, True) for values in metrics for line in _lines(values, baseline, of_pgr=of_pgr)]
+    return pd.DataFrame(lines, columns=COLUMNS).astype({"better": "Int64", "worse": "Int64"})
+
+
+def _ratio(weak: float, student: float, ceiling: float) -> float:
+    """PGR of one task; NaN, which the tests leave out, where it is undefined."""
+    return (student - weak) / (ceiling - weak) if ceiling - weak > LEAST_GAP else NAN
+
+
+def _different(test: PairedTests) -> float:
+    return test.flips.different
+
+
+def _by_t(test: PairedTests) -> float:
+    return test.p_t
+
+
+def _by_ranks(test: PairedTests) -> float:
+    return test.p_wilcoxon
+
+
+CORRECTED = {"p_holm": _different, "p_t_holm": _by_t, "p_wilcoxon_holm": _by_ranks}
+
+
+def _lines(values: TaskValues, baseline: str, *, of_pgr: bool) -> list[dict[str, Any]]:
+    names = values.methods
+    tested = {
+        name: values.tests(name, baseline, of_pgr=of_pgr) for name in names if baseline in names and name != baseline
+    }
+    compared = [name for name in tested if name not in values.oracles and not name.startswith("control-")]
+    corrected = {
+        column: holm({name: p_of(tested[name]) for name in compared if tested[name].n > 1})
+        for column, p_of in CORRECTED.items()
+    }
     lines = []
-    for metric in get_args(Metric):
-        means = {task: _means(runs, metric) for task, runs in judged.items()}
-        names = [name for name in in_all(list(means.values())) if name not in REFERENCES]
-        oracles = {name for runs in judged.values() for one in runs.values() for name in one.oracles}
-        by_name = {name: {task: values[name] for task, values in means.items()} for name in [*REFERENCES, *names]}
-        tested = {
-            name: paired_tests(by_name[name], by_name[baseline])
-            for name in names
-            if baseline in names and name != baseline
+    for name in names:
+        line: dict[str, Any] = {
+            "metric": f"{PGR if of_pgr else ''}{values.metric}",
+            "method": name,
+            "oracle": name in values.oracles,
+            **_recovered(values, name),
         }
-        honest = [name for name in tested if name not in oracles]
-        p_t = holm({name: tested[name].p_t for name in honest})
-        p_w = holm({name: tested[name].p_wilcoxon for name in honest})
-        for name in names:
-            recovered = pooled(by_name["weak"], by_name[name], by_name["ceiling"])
-            line = {
-                "metric": metric,
-                "method": name,
-                "tasks": recovered.n,
-                "pooled_pgr": recovered.pooled.value,
-                "pooled_low": recovered.pooled.low,
-                "pooled_high": recovered.pooled.high,
-                "mean_pgr": recovered.mean.value,
-                "median_pgr": recovered.median.value,
-                "saturated": " ".join(recovered.saturated),
-                "undefined": " ".join(recovered.undefined),
-                "status": recovered.status,
-                "oracle": name in oracles,
-            }
-            if name in tested:
-                test = tested[name]
-                line |= {
-                    "against": baseline,
-                    "better": test.better,
-                    "difference": test.difference,
-                    "low": test.low,
-                    "high": test.high,
-                    "t": test.t,
-                    "p_t": test.p_t,
-                    "p_t_holm": p_t.get(name, np.nan),
-                    "w": test.w,
-                    "p_wilcoxon": test.p_wilcoxon,
-                    "p_wilcoxon_holm": p_w.get(name, np.nan),
-                }
-            lines.append(line)
-    return pd.DataFrame(lines, columns=COLUMNS).astype({"better": "Int64"})
+        if name in tested:
+            line |= {"against": baseline, **_tested(tested[name])}
+            line |= {column: p.get(name, NAN) for column, p in corrected.items()}
+        lines.append(line)
+    return lines
 
 
-def _means(runs: Mapping[int, Judged], metric: Metric) -> dict[str, float]:
-    """Each method's metric on one task, mean over seeds."""
-    values = [{name: METRICS[metric](one.truth, s) for name, s in one.scores.items()} for one in runs.values()]
-    return {name: float(np.mean([value[name] for value in values])) for name in in_all(values)}
+def _tested(test: PairedTests) -> dict[str, float]:
+    """The columns of a test; p-values of a single task, which tests nothing, are empty."""
+    several = test.n > 1
+    return {
+        "tasks": test.n,
+        "better": test.better,
+        "worse": test.worse,
+        "difference": test.difference,
+        "low": test.low,
+        "high": test.high,
+        "p": test.flips.different if several else NAN,
+        "p_better": test.flips.better if several else NAN,
+        "p_worse": test.flips.worse if several else NAN,
+        "t": test.t,
+        "p_t": test.p_t,
+        "p_t_worse": test.p_t_worse,
+        "w": test.w,
+        "p_wilcoxon": test.p_wilcoxon if several else NAN,
+        "p_wilcoxon_worse": test.p_wilcoxon_worse if several else NAN,
+    }
+
+
+def _recovered(values: TaskValues, name: str) -> dict[str, Any]:
+    """PGR over tasks in units of the method's own ceiling, and the status of the pooled gap.
+
+    On one task that status is the task's, as in its results: no scatter between tasks says how sure the gap is.
+    """
+    triples = values.triples(name, values.ceilings.get(name, CEILING))
+    weak, value, top = ({task: three[i] for task, three in triples.items()} for i in range(3))
+    recovered = pooled(weak, value, top)
+    return {
+        "tasks": recovered.n,
+        "pooled_pgr": recovered.pooled.value,
+        "pooled_low": recovered.pooled.low,
+        "pooled_high": recovered.pooled.high,
+        "mean_pgr": recovered.mean.value,
+        "median_pgr": recovered.median.value,
+        "saturated": " ".join(recovered.saturated),
+        "undefined": " ".join(recovered.undefined),
+        "status": values.statuses.get(name, recovered.status),
+    }

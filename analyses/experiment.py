@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from w2s_probes.topo_filtering import topo_filter
 
 from .activations import Activations
 from .kept import Arrays, Kept, Record, array_hash, table_hash
-from .learners import Examples, Leak, Learner, Scores
+from .learners import Examples, Leak, Learner, Scores, Trained
 from .recipe import Probes
 
 SCORED = ("test", "candidates")  # the sets whose scores are judged
@@ -30,11 +31,14 @@ SCORED = ("test", "candidates")  # the sets whose scores are judged
 class Outcome:
     """What a method gave: scores of the rows to be judged, and the settings that its line in the results names."""
 
-    scores: Scores  # P(label = 1) of the test rows, and of the candidates of test questions where there are any
+    # P(label = 1) of the test rows (n_test,), and of the candidates of test questions where there are any. A control
+    # of several draws has a row of scores for each (draws, n_test): it is judged by the mean of its draws' metrics.
+    scores: Scores
     probe: str = ""
     k: int | None = None
     l2: float | None = None
     contamination: float | None = None
+    alpha: float | None = None  # of the student's loss at the point of its training that was chosen
     notes: dict[str, float] = field(default_factory=dict)  # for run.json: rows removed, ...
     filtered: FilterResult | None = None  # the verdict on the training rows, of methods that drop some
     taught: NDArray[np.float64] | None = None  # (n_train,) their new labels, where a filter is taught others than weak
@@ -95,17 +99,19 @@ class Experiment:
         mask: NDArray[np.bool_] | None = None,
         loss: LossName | None = None,
         learner: Learner | None = None,
-    ) -> Scores:
-        """Scores of the training rows and the rows to be judged, by a student taught these labels (n_train,).
+    ) -> Trained:
+        """A student taught these labels (n_train,), as its scores of the training rows and the rows to be judged.
 
         Only rows in the mask are taught. The weak labels of the validation rows stop it, whatever it learned
-        from: what stops training must not depend on the method.
+        from: what stops training must not depend on the method. Soft labels on one side of ½ still teach; labels
+        that are all the same do not.
         """
         taught = self.rows["train"] if mask is None else self.rows["train"][mask]
         given = labels if mask is None else labels[mask]
-        if len(np.unique(labels > 0.5)) > len(np.unique(given > 0.5)) == 1:
+        if len(np.unique(labels)) > len(np.unique(given)) <= 1:
+            which = f", all labelled {given[0]:g}" if len(given) else ""
             raise InputError(
-                f"filtering leaves {len(given)} of {len(labels)} training rows, all labelled {int(given[0] > 0.5)}: "
+                f"filtering leaves {len(given)} of {len(labels)} training rows{which}: "
                 "lower probes.contamination, or choose a k at which the components keep both classes"
             )
         ids = taught["id"].to_numpy(dtype=object)
@@ -123,8 +129,16 @@ class Experiment:
         return {name: rows for name, rows in self.rows.items() if name != "val"}
 
     def judged(self, scores: Scores) -> Scores:
-        """Of some scores those of the rows to be judged."""
+        """The scores of the rows to be judged."""
         return {name: scores[name] for name in SCORED if name in scores}
+
+    def outcome(self, trained: Trained, **settings: Any) -> Outcome:
+        """The outcome of a method whose last step was to train this student; `settings` are fields of `Outcome`."""
+        notes = {"epoch": trained.epoch} if trained.epoch is not None else {}
+        notes |= {} if trained.alpha is None else {"alpha": trained.alpha}
+        return Outcome(
+            self.judged(trained.scores), alpha=trained.alpha, notes=notes | settings.pop("notes", {}), **settings
+        )
 
     def probe(self, name: str) -> Probe:
         """An unfitted probe with the recipe's hyper-parameters."""
@@ -135,10 +149,10 @@ class Experiment:
             return LogisticProbe(settings.logistic_l2)
         return TopoProbe(settings.topo_k, settings.topo_k, settings.connectivity)
 
-    def probe_outcome(self, name: str, scores: Scores) -> Outcome:
-        """An outcome that names the probe's settings."""
+    def probe_settings(self, name: str) -> dict[str, Any]:
+        """The fields of an outcome that name a probe and its settings."""
         k = {"knn": self.probes.knn_k, "topo": self.probes.topo_k}.get(name)
-        return Outcome(self.judged(scores), name, k, l2=self.probes.logistic_l2 if name == "logistic" else None)
+        return {"probe": name, "k": k, "l2": self.probes.logistic_l2 if name == "logistic" else None}
 
     @cached_property
     def graph(self) -> Neighbors:
@@ -197,6 +211,14 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class Removal:
+    """What a filter decides, before any student is trained."""
+
+    result: FilterResult
+    labels: NDArray[np.float64]  # (n_train,) what the student is taught of the rows that are kept
+
+
+@dataclass(frozen=True)
 class Method:
     """A way from weak labels to a student. One that is an oracle may read ground truth, and is marked in tables."""
 
@@ -204,3 +226,6 @@ class Method:
     oracle: bool = False
     activations: bool = True  # whether it reads activations itself; a student that is a head always does
     students: int = 1  # how many it trains, for plans
+    # Of a filter: its decision alone. Its control, `control-random:NAME`, removes as many rows of each class by it.
+    removal: Callable[[Experiment], Removal] | None = None
+    ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given

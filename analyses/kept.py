@@ -19,7 +19,7 @@ from w2s_probes.arrays import read_arrays, write_arrays
 from w2s_probes.errors import InputError
 from w2s_probes.manifest import identity_key
 
-FORMAT = 1  # goes up when the same description would stand for other numbers
+FORMAT = 2  # goes up when the same description would stand for other numbers
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
 Making = Callable[[str], AbstractContextManager[Any]]  # around what has to be made, by its kind: a clock

@@ -31,6 +31,19 @@ Scores = dict[str, NDArray[np.float64]]  # P(label = 1) of the rows of each name
 Note = Callable[[str], None]  # what is being done
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A trained model: what it says of each set of rows, and at which point of its training it was taken."""
+
+    scores: Scores
+    epoch: float | None = None  # of a head: the epoch that was chosen; of a fine-tuned model: the update
+    alpha: float | None = None  # the weight of the student's own opinion at that point, in losses that have one
+
+    def __getitem__(self, rows: str) -> NDArray[np.float64]:
+        """P(label = 1) of a set of rows (n,)."""
+        return self.scores[rows]
+
+
 class Leak(InputError):
     """Ground truth was about to reach what may see weak labels only."""
 
@@ -108,8 +121,8 @@ class Learner:
         loss: LossName,
         seed: int,
         role: Role = "weak",
-    ) -> Scores:
-        """P(label = 1) of the rows to predict, by the model trained on `fit` and stopped by `stop`.
+    ) -> Trained:
+        """The model trained on `fit` and stopped by `stop`, as P(label = 1) of the rows to predict.
 
         The firewall: labels of another role than `role` are refused, so that nothing which is meant to see weak
         labels alone can be trained, or choose its best checkpoint, by the truth. Only the weak supervisor (on rows
@@ -128,8 +141,9 @@ class Learner:
                 return self._head(self.activations, fit, stop, predict, loss, seed)
             return self._finetuned(fit, stop, predict, loss, seed, described)
 
-        arrays, _ = self.kept.get(TRAINED, described, make)
-        return {name: np.asarray(arrays[name], dtype=np.float64) for name in predict}
+        arrays, record = self.kept.get(TRAINED, described, make)
+        scores = {name: np.asarray(arrays[name], dtype=np.float64) for name in predict}
+        return Trained(scores, record.get("epoch"), record.get("alpha"))
 
     def _head(
         self,
@@ -141,10 +155,19 @@ class Learner:
         seed: int,
     ) -> tuple[Arrays, Record]:
         training = self.training
-        head = HeadStudent(loss, alpha=training.alpha, warm_up=training.warm_up, epochs=training.epochs, seed=seed)
+        head = HeadStudent(
+            loss,
+            alpha=training.alpha,
+            warm_up=training.warm_up,
+            prior=training.prior,
+            epochs=training.epochs,
+            l2=training.l2,
+            stop=training.stop,
+            seed=seed,
+        )
         head.fit(activations.of(fit.rows), fit.p, activations.of(stop.rows), stop.p)
         scores = {name: head.predict_proba(activations.of(rows))[:, 1] for name, rows in predict.items()}
-        return dict(scores), {"epochs": head.n_epochs_}
+        return dict(scores), {"epoch": head.n_epochs_, "alpha": head.alpha_}
 
     def _finetuned(
         self,
@@ -162,7 +185,9 @@ class Learner:
             Texts(stop.rows["text"].tolist(), stop.p),
             {name: rows["text"].tolist() for name, rows in predict.items()},
             settings=self.training.finetuning,
-            objective=Objective(loss, alpha=self.training.alpha, warm_up=self.training.warm_up),
+            objective=Objective(
+                loss, alpha=self.training.alpha, warm_up=self.training.warm_up, prior=self.training.prior
+            ),
             seed=seed,
             folder=folder,
             report=lambda look: self.note(f"update {look.step}"),
@@ -171,4 +196,4 @@ class Learner:
         )
         if first_process():  # which wrote it
             shutil.rmtree(folder, ignore_errors=True)  # the scores are what is kept
-        return dict(done.scores), {"best_step": done.best_step, "cut": done.cut}
+        return dict(done.scores), {"epoch": done.best_step, "alpha": done.best_alpha, "cut": done.cut}

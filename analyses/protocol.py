@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from extract.tasks import TaskRows, load_task
-from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.errors import InputError
 from w2s_probes.labels import LabelSet
 from w2s_probes.losses import LOSSES
 from w2s_probes.students.settings import Tracker
@@ -31,7 +31,8 @@ from .experiment import Experiment, Method, Outcome
 from .kept import Arrays, Record, array_hash, code_hash, table_hash
 from .layers import refuse_layers
 from .learners import Curves, Examples, Leak, Scores
-from .methods import METHODS, find_methods
+from .methods import find_method, find_methods
+from .naming import CEILING
 from .recipe import Recipe
 from .results import Judged, results_table, task_rows
 from .splits import Splits, split
@@ -62,8 +63,7 @@ def run(
     if track is not None:
         refuse_absent(track)
     methods = find_methods(recipe.methods)
-    if recipe.baseline not in METHODS:
-        raise InputError(f"baseline {recipe.baseline!r}: {did_you_mean(recipe.baseline, METHODS)}")
+    find_method(recipe.baseline)
     if "bootstrap" in methods and not recipe.intermediate:
         raise InputError("method 'bootstrap' needs models between weak and strong: add [[intermediate]] to the recipe")
     loaded = [load_task(name, recipe.data.folder) for name in recipe.data.tasks]
@@ -164,10 +164,7 @@ class _Run:
         write_labels(self.out / LABELS, f"{task}-{seed}", sets, labels)
         experiment = blind_view(recipe, sets, labels, student, seed)
         self.steps.next(f"{task}, seed {seed}: ceiling")
-        outcomes = {
-            "weak": Outcome(experiment.judged(labels)),
-            "ceiling": Outcome(ceiling(experiment, sets)),
-        }
+        outcomes = {"weak": Outcome(experiment.judged(labels)), "ceiling": ceiling(experiment, sets)}
         taken["ceiling"] = self.steps.taken()
         layer = student.activations(recipe.strong).index
         for name, method in self.methods.items():
@@ -189,7 +186,12 @@ class _Run:
         }
         oracles = frozenset({"ceiling", *(name for name, method in self.methods.items() if method.oracle)})
         write_predictions(self.out / PREDICTIONS, f"{task}-{seed}", sets.test, outcomes)
-        return Judged(sets.test, sets.candidates, outcomes, oracles, seed, layer)
+        own = {
+            name: method.ceiling
+            for name, method in self.methods.items()
+            if method.ceiling in outcomes and method.ceiling != CEILING
+        }
+        return Judged(sets.test, sets.candidates, outcomes, oracles, seed, layer, own)
 
 
 def workshops(
@@ -228,11 +230,12 @@ def blind_view(recipe: Recipe, sets: Splits, labels: Scores, workshop: Workshop,
     )
 
 
-def ceiling(experiment: Experiment, sets: Splits) -> Scores:
-    """Scores of the student's twin that learned, and was stopped by, ground truth."""
+def ceiling(experiment: Experiment, sets: Splits) -> Outcome:
+    """The student's twin that learned, and was stopped by, ground truth."""
     fit, stop, predict = ceiling_lesson(experiment, sets)
-    scores = experiment.student.train(fit, stop, predict, loss="xent", seed=experiment.seed, role="truth")
-    return experiment.judged(scores)
+    return experiment.outcome(
+        experiment.student.train(fit, stop, predict, loss="xent", seed=experiment.seed, role="truth")
+    )
 
 
 def ceiling_lesson(experiment: Experiment, sets: Splits) -> tuple[Examples, Examples, dict[str, pd.DataFrame]]:
@@ -244,7 +247,7 @@ def method_description(name: str, method: Method, experiment: Experiment, sets: 
     """All that decides a method's outcome."""
     return {
         "method": name,
-        "code": code_hash(method.run),
+        "code": [code_hash(method.run), *([code_hash(method.removal)] if method.removal else [])],
         "rows": {name: table_hash(table) for name, table in experiment.rows.items()},
         "labels": array_hash(experiment.weak.p),
         "truth": array_hash(truth_of(sets).p) if method.oracle else None,

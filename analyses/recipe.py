@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from w2s_probes.losses.names import LossName
 from w2s_probes.probes import Connectivity
-from w2s_probes.students.settings import FineTuning
+from w2s_probes.students.settings import FineTuning, Stop
 
 Count = Annotated[int, Field(ge=1)]
 Position = Literal["last", "first", "mean"]  # one vector a row, which heads and probes need
@@ -36,19 +36,32 @@ class Training(Section):
     kind: Literal["head", "lora", "full"] = "head"
     alpha: float = Field(0.5, ge=0, le=1)  # the weight of the student's own opinion in losses that have one
     warm_up: float = Field(0.2, ge=0)  # of that weight: updates, or below 1 a share of them (Burns et al. 2023, 4.3)
+    # The share of predictions that log-confidence calls 1: of the loss by default (a half, or the training labels'
+    # mean), a number, or "batch", the mean weak label of each batch (EleutherAI's code).
+    prior: Annotated[float, Field(gt=0, lt=1)] | Literal["batch"] | None = None
+    stop: Stop = "auroc"  # what validation rows are read for: see `HeadStudent`
+    l2: float = Field(0, ge=0)  # of a head: the penalty l2 · ‖w‖² on standardised inputs
     epochs: Count = 200  # of a head; those of fine-tuning stand in `finetuning`
     finetuning: FineTuning = FineTuning()
 
     @model_validator(mode="before")
     @classmethod
     def _one_kind(cls, values: Any) -> Any:
-        """`finetuning.kind` is the student's own kind."""
+        """`kind` and `stop` of fine-tuning are the student's own."""
         if isinstance(values, dict) and values.get("kind") in ("lora", "full"):
             inner = values.get("finetuning", {})
             inner = inner.model_dump() if isinstance(inner, FineTuning) else inner
             if isinstance(inner, dict):
-                return values | {"finetuning": inner | {"kind": values["kind"]}}
+                values = {name: inner[name] for name in ("stop",) if name in inner} | values
+                own = {name: values[name] for name in ("kind", "stop") if name in values}
+                return values | {"finetuning": inner | own}
         return values
+
+    @model_validator(mode="after")
+    def _penalty_of_a_head(self) -> "Training":
+        if self.l2 and self.kind != "head":
+            raise ValueError(f"l2 is the penalty of a head: with kind = {self.kind!r} set finetuning.weight_decay")
+        return self
 
 
 class Student(Training):
@@ -155,7 +168,8 @@ class Probes(Section):
 class Recipe(Section):
     """A whole run."""
 
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    # Of splits and training. One seed tells nothing of the luck of a training: no method can be judged by it.
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1, 2], min_length=1)
     methods: list[str] = Field(min_length=1)
     baseline: str = "student-xent"  # that the tests across tasks compare every other method with
     n_boot: int = Field(2000, ge=2)

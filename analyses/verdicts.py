@@ -22,7 +22,7 @@ NOT_JUDGED = "not a training row"  # as `w2s filter` says it of validation rows
 def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:
     """An outcome as arrays and a record."""
     arrays: Arrays = dict(outcome.scores)
-    record: Record = {name: getattr(outcome, name) for name in ("probe", "k", "l2", "contamination", "notes")}
+    record: Record = {name: getattr(outcome, name) for name in ("probe", "k", "l2", "contamination", "alpha", "notes")}
     if outcome.taught is not None:
         arrays[PREFIX + TAUGHT] = outcome.taught
     if (result := outcome.filtered) is not None:

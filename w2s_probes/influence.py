@@ -6,13 +6,14 @@ ones Obuchowski (1997).
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from .intervals import NORMAL, Estimate
+from .intervals import Estimate, quantile, share_interval
 
 NAN = float("nan")
 NOTHING = Estimate(NAN, NAN, NAN, NAN)
@@ -24,30 +25,56 @@ class Measured:
 
     value: float
     influence: NDArray[np.float64]  # (n,) sums to 0
+    positive: NDArray[np.bool_] | None = None  # (n,) the classes, of a measure that compares rows of one with the other
 
     def __sub__(self, other: "Measured") -> "Measured":
         """The difference of two measures on the same rows: paired."""
-        return Measured(self.value - other.value, self.influence - other.influence)
+        return Measured(self.value - other.value, self.influence - other.influence, self.positive)
+
+    def parts(self, groups: NDArray[np.intp] | None) -> NDArray[np.float64]:
+        """A vector, one number a row or a group, whose inner product with another measure's is their covariance.
+
+        The variance of a sample (n - 1) of rows, or of groups (n,): within each class where classes are compared. NaN
+        where that leaves a single row or group of one.
+        """
+        moved = self.influence * self._by_class(groups, _unbiased)
+        return moved if groups is None else np.asarray(np.bincount(groups, weights=moved))
+
+    def freedom(self, groups: NDArray[np.intp] | None) -> int:
+        """Degrees of freedom of the error: rows, or groups, less one; where classes are compared, of the smaller."""
+        return int(self._by_class(groups, float).min()) - 1
+
+    def _by_class(self, groups: NDArray[np.intp] | None, of: Callable[[int], float]) -> NDArray[np.float64]:
+        """For each row (n,) something of the number of rows, or groups, that it is compared with others in."""
+        classes = np.zeros(len(self.influence), dtype=bool) if self.positive is None else self.positive
+        numbers = np.empty(len(classes))
+        for side in (classes, ~classes):
+            if side.any():
+                numbers[side] = of(int(side.sum()) if groups is None else len(np.unique(groups[side])))
+        return numbers
 
     def error(self, groups: NDArray[np.intp] | None) -> float:
-        """Standard error, over rows or over groups numbered (n,)."""
-        parts = self.influence if groups is None else np.bincount(groups, weights=self.influence)
-        count = len(parts) if groups is None else len(np.unique(groups))
-        return math.sqrt(count / (count - 1) * float(parts @ parts)) if count > 1 else NAN
+        """Standard error, over rows or over groups numbered (n,); NaN for a single one."""
+        return float(np.linalg.norm(self.parts(groups))) if self.freedom(groups) > 0 else NAN
 
     def estimate(self, groups: NDArray[np.intp] | None) -> Estimate:
-        """With a normal 95 % interval."""
+        """The value with its 95 % interval by Student's t."""
         error = self.error(groups)
-        return Estimate(self.value, self.value - NORMAL * error, self.value + NORMAL * error, error)
+        half = self._half(groups, error)
+        return Estimate(self.value, self.value - half, self.value + half, error)
 
     def share(self, groups: NDArray[np.intp] | None) -> Estimate:
         """As `estimate` for a value in [0, 1]: the interval is made on the logit scale and stays inside."""
-        error, spread = self.error(groups), self.value * (1 - self.value)
-        if not spread > 0:
-            return Estimate(self.value, self.value, self.value, error)
-        logit, half = math.log(self.value / (1 - self.value)), NORMAL * error / spread
-        low, high = (1 / (1 + math.exp(min(-end, 700.0))) for end in (logit - half, logit + half))
-        return Estimate(self.value, low, high, error)
+        error, units = self.error(groups), self.freedom(groups) + 1
+        return Estimate(self.value, *share_interval(self.value, self._half(groups, error), units), error)
+
+    def _half(self, groups: NDArray[np.intp] | None, error: float) -> float:
+        return NAN if math.isnan(error) else quantile(self.freedom(groups)) * error
+
+
+def _unbiased(count: int) -> float:
+    """The factor that makes a root of a mean square the deviation of a sample."""
+    return math.sqrt(count / (count - 1)) if count > 1 else NAN
 
 
 def mean(values: NDArray[np.float64]) -> Measured:
@@ -70,4 +97,4 @@ def ranking(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Measure
     influence -= value
     influence[positive] /= n_pos
     influence[~positive] /= n_neg
-    return Measured(value, influence)
+    return Measured(value, influence, positive)

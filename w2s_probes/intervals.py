@@ -1,13 +1,13 @@
-"""Intervals of means over training seeds, their contrasts and the ratio of two, from two sources of error.
+"""Intervals of means over training seeds, their contrasts and the ratio of two, from several sources of error.
 
 A model's metric on n test rows, averaged over S seeds, misses its expectation by the choice of the rows, which every
-model and seed shares, by how one seed's model fares on these rows, and by the seeds themselves. A bootstrap of the
-rows sees the first two, the scatter between seeds the last two. What that scatter has beyond what the rows explain is
-the error by seeds, known with S - 1 degrees of freedom.
+model and seed shares, by how one seed's model fares on these rows, and by the seeds themselves. Influence functions of
+the rows see the first two, the scatter between seeds the last two. What that scatter has beyond what the rows explain
+is the error by seeds, known with S - 1 degrees of freedom.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from .resampling import LEVEL
 TAIL = (1 + LEVEL) / 2
 NORMAL = float(stdtrit(np.inf, TAIL))  # 1.96
 FARTHEST = 2.0**60  # standard errors away: an interval that has not ended there is said to have no end
+LEAST_P = 1e-12  # below, a p-value is given as this
 
 
 @dataclass(frozen=True)
@@ -35,40 +36,64 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A source of error of m means: the covariances (m, m) of what it adds, and how well they are known."""
+
+    covariance: NDArray[np.float64]
+    freedom: float  # degrees of freedom
+
+    def variance(self, weights: NDArray[np.float64]) -> float:
+        """Variance of the contrast with these weights (m,); a difference of covariances may be below 0."""
+        return max(float(weights @ self.covariance @ weights), 0.0)
+
+
+@dataclass(frozen=True)
 class SeededMeans:
-    """Means over seeds of m metric values, and the covariances (m, m) of their errors."""
+    """Means over seeds of m metric values, and where their errors come from."""
 
     means: NDArray[np.float64]  # (m,)
-    rows: NDArray[np.float64]  # by the choice of the test rows
-    seeds: NDArray[np.float64]  # by the seeds, beyond what the rows explain: as a difference maybe not a covariance
+    rows: Source  # the choice of the test rows, or of their groups
     n_seeds: int
+    others: tuple[Source, ...] = field(default=())  # the seeds beyond what the rows explain; draws within one seed
 
     @classmethod
-    def of(cls, points: NDArray[np.float64], draws: NDArray[np.float64]) -> "SeededMeans":
-        """From the values (m, S) and their values on n_boot resamples of the rows, the same for all (m, S, n_boot)."""
-        m, n_seeds, n_boot = draws.shape
-        means, drawn = points.mean(axis=1), draws.mean(axis=1)
-        rows = np.cov(drawn).reshape(m, m)
-        if n_seeds == 1:
-            return cls(means, rows, np.zeros((m, m)), 1)
-        scatter = np.cov(points).reshape(m, m) / n_seeds
-        apart = draws - drawn[:, None]
-        apart -= apart.mean(axis=2, keepdims=True)
-        by_rows = np.einsum("asb,csb->ac", apart, apart) / (n_seeds * (n_seeds - 1) * (n_boot - 1))
-        return cls(means, rows, scatter - by_rows, n_seeds)
+    def of(
+        cls,
+        points: NDArray[np.float64],
+        parts: NDArray[np.float64],
+        freedom: float = math.inf,
+        spread: NDArray[np.float64] | None = None,
+        n_draws: int = 1,
+    ) -> "SeededMeans":
+        """From the values (m, S) and what each of u rows, or groups, adds to their error (m, S, u).
 
-    def error(self, weights: NDArray[np.float64]) -> tuple[float, float]:
-        """Standard error of the contrast with these weights (m,), and half the width of its 95 % interval.
-
-        Each source has its own quantile, the normal one for the rows and Student's for the seeds, and the two halves
-        add in squares. A common t with the degrees of freedom of the mix (Welch-Satterthwaite) is too sure where two
-        or three seeds happen to be alike: it then forgets what it does not know. Simulated coverage of both, with two
-        seeds and their variance three times the rows': .93 to .96 this way, .90 that.
+        `parts` are such that inner products over u are covariances (`influence.Measured.parts`), known with `freedom`
+        degrees. `spread` (m,): the variance of the mean of `n_draws` repetitions within a seed, 0 for a model that is
+        not repeated. With several seeds it is part of their scatter; with one it is a source by itself.
         """
-        rows = max(float(weights @ self.rows @ weights), 0.0)
-        seeds = max(float(weights @ self.seeds @ weights), 0.0)
-        student = quantile(self.n_seeds - 1) if self.n_seeds > 1 else 0.0
-        return math.sqrt(rows + seeds), math.hypot(NORMAL * math.sqrt(rows), student * math.sqrt(seeds))
+        m, n_seeds, _ = parts.shape
+        mean = parts.mean(axis=1)
+        rows = Source(mean @ mean.T, freedom)
+        if n_seeds == 1:
+            repeated = spread is not None and bool(spread.any())
+            draws = (Source(np.diag(spread), n_draws - 1),) if spread is not None and repeated else ()
+            return cls(points.mean(axis=1), rows, 1, draws)
+        scatter = np.cov(points).reshape(m, m) / n_seeds
+        apart = parts - mean[:, None]
+        by_rows = np.einsum("asu,csu->ac", apart, apart) / (n_seeds * (n_seeds - 1))
+        return cls(points.mean(axis=1), rows, n_seeds, (Source(scatter - by_rows, n_seeds - 1),))
+
+    def error(self, weights: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float]:
+        """Standard error of the contrast with these weights (m,), and half the width of its interval at this level.
+
+        Each source has its own quantile of Student's t, and the halves add in squares. A common t with the degrees of
+        freedom of the mix (Welch-Satterthwaite) is too sure where two or three seeds happen to be alike: it then
+        forgets what it does not know. Simulated coverage of both, with two seeds and their variance three times the
+        rows': .93 to .96 this way, .90 that.
+        """
+        variances = [(source.variance(weights), source.freedom) for source in (self.rows, *self.others)]
+        halves = [quantile(freedom, level) * math.sqrt(variance) for variance, freedom in variances if variance]
+        return math.sqrt(sum(variance for variance, _ in variances)), math.hypot(*halves)
 
     def estimate(self, weights: NDArray[np.float64]) -> Estimate:
         """The contrast of the means with these weights (m,), with its interval."""
@@ -76,18 +101,23 @@ class SeededMeans:
         error, half = self.error(weights)
         return Estimate(value, value - half, value + half, error)
 
+    def p_value(self, weights: NDArray[np.float64]) -> float:
+        """Two-sided: one less the level at which the contrast's interval just holds 0."""
+        value = abs(float(weights @ self.means))
+        if value == 0:
+            return 1.0
+        if self.error(weights, 1 - LEAST_P)[1] <= value:
+            return LEAST_P
+        return float(brentq(lambda p: self.error(weights, 1 - p)[1] - value, LEAST_P, 1, xtol=1e-12))
+
     def proportion(self, weights: NDArray[np.float64]) -> Estimate:
         """As `estimate` for a value in [0, 1], whose interval is made on the logit scale and stays inside.
 
-        `error` is that of the value itself; an interval around exactly 0 or 1 has no width.
+        `error` is that of the value itself.
         """
         plain = self.estimate(weights)
-        spread = plain.value * (1 - plain.value)
-        if spread <= 0:
-            return plain
-        logit = math.log(plain.value / (1 - plain.value))
-        half = (plain.high - plain.value) / spread
-        return Estimate(plain.value, _logistic(logit - half), _logistic(logit + half), plain.error)
+        ends = share_interval(plain.value, plain.high - plain.value, self.rows.freedom + 1)
+        return Estimate(plain.value, *ends, plain.error)
 
     def ratio(self, above: NDArray[np.float64], below: NDArray[np.float64]) -> tuple[float, float, float]:
         """The ratio of two contrasts and the ends of its 95 % interval (Fieller 1954).
@@ -99,12 +129,14 @@ class SeededMeans:
         value = float(above @ self.means) / float(below @ self.means)
 
         def excess(r: float) -> float:
-            one = self.estimate(above - r * below)
-            return max(one.low, -one.high)
+            contrast = self.estimate(above - r * below)
+            return max(contrast.low, -contrast.high)
 
         _, step = self.error((above - value * below) / float(below @ self.means))
         if step == 0:
             return value, value, value
+        if not math.isfinite(step):  # a single row of a class: its error is unknown
+            return value, math.nan, math.nan
         ends = []
         for side in (-1, 1):
             far = step
@@ -117,9 +149,25 @@ class SeededMeans:
         return value, ends[0], ends[1]
 
 
-def quantile(freedom: float) -> float:
+def quantile(freedom: float, level: float = LEVEL) -> float:
     """Of Student's t, for a two-sided interval."""
-    return float(stdtrit(freedom, TAIL))
+    return float(stdtrit(freedom, (1 + level) / 2))
+
+
+def share_interval(value: float, half: float, units: float) -> tuple[float, float]:
+    """The 95 % interval of a value in [0, 1] with half the width `half` on its own scale: symmetric in its logit.
+
+    At exactly 0 or 1 there is no width to go by: then the ends of the binomial interval (Clopper and Pearson 1934) of
+    `units` independent rows, or groups, that all agree. For an AUROC these are the rows of the smaller class.
+    """
+    spread = value * (1 - value)
+    if math.isnan(half) or math.isnan(value):
+        return math.nan, math.nan
+    if spread <= 0:
+        far = (1 - TAIL) ** (1 / units)
+        return (far, 1.0) if value > 0.5 else (0.0, 1 - far)
+    logit = math.log(value / (1 - value))
+    return _logistic(logit - half / spread), _logistic(logit + half / spread)
 
 
 def _logistic(x: float) -> float:

@@ -1,28 +1,29 @@
-"""AUROC, accuracy, and the performance gap recovered (PGR) over test rows and seeds, with intervals and a status."""
+"""AUROC, accuracy, and the performance gap recovered (PGR) on one set of test rows, with its interval and a status."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from .errors import InputError, did_you_mean, some
-from .intervals import NORMAL, Estimate, SeededMeans
+from .checks import group_numbers
+from .errors import InputError, did_you_mean
 from .resampling import CELLS as CELLS
 from .resampling import LEVEL as LEVEL
 from .resampling import Drawn, Ranking, resamples
 from .resampling import interval as interval
 
 Metric = Literal["auroc", "accuracy"]
-Status = Literal["ok", "unstable", "undefined"]
+Status = Literal["ok", "hard labels", "unstable", "undefined"]
 Name = TypeVar("Name", bound=Hashable)
+Scores = NDArray[np.float64]
 
 STEADY = 3.0  # standard errors of the gap from which a ratio over it is steady: a normal gap is then below 0 in .1 %
 LEAST_GAP = 1e-12  # the rounding of a mean of ranks
+FEW_VALUES = 3  # of a supervisor on the test rows: so many say a class, perhaps "unsure", and rank nothing beyond
 NAN = float("nan")
-REFERENCES = ("weak", "ceiling")
 
 
 def auroc(truth: ArrayLike, scores: ArrayLike) -> float:
@@ -31,7 +32,7 @@ def auroc(truth: ArrayLike, scores: ArrayLike) -> float:
     `truth` (n,) is positive above ½. Constant scores give exactly 0.5, whatever the order of the rows.
     InputError if the rows are of one class.
     """
-    positive, s = _checked(truth, scores)
+    positive, (s,) = checked(truth, scores, most=1)
     n_pos = int(positive.sum())
     ranks = rankdata(s)
     return float((ranks[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * (len(s) - n_pos)))
@@ -39,19 +40,28 @@ def auroc(truth: ArrayLike, scores: ArrayLike) -> float:
 
 def accuracy(truth: ArrayLike, scores: ArrayLike) -> float:
     """The share of rows whose score is on the same side of ½ as the truth (n,)."""
-    positive, s = _checked(truth, scores)
+    positive, (s,) = checked(truth, scores, most=1)
     return float(((s > 0.5) == positive).mean())
 
 
 METRICS = {"auroc": auroc, "accuracy": accuracy}
 
 
+def mean_metric(metric: Metric, truth: ArrayLike, scores: ArrayLike) -> float:
+    """The metric of scores (n,), or the mean of the metrics of several draws of a method (draws, n)."""
+    return float(np.mean([METRICS[metric](truth, drawn) for drawn in np.atleast_2d(np.asarray(scores))]))
+
+
 @dataclass(frozen=True)
 class GapRecovered:
-    """PGR = (student - weak) / (ceiling - weak): 0 is no better than the supervisor, 1 is the ceiling."""
+    """PGR = (student - weak) / (ceiling - weak): 0 is no better than the supervisor, 1 is the ceiling.
+
+    The interval holds the choice of the test rows alone, for these trained models: another training seed moves PGR
+    too (`recovery.gap_recovered_over_seeds`).
+    """
 
     value: float  # NaN where undefined
-    low: float  # 95 % percentile interval of the paired bootstrap over test rows
+    low: float  # 95 % percentile interval of the paired bootstrap over test rows, or their groups
     high: float
     gap: float  # ceiling - weak
     status: Status
@@ -65,11 +75,24 @@ def performance_gap_recovered(
     metric: Metric = "auroc",
     n_boot: int = 2000,
     seed: int = 0,
+    *,
+    groups: ArrayLike | None = None,
 ) -> GapRecovered:
-    """PGR of scores on the same test rows (n,), with its interval and status (see `gap_recovered`)."""
+    """PGR of scores on the same test rows (n,), with its interval and status (see `gap_recovered`).
+
+    Rows of one of the `groups` (n,) stay together in every resample: where such rows are alike, intervals by single
+    rows are too narrow. A row whose group is None or NaN is alone.
+
+    Status `hard labels`: the supervisor has at most `FEW_VALUES` values here, so that its AUROC is its balanced
+    accuracy, below that of the soft scores it was made of. Student and ceiling are then hardened at ½ too, or a
+    student that repeats the supervisor would seem to recover a part of the gap; the metric to read is accuracy.
+    """
     scores = {"weak": weak, "student": student, "ceiling": ceiling}
-    draws = bootstrap(truth, scores, metric, n_boot, seed)
-    points = {name: METRICS[metric](truth, values) for name, values in scores.items()}
+    hard = metric == "auroc" and hard_labels(weak)
+    if hard:
+        scores = {name: hardened(values) for name, values in scores.items()}
+    draws = bootstrap(truth, scores, metric, n_boot, seed, groups=groups)
+    points = {name: mean_metric(metric, truth, values) for name, values in scores.items()}
     return gap_recovered(
         points["weak"],
         points["student"],
@@ -77,7 +100,18 @@ def performance_gap_recovered(
         draws["weak"],
         draws["student"],
         draws["ceiling"],
+        hard=hard,
     )
+
+
+def hard_labels(weak: ArrayLike) -> bool:
+    """Whether a supervisor's scores (n,) have so few values that they are labels, not scores."""
+    return len(np.unique(np.asarray(weak, dtype=np.float64))) <= FEW_VALUES
+
+
+def hardened(scores: ArrayLike) -> Scores:
+    """1 where a score is above ½, else 0."""
+    return (np.asarray(scores, dtype=np.float64) > 0.5).astype(np.float64)
 
 
 def gap_recovered(
@@ -87,12 +121,14 @@ def gap_recovered(
     weak_draws: NDArray[np.float64],
     student_draws: NDArray[np.float64],
     ceiling_draws: NDArray[np.float64],
+    *,
+    hard: bool = False,
 ) -> GapRecovered:
     """PGR from point values and their paired bootstrap draws (n_boot,).
 
     `undefined` where the ceiling is not above the weak supervisor: the ratio then has no meaning and is not
     computed. `unstable` where the gap is under `STEADY` of its bootstrap standard errors: the denominator is then
-    so often near 0 that the ratio's interval is no guide.
+    so often near 0 that the ratio's interval is no guide. Else `hard labels` if they are so, or `ok`.
     """
     gap = ceiling - weak
     if gap <= LEAST_GAP:
@@ -101,8 +137,12 @@ def gap_recovered(
     usable = gaps != 0
     ratios = (student_draws - weak_draws)[usable] / gaps[usable]
     low, high = interval(ratios)
-    status: Status = "ok" if gap >= STEADY * gaps.std() else "unstable"
-    return GapRecovered((student - weak) / gap, low, high, gap, status)
+    return GapRecovered((student - weak) / gap, low, high, gap, status_of(gap >= STEADY * gaps.std(), hard=hard))
+
+
+def status_of(steady: bool, *, hard: bool) -> Status:
+    """The status of a PGR whose gap is above 0."""
+    return "unstable" if not steady else "hard labels" if hard else "ok"
 
 
 def bootstrap(
@@ -111,138 +151,45 @@ def bootstrap(
     metric: Metric = "auroc",
     n_boot: int = 2000,
     seed: int = 0,
+    *,
+    groups: ArrayLike | None = None,
 ) -> dict[Name, NDArray[np.float64]]:
-    """The metric of every set of scores (n,) on the same n_boot resamples of the test rows: name -> (n_boot,).
+    """The metric of every set of scores on the same n_boot resamples of the test rows: name -> (n_boot,).
 
-    One call for all models keeps them paired and draws the resamples once. A resample of one class is drawn
-    again, whatever the metric. Cost O(n_boot · n) a model, no sorting inside the loop.
+    Scores are (n,), or (draws, n) of a method that was repeated, whose mean metric is taken. One call for all models
+    keeps them paired and draws the resamples once. With `groups` (n,) whole groups are drawn. A resample of one class
+    is drawn again, whatever the metric. Cost O(n_boot · n) a model, no sorting inside the loop.
     """
     if metric not in METRICS:
         raise InputError(f"metric {metric!r}: {did_you_mean(metric, get_args(Metric))}")
     if n_boot < 2:
         raise InputError(f"n_boot={n_boot} must be at least 2 (2000 is usual)")
-    arrays = {name: _checked(truth, values) for name, values in scores.items()}
+    arrays = {name: checked(truth, values) for name, values in scores.items()}
     if not arrays:
         return {}
     positive = next(iter(arrays.values()))[0]
+    drawn_rows = resamples(positive, n_boot, seed, group_numbers(groups, len(positive)))
     blocks = []
     if metric == "auroc":
-        rankings = [Ranking.of(s, positive) for _, s in arrays.values()]
-        for counts in resamples(positive, n_boot, seed):
+        rankings = [[Ranking.of(one, positive) for one in s] for _, s in arrays.values()]
+        for counts in drawn_rows:
             drawn = Drawn.of(counts, positive)
-            blocks.append(np.array([ranking.auroc(drawn) for ranking in rankings]))
+            blocks.append(np.array([np.mean([one.auroc(drawn) for one in own], axis=0) for own in rankings]))
     else:
-        right = np.array([(s > 0.5) == positive for _, s in arrays.values()], dtype=np.float64)
-        blocks = [right @ counts.T / len(positive) for counts in resamples(positive, n_boot, seed)]
+        right = np.array([((s > 0.5) == positive).mean(axis=0) for _, s in arrays.values()], dtype=np.float64)
+        blocks = [right @ counts.T / counts.sum(axis=1) for counts in drawn_rows]
     return dict(zip(arrays, np.concatenate(blocks, axis=1), strict=True))
 
 
-@dataclass(frozen=True)
-class GapRecoveredOverSeeds:
-    """PGR of one method: mean over seeds of student - weak, divided by that of ceiling - weak."""
-
-    value: float  # NaN where undefined
-    low: float  # 95 % interval by Fieller's theorem; -inf or inf on a side that the data leave open
-    high: float
-    gain: Estimate  # student - weak: defined whatever the gap
-    gap: Estimate  # ceiling - weak
-    status: Status
-
-
-@dataclass(frozen=True)
-class SeedResults:
-    """Every model of several training seeds on the same test rows, with errors by both the rows and the seeds."""
-
-    metric: Metric
-    n_rows: int
-    n_seeds: int
-    sources: Literal["rows", "rows and seeds"]  # of the error in every interval; one seed tells nothing of others
-    values: dict[str, Estimate]  # the metric of each model
-    gap: Estimate  # ceiling - weak
-    recovered: dict[str, GapRecoveredOverSeeds]  # of each model but `weak` and `ceiling`
-    _means: SeededMeans = field(repr=False, compare=False)
-
-    def difference(self, a: str, b: str) -> Estimate:
-        """Metric of model `a` - model `b`, paired over rows and seeds; their gains differ by the same."""
-        if unknown := [name for name in (a, b) if name not in self.values]:
-            raise InputError(f"no model {unknown[0]!r}: {did_you_mean(unknown[0], self.values)}")
-        return self._means.estimate(self._weights(a) - self._weights(b))
-
-    def _weights(self, name: str) -> NDArray[np.float64]:
-        return np.array([float(other == name) for other in self.values])
-
-
-def gap_recovered_over_seeds(
-    truth: ArrayLike,
-    runs: Sequence[Mapping[str, ArrayLike]],
-    metric: Metric = "auroc",
-    n_boot: int = 2000,
-    seed: int = 0,
-) -> SeedResults:
-    """PGR, gaps and values of all methods of one task, each averaged over training seeds.
-
-    `truth` (n,) is the test rows'. `runs` has a mapping for each training seed with the scores (n,) of `weak`,
-    `ceiling` and any number of students, the same names in each. A model that no seed changes is given in all.
-
-    The rows are resampled once, alike for all models and seeds, and so their errors are paired. The error by seeds is
-    taken from their scatter and has S - 1 degrees of freedom (`intervals.SeededMeans.error`), which holds with as few
-    as two seeds, where a bootstrap of seeds would be too sure by far. What no interval here can see is chance that all
-    seeds share, such as one training set: that needs runs on other data.
-
-    `undefined` where the mean ceiling is not above the mean supervisor. `unstable` where the gap is under `STEADY` of
-    its standard errors, or, since few seeds leave that error uncertain, under as much of its interval.
-    """
-    names = _names(runs)
-    scores = {(name, s): run[name] for name in names for s, run in enumerate(runs)}
-    draws = bootstrap(truth, scores, metric, n_boot, seed)
-    shape = (len(names), len(runs))
-    points = np.array([METRICS[metric](truth, values) for values in scores.values()]).reshape(shape)
-    means = SeededMeans.of(points, np.array([draws[key] for key in scores]).reshape(*shape, n_boot))
-    unit = dict(zip(names, np.eye(len(names)), strict=True))
-    gap = means.estimate(unit["ceiling"] - unit["weak"])
-    return SeedResults(
-        metric,
-        np.size(truth),
-        len(runs),
-        "rows" if len(runs) == 1 else "rows and seeds",
-        {name: means.proportion(weights) for name, weights in unit.items()},
-        gap,
-        {name: _recovered(means, unit, name, gap) for name in names if name not in REFERENCES},
-        means,
-    )
-
-
-def _recovered(
-    means: SeededMeans, unit: Mapping[str, NDArray[np.float64]], name: str, gap: Estimate
-) -> GapRecoveredOverSeeds:
-    above, below = unit[name] - unit["weak"], unit["ceiling"] - unit["weak"]
-    gain = means.estimate(above)
-    if gap.value <= LEAST_GAP:
-        return GapRecoveredOverSeeds(NAN, NAN, NAN, gain, gap, "undefined")
-    steady = gap.value >= STEADY / NORMAL * (gap.high - gap.value)
-    return GapRecoveredOverSeeds(*means.ratio(above, below), gain, gap, "ok" if steady else "unstable")
-
-
-def _names(runs: Sequence[Mapping[str, ArrayLike]]) -> list[str]:
-    """The models, which every seed must have."""
-    if not runs:
-        raise InputError("no runs: give the scores of at least one training seed")
-    names = list(runs[0])
-    for s, run in enumerate(runs):
-        if missing := [name for name in REFERENCES if name not in run]:
-            raise InputError(f"run {s} has no {missing[0]!r}: each needs the scores of {' and '.join(REFERENCES)}")
-        if uneven := sorted(set(names) ^ set(run)):
-            raise InputError(f"runs 0 and {s} have not the same models ({some(uneven)}): leave out what one lacks")
-    return names
-
-
-def _checked(truth: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def checked(truth: ArrayLike, scores: ArrayLike, *, most: int | None = None) -> tuple[NDArray[np.bool_], Scores]:
+    """The classes (n,) by the truth, and the scores as (draws, n); InputError where they cannot be judged."""
     t, s = np.asarray(truth, dtype=np.float64), np.asarray(scores, dtype=np.float64)
-    if t.ndim != 1 or t.shape != s.shape:
+    rows = np.atleast_2d(s)
+    if t.ndim != 1 or rows.ndim != 2 or t.shape != rows.shape[1:] or (most is not None and s.ndim > most):
         raise InputError(f"truth has shape {t.shape} and scores {s.shape}: one number a row is needed of each")
     if not np.isfinite(t).all() or not np.isfinite(s).all():
         raise InputError("truth and scores must be finite numbers")
     positive = t > 0.5
     if positive.all() or not positive.any():
         raise InputError(f"one class only: the truth of all {len(t)} test rows is the same, so nothing can be ranked")
-    return positive, s
+    return positive, rows

@@ -1,4 +1,4 @@
-"""The bootstrap over test rows: how often each row is drawn, and the AUROC of many resamples at once."""
+"""The bootstrap over test rows or their groups: how often a row is drawn, and the AUROC of many resamples at once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,16 +19,24 @@ def interval(draws: NDArray[np.float64]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def resamples(positive: NDArray[np.bool_], n_boot: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Blocks of resamples as counts (b, n) of how often each row was drawn; both classes are in each."""
+def resamples(
+    positive: NDArray[np.bool_], n_boot: int, seed: int, groups: NDArray[np.intp] | None = None
+) -> Iterator[NDArray[np.float64]]:
+    """Blocks of resamples as counts (b, n) of how often each row was drawn; both classes are in each.
+
+    With `groups` (n,), numbered from 0, whole groups are drawn, as many as there are.
+    """
     n, rng = len(positive), stream(seed, "bootstrap")
+    units = n if groups is None else int(groups.max()) + 1
     left = n_boot
     while left:
         size = min(left, max(1, CELLS // n))
-        drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        drawn = rng.integers(units, size=(size, units)) + units * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
+        if groups is not None:
+            counts = counts[:, groups]
         n_pos = counts @ positive
-        counts = counts[(n_pos > 0) & (n_pos < n)]
+        counts = counts[(n_pos > 0) & (n_pos < counts.sum(axis=1))]
         left -= len(counts)
         yield counts
 

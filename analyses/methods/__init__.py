@@ -1,5 +1,6 @@
 """The methods by name. A method is a function from an `Experiment` to an `Outcome`; adding one is one entry here."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import get_args
 
@@ -7,33 +8,76 @@ from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.losses.names import LossName
 
 from ..experiment import Method
-from .controls import confidence_filter, oracle_filter, random_filter
-from .filters import probe_filter, probe_filter_relabel
-from .probes import probe_prediction
+from ..naming import PROBE, RANDOM, own_ceiling
+from .controls import (
+    DRAWS,
+    confidence_filter,
+    confidence_removal,
+    oracle_filter,
+    oracle_removal,
+    random_control,
+)
+from .filters import probe_filter, probe_removal
+from .probes import probe_ceiling, probe_prediction
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
 from .students import plain_student
 
 PROBES = ("knn", "logistic", "topo")
 
+
+def _filter(probe: str, *, relabels: bool = False) -> Method:
+    decide = partial(probe_removal, probe=probe, relabels=relabels)
+    return Method(partial(probe_filter, probe=probe, relabels=relabels), removal=decide)
+
+
 METHODS: dict[str, Method] = {
     **{f"student-{loss}": Method(partial(plain_student, loss=loss), activations=False) for loss in get_args(LossName)},
     "s2s-1": Method(partial(strong_to_strong, rounds=1), activations=False, students=2),
     "s2s-2": Method(partial(strong_to_strong, rounds=2), activations=False, students=3),
     "bootstrap": Method(bootstrapping, activations=False, students=2),
-    **{f"probe-{name}": Method(partial(probe_prediction, probe=name), students=0) for name in PROBES},
-    **{f"filter-{name}": Method(partial(probe_filter, probe=name)) for name in PROBES},
+    **{own_ceiling(name): Method(partial(probe_ceiling, probe=name), oracle=True, students=0) for name in PROBES},
+    **{
+        f"{PROBE}{name}": Method(partial(probe_prediction, probe=name), students=0, ceiling=own_ceiling(name))
+        for name in PROBES
+    },
+    **{f"filter-{name}": _filter(name) for name in PROBES},
     **{f"relabel-{name}": Method(partial(probe_relabel, probe=name)) for name in PROBES},
-    **{f"filter-relabel-{name}": Method(partial(probe_filter_relabel, probe=name)) for name in PROBES},
-    "control-random-filter": Method(random_filter, activations=False),
-    "control-confidence-filter": Method(confidence_filter, activations=False),
-    "control-oracle-filter": Method(oracle_filter, oracle=True, activations=False),
+    **{f"filter-relabel-{name}": _filter(name, relabels=True) for name in PROBES},
+    "control-confidence-filter": Method(confidence_filter, activations=False, removal=confidence_removal),
+    "control-oracle-filter": Method(oracle_filter, oracle=True, activations=False, removal=oracle_removal),
 }
 
 
-def find_methods(names: list[str]) -> dict[str, Method]:
-    """The methods of these names, in this order; InputError for one that does not exist."""
+def find_methods(names: Sequence[str]) -> dict[str, Method]:
+    """The methods of these names, in this order, each probe with its ceiling before it.
+
+    `control-random:NAME` is the control of any filter NAME. InputError for a method that does not exist.
+    """
+    methods: dict[str, Method] = {}
     for name in names:
-        if name not in METHODS:
-            raise InputError(f"method {name!r}: {did_you_mean(name, METHODS)}")
-    return {name: METHODS[name] for name in names}
+        method = find_method(name)
+        if method.ceiling in METHODS:
+            methods.setdefault(method.ceiling, METHODS[method.ceiling])
+        methods[name] = method
+    return methods
+
+
+def find_method(name: str) -> Method:
+    """The method of this name; InputError for one that does not exist."""
+    if name in METHODS:
+        return METHODS[name]
+    filters = [other for other, method in METHODS.items() if method.removal is not None]
+    of = name.removeprefix(RANDOM)
+    if of in filters:
+        filter_ = METHODS[of]
+        control = partial(random_control, of=of)
+        return Method(control, filter_.oracle, filter_.activations, DRAWS, removal=filter_.removal)
+    if name == "control-random-filter":  # of earlier recipes
+        raise InputError(
+            f"method {name!r}: a filter's control is matched to that filter: name it {RANDOM}FILTER, as in "
+            f"{RANDOM}filter-topo"
+        )
+    if name.startswith(RANDOM):
+        raise InputError(f"method {name!r}: {of!r} is no filter: {did_you_mean(of, filters)}")
+    raise InputError(f"method {name!r}: {did_you_mean(name, [*METHODS, *(RANDOM + other for other in filters)])}")

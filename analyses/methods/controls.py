@@ -1,42 +1,83 @@
-"""Controls, without which a filter's result cannot be read: as many rows removed, for other reasons."""
+"""Controls, without which a filter's result cannot be read: rows removed for other reasons than a probe's."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_probes.checks import group_numbers
 from w2s_probes.filtering import KEPT, FilterResult
 from w2s_probes.randomness import stream
+from w2s_probes.reportcard.controls import matched_removal
 
-from ..experiment import Experiment, Outcome
+from ..experiment import Experiment, Outcome, Removal
+
+DRAWS = 5  # of a random control: their spread is known to a third of itself, and enters the error of the comparison
 
 
-def random_filter(experiment: Experiment) -> Outcome:
-    """A student trained without as many rows as a filter drops, chosen at random, of each class its share."""
-    positive = experiment.weak_train > 0.5
-    rng = stream(experiment.seed, "random filter")
-    first = np.zeros(len(positive))
-    for side in (positive, ~positive):
-        first[side] = (rng.permutation(int(side.sum())) + 0.5) / max(1, side.sum())
-    return _without(experiment, -first, "at random")
+def random_control(experiment: Experiment, *, of: str) -> Outcome:
+    """Students trained without as many rows of each weak class as the filter `of` drops, chosen at random.
+
+    The filter decides first; then, `DRAWS` times, as many rows of each class go from as many groups
+    (`matched_removal`), and a student is trained on what the filter's student would have been taught of the rest. A
+    draw has scores of its own: the mean of their metrics is the control's value, and their spread part of its error.
+    """
+    from . import METHODS  # the filter may have been added by the user
+
+    decide = METHODS[of].removal
+    assert decide is not None  # `find_methods` refuses it
+    removal = decide(experiment)
+    gone, positive = ~removal.result.mask, experiment.weak_train > 0.5
+    groups = group_numbers(experiment.groups, len(gone))
+    drawn = []
+    for draw in range(DRAWS):
+        rng = stream(experiment.seed, "random control", of, draw)
+        mask = ~matched_removal(gone, positive, groups, rng)
+        drawn.append(experiment.judged(experiment.train(removal.labels, mask).scores))
+    scores = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+    notes = {"removed": float(gone.sum()), "removed_positive": float((gone & positive).sum()), "draws": float(DRAWS)}
+    return Outcome(scores, contamination=experiment.probes.contamination, notes=notes)
+
+
+def confidence_removal(experiment: Experiment) -> Removal:
+    """The rows of which the weak supervisor is least sure go: no probe is asked."""
+    return _farthest(experiment, -np.abs(experiment.weak_train - 0.5), "least confident")
+
+
+def oracle_removal(experiment: Experiment) -> Removal:
+    """The rows whose weak labels are farthest from the truth go.
+
+    A reference that knows every label, not a bound on what a filter can do: which rows teach a student best is
+    another question than which labels are wrong.
+    """
+    badness = np.abs(experiment.weak_train - experiment.true_train())
+    return _farthest(experiment, badness, "farthest from the truth")
 
 
 def confidence_filter(experiment: Experiment) -> Outcome:
-    """A student trained without the rows of which the weak supervisor is least sure: no probe is asked."""
-    return _without(experiment, -np.abs(experiment.weak_train - 0.5), "least confident")
+    """A student trained on what `confidence_removal` leaves."""
+    return _without(experiment, confidence_removal(experiment))
 
 
 def oracle_filter(experiment: Experiment) -> Outcome:
-    """A student trained without the rows whose weak labels are farthest from the truth: the best a filter can do."""
-    return _without(experiment, np.abs(experiment.weak_train - experiment.true_train()), "farthest from the truth")
+    """A student trained on what `oracle_removal` leaves."""
+    return _without(experiment, oracle_removal(experiment))
 
 
-def _without(experiment: Experiment, badness: NDArray[np.float64], reason: str) -> Outcome:
-    """A student trained without the worst rows, as many as the recipe's contamination says; ties by row order."""
-    share = experiment.probes.contamination
-    count = round(len(badness) * share)
+def _farthest(experiment: Experiment, badness: NDArray[np.float64], reason: str) -> Removal:
+    """The worst rows go, as many as the recipe's contamination says; ties by row order."""
+    count = round(len(badness) * experiment.probes.contamination)
     mask = np.ones(len(badness), dtype=bool)
     mask[np.argsort(-badness, kind="stable")[:count]] = False
-    scores = experiment.judged(experiment.train(experiment.weak_train, mask))
     reasons = np.where(mask, KEPT, reason).astype(object)
     # No probe was asked, so there is no distance to a probe's opinion.
     result = FilterResult(mask, np.full(len(mask), np.nan), reasons, experiment.weak_train, count)
-    return Outcome(scores, contamination=share, notes={"removed": float(count)}, filtered=result)
+    return Removal(result, experiment.weak_train)
+
+
+def _without(experiment: Experiment, removal: Removal) -> Outcome:
+    result = removal.result
+    return experiment.outcome(
+        experiment.train(removal.labels, result.mask),
+        contamination=experiment.probes.contamination,
+        notes=result.report(),
+        filtered=result,
+    )

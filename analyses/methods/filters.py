@@ -1,21 +1,22 @@
 """Filters: a student trained on the weak labels that a probe does not object to."""
 
-from dataclasses import replace
-
-from ..experiment import Experiment, Outcome
+from ..experiment import Experiment, Outcome, Removal
 
 
-def probe_filter(experiment: Experiment, *, probe: str) -> Outcome:
+def probe_removal(experiment: Experiment, *, probe: str, relabels: bool = False) -> Removal:
+    """What the probe's filter drops; the student learns the weak labels, or the probe's opinion, of the rest."""
+    labels = experiment.opinion(probe) if relabels else experiment.weak_train
+    return Removal(experiment.filtered(probe), labels)
+
+
+def probe_filter(experiment: Experiment, *, probe: str, relabels: bool = False) -> Outcome:
     """A student trained without the rows that the probe's filter drops."""
-    result = experiment.filtered(probe)
-    outcome = experiment.probe_outcome(probe, experiment.train(experiment.weak_train, result.mask))
-    return replace(outcome, contamination=experiment.probes.contamination, notes=result.report(), filtered=result)
-
-
-def probe_filter_relabel(experiment: Experiment, *, probe: str) -> Outcome:
-    """A student trained on the probe's opinion of the rows that its filter keeps."""
-    result = experiment.filtered(probe)
-    taught = experiment.opinion(probe)
-    outcome = experiment.probe_outcome(probe, experiment.train(taught, result.mask))
-    share = experiment.probes.contamination
-    return replace(outcome, contamination=share, notes=result.report(), filtered=result, taught=taught)
+    removal = probe_removal(experiment, probe=probe, relabels=relabels)
+    return experiment.outcome(
+        experiment.train(removal.labels, removal.result.mask),
+        contamination=experiment.probes.contamination,
+        notes=removal.result.report(),
+        filtered=removal.result,
+        taught=removal.labels if relabels else None,
+        **experiment.probe_settings(probe),
+    )

@@ -5,4 +5,4 @@ from ..experiment import Experiment, Outcome
 
 def probe_relabel(experiment: Experiment, *, probe: str) -> Outcome:
     """A student trained on the probe's P(label = 1) of each row, from a probe that did not learn that row."""
-    return experiment.probe_outcome(probe, experiment.train(experiment.opinion(probe)))
+    return experiment.outcome(experiment.train(experiment.opinion(probe)), **experiment.probe_settings(probe))

@@ -7,10 +7,10 @@ from ..experiment import Experiment, Outcome
 
 def strong_to_strong(experiment: Experiment, *, rounds: int) -> Outcome:
     """After a first student, `rounds` times a fresh copy of the strong model, taught by the one before."""
-    scores = experiment.train(experiment.weak_train)
+    student = experiment.train(experiment.weak_train)
     for _ in range(rounds):
-        scores = experiment.train(scores["train"])
-    return Outcome(experiment.judged(scores))
+        student = experiment.train(student["train"])
+    return experiment.outcome(student)
 
 
 def bootstrapping(experiment: Experiment) -> Outcome:
@@ -20,4 +20,4 @@ def bootstrapping(experiment: Experiment) -> Outcome:
     labels = experiment.weak_train
     for learner in experiment.intermediate:
         labels = experiment.train(labels, learner=learner)["train"]
-    return Outcome(experiment.judged(experiment.train(labels)))
+    return experiment.outcome(experiment.train(labels))

@@ -7,4 +7,4 @@ from ..experiment import Experiment, Outcome
 
 def plain_student(experiment: Experiment, *, loss: LossName) -> Outcome:
     """A student trained on every weak label with this loss."""
-    return Outcome(experiment.judged(experiment.train(experiment.weak_train, loss=loss)))
+    return experiment.outcome(experiment.train(experiment.weak_train, loss=loss))

@@ -1,21 +1,23 @@
-"""The first thing a reader wants to know: did anything beat the plain student, and how sure is that?"""
+"""The first thing a reader wants to know: does anything differ from the plain student, and how sure is that?"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from w2s_probes.intervals import Estimate
-from w2s_probes.stats import holm, paired_tests
+from w2s_probes.stats import PairedTests, holm, paired_tests
 
+from ..naming import HARD, RANDOM
+from .differences import Difference, difference
 from .reading import Run
 from .tables import shown
 
 LEVEL = 0.05
-RANDOM = "control-random-filter"
-FEW = 6  # methods named in a sentence
+FEW = 9  # methods named in a sentence
+METRICS = {"auroc": "AUROC", "pgr_auroc": "PGR"}  # in which the headline speaks
 
-Differences = Mapping[str, Mapping[str, Estimate]]  # by task, then method: AUROC - the plain student's
+Differences = Mapping[str, Mapping[str, Difference]]  # by task, then method: AUROC - the plain student's
 
 
 @dataclass(frozen=True)
@@ -26,87 +28,145 @@ class Answer:
     facts: list[str]
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """The methods that differ from the plain student by more than chance explains."""
+
+    better: tuple[str, ...]
+    worse: tuple[str, ...]
+
+    @classmethod
+    def of(cls, p: Mapping[str, float], difference: Mapping[str, float]) -> "Verdict":
+        """By corrected two-sided p-values and the signs of the differences."""
+        sure = [name for name, value in p.items() if value < LEVEL]
+        return cls(tuple(n for n in sure if difference[n] > 0), tuple(n for n in sure if difference[n] < 0))
+
+    def words(self, of: int, plain: str) -> str:
+        """Both sides, of so many methods, as loudly as each other."""
+        if not self.better and not self.worse:
+            return f"no method differs from {plain} by more than chance explains"
+        sides = [(self.better, "better"), (self.worse, "worse")]
+        told = [f"{len(names)} of {of} methods {word}: {_names(names)}" for names, word in sides if names]
+        if not self.better or not self.worse:
+            told.append(f"none {'better' if not self.better else 'worse'}")
+        return f"against {plain}, by more than chance explains, " + "; ".join(told)
+
+
 def answer(run: Run, differences: Differences) -> Answer:
     """What a run says about the plain student, with its uncertainty. Oracles and controls are no candidates."""
     table = run.comparisons[run.comparisons["metric"] == "auroc"]
     plain = f"the plain student ({run.baseline})"
     if run.baseline not in set(table["method"]):
         return Answer(f"Nothing is compared: {plain} was not run.", [])
-    tested = table[~table["oracle"].astype(bool) & (table["method"] != run.baseline)]
-    rivals = tested[~tested["method"].str.startswith("control-")]
+    rivals = _rivals(table, run.baseline)
     if rivals.empty:
         return Answer(f"Nothing is compared: no method was run beside {plain}.", [])
     tasks = sorted(set(run.results["task"]))
-    several = len(tasks) > 1 and tested["p_wilcoxon"].notna().any()
-    found = _across(tested, rivals, plain) if several else _one_task(rivals, differences, tasks, plain)
-    return Answer(found.headline, [*found.facts, *_pgr(table, run), *against_random(run)])
+    several = len(tasks) > 1 and rivals["p"].notna().any()
+    found = _across(run, plain) if several else _one_task(list(rivals["method"]), differences, tasks, plain)
+    return Answer(found.headline, [*found.facts, *_pgr(table, run), *beside_controls(run, differences)])
 
 
-def _across(tested: pd.DataFrame, rivals: pd.DataFrame, plain: str) -> Answer:
-    """Several tasks: tests corrected for the number of methods that were tried."""
-    n, tried = int(rivals["tasks"].max()), len(tested)
-    winners = rivals[rivals["p_wilcoxon_holm"] < LEVEL]["method"].tolist()
-    if winners:
-        headline = (
-            f"{len(winners)} of {len(rivals)} methods did better than {plain} over {n} tasks by more than chance "
-            f"explains: {_names(winners)}."
-        )
+def _rivals(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    honest = ~table["oracle"].astype(bool) & (table["method"] != baseline)
+    return table[honest & ~table["method"].str.startswith("control-")]
+
+
+def _across(run: Run, plain: str) -> Answer:
+    """Several tasks: tests corrected for the number of methods that were tried, in AUROC and in PGR."""
+    tables = {metric: _rivals(run.comparisons[run.comparisons["metric"] == metric], run.baseline) for metric in METRICS}
+    tables = {metric: table for metric, table in tables.items() if table["p_holm"].notna().any()}
+    verdicts = {metric: _verdict(table) for metric, table in tables.items()}
+    rivals = tables.get("auroc", next(iter(tables.values())))
+    n, tried = int(rivals["tasks"].max()), len(rivals)
+    said = {METRICS[metric]: verdict.words(len(tables[metric]), plain) for metric, verdict in verdicts.items()}
+    if len(set(said.values())) == 1:
+        headline = f"Over {n} tasks {next(iter(said.values()))}."
     else:
-        headline = f"No method is shown to beat {plain} over {n} tasks."
+        headline = f"Over {n} tasks, " + ". ".join(f"in {name} {words}" for name, words in said.items()) + "."
     facts = [
-        f"Test: exact Wilcoxon signed ranks on AUROC, one-sided, corrected by Holm for {_some(tried, 'comparison')}."
+        "Test: exact sign flips of the mean difference, two-sided, corrected by Holm for "
+        f"{_some(tried, 'comparison')}. Differences between tasks hold the luck of each task's trainings, too."
     ]
-    least = 0.5**n
+    least = 2 * 0.5**n
     if least * tried >= LEVEL:
         corrected = shown(min(1, least * tried), ".2g")
         facts.append(
             f"With {n} tasks the smallest p this test can give is {shown(least, '.2g')}, and {corrected} once "
-            "corrected: no outcome of this run could have been significant. More tasks are needed, not more seeds."
+            "corrected for all: hardly an outcome of this run could have been significant. More tasks are needed, not "
+            "more seeds."
         )
-    by_t = rivals[rivals["p_t_holm"] < LEVEL]["method"].tolist()
-    facts.append(
-        f"By the paired t test, which takes differences between tasks for normal: {_names(by_t) if by_t else 'none'} "
-        "(p < .05, corrected)."
-    )
-    best = rivals.sort_values("difference", ascending=False, kind="stable").iloc[0]
-    facts.append(
-        f"Largest mean difference in AUROC: {best['method']} {signed(best['difference'])} "
-        f"[{signed(best['low'])}, {signed(best['high'])}], better on {int(best['better'])} of {int(best['tasks'])} "
-        f"tasks. That interval does not allow for being the largest of {len(rivals)}."
-    )
-    worse = rivals[rivals["high"] < 0]["method"].tolist()
-    if worse:
-        facts.append(f"Worse than {plain}, with an interval below 0: {_names(worse)}.")
-    also = tested[tested["method"].str.startswith("control-") & (tested["p_wilcoxon_holm"] < LEVEL)]["method"].tolist()
-    if also:
-        facts.append(f"So did {_names(also)}, where no probe was asked: the gain of a filter is not the probe's.")
+    for metric, table in tables.items():
+        facts.append(_largest(table, METRICS[metric]))
+        facts += [_beside(table, METRICS[metric], name, column) for name, column in _OTHERS.items()]
     return Answer(headline, facts)
 
 
-def _one_task(rivals: pd.DataFrame, differences: Differences, tasks: Sequence[str], plain: str) -> Answer:
-    """One task: nothing can be tested across tasks, but its test rows say how large the differences are."""
-    found = {m: e for m, e in differences.get(tasks[0], {}).items() if m in set(rivals["method"])}
+_OTHERS = {"Wilcoxon's signed ranks": "p_wilcoxon", "the paired t test": "p_t"}
+
+
+def _verdict(table: pd.DataFrame) -> Verdict:
+    columns = zip(table["method"], table["p_holm"], table["difference"], strict=True)
+    lines = [(str(method), float(p), float(difference)) for method, p, difference in columns]
+    return Verdict.of({name: p for name, p, _ in lines}, {name: difference for name, _, difference in lines})
+
+
+def _beside(table: pd.DataFrame, metric: str, name: str, column: str) -> str:
+    """What another test says, either side corrected by itself."""
+    by = table.set_index("method")
+    sides = []
+    for word, own in (("better", column), ("worse", f"{column}_worse")):
+        p = holm({str(method): float(value) for method, value in by[own].items()})
+        named = [method for method, value in p.items() if value < LEVEL]
+        sides.append(f"{word} {_names(named) if named else 'none'}")
+    return f"By {name} in {metric}, one-sided, each side corrected: {', '.join(sides)}."
+
+
+def _largest(table: pd.DataFrame, metric: str) -> str:
+    """Both ends of the range of mean differences."""
+    ordered = table.sort_values("difference", ascending=False, kind="stable")
+    ends = [ordered.iloc[0]] if len(ordered) == 1 else [ordered.iloc[0], ordered.iloc[-1]]
+    told = [
+        f"{one['method']} {signed(one['difference'])} [{signed(one['low'])}, {signed(one['high'])}], above on "
+        f"{int(one['better'])} of {int(one['tasks'])} tasks"
+        for one in ends
+    ]
+    return (
+        f"Mean difference in {metric}, highest and lowest of {len(table)}: {'; '.join(told)}. Those intervals do not "
+        "allow for being the ends of so many."
+    )
+
+
+def _one_task(rivals: Sequence[str], differences: Differences, tasks: Sequence[str], plain: str) -> Answer:
+    """One task: nothing can be tested across tasks, but its rows and seeds say how large the differences are."""
+    found = {m: one for m, one in differences.get(tasks[0], {}).items() if m in rivals}
     alone = "One task says nothing about others: whether a method is better in general cannot be tested here."
     if not found:
-        return Answer(f"Whether anything beats {plain} cannot be told: the test scores are not in the folder.", [alone])
-    above = [m for m, e in found.items() if e.low > 0]
-    best = max(found, key=lambda m: found[m].value)
-    if above:
-        headline = (
-            f"On the one task, {tasks[0]}, {len(above)} of {len(found)} methods are above {plain} by more than the "
-            f"95 % error of each: {_names(above)}."
+        return Answer(
+            f"Whether anything differs from {plain} cannot be told: no test scores are in the folder.", [alone]
         )
-    else:
-        headline = f"On the one task, {tasks[0]}, no method is above {plain} by more than its 95 % error."
+    if all(one.seeds == 1 for one in found.values()):
+        return Answer(
+            f"One seed on one task, {tasks[0]}: nothing here can be called better or worse than {plain}.",
+            [
+                "Intervals hold the choice of the test rows only (rows only): two trainings of one method can differ "
+                "by more. Run three seeds or more, on several tasks.",
+                alone,
+            ],
+        )
+    p = holm({name: one.p for name, one in found.items()})
+    verdict = Verdict.of(p, {name: one.estimate.value for name, one in found.items()})
+    ordered = sorted(found, key=lambda m: -found[m].estimate.value)
+    ends = [ordered[0]] if len(ordered) == 1 else [ordered[0], ordered[-1]]
     facts = [
-        f"Largest difference in AUROC: {best} {_signed(found[best])}, paired on the same test rows. That interval does "
-        f"not allow for being the largest of {len(found)}; about one method in forty is above by chance alone.",
+        "Test: errors by the test rows and by the seeds, two-sided, corrected by Holm for "
+        f"{_some(len(found), 'comparison')}.",
+        f"Difference in AUROC, highest and lowest of {len(found)}: "
+        + "; ".join(f"{m} {_signed(found[m])}" for m in ends)
+        + ". Those intervals do not allow for being the ends of so many.",
         alone,
     ]
-    below = [m for m, e in found.items() if e.high < 0]
-    if below:
-        facts.append(f"Below {plain} by more than their error: {_names(below)}.")
-    return Answer(headline, facts)
+    return Answer(f"On the one task, {tasks[0]}, {verdict.words(len(found), plain)}.", facts)
 
 
 def _pgr(table: pd.DataFrame, run: Run) -> list[str]:
@@ -121,52 +181,71 @@ def _pgr(table: pd.DataFrame, run: Run) -> list[str]:
         )
     plain = run.results[(run.results["metric"] == "pgr_auroc") & (run.results["method"] == run.baseline)]
     lines = pd.concat([over_seeds(part) for _, part in plain.groupby("task", sort=False)])
-    shaky = lines[lines["status"] != "ok"]
-    if len(shaky):
-        where = [
-            f"{task} ({', '.join(sorted(set(part['status'])))})" for task, part in shaky.groupby("task", sort=False)
-        ]
-        facts.append(f"PGR cannot be relied on where the gap is too small: {_names(where)}.")
+    reasons = {
+        ("unstable", "undefined"): "PGR cannot be relied on where the gap is too small",
+        (HARD,): "The supervisor gives hard labels, so that PGR is to be read in accuracy",
+    }
+    for words, sentence in reasons.items():
+        here = lines[[any(word in status for word in words) for status in lines["status"]]]
+        if len(here):
+            where = [
+                f"{task} ({', '.join(sorted(set(part['status'])))})" for task, part in here.groupby("task", sort=False)
+            ]
+            facts.append(f"{sentence}: {_names(where)}.")
     return facts
 
 
-def against_random(run: Run) -> list[str]:
-    """Filters beside dropping as many rows at random, over tasks; without that control a filter says nothing."""
-    means = task_means(run.results)
-    filters = [name for name in means if name.startswith("filter-")]
-    if not filters:
-        return []
-    if RANDOM not in means:
-        return [f"Filters were run without {RANDOM}: their numbers say nothing about the probes."]
-    tests = {
-        name: paired_tests(means[name], means[RANDOM]) for name in filters if means[name].keys() == means[RANDOM].keys()
-    }
-    p = holm({name: test.p_wilcoxon for name, test in tests.items()})
-    told = [
-        f"{name} {signed(test.difference)}" + (f" (p = {shown(p[name], '.2g')})" if test.n > 1 else "")
-        for name, test in tests.items()
-    ]
-    return [
-        "Filters against dropping as many rows at random, mean difference in AUROC"
-        + (" (one-sided Wilcoxon, corrected by Holm)" if len(next(iter(means.values()))) > 1 else "")
-        + f": {'; '.join(told)}."
-    ]
+def beside_controls(run: Run, differences: Differences) -> list[str]:
+    """Each filter beside its own control: as many rows of each class removed at random, several times."""
+    methods = dict.fromkeys(run.results["method"])
+    filters = [name for name in methods if name.startswith("filter-") or RANDOM + name in methods]
+    without = [name for name in filters if RANDOM + name not in methods]
+    facts = []
+    if without:
+        facts.append(
+            f"Run without the control of its own ({RANDOM}{without[0]}), a filter's number says nothing about the "
+            f"probe: {_names(without)}."
+        )
+    paired = {name: _paired(run.results, name, RANDOM + name) for name in filters if name not in without}
+    several = {name: test for name, test in paired.items() if test.n > 1}
+    if several:
+        p = holm({name: test.flips.different for name, test in several.items()})
+        told = [f"{name} {signed(test.difference)} (p = {shown(p[name], '.2g')})" for name, test in several.items()]
+        facts.append(
+            "Each filter against its own control, as many rows of each class removed at random, mean difference in "
+            f"AUROC over tasks (sign flips, two-sided, corrected by Holm): {'; '.join(told)}."
+        )
+    elif paired:
+        (task,) = set(run.results["task"]) if len(set(run.results["task"])) == 1 else (None,)
+        own = run.predictions.get(str(task), {})
+        told = [f"{name} {_against_control(own, name, test)}" for name, test in paired.items()]
+        facts.append(
+            "Each filter against its own control, as many rows of each class removed at random, difference in AUROC "
+            f"(by itself, not corrected): {'; '.join(told)}."
+        )
+    return facts
+
+
+def _against_control(predictions: Mapping[int, pd.DataFrame], name: str, test: PairedTests) -> str:
+    found = difference(predictions, name, RANDOM + name)
+    if found is None:
+        return signed(test.difference)
+    return _signed(found) + (" (rows only)" if found.seeds == 1 else "")
+
+
+def _paired(results: pd.DataFrame, a: str, b: str) -> PairedTests:
+    """Two methods over tasks, each task's value the mean over the seeds that have both."""
+    own = results[(results["metric"] == "auroc") & results["seed"].notna() & results["method"].isin([a, b])]
+    table = own.pivot_table(index=["task", "seed"], columns="method", values="value").reindex(columns=[a, b])
+    means = table.dropna().groupby("task", sort=False).mean()
+    return paired_tests(means[a].to_numpy(dtype=np.float64), means[b].to_numpy(dtype=np.float64))
 
 
 def over_seeds(part: pd.DataFrame) -> pd.DataFrame:
-    """Of one task's lines those over all seeds, or the only seed's; of methods that some seed lacks, its first."""
+    """The lines of one task over all seeds, or the only seed's; of methods that some seed lacks, the first's."""
     together = part[part["seed"].isna()]
     left = part[part["seed"].notna() & ~part["method"].isin(together["method"])]
     return pd.concat([together, left]).drop_duplicates(["method", "metric"])
-
-
-def task_means(results: pd.DataFrame, metric: str = "auroc") -> dict[str, dict[str, float]]:
-    """Each method's metric by task, mean over seeds."""
-    own = results[(results["metric"] == metric) & results["seed"].notna()]
-    means: dict[str, dict[str, float]] = {}
-    for (method, task), part in own.groupby(["method", "task"], sort=False):
-        means.setdefault(str(method), {})[str(task)] = float(part["value"].mean())
-    return means
 
 
 def _names(names: Sequence[str]) -> str:
@@ -183,5 +262,6 @@ def signed(value: float) -> str:
     return shown(value, "+.3f")
 
 
-def _signed(one: Estimate) -> str:
-    return f"{signed(one.value)} [{signed(one.low)}, {signed(one.high)}]"
+def _signed(one: Difference) -> str:
+    value, low, high = one.estimate.value, one.estimate.low, one.estimate.high
+    return f"{signed(value)} [{signed(low)}, {signed(high)}]"

@@ -12,6 +12,7 @@ from w2s_probes.labels import truth_where_known
 from w2s_probes.metrics import METRICS
 from w2s_probes.tables import FORMATS, read_table, table_format
 
+from ..naming import CEILING, COMMON, WEAK, with_ceilings
 from .checking import Cells, checked, numbers_of
 from .peeking import columns_of
 from .records import RUN_KEY, RunRecord, SweepRecord, read_record
@@ -25,15 +26,16 @@ DEEP = 2  # folders below the one that is asked for: pairs of a ladder, or a fol
 
 RESULT_COLUMNS = {"task", "seed", "method", "metric", "value", "low", "high", "n", "status", "oracle"}
 COMPARISON_COLUMNS = {"metric", "method", "against", "tasks", "better", "difference", "low", "high", "oracle", "status"}
-COMPARISON_COLUMNS |= {"p_wilcoxon", "p_wilcoxon_holm", "p_t_holm", "pooled_pgr", "pooled_low", "pooled_high"}
-COMPARISON_COLUMNS |= {"median_pgr"}
+COMPARISON_COLUMNS |= {"p", "p_holm", "p_better", "p_worse", "p_wilcoxon", "p_wilcoxon_worse", "p_t", "p_t_worse"}
+COMPARISON_COLUMNS |= {"pooled_pgr", "pooled_low", "pooled_high", "median_pgr", "worse"}
 SWEEP_COLUMNS = {"labels", "seed", "layer", "probe", "k", "l2", "rows", "metric", "value", "low", "high", "oracle"}
 FILTER_COLUMNS = {"id", "label", "keep", "reason"}
 MEASURED = {f"{kind}{metric}" for kind in ("", "pgr_", "gap_", "gain_") for metric in (*METRICS, "question_accuracy")}
+MEASURED |= {f"pgr_{metric}{COMMON}" for metric in (*METRICS, "question_accuracy")}
 RESULT_CELLS = Cells(
-    numbers=("value", "l2", "contamination"),
+    numbers=("value", "l2", "contamination", "alpha"),
     ends=("low", "high"),
-    whole=("seed", "layer", "k", "n"),
+    whole=("seed", "layer", "k", "n", "seeds"),
     names=("task", "method", "metric", "status"),
     truths=("oracle",),
     known={"metric": MEASURED | {"agreement", "agreement_on_errors"}},
@@ -41,12 +43,12 @@ RESULT_CELLS = Cells(
 COMPARISON_CELLS = Cells(
     numbers=("difference", "pooled_pgr", "median_pgr"),
     ends=("low", "high", "pooled_low", "pooled_high"),
-    whole=("tasks", "better"),
-    shares=("p_wilcoxon", "p_wilcoxon_holm", "p_t_holm"),
+    whole=("tasks", "better", "worse"),
+    shares=("p", "p_holm", "p_better", "p_worse", "p_wilcoxon", "p_wilcoxon_worse", "p_t", "p_t_worse"),
     names=("metric", "method", "status"),
     full=("tasks",),
     truths=("oracle",),
-    known={"metric": METRICS},
+    known={"metric": {f"{kind}{metric}" for kind in ("", "pgr_") for metric in METRICS}},
 )
 SWEEP_CELLS = Cells(
     numbers=("value", "low", "high", "l2", "contamination"),
@@ -159,7 +161,7 @@ def _run(folder: Path, name: str) -> Run:
     results = _table(folder / RESULTS, RESULT_COLUMNS, RESULT_CELLS)
     comparisons = _table(folder / COMPARISONS, COMPARISON_COLUMNS, COMPARISON_CELLS)
     if methods := record["recipe"].get("methods"):
-        known = Cells(known={"method": ["weak", "ceiling", *methods]})
+        known = Cells(known={"method": [WEAK, CEILING, *with_ceilings(methods)]})
         checked(results, folder / RESULTS, known)
         checked(comparisons, folder / COMPARISONS, known)
     _refuse_unmeasured(results, comparisons, folder)
@@ -208,7 +210,7 @@ def _recipe(file: Path) -> str | None:
 def _predictions(file: Path) -> pd.DataFrame:
     """Truth and every method's score, on all test rows."""
     table = _table(file, {"id", "truth"}, Cells())
-    scores = [str(name) for name in table if name != "id"]
+    scores = [str(name) for name in table if name not in ("id", "group")]
     return checked(table, file, Cells(numbers=scores, full=scores))
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from w2s_probes.intervals import Estimate
-
-from .answer import Answer, answer, over_seeds
+from ..naming import COMMON, HARD, ROWS_ONLY
+from .answer import Answer, Differences, answer, over_seeds
 from .cards import Card, cards
 from .differences import against
 from .figures import Bar, Figure, forest
@@ -108,10 +107,12 @@ def _across(run: Run) -> list[Table]:
         columns = [
             Column("method", False),
             Column("difference [95 %]", about="method − plain student, mean over tasks, t interval"),
-            Column("better on", about="tasks on which the method is better than the plain student"),
-            Column("p Wilcoxon", about="one-sided, exact, one comparison by itself"),
+            Column("above on", about="tasks on which the method is above the plain student"),
+            Column("p", about="exact sign flips of the mean difference, two-sided, one comparison by itself"),
             Column("p (Holm)", about="the same corrected for the number of methods"),
-            Column("p t (Holm)", about="paired t test, one-sided, corrected"),
+            Column("p better", about="Wilcoxon's signed ranks, one-sided: the method is better"),
+            Column("p worse", about="the same: the method is worse"),
+            Column("p t", about="paired t test, one-sided: the method is better"),
             Column("pooled PGR [95 %]", about="sum of gains over sum of gaps, interval over tasks"),
             Column("median PGR"),
             Column("status", False),
@@ -121,9 +122,11 @@ def _across(run: Run) -> list[Table]:
                 _named(one["method"], bool(one["oracle"])),
                 estimate(one["difference"], one["low"], one["high"], SIGNED),
                 number(one["better"], ".0f") if pd.isna(one["better"]) else _of(one["better"], one["tasks"]),
+                p_value(one["p"]),
+                p_value(one["p_holm"]),
                 p_value(one["p_wilcoxon"]),
-                p_value(one["p_wilcoxon_holm"]),
-                p_value(one["p_t_holm"]),
+                p_value(one["p_wilcoxon_worse"]),
+                p_value(one["p_t"]),
                 estimate(one["pooled_pgr"], one["pooled_low"], one["pooled_high"], ".2f"),
                 number(one["median_pgr"], ".2f"),
                 words(one["status"], str(one["status"])),
@@ -139,7 +142,7 @@ def _of(part: float, whole: float) -> Cell:
 
 
 def _metric(name: str) -> str:
-    return {"auroc": "AUROC"}.get(name, name)
+    return {"auroc": "AUROC", "pgr_auroc": "PGR of AUROC", "pgr_accuracy": "PGR of accuracy"}.get(name, name)
 
 
 def _pooled(run: Run, key: str) -> Figure | None:
@@ -154,13 +157,16 @@ def _pooled(run: Run, key: str) -> Figure | None:
     return forest(f"{key}-over", title, "difference in AUROC, mean over tasks [95 %]", bars, spec=SIGNED)
 
 
-def _tasks(run: Run, differences: Mapping[str, Mapping[str, Estimate]]) -> Table:
+def _tasks(run: Run, differences: Differences) -> Table:
     """A line for each task and method."""
+    one_seed = len(run.record["recipe"]["seeds"]) == 1
+    common = bool((run.results["metric"] == f"pgr_auroc{COMMON}").any())
     columns = [
         *METHOD_HEAD,
         Column("AUROC [95 %]"),
         Column("− plain student [95 %]", about="paired on the same test rows (DeLong), and over seeds"),
-        Column("PGR [95 %]", about="(student − weak) / (ceiling − weak) in AUROC"),
+        Column("PGR [95 %]", about="(student − weak) / (ceiling − weak) in AUROC; of a probe by its own ceiling"),
+        *([Column("PGR by the students' ceiling", about="of a probe in units of the students' gap")] if common else []),
         Column("status", False, "of PGR"),
         Column("accuracy [95 %]"),
         Column("PGR of accuracy [95 %]"),
@@ -174,7 +180,9 @@ def _tasks(run: Run, differences: Mapping[str, Mapping[str, Estimate]]) -> Table
             found = {metric: one for (name, metric), one in by.items() if name == method}
             oracle = any(bool(one["oracle"]) for metric, one in found.items() if metric == "auroc")
             pgr = found.get("pgr_auroc", {})
-            gain = differences.get(str(task), {}).get(method)
+            compared = differences.get(str(task), {}).get(method)
+            gain = compared.estimate if compared else None
+            by_accuracy = found.get("pgr_accuracy", {})
             mark = str(pgr.get("status", ""))
             rows.append(
                 [
@@ -182,14 +190,21 @@ def _tasks(run: Run, differences: Mapping[str, Mapping[str, Estimate]]) -> Table
                     _named(method, oracle),
                     _value(found.get("auroc", {})),
                     estimate(gain.value, gain.low, gain.high, SIGNED) if gain else number(None),
-                    _value(pgr, ".2f", "" if mark == "ok" else mark),
+                    _value(pgr, ".2f", _shaky(mark)),
+                    *([_value(found.get(f"pgr_auroc{COMMON}", {}), ".2f")] if common else []),
                     words(mark, mark),
                     _value(found.get("accuracy", {})),
-                    _value(found.get("pgr_accuracy", {}), ".2f", str(found.get("pgr_accuracy", {}).get("status", ""))),
+                    _value(by_accuracy, ".2f", _shaky(str(by_accuracy.get("status", "")))),
                     number(found.get("agreement", {}).get("value"), ".2f"),
                 ]
             )
-    return Table("By task and method, over all seeds", columns, rows)
+    seeds = "one seed: intervals hold the choice of the test rows only" if one_seed else "over all seeds"
+    return Table(f"By task and method, {seeds}", columns, rows)
+
+
+def _shaky(status: str) -> str:
+    """What of a status says that a number is not to be relied on as it stands."""
+    return "; ".join(word for word in status.split("; ") if word not in ("ok", ROWS_ONLY))
 
 
 def _value(one: Mapping[Any, Any], spec: str = ".3f", mark: str = "") -> Cell:
@@ -199,14 +214,19 @@ def _value(one: Mapping[Any, Any], spec: str = ".3f", mark: str = "") -> Cell:
 def _task_figure(run: Run, task: str, key: str) -> Figure:
     lines = over_seeds(run.results[run.results["task"] == task])
     bars = []
-    for one in lines[lines["metric"] == "pgr_auroc"].to_dict(orient="records"):
-        shaky = "" if one["status"] == "ok" else one["status"]
+    hard = lines[lines["metric"] == "pgr_auroc"]["status"].str.contains(HARD).any()
+    metric, name = ("pgr_accuracy", "accuracy (hard labels)") if hard else ("pgr_auroc", "AUROC")
+    seeds = ", rows only" if len(run.record["recipe"]["seeds"]) == 1 else ""
+    for one in lines[lines["metric"] == metric].to_dict(orient="records"):
+        shaky = _shaky(str(one["status"]))
         value = None if pd.isna(one["value"]) else one["value"]
         bars.append(
             Bar(one["method"], value, one["low"], one["high"], kind_of(one["method"], bool(one["oracle"])), shaky)
         )
     # The ceiling is 1 and the supervisor 0 by definition.
-    return forest(key, task, "PGR in AUROC: 0 weak, 1 ceiling [95 %]", bars, references=(0.0, 1.0), within=PGR_AXIS)
+    return forest(
+        key, task, f"PGR in {name}: 0 weak, 1 ceiling [95 %{seeds}]", bars, references=(0.0, 1.0), within=PGR_AXIS
+    )
 
 
 def _row_sets(record: dict[str, Any]) -> Table:

@@ -19,7 +19,7 @@ def model_supervisor(weak: Weak, sets: Splits, workshop: Workshop, *, task: str,
     fit, stop = _parted(sets.weak, task, seed)
     learner = workshop.learner(weak, weak.training)
     predict = {name: table[["id", "text"]] for name, table in sets.labelled.items()}
-    return learner.train(examples(fit), examples(stop), predict, loss="xent", seed=seed, role="truth")
+    return learner.train(examples(fit), examples(stop), predict, loss="xent", seed=seed, role="truth").scores
 
 
 def examples(table: pd.DataFrame) -> Examples:

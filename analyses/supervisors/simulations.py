@@ -24,14 +24,19 @@ STRONG_L2 = 1e-3  # of the probe that says what the strong model is sure of
 
 
 def nested_supervisor(weak: Weak, sets: Splits, workshop: Workshop, strong: Strong) -> Scores:
-    """E.1: a probe on the strong model's first features. Hard labels for training, P(label = 1) where it is judged."""
+    """E.1: hard labels by a probe on the strong model's first features, for training and where it is judged.
+
+    As in E.2 they are labels everywhere, so that both simulations are judged alike: by accuracy. Soft test scores
+    beside students of hard labels would make the supervisor look better than what its students were given.
+    """
     activations = workshop.activations(strong)
     X_fit, truth = activations.of(sets.weak), _truth(sets.weak)
     scores = {
         name: first_features(X_fit, truth, activations.of(table), weak.features)
         for name, table in sets.labelled.items()
+        if name != "candidates"  # labels do not rank the answers to a question
     }
-    return scores | {name: hard(scores[name]) for name in ("train", "val")}
+    return {name: hard(given) for name, given in scores.items()}
 
 
 def mistaken_supervisor(

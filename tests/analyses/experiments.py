@@ -17,7 +17,7 @@ from tests.conftest import planted
 from w2s_probes.labels import LabelSet
 
 SMALL = ["data.n_train=300", "data.n_val=100", "data.n_test=300", "weak.n_truth=150", "n_boot=200", "probes.knn_k=20"]
-SMALL += ["probes.topo_k=20", 'data.tasks=["miniature_price"]', "student.epochs=40"]
+SMALL += ["seeds=[0]", "probes.topo_k=20", 'data.tasks=["miniature_price"]', "student.epochs=40"]
 
 
 def small_recipe(*settings: str) -> Recipe:

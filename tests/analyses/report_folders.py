@@ -21,7 +21,7 @@ from w2s_probes.filtering import disagreement_filter
 from w2s_probes.tables import write_table
 
 PLAIN = "student-xent"
-FILTER, RANDOM, ORACLE = "filter-knn", "control-random-filter", "control-oracle-filter"
+FILTER, RANDOM, ORACLE = "filter-knn", "control-random:filter-knn", "control-oracle-filter"
 SIGNAL = {"weak": 0.8, "ceiling": 3.0, PLAIN: 1.5, FILTER: 1.5, RANDOM: 1.5}  # distance of the classes' mean scores
 TEXT = "the film <b>was</b> good & long"
 

@@ -20,6 +20,7 @@ from w2s_probes.tables import read_table
 MINIATURE = ROOT / "data" / "miniature"
 HEAD = {"kind": "head", "model": str(MINIATURE / "weak"), "layer": -1, "position": "mean", "epochs": 40}
 BASE: dict[str, Any] = {
+    "seeds": [0],
     "methods": ["student-xent"],
     "n_boot": 100,
     "data": {"folder": str(MINIATURE / "rows"), "n_train": 250, "n_val": 80, "n_test": 250},

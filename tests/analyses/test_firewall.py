@@ -27,7 +27,7 @@ def splits_of(made: Experiment) -> Splits:
 
 def leaky(made: Experiment) -> Outcome:
     """A method that chooses its rows by the truth."""
-    return Outcome(made.judged(made.train(made.weak_train, made.true_train() == made.weak_train)))
+    return made.outcome(made.train(made.weak_train, made.true_train() == made.weak_train))
 
 
 def test_a_method_that_reads_the_truth_must_say_so(tmp_path: Path) -> None:

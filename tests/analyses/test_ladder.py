@@ -15,6 +15,7 @@ MINIATURE = ROOT / "data" / "miniature"
 LADDER = """
 methods = ["student-xent", "probe-logistic"]
 n_boot = 100
+seeds = [0]
 [ladder]
 models = ["a", "b", "c"]
 [data]

@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 
 from analyses.experiment import Experiment
-from analyses.methods import METHODS
+from analyses.learners import Leak, Trained
+from analyses.methods import METHODS, find_method, find_methods
 from analyses.recipe import Probes
 from tests.analyses.experiments import experiment, truth_of_planted
 from tests.conftest import planted
-from w2s_probes import InputError, auroc
+from w2s_probes import InputError, KNNProbe, auroc
+from w2s_probes.metrics import mean_metric
 
 
 def view(folder: Path, name: str) -> Experiment:
     made = experiment(folder)
-    return replace(made, truth=truth_of_planted()) if METHODS[name].oracle else made
+    return replace(made, truth=truth_of_planted()) if find_method(name).oracle else made
 
 
 # Losses that teach the student its own opinion too early, or only more slowly, are not asked for as much.
@@ -27,15 +29,17 @@ def trainings(folder: Path) -> int:
     return len(list((folder / "trained").glob("*.safetensors")))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, "control-random:filter-knn", "control-random:filter-relabel-topo"])
 def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(name: str, tmp_path: Path) -> None:
-    outcome = METHODS[name].run(view(tmp_path, name))
+    method = find_method(name)
+    outcome = method.run(view(tmp_path, name))
     assert set(outcome.scores) == {"test"}
-    assert outcome.scores["test"].shape == (200,)
-    assert auroc(planted(n=200, seed=2).truth, outcome.scores["test"]) > LEAST.get(name, 0.95)
+    assert outcome.scores["test"].shape == ((5, 200) if name.startswith("control-random:") else (200,))
+    assert mean_metric("auroc", planted(n=200, seed=2).truth, outcome.scores["test"]) > LEAST.get(name, 0.95)
     known = ("knn", "logistic", "topo", "student", "control", "s2s", "bootstrap")
     assert (outcome.probe or name.split("-")[0]) in known
-    assert trainings(tmp_path) == METHODS[name].students
+    assert trainings(tmp_path) == method.students
+    assert (method.removal is not None) == ("filter" in name)
 
 
 def test_methods_that_begin_alike_train_that_student_once(tmp_path: Path) -> None:
@@ -44,7 +48,58 @@ def test_methods_that_begin_alike_train_that_student_once(tmp_path: Path) -> Non
     assert trainings(tmp_path) == 3  # the first student and two rounds; the intermediate model here is the strong one
 
 
-def test_the_oracle_filter_removes_wrong_labels_alone_and_the_random_one_keeps_the_class_mix(tmp_path: Path) -> None:
+def test_a_random_control_removes_as_many_of_each_class_and_as_many_groups_as_its_own_filter(tmp_path: Path) -> None:
+    """Topo removes what its components leave out, of whatever mix; its control is to differ in nothing else."""
+    groups = np.repeat(np.arange(150), 2).astype(str)
+    seen: list[np.ndarray] = []
+
+    class Watched(Experiment):
+        def train(self, labels, mask=None, loss=None, learner=None):  # type: ignore[no-untyped-def]
+            seen.append(~mask)
+            return Trained({"test": np.linspace(0, 1, 200)})
+
+    made = experiment(tmp_path, probes=Probes(knn_k=20, topo_k=5), groups=groups)
+    watched = Watched(**{key: getattr(made, key) for key in made.__dataclass_fields__})
+    METHODS["filter-topo"].run(watched)
+    find_method("control-random:filter-topo").run(watched)
+    gone, *drawn = seen
+    positive = made.weak_train > 0.5
+    assert gone.sum() > 35  # more than the contamination asks for
+    assert len(drawn) == 5
+    assert len({one.tobytes() for one in drawn}) == 5
+    for one in drawn:
+        assert ((one & positive).sum(), (one & ~positive).sum()) == ((gone & positive).sum(), (gone & ~positive).sum())
+        assert len(set(groups[one])) == len(set(groups[gone]))
+        assert not np.array_equal(one, gone)
+
+
+def test_a_control_of_what_is_no_filter_and_the_former_control_say_what_to_name() -> None:
+    with pytest.raises(InputError, match=r"'student-xent' is no filter"):
+        find_methods(["control-random:student-xent"])
+    with pytest.raises(InputError, match=r"name it control-random:FILTER"):
+        find_methods(["control-random-filter"])
+    with pytest.raises(InputError, match=r"'filter-top' is no filter: did you mean 'filter-topo'"):
+        find_methods(["control-random:filter-top"])
+
+
+def test_a_filter_of_the_users_own_has_a_control_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = replace(METHODS["filter-knn"], students=1)
+    monkeypatch.setitem(METHODS, "filter-mine", own)
+    outcome = find_method("control-random:filter-mine").run(experiment(tmp_path))
+    assert outcome.notes["removed"] == 30
+
+
+def test_a_probe_is_measured_against_itself_taught_the_truth(tmp_path: Path) -> None:
+    assert list(find_methods(["probe-knn", "student-xent"])) == ["ceiling-knn", "probe-knn", "student-xent"]
+    made = view(tmp_path, "ceiling-knn")
+    X, truth = made.X_train, made.true_train()
+    expected = KNNProbe(20).fit(X, truth).predict_proba(made.activations.of(made.rows["test"]))[:, 1]
+    assert np.array_equal(METHODS["ceiling-knn"].run(made).scores["test"], expected)
+    with pytest.raises(Leak):
+        METHODS["ceiling-knn"].run(experiment(tmp_path))
+
+
+def test_the_oracle_filter_removes_wrong_labels_alone(tmp_path: Path) -> None:
     seen: dict[str, np.ndarray] = {}
 
     def removed_by(name: str) -> np.ndarray:
@@ -61,10 +116,6 @@ def test_the_oracle_filter_removes_wrong_labels_alone_and_the_random_one_keeps_t
     data = planted(n=300, noise=0.2)
     wrong = data.weak != data.truth
     assert wrong[removed_by("control-oracle-filter")].all()
-    random = removed_by("control-random-filter")
-    assert random.sum() == 30
-    assert abs(data.weak[random].mean() - data.weak.mean()) < 0.02
-    assert wrong[random].mean() < 0.5
 
 
 def test_bootstrapping_without_a_model_between_says_what_to_add(tmp_path: Path) -> None:
@@ -102,3 +153,9 @@ def test_a_filter_that_leaves_one_class_says_so(tmp_path: Path) -> None:
     made = experiment(tmp_path)
     with pytest.raises(InputError, match=r"filtering leaves \d+ of 300 training rows, all labelled 1: lower"):
         made.train(made.weak_train, made.weak_train > 0.5)
+
+
+def test_soft_labels_of_one_side_still_teach(tmp_path: Path) -> None:
+    made = experiment(tmp_path, weak_train=0.5 * planted(n=300, noise=0.2).weak)
+    scores = made.train(made.weak_train)["test"]
+    assert auroc(planted(n=200, seed=2).truth, scores) > 0.95

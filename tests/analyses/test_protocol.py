@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from analyses.artifacts import remove_earlier
 from analyses.experiment import Experiment, Method, Outcome
-from analyses.methods import METHODS
+from analyses.methods import METHODS, PROBES
 from analyses.protocol import COMPARISONS, FILTERS, LABELS, PREDICTIONS, RECIPE, RECORD, RESULTS, run
 from analyses.reading import read_recipe
 from analyses.results import COLUMNS
@@ -17,16 +18,16 @@ from tests.analyses.experiments import small_recipe
 from w2s_probes import ActivationStore, InputError, LabelSet, auroc, topo_filter
 from w2s_probes.tables import read_table
 
-TWELVE = [
+METHODS_RUN = [
     "student-xent",
     "student-logconf",
     "probe-knn",
     "probe-logistic",
     "probe-topo",
-    "filter-knn",
-    "filter-logistic",
+    "filter-topo",
 ]
-TWELVE += ["filter-topo", "control-random-filter", "relabel-knn", "relabel-logistic", "relabel-topo"]
+METHODS_RUN += ["control-random:filter-topo", "relabel-knn", "relabel-logistic", "relabel-topo"]
+CEILINGS = ["ceiling-knn", "ceiling-logistic", "ceiling-topo"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFra
     out = tmp_path_factory.mktemp("run")
     seen: list[tuple[str, int, int]] = []
     results = run(small_recipe(), out, lambda *step: seen.append(step))
-    assert seen[-1][1:] == (14, 14)  # weak, ceiling, twelve methods
+    assert seen[-1][1:] == (15, 15)  # weak, ceiling, the probes' ceilings, ten methods
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
     return out, results
 
@@ -43,26 +44,33 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFra
 def test_every_method_has_its_rows(finished: tuple[Path, pd.DataFrame]) -> None:
     out, results = finished
     assert list(results.columns) == COLUMNS
-    assert set(results["method"]) == {"weak", "ceiling", *TWELVE}
+    assert set(results["method"]) == {"weak", "ceiling", *CEILINGS, *METHODS_RUN}
     agreement = {"agreement", "agreement_on_errors"}
-    assert set(results["metric"]) == {"auroc", "accuracy", "pgr_auroc", "pgr_accuracy"} | agreement
+    common = {"pgr_auroc_common", "pgr_accuracy_common"}
+    assert set(results["metric"]) == {"auroc", "accuracy", "pgr_auroc", "pgr_accuracy"} | agreement | common
+    assert set(results[results["metric"] == "pgr_auroc_common"]["method"]) == {f"probe-{name}" for name in PROBES}
+    assert set(results["status"]) <= {"rows only", "unstable; rows only", "undefined"}  # one seed
+    assert (results["seeds"] == 1).all()
     pgr = results[results["metric"] == "pgr_auroc"]
-    assert set(pgr["method"]) == set(TWELVE)
+    assert set(pgr["method"]) == set(METHODS_RUN)
     assert ((pgr["low"] <= pgr["value"]) & (pgr["value"] <= pgr["high"])).all()
     marked = results[results["oracle"] & (results["metric"] != "agreement_on_errors")]
-    assert marked["method"].unique().tolist() == ["ceiling"]
+    assert set(marked["method"]) == {"ceiling", *CEILINGS}
     written = pd.read_csv(out / RESULTS)
     assert written["value"].tolist() == results["value"].tolist()
-    knn = results[results["method"] == "filter-knn"].iloc[0]
-    assert (knn["probe"], knn["k"], knn["contamination"], knn["layer"], knn["n"]) == ("knn", 20, 0.1, 2, 300)
+    topo = results[results["method"] == "filter-topo"].iloc[0]
+    assert (topo["probe"], topo["k"], topo["contamination"], topo["layer"], topo["n"]) == ("topo", 20, 0.1, 2, 300)
+    assert results[results["method"] == "student-logconf"]["alpha"].unique().tolist() == [0.5]  # chosen after the ramp
+    assert results[results["method"] == "student-xent"]["alpha"].isna().all()
 
 
 def test_pgr_follows_from_the_values_beside_it(finished: tuple[Path, pd.DataFrame]) -> None:
     _, results = finished
     value = results.set_index(["method", "metric"])["value"]
-    for method in TWELVE:
+    for method in METHODS_RUN:
         for metric in ("auroc", "accuracy"):
-            gap = value["ceiling", metric] - value["weak", metric]
+            own = f"ceiling-{method.removeprefix('probe-')}" if method.startswith("probe-") else "ceiling"
+            gap = value[own, metric] - value["weak", metric]
             expected = (value[method, metric] - value["weak", metric]) / gap
             assert value[method, f"pgr_{metric}"] == pytest.approx(expected)
 
@@ -83,7 +91,7 @@ def test_the_same_seed_gives_the_same_table_and_another_does_not(
 
 def test_a_run_into_the_folder_of_another_leaves_none_of_its_files_and_all_of_others(tmp_path: Path) -> None:
     few = ("data.n_train=60", "data.n_val=40", "data.n_test=60", "weak.n_truth=60", "n_boot=10", "student.epochs=2")
-    run(small_recipe('methods=["student-xent", "control-random-filter"]', "seeds=[0, 1]", *few), tmp_path)
+    run(small_recipe('methods=["student-xent", "control-confidence-filter"]', "seeds=[0, 1]", *few), tmp_path)
     folders = [tmp_path / name for name in (LABELS, PREDICTIONS, FILTERS)]
     own = ["mine-1-weak.jsonl", "miniature_price-2-weak.jsonl", "miniature_price-1.txt", "notes.csv"]
     for folder in folders:
@@ -98,8 +106,8 @@ def test_a_run_into_the_folder_of_another_leaves_none_of_its_files_and_all_of_ot
         "labels/miniature_price-1-weak.jsonl",
         "labels/miniature_price-1-test.jsonl",
         "predictions/miniature_price-1.csv",
-        "filters/miniature_price-0-control-random-filter.jsonl.gz",
-        "filters/miniature_price-1-control-random-filter.jsonl.gz",
+        "filters/miniature_price-0-control-confidence-filter.jsonl.gz",
+        "filters/miniature_price-1-control-confidence-filter.jsonl.gz",
     }
     assert after < before
 
@@ -130,7 +138,10 @@ def test_the_record_says_what_was_done(finished: tuple[Path, pd.DataFrame]) -> N
     assert record["versions"]["torch"].startswith("2.")
     made = record["runs"]["miniature_price, seed 0"]
     assert made["splits"]["train"]["rows"] == 300
-    assert made["methods"]["filter-knn"]["removed"] == 30
+    assert made["methods"]["filter-topo"]["removed"] >= 30
+    control, filtered = (made["methods"][name] for name in ("control-random:filter-topo", "filter-topo"))
+    assert (control["removed"], control["draws"]) == (filtered["removed"], 5)
+    assert made["methods"]["student-logconf"]["alpha"] == 0.5
     stores = [ActivationStore.open(path) for path in (out / "activations").iterdir()]
     assert {store.key for store in stores} == set(made["activations"])
     assert all(store.verify().ok for store in stores)
@@ -142,23 +153,27 @@ def test_the_label_files_are_what_the_methods_saw(finished: tuple[Path, pd.DataF
     assert weak["split"].value_counts().to_dict() == {"train": 300, "val": 100}
     test = out / LABELS / "miniature_price-0-test.jsonl"
     value = results.set_index(["method", "metric"])["value"]["weak", "auroc"]
-    assert auroc(LabelSet.read(test, "truth").p, LabelSet.read(test).p) == value
+    assert auroc(LabelSet.read(test, "truth").p, LabelSet.read(test).p) == pytest.approx(value, abs=1e-12)
 
 
 def test_the_test_scores_are_those_of_the_table(finished: tuple[Path, pd.DataFrame]) -> None:
     out, results = finished
     scores = pd.read_csv(out / PREDICTIONS / "miniature_price-0.csv")
     value = results.set_index(["method", "metric"])["value"]
-    for method in ("weak", "ceiling", *TWELVE):
-        assert auroc(scores["truth"], scores[method]) == pytest.approx(value[method, "auroc"], abs=1e-12)
+    for method in ("weak", "ceiling", *CEILINGS, *METHODS_RUN):
+        columns = [name for name in scores if str(name).partition("/")[0] == method]
+        assert len(columns) == (5 if method.startswith("control-random") else 1)
+        own = np.mean([auroc(scores["truth"], scores[column]) for column in columns])
+        assert own == pytest.approx(value[method, "auroc"], abs=1e-12)
+    assert scores["group"].notna().all()
     tests = pd.read_csv(out / COMPARISONS)
-    assert set(tests["method"]) == set(TWELVE)
+    assert set(tests["method"]) == set(METHODS_RUN)
     assert tests["p_t"].isna().all()  # one task tests nothing
 
 
-@pytest.mark.parametrize("method", ["filter-knn", "filter-topo", "control-random-filter"])
-def test_filters_leave_their_verdict_on_every_training_row(method: str, finished: tuple[Path, pd.DataFrame]) -> None:
+def test_filters_leave_their_verdict_on_every_training_row(finished: tuple[Path, pd.DataFrame]) -> None:
     out, _ = finished
+    method = "filter-topo"
     judged = read_table(out / FILTERS / f"miniature_price-0-{method}.jsonl.gz")
     weak = read_table(out / LABELS / "miniature_price-0-weak.jsonl")
     for name in ("id", "text", "truth", "label", "split"):
@@ -169,18 +184,12 @@ def test_filters_leave_their_verdict_on_every_training_row(method: str, finished
     assert (~train["keep"].astype(bool)).sum() == notes["removed"] >= 30
     assert (train["keep"] == (train["reason"] == "")).all()
     assert set(judged[judged["split"] == "val"]["reason"]) == {"not a training row"}
-    if method == "control-random-filter":
-        assert "p" not in judged
-    else:
-        assert (train["p"] - train["label"]).abs().to_numpy(float) == pytest.approx(train["score"].to_numpy(float))
-        kept, gone = (train[train["keep"] == keep]["score"].astype(float) for keep in (True, False))
-        assert gone.max() >= kept.max()
-    if method == "filter-topo":
-        stores = [ActivationStore.open(path) for path in (out / "activations").iterdir()]
-        strong = {digest for name, digest in record["models"].items() if name.endswith("strong")}
-        (store,) = [one for one in stores if one.manifest.identity["weights"] in strong]
-        alone = topo_filter(store.layer(2, ids=train["id"].tolist()), train["label"].astype(float), 20, 20)
-        assert alone.mask.tolist() == train["keep"].tolist()
+    assert (train["p"] - train["label"]).abs().to_numpy(float) == pytest.approx(train["score"].to_numpy(float))
+    stores = [ActivationStore.open(path) for path in (out / "activations").iterdir()]
+    strong = {digest for name, digest in record["models"].items() if name.endswith("strong")}
+    (store,) = [one for one in stores if one.manifest.identity["weights"] in strong]
+    alone = topo_filter(store.layer(2, ids=train["id"].tolist()), train["label"].astype(float), 20, 20)
+    assert alone.mask.tolist() == train["keep"].tolist()
 
 
 def test_the_record_says_where_the_time_went_and_the_recipe_can_be_run_again(
@@ -189,7 +198,7 @@ def test_the_record_says_where_the_time_went_and_the_recipe_can_be_run_again(
     out, _ = finished
     record = json.loads((out / RECORD).read_text())
     taken = record["runs"]["miniature_price, seed 0"]["taken"]
-    assert list(taken) == ["weak", "ceiling", *TWELVE]
+    assert set(taken) == {"weak", "ceiling", *CEILINGS, *METHODS_RUN}
     assert {"weak", "activations", "trained"} <= taken["weak"]["made"].keys()
     assert {"activations", "trained"} <= taken["ceiling"]["made"].keys()
     assert sum("neighbors" in one["made"] for one in taken.values()) == 1
@@ -228,8 +237,17 @@ def test_a_method_that_cannot_be_used_somewhere_is_left_out_there(
     both = 'methods=["student-xent", "filter-knn"]'
     results = run(small_recipe(both, "seeds=[0, 1]"), tmp_path)
     lines = results[results["method"] == "filter-knn"]
-    assert lines["seed"].tolist() == [0] * len(lines)  # neither for seed 1 nor over both seeds
-    assert set(results[results["seed"].isna()]["method"]) == {"weak", "student-xent", "ceiling"}
+    assert set(lines["seed"].dropna()) == {0}
+    together = results[results["seed"].isna()]
+    assert set(together["method"]) == {"weak", "student-xent", "ceiling", "filter-knn"}
+    of_one = together["method"] == "filter-knn"  # averaged over the seed that it has, and said to be of one
+    assert (together[of_one]["seeds"] == 1).all()
+    assert together[of_one]["status"].str.contains("rows only").all()
+    assert (together[~of_one]["seeds"] == 2).all()
+    compared = pd.read_csv(tmp_path / COMPARISONS).set_index(["metric", "method"])
+    assert set(compared.loc["auroc"].index) == {"student-xent", "filter-knn"}  # paired on the seed that both have
+    by = results[(results["metric"] == "auroc") & (results["seed"] == 0)].set_index("method")["value"]
+    assert compared["difference"]["auroc", "filter-knn"] == pytest.approx(by["filter-knn"] - by["student-xent"])
     (failure,) = json.loads((tmp_path / RECORD).read_text())["failed"]
     assert failure == {
         "task": "miniature_price",

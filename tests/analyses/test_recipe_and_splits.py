@@ -38,7 +38,11 @@ def recipe_file(folder: Path, text: str = MINIMAL) -> Path:
 def test_recipes_that_come_along_are_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("W2S_DATA", "/somewhere")
     for recipe in read_recipes(path).values():
-        assert set(find_methods(recipe.methods)) == set(recipe.methods)
+        found = find_methods(recipe.methods)
+        assert [name for name in found if not name.startswith("ceiling-")] == recipe.methods
+        assert len(recipe.seeds) >= 3
+        filters = [name for name, method in found.items() if method.removal and not name.startswith("control-")]
+        assert {f"control-random:{name}" for name in filters} <= set(found)  # no filter without its control
         for task in recipe.data.tasks:
             find_task(task)
 
@@ -114,8 +118,8 @@ def test_broken_and_missing_recipes_are_named(tmp_path: Path) -> None:
 def test_an_unknown_method_names_the_nearest() -> None:
     with pytest.raises(InputError, match=r"method 'filter-tpo': did you mean 'filter-topo'\?"):
         find_methods(["filter-tpo"])
-    assert list(find_methods(["probe-knn", "student-xent"])) == ["probe-knn", "student-xent"]
-    known = ("student", "probe", "filter", "relabel", "control", "s2s", "bootstrap")
+    assert list(find_methods(["probe-knn", "student-xent"])) == ["ceiling-knn", "probe-knn", "student-xent"]
+    known = ("student", "probe", "ceiling", "filter", "relabel", "control", "s2s", "bootstrap")
     assert all(name.partition("-")[0] in known for name in METHODS)
 
 

@@ -31,7 +31,7 @@ from tests.analyses.report_folders import (
 )
 from tests.w2s_probes.sweeping import planted_store
 from w2s_probes import InputError
-from w2s_probes.metrics import gap_recovered_over_seeds
+from w2s_probes.recovery import gap_recovered_over_seeds
 from w2s_probes.sweep import sweep
 from w2s_probes.sweep.result import parts_path
 from w2s_probes.tables import read_table, write_table
@@ -114,9 +114,9 @@ def read(html: str) -> Read:
 
 
 def test_chance_is_not_called_a_win_and_few_tasks_are_said_to_show_nothing(read: Read) -> None:
-    assert "No method is shown to beat the plain student (student-xent) over 4 tasks." in read.text
-    assert "With 4 tasks the smallest p this test can give is 0.062" in read.text
-    assert "no outcome of this run could have been significant" in read.text
+    assert "Over 4 tasks no method differs from the plain student (student-xent) by more than chance" in read.text
+    assert "With 4 tasks the smallest p this test can give is 0.12" in read.text
+    assert "hardly an outcome of this run could have been significant" in read.text
 
 
 def test_a_method_that_is_better_on_every_task_is_named_and_an_oracle_or_control_never_is(tmp_path: Path) -> None:
@@ -124,19 +124,43 @@ def test_a_method_that_is_better_on_every_task_is_named_and_an_oracle_or_control
     signal = {"weak": 0.8, "ceiling": 4.0, PLAIN: 1.5, FILTER: 2.5, RANDOM: 2.5, ORACLE: 3.5}
     write_run(tmp_path, tasks, signal=signal)
     text = reported(tmp_path).text
-    headline = re.search(r"1 of 1 methods did better .*? by more than chance explains: ([^.]*)\.", text)
+    headline = re.search(r"by more than chance explains, 1 of 1 methods better: ([^;]*); none worse", text)
     assert headline
     assert headline[1] == FILTER
-    assert f"So did {RANDOM}, where no probe was asked" in text
-    assert "Filters against dropping as many rows at random" in text
+    beside = re.search(rf"Each filter against its own control.*?: {FILTER} (.\d\.\d+) \(p = ([\d.]+)\)", text)
+    assert beside
+    assert float(beside[2]) > 0.05  # the control is as good: the gain is not the probe's
+
+
+def test_worse_is_said_as_loudly_as_better(tmp_path: Path) -> None:
+    signal = {"weak": 0.8, "ceiling": 4.0, PLAIN: 2.5, FILTER: 1.5, RANDOM: 2.5, "relabel-knn": 3.5}
+    write_run(tmp_path, [f"task{i}" for i in range(9)], signal=signal)
+    text = reported(tmp_path).text
+    assert "1 of 2 methods better: relabel-knn; 1 of 2 methods worse: filter-knn" in text
+    assert re.search(rf"Each filter against its own control.*?{FILTER} −0\.\d+ \(p = 0\.00", text)
+
+
+def test_a_filter_without_its_own_control_is_said_to_say_nothing(tmp_path: Path) -> None:
+    write_run(tmp_path, signal={name: value for name, value in SIGNAL.items() if name != RANDOM})
+    assert f"Run without the control of its own ({RANDOM}), a filter's number says nothing" in reported(tmp_path).text
 
 
 def test_one_task_is_answered_by_its_test_rows_and_said_to_be_one(tmp_path: Path) -> None:
-    write_run(tmp_path, ["only"], signal=SIGNAL | {"student-logconf": 2.8})
+    write_run(tmp_path, ["only"], seeds=(0, 1, 2), signal=SIGNAL | {"student-logconf": 2.8})
     text = reported(tmp_path).text
-    assert "On the one task, only, 1 of 2 methods are above the plain student (student-xent)" in text
-    assert "student-logconf" in text
+    assert "On the one task, only, against the plain student (student-xent), by more than chance explains, " in text
+    assert "1 of 2 methods better: student-logconf; none worse" in text
     assert "One task says nothing about others" in text
+
+
+def test_one_seed_on_one_task_is_given_no_verdict_and_its_intervals_are_of_rows_only(tmp_path: Path) -> None:
+    write_run(tmp_path, ["only"], seeds=(0,), signal=SIGNAL | {"student-logconf": 2.8})
+    found = reported(tmp_path)
+    assert "nothing here can be called better or worse than the plain student (student-xent)" in found.text
+    assert not re.search(r"methods (better|worse)|one in forty|methods are above", found.text)
+    assert found.row("only", PLAIN)[5] == "rows only"
+    assert "one seed: intervals hold the choice of the test rows only" in found.text
+    assert "(rows only)" in next(text for text in found.texts if "Each filter against its own control" in text)
 
 
 def test_without_the_plain_student_nothing_is_claimed(tmp_path: Path) -> None:
@@ -165,7 +189,7 @@ def test_every_task_and_method_stands_with_its_auroc_pgr_and_status(folder: Path
     assert "delta (undefined)" in warned[1]
 
 
-def test_differences_to_the_plain_student_are_those_of_the_bootstrap(folder: Path) -> None:
+def test_differences_to_the_plain_student_are_those_of_the_results(folder: Path) -> None:
     for seeds in ([0], [0, 1]):
         tables = {seed: pd.read_csv(folder / "predictions" / f"alpha-{seed}.csv") for seed in seeds}
         found = against(tables, PLAIN)
@@ -174,9 +198,9 @@ def test_differences_to_the_plain_student_are_those_of_the_bootstrap(folder: Pat
         reference = gap_recovered_over_seeds(truth, [{name: one[name] for name in names} for one in tables.values()])
         for name in ("weak", "ceiling", FILTER):
             expected = reference.difference(name, PLAIN)
-            assert found[name].value == pytest.approx(expected.value, abs=1e-12)
-            assert found[name].error == pytest.approx(expected.error, rel=0.12)
-            assert found[name].low == pytest.approx(expected.low, abs=0.15 * (expected.high - expected.low))
+            assert found[name].estimate == expected
+            assert found[name].seeds == len(seeds)
+            assert found[name].p == pytest.approx(reference.p_value(name, PLAIN), nan_ok=True)
 
 
 def test_what_was_run_and_how_to_run_it_again_is_said(folder: Path, read: Read) -> None:

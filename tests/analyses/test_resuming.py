@@ -20,7 +20,7 @@ from analyses import experiment
 from analyses.activations import Activations
 from analyses.kept import Kept, code_hash
 from analyses.methods import METHODS
-from analyses.methods.controls import random_filter
+from analyses.methods.controls import confidence_filter
 from analyses.protocol import run
 from analyses.stages import stages
 from extract.extractor import Extraction
@@ -186,10 +186,10 @@ def test_code_is_known_by_what_was_loaded_not_by_where_it_stands(tmp_path: Path)
     assert code_hash(partial(f, k=3)) != code_hash(partial(f, k=4)) != name
     done = subprocess.run(
         [sys.executable, "-c", "from analyses.kept import code_hash; import analyses.methods.controls as c; "
-         "print(code_hash(c.random_filter))"],
+         "print(code_hash(c.confidence_filter))"],
         capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": "7"},
     )  # fmt: skip
-    assert done.stdout.strip() == code_hash(random_filter)
+    assert done.stdout.strip() == code_hash(confidence_filter)
 
 
 def test_a_result_of_another_record_is_not_mistaken(tmp_path: Path) -> None:

@@ -193,7 +193,14 @@ def test_a_quiz_is_run_from_end_to_end_with_accuracy_by_question(weak: dict[str,
     recipe = recipe_with(tmp_path, weak, *SIZES, methods, f"data.folder={tmp_path}", task=quiz)
     results = run(recipe, tmp_path / "out")
     by_question = results[results["metric"] == "question_accuracy"].set_index("method")
-    assert set(by_question.index) == {"weak", "ceiling", "student-xent", "probe-logistic", "filter-knn"}
+    assert set(by_question.index) == {
+        "weak",
+        "ceiling",
+        "ceiling-logistic",
+        "student-xent",
+        "probe-logistic",
+        "filter-knn",
+    }
     assert (by_question["n"] == 80).all()
     assert by_question["value"].between(by_question["low"], by_question["high"]).all()
     assert by_question["value"]["ceiling"] > 1 / 3 + 0.1  # guessing, and 2 standard errors

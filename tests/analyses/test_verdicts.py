@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from analyses.artifacts import write_recipe
 from analyses.experiment import Experiment, Outcome
-from analyses.methods import METHODS
+from analyses.learners import Trained
+from analyses.methods import METHODS, find_method
 from analyses.reading import RECIPES, read_recipe, read_recipes
 from analyses.steps import Steps
 from analyses.toml import toml
@@ -33,16 +34,21 @@ def same(one: Any, other: Any) -> bool:
 @pytest.fixture
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Students that learn nothing: what they are taught is looked at here, and not what they make of it."""
-    monkeypatch.setattr(Experiment, "train", lambda self, *_: {"test": np.linspace(0, 1, 200)})
+    monkeypatch.setattr(Experiment, "train", lambda self, *_: Trained({"test": np.linspace(0, 1, 200)}, 3, 0.5))
 
 
 @pytest.mark.usefixtures("untrained")
-@pytest.mark.parametrize("name", ["filter-topo", "filter-relabel-knn", "control-random-filter", "probe-knn"])
+@pytest.mark.parametrize(
+    "name",
+    ["filter-topo", "filter-relabel-knn", "control-confidence-filter", "control-random:filter-topo", "probe-knn"],
+)
 def test_an_outcome_comes_back_from_what_is_kept_of_it(name: str, tmp_path: Path) -> None:
-    outcome = METHODS[name].run(experiment(tmp_path))
+    outcome = find_method(name).run(experiment(tmp_path))
     write_arrays(tmp_path / "kept.safetensors", *kept_outcome(outcome))
     again = outcome_of(*read_arrays(tmp_path / "kept.safetensors"))
-    assert (outcome.filtered is None) == (name == "probe-knn")
+    assert (outcome.filtered is None) == (name in ("probe-knn", "control-random:filter-topo"))
+    assert outcome.alpha == (0.5 if outcome.filtered else None)
+    assert outcome.notes.get("epoch") == (3 if outcome.filtered else None)
     assert (outcome.taught is None) == (name != "filter-relabel-knn")
     for field in Outcome.__dataclass_fields__:
         mine, its = getattr(outcome, field), getattr(again, field)
@@ -58,13 +64,12 @@ def test_an_outcome_comes_back_from_what_is_kept_of_it(name: str, tmp_path: Path
 @pytest.mark.usefixtures("untrained")
 def test_controls_say_what_they_removed_and_that_no_probe_was_asked(tmp_path: Path) -> None:
     made = experiment(tmp_path)
-    for name, reason in (("control-random-filter", "at random"), ("control-confidence-filter", "least confident")):
-        result = METHODS[name].run(made).filtered
-        assert result is not None
-        assert set(result.reasons[~result.mask]) == {reason}
-        assert set(result.reasons[result.mask]) == {""}
-        assert len(result.removed) == result.requested == 30
-        assert result.p is None
+    result = METHODS["control-confidence-filter"].run(made).filtered
+    assert result is not None
+    assert set(result.reasons[~result.mask]) == {"least confident"}
+    assert set(result.reasons[result.mask]) == {""}
+    assert len(result.removed) == result.requested == 30
+    assert result.p is None
     oracle = METHODS["control-oracle-filter"].run(replace(made, truth=truth_of_planted())).filtered
     assert oracle is not None
     assert set(oracle.reasons[~oracle.mask]) == {"farthest from the truth"}

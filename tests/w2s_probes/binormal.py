@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from w2s_probes.metrics import Metric, SeedResults, gap_recovered_over_seeds
+from w2s_probes.metrics import Metric
+from w2s_probes.recovery import SeedResults, gap_recovered_over_seeds
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,26 @@ class Study:
     common: float = 0.4
     kind: float = 0.3
     metric: Metric = "auroc"
+    per_group: int = 1  # rows of a group: of one class, and equal in what they share with other models
+    ignored: bool = False  # whether the intervals are not told of the groups
 
-    def run(self, rng: np.random.Generator, n_boot: int) -> SeedResults:
-        truth = (np.arange(self.rows) % 2).astype(np.float64)
-        common = rng.normal(size=self.rows)
+    @property
+    def groups(self) -> NDArray[np.intp] | None:
+        """The group of each row (rows,), where there are any."""
+        return None if self.per_group == 1 or self.ignored else np.arange(self.rows) // self.per_group
+
+    def run(self, rng: np.random.Generator) -> SeedResults:
+        """One test set, and one training with each seed."""
+        units = -(-self.rows // self.per_group)
+
+        def drawn() -> NDArray[np.float64]:
+            return np.repeat(rng.normal(size=units), self.per_group)[: self.rows]
+
+        truth = np.repeat(np.arange(units) % 2, self.per_group)[: self.rows].astype(np.float64)
+        common = drawn()
         runs: list[dict[str, NDArray[np.float64]]] = [{} for _ in range(self.seeds)]
         for name, share in (("weak", 0.0), ("student", self.pgr), ("ceiling", 1.0)):
-            kind = rng.normal(size=self.rows)
+            kind = drawn()
             if name == "weak":
                 kind = kind * np.sqrt((1 - self.common) / self.kind)
             for run in runs:
@@ -42,10 +56,10 @@ class Study:
                     run[name] = runs[0][name]
                     continue
                 moved = 0.0 if name == "weak" else self.scatter * rng.normal()
-                own = 0.0 if name == "weak" else np.sqrt(1 - self.common - self.kind) * rng.normal(size=self.rows)
+                own = 0.0 if name == "weak" else np.sqrt(1 - self.common - self.kind) * drawn()
                 noise = np.sqrt(self.common) * common + np.sqrt(self.kind) * kind + own
                 run[name] = self.scores(self.weak + share * self.gap + moved, truth, noise)
-        return gap_recovered_over_seeds(truth, runs, self.metric, n_boot, int(rng.integers(2**31)))
+        return gap_recovered_over_seeds(truth, runs, self.metric, groups=self.groups)
 
     def scores(self, value: float, truth: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores whose expected metric is `value`: P(1) whose log odds are normal in each class."""
@@ -65,12 +79,12 @@ class Coverage:
     width: float  # median, of PGR
 
 
-def coverage(study: Study, experiments: int, n_boot: int, seed: int = 0) -> Coverage:
+def coverage(study: Study, experiments: int, seed: int = 0) -> Coverage:
     rng = np.random.default_rng(seed)
     inside: list[tuple[bool, bool, bool]] = []
     pgr: list[tuple[bool, float]] = []
     for _ in range(experiments):
-        found = study.run(rng, n_boot)
+        found = study.run(rng)
         one, value, difference = (
             found.recovered["student"],
             found.values["student"],

@@ -14,6 +14,8 @@ from .options import SetOption, Tracker
 if TYPE_CHECKING:
     import pandas as pd
 
+DEMO_SEEDS = 3
+
 
 def run(
     recipe: Annotated[Path, typer.Argument(help="A TOML recipe; the ones that come along are in analyses/recipes.")],
@@ -65,21 +67,22 @@ def demo(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results; runs/demo unless given, or runs/demo-lora, -full.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the splits and of all training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The first of three, of the splits and of all training.")] = 0,
     students: Annotated[
         Literal["head", "lora", "full"], typer.Option(help="Heads on activations, or fine-tuned models on two tasks.")
     ] = "head",
 ) -> None:
-    """The whole method on the embedded miniature: two tiny language models, four tasks; offline, about a minute.
+    """The whole method on the embedded miniature: two tiny models, four tasks, three seeds; offline, some minutes.
 
     Example: `w2s demo --out runs/demo`
     """
     folder = terminal.from_checkout("analyses.reading").RECIPES
     out = out or Path("runs", "demo" if students == "head" else f"demo-{students}")
+    seeds = f"seeds={[seed + number for number in range(DEMO_SEEDS)]}"
     if students == "head":
-        run(folder / "demo.toml", out, [f"seeds=[{seed}]"])
+        run(folder / "demo.toml", out, [seeds])
         return
-    settings = [f"seeds=[{seed}]", f"student.kind={students}"]
+    settings = [seeds, f"student.kind={students}"]
     if students == "lora":  # adapters start from nothing and want larger steps
         settings.append("student.finetuning.learning_rate=3e-3")
     run(folder / "demo_finetuned.toml", out, settings)
@@ -89,9 +92,18 @@ def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:
     """The table of PGR, the tests across tasks, and where everything is."""
     protocol = terminal.from_checkout("analyses.protocol")
     lines = terminal.from_checkout("analyses.results").summary(results).rename(columns={"pgr": "PGR"})
-    seeds = f", mean of {len(recipe.seeds)} seeds" if len(recipe.seeds) > 1 else ""
-    terminal.say(f"AUROC on {recipe.data.n_test} test rows{seeds}; PGR = (student - weak) / (ceiling - weak) [95 %]")
+    seeds = f", mean of {len(recipe.seeds)} seeds" if len(recipe.seeds) > 1 else ", one seed"
+    if set(lines["metric"]) == {"auroc"}:
+        lines, metric = lines.drop(columns="metric"), "AUROC"
+    else:
+        metric = "AUROC (accuracy where the supervisor gives hard labels)"
+    terminal.say(f"{metric} on {recipe.data.n_test} test rows{seeds}; PGR = (student - weak) / (ceiling - weak) [95 %]")
     terminal.show(lines, by="task")
+    if len(recipe.seeds) == 1:
+        terminal.say(
+            "rows only: one seed tells nothing of the luck of a training, so no method can be judged here; give "
+            "seeds=[0,1,2] or more"
+        )
     for line in _splits(out / protocol.RECORD):
         terminal.say(line)
     for one in json.loads((out / protocol.RECORD).read_text(encoding="utf-8"))["failed"]:
@@ -128,7 +140,10 @@ def _show_tests(path: Path, recipe: Any) -> None:
     table = pd.read_csv(path)
     table = table[(table["metric"] == "auroc") & ~table["oracle"]]
     n = len(recipe.data.tasks)
-    terminal.say(f"Over {n} tasks, AUROC: PGR pooled [95 % over tasks]; better than {recipe.baseline} in so many, p")
+    terminal.say(
+        f"Over {n} tasks, AUROC: PGR pooled [95 % over tasks]; mean difference to {recipe.baseline}, tasks on which "
+        "it is above 0, two-sided p of sign flips"
+    )
     shown = pd.DataFrame(
         {
             "method": table["method"],
@@ -136,13 +151,20 @@ def _show_tests(path: Path, recipe: Any) -> None:
                 f"{value:.2f} [{low:.2f}, {high:.2f}]"
                 for value, low, high in zip(table["pooled_pgr"], table["pooled_low"], table["pooled_high"], strict=True)
             ],
-            "better": ["" if pd.isna(x) else f"{x:.0f} of {n}" for x in table["better"]],
-            "p (Wilcoxon)": ["" if pd.isna(p) else f"{p:.3f}" for p in table["p_wilcoxon"]],
-            "p (Holm)": ["" if pd.isna(p) else f"{p:.3f}" for p in table["p_wilcoxon_holm"]],
+            "difference": ["" if pd.isna(x) else f"{x:+.3f}" for x in table["difference"]],
+            "above": [
+                "" if pd.isna(x) else f"{x:.0f} of {tasks:.0f}"
+                for x, tasks in zip(table["better"], table["tasks"], strict=True)
+            ],
+            "p": ["" if pd.isna(p) else f"{p:.3f}" for p in table["p"]],
+            "p (Holm)": ["" if pd.isna(p) else f"{p:.3f}" for p in table["p_holm"]],
             "tasks": "all tasks",
         }
     )
     terminal.show(shown, by="tasks")
+    least = 2 * 0.5**n
+    if least >= 0.05:
+        terminal.say(f"{n} tasks cannot tell any two methods apart: the smallest p that signs can give is {least:.2g}")
 
 
 def _plan(name: str, recipe: Any, cache: Path) -> None:

@@ -83,6 +83,29 @@ def matched_draws(
     return total
 
 
+def matched_removal(gone: Flags, positive: Flags, groups: NDArray[np.intp] | None, rng: np.random.Generator) -> Flags:
+    """A random removal (n,) that matches `gone` as `matched_draws` does: one draw, as rows.
+
+    As many rows of each class go, from as many groups: what was removed of a group falls to a random group of the
+    same make-up, and which of its rows go is random.
+    """
+    together = np.arange(len(gone)) if groups is None else groups
+    sides = [_per_group(side, together) for side in (~positive, positive)]
+    taken = [_per_group(side & gone, together) for side in (~positive, positive)]
+    _, makeup = np.unique(np.column_stack(sides), axis=0, return_inverse=True)
+    # Two random orders of the groups, each sorted by make-up: place by place, one takes the other's numbers.
+    order, target = (np.lexsort((rng.permutation(len(sides[0])), makeup.ravel())) for _ in range(2))
+    removed = np.zeros(len(gone), dtype=bool)
+    for side, counts in zip((~positive, positive), taken, strict=True):
+        quota = np.empty_like(counts)
+        quota[target] = counts[order]
+        rows = np.flatnonzero(side)
+        rows = rows[np.lexsort((rng.permutation(len(rows)), together[rows]))]  # by group, at random within one
+        first = np.searchsorted(together[rows], together[rows])
+        removed[rows[np.arange(len(rows)) - first < quota[together[rows]]]] = True
+    return removed
+
+
 def comparable(gone: Flags, positive: Flags, groups: NDArray[np.intp] | None) -> float:
     """The share of removed rows whose group has another of the same make-up; near 0 a grouped test can show nothing."""
     if groups is None or not gone.any():

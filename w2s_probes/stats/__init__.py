@@ -4,15 +4,18 @@ from .agreement import Agreement, agreement
 from .multiplicity import holm
 from .paired import PairedTests, paired_tests, wilcoxon
 from .pooling import PooledRecovery, pooled, saturated
+from .signflip import SignFlip, sign_flip
 
 __all__ = [
     "Agreement",
     "PairedTests",
     "PooledRecovery",
+    "SignFlip",
     "agreement",
     "holm",
     "paired_tests",
     "pooled",
     "saturated",
+    "sign_flip",
     "wilcoxon",
 ]

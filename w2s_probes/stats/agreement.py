@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import probabilities, truth_sides
+from ..checks import group_numbers, probabilities, truth_sides
 from ..errors import InputError
+from ..influence import mean
 from ..intervals import NORMAL, Estimate
 
 NAN = float("nan")
@@ -14,7 +15,10 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Agreement:
-    """Shares of rows on which student and supervisor give the same class, with 95 % Wilson intervals over rows."""
+    """Shares of rows on which student and supervisor give the same class, with 95 % Wilson intervals over rows.
+
+    With groups of rows the intervals are those of as many independent rows as would be as uncertain.
+    """
 
     share: Estimate  # of all rows
     on_errors: Estimate | None  # of the rows where the supervisor is wrong; None without the truth, NaN without rows
@@ -24,8 +28,13 @@ class Agreement:
     oracle: bool  # whether the truth was read: then no number here may choose anything
 
 
-def agreement(student: ArrayLike, weak: ArrayLike, truth: ArrayLike | None = None) -> Agreement:
+def agreement(
+    student: ArrayLike, weak: ArrayLike, truth: ArrayLike | None = None, *, groups: ArrayLike | None = None
+) -> Agreement:
     """Agreement of P(1) by a student and by its supervisor (n,), whose classes are the sides of ½ (Burns et al. 2023).
+
+    A student of several draws (draws, n) agrees with the mean of its draws. Rows of one of the `groups` (n,) are not
+    taken for independent.
 
     Where students grow better by more than imitation, agreement falls, and on the supervisor's errors more than
     elsewhere. With the `truth` (n,) both are told apart, and the result is marked as an oracle's.
@@ -33,24 +42,34 @@ def agreement(student: ArrayLike, weak: ArrayLike, truth: ArrayLike | None = Non
     A share's bootstrap over rows is a binomial variable and would need no draws, but has no width where every row
     agrees, as on a few errors all may; Wilson's (1927) interval is right there too.
     """
-    of_student, of_weak = probabilities(student, "student") > 0.5, probabilities(weak, "weak") > 0.5
-    if of_student.shape != of_weak.shape:
-        raise InputError(f"{len(of_student)} student scores but {len(of_weak)} weak ones: one a row is needed of each")
+    drawn = [probabilities(one, "student") > 0.5 for one in np.atleast_2d(np.asarray(student, dtype=np.float64))]
+    of_weak = probabilities(weak, "weak") > 0.5
+    if drawn[0].shape != of_weak.shape:
+        raise InputError(f"{len(drawn[0])} student scores but {len(of_weak)} weak ones: one a row is needed of each")
     if not len(of_weak):
         raise InputError("no rows: agreement needs at least one")
-    same = of_student == of_weak
+    same = np.mean([one == of_weak for one in drawn], axis=0)
+    numbers = group_numbers(groups, len(same))
     if truth is None:
-        return Agreement(share(same), None, None, len(same), None, False)
+        return Agreement(share(same, numbers), None, None, len(same), None, False)
     wrong = of_weak != truth_sides(truth, len(same))
-    return Agreement(share(same), share(same[wrong]), share(same[~wrong]), len(same), int(wrong.sum()), True)
+    on_errors, on_right = (share(same[rows], None if numbers is None else numbers[rows]) for rows in (wrong, ~wrong))
+    return Agreement(share(same, numbers), on_errors, on_right, len(same), int(wrong.sum()), True)
 
 
-def share(hits: NDArray[np.bool_]) -> Estimate:
-    """The share of hits among independent rows (n,), with Wilson's interval; NaN where there are none."""
-    n = len(hits)
-    if not n:
+def share(hits: NDArray[np.float64], groups: NDArray[np.intp] | None = None) -> Estimate:
+    """The share of hits (n,), each in [0, 1], with Wilson's interval; NaN where there are none.
+
+    The interval is that of as many independent rows as have the error of these: n, or fewer where `groups` (n,) hit
+    or miss together; where all agree, as many as there are groups.
+    """
+    if not len(hits):
         return Estimate(NAN, NAN, NAN, NAN)
-    p = float(hits.mean())
+    p, n = float(hits.mean()), float(len(hits))
+    if groups is not None:
+        measured = mean(np.asarray(hits, dtype=np.float64))
+        error, count = measured.error(groups), measured.freedom(groups) + 1
+        n = min(n, max(1.0, p * (1 - p) / error**2)) if error > 0 else float(count)
     centre, scale = p + NORMAL**2 / (2 * n), 1 + NORMAL**2 / n
     half = NORMAL * np.sqrt(p * (1 - p) / n + NORMAL**2 / (4 * n**2))
     low, high = max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)

@@ -1,4 +1,4 @@
-"""Is method a better than method b over tasks? Student's t and Wilcoxon's signed ranks on one pair of values a task."""
+"""Do methods a and b differ over tasks? Sign flips, Student's t and Wilcoxon's ranks on one pair of values a task."""
 
 import math
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from scipy.special import ndtr, stdtr
 from scipy.stats import rankdata
 
 from ..intervals import quantile
+from .signflip import SignFlip, sign_flip
 from .tasks import PerTask, aligned
 
 Zeros = Literal["drop", "pratt"]
@@ -21,7 +22,7 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class PairedTests:
-    """Differences a - b over n tasks; both p-values are one-sided, for a > b."""
+    """Differences a - b over n tasks. P-values are one-sided for a > b unless they say otherwise."""
 
     better: int  # tasks with a > b
     worse: int  # a < b
@@ -34,10 +35,13 @@ class PairedTests:
     p_t: float
     w: float  # Wilcoxon's W+: the sum of the ranks of the positive differences
     p_wilcoxon: float
+    p_t_worse: float  # for a < b
+    p_wilcoxon_worse: float
+    flips: SignFlip  # exact test of the mean difference: either side and both
 
 
 def paired_tests(a: PerTask, b: PerTask, *, zeros: Zeros = "drop") -> PairedTests:
-    """Student's paired t test and the exact Wilcoxon signed-rank test of one value a task (n,) of two methods.
+    """Sign-flip, paired t and exact Wilcoxon signed-rank test of one value a task (n,) of two methods.
 
     A task where either value is NaN, such as an undefined PGR, is dropped and counted. Ties share their mean rank,
     and the exact distribution is that of the ranks as they are. Zero differences are left out of Wilcoxon's test
@@ -53,7 +57,22 @@ def paired_tests(a: PerTask, b: PerTask, *, zeros: Zeros = "drop") -> PairedTest
     low, high, t, p_t = _student(d, difference)
     w, p_wilcoxon = wilcoxon(d, zeros=zeros)
     better, worse = int((d > 0).sum()), int((d < 0).sum())
-    return PairedTests(better, worse, len(d), int((~known).sum()), difference, low, high, t, p_t, w, p_wilcoxon)
+    return PairedTests(
+        better,
+        worse,
+        len(d),
+        int((~known).sum()),
+        difference,
+        low,
+        high,
+        t,
+        p_t,
+        w,
+        p_wilcoxon,
+        1 - p_t,
+        wilcoxon(-d, zeros=zeros)[1],
+        sign_flip(d),
+    )
 
 
 def wilcoxon(d: NDArray[np.float64], *, zeros: Zeros = "drop") -> tuple[float, float]:
