@@ -47,12 +47,15 @@ def topo_filter(
     go first, the others are treated as if inside. `per_class` applies both shares to each class by itself, which
     keeps the class mix. `graph`: the rows' neighbours, searched before (`TopoProbe.fit`). One search, O(n² d), and
     O(n k) memory beside X.
+
+    A row is scored by the components of all rows, in which its own label has a part: on labels that are pure noise the
+    AUROC of `p` is .55 at k = 5 and 400 rows, where that of `TopoProbe.out_of_sample_` is not above ½.
     """
     refuse_shares(contamination, max_removed, zeta)
     matrix = check_activations(X)
     apart = None if in_sample else belonging_together(matrix, groups)
     probe = TopoProbe(k_cc, k_zeta, connectivity, index).fit(matrix, y, apart=apart, graph=graph)
-    p = probe.out_of_sample_
+    p = probe.core_scores_  # as published: by components in which a row's own label has a say
     if zeta is None:
         return verdict(
             probe.p_, p, contamination, probe.core_, max_removed=max_removed, per_class=per_class, in_sample=in_sample

@@ -1,5 +1,6 @@
 """No score that drops or relabels a row knows that row's label, its duplicates', or its group's."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -97,3 +98,27 @@ def test_the_number_of_threads_changes_scores_by_a_millionth_at_most(probe: Any)
         with threadpool_limits(threads):
             scores.append(relabel(probe, data.X, data.weak))
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+
+
+def _on_noise(n: int, seeds: int, score: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> tuple[float, float]:
+    """Mean AUROC of out-of-sample scores against labels that no feature tells, and its standard error."""
+    found = []
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(n, 16)).astype(np.float32), (rng.random(n) < 0.5).astype(float)
+        found.append(auroc(y, score(X, y)))
+    return float(np.mean(found)), float(np.std(found) / np.sqrt(seeds))
+
+
+def test_topos_scores_of_noise_do_not_see_the_label_that_picks_the_core_and_its_filters_scores_do() -> None:
+    by_folds, error = _on_noise(400, 30, lambda X, y: TopoProbe(5, 5).fit(X, y).out_of_sample_)
+    assert abs(by_folds - 0.49) < 3 * error  # as all leave-one-out scores of noise, a little under one half
+    by_core, error = _on_noise(400, 30, lambda X, y: TopoProbe(5, 5).fit(X, y).core_scores_)
+    assert by_core - 3 * error > 0.52
+
+
+def test_leave_one_out_scores_of_noise_are_a_little_under_one_half_as_the_docs_say() -> None:
+    """Others' labels make up the balance that one's own leaves: the fewer the rows and dimensions the more."""
+    found, error = _on_noise(400, 120, lambda X, y: KNNProbe(50).fit(X[:, :2], y).out_of_sample_)
+    assert found + 3 * error < 0.5
+    assert found > 0.4

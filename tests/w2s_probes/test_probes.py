@@ -75,14 +75,28 @@ def test_out_of_sample_knn_ignores_a_rows_own_label(k: int, seed: int) -> None:
     assert before[row] == after[row]
 
 
-def test_out_of_sample_topo_averages_the_core_without_the_row() -> None:
+def test_topo_scores_a_row_by_a_core_that_its_own_label_has_no_part_in() -> None:
+    """Turning a row's label changes the core of all rows, and nothing in the row's own score."""
+    data = planted()
+    before = TopoProbe(5, 5).fit(data.X, data.weak)
+    moved = False
+    for row in range(0, 300, 7):
+        turned = data.weak.copy()
+        turned[row] = 1 - turned[row]
+        after = TopoProbe(5, 5).fit(data.X, turned)
+        assert after.out_of_sample_[row] == before.out_of_sample_[row]
+        moved |= bool(after.core_scores_[row] != before.core_scores_[row])
+    assert moved  # the control: by the core of all rows it is not so
+
+
+def test_core_scores_of_topo_average_the_core_without_the_row() -> None:
     data = planted()
     probe = TopoProbe(20, 10).fit(data.X, data.weak)
     inside = np.flatnonzero(probe.core_)
     distances = ((data.X[:, None] - data.X[inside][None]) ** 2).sum(axis=2)
     distances[inside, np.arange(len(inside))] = np.inf
     nearest = inside[np.argsort(distances, axis=1, kind="stable")[:, :10]]
-    assert probe.out_of_sample_ == pytest.approx(data.weak[nearest].mean(axis=1))
+    assert probe.core_scores_ == pytest.approx(data.weak[nearest].mean(axis=1))
 
 
 @pytest.mark.parametrize("probe", [KNNProbe(20), LogisticProbe(), TopoProbe(20, 20), HeadStudent()], ids=repr)

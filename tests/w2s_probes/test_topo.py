@@ -90,8 +90,8 @@ def test_one_graph_serves_knn_at_every_k_and_both_steps_of_topo() -> None:
         assert loss == pytest.approx(((scores - data.weak) ** 2).mean())
     assert path.best == ks[int(np.argmin(path.loss))]
     assert "best" in repr(path)
-    with pytest.raises(InputError, match="k=60, but the graph given has"):
-        KNNProbe(60).fit(data.X, data.weak, graph=graph)
+    with pytest.raises(InputError, match="k=70, but the graph given has"):
+        KNNProbe(70).fit(data.X, data.weak, graph=graph)
     with pytest.raises(InputError, match="the graph given is of 400 rows, the activations have 300"):
         KNNProbe(6).fit(data.X[:300], data.weak[:300], graph=graph)
 
@@ -161,4 +161,4 @@ def test_twins_do_not_vouch_for_each_other_unless_asked_to() -> None:
     apart = topo_filter(X, y, 8, 5, 0.2, "weak", groups=group)
     probe = TopoProbe(8, 5, "weak").fit(X, y, apart=belonging_together(X, group))
     assert not (group[probe.core_neighbors_] == group[:, None]).any()
-    assert apart.p == pytest.approx(probe.out_of_sample_)
+    assert apart.p == pytest.approx(probe.core_scores_)

@@ -3,13 +3,14 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 import typer
 
 from ..errors import InputError
 from ..files import replacing
 from ..losses import LossName
+from ..students.settings import Stop
 from . import terminal
 from .options import LabelsPath, Layer, StorePath
 
@@ -34,13 +35,18 @@ def student(
         Path | None, typer.Option(help="Other rows to score, with `id` and `truth`, or else against their `label`.")
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the rows at most.")] = 200,
+    l2: Annotated[
+        float, typer.Option(min=0, help="Penalty l2 times the squared weights, on standardised activations.")
+    ] = 0.0,
+    stop: Annotated[Stop, typer.Option(help="What validation rows are read for, against their weak labels.")] = "auroc",
     seed: Annotated[int, typer.Option(min=0, help="Of the training, and of the rows that stop it.")] = 0,
 ) -> None:
     """Train a linear head on a layer's activations and weak labels.
 
     Rows with `keep` false are left out and `new_label` stands for `label`, so the files of `w2s filter` and
     `w2s relabel` are used as they are. Rows with `split` = val, or else a tenth, stop training early: all of them, with
-    their weak labels, whatever `keep` says, so that what stops training is the same for every filter.
+    their weak labels, whatever `keep` says, so that what stops training is the same for every filter. Test rows that
+    share a text or a group with those rows are left out of the score.
 
     Example: `w2s student acts kept.jsonl --layer 2 --loss logconf --test test.jsonl --out student`
     """
@@ -66,7 +72,7 @@ def student(
     weak = LabelSet.from_table(table, where=str(labels))
     X = opened.layer(index, ids=weak.ids)
     X_test = None if tested is None else opened.layer(index, ids=tested.ids)
-    head = students.HeadStudent(loss, epochs=epochs, seed=seed)
+    head = students.HeadStudent(loss, epochs=epochs, l2=l2, stop=stop, seed=seed)
     head.fit(X[~val], weak.p[~val], X[val], weak.p[val])
     record: dict[str, Any] = {
         "store": opened.key,
@@ -74,13 +80,18 @@ def student(
         "labels": str(labels),
         "parameters": _parameters(head),
         "rows": {"train": int((~val).sum()), "val": int(val.sum())},
-        "best_epoch": head.n_epochs_,  # whose weights are written; the last one where all validation labels agree
+        "best_epoch": head.n_epochs_,  # whose weights are written; the last one where validation labels cannot judge
     }
+    if head.alpha_ is not None:
+        record["alpha_at_best_epoch"] = head.alpha_
     if tested is not None and X_test is not None:
         p = head.predict_proba(X_test)[:, 1]
         known, given = tested.known, tested.values[tested.known]
         record["test"] = {"against": tested.against, "rows": len(given), "of_rows": len(p)}
         record["test"] |= {"auroc": auroc(given, p[known]), "accuracy": accuracy(given, p[known])}
+        if tested.related:
+            record["test"]["left_out"] = tested.related
+            terminal.say(f"{test}: {tested.related} rows left out, which share a text or a group with training rows")
         column = "truth" if tested.against == "truth" else "given_label"  # `label` is what the student says
         write_table(pd.DataFrame({"id": tested.ids, "label": p, column: tested.values}), out / PREDICTIONS)
         terminal.say(
@@ -97,29 +108,37 @@ class _Tested:
     ids: "NDArray[np.object_]"  # (n,)
     values: "NDArray[np.float64]"  # (n,) P(1); NaN where the file does not say it
     against: Literal["truth", "label"]
+    related: int  # rows of the file that are left out: they share a text or a group with training or validation rows
 
     @classmethod
     def read(cls, path: Path, labels: "pd.DataFrame", where: Path) -> Self:
-        """From a file; InputError where it says nothing, or has rows that train or stop training on `labels`."""
+        """From a file; InputError where it says nothing, or has rows that train or stop training on `labels`.
+
+        Rows related to those by text or group are left out, as a sweep leaves them out: their labels were learned.
+        """
         import numpy as np
 
+        from ..held_out import related_rows
         from ..labels import LabelSet, in_split, read_label_table, truth_where_known
 
         table = read_label_table(path)
         truth = truth_where_known(table, str(path)) if "id" in table else None
         if truth is None:
             given = LabelSet.from_table(table, where=str(path))
-            found = cls(given.ids, given.p, "label")
+            ids, values, against = given.ids, given.p, "label"
         else:
-            found = cls(table["id"].to_numpy(dtype=object), truth, "truth")
+            ids, values, against = table["id"].to_numpy(dtype=object), truth, "truth"
         if "split" in labels:
             labels = labels[~in_split(labels, "test", str(where))]
-        both = np.intersect1d(found.ids.astype(str), labels["id"].astype(str))
+        both = np.intersect1d(ids.astype(str), labels["id"].astype(str))
         if len(both):
             raise InputError(
                 f"{path}: row {both[0]!r} is a training or validation row of {where}: test rows must be others"
             )
-        return found
+        related = related_rows(table, labels)
+        if related.all():
+            raise InputError(f"{path}: every row shares a text or a group with a training row of {where}: give others")
+        return cls(ids[~related], values[~related], cast(Literal["truth", "label"], against), int(related.sum()))
 
     @property
     def known(self) -> "NDArray[np.bool_]":
@@ -169,19 +188,17 @@ def _usable(table: "pd.DataFrame", path: Path, seed: int) -> "tuple[pd.DataFrame
 
 
 def _validation(table: "pd.DataFrame", path: Path, seed: int) -> "NDArray[np.bool_]":
-    """Which rows (n,) are for early stopping; whole groups where the file has them."""
-    import numpy as np
-    import pandas as pd
-
+    """Which rows (n,) are for early stopping: whole groups and equal texts, a row without a group by itself."""
+    from ..held_out import set_aside
     from ..labels import in_split
     from ..randomness import stream
 
     if "split" in table and (val := in_split(table, "val", str(path))).any():
         return val
-    groups = pd.factorize(table["group" if "group" in table else "id"].astype(str))[0]
-    order = stream(seed, "validation rows").permutation(groups.max() + 1)
-    chosen = order[: max(1, round(HELD_OUT * len(order)))]
-    return np.isin(groups, chosen)
+    val = set_aside(table, HELD_OUT, stream(seed, "validation rows"))
+    if val.all():
+        raise InputError(f"{path}: all {len(table)} rows hang together, so none can be held out to stop training by")
+    return val
 
 
 def _save(head: Any, record: dict[str, Any], out: Path) -> None:

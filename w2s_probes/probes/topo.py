@@ -10,11 +10,13 @@ from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError, did_you_mean
 from ..neighbors import Neighbors, first_of, nearest, search, search_some, whole
+from ..randomness import stream
 from .base import Probe, apart_of
 from .validation import check_activations, soft_labels
 
 Connectivity = Literal["weak", "strong", "mutual"]
 SPARE = 16  # neighbours searched beyond what the scores average, since some are not kept
+FOLDS = 5  # rows whose labels have no part in the components by which they are scored
 
 
 def topo_cc(X: ArrayLike, y: ArrayLike, k: int = 50, connectivity: Connectivity = "strong") -> NDArray[np.bool_]:
@@ -32,14 +34,23 @@ def topo_cc(X: ArrayLike, y: ArrayLike, k: int = 50, connectivity: Connectivity 
 
 
 def components(
-    neighbors: NDArray[np.int64], positive: NDArray[np.bool_], connectivity: Connectivity
+    neighbors: NDArray[np.int64],
+    positive: NDArray[np.bool_],
+    connectivity: Connectivity,
+    among: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
-    """`topo_cc` on a given graph: neighbour indices (n, k) and the class of each row (n,)."""
+    """`topo_cc` on a given graph: neighbour indices (n, k) and the class of each row (n,).
+
+    With `among` (n,) on the part of the graph between those rows: the others are in no component, and their classes
+    are not looked at.
+    """
     if connectivity not in get_args(Connectivity):
         raise InputError(f"connectivity={connectivity!r}: {did_you_mean(connectivity, get_args(Connectivity))}")
     n, k = neighbors.shape
     source, target = np.repeat(np.arange(n), k), neighbors.ravel()
     inside = positive[source] == positive[target]
+    rows_among = np.ones(n, dtype=bool) if among is None else among
+    inside &= rows_among[source] & rows_among[target]
     edges = csr_array((np.ones(inside.sum(), dtype=np.int8), (source[inside], target[inside])), shape=(n, n))
     if connectivity == "mutual":
         edges = edges.multiply(edges.T)
@@ -47,7 +58,7 @@ def components(
     _, component = connected_components(edges, directed=True, connection=kind)
     kept = np.zeros(n, dtype=bool)
     for side in (False, True):
-        rows = np.flatnonzero(positive == side)
+        rows = np.flatnonzero((positive == side) & rows_among)
         if len(rows):
             names, first, sizes = np.unique(component[rows], return_index=True, return_counts=True)
             largest = names[np.lexsort((first, -sizes))[0]]
@@ -59,9 +70,10 @@ class TopoProbe(Probe):
     """P(label = 1) is the mean soft label of the k_zeta nearest rows among those that TopoCC keeps.
 
     One search serves the components and the rows' neighbours among those kept; only rows with too few of these in
-    it are searched again. `out_of_sample_` (n,) scores each training row without itself. A row's own label is not
-    among those averaged, but has a small say in which rows are: it decides, as the method defines it, in which
-    class's components the row and its neighbours can lie.
+    it are searched again. `out_of_sample_` (n,) scores each training row by components that its label had no part in:
+    rows are dealt to `FOLDS` folds, groups whole, and those of a fold scored by what TopoCC keeps of the others. By
+    components of all rows, `core_scores_`, a row's own label picks its neighbours: on labels that are pure noise their
+    AUROC is .55 at k = 5 and 400 rows.
     """
 
     def __init__(
@@ -81,7 +93,7 @@ class TopoProbe(Probe):
         """
         self.X_, self.p_ = self._read(X, y)
         self.apart_ = apart_of(apart, len(self.X_))
-        for searched in ("graph_", "core_neighbors_"):
+        for searched in ("graph_", "core_neighbors_", "out_of_sample_"):
             self.__dict__.pop(searched, None)
         if whole(self.k_cc, "k_cc") < 1 or whole(self.k_zeta, "k_zeta") < 1:
             raise InputError(f"k_cc={self.k_cc} and k_zeta={self.k_zeta} must be at least 1")
@@ -89,18 +101,21 @@ class TopoProbe(Probe):
             graph.refuse_other(len(self.X_), self.k_cc, self.apart_)
             self.__dict__["graph_"] = graph
         self.core_ = components(self.graph_.first(self.k_cc), self.p_ > 0.5, self.connectivity)
-        if self.core_.sum() <= self.k_zeta:
+        self._refuse_few(self.core_, len(self.X_))
+        return self
+
+    def _refuse_few(self, core: NDArray[np.bool_], rows: int) -> None:
+        if core.sum() <= self.k_zeta:
             raise InputError(
                 f"k_zeta={self.k_zeta} needs at least {self.k_zeta + 1} rows in the components, but TopoCC "
-                f"(k_cc={self.k_cc}, {self.connectivity}) kept {self.core_.sum()} of {len(self.X_)}: lower k_zeta, "
-                "raise k_cc or use weak connectivity"
+                f"(k_cc={self.k_cc}, {self.connectivity}) kept {core.sum()} of {rows}: lower k_zeta, raise k_cc or use "
+                "weak connectivity"
             )
-        return self
 
     @property
     def graph_k(self) -> int:
-        """Neighbours a row to search: k_zeta of them are then nearly always among the rows kept."""
-        return max(self.k_cc, self.k_zeta + self.k_zeta // 4 + SPARE)
+        """Neighbours a row to search: k_zeta of them are then nearly always among the rows kept of other folds."""
+        return max(self.k_cc, self.k_zeta + self.k_zeta // 2 + SPARE)
 
     @cached_property
     def graph_(self) -> Neighbors:
@@ -117,17 +132,36 @@ class TopoProbe(Probe):
     @cached_property
     def core_neighbors_(self) -> NDArray[np.int64]:
         """For each training row its k_zeta nearest rows (n, k_zeta) among those kept, never itself."""
-        kept = self.core_[self.graph_.indices]
-        found = np.empty((len(self.X_), self.k_zeta), dtype=np.int64)
-        nearest = first_of(self.graph_, kept, self.k_zeta).indices
+        return self._neighbors(np.arange(len(self.X_)), self.core_)
+
+    @property
+    def core_scores_(self) -> NDArray[np.float64]:
+        """As TopoFilter scores a training row (n,): by its neighbours among the rows kept of all, without itself."""
+        return np.asarray(self.p_[self.core_neighbors_].mean(axis=1))
+
+    @cached_property
+    def out_of_sample_(self) -> NDArray[np.float64]:
+        """P(label = 1) of each training row (n,) from its neighbours among the rows kept of the other folds."""
+        together = np.arange(len(self.X_)) if self.apart_ is None else self.apart_
+        fold = stream(0, "topo folds").permutation(int(together.max()) + 1)[together] % FOLDS
+        scores = np.empty(len(self.X_))
+        for number in range(FOLDS):
+            rows = np.flatnonzero(fold == number)
+            core = components(self.graph_.first(self.k_cc), self.p_ > 0.5, self.connectivity, fold != number)
+            if len(rows):
+                self._refuse_few(core, len(self.X_) - len(rows))
+                scores[rows] = self.p_[self._neighbors(rows, core)].mean(axis=1)
+        return scores
+
+    def _neighbors(self, rows: NDArray[np.intp], core: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The k_zeta rows of a core that are nearest to each of some rows (r, k_zeta)."""
+        graph = Neighbors(self.graph_.indices[rows], self.graph_.distances[rows])
+        kept = core[graph.indices]
+        found = np.empty((len(rows), self.k_zeta), dtype=np.int64)
+        nearest = first_of(graph, kept, self.k_zeta).indices
         found[:, : nearest.shape[1]] = nearest
         short = np.flatnonzero(kept.sum(axis=1) < self.k_zeta)
         if len(short):
-            inside = np.flatnonzero(self.core_)
-            found[short] = search_some(self.X_, short, self.k_zeta, among=inside, apart=self.apart_).indices
+            inside = np.flatnonzero(core)
+            found[short] = search_some(self.X_, rows[short], self.k_zeta, among=inside, apart=self.apart_).indices
         return found
-
-    @property
-    def out_of_sample_(self) -> NDArray[np.float64]:
-        """P(label = 1) of each training row (n,) from its neighbours among the rows kept, without itself."""
-        return np.asarray(self.p_[self.core_neighbors_].mean(axis=1))

@@ -36,6 +36,7 @@ class Scores:
     training: NDArray[np.float64]  # (n,) out of sample
     held_out: NDArray[np.float64]  # (m,) of rows that the probe never saw
     core: NDArray[np.bool_] | None = None  # (n,) the rows in Topo's components
+    by_core: NDArray[np.float64] | None = None  # (n,) scores by which TopoFilter drops rows
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Layer:
             inner = fitted.out_of_sample_
         except InputError as error:  # too few rows in the components
             return LeftOut((cell,), str(error))
-        return Scores(cell, inner, self._outer_topo(p, fitted.core_, k), fitted.core_)
+        return Scores(cell, inner, self._outer_topo(p, fitted.core_, k), fitted.core_, fitted.core_scores_)
 
     def _outer_topo(self, p: NDArray[np.float64], core: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
         """The mean of p over each held-out row's k nearest rows in the components."""

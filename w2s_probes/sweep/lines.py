@@ -90,7 +90,8 @@ class Judge:
         """What a filter by this cell would remove from the training rows, and, by the truth, how well."""
         side = self.labels.training
         core = np.ones(len(side), dtype=bool) if scores.core is None else scores.core
-        result = verdict(side.p, scores.training, contamination, core)
+        judged_by = scores.training if scores.by_core is None else scores.by_core
+        result = verdict(side.p, judged_by, contamination, core)
         here = self._line(layer, scores.cell, TRAINING, len(side), seed) | {
             "contamination": contamination,
             "status": OK,

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..checks import group_numbers
-from ..duplicates import merged
 from ..errors import InputError
+from ..held_out import related_rows, set_aside
 from ..ids import positions
 from ..labels import LabelSet, in_split, read_label_table, truth_where_known
 from ..probes.validation import soft_labels
@@ -152,7 +152,7 @@ def _swept(
     share = HELD_OUT if held_out is None else held_out
     if not share:
         return SweptLabels(name, _side(table, file), None)
-    chosen = _set_aside(table, share)
+    chosen = set_aside(table, share, stream(0, "held-out rows"))
     if chosen.all() or not chosen.any():
         raise InputError(
             f"{file}: {len(table)} rows, as they hang together, cannot be parted {1 - share:g} to {share:g}: add rows, "
@@ -167,10 +167,7 @@ def _parted(
     """Training rows and those held out by name, of which related ones are no test: what they are has been learned."""
     if held_out is not None:
         raise InputError(f"held_out={held_out}: {other_file} names the rows to hold out; leave the share out")
-    related = np.zeros(len(other), dtype=bool)
-    for column in ("group", "text"):
-        if column in table and column in other:
-            related |= (other[column].notna() & other[column].isin(table[column].dropna())).to_numpy()
+    related = related_rows(other, table)
     if related.all():
         raise InputError(f"{other_file}: every row to hold out shares a group or a text with a training row of {file}")
     side = _side(other[~related], other_file, learning=False)
@@ -195,18 +192,3 @@ def _related(table: pd.DataFrame) -> NDArray[np.intp] | None:
     if "group" not in table or not table["group"].dropna().duplicated().any():
         return None
     return group_numbers(table["group"].to_numpy(dtype=object), len(table))
-
-
-def _set_aside(table: pd.DataFrame, share: float) -> NDArray[np.bool_]:
-    """Which rows (n,) are held out: about that share, rows of one group or one text together."""
-    together = np.arange(len(table))
-    for column in ("group", "text"):
-        if column in table:
-            numbers = group_numbers(table[column].to_numpy(dtype=object), len(table))
-            assert numbers is not None
-            together = merged(together, numbers)
-    units = np.unique(together)
-    sizes = np.bincount(together)
-    order = stream(0, "held-out rows").permutation(units)
-    before = np.cumsum(sizes[order]) - sizes[order]
-    return np.isin(together, order[before < round(share * len(table))])

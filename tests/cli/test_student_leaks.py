@@ -1,0 +1,90 @@
+"""`w2s student`: test rows related to training rows, and the rows that stop training."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from w2s_probes.tables import read_table, write_table
+
+Invoke = Callable[..., Any]
+
+
+def train(w2s: Invoke, world: Path, labels: Path, out: Path, *more: object) -> dict[str, Any]:
+    w2s("student", world / "acts", labels, "--layer", "1", "--epochs", "3", "--out", out, *more)
+    record: dict[str, Any] = json.loads((out / "student.json").read_text())
+    return record
+
+
+@pytest.mark.parametrize("column", ["text", "group"])
+def test_test_rows_that_share_a_text_or_a_group_with_training_rows_are_left_out_and_said(
+    column: str, w2s: Invoke, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weak, test = read_table(world / "weak.jsonl"), read_table(world / "test.jsonl")
+    weak, test = (table.drop(columns=["text", "group"], errors="ignore") for table in (weak, test))
+    weak[column] = [f"own {i}" for i in range(len(weak))]
+    test[column] = [f"other {i}" for i in range(len(test))]
+    test.loc[:9, column] = weak[column].iloc[5:15].to_numpy()
+    write_table(weak, tmp_path / "weak.csv")
+    write_table(test, tmp_path / "test.csv")
+    record = train(w2s, world, tmp_path / "weak.csv", tmp_path / "out", "--test", tmp_path / "test.csv")
+    assert record["test"]["left_out"] == 10
+    assert record["test"]["of_rows"] == len(test) - 10
+    assert "10 rows left out, which share a text or a group with training rows" in capsys.readouterr().out
+    scored = read_table(tmp_path / "out" / "predictions.jsonl")
+    assert set(scored["id"]) == set(test["id"].iloc[10:])
+
+
+def test_a_test_file_of_relatives_alone_is_refused(fails: Invoke, world: Path, tmp_path: Path) -> None:
+    weak, test = read_table(world / "weak.jsonl"), read_table(world / "test.jsonl")
+    write_table(weak.assign(group="one"), tmp_path / "weak.jsonl")
+    write_table(test.assign(group="one"), tmp_path / "test.jsonl")
+    arguments = ("student", world / "acts", tmp_path / "weak.jsonl", "--layer", "1", "--out", tmp_path / "out")
+    assert re.search(
+        r"every row shares a text or a group with a training row", fails(*arguments, "--test", tmp_path / "test.jsonl")
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_rows_without_a_group_take_part_in_what_stops_training(w2s: Invoke, world: Path, tmp_path: Path) -> None:
+    weak = read_table(world / "weak.jsonl").drop(columns="split", errors="ignore")
+    weak["group"] = [f"g{i // 2}" if i < 40 else None for i in range(len(weak))]
+    write_table(weak, tmp_path / "weak.csv")
+    record = train(w2s, world, tmp_path / "weak.csv", tmp_path / "out")
+    assert record["rows"]["val"] == pytest.approx(len(weak) / 10, abs=2)
+    weak["group"] = None
+    write_table(weak, tmp_path / "none.csv")
+    record = train(w2s, world, tmp_path / "none.csv", tmp_path / "none")
+    assert record["rows"]["val"] == round(len(weak) / 10)
+
+
+def test_rows_that_all_hang_together_leave_none_to_stop_by(fails: Invoke, world: Path, tmp_path: Path) -> None:
+    weak = read_table(world / "weak.jsonl").drop(columns="split", errors="ignore")
+    write_table(weak.assign(group="one"), tmp_path / "weak.jsonl")
+    arguments = ("student", world / "acts", tmp_path / "weak.jsonl", "--layer", "1", "--out", tmp_path / "out")
+    assert re.search(r"all \d+ rows hang together, so none can be held out", fails(*arguments))
+
+
+def test_penalty_and_criterion_reach_the_student_and_its_record(w2s: Invoke, world: Path, tmp_path: Path) -> None:
+    plain = train(w2s, world, world / "weak.jsonl", tmp_path / "a")
+    heavy = train(w2s, world, world / "weak.jsonl", tmp_path / "b", "--l2", "10", "--stop", "log_loss")
+    assert (heavy["parameters"]["l2"], heavy["parameters"]["stop"]) == (10, "log_loss")
+    assert (plain["parameters"]["l2"], plain["parameters"]["stop"]) == (0, "auroc")
+    ramped = train(w2s, world, world / "weak.jsonl", tmp_path / "c", "--loss", "logconf")
+    assert ramped["alpha_at_best_epoch"] == 0.5
+    assert "alpha_at_best_epoch" not in plain
+
+
+def test_what_relates_rows_is_compared_as_text() -> None:
+    from w2s_probes.held_out import related_rows, set_aside
+
+    numbers, texts = pd.DataFrame({"group": [1.0, 2.0, np.nan]}), pd.DataFrame({"group": ["2", "7", None]})
+    assert related_rows(texts, numbers).tolist() == [True, False, False]
+    chosen = set_aside(pd.DataFrame({"group": ["a"] * 5 + [None] * 45}), 0.1, np.random.default_rng(0))
+    assert 5 <= chosen.sum() <= 9
+    assert re.fullmatch(r"(True|False)", str(chosen[0]))
