@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -94,8 +95,9 @@ def test_a_recipe_is_planned_with_the_rows_of_its_run(w2s: Call, capsys: pytest.
     text = capsys.readouterr().out
     assert re.search(r"strong model: .*\n.*\n.*layers 2, .*\n +rows +2,800, ", text)
     assert re.search(r"weak model: .*\n.*\n.*position mean, .*\n +rows +3,100, ", text)
-    assert "then 14 fits: tasks 1" in text
-    assert "What 900 test rows can show" in text
+    assert "then 30 fits: tasks 1 x seeds 3" in text
+    assert "What 900 test rows can show in AUROC (rows only" in text
+    assert "correlate by 0.2 or 0.5 within a class" in text
 
 
 def test_without_the_tasks_files_the_recipes_sizes_count(tmp_path: Path) -> None:
@@ -148,3 +150,52 @@ def test_amounts_are_written_with_three_digits() -> None:
         *("less than 1 s", "5.00 s", "89.0 s", "10.0 min", "2.00 h", "11.6 days")
     ]
     assert spans([0, 1, 2, 5, 8, 9]) == "0-2, 5, 8-9"
+
+
+def write_pilot(
+    folder: Path, correlation: float, rows: int = 4000, *, drop: str = "", truth: float | None = None
+) -> Path:
+    """A run's folder with scores of a known correlation within each class."""
+    rng = np.random.default_rng(0)
+    label = np.arange(rows) % 2
+    shared = np.sqrt(correlation) * rng.normal(size=rows)
+    table = pd.DataFrame(
+        {"id": [f"r{i}" for i in range(rows)], "group": "", "truth": label if truth is None else truth}
+    )
+    for name, distance in (("weak", 0.7), ("ceiling", 1.7), ("student-xent", 1.2)):
+        z = shared + np.sqrt(1 - correlation) * rng.normal(size=rows) + distance * label
+        table[name] = 1 / (1 + np.exp(-z))
+    table["control-random:filter-knn/1"] = 0.5
+    (folder / "predictions").mkdir(parents=True)
+    table.drop(columns=drop or []).to_csv(folder / "predictions" / "task-0.csv", index=False)
+    return folder
+
+
+def test_a_pilot_tells_how_alike_the_scorers_are(
+    w2s: Call, eight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = ["plan", eight, "--rows", 10, "--tokens-per-row", 5, "--test-rows", 1000]
+    w2s(*bare, "--pilot", write_pilot(tmp_path / "pilot", 0.3))
+    text = capsys.readouterr().out
+    found = re.search(r"pilot's 1 tasks and seeds \((\S+), (\S+), (\S+): weak and student-xent", text)
+    assert found
+    assert [float(one) for one in found.groups()] == pytest.approx([0.3] * 3, abs=0.03)
+    first = next(line.split() for line in text.splitlines() if re.search(r"\[.*, .*\]", line))
+    assert float(first[0]) == pytest.approx(0.69, abs=0.02)  # the pilot's own supervisor and gap
+    assert float(first[2]) == pytest.approx(0.195, abs=0.02)
+    w2s(*bare, "--correlation", 0.9)
+    assert "correlate by 0.9 within" in capsys.readouterr().out
+
+
+def test_pilots_that_tell_nothing_are_refused(fails: Failing, eight: Path, tmp_path: Path) -> None:
+    bare = ["plan", eight, "--rows", 10, "--tokens-per-row", 5, "--test-rows", 1000]
+    assert "no predictions/TASK-SEED.csv" in fails(*bare, "--pilot", tmp_path)
+    lacking = write_pilot(tmp_path / "lacking", 0.3, 40, drop="ceiling")
+    assert "has no column 'ceiling'" in fails(*bare, "--pilot", lacking)
+    assert "one class only" in fails(*bare, "--pilot", write_pilot(tmp_path / "one", 0.3, 40, truth=1.0))
+    broken = write_pilot(tmp_path / "broken", 0.3, 40)
+    (broken / "predictions" / "task-0.csv").write_bytes(b"\xff\xfe\x00,\n")
+    assert "task-0.csv" in fails(*bare, "--pilot", broken)
+    assert r"correlation=1 must be in [0, 1)" in fails(*bare, "--correlation", 1)
+    assert "exclude each other" in fails(*bare, "--correlation", 0.3, "--pilot", lacking)
+    assert "--pilot needs --test-rows" in fails("plan", eight, "--rows", 10, "--tokens-per-row", 5, "--pilot", lacking)

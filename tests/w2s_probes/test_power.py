@@ -1,12 +1,13 @@
 """The PGR interval to expect, against rows that are really drawn and bootstrapped, and against published figures."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from scipy.stats import multivariate_normal, norm
 
 from w2s_probes import GapRecovered, InputError, auroc, performance_gap_recovered
-from w2s_probes.power import ExpectedPGR, auroc_covariance, expected_pgr
+from w2s_probes.power import ExpectedPGR, auroc_covariance, expected_pgr, pilot_of
 
 AUROCS = np.array([0.7, 0.8, 0.9])
 
@@ -111,3 +112,29 @@ def test_numbers_of_no_experiment_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         expected_pgr(*arguments, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("correlation", [0.1, 0.6])
+def test_a_pilot_gives_back_the_correlation_that_was_planted_whatever_the_scale(correlation: float) -> None:
+    rng = np.random.default_rng(3)
+    tables = []
+    for _ in range(3):
+        truth = np.arange(3000) % 2
+        shared = np.sqrt(correlation) * rng.normal(size=3000)
+        z = {
+            name: shared + np.sqrt(1 - correlation) * rng.normal(size=3000) + distance * truth
+            for name, distance in (("weak", 0.5), ("ceiling", 1.8), ("s", 1.0))
+        }
+        scales = {"weak": lambda x: 1 / (1 + np.exp(-3 * x)), "ceiling": np.exp, "s": lambda x: x**3}
+        tables.append(pd.DataFrame({"truth": truth, **{name: scales[name](one) for name, one in z.items()}}))
+    found = pilot_of(tables, "s")
+    assert found.correlations == pytest.approx((correlation,) * 3, abs=0.03)
+    assert (found.runs, found.student) == (3, "s")
+    assert found.weak == pytest.approx(norm.cdf(0.5 / np.sqrt(2)), abs=0.02)
+    same = expected_pgr(0.1, 1000, correlation=(correlation,) * 3)
+    assert same == expected_pgr(0.1, 1000, correlation=correlation)
+
+
+def test_correlations_that_no_three_scorers_have_are_refused() -> None:
+    with pytest.raises(InputError, match="no three scorers have these"):
+        expected_pgr(0.1, 1000, correlation=(0.9, 0.9, -0.5))

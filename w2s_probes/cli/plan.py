@@ -11,7 +11,7 @@ from .amounts import amount, duration, spans
 from .options import SetOption
 
 if TYPE_CHECKING:
-    from ..power import ExpectedPGR
+    from ..power import ExpectedPGR, Pilot
 
 Rates = dict[str, float | None]  # as `Costs.seconds` calls them
 
@@ -37,6 +37,12 @@ def plan(
     tokens_per_s: Annotated[float | None, typer.Option(help="Rate as measured, instead of FLOP/s.")] = None,
     gap: Annotated[list[float], typer.Option(help="Ceiling - weak, in AUROC; else .02, .05, .1, .2.")] = [],  # noqa: B006
     weak: Annotated[float | None, typer.Option(help="AUROC of the weak supervisor; else .7.")] = None,
+    correlation: Annotated[
+        float | None, typer.Option(help="Of any two models' scores within a class; else .2 and .5 are shown.")
+    ] = None,
+    pilot: Annotated[
+        Path | None, typer.Option(help="Folder of a finished run, whose scores tell correlation, supervisor and gap.")
+    ] = None,
     settings: SetOption = [],  # noqa: B006
 ) -> None:
     """Say what a recipe or an extraction will cost, and what its test rows can show, from the model's config alone.
@@ -47,7 +53,7 @@ def plan(
     """
     import pandas as pd
 
-    from ..power import CORRELATION, GAPS, PGR, WEAK, expected_pgr
+    from ..power import CORRELATIONS, GAPS, PGR, WEAK, expected_pgr
 
     rates: Rates = {"flops_per_s": flops_per_s, "tokens_per_s": tokens_per_s}
     counted = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
@@ -61,20 +67,61 @@ def plan(
     else:
         if settings:
             raise InputError(f"--set is for a recipe, and {target} does not end in .toml")
-        for option, named in (("--gap", bool(gap)), ("--weak", weak is not None)):
+        needing = {"--gap": gap, "--weak": weak is not None, "--correlation": correlation is not None, "--pilot": pilot}
+        for option, named in needing.items():
             if named and test_rows is None:
                 raise InputError(f"{option} needs --test-rows: on how many rows the gap will be measured")
         lines = _model(target, bare | counted, rates)
+    if pilot is not None and correlation is not None:
+        raise InputError("--correlation and --pilot exclude each other: a pilot measures the correlation")
+    measured = None if pilot is None else _pilot(pilot)
+    assumed: list[float | tuple[float, float, float]] = list(CORRELATIONS) if correlation is None else [correlation]
+    gaps = list(gap or GAPS)
     weak_auroc = WEAK if weak is None else weak
-    expected = [] if test_rows is None else [expected_pgr(one, test_rows, weak=weak_auroc) for one in gap or GAPS]
+    if measured is not None:
+        assumed = [measured.correlations]
+        weak_auroc = measured.weak if weak is None else weak
+        gaps = gap or [*([measured.gap] if measured.gap > 0 else []), *(g for g in GAPS if weak_auroc + g < 1)]
+    expected = []
+    if test_rows is not None:
+        expected = [[expected_pgr(one, test_rows, weak=weak_auroc, correlation=rho) for rho in assumed] for one in gaps]
     for line in lines:
         terminal.answer(line)
     if expected:
+        rho = " or ".join(f"{one:g}" for one in assumed if not isinstance(one, tuple))
+        source = f"correlate by {rho} within a class (ρ; --pilot DIR measures it from a finished run)"
+        if measured is not None:
+            three = ", ".join(f"{one:.2f}" for one in measured.correlations)
+            pairs = f"weak and {measured.student}, weak and ceiling, {measured.student} and ceiling"
+            source = f"correlate within a class as in the pilot's {measured.runs} tasks and seeds ({three}: {pairs})"
         terminal.answer(
-            f"What {test_rows:,} test rows can show in AUROC with one seed, if PGR is {PGR}, half of the rows are "
-            f"positive, and any two models' scores correlate by {CORRELATION} within a class:"
+            f"What {test_rows:,} test rows can show in AUROC (rows only: another training seed moves PGR, too), if PGR "
+            f"is {PGR}, half of the rows are positive, and the models' scores {source}:"
         )
-        terminal.show(pd.DataFrame(map(_row, expected)), by="rows", asked=True)
+        terminal.show(pd.DataFrame([_row(one, assumed) for one in expected]), by="rows", asked=True)
+
+
+def _pilot(folder: Path) -> "Pilot":
+    """The scores that a finished run wrote; InputError where there are none, or they are damaged."""
+    import json
+
+    from ..power import pilot_of
+    from ..tables import read_table
+
+    files = sorted((folder / "predictions").glob("*.csv"))
+    if not files:
+        raise InputError(f"{folder}: no predictions/TASK-SEED.csv in it: give the folder that `w2s run` wrote (--out)")
+    tables = [read_table(file) for file in files]
+    try:
+        student = str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["recipe"]["baseline"])
+    except (OSError, ValueError, KeyError, TypeError):  # unfinished or another's: the first student serves
+        student = next((str(name) for name in tables[0] if str(name).startswith("student-")), "student-xent")
+    try:
+        return pilot_of(tables, student)
+    except (InputError, ValueError) as error:
+        raise InputError(
+            f"{folder}: {error}: run the pilot's recipe again, with {student} among its methods"
+        ) from error
 
 
 def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rates) -> tuple[list[str], int]:
@@ -145,13 +192,12 @@ def _rate(costs: Any, rates: Rates) -> str:
     )
 
 
-def _row(one: "ExpectedPGR") -> dict[str, Any]:
-    return {
-        "rows": f"{one.rows} test rows",
-        "weak": one.weak,
-        "ceiling": one.weak + one.gap,
-        "gap": one.gap,
-        "PGR": f"[{one.low:.2f}, {one.high:.2f}]",
-        "width": one.width,
-        "status": f"{one.status} in {one.shares[one.status]:.0%}",
-    }
+def _row(found: "list[ExpectedPGR]", assumed: list[Any]) -> dict[str, Any]:
+    """A gap's line, with interval and status at each correlation."""
+    first = found[0]
+    row: dict[str, Any] = {"rows": f"{first.rows} test rows"}
+    row |= {"weak": first.weak, "ceiling": first.weak + first.gap, "gap": first.gap}
+    for one, rho in zip(found, assumed, strict=True):
+        mark = "" if isinstance(rho, tuple) else f", ρ = {rho:g}"
+        row[f"PGR{mark}"] = f"[{one.low:.2f}, {one.high:.2f}] {one.status} in {one.shares[one.status]:.0%}"
+    return row
