@@ -1,5 +1,7 @@
 """The PGR interval to expect, against rows that are really drawn and bootstrapped, and against published figures."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,7 +127,7 @@ def test_a_pilot_gives_back_the_correlation_that_was_planted_whatever_the_scale(
             name: shared + np.sqrt(1 - correlation) * rng.normal(size=3000) + distance * truth
             for name, distance in (("weak", 0.5), ("ceiling", 1.8), ("s", 1.0))
         }
-        scales = {"weak": lambda x: 1 / (1 + np.exp(-3 * x)), "ceiling": np.exp, "s": lambda x: x**3}
+        scales: dict[str, Any] = {"weak": lambda x: 1 / (1 + np.exp(-3 * x)), "ceiling": np.exp, "s": lambda x: x**3}
         tables.append(pd.DataFrame({"truth": truth, **{name: scales[name](one) for name, one in z.items()}}))
     found = pilot_of(tables, "s")
     assert found.correlations == pytest.approx((correlation,) * 3, abs=0.03)
