@@ -76,7 +76,7 @@ def _across(run: Run, plain: str) -> Answer:
     """Several tasks: tests corrected for the number of methods that were tried, in AUROC and in PGR."""
     tables = {metric: _rivals(run.comparisons[run.comparisons["metric"] == metric], run.baseline) for metric in METRICS}
     tables = {metric: table for metric, table in tables.items() if table["p_holm"].notna().any()}
-    verdicts = {metric: _verdict(table) for metric, table in tables.items()}
+    verdicts = {metric: verdict_of(table) for metric, table in tables.items()}
     rivals = tables.get("auroc", next(iter(tables.values())))
     n, tried = int(rivals["tasks"].max()), len(rivals)
     said = {METRICS[metric]: verdict.words(len(tables[metric]), plain) for metric, verdict in verdicts.items()}
@@ -105,7 +105,8 @@ def _across(run: Run, plain: str) -> Answer:
 _OTHERS = {"Wilcoxon's signed ranks": "p_wilcoxon", "the paired t test": "p_t"}
 
 
-def _verdict(table: pd.DataFrame) -> Verdict:
+def verdict_of(table: pd.DataFrame) -> Verdict:
+    """The verdict of a table of comparisons in one metric."""
     columns = zip(table["method"], table["p_holm"], table["difference"], strict=True)
     lines = [(str(method), float(p), float(difference)) for method, p, difference in columns]
     return Verdict.of({name: p for name, p, _ in lines}, {name: difference for name, _, difference in lines})

@@ -1,0 +1,39 @@
+"""`make simulate`: all tables, written into docs/statistics.md between the marks that name them."""
+
+import re
+import sys
+
+from tests.conftest import ROOT
+
+from .coverage import by_gap, by_groups, by_seeds, of_single_aurocs
+from .medians import of_medians
+from .noise import on_pure_noise
+from .verdicts import across_tasks, within_a_task
+
+PAGE = ROOT / "docs" / "statistics.md"
+TABLES = {
+    "seeds": by_seeds,
+    "groups": by_groups,
+    "gaps": by_gap,
+    "single": of_single_aurocs,
+    "medians": of_medians,
+    "verdicts within a task": within_a_task,
+    "verdicts across tasks": across_tasks,
+    "noise": on_pure_noise,
+}
+
+
+def main(names: list[str]) -> None:
+    """Make the tables of these names, or all."""
+    text = PAGE.read_text()
+    for name in names or TABLES:
+        table = TABLES[name]()
+        print(f"{name}\n{table}\n", flush=True)
+        mark = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", flags=re.DOTALL)
+        assert mark.search(text), name
+        text = mark.sub(lambda found, made=table: found[1] + made + found[2], text)
+        PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
