@@ -47,7 +47,7 @@ def test_heads_recover_much_of_the_gap_on_real_requests(tmp_path: Path) -> None:
     assert auroc["probe-knn"] > 0.75
     assert auroc["control-oracle-filter"] > auroc["student-xent"]
     pgr = results[(results["metric"] == "pgr_auroc") & (results["method"] == "student-logconf")]
-    assert pgr["status"].tolist() == ["ok"]
+    assert pgr["status"].tolist() == ["rows only"]  # one seed
     assert 0.4 < pgr["low"].item() < pgr["high"].item() < 1.1
 
 
@@ -66,6 +66,7 @@ def test_the_fine_tuned_run_reproduces_the_table_that_is_shown(tmp_path: Path) -
 
 def test_the_demo_shows_a_gap_on_every_task(demo: Path) -> None:
     results = pd.read_csv(demo / RESULTS)
+    results = results[results["seed"].isna()]
     table = results[results["metric"] == "auroc"].pivot(index="task", columns="method", values="value")
     assert len(table) >= 4
     assert ((table["weak"] > 0.65) & (table["weak"] < 0.9)).all()

@@ -1,6 +1,5 @@
 """`make simulate`: all tables, written into docs/statistics.md between the marks that name them."""
 
-import re
 import sys
 
 from tests.conftest import ROOT
@@ -29,9 +28,9 @@ def main(names: list[str]) -> None:
     for name in names or TABLES:
         table = TABLES[name]()
         print(f"{name}\n{table}\n", flush=True)
-        mark = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", flags=re.DOTALL)
-        assert mark.search(text), name
-        text = mark.sub(lambda found, made=table: found[1] + made + found[2], text)
+        before, mark, rest = text.partition(f"<!-- {name} -->\n")
+        assert mark, name
+        text = before + mark + table + rest[rest.index("\n<!-- end -->") :]
         PAGE.write_text(text)
 
 

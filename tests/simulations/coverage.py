@@ -10,7 +10,7 @@ from w2s_probes.metrics import bootstrap, interval
 
 from .tables import table
 
-EXPERIMENTS = 1000
+EXPERIMENTS = 500
 COLUMNS = ("PGR", "gain", "AUROC", "difference", "status ok")
 
 
