@@ -98,8 +98,14 @@ def _across(run: Run, plain: str) -> Answer:
         )
     for metric, table in tables.items():
         facts.append(_largest(table, METRICS[metric]))
-        facts += [_beside(table, METRICS[metric], name, column) for name, column in _OTHERS.items()]
-    return Answer(headline, facts)
+    beside = [
+        fact
+        for metric, table in tables.items()
+        for name, column in _OTHERS.items()
+        if (fact := _beside(table, METRICS[metric], name, column))
+    ]
+    others = " and ".join(_OTHERS)
+    return Answer(headline, [*facts, *(beside or [f"By {others}, one-sided, each side corrected: none either."])])
 
 
 _OTHERS = {"Wilcoxon's signed ranks": "p_wilcoxon", "the paired t test": "p_t"}
@@ -113,13 +119,16 @@ def verdict_of(table: pd.DataFrame) -> Verdict:
 
 
 def _beside(table: pd.DataFrame, metric: str, name: str, column: str) -> str:
-    """What another test says, either side corrected by itself."""
+    """What another test says, either side corrected by itself; empty where it names no method."""
     by = table.set_index("method")
-    sides = []
+    sides, any_named = [], False
     for word, own in (("better", column), ("worse", f"{column}_worse")):
         p = holm({str(method): float(value) for method, value in by[own].items()})
         named = [method for method, value in p.items() if value < LEVEL]
         sides.append(f"{word} {_names(named) if named else 'none'}")
+        any_named |= bool(named)
+    if not any_named:
+        return ""
     return f"By {name} in {metric}, one-sided, each side corrected: {', '.join(sides)}."
 
 

@@ -129,7 +129,7 @@ def _across(run: Run) -> list[Table]:
                 p_value(one["p_t"]),
                 estimate(one["pooled_pgr"], one["pooled_low"], one["pooled_high"], ".2f"),
                 number(one["median_pgr"], ".2f"),
-                words(one["status"], str(one["status"])),
+                words(one["status"], _kind(str(one["status"]))),
             ]
             for one in part.to_dict(orient="records")
         ]
@@ -192,7 +192,7 @@ def _tasks(run: Run, differences: Differences) -> Table:
                     estimate(gain.value, gain.low, gain.high, SIGNED) if gain else number(None),
                     _value(pgr, ".2f", _shaky(mark)),
                     *([_value(found.get(f"pgr_auroc{COMMON}", {}), ".2f")] if common else []),
-                    words(mark, mark),
+                    words(mark, _kind(mark)),
                     _value(found.get("accuracy", {})),
                     _value(by_accuracy, ".2f", _shaky(str(by_accuracy.get("status", "")))),
                     number(found.get("agreement", {}).get("value"), ".2f"),
@@ -200,6 +200,11 @@ def _tasks(run: Run, differences: Differences) -> Table:
             )
     seeds = "one seed: intervals hold the choice of the test rows only" if one_seed else "over all seeds"
     return Table(f"By task and method, {seeds}", columns, rows)
+
+
+def _kind(status: str) -> str:
+    """How a status is coloured: by the worst that it says."""
+    return next((word for word in ("undefined", "unstable") if word in status), status if status == "ok" else "")
 
 
 def _shaky(status: str) -> str:
