@@ -192,6 +192,29 @@ def test_nothing_is_concluded_while_the_loss_ramps(model: Made) -> None:
     assert plain.history[-1].step < 20 < ramping.history[-1].step
 
 
+def test_no_update_of_the_ramp_is_chosen_and_the_weight_at_the_choice_is_told(model: Made) -> None:
+    """At a rate of nothing all looks are alike and the first one that may be chosen is."""
+    settings = QUICK.model_copy(update={"epochs": 10, "eval_every": 2, "learning_rate": 1e-9})
+    plain = trained(model("llama"), settings)
+    ramped = trained(model("llama"), settings, objective=Objective("logconf", alpha=0.4, warm_up=20))
+    assert (plain.best_step, plain.best_alpha) == (2, None)
+    assert ramped.best_step > 20
+    assert ramped.best_alpha == 0.4
+    never = trained(model("llama"), settings, objective=Objective("logconf", alpha=0.4, warm_up=10_000))
+    assert never.best_step == never.history[-1].step  # the ramp outlasts the training: the last is all there is
+
+
+@pytest.mark.parametrize("stop", ["log_loss", "agreement"])
+def test_other_criteria_judge_validation_rows_of_one_class(stop: str, model: Made) -> None:
+    rows = task(40, 1)
+    one = Texts(rows.texts, np.full(40, 0.4))
+    settings = QUICK.model_copy(update={"stop": stop, "learning_rate": 1e-2, "eval_every": 2})
+    found = finetune(model("llama"), task(), one, {"t": rows.texts}, settings=settings, objective=Objective("xent"))
+    assert found.best_auroc is None
+    assert found.best_step < found.history[-1].step  # labels near one half agree with an early model best
+    assert np.abs(found.scores["t"] - 0.4).max() < 0.5
+
+
 def test_validation_rows_of_one_class_leave_the_last_model(model: Made) -> None:
     rows = task(40, 1)
     one = Texts(rows.texts, np.full(40, 0.9))
