@@ -10,7 +10,7 @@ import pandas as pd
 from w2s_probes.metrics import LEAST_GAP, Metric, hard_labels, hardened, mean_metric
 from w2s_probes.stats import PairedTests, holm, paired_tests, pooled
 
-from .naming import CEILING, WEAK, is_reference
+from .naming import CEILING, RANDOM, WEAK, is_reference
 from .results import Judged, by_seeds, over_seeds
 
 COLUMNS = ["metric", "method", "against", "tasks", "better", "worse", "difference", "low", "high"]
@@ -109,10 +109,11 @@ def comparison_table(metrics: Sequence[TaskValues], baseline: str) -> pd.DataFra
     Each metric stands there by itself and as PGR, all methods in units of the gap to the ceiling that students share.
     A task's value is the mean over the seeds that both methods have; a task on which they have none in common, or no
     PGR, is left out, and `tasks` says how many there were. `p` is that of the exact sign-flip test of the mean
-    difference, two-sided, `p_holm` corrected over the methods compared, oracles and controls not among them: a control
-    is compared with its own filter. With one task nothing can be tested.
+    difference, two-sided, `p_holm` corrected over the methods compared, oracles and controls not among them. Below
+    stand the filters against their own controls (`against`), corrected among themselves. One task tests nothing.
     """
     lines = [line for of_pgr in (False, True) for values in metrics for line in _lines(values, baseline, of_pgr=of_pgr)]
+    lines += [line for values in metrics for line in _beside_controls(values)]
     return pd.DataFrame(lines, columns=COLUMNS).astype({"better": "Int64", "worse": "Int64"})
 
 
@@ -159,6 +160,31 @@ def _lines(values: TaskValues, baseline: str, *, of_pgr: bool) -> list[dict[str,
             line |= {column: p.get(name, NAN) for column, p in corrected.items()}
         lines.append(line)
     return lines
+
+
+def _beside_controls(values: TaskValues) -> list[dict[str, Any]]:
+    """Each filter against its own control, and no other one."""
+    tested = {
+        name: values.tests(name, RANDOM + name, of_pgr=False)
+        for name in values.methods
+        if RANDOM + name in values.methods
+    }
+    corrected = {
+        column: holm({name: p_of(test) for name, test in tested.items() if test.n > 1})
+        for column, p_of in CORRECTED.items()
+    }
+    return [
+        {
+            "metric": values.metric,
+            "method": name,
+            "oracle": name in values.oracles,
+            **_recovered(values, name),
+            "against": RANDOM + name,
+            **_tested(test),
+            **{column: p.get(name, NAN) for column, p in corrected.items()},
+        }
+        for name, test in tested.items()
+    ]
 
 
 def _tested(test: PairedTests) -> dict[str, float]:

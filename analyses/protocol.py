@@ -63,7 +63,10 @@ def run(
     if track is not None:
         refuse_absent(track)
     methods = find_methods(recipe.methods)
-    find_method(recipe.baseline)
+    try:
+        find_method(recipe.baseline)
+    except InputError as error:
+        raise InputError(f"baseline: {error}") from error
     if "bootstrap" in methods and not recipe.intermediate:
         raise InputError("method 'bootstrap' needs models between weak and strong: add [[intermediate]] to the recipe")
     loaded = [load_task(name, recipe.data.folder) for name in recipe.data.tasks]

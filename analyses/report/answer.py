@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from w2s_probes.stats import PairedTests, holm, paired_tests
+from w2s_probes.stats import holm
 
 from ..naming import HARD, RANDOM
 from .differences import Difference, difference
@@ -64,7 +63,7 @@ def answer(run: Run, differences: Differences) -> Answer:
     tasks = sorted(set(run.results["task"]))
     several = len(tasks) > 1 and rivals["p"].notna().any()
     found = _across(run, plain) if several else _one_task(list(rivals["method"]), differences, tasks, plain)
-    return Answer(found.headline, [*found.facts, *_pgr(table, run), *beside_controls(run, differences)])
+    return Answer(found.headline, [*found.facts, *_pgr(table, run), *beside_controls(run)])
 
 
 def _rivals(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
@@ -205,7 +204,7 @@ def _pgr(table: pd.DataFrame, run: Run) -> list[str]:
     return facts
 
 
-def beside_controls(run: Run, differences: Differences) -> list[str]:
+def beside_controls(run: Run) -> list[str]:
     """Each filter beside its own control: as many rows of each class removed at random, several times."""
     methods = dict.fromkeys(run.results["method"])
     filters = [name for name in methods if name.startswith("filter-") or RANDOM + name in methods]
@@ -216,39 +215,25 @@ def beside_controls(run: Run, differences: Differences) -> list[str]:
             f"Run without the control of its own ({RANDOM}{without[0]}), a filter's number says nothing about the "
             f"probe: {_names(without)}."
         )
-    paired = {name: _paired(run.results, name, RANDOM + name) for name in filters if name not in without}
-    several = {name: test for name, test in paired.items() if test.n > 1}
-    if several:
-        p = holm({name: test.flips.different for name, test in several.items()})
-        told = [f"{name} {signed(test.difference)} (p = {shown(p[name], '.2g')})" for name, test in several.items()]
+    table = run.controls[run.controls["metric"] == "auroc"] if len(run.controls) else run.controls
+    told = []
+    if len(table) and table["p_holm"].notna().any():
+        for one in table.to_dict(orient="records"):
+            told.append(f"{one['method']} {signed(one['difference'])} (p = {shown(one['p_holm'], '.2g')})")
+        how = "mean difference in AUROC over tasks (sign flips, two-sided, corrected by Holm)"
+    elif len(table):
+        own = run.predictions.get(str(run.results["task"].iloc[0]), {})
+        for one in table.to_dict(orient="records"):
+            found = difference(own, one["method"], one["against"])
+            only = " (rows only)" if found is not None and found.seeds == 1 else ""
+            told.append(f"{one['method']} {signed(one['difference']) if found is None else _signed(found)}{only}")
+        how = "difference in AUROC (by itself, not corrected)"
+    if told:
         facts.append(
-            "Each filter against its own control, as many rows of each class removed at random, mean difference in "
-            f"AUROC over tasks (sign flips, two-sided, corrected by Holm): {'; '.join(told)}."
-        )
-    elif paired:
-        (task,) = set(run.results["task"]) if len(set(run.results["task"])) == 1 else (None,)
-        own = run.predictions.get(str(task), {})
-        told = [f"{name} {_against_control(own, name, test)}" for name, test in paired.items()]
-        facts.append(
-            "Each filter against its own control, as many rows of each class removed at random, difference in AUROC "
-            f"(by itself, not corrected): {'; '.join(told)}."
+            f"Each filter against its own control, as many rows of each class removed at random, {how}: "
+            f"{'; '.join(told)}."
         )
     return facts
-
-
-def _against_control(predictions: Mapping[int, pd.DataFrame], name: str, test: PairedTests) -> str:
-    found = difference(predictions, name, RANDOM + name)
-    if found is None:
-        return signed(test.difference)
-    return _signed(found) + (" (rows only)" if found.seeds == 1 else "")
-
-
-def _paired(results: pd.DataFrame, a: str, b: str) -> PairedTests:
-    """Two methods over tasks, each task's value the mean over the seeds that have both."""
-    own = results[(results["metric"] == "auroc") & results["seed"].notna() & results["method"].isin([a, b])]
-    table = own.pivot_table(index=["task", "seed"], columns="method", values="value").reindex(columns=[a, b])
-    means = table.dropna().groupby("task", sort=False).mean()
-    return paired_tests(means[a].to_numpy(dtype=np.float64), means[b].to_numpy(dtype=np.float64))
 
 
 def over_seeds(part: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What lies in a folder: runs, sweeps and filtered label files, read and checked; a damaged file is named."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from w2s_probes.labels import truth_where_known
 from w2s_probes.metrics import METRICS
 from w2s_probes.tables import FORMATS, read_table, table_format
 
-from ..naming import CEILING, COMMON, WEAK, with_ceilings
+from ..naming import CEILING, COMMON, RANDOM, WEAK, with_ceilings
 from .checking import Cells, checked, numbers_of
 from .peeking import columns_of
 from .records import RUN_KEY, RunRecord, SweepRecord, read_record
@@ -95,10 +95,11 @@ class Run:
     name: str  # its folder below the one asked for; empty for that one itself
     record: dict[str, Any]
     results: pd.DataFrame
-    comparisons: pd.DataFrame
+    comparisons: pd.DataFrame  # of methods with the plain student
     recipe: str | None  # TOML; None in folders of earlier versions
     predictions: dict[str, dict[int, pd.DataFrame]]  # test scores by task and seed, as far as they are there
     filtered: list[Filtered]
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)  # comparisons of filters with their own controls
 
     @property
     def baseline(self) -> str:
@@ -189,7 +190,9 @@ def _run(folder: Path, name: str) -> Run:
             file = folder / FILTERS / f"{task}-{seed}-{method}.jsonl.gz"
             if _there(file):
                 filtered.append(Filtered(f"{FILTERS}/{file.name}", _verdicts(file), task, seed, method))
-    return Run(name, record, results, comparisons, _recipe(folder / RECIPE), predictions, filtered)
+    beside = comparisons["against"].astype(str).str.startswith(RANDOM)
+    recipe = _recipe(folder / RECIPE)
+    return Run(name, record, results, comparisons[~beside], recipe, predictions, filtered, comparisons[beside].copy())
 
 
 def _refuse_unmeasured(results: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:

@@ -206,3 +206,18 @@ def test_a_method_that_fails_somewhere_is_compared_on_what_is_left() -> None:
             )
         )
     assert found["difference"]["probe-x"] == pytest.approx(np.mean(expected))
+
+
+def test_each_filter_is_compared_with_its_own_control_and_no_other() -> None:
+    names = {"weak": 0.3, "ceiling": 2.0, "student-xent": 1.0, "filter-knn": 1.6, "filter-topo": 1.0}
+    names |= {"control-random:filter-knn": 1.0, "control-random:filter-topo": 1.0}
+    tasks = {f"t{i}": {0: judged(names, seed=i, n=600)} for i in range(7)}
+    found = compare(tasks, "student-xent")
+    beside: Any = found[(found["metric"] == "auroc") & (found["against"] != "student-xent")].dropna(subset="against")
+    pairs = dict(zip(beside["method"], beside["against"], strict=True))
+    assert pairs == {name: f"control-random:{name}" for name in ("filter-knn", "filter-topo")}
+    by = beside.set_index("method")
+    assert (by["p"]["filter-knn"], by["p_holm"]["filter-knn"]) == (2 / 2**7, 4 / 2**7)
+    assert by["p"]["filter-topo"] > 0.05
+    rest: Any = found[(found["metric"] == "auroc") & (found["against"] == "student-xent")].set_index("method")
+    assert rest["p_holm"].notna().to_dict() == {name: name.startswith("filter") for name in rest.index}

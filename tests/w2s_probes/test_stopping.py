@@ -2,17 +2,22 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.special import expit
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
 from tests.conftest import planted
 from w2s_probes import InputError
+from w2s_probes.losses import LOSS_NAMES, LossName
 from w2s_probes.students import HeadStudent
 from w2s_probes.students.settings import STOPS
 from w2s_probes.students.stopping import Criterion
 
 DATA, VAL = planted(n=400, noise=0.25), planted(n=150, noise=0.25, seed=1)
+BATCHES = 16  # an epoch of 400 rows: batches of 25
+RAMPED = ("logconf", "logconf-batch", "entropy", "entropy-detached", "adaptconf")
 
 
 def head(**settings: object) -> HeadStudent:
@@ -86,3 +91,43 @@ def test_settings_that_do_not_exist_are_refused() -> None:
         head(stop="aurok")
     with pytest.raises(InputError, match="l2=-1: the penalty"):
         head(l2=-1)
+
+
+@pytest.mark.parametrize("loss", LOSS_NAMES)
+def test_every_loss_is_kept_bit_for_bit_at_its_best_epoch_of_all_or_of_those_after_its_ramp(loss: LossName) -> None:
+    """A ramp of three epochs and a bit; the oracle trains to each epoch with nothing to stop it."""
+    settings = {"loss": loss, "warm_up": 3 * BATCHES + 2, "seed": 4}
+    kept = head(**settings, epochs=9, patience=9)
+    epochs = [HeadStudent(**settings, epochs=n).fit(DATA.X, DATA.weak) for n in range(1, 10)]  # type: ignore[arg-type]
+    scores = [roc_auc_score(VAL.weak, VAL.X @ epoch.coef_[0]) for epoch in epochs]
+    first = 3 if loss in RAMPED else 0
+    best = first + int(np.argmax(np.round(scores[first:], 9)))
+    assert kept.n_epochs_ == best + 1
+    assert np.array_equal(kept.coef_, epochs[best].coef_)
+    assert kept.alpha_ == epochs[best].alpha_ == (0.5 if loss in RAMPED else None)
+
+
+def test_patience_counts_from_the_first_epoch_after_the_ramp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turned round, the validation labels prefer the student that is least sure: the first that can be chosen."""
+    scores: list[float] = []
+    score = Criterion.score
+
+    def counted(self: Criterion, margins: NDArray[np.floating]) -> float:
+        scores.append(score(self, margins))
+        return scores[-1]
+
+    monkeypatch.setattr(Criterion, "score", counted)
+    settings = {"loss": "logconf", "warm_up": 3 * BATCHES + 2}
+    kept = HeadStudent(**settings, stop="log_loss", patience=5)  # type: ignore[arg-type]
+    kept.fit(DATA.X, DATA.truth, DATA.X, 1 - DATA.truth)
+    fourth = HeadStudent(**settings, epochs=4).fit(DATA.X, DATA.truth)  # type: ignore[arg-type]
+    assert len(scores) == 1 + 5
+    assert kept.n_epochs_ == 4
+    assert kept.coef_ == pytest.approx(fourth.coef_)
+
+
+def test_the_new_settings_are_parameters_and_penalties_of_nothing_change_nothing() -> None:
+    copy = clone(HeadStudent(l2=0.5, stop="agreement"))
+    assert (copy.l2, copy.stop) == (0.5, "agreement")
+    assert {"l2", "stop"} <= set(copy.get_params())
+    assert np.array_equal(head(epochs=5).coef_, head(epochs=5, l2=0.0, stop="auroc").coef_)

@@ -139,6 +139,8 @@ def _show_tests(path: Path, recipe: Any) -> None:
 
     table = pd.read_csv(path)
     table = table[(table["metric"] == "auroc") & ~table["oracle"]]
+    beside = table["against"].notna() & (table["against"] != recipe.baseline)
+    controlled, table = table[beside], table[~beside]
     n = len(recipe.data.tasks)
     terminal.say(
         f"Over {n} tasks, AUROC: PGR pooled [95 % over tasks]; mean difference to {recipe.baseline}, tasks on which "
@@ -162,6 +164,11 @@ def _show_tests(path: Path, recipe: Any) -> None:
         }
     )
     terminal.show(shown, by="tasks")
+    for one in controlled.to_dict(orient="records"):
+        terminal.say(
+            f"{one['method']} against its own control: {one['difference']:+.3f} [{one['low']:+.3f}, "
+            f"{one['high']:+.3f}], above on {one['better']:.0f} of {one['tasks']:.0f}, p {one['p']:.3f}"
+        )
     least = 2 * 0.5**n
     if least >= 0.05:
         terminal.say(f"{n} tasks cannot tell any two methods apart: the smallest p that signs can give is {least:.2g}")
