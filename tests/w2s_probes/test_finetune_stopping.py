@@ -19,7 +19,7 @@ from w2s_probes.students.finetune import FineTuned, finetune
 from w2s_probes.students.updates import Student
 
 Made = Callable[..., Path]
-RAMP = 13
+RAMP = 12  # so that a look falls on its end, when no update has yet had the full weight
 OFTEN = QUICK.model_copy(update={"eval_every": 2})  # looks after 2, 4, ... 24 updates, which is all of them
 HELD_OUT = task(40, seed=1)
 TURNED = Texts(HELD_OUT.texts, 1 - HELD_OUT.soft)  # by which the look that has learned least is the best
