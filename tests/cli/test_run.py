@@ -83,10 +83,7 @@ def test_several_tasks_are_tested_together(w2s: Call, tmp_path: Path, capsys: py
     more = ['data.tasks=["miniature_price", "miniature_mood"]', 'methods=["student-xent", "probe-knn"]']
     w2s(*demo(tmp_path / "out", *more))
     said = capsys.readouterr().out
-    assert (
-        "Over 2 tasks, AUROC: PGR pooled [95 % over tasks]; mean difference to student-xent, tasks on which it is above 0"
-        in said
-    )
+    assert "Over 2 tasks, AUROC: PGR pooled [95 % over tasks]; mean difference to student-xent, tasks" in said
     table = pd.read_csv(tmp_path / "out" / "comparisons.csv").set_index(["metric", "method"])
     assert f"{table['pooled_pgr']['auroc', 'probe-knn']:.2f} [" in said
     assert f"{table['better']['auroc', 'probe-knn']:.0f} of 2" in said
@@ -160,7 +157,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "bootstrapping through nothing": (['methods=["bootstrap"]'], r"add \[\[intermediate\]\] to the recipe"),
     "one class left by a filter": (
         ["probes.contamination=0.99", 'methods=["filter-knn"]'],
-        r"method 'filter-knn' cannot be used here: filtering leaves 1 of 128 training rows, all labelled [01][0-9.]*: lower",
+        r"'filter-knn' cannot be used here: filtering leaves 1 of 128 training rows, all labelled [01][0-9.]*: lower",
     ),
     "a batch of more rows than there are": (
         ["student.kind=full", "student.finetuning.batch_size=200"],
