@@ -131,3 +131,13 @@ def test_the_new_settings_are_parameters_and_penalties_of_nothing_change_nothing
     assert (copy.l2, copy.stop) == (0.5, "agreement")
     assert {"l2", "stop"} <= set(copy.get_params())
     assert np.array_equal(head(epochs=5).coef_, head(epochs=5, l2=0.0, stop="auroc").coef_)
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_validation_labels_that_are_no_probabilities_or_too_few_are_refused(stop: str) -> None:
+    for wrong in (2 * VAL.weak, VAL.weak * np.nan):
+        with pytest.raises(InputError, match=r"validation labels must be .* in \[0, 1\]"):
+            HeadStudent(stop=stop, epochs=2).fit(DATA.X, DATA.weak, VAL.X, wrong)  # type: ignore[arg-type]
+    for few in (1, 5):
+        with pytest.raises(InputError, match=f"{few} validation labels but 150 rows"):
+            HeadStudent(stop=stop, epochs=2).fit(DATA.X, DATA.weak, VAL.X, VAL.weak[:few])  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from ..checks import probabilities
 from ..errors import InputError
 from ..losses import LossName, Objective
 from ..probes.base import Probe
@@ -96,11 +97,12 @@ class HeadStudent(Probe):
         scale = np.where(scale > 1e-6 * (1e-30 + np.abs(center)), scale, 1).astype(np.float32)  # constant columns
         held_out = None
         if X_val is not None and y_val is not None:
-            hard = np.asarray(y_val)
-            named = self.classes_.tolist() != [0, 1]
-            soft = (hard == self.classes_[1] if named else hard).astype(np.float64)
+            rows, named = check_activations(X_val), self.classes_.tolist() != [0, 1]
+            soft = probabilities(np.asarray(y_val) == self.classes_[1] if named else y_val, "validation labels")
+            if len(soft) != len(rows):
+                raise InputError(f"{len(soft)} validation labels but {len(rows)} rows: one label a row is needed")
             if criterion := Criterion.of(self.stop, soft):
-                held_out = torch.from_numpy((check_activations(X_val) - center) / scale), criterion
+                held_out = torch.from_numpy((rows - center) / scale), criterion
         with one_thread():
             standard = torch.from_numpy((matrix - center) / scale)
             weights, bias = self._train(standard, torch.from_numpy(p).float(), weight, held_out, objective)
