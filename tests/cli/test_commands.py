@@ -232,7 +232,12 @@ def test_a_student_says_what_its_test_rows_are_scored_against(
 
 def test_run_prints_one_table_and_writes_results(w2s: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = ["data.n_train=200", "data.n_val=60", "data.n_test=200", "weak.n_truth=100", "n_boot=100"]
-    settings += ["student.epochs=20", 'data.tasks=["miniature_price"]', 'methods=["student-xent", "probe-logistic"]']
+    settings += [
+        "seeds=[0]",
+        "student.epochs=20",
+        'data.tasks=["miniature_price"]',
+        'methods=["student-xent", "probe-logistic"]',
+    ]
     options = [part for setting in settings for part in ("--set", setting)]
     w2s("run", RECIPES / "demo.toml", "--out", tmp_path / "out", *options)
     lines = capsys.readouterr().out.splitlines()
