@@ -15,21 +15,25 @@ RELATING = ("group", "text")  # the fields by which rows are related
 def related_rows(table: pd.DataFrame, training: pd.DataFrame) -> NDArray[np.bool_]:
     """Rows (n,) of a table that share a group or a text with a training row: their labels have been learned.
 
-    Fields are compared as text, since a group of digits is a number in one format and text in another. Rows without
-    a group are related to none; a field that one of the tables lacks relates none.
+    Fields are compared as text, and as numbers where one table holds numbers and the other text: "007" in JSONL is 7
+    in CSV. Rows without a group are related to none; a field that one of the tables lacks relates none.
     """
     related = np.zeros(len(table), dtype=bool)
     for field in RELATING:
         if field in table and field in training:
-            learned = {_as_text(value) for value in training[field].dropna()}
-            related |= np.array([_as_text(value) in learned for value in table[field]], dtype=bool)
+            values, learned = table[field], training[field].dropna()
+            mixed = _holds_numbers(values) != _holds_numbers(learned)
+            for key in (_as_text, _as_number) if mixed else (_as_text,):
+                known = {key(value) for value in learned}
+                related |= np.array([key(value) in known for value in values], dtype=bool) & values.notna().to_numpy()
     return related
 
 
 def set_aside(table: pd.DataFrame, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Rows (n,) drawn to be held out: about this share, and one at least; rows of one group or one text together.
 
-    A row whose group or text is absent is by itself, and is drawn like any other.
+    A row whose group or text is absent is by itself, and is drawn like any other. Of rows that are together more than
+    the share are drawn only where there are too few others.
     """
     together = np.arange(len(table))
     for field in RELATING:
@@ -38,11 +42,28 @@ def set_aside(table: pd.DataFrame, share: float, rng: np.random.Generator) -> ND
             assert numbers is not None
             together = merged(together, numbers)
     sizes = np.bincount(together)
+    rows = max(1, round(share * len(table)))
     order = rng.permutation(np.unique(together))
+    order = order[np.argsort(sizes[order] > rows, kind="stable")]
     before = np.cumsum(sizes[order]) - sizes[order]
-    return np.isin(together, order[before < max(1, round(share * len(table)))])
+    return np.isin(together, order[before < rows])
+
+
+def _holds_numbers(values: "pd.Series[Any]") -> bool:
+    return pd.api.types.is_numeric_dtype(values.dropna().infer_objects())
 
 
 def _as_text(value: Any) -> str:
     """A value as text; a whole number reads the same whether a column holds integers or floats."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _as_number(value: Any) -> int | float | str:
+    """The number that a text spells, as a CSV file would be read; integers stay exact. The text where it is none."""
+    text = _as_text(value)
+    for number in (int, float):
+        try:
+            return text if "_" in text else number(text)
+        except ValueError:
+            continue
+    return text

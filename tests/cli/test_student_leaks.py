@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from w2s_probes.held_out import related_rows, set_aside
 from w2s_probes.tables import read_table, write_table
 
 Invoke = Callable[..., Any]
@@ -80,11 +81,44 @@ def test_penalty_and_criterion_reach_the_student_and_its_record(w2s: Invoke, wor
     assert "alpha_at_best_epoch" not in plain
 
 
-def test_what_relates_rows_is_compared_as_text() -> None:
-    from w2s_probes.held_out import related_rows, set_aside
+def test_a_test_file_whose_rows_of_known_truth_are_relatives_is_refused_before_training(
+    fails: Invoke, world: Path, tmp_path: Path
+) -> None:
+    weak, test = read_table(world / "weak.jsonl"), read_table(world / "test.jsonl")
+    weak["group"], test["group"] = "one", ["one"] * 20 + ["other"] * (len(test) - 20)
+    test.loc[20:, "truth"] = None
+    write_table(weak, tmp_path / "weak.jsonl")
+    write_table(test, tmp_path / "test.jsonl")
+    arguments = ("student", world / "acts", tmp_path / "weak.jsonl", "--layer", "1", "--out", tmp_path / "out")
+    said = fails(*arguments, "--test", tmp_path / "test.jsonl")
+    assert re.search(r"every row that has `truth` shares a text or a group with a training row", said)
+    assert not (tmp_path / "out").exists()
 
-    numbers, texts = pd.DataFrame({"group": [1.0, 2.0, np.nan]}), pd.DataFrame({"group": ["2", "7", None]})
-    assert related_rows(texts, numbers).tolist() == [True, False, False]
-    chosen = set_aside(pd.DataFrame({"group": ["a"] * 5 + [None] * 45}), 0.1, np.random.default_rng(0))
-    assert 5 <= chosen.sum() <= 9
-    assert re.fullmatch(r"(True|False)", str(chosen[0]))
+
+@pytest.mark.parametrize(
+    ("test", "training", "expected"),
+    [
+        (["2", "7", None], [1.0, 2.0, np.nan], [True, False, False]),
+        ([7, 10, 3], ["007", "10", "x"], [True, True, False]),  # as a CSV file and a JSONL file of the same rows
+        (["007", "7"], ["7", "8"], [False, True]),  # text on both sides: other groups
+        ([2**53, 2**53 + 1], [str(2**53 + 1), "x"], [False, True]),
+        ([None, np.nan, "nan"], ["None", "nan", "x"], [False, False, True]),
+    ],
+    ids=["number in CSV", "leading zeros", "text", "large", "absent"],
+)
+def test_groups_are_the_same_in_whatever_format_they_are_read(
+    test: list[Any], training: list[Any], expected: list[bool]
+) -> None:
+    related = related_rows(pd.DataFrame({"group": test}), pd.DataFrame({"group": training}))
+    assert related.tolist() == expected
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_about_the_share_is_set_aside_whatever_the_sizes_of_the_groups(seed: int) -> None:
+    groups = np.array(["big"] * 60 + ["a"] * 5 + [None] * 35, dtype=object)
+    chosen = set_aside(pd.DataFrame({"group": groups}), 0.1, np.random.default_rng(seed))
+    assert 10 <= chosen.sum() <= 14
+    assert not chosen[:60].any()
+    assert len(set(chosen[60:65])) == 1
+    halves = set_aside(pd.DataFrame({"group": ["a"] * 50 + ["b"] * 50}), 0.1, np.random.default_rng(seed))
+    assert halves.sum() == 50  # none is small enough

@@ -136,8 +136,11 @@ class _Tested:
                 f"{path}: row {both[0]!r} is a training or validation row of {where}: test rows must be others"
             )
         related = related_rows(table, labels)
-        if related.all():
-            raise InputError(f"{path}: every row shares a text or a group with a training row of {where}: give others")
+        if related[~np.isnan(values)].all():
+            row = "row" if against == "label" or not np.isnan(values).any() else "row that has `truth`"
+            raise InputError(
+                f"{path}: every {row} shares a text or a group with a training row of {where}: give others"
+            )
         return cls(ids[~related], values[~related], cast(Literal["truth", "label"], against), int(related.sum()))
 
     @property
