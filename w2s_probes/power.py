@@ -1,11 +1,11 @@
 """What a number of test rows can show: the PGR interval and status that a gap will usually get, before any run.
 
-The scorers are three normal variables within each class, equally correlated, so that the covariance of their AUROCs
-has a closed form; experiments are then drawn from it and judged by `metrics.gap_recovered` itself.
+The scorers are three normal variables within each class, correlated as assumed or as `pilot_of` measured, so that the
+covariance of their AUROCs has a closed form; experiments are then drawn from it and judged by `metrics.gap_recovered`.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -15,18 +15,21 @@ from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
 from .errors import InputError
-from .metrics import Status, auroc, gap_recovered
+from .metrics import Status, auroc, gap_recovered, hard_labels
 from .randomness import stream
 
 GAPS = (0.02, 0.05, 0.1, 0.2)
 WEAK, PGR, CORRELATION = 0.7, 0.5, 0.5  # of the assumed scorers
 CORRELATIONS = (0.2, 0.5)  # where nothing was measured: real runs had .12 to .59
 PAIRS = ((0, 1), (0, 2), (1, 2))  # supervisor and student, supervisor and ceiling, student and ceiling
+Correlations = tuple[float, float, float]  # of `PAIRS`
 EXPERIMENTS = (
     400  # simulated: a share among them is known to ± .05, the median end of an interval to a tenth of its width
 )
 DRAWS = 2000  # of each experiment's bootstrap, as in a real one
 LEAST_ROWS = 10  # below, AUROCs are too coarse to be called normal
+LEAST_CLASS = 3  # rows of a class whose correlation counts: two rows always have one of ±1
+ROUNDING = 1e-9  # of a correlation matrix, and of covariances, which equal scorers make singular
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def expected_pgr(
     matrix = _matrix(correlation)
     aurocs = _checked(gap, rows, weak, pgr)
     covariance = auroc_covariance(aurocs, matrix) * (4 / rows)
+    covariance[np.diag_indices(3)] *= 1 + ROUNDING
     rng = stream(seed, "expected pgr")
     points = rng.multivariate_normal(aurocs, covariance, size=EXPERIMENTS, method="cholesky")
     noise = rng.multivariate_normal(np.zeros(3), covariance, size=DRAWS, method="cholesky")
@@ -81,43 +85,42 @@ def expected_pgr(
 
 @dataclass(frozen=True)
 class Pilot:
-    """What a finished run says of scorers like those that are planned."""
+    """Scorers of a finished run, as a plan of the next one needs them."""
 
-    correlations: tuple[float, float, float]  # of `PAIRS`, within a class
-    weak: float  # AUROC of the supervisor, mean over tasks and seeds
+    correlations: Correlations  # within a class
+    weak: float  # AUROC of the supervisor, mean over the runs
     gap: float  # ceiling - weak
-    runs: int  # tasks and seeds
+    runs: int  # a task and seed each
     student: str
 
 
-def pilot_of(tables: Sequence[pd.DataFrame], student: str) -> Pilot:
-    """From the test scores of some tasks and seeds: tables with `truth`, `weak`, `ceiling` and the student's column.
+def pilot_of(tables: Mapping[str, pd.DataFrame], student: str) -> Pilot:
+    """Correlations, supervisor and gap of a run's test scores.
 
-    The correlation of two scorers is that of their normal scores, ranks within a class turned into normal quantiles,
-    averaged over classes and tables: it is the binormal model's whatever the scale of the scores. InputError for a
-    table that lacks a column or has one class.
+    `tables` holds, by the name that errors call it, one table per task and seed, with `truth`, `weak`, `ceiling` and
+    the column `student`. The correlation of two scorers is that of their normal scores (ranks within a class, as
+    normal quantiles), averaged over classes and tables: the binormal model's, whatever the scale of the scores. Ties
+    weaken it.
+
+    Raises InputError for a table that lacks a column, holds no numbers, has one class, or a supervisor of hard labels.
     """
     correlations, weak, gaps = [], [], []
-    for number, table in enumerate(tables):
-        names = (*PILOT_COLUMNS[:1], student, *PILOT_COLUMNS[1:])
-        if missing := [name for name in ("truth", *names) if name not in table]:
-            raise InputError(f"the pilot's table {number + 1} has no column {missing[0]!r}")
-        positive = table["truth"].to_numpy(dtype=np.float64) > 0.5
-        scores = [table[name].to_numpy(dtype=np.float64) for name in names]
-        aurocs = [auroc(positive, one) for one in scores]
+    for name, table in tables.items():
+        try:
+            positive, scores = _scores(table, ("weak", student, "ceiling"))
+            aurocs = [auroc(positive, column) for column in scores]
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
         weak.append(aurocs[0])
         gaps.append(aurocs[2] - aurocs[0])
         for side in (positive, ~positive):
-            normal = [norm.ppf((rankdata(one[side]) - 0.5) / side.sum()) for one in scores]
-            if side.sum() > 2 and all(np.ptp(one) > 0 for one in normal):
+            normal = [norm.ppf((rankdata(column[side]) - 0.5) / side.sum()) for column in scores]
+            if side.sum() >= LEAST_CLASS and all(np.ptp(column) > 0 for column in normal):
                 correlations.append([np.corrcoef(normal[i], normal[j])[0, 1] for i, j in PAIRS])
     if not correlations:
-        raise InputError("the pilot's scores are constant within every class: nothing can be measured from them")
+        raise InputError("no class has three rows and scores that vary: no correlation can be measured")
     first, second, third = np.mean(correlations, axis=0).tolist()
     return Pilot((first, second, third), float(np.mean(weak)), float(np.mean(gaps)), len(tables), student)
-
-
-PILOT_COLUMNS = ("weak", "ceiling")
 
 
 def auroc_covariance(aurocs: NDArray[np.float64], correlation: float | NDArray[np.float64]) -> NDArray[np.float64]:
@@ -140,17 +143,39 @@ def auroc_covariance(aurocs: NDArray[np.float64], correlation: float | NDArray[n
     return np.asarray((density * weights).sum(axis=-1) * upper / 2)
 
 
-def _matrix(correlation: float | tuple[float, float, float]) -> NDArray[np.float64]:
+def _scores(table: pd.DataFrame, names: tuple[str, ...]) -> tuple[NDArray[np.bool_], list[NDArray[np.float64]]]:
+    """Which rows are positive, and the scores under each name."""
+    columns = []
+    for name in ("truth", *names):
+        if name not in table:
+            raise InputError(f"no column {name!r}")
+        try:
+            columns.append(table[name].to_numpy(dtype=np.float64))
+        except (TypeError, ValueError):
+            raise InputError(f"column {name!r} holds something that is no number") from None
+        if not np.isfinite(columns[-1]).all():
+            raise InputError(f"column {name!r} has an empty or infinite value")
+    truth, *scores = columns
+    if not ((truth >= 0) & (truth <= 1)).all():
+        raise InputError("column 'truth' must be within 0 and 1")
+    if hard_labels(scores[0]):
+        raise InputError(f"column {names[0]!r} holds hard labels, to which no correlation of scores belongs")
+    return truth > 0.5, scores
+
+
+def _matrix(correlation: float | Correlations) -> NDArray[np.float64]:
     """The correlations of supervisor, student and ceiling (3, 3)."""
-    if not isinstance(correlation, tuple):
-        if not 0 <= correlation < 1:
-            raise InputError(f"correlation={correlation:g} must be in [0, 1)")
-        correlation = (correlation,) * 3
+    values = np.asarray(correlation, dtype=np.float64)
+    if values.ndim == 0 and not 0 <= values < 1:
+        raise InputError(f"correlation={values:g} must be in [0, 1): of two models' scores within a class")
+    if values.shape not in ((), (3,)):
+        raise InputError(f"correlation has shape {values.shape}: give one number, or three as in PAIRS")
     matrix = np.eye(3)
-    for (i, j), value in zip(PAIRS, correlation, strict=True):
+    for (i, j), value in zip(PAIRS, np.broadcast_to(values, 3), strict=True):
         matrix[i, j] = matrix[j, i] = value
-    if not np.isfinite(matrix).all() or np.linalg.eigvalsh(matrix).min() < 0:
-        raise InputError(f"correlations {', '.join(f'{one:g}' for one in correlation)}: no three scorers have these")
+    if not np.isfinite(matrix).all() or np.linalg.eigvalsh(matrix).min() < -ROUNDING:
+        named = ", ".join(f"{value:g}" for value in values)
+        raise InputError(f"correlations {named}: no three scorers have these; give those of one correlation matrix")
     return matrix
 
 

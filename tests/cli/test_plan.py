@@ -96,8 +96,12 @@ def test_a_recipe_is_planned_with_the_rows_of_its_run(w2s: Call, capsys: pytest.
     assert re.search(r"strong model: .*\n.*\n.*layers 2, .*\n +rows +2,800, ", text)
     assert re.search(r"weak model: .*\n.*\n.*position mean, .*\n +rows +3,100, ", text)
     assert "then 12 fits: tasks 1 x seeds 1" in text
-    assert "What 900 test rows can show in AUROC (rows only" in text
-    assert "correlate by 0.2 or 0.5 within a class" in text
+    assert "What 900 test rows can show in AUROC, if PGR is 0.5" in text
+    assert "intervals      rows only: another training seed moves PGR, too" in text
+    assert "correlation of two models' scores within a class: not measured here" in text
+    assert "--pilot DIR measures it" in text
+    assert re.search(r"PGR \(rows only\), ρ = 0\.2 +PGR \(rows only\), ρ = 0\.5", text)
+    assert len(re.findall(r"\[.*?, .*?\] (?:ok|unstable) in", text)) == 2 * 4
 
 
 def test_without_the_tasks_files_the_recipes_sizes_count(tmp_path: Path) -> None:
@@ -152,50 +156,119 @@ def test_amounts_are_written_with_three_digits() -> None:
     assert spans([0, 1, 2, 5, 8, 9]) == "0-2, 5, 8-9"
 
 
-def write_pilot(
-    folder: Path, correlation: float, rows: int = 4000, *, drop: str = "", truth: float | None = None
-) -> Path:
-    """A run's folder with scores of a known correlation within each class."""
+def write_pilot(folder: Path, rows: int = 40, *, baseline: str = "", **changes: Any) -> Path:
+    """A run's folder with scores that correlate by .3 within each class, a column replaced or, by None, left out."""
     rng = np.random.default_rng(0)
-    label = np.arange(rows) % 2
-    shared = np.sqrt(correlation) * rng.normal(size=rows)
-    table = pd.DataFrame(
-        {"id": [f"r{i}" for i in range(rows)], "group": "", "truth": label if truth is None else truth}
-    )
-    for name, distance in (("weak", 0.7), ("ceiling", 1.7), ("student-xent", 1.2)):
-        z = shared + np.sqrt(1 - correlation) * rng.normal(size=rows) + distance * label
-        table[name] = 1 / (1 + np.exp(-z))
-    table["control-random:filter-knn/1"] = 0.5
+    truth = np.arange(rows) % 2
+    shared = np.sqrt(0.3) * rng.normal(size=rows)
+    distances = {"weak": 0.7, "ceiling": 1.7, "student-xent": 1.2, "student-logconf": 1.4, "ceiling-knn": 1.0}
+    scores = {
+        name: shared + np.sqrt(0.7) * rng.normal(size=rows) + distance * truth for name, distance in distances.items()
+    }
+    table = pd.DataFrame({"id": [f"r{i}" for i in range(rows)], "group": "", "truth": truth, "student-draws/1": 0.5})
+    table = table.assign(**{name: 1 / (1 + np.exp(-z)) for name, z in scores.items()}).assign(**changes)
     (folder / "predictions").mkdir(parents=True)
-    table.drop(columns=drop or []).to_csv(folder / "predictions" / "task-0.csv", index=False)
+    dropped = [name for name, values in changes.items() if values is None]
+    table.drop(columns=dropped).to_csv(folder / "predictions" / "task-0.csv", index=False)
+    if baseline:
+        (folder / "run.json").write_text(json.dumps({"recipe": {"baseline": baseline}}))
     return folder
 
 
+@pytest.fixture
+def planning(eight: Path) -> list[Any]:
+    """The cheapest plan that shows intervals."""
+    return ["plan", eight, "--rows", 10, "--tokens-per-row", 5, "--test-rows", 1000]
+
+
+def intervals(text: str) -> list[list[float]]:
+    """Weak, ceiling and gap of each line of the table."""
+    return [[float(word) for word in line.split()[:3]] for line in text.splitlines() if re.search(r"\[.*, .*\]", line)]
+
+
 def test_a_pilot_tells_how_alike_the_scorers_are(
-    w2s: Call, eight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    w2s: Call, planning: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bare = ["plan", eight, "--rows", 10, "--tokens-per-row", 5, "--test-rows", 1000]
-    w2s(*bare, "--pilot", write_pilot(tmp_path / "pilot", 0.3))
+    w2s(*planning, "--pilot", write_pilot(tmp_path / "pilot", 4000))
     text = capsys.readouterr().out
-    found = re.search(r"pilot's 1 tasks and seeds \((\S+), (\S+), (\S+): weak and student-xent", text)
-    assert found
-    assert [float(one) for one in found.groups()] == pytest.approx([0.3] * 3, abs=0.03)
-    first = next(line.split() for line in text.splitlines() if re.search(r"\[.*, .*\]", line))
-    assert float(first[0]) == pytest.approx(0.69, abs=0.02)  # the pilot's own supervisor and gap
-    assert float(first[2]) == pytest.approx(0.195, abs=0.02)
-    w2s(*bare, "--correlation", 0.9)
-    assert "correlate by 0.9 within" in capsys.readouterr().out
+    said = re.search(r"weak and student-xent (\S+), weak and ceiling (\S+), student-xent and ceiling (\S+)\n", text)
+    assert said
+    assert [float(rho) for rho in said.groups()] == pytest.approx([0.3] * 3, abs=0.03)
+    assert "1,000 test rows, as in the pilot" in text
+    assert "rows only" in text
+    own, *others = intervals(text)
+    assert own == pytest.approx([0.690, 0.885, 0.195], abs=0.02)
+    assert [line[2] for line in others] == [0.02, 0.05, 0.1, 0.2]
 
 
-def test_pilots_that_tell_nothing_are_refused(fails: Failing, eight: Path, tmp_path: Path) -> None:
-    bare = ["plan", eight, "--rows", 10, "--tokens-per-row", 5, "--test-rows", 1000]
-    assert "no predictions/TASK-SEED.csv" in fails(*bare, "--pilot", tmp_path)
-    lacking = write_pilot(tmp_path / "lacking", 0.3, 40, drop="ceiling")
-    assert "has no column 'ceiling'" in fails(*bare, "--pilot", lacking)
-    assert "one class only" in fails(*bare, "--pilot", write_pilot(tmp_path / "one", 0.3, 40, truth=1.0))
-    broken = write_pilot(tmp_path / "broken", 0.3, 40)
-    (broken / "predictions" / "task-0.csv").write_bytes(b"\xff\xfe\x00,\n")
-    assert "task-0.csv" in fails(*bare, "--pilot", broken)
-    assert r"correlation=1 must be in [0, 1)" in fails(*bare, "--correlation", 1)
-    assert "exclude each other" in fails(*bare, "--correlation", 0.3, "--pilot", lacking)
-    assert "--pilot needs --test-rows" in fails("plan", eight, "--rows", 10, "--tokens-per-row", 5, "--pilot", lacking)
+def test_the_student_of_a_pilot_is_its_recipes_baseline(
+    w2s: Call, planning: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for baseline, student in (("student-logconf", "student-logconf"), ("student-draws", "student-xent")):
+        w2s(*planning, "--pilot", write_pilot(tmp_path / baseline, baseline=baseline))
+        assert f"weak and {student} " in capsys.readouterr().out
+
+
+def test_a_pilots_own_gap_is_shown_beside_those_that_were_asked_for(
+    w2s: Call, planning: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    w2s(*planning, "--pilot", write_pilot(tmp_path / "pilot", 4000), "--gap", 0.1, "--weak", 0.6)
+    own, other = intervals(capsys.readouterr().out)
+    assert own == pytest.approx([0.690, 0.885, 0.195], abs=0.02)
+    assert other == [0.6, 0.7, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "message"), [(-0.1, "leaves nothing to recover"), (10.0, "AUROCs of 0 or 1 have no error")]
+)
+def test_a_pilot_without_an_interval_of_its_own_says_why(
+    ceiling: float,
+    message: str,
+    w2s: Call,
+    planning: list[Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scores = np.random.default_rng(1).random(40) + ceiling * (np.arange(40) % 2)
+    w2s(*planning, "--pilot", write_pilot(tmp_path / "pilot", ceiling=scores), "--gap", 0.1)
+    text = capsys.readouterr().out
+    assert message in text
+    assert len(intervals(text)) == 1
+
+
+def test_a_correlation_is_shown_alone(w2s: Call, planning: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    w2s(*planning, "--correlation", 0.9)
+    assert re.findall(r"ρ = (\S+)", capsys.readouterr().out) == ["0.9"]
+
+
+REMEDY = ": give another --pilot, or --correlation"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ceiling": None}, r"task-0\.csv: no column 'ceiling'"),
+        ({"weak": None}, r"task-0\.csv: no column 'weak'"),
+        ({"student-xent": None, "student-logconf": None}, r"task-0\.csv: no column 'student-xent'"),
+        ({"truth": 1}, r"task-0\.csv: one class only"),
+        ({"weak": "much"}, r"task-0\.csv: column 'weak' holds something that is no number"),
+    ],
+)
+def test_pilots_that_tell_nothing_are_refused(
+    changes: dict[str, Any], message: str, fails: Failing, planning: list[Any], tmp_path: Path
+) -> None:
+    line = fails(*planning, "--pilot", write_pilot(tmp_path / "pilot", **changes))
+    assert re.search(message + ".*" + REMEDY, line)
+
+
+def test_folders_and_options_that_are_no_pilot_are_refused(
+    fails: Failing, planning: list[Any], eight: Path, tmp_path: Path
+) -> None:
+    assert "no predictions/TASK-SEED.csv in it: give the folder" in fails(*planning, "--pilot", tmp_path)
+    pilot = write_pilot(tmp_path / "pilot")
+    (pilot / "predictions" / "task-0.csv").write_bytes(b"\xff\xfe\x00,\n")
+    assert re.search(r"task-0\.csv: not a readable \.csv file .*" + REMEDY, fails(*planning, "--pilot", pilot))
+    for value in (1, -0.1, "nan"):
+        assert re.search(r"correlation=\S+ must be in \[0, 1\)", fails(*planning, "--correlation", value))
+    assert "exclude each other" in fails(*planning, "--correlation", 0.3, "--pilot", pilot)
+    assert "--pilot needs --test-rows" in fails("plan", eight, "--rows", 10, "--tokens-per-row", 5, "--pilot", pilot)

@@ -116,27 +116,89 @@ def test_numbers_of_no_experiment_are_refused(
         expected_pgr(*arguments, **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("correlation", [0.1, 0.6])
-def test_a_pilot_gives_back_the_correlation_that_was_planted_whatever_the_scale(correlation: float) -> None:
-    rng = np.random.default_rng(3)
-    tables = []
-    for _ in range(3):
-        truth = np.arange(3000) % 2
-        shared = np.sqrt(correlation) * rng.normal(size=3000)
-        z = {
-            name: shared + np.sqrt(1 - correlation) * rng.normal(size=3000) + distance * truth
-            for name, distance in (("weak", 0.5), ("ceiling", 1.8), ("s", 1.0))
-        }
-        scales: dict[str, Any] = {"weak": lambda x: 1 / (1 + np.exp(-3 * x)), "ceiling": np.exp, "s": lambda x: x**3}
-        tables.append(pd.DataFrame({"truth": truth, **{name: scales[name](one) for name, one in z.items()}}))
-    found = pilot_of(tables, "s")
-    assert found.correlations == pytest.approx((correlation,) * 3, abs=0.03)
-    assert (found.runs, found.student) == (3, "s")
-    assert found.weak == pytest.approx(norm.cdf(0.5 / np.sqrt(2)), abs=0.02)
-    same = expected_pgr(0.1, 1000, correlation=(correlation,) * 3)
-    assert same == expected_pgr(0.1, 1000, correlation=correlation)
+def planted(correlations: tuple[float, float, float], rows: int, seed: int) -> pd.DataFrame:
+    """Test scores of weak, student `s` and ceiling whose `PAIRS` correlate so in each class, each on its own scale."""
+    weak_student, weak_ceiling, student_ceiling = correlations
+    matrix = [[1, weak_student, weak_ceiling], [weak_student, 1, student_ceiling], [weak_ceiling, student_ceiling, 1]]
+    truth = np.arange(rows) % 2
+    noise = np.random.default_rng(seed).multivariate_normal(np.zeros(3), matrix, size=rows)
+    weak, student, ceiling = (noise + np.outer(truth, [0.5, 1.0, 1.8])).T
+    scores = {"weak": 1 / (1 + np.exp(-3 * weak)), "ceiling": np.exp(ceiling), "s": student**3}
+    return pd.DataFrame({"truth": truth, **scores})
 
 
-def test_correlations_that_no_three_scorers_have_are_refused() -> None:
-    with pytest.raises(InputError, match="no three scorers have these"):
-        expected_pgr(0.1, 1000, correlation=(0.9, 0.9, -0.5))
+@pytest.mark.parametrize("correlations", [(0.0, 0.0, 0.0), (0.1, 0.1, 0.1), (0.46, 0.12, 0.59), (0.8, 0.3, -0.1)])
+def test_a_pilot_gives_back_the_correlations_that_were_planted_whatever_the_scale(
+    correlations: tuple[float, float, float],
+) -> None:
+    pilot = pilot_of({f"task-{seed}": planted(correlations, 3000, seed) for seed in range(3)}, "s")
+    # 9,000 rows know a correlation to .01.
+    assert pilot.correlations == pytest.approx(correlations, abs=0.03)
+    assert (pilot.runs, pilot.student) == (3, "s")
+    assert pilot.weak == pytest.approx(norm.cdf(0.5 / np.sqrt(2)), abs=0.02)
+    assert pilot.weak + pilot.gap == pytest.approx(norm.cdf(1.8 / np.sqrt(2)), abs=0.02)
+
+
+def test_the_tasks_of_a_pilot_are_pooled_within_and_not_across() -> None:
+    tables = {f"task-{seed}": planted((0.3, 0.3, 0.3), 3000, seed) for seed in range(2)}
+    for name in ("weak", "ceiling", "s"):
+        tables["task-1"][name] += 100  # another task's level is no likeness of errors
+    assert pilot_of(tables, "s").correlations == pytest.approx((0.3,) * 3, abs=0.03)
+
+
+def test_three_equal_correlations_are_one() -> None:
+    assert expected_pgr(0.1, 1000, correlation=(0.3,) * 3) == expected_pgr(0.1, 1000, correlation=0.3)
+
+
+def test_each_of_three_correlations_enters_its_own_covariance() -> None:
+    a = norm.ppf(AUROCS)
+    matrix = np.array([[1, 0.5, 0.1], [0.5, 1, -0.3], [0.1, -0.3, 1]])
+    covariance = auroc_covariance(AUROCS, matrix)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        joint = multivariate_normal.cdf([a[i], a[j]], cov=[[1, matrix[i, j] / 2], [matrix[i, j] / 2, 1]])
+        assert covariance[i, j] == pytest.approx(joint - AUROCS[i] * AUROCS[j], abs=1e-9)
+    # A student like the ceiling keeps its PGR near 1, one like the supervisor near 0.
+    like_ceiling = {pgr: expected_pgr(0.1, 1000, pgr=pgr, correlation=(0.2, 0.2, 0.95)).width for pgr in (0, 1)}
+    like_weak = {pgr: expected_pgr(0.1, 1000, pgr=pgr, correlation=(0.95, 0.2, 0.2)).width for pgr in (0, 1)}
+    assert like_ceiling[1] < 0.5 * like_ceiling[0]
+    assert like_weak[0] < 0.5 * like_weak[1]
+
+
+def test_a_student_that_repeats_its_supervisor_recovers_exactly_nothing() -> None:
+    table = planted((0.3, 0.3, 0.3), 1000, 0)
+    pilot = pilot_of({"task-0": table.assign(s=table["weak"])}, "s")
+    assert pilot.correlations[0] == pytest.approx(1)
+    planned = expected_pgr(pilot.gap, 1000, weak=pilot.weak, pgr=0, correlation=pilot.correlations)
+    assert (planned.low, planned.high) == pytest.approx((0, 0), abs=1e-3)
+
+
+@pytest.mark.parametrize("correlations", [(0.9, 0.9, -0.5), (float("nan"), 0.1, 0.1), (2.0, 0.1, 0.1)])
+def test_correlations_that_no_three_scorers_have_are_refused(correlations: tuple[float, float, float]) -> None:
+    with pytest.raises(InputError, match="no three scorers have these; give those of one correlation matrix"):
+        expected_pgr(0.1, 1000, correlation=correlations)
+
+
+def test_two_correlations_are_refused() -> None:
+    with pytest.raises(InputError, match="give one number, or three"):
+        expected_pgr(0.1, 1000, correlation=(0.5, 0.5))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weak": "many"}, "^task-0: column 'weak' holds something that is no number"),
+        ({"s": np.nan}, "^task-0: column 's' has an empty or infinite value"),
+        ({"truth": 7}, "^task-0: column 'truth' must be within 0 and 1"),
+        ({"truth": 1}, "^task-0: one class only"),
+        ({"weak": np.arange(40) % 2}, "^task-0: column 'weak' holds hard labels"),
+        ({"s": 0.5}, "no correlation can be measured"),
+    ],
+)
+def test_pilots_that_tell_nothing_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        pilot_of({"task-0": planted((0.3, 0.3, 0.3), 40, 0).assign(**change)}, "s")
+
+
+def test_a_column_that_a_pilot_lacks_is_named() -> None:
+    with pytest.raises(InputError, match=r"^task-0: no column 'student-xent'"):
+        pilot_of({"task-0": planted((0.3, 0.3, 0.3), 40, 0)}, "student-xent")

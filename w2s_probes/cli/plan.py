@@ -11,7 +11,9 @@ from .amounts import amount, duration, spans
 from .options import SetOption
 
 if TYPE_CHECKING:
-    from ..power import ExpectedPGR, Pilot
+    import pandas as pd
+
+    from ..power import Correlations, Pilot
 
 Rates = dict[str, float | None]  # as `Costs.seconds` calls them
 
@@ -51,10 +53,6 @@ def plan(
 
     Example: `w2s plan meta-llama/Meta-Llama-3-8B --rows 10000 --tokens-per-row 200 --test-rows 2000`
     """
-    import pandas as pd
-
-    from ..power import CORRELATIONS, GAPS, PGR, WEAK, expected_pgr
-
     rates: Rates = {"flops_per_s": flops_per_s, "tokens_per_s": tokens_per_s}
     counted = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
     bare = {"rows": rows, "layers": layers, "position": position, "dtype": dtype, "max_length": max_length}
@@ -75,34 +73,76 @@ def plan(
     if pilot is not None and correlation is not None:
         raise InputError("--correlation and --pilot exclude each other: a pilot measures the correlation")
     measured = None if pilot is None else _pilot(pilot)
-    assumed: list[float | tuple[float, float, float]] = list(CORRELATIONS) if correlation is None else [correlation]
-    gaps = list(gap or GAPS)
-    weak_auroc = WEAK if weak is None else weak
-    if measured is not None:
-        assumed = [measured.correlations]
-        weak_auroc = measured.weak if weak is None else weak
-        gaps = gap or [*([measured.gap] if measured.gap > 0 else []), *(g for g in GAPS if weak_auroc + g < 1)]
-    expected = []
+    table = None
     if test_rows is not None:
-        expected = [[expected_pgr(one, test_rows, weak=weak_auroc, correlation=rho) for rho in assumed] for one in gaps]
+        said, table = _intervals(test_rows, gap, weak, correlation, measured)
+        lines += said
     for line in lines:
         terminal.answer(line)
-    if expected:
-        rho = " or ".join(f"{one:g}" for one in assumed if not isinstance(one, tuple))
-        source = f"correlate by {rho} within a class (ρ; --pilot DIR measures it from a finished run)"
-        if measured is not None:
-            three = ", ".join(f"{one:.2f}" for one in measured.correlations)
-            pairs = f"weak and {measured.student}, weak and ceiling, {measured.student} and ceiling"
-            source = f"correlate within a class as in the pilot's {measured.runs} tasks and seeds ({three}: {pairs})"
-        terminal.answer(
-            f"What {test_rows:,} test rows can show in AUROC (rows only: another training seed moves PGR, too), if PGR "
-            f"is {PGR}, half of the rows are positive, and the models' scores {source}:"
-        )
-        terminal.show(pd.DataFrame([_row(one, assumed) for one in expected]), by="rows", asked=True)
+    if table is not None:
+        terminal.show(table, by="rows", asked=True)
+
+
+def _intervals(
+    test_rows: int, gaps: list[float], weak: float | None, correlation: float | None, pilot: "Pilot | None"
+) -> "tuple[list[str], pd.DataFrame]":
+    """What to say of the PGR intervals to expect on `test_rows`, and their table: the pilot's own gap first."""
+    import pandas as pd
+
+    from ..power import CORRELATIONS, GAPS, PGR, WEAK
+
+    heading = f"{test_rows:,} test rows"
+    said = {"intervals": "rows only: another training seed moves PGR, too"}
+    table: list[dict[str, Any]] = []
+    if pilot is None:
+        weak = WEAK if weak is None else weak
+        gaps = gaps or list(GAPS)
+        given = CORRELATIONS if correlation is None else [correlation]
+        assumed: dict[str, float | Correlations] = {f", ρ = {rho:g}": rho for rho in given}
+        unknown = "not measured here, .12 to .59 in real runs; --pilot DIR measures it in a finished run"
+        rho_is = unknown if correlation is None else "as --correlation says"
+    else:
+        assumed = {"": pilot.correlations}
+        pairs = (f"weak and {pilot.student}", "weak and ceiling", f"{pilot.student} and ceiling")
+        rho_is = ", ".join(f"{pair} {rho:.2f}" for rho, pair in zip(pilot.correlations, pairs, strict=True))
+        runs = "1 task and seed" if pilot.runs == 1 else f"mean of {pilot.runs} tasks and seeds"
+        said["pilot"] = f"{runs}: weak {pilot.weak:.3f}, gap {pilot.gap:.3f}"
+        if pilot.gap <= 0:
+            said["pilot"] += ", which leaves nothing to recover: only other gaps are shown"
+        elif pilot.weak <= 0 or pilot.weak + pilot.gap >= 1:
+            said["pilot"] += ", and AUROCs of 0 or 1 have no error to plan with: only other gaps are shown"
+        else:
+            table = [_row(f"{heading}, as in the pilot", test_rows, pilot.gap, pilot.weak, assumed)]
+        weak = pilot.weak if weak is None else weak
+        gaps = gaps or [gap for gap in GAPS if weak + gap < 1]
+    said["ρ"] = f"correlation of two models' scores within a class: {rho_is}"
+    table += [_row(heading, test_rows, gap, weak, assumed) for gap in gaps]
+    if not table:
+        raise InputError(f"a weak supervisor of AUROC {weak:.3f} leaves no gap to plan for: give --weak or --gap")
+    title = f"What {heading} can show in AUROC, if PGR is {PGR} and half of the rows are positive"
+    return [title, *(_said(name, text) for name, text in said.items())], pd.DataFrame(table)
+
+
+def _row(
+    heading: str, test_rows: int, gap: float, weak: float, assumed: "dict[str, float | Correlations]"
+) -> dict[str, Any]:
+    """A gap's line, with interval and status at each of the correlations."""
+    from ..power import expected_pgr
+
+    row: dict[str, Any] = {"rows": heading, "weak": weak, "ceiling": weak + gap, "gap": gap}
+    for mark, correlation in assumed.items():
+        expected = expected_pgr(gap, test_rows, weak=weak, correlation=correlation)
+        status = f"{expected.status} in {expected.shares[expected.status]:.0%}"
+        row[f"PGR (rows only){mark}"] = f"[{expected.low:.2f}, {expected.high:.2f}] {status}"
+    return row
+
+
+def _said(name: str, text: str) -> str:
+    return f"  {name:<15}{text}"
 
 
 def _pilot(folder: Path) -> "Pilot":
-    """The scores that a finished run wrote; InputError where there are none, or they are damaged."""
+    """The scorers of a finished run; InputError where it has no scores, or damaged ones."""
     import json
 
     from ..power import pilot_of
@@ -111,17 +151,20 @@ def _pilot(folder: Path) -> "Pilot":
     files = sorted((folder / "predictions").glob("*.csv"))
     if not files:
         raise InputError(f"{folder}: no predictions/TASK-SEED.csv in it: give the folder that `w2s run` wrote (--out)")
-    tables = [read_table(file) for file in files]
     try:
-        student = str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["recipe"]["baseline"])
-    except (OSError, ValueError, KeyError, TypeError):  # unfinished or another's: the first student serves
-        student = next((str(name) for name in tables[0] if str(name).startswith("student-")), "student-xent")
-    try:
+        tables = {str(file): read_table(file) for file in files}
+        # Columns with a slash are draws of one method.
+        plain = [name for name in map(str, tables[str(files[0])]) if "/" not in name]
+        try:
+            student = str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["recipe"]["baseline"])
+        except (OSError, ValueError, KeyError, TypeError):  # unfinished, or not of `w2s run`
+            student = ""
+        if student not in plain:
+            students = [name for name in plain if name.startswith("student-")]
+            student = students[0] if students else student or "student-xent"
         return pilot_of(tables, student)
-    except (InputError, ValueError) as error:
-        raise InputError(
-            f"{folder}: {error}: run the pilot's recipe again, with {student} among its methods"
-        ) from error
+    except InputError as error:
+        raise InputError(f"{error}: give another --pilot, or --correlation") from error
 
 
 def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rates) -> tuple[list[str], int]:
@@ -177,7 +220,7 @@ def _costs(title: str, costs: Any, rates: Rates, *, at_most: bool = False) -> li
         f"{amount(costs.active_parameters)} parameters",
         "time": f"{duration(costs.seconds(**rates))} at {_rate(costs, rates)}",
     }
-    return [title, *(f"  {name:<15}{text}" for name, text in said.items())]
+    return [title, *(_said(name, text) for name, text in said.items())]
 
 
 def _rate(costs: Any, rates: Rates) -> str:
@@ -190,14 +233,3 @@ def _rate(costs: Any, rates: Rates) -> str:
         f"{amount(estimates.default_rate(costs.dtype), 'FLOP/s')}, {estimates.UTILISATION:.0%} of an A100's peak in "
         f"{costs.dtype}: for others give --flops-per-s or --tokens-per-s"
     )
-
-
-def _row(found: "list[ExpectedPGR]", assumed: list[Any]) -> dict[str, Any]:
-    """A gap's line, with interval and status at each correlation."""
-    first = found[0]
-    row: dict[str, Any] = {"rows": f"{first.rows} test rows"}
-    row |= {"weak": first.weak, "ceiling": first.weak + first.gap, "gap": first.gap}
-    for one, rho in zip(found, assumed, strict=True):
-        mark = "" if isinstance(rho, tuple) else f", ρ = {rho:g}"
-        row[f"PGR{mark}"] = f"[{one.low:.2f}, {one.high:.2f}] {one.status} in {one.shares[one.status]:.0%}"
-    return row
