@@ -162,3 +162,13 @@ def test_twins_do_not_vouch_for_each_other_unless_asked_to() -> None:
     probe = TopoProbe(8, 5, "weak").fit(X, y, apart=belonging_together(X, group))
     assert not (group[probe.core_neighbors_] == group[:, None]).any()
     assert apart.p == pytest.approx(probe.core_scores_)
+
+
+def test_a_fold_whose_others_keep_too_few_rows_is_refused_as_a_fit_is() -> None:
+    """All 40 rows are one component; of those outside a fold some 32 are left."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)).astype(np.float32), np.arange(40) % 2
+    probe = TopoProbe(30, 35, "weak").fit(X, y)
+    assert probe.core_scores_.shape == (40,)
+    with pytest.raises(InputError, match=r"k_zeta=35 needs at least 36 rows .* kept 32 of 32: lower k_zeta"):
+        _ = probe.out_of_sample_
