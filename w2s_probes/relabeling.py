@@ -32,8 +32,10 @@ def relabel(
 
     `probe` is an unfitted probe or any scikit-learn classifier with `predict_proba`; it is cloned, never changed.
     kNN and Topo leave each row, its exact duplicates and its group (`groups` (n,)) out of its own neighbours, which
-    `graph` may give (`neighbors.search`, with rows apart as in `belonging_together`); everything else is cross-fitted
-    over `folds` folds that keep duplicates and groups together. A classifier that is not one of ours learns from the
+    `graph` may give (`neighbors.search`, with rows apart as in `belonging_together`), and Topo out of the rows whose
+    components it takes; everything else is cross-fitted over `folds` folds that keep duplicates and groups together. On
+    labels that are pure noise the AUROC of kNN's and Topo's scores is a little under ½: .49 at k = 50 and 400 rows, .43
+    at 100. A classifier that is not one of ours learns from the
     hard labels y > ½. `in_sample=True` fits and scores the same rows, as the published code does: it flatters the
     labels, and is for replication only.
     """
