@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from w2s_probes.errors import InputError, some
-from w2s_probes.ids import content_id, refuse_doubled
+from w2s_probes.fields import with_ids, with_text_ids
+from w2s_probes.plain_values import is_missing
 from w2s_probes.tables import read_table
 
 
@@ -23,23 +24,17 @@ def checked_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """
     if "text" not in table:
         raise InputError(f"{where}: no field 'text'; it has {some(list(table.columns), 8)}")
+    table = with_text_ids(table, where) if "id" in table else table
     texts = table["text"]
     empty = ~texts.map(lambda text: isinstance(text, str) and bool(text.strip())).astype(bool)
     if empty.any():
         row = int(empty.argmax())
         name = f"row {table['id'].iloc[row]!r}" if "id" in table else f"row {row + 1}"
         value = texts.iloc[row]
-        if isinstance(value, int | float | list | dict | bool) and value == value:  # not NaN
+        if not isinstance(value, str) and not is_missing(value):
             raise InputError(f"{where}: the text of {name} is a {type(value).__name__}, not a string: quote or drop it")
         raise InputError(f"{where}: {name} has an empty text; drop it ({int(empty.sum())} such rows)")
-    if "id" not in table:
-        doubled = texts.duplicated(keep=False)
-        if doubled.any():
-            rows = [int(i) + 1 for i in doubled.to_numpy().nonzero()[0][:2]]
-            raise InputError(f"{where}: rows {rows[0]} and {rows[1]} have no id and the same text: give them ids")
-        table = table.assign(id=texts.map(content_id))
-    refuse_doubled(table["id"], where)
-    return table
+    return with_ids(table, where)
 
 
 def rows_hash(table: pd.DataFrame) -> str:

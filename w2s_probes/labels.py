@@ -11,7 +11,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, some
-from .ids import content_id, positions, refuse_doubled
+from .fields import number, typed, with_ids
+from .ids import positions, refuse_doubled
+from .plain_values import as_text, is_missing
 from .tables import read_table
 
 SHOWN = 5  # rows in a notebook
@@ -36,6 +38,9 @@ class LabelSet:
         where = str(self.provenance.get("file", "labels"))
         if ids.ndim != 1 or len(ids) != len(np.atleast_1d(self.p)):
             raise InputError(f"{where}: {len(ids)} ids but {np.size(self.p)} labels")
+        if not all(type(name) is str for name in ids):
+            names = [as_text(name, f"{where}: the id of row {row}") for row, name in enumerate(ids, start=1)]
+            ids = np.array(names, dtype=object)
         refuse_doubled(ids, where)
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "p", as_probabilities(self.p, where, ids))
@@ -54,16 +59,18 @@ class LabelSet:
     @classmethod
     def from_table(cls, table: pd.DataFrame, role: Role = "weak", where: str = "labels") -> "LabelSet":
         """Labels from a DataFrame with the columns of a label file; `where` names it in errors."""
+        table = with_ids(table, where)
         column = "truth" if role == "truth" and "truth" in table else "label"
         for name in ("id", column):
             if name not in table:
                 raise InputError(f"{where}: no field {name!r}; it has {some(list(table.columns), 8)}")
         ids = table["id"].to_numpy(dtype=object)
-        numbers = np.array([_number(value) for value in table[column]])
+        given = [number(value) for value in table[column].tolist()]
+        numbers = np.array([_number(value) for value in given])
         if np.isnan(numbers).any():
             row = int(np.isnan(numbers).argmax())
-            if pd.api.types.is_scalar(table[column].iloc[row]) and pd.isna(table[column].iloc[row]):
-                absent = int(table[column].isna().sum())
+            if is_missing(given[row]):
+                absent = sum(map(is_missing, given))
                 raise InputError(f"{where}: {absent} of {len(ids)} rows have no {column}, first {ids[row]!r}: give it")
             value = str(table[column].iloc[row])[:40]
             raise InputError(f"{where}: the {column} of row {ids[row]!r} is {value!r}; labels are numbers in [0, 1]")
@@ -101,21 +108,13 @@ class LabelSet:
 
 
 def read_label_table(path: Path | str) -> pd.DataFrame:
-    """A label file's table; rows without ids get those that extraction gives them, a hash of the text."""
-    table = read_table(path)
-    if "id" in table or "text" not in table:
-        return table
-    texts = table["text"].astype(str)
-    if texts.duplicated().any():
-        rows = [int(i) + 1 for i in np.flatnonzero(texts.duplicated(keep=False))[:2]]
-        raise InputError(f"{path}: rows {rows[0]} and {rows[1]} have no id and the same text: give them ids")
-    table.insert(0, "id", texts.map(content_id))
-    return table
+    """A label file's table with its known fields typed; rows without ids get a hash of the text, as in extraction."""
+    return typed(read_table(path), str(path))
 
 
 def in_split(table: pd.DataFrame, name: str, where: str) -> NDArray[np.bool_]:
     """Which rows (n,) have this `split`; InputError for a split that is not train, val or test."""
-    splits = table["split"].map(str)
+    splits = table["split"].map(lambda value: as_text(value, f"{where}: a split"))
     unknown = ~splits.isin(["train", "val", "test"])
     if unknown.any():
         row = int(unknown.argmax())
@@ -132,7 +131,7 @@ def truth_where_known(table: pd.DataFrame, where: str) -> NDArray[np.float64] | 
     """
     if "truth" not in table:
         return None
-    known = table["truth"].notna().to_numpy()
+    known = np.array([not is_missing(number(value)) for value in table["truth"].tolist()], dtype=bool)
     if not known.any():
         return None
     truth = np.full(len(table), np.nan)
@@ -142,6 +141,8 @@ def truth_where_known(table: pd.DataFrame, where: str) -> NDArray[np.float64] | 
 
 def _number(value: Any) -> float:
     """The value as a number, NaN where it is none."""
+    if isinstance(value, str | bytes):  # a word; float() would take "inf" or "1_0" for numbers
+        return float("nan")
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):

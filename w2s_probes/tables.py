@@ -2,18 +2,20 @@
 
 import gzip
 import json
-import math
 import zlib
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from .csv_files import MOST_BYTES as MOST_CSV
+from .csv_files import csv_text, read_csv
 from .errors import InputError
+from .fields import with_text_ids
 from .files import replacing
-from .ids import refuse_doubled
+from .json_lines import json_line, read_json_lines
+from .parquet_files import read_parquet
+from .plain_values import as_json, plain
 
 FORMATS = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
 
@@ -27,9 +29,10 @@ def table_format(path: Path) -> str:
 
 
 def read_table(path: Path | str) -> pd.DataFrame:
-    """A table as a DataFrame, fields as they stand in the file; `id` is always read as text.
+    """A table as a DataFrame of Python's values, as they stand in the file; `id` is always text.
 
-    Raises InputError that names the file, and for JSONL the line, where it cannot be read.
+    CSV is text throughout; what its columns mean `fields.typed` says. Missing values are NaN or None. Raises
+    InputError that names the file, and for JSONL and CSV the line, where it cannot be read.
     """
     path = Path(path)
     ending = table_format(path)
@@ -37,11 +40,11 @@ def read_table(path: Path | str) -> pd.DataFrame:
         raise InputError(f"{path}: no such file")
     try:
         if ending == ".parquet":
-            table = pd.read_parquet(path)
+            table = read_parquet(path)
         elif ending.startswith(".csv"):
-            table = pd.read_csv(path, dtype={"id": str})
+            table = read_csv(_bytes(path), str(path))
         else:
-            table = pd.DataFrame(_columns(_json_lines(path)), dtype=object)  # values as they stand in the file
+            table = read_json_lines(path)
     except InputError:
         raise
     except (ValueError, OSError, EOFError, zlib.error) as error:
@@ -49,44 +52,7 @@ def read_table(path: Path | str) -> pd.DataFrame:
         raise InputError(f"{path}: not a readable {ending} file ({reason})") from error
     if table.empty:
         raise InputError(f"{path}: holds no rows")
-    if "id" in table:
-        if table["id"].isna().any():
-            raise InputError(f"{path}: row {int(table['id'].isna().argmax()) + 1} has no id")
-        nested = table["id"].map(lambda value: isinstance(value, list | dict)).astype(bool)
-        if nested.any():
-            raise InputError(f"{path}: the id of row {int(nested.argmax()) + 1} is neither text nor a number")
-        table["id"] = table["id"].astype(str)
-        refuse_doubled(table["id"], str(path))
-    return table
-
-
-def _columns(records: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
-    """The records' values by field, NaN where one lacks it; a list of a million dictionaries would fill gigabytes."""
-    columns: dict[str, list[Any]] = {}
-    for number, record in enumerate(records):
-        for name, value in record.items():
-            columns.setdefault(name, [np.nan] * number).append(value)
-        if len(record) < len(columns):
-            for name in columns.keys() - record.keys():
-                columns[name].append(np.nan)
-    return columns
-
-
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-                if rb"\u" in line:
-                    json.dumps(record, ensure_ascii=False).encode()  # refuses half of a surrogate pair
-            except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested beyond reason
-                raise InputError(f"{path}, line {number}: not JSON ({str(error).splitlines()[0]})") from error
-            if not isinstance(record, dict):
-                shown = line[:40].decode(errors="replace").strip()
-                raise InputError(f"{path}, line {number}: a JSON object was expected, not {shown}")
-            yield record
+    return with_text_ids(table, str(path))
 
 
 def write_table(table: pd.DataFrame, path: Path | str) -> None:
@@ -97,24 +63,52 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
         if ending == ".parquet":
             try:
                 table.to_parquet(temporary, index=False)
-            except (ValueError, TypeError) as error:  # pyarrow's are among these
+            except (ValueError, TypeError, OverflowError) as error:  # pyarrow's are among these
                 raise InputError(f"{path}: a column has values of several types; write .jsonl instead") from error
         elif ending.startswith(".csv"):
-            _write_text(temporary, table.to_csv(index=False))
+            _write_text(temporary, csv_text(table))
         else:
-            _write_text(temporary, "".join(_json_line(record) for record in table.to_dict(orient="records")))
+            _write_text(temporary, "".join(json_line(record) for record in table.to_dict(orient="records")))
+
+
+def refuse_unwritable(table: pd.DataFrame, path: Path | str) -> None:
+    """InputError, by column and row, where the format of `path` cannot hold a value: before any work is done for it.
+
+    Parquet wants one type a column; text formats hold whatever JSON holds, times, and bytes that are text.
+    """
+    path = Path(path)
+    if table_format(path) == ".parquet":
+        import pyarrow as pa
+
+        for name in table.columns:
+            try:
+                pa.array(table[name], from_pandas=True)
+            except (ValueError, TypeError, OverflowError) as error:
+                raise InputError(
+                    f"{path}: column {name!r} has values of several types; write .jsonl instead"
+                ) from error
+        return
+    for name in table.columns:
+        for row, value in enumerate(table[name].tolist()):
+            if isinstance(value, str | int | float | type(None)):
+                continue
+            try:
+                json.dumps(plain(value), default=as_json)
+            except (ValueError, TypeError, RecursionError) as error:
+                where = f"row {table['id'].iloc[row]!r}" if "id" in table else f"row {row + 1}"
+                kind = type(value).__name__
+                raise InputError(
+                    f"{path}: the {name} of {where} is a {kind}, which no text file holds: drop it"
+                ) from error
+
+
+def _bytes(path: Path) -> bytes:
+    """A file's content, unpacked; at most a byte more than a CSV file may have."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        content: Any = stream.read(MOST_CSV + 1)
+    return bytes(content)
 
 
 def _write_text(path: Path, text: str) -> None:
     # Not through a gzip file: its header would hold the temporary name and the time.
     path.write_bytes(gzip.compress(text.encode(), mtime=0) if path.suffix == ".gz" else text.encode())
-
-
-def _json_line(record: dict[Any, Any]) -> str:
-    # A field that a row does not have comes back from a DataFrame as NaN: it is left out again.
-    present = {k: v for k, v in record.items() if not (isinstance(v, float) and math.isnan(v))}
-    return json.dumps(present, ensure_ascii=False, default=_plain) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value.tolist()

@@ -19,7 +19,7 @@ def labels_of_file(path: Path, sets: Splits) -> Scores:
     Rows of other tasks and splits may be in it. The candidates of test questions are left out where it does not
     have all of them; any other row that it lacks is an InputError.
     """
-    table = read_table(path)
+    table = read_table(path)  # typed when its ids are settled: several rows of one text may be of several tasks
     known = {row_id for rows in sets.labelled.values() for row_id in rows["id"]}
     if "text" in table and not ("id" in table and table["id"].isin(known).any()):
         table = table.assign(id=[content_id(str(text)) for text in table["text"]])

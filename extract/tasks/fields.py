@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from w2s_probes.errors import InputError, some
+from w2s_probes.plain_values import is_missing
 
 Record = Mapping[str, Any]
 
+WHOLE = re.compile(r"[-+]?\d{1,15}(\.0*)?")
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -40,7 +41,7 @@ def _inner(value: Any, path: list[str], name: str, place: str) -> Any:
 
 def _missing(value: Any) -> bool:
     # A field that a row does not have comes out of a DataFrame as NaN.
-    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
+    return is_missing(value)
 
 
 def text_of(value: Any, name: str, place: str) -> str:
@@ -53,9 +54,15 @@ def text_of(value: Any, name: str, place: str) -> str:
 
 
 def plain(value: Any) -> str:
-    """A label's value as task files write it: 1, 1.0 and "1" are the same, and so are true and "true"."""
+    """A label's value as task files write it: 1, 1.0, "1" and "1.0" are the same, and so are true, "true" and "True".
+
+    In CSV all of them are text.
+    """
     if isinstance(value, str):
-        return value
+        spelled = value.strip().lower()
+        if WHOLE.fullmatch(spelled):
+            return str(int(float(spelled)))
+        return spelled if spelled in ("true", "false") else value
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value).lower()

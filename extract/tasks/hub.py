@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
 )
 
 from w2s_probes.errors import InputError, some
+from w2s_probes.parquet_files import frame_of
 from w2s_probes.randomness import stream
 from w2s_probes.tables import FORMATS, read_table
 
@@ -117,7 +118,7 @@ def _read(files: list[Path], most: int | None, split: str) -> pd.DataFrame:
     try:
         data = dataset(files, format="parquet")
         chosen = _chosen(data.count_rows(), most, split)
-        table: pd.DataFrame = (data.to_table() if chosen is None else data.take(chosen)).to_pandas()
+        table = frame_of(data.to_table() if chosen is None else data.take(chosen))
     except (ArrowInvalid, OSError) as error:
         raise InputError(f"{files[0].parent}: not readable Parquet files ({str(error).splitlines()[0]})") from error
     return table

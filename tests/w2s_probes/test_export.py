@@ -398,7 +398,7 @@ BAD: dict[str, tuple[Callable[[], pd.DataFrame], str, dict[str, Any], str]] = {
         changed(keep="perhaps"),
         "csv",
         {},
-        "the keep of row '000' is 'perhaps', where `w2s filter` writes bool",
+        "the keep of row '000' is 'perhaps': it is true or false",
     ),
     "a layer beyond counting": (
         changed(layer=[3] * 7 + [10**30] + [3] * 38),
@@ -406,7 +406,7 @@ BAD: dict[str, tuple[Callable[[], pd.DataFrame], str, dict[str, Any], str]] = {
         {},
         "the layer of row '007' is '10+', where `w2s filter` writes int64",
     ),
-    "a list for a layer": (changed(layer=[np.arange(2)] * 46), "csv", {}, "the layer of row '000' is '.0 1.'"),
+    "a list for a layer": (changed(layer=[np.arange(2)] * 46), "csv", {}, "the layer of row '000' is '.0,? 1.'"),
     "a p beyond 1": (changed(p=1.5), "csv", {}, "the p of row '000' is 1.5"),
     "a label beyond 1": (changed(label=-1), "csv", {}, "the label of row '000' is -1"),
     "doubled ids": (changed(id="x"), "csv", {}, "ids must be unique, but these stand twice: 'x'"),

@@ -56,7 +56,7 @@ def filter_labels(
     from ..filtering import disagreement_filter, refuse_shares
     from ..probes import TopoProbe
     from ..relabeling import relabel as opinion_of
-    from ..tables import table_format, write_table
+    from ..tables import refuse_unwritable, table_format, write_table
     from ..topo_filtering import TOPO_MODES, topo_filter
     from .judging import Rows, probe_of
 
@@ -78,6 +78,7 @@ def filter_labels(
     if isinstance(probe, TopoProbe):
         probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
     rows = Rows.read(store, labels, layer)
+    refuse_unwritable(rows.table, out)
     graph = rows.graph(probe, in_sample)
     if isinstance(probe, TopoProbe):
         result = topo_filter(
@@ -97,11 +98,13 @@ def filter_labels(
     else:
         p = opinion_of(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
         result = disagreement_filter(rows.y, p, share, per_class=per_class, in_sample=in_sample)
-    verdict = {"keep": result.mask, "score": result.scores, "new_label": rows.y, "reason": result.reasons}
+    verdict = {"keep": result.mask, "score": result.scores, "reason": result.reasons}
     if result.p is not None:
         verdict["p"] = result.p
     verdict["fold"] = rows.folds(probe, in_sample, seed)
     said = _verdict(result, rows)
+    if before := int(rows.dropped.sum()):
+        said.append(f"{before} rows that had `keep` false before stay out, whatever this probe says of them")
     write_table(rows.judged(verdict, _named(by, in_sample)), out)
     for line in (*_found(graph), *said):
         terminal.say(line)
@@ -129,7 +132,7 @@ def relabel(
     import numpy as np
 
     from ..relabeling import relabel as opinion_of
-    from ..tables import table_format, write_table
+    from ..tables import refuse_unwritable, table_format, write_table
     from .judging import Rows, probe_of
 
     table_format(out)
@@ -138,6 +141,7 @@ def relabel(
     _refuse_unread(by, k, l2, connectivity, index)
     probe = probe_of(by, k or 50, 0.01 if l2 is None else l2, connectivity or "strong", index or "exact")
     rows = Rows.read(store, labels, layer)
+    refuse_unwritable(rows.table, out)
     graph = None if in_sample else rows.graph(probe, in_sample)
     p = opinion_of(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
     flipped = (p > 0.5) != (rows.y > 0.5)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..duplicates import belonging_together
 from ..errors import InputError, did_you_mean
+from ..fields import KEEP, kept_rows, refuse_own_fields
 from ..folds import fold_numbers
 from ..labels import LabelSet, in_split, read_label_table, truth_where_known
 from ..neighbors import Neighbors
@@ -40,6 +41,7 @@ class Rows:
         opened = ActivationStore.open(store)
         index = opened.resolve(layer)
         table = read_label_table(labels)
+        refuse_own_fields(table, str(labels))
         weak = LabelSet.from_table(table, where=str(labels))
         training = in_split(table, "train", str(labels)) if "split" in table else np.ones(len(table), dtype=bool)
         if not training.any():
@@ -54,14 +56,17 @@ class Rows:
         judged = self.table[self.training]
         if "group" not in judged or not judged["group"].dropna().duplicated().any():
             return None
-        names = judged["group"].astype(str).to_numpy(dtype=object)
-        names[judged["group"].isna().to_numpy()] = None
-        return names
+        return judged["group"].to_numpy(dtype=object)
 
     @property
     def truth(self) -> NDArray[np.float64] | None:
         """The truth (n,) of the judged rows, NaN where one has none; None where the file has none of them."""
         return truth_where_known(self.table[self.training], self.where)
+
+    @property
+    def dropped(self) -> NDArray[np.bool_]:
+        """The rows (of the file) that an earlier filter has dropped."""
+        return ~kept_rows(self.table, self.where)
 
     @cached_property
     def apart(self) -> NDArray[np.intp]:
@@ -88,13 +93,18 @@ class Rows:
         return numbers
 
     def judged(self, verdict: dict[str, NDArray[Any]], by: str) -> pd.DataFrame:
-        """Every input row and field, with the verdict on the judged rows beside them."""
+        """Every input row and field, with the verdict on the judged rows beside them.
+
+        A row that an earlier filter dropped stays dropped, for its earlier reason, and a label that an earlier
+        relabelling gave stays where this verdict gives none.
+        """
+        earlier = self.table["new_label"] if "new_label" in self.table else self.table["label"]
         table = self.table.assign(
             keep=True,
             score=np.nan,
             probe=by,
             layer=self.layer,
-            new_label=self.table["label"],
+            new_label=earlier.where(earlier.notna(), self.table["label"]),
             reason="not a training row",
             p=np.nan,
             fold=np.nan,
@@ -102,11 +112,10 @@ class Rows:
         ).astype({"reason": object, "new_label": object, "fold": object})
         for name, values in verdict.items():
             table.loc[self.training, name] = values
-        if "keep" not in verdict and "keep" in self.table:  # relabelling brings no dropped row back
-            dropped = ~self.table["keep"].astype(str).str.lower().isin(["true", "1"])
-            table.loc[dropped, "keep"] = False
-            if "reason" in self.table:
-                table.loc[dropped, "reason"] = self.table.loc[dropped, "reason"]
+        dropped = self.dropped
+        table.loc[dropped, KEEP] = False
+        if "reason" in self.table:
+            table.loc[dropped, "reason"] = self.table.loc[dropped, "reason"]
         return table
 
 

@@ -137,7 +137,7 @@ def _splits(record: Path) -> list[str]:
 def _show_tests(path: Path, recipe: Any) -> None:
     import pandas as pd
 
-    table = pd.read_csv(path)
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a task may be called NA
     table = table[(table["metric"] == "auroc") & ~table["oracle"]]
     beside = table["against"].notna() & (table["against"] != recipe.baseline)
     controlled, table = table[beside], table[~beside]

@@ -175,6 +175,7 @@ def _usable(table: "pd.DataFrame", path: Path, seed: int) -> "tuple[pd.DataFrame
     """
     import numpy as np
 
+    from ..fields import kept_rows
     from ..labels import in_split
 
     val = _validation(table, path, seed)
@@ -182,7 +183,7 @@ def _usable(table: "pd.DataFrame", path: Path, seed: int) -> "tuple[pd.DataFrame
         table = table.assign(label=table["label"].where(val, table["new_label"]))
     used = np.ones(len(table), dtype=bool)
     if "keep" in table:
-        used = val | table["keep"].astype(str).str.lower().isin(["true", "1"]).to_numpy()
+        used = val | kept_rows(table, str(path))
     if "split" in table:
         used &= ~in_split(table, "test", str(path))
     if not used[~val].any():

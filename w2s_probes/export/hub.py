@@ -31,7 +31,7 @@ def classification(rows: LabelRows) -> pa.Table:
         columns["text"] = rows.table["text"]
     columns["label"] = pa.array((rows.p > 0.5).astype(np.int64))
     columns["soft_label"] = rows.table["label"]
-    return pa.table(columns | rows.provenance())
+    return rows.beside(columns)
 
 
 def write_hub(table: pa.Table, folder: Path, record: dict[str, Any]) -> dict[str, int]:

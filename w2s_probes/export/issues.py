@@ -32,4 +32,5 @@ def label_issues(rows: LabelRows) -> tuple[pa.Table, LabelRows]:
     }
     if "text" in table.column_names:
         columns["text"] = table["text"]
-    return pa.table(columns | judged.provenance()), judged
+    columns["id"] = table["id"]
+    return judged.beside(columns), judged

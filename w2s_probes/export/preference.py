@@ -74,8 +74,9 @@ def preferences(rows: LabelRows, pairs: Pairs) -> tuple[pa.Table, LabelRows]:
     columns["rejected"] = pa.array(np.where(better, b, a), pa.string())
     columns["first_is_chosen"] = pa.array(better)
     columns["soft_label"] = decided.table["label"]
-    used = {first, second, pairs.prompt}
-    return pa.table(columns | {n: c for n, c in decided.provenance().items() if n not in used}), decided
+    columns["id"] = decided.table["id"]
+    used = [name for name in (first, second, pairs.prompt) if name is not None]
+    return decided.beside(columns, without=used), decided
 
 
 def _joined(rows: LabelRows, pairs: Pairs, by: str) -> tuple[pa.Table, LabelRows]:
@@ -124,6 +125,8 @@ def _joined(rows: LabelRows, pairs: Pairs, by: str) -> tuple[pa.Table, LabelRows
     for name in rows.table.column_names:
         if name not in (*shared, "text", "label", pairs.prompt):
             columns |= {f"{name}_chosen": good[name], f"{name}_rejected": bad[name]}
+    if taken := [name for name in shared if name in columns]:
+        raise InputError(f"{rows.where}: pairs have a column {taken[0]!r} of their own: rename the field {taken[0]!r}")
     return pa.table(columns | {name: good[name] for name in shared}), counted
 
 

@@ -29,11 +29,11 @@ def write_oai(rows: LabelRows, folder: Path) -> dict[str, int]:
     columns: dict[str, Any] = {"id": rows.table["id"], "txt": pa.array(rows.texts(), pa.string())}
     columns["hard_label"] = pa.array((p > 0.5).astype(np.int64))
     columns["soft_label"] = _both(p)
-    columns |= _without_truth(rows)
+    evaluation: dict[str, Any] = {}
     if TRUTH in rows.table.column_names:
         truth = rows.table[TRUTH].to_numpy() > 0.5
-        columns |= {"gt_label": pa.array(truth.astype(np.int64)), "acc": pa.array((p > 0.5) == truth)}
-    fingerprint = _save(pa.table(columns), folder / WEAK_LABELS)
+        evaluation = {"gt_label": pa.array(truth.astype(np.int64)), "acc": pa.array((p > 0.5) == truth)}
+    fingerprint = _save(_beside(rows, columns, evaluation, ("gt_label", "acc")), folder / WEAK_LABELS)
     # The reader names its results by this, and takes up results of the same name: so it must differ between labels.
     config = {"model_size": f"w2s-{fingerprint}", "source": rows.source}
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -54,20 +54,29 @@ def write_eai(rows: LabelRows, folder: Path) -> dict[str, int]:
     """
     columns: dict[str, Any] = {"id": rows.table["id"], "txt": pa.array(rows.texts(), pa.string())}
     columns |= {"labels": rows.table["label"], "soft_pred": rows.table["label"]}
-    columns |= _without_truth(rows)
+    evaluation: dict[str, Any] = {}
     if TRUTH in rows.table.column_names:
         truth = np.asarray(rows.table[TRUTH].to_numpy() > 0.5)
         hard = pa.array(truth.astype(np.int64))
-        columns |= {"gt_labels": hard, "hard_label": hard, "soft_label": _both(truth.astype(np.float64))}
-    parts = by_split(pa.table(columns))
+        evaluation = {"gt_labels": hard, "hard_label": hard, "soft_label": _both(truth.astype(np.float64))}
+    parts = by_split(_beside(rows, columns, evaluation, ("gt_labels", "hard_label", "soft_label")))
     for name, part in parts.items():
         _save(part, folder / name)
     (folder / "dataset_dict.json").write_text(json.dumps({"splits": list(parts)}) + "\n", encoding="utf-8")
     return {name: part.num_rows for name, part in parts.items()}
 
 
-def _without_truth(rows: LabelRows) -> dict[str, Any]:
-    return {name: column for name, column in rows.provenance().items() if name != TRUTH}
+def _beside(
+    rows: LabelRows, columns: dict[str, Any], evaluation: dict[str, Any], reserved: tuple[str, ...]
+) -> pa.Table:
+    """What the reader trains on, the provenance, and what it evaluates with, under names that no field may have."""
+    for name in reserved:
+        if name in rows.table.column_names and name not in columns:
+            raise InputError(f"{rows.where}: readers take {name!r} for ground truth: leave --field {name} away")
+    table = rows.beside(columns, without=(TRUTH,))
+    for name, column in evaluation.items():
+        table = table.append_column(name, column)
+    return table
 
 
 def _both(p: np.ndarray[Any, np.dtype[np.float64]]) -> pa.Array:

@@ -1,7 +1,7 @@
 """What every export begins with: a label file's rows as an Arrow table of one schema, each with its provenance."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,8 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean, some
+from ..fields import ADDED, KEEP, VERDICT, typed, with_ids
 from ..files import sha256
-from ..labels import LabelSet, as_probabilities
+from ..labels import LabelSet, as_probabilities, read_label_table
+from ..plain_values import as_json, is_missing, plain
 from ..tables import read_table
 
 Labels = Path | str | pd.DataFrame | LabelSet
@@ -33,6 +35,7 @@ PROVENANCE: dict[str, pa.DataType] = {
     "layer": pa.int64(),
     "store": pa.string(),
 }
+USERS = frozenset(ADDED) - {KEEP, "new_label", "p"}  # in files that no filter has written, fields of the user's
 SHARES = ("weak_label", "p", "new_label")  # of the above, those that are probabilities
 TRUTH = "truth"
 SPLITS = ("train", "val", "test")
@@ -79,12 +82,10 @@ class LabelFile:
             frame = pd.DataFrame({"id": labels.ids, "label": labels.p})
             return cls(frame, where, {"file": Path(where).name})
         if isinstance(labels, pd.DataFrame):
-            frame = labels.reset_index(drop=True)
-            if "id" in frame:
-                frame = frame.assign(id=frame["id"].astype(str))
+            frame = typed(labels.reset_index(drop=True), "the labels")
             return cls(frame, "the labels", {"file": "a DataFrame"})
         path = Path(labels)
-        return cls(read_table(path), str(path), {"file": path.name, "sha256": sha256(path)})
+        return cls(read_label_table(path), str(path), {"file": path.name, "sha256": sha256(path)})
 
     @property
     def columns(self) -> list[str]:
@@ -137,9 +138,19 @@ class LabelRows:
         left_out = self.left_out | ({why: self.left_out.get(why, 0) + gone} if gone else {})
         return LabelRows(self.table.filter(pa.array(keep)), self.where, self.source, self.of_rows, left_out)
 
-    def provenance(self) -> dict[str, pa.ChunkedArray]:
-        """Every column but the text and the chosen label, under its name."""
-        return {name: self.table[name] for name in self.table.column_names if name not in ("text", "label")}
+    def beside(self, columns: Mapping[str, Any], without: Collection[str] = ()) -> pa.Table:
+        """A format's own columns and then every other one but the text, the chosen label, and those to be `without`.
+
+        InputError for a field of the user's that bears the name of one of the format's own.
+        """
+        passed = {"id", "text", "label", *without}
+        others = {name: self.table[name] for name in self.table.column_names if name not in passed}
+        if taken := [name for name in others if name in columns]:
+            raise InputError(
+                f"{self.where}: this format has a column {taken[0]!r} of its own: leave --field {taken[0]} away, or "
+                "rename that field"
+            )
+        return pa.table({**columns, **others})
 
 
 def chosen_rows(file: LabelFile, wanted: Wanted, texts: Path | str | None = None) -> LabelRows:
@@ -183,7 +194,7 @@ def _labels(frame: pd.DataFrame, wanted: Wanted, where: str) -> tuple[NDArray[np
 
 
 def _with_texts(frame: pd.DataFrame, texts: Path | str, where: str) -> pd.DataFrame:
-    table = read_table(texts)
+    table = with_ids(read_table(texts), str(texts))
     for name in ("id", "text"):
         if name not in table:
             raise InputError(f"{texts}: no field {name!r}; it has {some(list(table.columns), 8)}")
@@ -195,14 +206,13 @@ def _with_texts(frame: pd.DataFrame, texts: Path | str, where: str) -> pd.DataFr
 
 
 def _missing(value: Any) -> bool:
-    plain = isinstance(value, str | float | np.floating)  # an array or list has no one answer
-    return value is None or value is pd.NA or (plain and bool(value == "" or value != value))
+    return is_missing(value) or (isinstance(value, str) and not value)
 
 
 def _typed(frame: pd.DataFrame, name: str, where: str) -> pa.Array:
     """A column of what a filter or relabelling says, of its type; nulls where the file does not say it."""
     kind = PROVENANCE[name]
-    if name not in frame:
+    if name not in frame or (name in USERS and not VERDICT <= set(frame.columns)):
         return pa.array([{"keep": True, "reason": ""}.get(name)] * len(frame), kind)
     values = [None if _missing(value) and name != "reason" else value for value in frame[name]]
     if name == "reason":  # CSV has no other way to write an empty text than none at all
@@ -219,8 +229,6 @@ def _typed(frame: pd.DataFrame, name: str, where: str) -> pa.Array:
     if name in SHARES:
         there = np.flatnonzero(array.is_valid().to_numpy(zero_copy_only=False))
         as_probabilities(array.drop_null().to_numpy(), where, frame["id"].to_numpy()[there], name)
-    if name == "keep" and array.null_count:
-        raise InputError(f"{where}: keep is missing for {array.null_count} rows: it is true or false")
     return array
 
 
@@ -232,13 +240,6 @@ def _converts(convert: Callable[[Any], Any], value: Any, kind: pa.DataType) -> b
     return True
 
 
-def _boolean(value: Any) -> bool:
-    known = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
-    if str(value).lower() not in known:
-        raise ValueError(value)
-    return known[str(value).lower()]
-
-
 def _whole(value: Any) -> int:
     number = float(value)
     if number != int(number):
@@ -246,7 +247,7 @@ def _whole(value: Any) -> int:
     return int(number)
 
 
-CONVERT: dict[str, Callable[[Any], Any]] = {"bool": _boolean, "int64": _whole, "double": float, "string": str}
+CONVERT: dict[str, Callable[[Any], Any]] = {"bool": bool, "int64": _whole, "double": float, "string": str}
 
 
 def _field(frame: pd.DataFrame, name: str, taken: dict[str, Any], where: str) -> "pd.Series[Any]":
@@ -254,6 +255,8 @@ def _field(frame: pd.DataFrame, name: str, taken: dict[str, Any], where: str) ->
         raise InputError("the field 'truth' is exported with --truth: a trainer must not read it unawares")
     if name not in frame:
         raise InputError(f"{where}: no field {name!r} to carry: {did_you_mean(name, map(str, frame.columns))}")
+    if name in USERS and not VERDICT <= set(frame.columns):
+        raise InputError(f"{where}: every export has a column {name!r} for what a filter says: rename the file's field")
     if name in taken:
         raise InputError(f"{where}: the field {name!r} is exported already: leave --field {name} away")
     return frame[name]
@@ -261,11 +264,13 @@ def _field(frame: pd.DataFrame, name: str, taken: dict[str, Any], where: str) ->
 
 def _loose(values: Iterable[Any]) -> pa.Array:
     """A column of whatever a user's rows hold; as JSON text where Arrow has no one type for all of it."""
-    plain = [None if value is None or (isinstance(value, float) and np.isnan(value)) else value for value in values]
+    own = [None if is_missing(value) else plain(value) for value in values]
     try:
-        array = pa.array(plain)
+        array = pa.array(own)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        return pa.array([None if v is None else v if isinstance(v, str) else json.dumps(v, default=str) for v in plain])
+        return pa.array(
+            [None if v is None else v if isinstance(v, str) else json.dumps(v, default=as_json) for v in own]
+        )
     return array.cast(pa.string()) if pa.types.is_null(array.type) else array
 
 

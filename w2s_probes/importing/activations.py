@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ..dtypes import WORDS, to_float32
 from ..errors import InputError
+from ..fields import with_ids
 from ..files import sha256
-from ..ids import content_id, refuse_doubled
+from ..ids import refuse_doubled
 from ..layers import LayerSpec
 from ..shards import Content
 from ..store import ActivationStore
@@ -119,16 +120,10 @@ def _listed(files: Files) -> list[Path]:
 
 def _ids(path: Path) -> list[str]:
     """The ids of a row file, in order."""
-    table = read_table(path)
-    if "id" in table:
-        return list(table["id"])
-    if "text" not in table:
+    table = with_ids(read_table(path), str(path))
+    if "id" not in table:
         raise InputError(f"{path}: has neither `id` nor `text`, so its rows have no names")
-    texts = table["text"].astype(str)
-    if texts.duplicated().any():
-        row = int(texts.duplicated().argmax()) + 1
-        raise InputError(f"{path}: row {row} has no id, and the text of an earlier one: give its rows ids")
-    return [content_id(text) for text in texts]
+    return list(table["id"])
 
 
 def _hash(ids: list[str]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..fields import TRUTHS, number
 from ..filtering import verdict
 from ..influence import NOTHING, Measured, mean, ranking
 from ..intervals import Estimate
@@ -29,10 +30,13 @@ HELD_OUT: RowSet = "held-out"
 
 
 def as_table(lines: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
-    """The lines as a DataFrame with the columns of every sweep."""
+    """The lines as a DataFrame with the columns of every sweep; cells may be text, as they come from CSV."""
     table = pd.DataFrame(lines, columns=COLUMNS)
     whole = dict.fromkeys(("seed", "layer", "k", "n"), "Int64")
     numbers = dict.fromkeys(("l2", "contamination", "value", "low", "high"), "float64")
+    for name in (*whole, *numbers):
+        table[name] = table[name].map(number)
+    table["oracle"] = table["oracle"].map(lambda value: TRUTHS[str(value).lower()])
     return table.astype(whole | numbers | {"oracle": bool})
 
 

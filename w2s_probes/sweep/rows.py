@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..checks import group_numbers
 from ..errors import InputError
+from ..fields import typed
 from ..held_out import related_rows, set_aside
 from ..ids import positions
 from ..labels import LabelSet, in_split, read_label_table, truth_where_known
@@ -116,7 +117,7 @@ def _stem(path: Path | str) -> str:
 def _table(source: LabelSource) -> tuple[pd.DataFrame, str]:
     """A label set as a table with `id`, `label`, and where known `truth`, `group`, `split`, `text`; and its name."""
     if isinstance(source, pd.DataFrame):
-        return source, "labels"
+        return typed(source, "labels"), "labels"
     if isinstance(source, LabelSet):
         if source.role != "weak":
             raise InputError(f"labels of role {source.role!r} cannot be swept: a choice would be made by them")
