@@ -26,6 +26,7 @@ def add(
     share: Share = WHOLE,
     notes: Mapping[str, Any] | None = None,
     progress: Progress = silent,
+    check: bool = True,
 ) -> ActivationStore | None:
     """Add to the store at `out` what it lacks of the plan's rows and layers, and open it.
 
@@ -47,7 +48,9 @@ def add(
     shards = list(store.manifest.shards)
     for piece, start in pieces:
         name = f"added-{piece.key[:12]}"
-        added = piece.run(store.path / name, placement=placement, share=share, notes=notes, progress=progress)
+        added = piece.run(
+            store.path / name, placement=placement, share=share, notes=notes, progress=progress, check=check
+        )
         if added is None:
             parts_lack = True
         else:

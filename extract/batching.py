@@ -1,6 +1,6 @@
 """Batches of rows of like length under a token budget, so that little is spent on padding."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,17 +8,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def batches(lengths: Sequence[int], budget: int, rows: Iterable[int] | None = None) -> Iterator[list[int]]:
+def batches(
+    lengths: Sequence[int],
+    budget: int,
+    rows: Iterable[int] | None = None,
+    mode: Callable[[int], int] = lambda length: 0,
+) -> Iterator[list[int]]:
     """Indices of `rows` (all), longest first, so many at a time that rows x longest stays within `budget` tokens.
 
     A row longer than the budget makes a batch of its own. Longest first, so that the memory needed shows at once.
+    Rows of one batch have lengths of equal `mode` (see `switches.py`).
     """
     order = sorted(range(len(lengths)) if rows is None else rows, key=lambda row: (-lengths[row], row))
     start = 0
     while start < len(order):
-        size = max(1, budget // max(1, lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
+        own = mode(lengths[order[start]])
+        stop = start + max(1, budget // max(1, lengths[order[start]]))
+        here = order[start:stop]
+        fitting = next((at for at, row in enumerate(here) if mode(lengths[row]) != own), len(here))
+        yield here[:fitting]
+        start += fitting
 
 
 def padded(

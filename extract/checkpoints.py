@@ -3,19 +3,20 @@
 import hashlib
 import importlib.util
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from w2s_probes.checkpoint_files import deciding_files
 from w2s_probes.errors import InputError
 from w2s_probes.files import sha256
 
 WEIGHTS = "*.safetensors"
 PICKLES = "pytorch_model*.bin"
 PACKAGE = "package:"
-DESCRIPTION = ["*.json", "*.model", "*.txt", "*.jinja"]  # config and tokenizer, in all their forms
+ADAPTER = "adapter_config.json"
+DESCRIPTION = ["*.json", "*.model", "*.txt", "*.jinja"]  # config and tokenizer, in all their usual forms
 CODE = "*.py"
-# What decides a checkpoint's numbers; a README or a licence does not.
-DECIDING = (".json", ".safetensors", ".bin", ".model", ".txt", ".jinja", ".py")
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,9 @@ def _from_hub(name: str, revision: str | None, trust: Trust, weights: bool) -> P
     spare = ["*/*", "consolidated*"]
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted, ignore_patterns=spare))
+        if more := [file for file in vocabulary_files(folder) if not (folder / file).is_file()]:
+            wanted += more
+            folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=wanted, ignore_patterns=spare))
         if weights and trust.pickle and not list(folder.glob(WEIGHTS)):
             folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=[*wanted, PICKLES]))
     except GatedRepoError as error:
@@ -128,11 +132,36 @@ def _from_hub(name: str, revision: str | None, trust: Trust, weights: bool) -> P
     return folder
 
 
+def stored_depth(folder: Path, block_path: str) -> int:
+    """How many blocks the weights' names speak of; 0 where their headers cannot be read, as with pickle files."""
+    number, most = re.compile(rf"(?:^|\.){re.escape(block_path)}\.(\d+)\."), 0
+    for file in folder.glob(WEIGHTS):
+        try:
+            with file.open("rb") as stream:
+                names = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        except (OSError, ValueError, MemoryError, OverflowError, RecursionError):
+            continue  # said better where the weights are loaded
+        most = max([most, *(int(found[1]) + 1 for name in names if (found := number.search(name)))])
+    return most
+
+
+def vocabulary_files(folder: Path) -> list[str]:
+    """The files that the tokenizer's class reads by names of its own, such as `bpe.codes`; [] where it is unknown."""
+    import transformers
+
+    try:
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        named = settings.get("tokenizer_class") or ""
+        classes = [getattr(transformers, name, None) for name in (named, named.removesuffix("Fast"))]
+    except (OSError, ValueError, RecursionError, AttributeError, TypeError, ImportError):
+        return []
+    files = [file for found in classes for file in (getattr(found, "vocab_files_names", None) or {}).values()]
+    return sorted({file for file in files if isinstance(file, str)})
+
+
 def _hash_files(folder: Path, trust: Trust) -> str:
     """A hash of what decides a local checkpoint's numbers: config, tokenizer and weights, not its path."""
     pickled = trust.pickle and not list(folder.glob(WEIGHTS))
-    skipped = {".bin"} if not pickled else set()
-    skipped |= set() if trust.remote_code else {".py"}
-    files = sorted(p for p in folder.iterdir() if p.suffix in DECIDING and p.suffix not in skipped and p.is_file())
-    lines = [f"{p.name} {sha256(p)}" for p in files]
+    files = deciding_files(folder, pickles=pickled, code=trust.remote_code)
+    lines = [f"{p.relative_to(folder).as_posix()} {sha256(p)}" for p in files]
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()

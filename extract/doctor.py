@@ -21,6 +21,7 @@ from .batching import padded
 from .encoding import Tokens
 from .extractor import Extraction
 from .loading import Placement
+from .row_check import TOLERANCE, difference
 from .trace import ActivationReader, Position, hidden, pool
 
 ROWS = 8
@@ -35,9 +36,6 @@ TEXTS = (
     "Wrong answer",
     "The committee, having heard both sides at length, adjourned without a decision, as it did every year.",
 )
-# Largest difference allowed, as a share of the distance between two rows: a wrong token or a seen padding gives
-# something near 1. Half precision rounds more the deeper the model; 32 blocks of bfloat16 were seen to stay under .1.
-TOLERANCE = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.25}
 ROUNDED = 0.5  # the same for half precision against float32, where nothing is wrong but the rounding
 
 
@@ -187,26 +185,9 @@ def _compared(
     other: Mapping[int, NDArray[np.float32]],
     tolerance: float,
 ) -> Check:
-    worst = {layer: _difference(vectors, other[layer]) for layer, vectors in fresh.items()}
+    worst = {layer: difference(vectors, other[layer]) for layer, vectors in fresh.items()}
     layer = max(worst, key=lambda layer: (np.isnan(worst[layer]), worst[layer]))
     return Check(name, worst[layer], layer, tolerance)
-
-
-def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """The largest distance between partners, in units of the median distance between different vectors.
-
-    Activations share a large mean, beside which even another row's vector would seem close.
-    """
-    if a.shape != b.shape:
-        return float("nan")
-    errors = np.linalg.norm(a.astype(np.float64) - b, axis=1)
-    some = a[np.linspace(0, len(a) - 1, min(len(a), 64)).astype(int)].astype(np.float64)
-    distances = np.linalg.norm(some[:, None] - some[None], axis=2)[np.triu_indices(len(some), 1)]
-    scale = float(np.median(distances))
-    size = float(np.linalg.norm(some, axis=1).max())
-    if scale <= 1e-6 * size:  # such as the first token's embedding, which all rows share
-        scale = size
-    return float(errors.max() / scale) if scale else float(errors.max())
 
 
 def _token_read(plan: Extraction, name: str, tokens: Tokens) -> str:

@@ -1,22 +1,20 @@
 """From texts to token ids: template, window, and what is cut; in a thread that runs ahead of the model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from jinja2 import TemplateError
 from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError, did_you_mean
 
 from .models import ModelSource
+from .templates import Template, template_source
 
 Truncation = Literal["right", "left", "off"]
-OWN = "own"  # the template that comes with the tokenizer
 Tokens = NDArray[np.int32]
 
 
@@ -34,7 +32,7 @@ class Encoding:
 
     max_length: int | None  # tokens; None where the model has no limit
     truncation: Truncation  # which end of a longer text is cut; off: it is refused
-    template: str | None  # Jinja source that makes a conversation of the text; None: the text as it is
+    template: Template | None  # makes a conversation of the text; None: the text as it is
 
     @classmethod
     def plan(
@@ -47,11 +45,36 @@ class Encoding:
             raise InputError(f"max_length={max_length} must be at least 1 token")
         limits = [limit for limit in (max_length, source.window) if limit is not None]
         side: Any = truncation
-        template = _template(source, chat_template)
+        template = None
+        if chat_template is not None:
+            jinja = template_source(source.tokenizer, source.name, chat_template)
+            template = Template.plan(source.tokenizer, jinja, f"chat template {chat_template}")
         planned = cls(min(limits, default=None), side, template)
-        if template is not None and not planned.in_template(source.tokenizer, "text", str(chat_template)).strip():
-            raise InputError(f"chat template {chat_template}: makes nothing of a message")
+        if max_length is not None and max_length <= (added := planned.added_tokens(source.tokenizer)):
+            raise InputError(
+                f"max_length={max_length} leaves no room for text beside the {added} tokens that the tokenizer adds: "
+                "raise it"
+            )
         return planned
+
+    @classmethod
+    def of_identity(cls, identity: Mapping[str, Any], tokenizer: Any, where: str) -> "Encoding":
+        """That of a store's identity, its template rendered anew: on another day it may say something else."""
+        jinja = identity.get("template")
+        template = None if jinja is None else Template.plan(tokenizer, jinja, f"{where}: its chat template")
+        return cls(identity.get("max_length"), identity.get("truncation", "right"), template)
+
+    def added_tokens(self, tokenizer: Any) -> int:
+        """How many special tokens stand around every text; with a template it writes them itself."""
+        return 0 if self.template is not None else int(tokenizer.num_special_tokens_to_add(pair=False))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of it is part of a store's key."""
+        identity = {"max_length": self.max_length, "truncation": self.truncation, "template": None}
+        if self.template is None:
+            return identity
+        return identity | {"template": self.template.source, "rendering": self.template.fingerprint}
 
     def encode(self, tokenizer: Any, ids: Sequence[str], texts: Sequence[str]) -> Encoded:
         """Token ids of every text, at most `max_length` each.
@@ -62,7 +85,9 @@ class Encoding:
         texts = list(texts)
         options: dict[str, Any] = {"verbose": False, "return_attention_mask": False, "return_token_type_ids": False}
         if self.template is not None:
-            texts = [self.in_template(tokenizer, text, f"row {row!r}") for row, text in zip(ids, texts, strict=True)]
+            self.template.refuse_changed(tokenizer)
+            rows = zip(ids, texts, strict=True)
+            texts = [self.template.render(tokenizer, text, f"row {row!r}") for row, text in rows]
             options["add_special_tokens"] = False  # the template writes them out
         if self.max_length is None:
             tokens = tokenizer(texts, **options)["input_ids"]
@@ -85,19 +110,6 @@ class Encoding:
             if not row:
                 raise InputError(f"row {row_id!r}: its text has no tokens in this model's vocabulary; drop it")
         return Encoded([np.asarray(row, dtype=np.int32) for row in tokens], len(cut))
-
-    def in_template(self, tokenizer: Any, text: str, where: str) -> str:
-        """The text as a user's message; InputError, saying where, if the template refuses it."""
-        try:
-            said = tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}],
-                chat_template=self.template,
-                tokenize=False,
-                add_generation_prompt=True,
-            )
-        except (TemplateError, ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{where}: the chat template cannot be applied ({error})") from error
-        return str(said)
 
 
 class EncodedAhead:
@@ -146,17 +158,3 @@ class EncodedAhead:
         lengths = [len(row) for row in encoded.rows]
         self._counts[part] = sum(lengths)
         return np.concatenate(encoded.rows), lengths, encoded.cut  # an array a row would cost more than its tokens
-
-
-def _template(source: ModelSource, named: str | None) -> str | None:
-    if named is None:
-        return None
-    if named == OWN:
-        own = getattr(source.tokenizer, "chat_template", None)
-        if not isinstance(own, str):
-            raise InputError(f"model {source.name}: its tokenizer has no chat template: give --chat-template FILE")
-        return own
-    try:
-        return Path(named).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"chat template {named}: not a readable file; give `own` or a Jinja file") from error

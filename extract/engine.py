@@ -15,9 +15,12 @@ from w2s_probes.errors import InputError
 
 from .batching import batches, padded
 from .encoding import Tokens
+from .layout import refuse_other_layouts
 from .loading import Placement, load_trunk
+from .model_state import ModelState
 from .models import ModelSource
 from .remote import RemoteReader
+from .switches import mode_of
 from .trace import ActivationReader, Position
 
 CPU_TOKENS = 1024  # more do not make a processor faster; fewer do not fill it
@@ -57,6 +60,8 @@ class Engine:
         else:
             self.reader = ActivationReader(load_trunk(source, dtype, placement, quantization), source.block_path)
         self._source, self._layers, self._position, self._dtype = source, sorted(layers), position, dtype
+        self._state = None if source.remote else ModelState(self.reader.model)
+        self._mode, self._layout_known = mode_of(source.text_config), source.remote
         self.budget = placement.batch_tokens or self._affordable()
 
     @property
@@ -79,16 +84,19 @@ class Engine:
         """
         lengths = [len(row) for row in tokens]
         self._refuse_unknown(tokens, names)
+        if not self._layout_known and len(tokens):
+            self._refuse_other_layouts(tokens[0])
         places = np.concatenate([[0], np.cumsum(lengths if self._position == "all" else np.ones(len(lengths), int))])
         arrays = {layer: np.empty((int(places[-1]), self._source.width), WORDS[self._dtype]) for layer in self._layers}
-        queue = deque(batches(lengths, self.budget))
+        queue = deque(batches(lengths, self.budget, mode=self._mode))
         before: Vectors | None = None
         while queue:
             rows = queue.popleft()
             vectors = self._forward([tokens[row] for row in rows], rows)
             if vectors is None:
                 self._halve(lengths[rows[0]] * len(rows), names[rows[0]], len(rows))
-                queue = deque(batches(lengths, self.budget, [*rows, *(row for batch in queue for row in batch)]))
+                left = [*rows, *(row for batch in queue for row in batch)]
+                queue = deque(batches(lengths, self.budget, left, self._mode))
                 continue
             if before is not None:  # copied while the device was busy with the batch after it
                 self._place(before, arrays, places, names)
@@ -102,10 +110,14 @@ class Engine:
     def _forward(self, tokens: Sequence[Tokens], rows: list[int]) -> Vectors | None:
         """One batch; None where it does not fit into memory."""
         ids, mask = padded(tokens, pad=self._source.pad)
+        if self._state is not None:
+            self._state.restore()
         try:
             found = self.reader.read(ids, mask, self._layers, self._position)
             device = found[self._layers[-1]].device
-            words = torch.stack([found[layer].to(device) for layer in self._layers])
+            # Some models hand on another dtype than their weights': rounded here, before anything is checked.
+            dtype = getattr(torch, self._dtype)
+            words = torch.stack([found[layer].to(device=device, dtype=dtype) for layer in self._layers])
             finite = torch.isfinite(words).all(dim=-1)
             if device.type != "cuda":
                 return Vectors(rows, words.cpu(), finite.cpu(), None)
@@ -142,8 +154,15 @@ class Engine:
             row = names[int(np.searchsorted(places, at[vector], side="right")) - 1]
             self._refuse_non_finite(self._layers[layer], row)
         words = words_of(vectors.words)
+        assert words.dtype == WORDS[self._dtype]  # else NumPy would convert words as if they were numbers
         for layer, layer_words in zip(self._layers, words, strict=True):
             arrays[layer][at] = layer_words
+
+    def _refuse_other_layouts(self, tokens: Tokens) -> None:
+        """InputError for a model whose blocks do not hand on (rows, tokens, width); asked once."""
+        path, width = self._source.block_path, self._source.width
+        refuse_other_layouts(self.reader.model, path, width, self._layers, tokens.tolist(), self.device)
+        self._layout_known = True
 
     def _refuse_unknown(self, tokens: Sequence[Tokens], names: Sequence[str]) -> None:
         """Some devices answer an index beyond the table with nonsense, others by taking the process down."""
@@ -168,7 +187,7 @@ class Engine:
         if self.device.type != "cuda":
             return CPU_TOKENS
         free, _ = torch.cuda.mem_get_info(self.device)
-        config = self._source.config.get_text_config()
+        config = self._source.text_config
         inner = max(getattr(config, "intermediate_size", None) or 0, 4 * width)
         # At its fullest a block holds about a dozen copies of the stream and a few of the MLP's inner layer.
         numbers = 12 * width + 4 * inner + (2 * width * len(self._layers) if self._position == "all" else 0)

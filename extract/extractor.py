@@ -25,6 +25,7 @@ from .encoding import Encoded, EncodedAhead, Encoding
 from .engine import BatchProgress, Engine
 from .loading import Placement, quantization_config
 from .models import ModelSource
+from .row_check import PARTS, refuse_dependent_rows
 from .rows import checked_rows, rows_hash
 from .trace import Position
 
@@ -102,9 +103,7 @@ class Extraction:
             "position": self.position,
             "dtype": self.dtype,
             "quantization": self.quantization,
-            "max_length": self.encoding.max_length,
-            "truncation": self.encoding.truncation,
-            "template": self.encoding.template,
+            **self.encoding.identity,
             "rows": rows_hash(self.rows),
         }
 
@@ -166,11 +165,13 @@ class Extraction:
         share: Share = WHOLE,
         notes: Mapping[str, Any] | None = None,
         progress: Progress = silent,
+        check: bool = True,
     ) -> ActivationStore | None:
         """Write the store at `out`, or go on with it, or open it where it is finished.
 
         With an `engine` of this plan's model and layers nothing is loaded. With a `share`, only this process's
-        parts; None while those of others are missing.
+        parts; None while those of others are missing. With `check` a few rows of its first parts are read again,
+        alone, and a model that gives them other numbers is refused; not on NDIF.
         """
         writer = self.writer(out, share.count)
         missing = set(writer.missing())
@@ -183,7 +184,7 @@ class Extraction:
         if parts:
             writer.refuse_unwritable()
             load = (lambda: engine) if engine is not None else (lambda: self.engine(placement or Placement()))
-            all_notes |= self._fill(writer, parts, load, all_notes, progress)
+            all_notes |= self._fill(writer, parts, load, all_notes, progress, PARTS if check else 0)
         return writer.finish(all_notes)
 
     def _fill(
@@ -193,11 +194,13 @@ class Extraction:
         load: Callable[[], Engine],
         notes: dict[str, Any],
         progress: Progress,
+        to_check: int,
     ) -> dict[str, Any]:
         """Compute and write some parts: tokens are made ahead and files written behind, while the model works.
 
         What is to be noted of this machine, which the manifest says from the first part on beside `notes`.
         """
+        to_check = 0 if self.source.remote else to_check
         of_rows, done = sum(chosen.stop - chosen.start for chosen in parts.values()), Done(0, 0)
         with closing(EncodedAhead(self.source, self.encoding, self.rows, parts)) as ahead:
             if self.encoding.truncation == "off":
@@ -216,7 +219,11 @@ class Extraction:
                     if part not in writer.missing():  # another process was given the same work
                         advance(chosen.stop - chosen.start, 0)
                         continue
-                    content = self.content(engine, ahead.take(part), chosen, advance)
+                    encoded = ahead.take(part)
+                    content = self.content(engine, encoded, chosen, advance)
+                    if to_check:
+                        to_check -= 1
+                        refuse_dependent_rows(engine, encoded.rows, content.ids, content.layers, self.dtype)
                     if written is not None:
                         written.result()  # at most one part waits for the disk
                     written = disk.submit(writer.write, part, content)
@@ -255,6 +262,7 @@ def extract(
     quantization: str | None = None,
     placement: Placement | None = None,
     progress: Progress = silent,
+    check: bool = True,
 ) -> ActivationStore:
     """Store the activations of `rows` (columns `id`, `text`) at some layers of a model.
 
@@ -262,7 +270,8 @@ def extract(
     gone on with; one of anything else is refused. Texts longer than `max_length` tokens (the model's window
     unless given) are cut on the side that `truncation` names and counted in the manifest's notes, or, with
     "off", refused. `chat_template` ("own", or a Jinja file) makes each text a user's message. `quantization` is
-    "8bit", "4bit" or JSON for transformers.
+    "8bit", "4bit" or JSON for transformers. With `check` a few rows are read again, alone, and a model whose rows
+    depend on each other is refused.
 
     Raises InputError for unusable models, rows, layers and options, before anything is written.
     """
@@ -277,7 +286,7 @@ def extract(
         chat_template=chat_template,
         quantization=quantization,
     )
-    store = plan.run(out, placement=placement, progress=progress)
+    store = plan.run(out, placement=placement, progress=progress, check=check)
     assert store is not None  # nobody else had a share
     return store
 

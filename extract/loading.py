@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, BitsAndBytesConfig
+from transformers import BitsAndBytesConfig
 from transformers.quantizers.auto import AutoQuantizationConfig
 
 from w2s_probes.errors import InputError, some
 
 from .blocks import trunk_of
 from .checkpoints import WEIGHTS
-from .models import ModelSource, usable
+from .models import ModelSource, auto_class, usable
 
 BITS = {"8bit": {"load_in_8bit": True}, "4bit": {"load_in_4bit": True}}  # bitsandbytes, by their usual names
 
@@ -53,7 +53,7 @@ def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantizati
     if placement.attn is not None:
         options["attn_implementation"] = placement.attn
     with usable(source.name, "it cannot be loaded as asked for"):
-        model, report = AutoModel.from_pretrained(
+        model, report = auto_class(source.config).from_pretrained(
             source.folder,
             use_safetensors=bool(list(source.folder.glob(WEIGHTS))),
             trust_remote_code=source.trust.remote_code,
@@ -62,8 +62,11 @@ def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantizati
         )
     trunk = trunk_of(model)
     prefix = next((f"{name}." for name, module in model.named_modules() if module is trunk and name), "")
-    missing = sorted(  # poolers are never run, nor is what lies outside the trunk
-        name for name in report["missing_keys"] if "pooler" not in name and name.startswith(prefix)
+    buffers = {name for name, buffer in model.named_buffers() if torch.isfinite(buffer.float()).all()}
+    missing = sorted(  # poolers are never run, nor is what lies outside the trunk; buffers are computed, not learned
+        name
+        for name in report["missing_keys"]
+        if "pooler" not in name and name.startswith(prefix) and name not in buffers
     )
     if missing:
         raise InputError(

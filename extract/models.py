@@ -15,14 +15,14 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import MODEL_FOR_TEXT_ENCODING_MAPPING, AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
 from transformers.utils import logging
 
 from w2s_probes.dtypes import WORDS
 from w2s_probes.errors import InputError
 
 from .blocks import find_blocks, trunk_of
-from .checkpoints import WEIGHTS, Trust, find_folder, is_hub_id
+from .checkpoints import ADAPTER, WEIGHTS, Trust, find_folder, is_hub_id, stored_depth
 
 UNLIMITED = 10**9
 NDIF = "ndif:"  # begins the `weights` of a model that runs there
@@ -99,7 +99,7 @@ class ModelSource:
     def skeleton(self) -> nn.Module:
         """The trunk's module tree without weights."""
         with usable(self.name, "no model can be built from its config"), torch.device("meta"):
-            return trunk_of(AutoModel.from_config(self.config, trust_remote_code=self.trust.remote_code))
+            return trunk_of(auto_class(self.config).from_config(self.config, trust_remote_code=self.trust.remote_code))
 
     @cached_property
     def block_path(self) -> str:
@@ -114,10 +114,13 @@ class ModelSource:
     @property
     def width(self) -> int:
         """Size of the residual stream."""
-        return int(self._text_config.hidden_size)
+        named = getattr(self.text_config, "hidden_size", None)
+        if isinstance(named, int):
+            return named
+        return int(self._embeddings.weight.shape[1])  # a config of somebody's own class need not say it
 
     @property
-    def _text_config(self) -> Any:
+    def text_config(self) -> Any:
         """The config of what reads the text: of an encoder-decoder the encoder's."""
         return getattr(self.skeleton, "config", self.config).get_text_config()
 
@@ -127,7 +130,8 @@ class ModelSource:
         named = str(getattr(self.config, "dtype", None)).removeprefix("torch.")
         if named in WORDS:
             return named
-        first = min(self.folder.glob(WEIGHTS), default=None)
+        weights = (file for file in self.folder.glob(WEIGHTS) if not file.name.startswith("adapter_"))
+        first = min(weights, default=None)
         if first is None:
             raise InputError(f"model {self.name}: its config names no dtype: choose one by --dtype {', '.join(WORDS)}")
         try:
@@ -158,34 +162,65 @@ class ModelSource:
     @cached_property
     def vocabulary(self) -> int:
         """How many tokens the model knows."""
+        return int(self._embeddings.weight.shape[0])
+
+    @cached_property
+    def _embeddings(self) -> Any:
+        """The table of tokens (tokens, width), without its values."""
         with usable(self.name, "it has no table of tokens"):
-            embeddings: Any = self.skeleton.get_input_embeddings()  # type: ignore[operator]  # every model has it
-            return int(embeddings.weight.shape[0])
+            found: Any = self.skeleton.get_input_embeddings()  # type: ignore[operator]  # every model has it
+            _ = found.weight.shape
+            return found
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a user may not expect of these files, a sentence each; nothing of it is an error."""
+        said = []
+        if (self.folder / ADAPTER).is_file():
+            said.append(
+                f"model {self.name}: {ADAPTER} lies beside the weights, and transformers adds that adapter to them: "
+                "move it away if it has been merged"
+            )
+        stored = stored_depth(self.folder, self.block_path)
+        if stored > self.depth:
+            said.append(
+                f"model {self.name}: its config says {self.depth} blocks and its files hold {stored}: the first "
+                f"{self.depth} are read"
+            )
+        return said
 
     @property
     def pad(self) -> int:
-        """The id that fills batches up; any will do, since the mask hides it."""
-        return self.tokenizer.pad_token_id or 0
+        """The id that fills batches up; any that the model knows will do, since the mask hides it."""
+        named = self.tokenizer.pad_token_id
+        return named if isinstance(named, int) and 0 <= named < self.vocabulary else 0
 
     @property
     def window(self) -> int | None:
         """The most tokens that the model reads; None where neither tokenizer nor config sets a limit."""
         limits: list[Any] = [
             self.tokenizer.model_max_length,
-            getattr(self._text_config, "max_position_embeddings", None),
+            getattr(self.text_config, "max_position_embeddings", None),
         ]
         for name, module in self.skeleton.named_modules():
             # RoBERTa's table of positions begins with rows that no token stands at.
             if name.endswith("position_embeddings") and (padding := getattr(module, "padding_idx", None)) is not None:
-                limits.append(module.num_embeddings - int(padding) - 1)
+                limits.append(int(module.weight.shape[0]) - int(padding) - 1)
         # A tokenizer without a limit says so by a number of thirty digits; a model may say -1.
         return min((int(n) for n in limits if isinstance(n, int | float) and 0 < n < UNLIMITED), default=None)
+
+
+def auto_class(config: Any) -> Any:
+    """transformers' class of classes that makes the model: of an encoder saved alone, such as T5's, the encoder's."""
+    names = getattr(config, "architectures", None) or [""]
+    alone = str(names[0]).endswith("EncoderModel") and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
+    return AutoModelForTextEncoding if alone else AutoModel
 
 
 @contextmanager
 def usable(name: str, what: str) -> Iterator[None]:
     """Load quietly; any way in which transformers fails on a user's files is the files' fault."""
-    verbosity = logging.get_verbosity()
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()  # else: a table of head weights, which are left out on purpose
     logging.disable_progress_bar()
     try:
@@ -197,4 +232,5 @@ def usable(name: str, what: str) -> Iterator[None]:
         raise InputError(f"model {name}: {what} ({reason})") from error
     finally:
         logging.set_verbosity(verbosity)
-        logging.enable_progress_bar()
+        if bars:
+            logging.enable_progress_bar()

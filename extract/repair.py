@@ -105,7 +105,7 @@ def plan_of(
     source = ModelSource.find(name, revision=revision, blocks=identity["blocks"], trust=trust)
     table = rows if rows is not None else read_rows(*(files or []))
     table = _in_order(path, manifest, manifest.shards if sound is None else sound, table)
-    encoding = Encoding(identity["max_length"], identity["truncation"], identity["template"])
+    encoding = Encoding.of_identity(identity, source.tokenizer, str(path))
     plan = Extraction(
         source, table, sorted(manifest.sites), identity["position"], manifest.dtype, encoding, identity["quantization"]
     )

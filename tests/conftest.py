@@ -81,6 +81,19 @@ def model_of(family: str) -> Any:
 FAMILIES = ("llama", "gpt_neox", "bert", "gpt2")
 
 
+def save_checkpoint(model: Any, folder: Path, window: int = 64) -> Path:
+    """The model in the usual format, with a tokenizer of 40 words that reads `window` tokens at most."""
+    model.save_pretrained(folder)
+    vocabulary = {w: i for i, w in enumerate(["<pad>", "<unk>", "<s>", "</s>", *WORDS])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", model_max_length=window
+    )
+    fast.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """A function from a family's name to the folder of a tiny checkpoint in the usual format."""
@@ -89,15 +102,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def make(family: str = "llama", dtype: str = "float32") -> Path:
         if (family, dtype) not in made:
             folder = tmp_path_factory.mktemp(f"{family}-{dtype}")
-            model_of(family).to(getattr(torch, dtype)).save_pretrained(folder)
-            vocabulary = {w: i for i, w in enumerate(["<pad>", "<unk>", "<s>", "</s>", *WORDS])}
-            tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
-            tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-            fast = PreTrainedTokenizerFast(
-                tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", model_max_length=64
-            )
-            fast.save_pretrained(folder)
-            made[family, dtype] = folder
+            made[family, dtype] = save_checkpoint(model_of(family).to(getattr(torch, dtype)), folder)
         return made[family, dtype]
 
     return make

@@ -148,10 +148,14 @@ def _text(value: Any) -> str:
 def _opened(path: Path) -> Iterator[Any]:
     """The file, in a block in which anything that HDF5 and h5py were seen to raise on damaged files is InputError."""
     try:
-        with h5py.File(path, "r") as file:
+        # Without a lock: a shard never changes, and file systems that have no locks, or a lock of another
+        # process, say nothing about its content.
+        with h5py.File(path, "r", locking=False) as file:
             yield file
     except InputError:
         raise
+    except PermissionError as error:  # no damage either
+        raise PermissionError(error.errno, "cannot be read", str(path)) from error
     except (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: not a readable HDF5 file (missing, truncated or damaged): {DAMAGED}") from error
 

@@ -15,7 +15,7 @@ def token_pieces(tokenizer: Any, encoding: Encoding, text: str, ids: NDArray[np.
     Tokens that stand for nothing in the text, such as [CLS], are shown by name.
     """
     if getattr(tokenizer, "is_fast", False):
-        said = text if encoding.template is None else encoding.in_template(tokenizer, text, "the text")
+        said = text if encoding.template is None else encoding.template.render(tokenizer, text, "the text")
         found = tokenizer(
             said,
             add_special_tokens=encoding.template is None,

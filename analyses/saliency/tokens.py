@@ -113,7 +113,7 @@ class TokenReader:
             )
         if stored not in (wanted, "all"):
             raise InputError(f"position {wanted!r}: {store.path} was made with {stored!r}, and so were its probes")
-        encoding = Encoding(made.get("max_length"), made.get("truncation", "right"), made.get("template"))
+        encoding = Encoding.of_identity(made, source.tokenizer, str(store.path))
         trunk = load_trunk(source, "float32", Placement(device_map=device_map))
         at: Any = wanted
         return cls(source, encoding, at, Tracer(trunk, source.block_path), {})

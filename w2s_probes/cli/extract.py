@@ -72,6 +72,9 @@ def extract(
     remote: Annotated[
         bool, typer.Option("--remote", help="Run a hub model on NDIF; the API key is NDIF_API_KEY.")
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Read a few rows again alone; refuse a model that lets rows mix.")
+    ] = True,
     trust_remote_code: RemoteCodeOption = False,
     allow_pickle: PickleOption = False,
     show: Annotated[
@@ -100,14 +103,19 @@ def extract(
         chat_template=chat_template,
         quantization=quantization,
     )
+    remarks = [] if remote else source.remarks
+    for remark in remarks:
+        terminal.say(remark)
     placement = terminal.from_checkout("extract.loading").Placement(device_map, attn, batch_tokens)
     if add and out is None:
         raise InputError("--add adds to a store: say by --out to which")
     place = out if out is not None else terminal.cache_folder() / plan.key[:16]
     run = terminal.from_checkout("extract.adding").add if add else extractor.Extraction.run
     with progress.rows(show) as report:
-        notes = {"rows_from": [str(path.resolve()) for path in rows]}
-        store = run(plan, place, placement=placement, share=share, notes=notes, progress=report)
+        # Names that are no UTF-8 cannot stand in a manifest as they are.
+        named = [str(path.resolve()).encode(errors="backslashreplace").decode() for path in rows]
+        notes = {"rows_from": named, **({"remarks": remarks} if remarks else {})}
+        store = run(plan, place, placement=placement, share=share, notes=notes, progress=report, check=check)
     if store is None:
         terminal.say(f"{place}: share {share.index}/{share.count} is done; it is whole when the other shares are")
         return

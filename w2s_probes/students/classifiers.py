@@ -18,7 +18,7 @@ from transformers.utils import logging
 
 from ..errors import InputError, some
 from ..randomness import torch_seed
-from .heads import find_head, initialise, is_projection, keep_in_float32, lora_targets
+from .heads import expert_tensors, find_head, initialise, is_projection, keep_in_float32, lora_targets
 from .settings import FineTuning
 
 UNLIMITED = 10**9
@@ -117,13 +117,16 @@ def with_adapters(model: Any, settings: FineTuning, head: list[str], seed: int) 
         raise InputError("LoRA needs peft: pip install 'w2s-probes[models]', or choose kind = 'full'") from error
     targets = lora_targets(model, settings.lora_targets)
     chosen = [m for n, m in model.named_modules() if any(n == t or n.endswith(f".{t}") for t in targets)]
+    tensors = expert_tensors(model)
+    experts = [t for t in targets if any(n == t or n.endswith(f".{t}") for n in tensors)]
     torch.default_generator.manual_seed(torch_seed(seed, "adapters"))
     config = LoraConfig(
         task_type=TaskType.SEQ_CLS,
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,  # it only divides it
         lora_dropout=0.0,
-        target_modules=targets,
+        target_modules=[target for target in targets if target not in experts],
+        target_parameters=experts or None,
         modules_to_save=head,
         fan_in_fan_out=all(not isinstance(m, nn.Linear) for m in chosen if is_projection(m)),
     )

@@ -18,6 +18,7 @@ from .classifiers import Checkpoint, set_padding
 from .identity import training_key
 from .processes import Team, random_devices
 from .resuming import Folder
+from .row_check import refuse_dependent_rows
 from .settings import FineTuning, Tracker
 from .texts import Texts, checked
 from .threads import one_thread
@@ -101,6 +102,7 @@ def finetune(
         sets = Sets.tokenized(checkpoint, classifier, train, val, asked, settings)
         pad = set_padding(checkpoint, classifier, sets.tokens)
         student = Student(classifier, settings, pad=pad, dtype=dtype, team=team, seed=seed)
+        refuse_dependent_rows(student, sets.train, str(checkpoint.folder))
         drawn = None
         if track is not None and team.first:
             place = curves or folder or Path(f"finetune-{checkpoint.folder.name}-{seed}")

@@ -103,7 +103,8 @@ def lora_targets(model: Any, wanted: list[str] | None) -> list[str]:
     """The linear layers of attention and MLP, by their names inside a block, or those `wanted`; ends of full names.
 
     They are found by walking the blocks: every `Linear`, and GPT-2's `Conv1D`, but for those that route tokens to
-    experts. InputError where there are no blocks or no such layers, or one `wanted` is not there.
+    experts; and the matrices of experts that are held as one tensor (`is_expert_tensor`). InputError where there are
+    no blocks or no such layers, or one `wanted` is not there.
     """
     path = _blocks(model)
     found: dict[str, None] = {}
@@ -111,11 +112,14 @@ def lora_targets(model: Any, wanted: list[str] | None) -> list[str]:
         for name, module in block.named_modules():
             if is_projection(module) and name.rpartition(".")[2] not in ROUTERS:
                 found[name] = None
+            for own, parameter in module.named_parameters(recurse=False):
+                if is_expert_tensor(module, parameter):
+                    found[f"{name}.{own}".lstrip(".")] = None
     if not found:
         raise InputError(f"{type(model).__name__}: no linear layers in {path}: give lora_targets, or kind = 'full'")
     if wanted is None:
         return list(found)
-    layers = [name for name, module in model.named_modules() if is_projection(module)]
+    layers = [name for name, module in model.named_modules() if is_projection(module)] + expert_tensors(model)
     for target in wanted:
         if not any(name == target or name.endswith(f".{target}") for name in layers):
             ends = {name.rpartition(".")[2] for name in found}
@@ -129,6 +133,21 @@ def lora_targets(model: Any, wanted: list[str] | None) -> list[str]:
 def is_projection(module: nn.Module) -> bool:
     """Whether it is a matrix product: a `Linear`, or the transposed one that GPT-2 has."""
     return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+
+
+def is_expert_tensor(module: nn.Module, parameter: Tensor) -> bool:
+    """Whether a parameter is the matrices of several experts, (experts, in, out) or (experts, out, in), as one."""
+    return parameter.dim() == 3 and not isinstance(module, nn.modules.conv._ConvNd)
+
+
+def expert_tensors(model: nn.Module) -> list[str]:
+    """The full names of all such parameters."""
+    return [
+        f"{name}.{own}"
+        for name, module in model.named_modules()
+        for own, parameter in module.named_parameters(recurse=False)
+        if is_expert_tensor(module, parameter)
+    ]
 
 
 def _blocks(model: Any) -> str:

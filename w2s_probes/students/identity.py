@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ..checkpoint_files import deciding_files
 from ..files import sha256
 from .processes import Team
 from .settings import FineTuning
@@ -17,7 +18,6 @@ from .texts import Texts
 from .updates import Loss
 
 FORMAT = 2  # of what is kept, and of how training goes: raised where either changes
-DECIDING = (".json", ".safetensors", ".model", ".txt", ".jinja")  # a README or a licence decides nothing
 
 
 def training_key(
@@ -35,7 +35,7 @@ def training_key(
     """A hexadecimal SHA-256 of the checkpoint's files, texts, labels, settings, loss, seed, versions and machine."""
     parts: dict[str, Any] = {
         "format": FORMAT,
-        "model": {f.name: sha256(f) for f in sorted(model.iterdir()) if f.suffix in DECIDING and f.is_file()},
+        "model": {f.relative_to(model).as_posix(): sha256(f) for f in deciding_files(model)},
         "train": _texts(train),
         "val": None if val is None else _texts(val),
         "predict": {name: _lines(texts) for name, texts in predict.items()},

@@ -1,0 +1,87 @@
+"""The shape of what a model's blocks hand on: checked on one small batch before any row is believed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from w2s_probes.errors import InputError
+
+from .models import BROKEN
+
+
+@dataclass
+class _Seen:
+    """What one block was given and handed on."""
+
+    calls: int = 0
+    came: Any = None
+    went: Any = None
+
+
+def refuse_other_layouts(
+    model: nn.Module, block_path: str, width: int, layers: Sequence[int], tokens: Sequence[int], device: torch.device
+) -> None:
+    """InputError unless every block is run once, in order, on hidden states (rows, length, width).
+
+    The batch holds the `tokens` of one row a few times, its number of rows another than its length: a model with
+    (length, rows, width), with several streams, or with blocks that are skipped or run again, is told by it.
+    """
+    tokens = [*tokens, *tokens][:3] if len(tokens) < 3 else list(tokens)[:64]
+    rows = 2 if len(tokens) != 2 else 3
+    ids = torch.tensor([list(tokens)] * rows, dtype=torch.int64, device=device)
+    blocks = list(model.get_submodule(block_path).children())
+    seen = [_Seen() for _ in blocks]
+    order: list[int] = []
+
+    def looked_at(number: int) -> Any:
+        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
+            seen[number].calls += 1
+            seen[number].came = args[0] if args else next(iter(kwargs.values()), None)
+            seen[number].went = out
+            order.append(number)
+
+        return hook
+
+    hooks = [block.register_forward_hook(looked_at(i), with_kwargs=True) for i, block in enumerate(blocks)]
+    try:
+        with torch.inference_mode():
+            model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    except torch.OutOfMemoryError:
+        raise
+    except BROKEN as error:  # such as models that want pictures, too, or that lack a product in this dtype
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
+        raise InputError(f"{type(model).__name__} cannot be run on token ids alone in {dtype} ({reason})") from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    name = f"{type(model).__name__}: block"
+    for number in range(max(layers, default=0)):
+        here, calls = f"{name} {number} of {block_path}", seen[number].calls
+        if calls != 1:
+            often = "skipped" if not calls else f"run {calls} times for one text"
+            raise InputError(
+                f"{here} is {often}, so it is no one layer of the residual stream: choose other --layers, or name "
+                "other --blocks"
+            )
+        _refuse_shape(seen[number].went, (rows, len(tokens), width), f"{here} hands on")
+    if order[: max(layers, default=0)] != list(range(max(layers, default=0))):
+        raise InputError(f"{name}s of {block_path} are run in the order {order[:8]}, so their numbers are no depth")
+    if 0 in layers:
+        _refuse_shape(seen[0].came, (rows, len(tokens), width), f"{name} 0 of {block_path} is given")
+
+
+def _refuse_shape(states: Any, expected: tuple[int, int, int], what: str) -> None:
+    if isinstance(states, tuple | list) and states:
+        states = states[0]
+    rows, length, width = expected
+    wanted = f"(rows, tokens, width) = {expected}"
+    if not isinstance(states, Tensor):
+        raise InputError(f"{what} a {type(states).__name__}, not hidden states {wanted}: such models are not read")
+    shape = tuple(states.shape)
+    # Some models fill rows up to their window: more tokens are no other layout.
+    if len(shape) != 3 or shape[0] != rows or shape[1] < length or shape[2] != width:
+        raise InputError(f"{what} {shape}, not hidden states {wanted}: such models are not read")

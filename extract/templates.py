@@ -1,0 +1,90 @@
+"""Chat templates: a text as a user's message, and proof that the text is in what comes of it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import TemplateError
+
+from w2s_probes.errors import InputError, did_you_mean
+
+OWN = "own"  # the template that comes with the tokenizer; `own:NAME` where it has several
+DEFAULT = "default"
+# Rendered to see what a template makes of a text: long, so that one that shortens texts shows, and unlike any other.
+MARKER = "the quick heron of 1873 wades past eleven silent boats while nobody counts the rain"
+# What Jinja and what it calls were seen to raise: a template is a program.
+WRONG = (TemplateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Template:
+    """Jinja source that makes a conversation of a text, in the form of content that it reads, and what it renders."""
+
+    source: str
+    rendering: str  # of MARKER, when the extraction was planned: a template may hold the date
+    parts: bool = False  # content is a list of parts, [{"type": "text", "text": ...}], and not the text itself
+
+    @classmethod
+    def plan(cls, tokenizer: Any, source: str, where: str) -> "Template":
+        """Find the form of content in which the template keeps the text; InputError where it does so in none."""
+        reasons = []
+        for parts in (False, True):
+            template = cls(source, "", parts)
+            try:
+                rendered = template.render(tokenizer, MARKER, where)
+            except InputError as error:
+                reasons.append(error)
+                continue
+            if MARKER.lower() in rendered.lower():
+                return cls(source, rendered, parts)
+        if len(reasons) == 2:
+            raise reasons[0]
+        raise InputError(f"{where}: the chat template leaves the text of a user's message out: give another one")
+
+    def render(self, tokenizer: Any, text: str, where: str) -> str:
+        """The text as a user's message, with the prompt for an answer; InputError, saying where, if that fails."""
+        content = [{"type": "text", "text": text}] if self.parts else text
+        try:
+            rendered = tokenizer.apply_chat_template(
+                [{"role": "user", "content": content}],
+                chat_template=self.source,
+                tokenize=False,
+                add_generation_prompt=True,
+            )
+        except WRONG as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise InputError(f"{where}: the chat template cannot be applied ({reason})") from error
+        return str(rendered)
+
+    def refuse_changed(self, tokenizer: Any) -> None:
+        """InputError where the template renders something else than when the extraction was planned."""
+        if self.render(tokenizer, MARKER, "the chat template") != self.rendering:
+            raise InputError(
+                "the chat template renders the same text differently than at the beginning (does it hold the date or "
+                "the time?): give a Jinja file with these fixed"
+            )
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what it renders, for a store's key."""
+        return hashlib.sha256(self.rendering.encode(errors="backslashreplace")).hexdigest()[:16]
+
+
+def template_source(tokenizer: Any, model: str, named: str) -> str:
+    """The Jinja source that `own`, `own:NAME` or a file's path stands for."""
+    head, _, wanted = named.partition(":")
+    if head == OWN:
+        own = getattr(tokenizer, "chat_template", None)
+        if isinstance(own, dict):
+            if (name := wanted or DEFAULT) in own:
+                return str(own[name])
+            raise InputError(f"model {model}: no chat template {name!r}; {did_you_mean(name, own)}: give own:NAME")
+        if not isinstance(own, str) or wanted:
+            what = "no chat template" if not wanted else "no chat templates by name"
+            raise InputError(f"model {model}: its tokenizer has {what}: give --chat-template FILE")
+        return own
+    try:
+        return Path(named).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"chat template {named}: not a readable file; give `own` or a Jinja file") from error
