@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from .saved import WHOLE, Saved, reason
+from ..errors import InputError, reason
+from .saved import WHOLE, Saved
 
 LOCAL_HEADER = 30  # bytes of a zip member's own header before its name and extra field
 BLOCK = 1 << 20  # bytes

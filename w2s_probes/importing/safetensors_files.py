@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from ..errors import InputError
-from .saved import Saved, reason
+from ..errors import InputError, reason
+from .saved import Saved
 
 NUMPY = {"F64": ("<f8", "float64"), "F32": ("<f4", "float32"), "F16": ("<f2", "float16"), "BF16": ("<u2", "bfloat16")}
 LENGTH = 8  # bytes before the header, which say how long it is

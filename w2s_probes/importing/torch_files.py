@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from .saved import WHOLE, Saved, last_number, reason
+from ..errors import InputError, reason
+from .saved import WHOLE, Saved, last_number
 
 # What torch.load has been seen to raise, or could, for files that are cut, changed or of something else.
 DAMAGED = (
