@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..held_out import related_rows, set_aside
 from ..ids import positions
 from ..labels import LabelSet, in_split, read_label_table, truth_where_known
+from ..printable import as_utf8
 from ..probes.validation import soft_labels
 from ..randomness import stream
 from ..tables import FORMATS
@@ -109,7 +110,7 @@ def named(sources: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSourc
 
 
 def _stem(path: Path | str) -> str:
-    name = Path(path).name
+    name = as_utf8(Path(path).name)
     return next((name.removesuffix(ending) for ending in FORMATS if name.endswith(ending)), name)
 
 
