@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_probes.files import replacing
+from w2s_probes.json_files import read_json
 from w2s_probes.tables import write_table
 
 from .experiment import Outcome
@@ -66,7 +67,7 @@ def remove_earlier(out: Path, own: Collection[str]) -> None:
     Its record must still be there. A file of any other name is somebody else's, and is left.
     """
     try:
-        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
+        record = read_json(out / RECORD)
         runs = [name.rpartition(", seed ") for name in record["runs"]]
         there = names_of({(task, int(seed)): record["recipe"]["methods"] for task, _, seed in runs})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):  # no earlier run, or another program's file

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import Field
 
-from w2s_probes.errors import InputError
-from w2s_probes.settings import validated
+from w2s_probes.errors import InputError, reason, shortened
+from w2s_probes.settings import parse_toml, read_toml, validated
 
 from .recipe import Recipe, Section
 
@@ -20,6 +20,7 @@ RECIPES = Path(__file__).parent / "recipes"
 PATHS = ("model", "models", "folder", "file", "tasks")  # keys whose values are paths, or names that one may stand for
 TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
 LADDER = "ladder"
+MOST_TABLES = 10  # in each other: recipes have four
 
 
 class Ladder(Section):
@@ -47,10 +48,7 @@ def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Re
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such recipe; the ones that come along are in {RECIPES}")
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid TOML ({error})") from error
+    values = read_toml(path)
     overridden = {_override(values, setting) for setting in settings}
     for keys, table in _tables(values):
         for key in PATHS:
@@ -102,18 +100,20 @@ def _tables(values: dict[str, Any], keys: tuple[str, ...] = ()) -> Iterator[tupl
 def _override(values: dict[str, Any], setting: str) -> tuple[str, ...]:
     """Apply one `table.key=value`; the value is TOML, or a plain string where it is not."""
     name, equals, text = setting.partition("=")
-    if not equals or not name:
-        raise InputError(f"--set {setting}: write it as table.key=value, for example data.n_train=1000")
     keys = tuple(name.strip().split("."))
+    if not equals or not name or len(keys) > MOST_TABLES:
+        raise InputError(f"--set {shortened(setting)}: write it as table.key=value, for example data.n_train=1000")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        value = parse_toml(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--set {shortened(setting)}: {reason(error)}") from error
     table = values
     for key in keys[:-1]:
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
-            raise InputError(f"--set {setting}: {key!r} is not a table")
+            raise InputError(f"--set {shortened(setting)}: {key!r} is not a table")
     table[keys[-1]] = value
     return keys
 

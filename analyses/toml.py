@@ -41,6 +41,7 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):  # JSON's escapes are TOML's, but that TOML wants one for DEL as well
+        value = value.encode(errors="backslashreplace").decode()  # a file's name that is no UTF-8, which TOML is
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"

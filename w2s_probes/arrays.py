@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from .errors import InputError
+from .errors import InputError, reason
 from .files import replacing
+from .json_files import parse_json
 
 ABOUT = "w2s-probes"  # the one entry of the header: safetensors does not keep the order of several
 RECORD, CHECKSUM = "record", "checksum"
@@ -31,12 +32,11 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """The arrays and the record of a file; InputError if it is not there, not such a file, or damaged."""
     try:
         with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {}).get(ABOUT, "{}"))
+            about = parse_json((file.metadata() or {}).get(ABOUT, "{}"), "its record")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not a readable safetensors file ({reason})") from error
-    if RECORD not in about or about.get(CHECKSUM) != _checksum(arrays, about[RECORD]):
+    except (SafetensorError, OSError, ValueError, TypeError) as error:  # TypeError: of a dtype that NumPy lacks
+        raise InputError(f"{path}: not a readable safetensors file ({reason(error)})") from error
+    if not isinstance(about, dict) or RECORD not in about or about.get(CHECKSUM) != _checksum(arrays, about[RECORD]):
         raise InputError(f"{path}: its contents are not what was written there: make it again")
     return arrays, about[RECORD]
 

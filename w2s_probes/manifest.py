@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .dtypes import StoredDtype
 from .errors import InputError
 from .files import replacing
+from .json_files import read_json
 
 MANIFEST = "manifest.json"
 CHECKSUM = "checksum"  # in the file alone: a hash of all else in it
@@ -74,7 +75,9 @@ class Manifest(BaseModel):
         with replacing(folder / MANIFEST, keep=first) as temporary:
             record = self.model_dump(mode="json")
             sealed = {CHECKSUM: identity_key(record), **record}
-            temporary.write_text(json.dumps(sealed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            text = json.dumps(sealed, indent=1, ensure_ascii=False) + "\n"
+            # A path that is no UTF-8 has halves of surrogate pairs, which JSON can write as it writes its own escapes.
+            temporary.write_bytes(text.encode(errors="backslashreplace"))
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -85,7 +88,7 @@ class Manifest(BaseModel):
         if not path.is_file():
             raise InputError(f"{folder}: not an activation store (no {MANIFEST}); make one with `w2s extract`")
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json(path, "not a valid manifest, extract again")
             version = record.get("schema_version") if isinstance(record, dict) else None
             if version != SCHEMA:
                 raise InputError(
@@ -94,17 +97,18 @@ class Manifest(BaseModel):
                 )
             record.pop(CHECKSUM, None)  # whether it is right is for `verify` to say
             return cls.model_validate(record)
-        except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{path}: not a valid manifest ({reason}): extract again") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise InputError(f"{path}: not a valid manifest ({place}: {first['msg']}): extract again") from error
 
 
 def is_as_written(folder: Path) -> bool:
     """Whether a store's manifest is the one that was written, no bit of what it says changed."""
     try:
-        record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        record = read_json(folder / MANIFEST)
         return bool(record.pop(CHECKSUM, None) == identity_key(record))
-    except (OSError, ValueError, AttributeError):  # JSON, but no object
+    except (InputError, AttributeError):  # JSON, but no object
         return False
 
 

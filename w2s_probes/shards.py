@@ -1,6 +1,7 @@
 """One shard of a store: an HDF5 file with the ids of its rows and one dataset a layer."""
 
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -105,11 +106,12 @@ def read_header(path: Path) -> Header:
     """Ids and attributes of a shard; InputError if it is damaged so that these cannot be read."""
     with _opened(path) as file:
         data = _dataset(file, IDS, path)
+        cut = int(file.attrs.get(CUT_ATTRIBUTE, 0))
         layers = [int(name.removeprefix("layer_")) for name in file if re.fullmatch(r"layer_\d{3,}", name)]
-        if data.dtype.kind != "S" or data.ndim != 1:
-            raise InputError(f"{path}: {data.dtype} ids of shape {data.shape}: {DAMAGED}")
+        if data.dtype.kind != "S" or data.ndim != 1 or cut < 0:
+            raise InputError(f"{path}: {data.dtype} ids of shape {data.shape}, {cut} rows cut: {DAMAGED}")
         ids = [i.decode() for i in data[:]]
-        return Header(ids, _text(file.attrs.get(KEY_ATTRIBUTE)), int(file.attrs.get(CUT_ATTRIBUTE, 0)), layers)
+        return Header(ids, _text(file.attrs.get(KEY_ATTRIBUTE)), cut, layers)
 
 
 def locate_layers(path: Path, layers: Sequence[int], dtype: StoredDtype, rows: int, width: int) -> dict[int, int]:
@@ -156,7 +158,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raise
     except PermissionError as error:  # no damage either
         raise PermissionError(error.errno, "cannot be read", str(path)) from error
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError, MemoryError) as error:
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"{path}: not a readable HDF5 file (missing, truncated or damaged): {DAMAGED}") from error
 
 
@@ -166,4 +168,7 @@ def _dataset(file: Any, name: str, path: Path) -> Any:
     data = file[name] if own else None
     if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
         raise InputError(f"{path}: no dataset {name!r} of its own: {DAMAGED}")
+    # A few bytes of HDF5 may say that there are terabytes, which would be made up as they are read.
+    if math.prod(data.shape) * data.dtype.itemsize > path.stat().st_size:
+        raise InputError(f"{path}: dataset {name!r} of shape {data.shape} is larger than the file: {DAMAGED}")
     return data

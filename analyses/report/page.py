@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from w2s_probes.errors import InputError
 from w2s_probes.files import replacing
+from w2s_probes.printable import as_utf8
 
 from .cards import Card, cards, first_seeds, random_ends, without_removal
 from .damage import damage_named
@@ -37,7 +38,7 @@ def write_report(folder: Path | str, out: Path | str | None = None) -> Path:
     if out.is_dir():
         raise InputError(f"{out}: is a folder: name a file in it, or move it elsewhere")
     with damage_named(folder):
-        content = page(read_folder(folder)).encode()
+        content = as_utf8(page(read_folder(folder))).encode()
     with replacing(out) as temporary:
         temporary.write_bytes(content)
     return out

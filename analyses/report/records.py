@@ -3,7 +3,6 @@
 Other keys may stand there, and are not looked at. Keys that earlier versions did not write may be missing.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -11,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from w2s_probes.errors import InputError
+from w2s_probes.json_files import read_json
 
 RUN_KEY = re.compile(r"(?s)(?P<task>.+), seed (?P<seed>[0-9]{1,18})")
 
@@ -135,12 +135,7 @@ def read_record(file: Path, kind: type[Record]) -> dict[str, Any]:
     """A record as it stands in its file; InputError naming the file, and the key, where it is none of this kind."""
     if not file.is_file():
         raise InputError(f"{file}: no file: move it elsewhere, and make the record again")
-    try:
-        text = file.read_text(encoding="utf-8")
-        content = json.loads(text)
-        json.dumps(content, ensure_ascii=False).encode()  # refuses half of a surrogate pair, which no page can hold
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested beyond reason
-        raise InputError(f"{file}: not valid JSON ({str(error).splitlines()[0]}): make it again") from error
+    content = read_json(file)
     if not isinstance(content, dict):
         raise InputError(f"{file}: a JSON object was expected")
     if kind is RunRecord and not {"recipe", "runs", "versions"} <= content.keys():

@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from w2s_probes.drawing import drawable
+
 from .colours import DARK, PALE
 
 DPI = 110
@@ -29,7 +31,7 @@ class Picture(Figure):
 
 def tidy(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
     """Labels, and no more lines than are needed."""
-    axes.set_title(title, loc="left", fontsize=10, color=DARK)
+    axes.set_title(drawable(title), loc="left", fontsize=10, color=DARK, parse_math=False)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.spines[["top", "right"]].set_visible(False)

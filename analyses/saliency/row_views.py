@@ -64,7 +64,7 @@ def layers_of_row_figure(by_layer: pd.DataFrame, weak: float, name: str) -> Figu
     axes.plot(by_layer["layer"], by_layer["knn"], "^-.", color=GREEN, label="kNN")
     axes.set_ylim(-0.03, 1.03)
     axes.set_xticks(by_layer["layer"].tolist())
-    tidy(axes, title=f"row {name}", x="layer (0: embedding)", y="P(label = 1), out of sample")
+    tidy(axes, title=f"row {shortened(name, 60)}", x="layer (0: embedding)", y="P(label = 1), out of sample")
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 

@@ -7,12 +7,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from w2s_probes.drawing import drawable
+from w2s_probes.errors import shortened
+
 from .colours import BLUE, DARK, ORANGE, legend, swatch
 from .pictures import Picture, tidy
 
 if TYPE_CHECKING:
     from .tokens import TokenSaliency
 
+LONGEST_TOKEN = 20  # characters of one under an axis
 MOST_BARS = 60  # tokens whose names still fit under an axis
 STRONG = 0.95  # quantile of sizes from which colours are strongest: first tokens are often far off all others
 MARKS = "▁▂▃▄▅▆▇█"
@@ -60,13 +64,14 @@ def token_figure(found: "TokenSaliency") -> Figure:
     at = np.arange(n)
     upper.axhline(0, color=DARK, linewidth=0.6)
     upper.plot(at, scores, "o-", color=BLUE, markersize=4)
-    tidy(upper, title=f"{found.id}: the probe of layer {found.layer}, {what}", y="log-odds")
+    tidy(upper, title=f"{shortened(found.id, 40)}: the probe of layer {found.layer}, {what}", y="log-odds")
     moved = found.gradient_x_input
     lower.axhline(0, color=DARK, linewidth=0.6)
     lower.bar(at, moved, color=[ORANGE if value > 0 else BLUE for value in moved])
     tidy(lower, title="gradient × input, on the whole text", y="log-odds")
     if n <= MOST_BARS:
-        lower.set_xticks(at, [_plain(token) for token in found.tokens], rotation=90, fontsize=8)
+        names = [drawable(token.strip(), LONGEST_TOKEN) or "␣" for token in found.tokens]
+        lower.set_xticks(at, names, rotation=90, fontsize=8, parse_math=False)
     else:
         lower.set_xlabel("token")
     return figure
@@ -88,9 +93,3 @@ def _sparkline(values: NDArray[np.float64]) -> str:
     low, high = float(values.min()), float(values.max())
     steps = np.zeros(len(values), int) if high == low else ((values - low) / (high - low) * 7.999).astype(int)
     return "".join(MARKS[step] for step in steps)
-
-
-def _plain(token: str) -> str:
-    """A token as matplotlib may draw it: `$` would begin a formula, and some characters are no glyphs."""
-    shown = token.strip().replace("$", r"\$")
-    return "".join(c if c.isprintable() and ord(c) < 0x2500 else "?" for c in shown) or "␣"

@@ -1,7 +1,6 @@
 """Reading tasks: the file in data/tasks, then the rows from a local folder or from the hub."""
 
 import hashlib
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.files import sha256
-from w2s_probes.settings import validated
+from w2s_probes.settings import read_toml, validated
 from w2s_probes.tables import FORMATS, read_table
 
 from .definition import Task
@@ -51,10 +50,7 @@ def find_task(name: str) -> tuple[str, Task]:
     path = Path(name) if name.endswith(".toml") else TASKS / f"{name}.toml"
     if not path.is_file():
         raise InputError(f"task {name!r}: no file {path}; {did_you_mean(name, (p.stem for p in TASKS.glob('*.toml')))}")
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid TOML ({error})") from error
+    settings = read_toml(path)
     _refuse_unknown(Task, settings, str(path))
     return path.stem, validated(Task, settings, str(path))
 

@@ -1,6 +1,7 @@
 """`w2s`: one file a group of verbs. Parse, call, print; everything a verb does can be called from Python."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from ..errors import InputError
+from ..printable import one_line
 from .ending import INTERRUPTED, Ending
 
 
@@ -19,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     # Closed by the shell (`>&-`): there is nobody to tell, but libraries expect a stream.
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):  # one that knows ASCII alone gets escapes for other letters
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Read by torch when it is first loaded. Its threads otherwise spin while they wait for each other, which on a
     # machine with other work to do makes small models many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -72,7 +77,7 @@ def _run(arguments: list[str]) -> int:
 
 def _refuse(message: str) -> NoReturn:
     """One line on stderr, and exit code 2."""
-    line = " ".join(message.split())
+    line = one_line(message)
     if sys.stderr.isatty() or os.environ.get("FORCE_COLOR"):
         from rich.console import Console
         from rich.text import Text

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import InputError
+from ..printable import visible
 from . import terminal
 from .extract import (
     AttentionOption,
@@ -95,8 +96,7 @@ def doctor(
         manifest.model_copy(update={"notes": notes}).write(store)
     if not diagnosis.ok:
         wrong = ", ".join(check.name for check in diagnosis.checks if not check.ok)
-        terminal.err.print(
-            f"w2s doctor: the activations of {model} cannot be trusted: {wrong}", markup=False, soft_wrap=True
-        )
+        told = visible(f"w2s doctor: the activations of {model} cannot be trusted: {wrong}")
+        terminal.err.print(told, markup=False, soft_wrap=True)
         raise typer.Exit(1)
     terminal.answer(f"{model}: {len(diagnosis.checks)} checks passed on {len(diagnosis.read)} rows")

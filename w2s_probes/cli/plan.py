@@ -143,8 +143,7 @@ def _said(name: str, text: str) -> str:
 
 def _pilot(folder: Path) -> "Pilot":
     """The scorers of a finished run; InputError where it has no scores, or damaged ones."""
-    import json
-
+    from ..json_files import read_json
     from ..power import pilot_of
     from ..tables import read_table
 
@@ -156,8 +155,8 @@ def _pilot(folder: Path) -> "Pilot":
         # Columns with a slash are draws of one method.
         plain = [name for name in map(str, tables[str(files[0])]) if "/" not in name]
         try:
-            student = str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["recipe"]["baseline"])
-        except (OSError, ValueError, KeyError, TypeError):  # unfinished, or not of `w2s run`
+            student = str(read_json(folder / "run.json")["recipe"]["baseline"])
+        except (ValueError, KeyError, TypeError):  # unfinished, or not of `w2s run`
             student = ""
         if student not in plain:
             students = [name for name in plain if name.startswith("student-")]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ..printable import visible
 from . import terminal
 
 Kind = Literal["auto", "json", "none"]
@@ -26,7 +27,7 @@ def wanted() -> bool:
 def steps() -> Iterator[Report]:
     """A bar on stderr with the time left, where stderr is a terminal."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -34,7 +35,7 @@ def steps() -> Iterator[Report]:
     )
     with Progress(*columns, console=terminal.err, transient=True, disable=not wanted()) as bar:
         task = bar.add_task("", total=None)
-        yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total)
+        yield lambda doing, done, total: bar.update(task, description=visible(doing), completed=done, total=total)
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """`w2s run` and `w2s demo`: a recipe from weak supervisor to PGR."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..json_files import read_json
 from . import progress, terminal
 from .amounts import amount
 from .options import SetOption, Tracker
@@ -106,7 +106,7 @@ def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:
         )
     for line in _splits(out / protocol.RECORD):
         terminal.say(line)
-    for one in json.loads((out / protocol.RECORD).read_text(encoding="utf-8"))["failed"]:
+    for one in read_json(out / protocol.RECORD)["failed"]:
         terminal.say(f"left out: {one['method']} on {one['task']}, seed {one['seed']}: {one['reason']}")
     if lines["method"].str.endswith("*").any():
         terminal.say("* chose by ground truth: an oracle, no method")
@@ -121,7 +121,7 @@ def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:
 def _splits(record: Path) -> list[str]:
     """The row sets of each task with their shares of label 1, the least and the most over its seeds."""
     runs: dict[str, list[dict[str, Any]]] = {}
-    for name, made in json.loads(record.read_text(encoding="utf-8"))["runs"].items():
+    for name, made in read_json(record)["runs"].items():
         runs.setdefault(name.rpartition(", seed ")[0], []).append(made["splits"])
     lines = []
     for task, splits in runs.items():

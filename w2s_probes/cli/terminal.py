@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import InputError
+from ..printable import visible
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WIDTH = 100  # columns where the output is no terminal: a file or a pipe has no width of its own
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 _quiet = False
 
 
@@ -32,7 +33,7 @@ def quiet() -> bool:
 
 
 def _out() -> Console:
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def width() -> int:
@@ -47,8 +48,8 @@ def say(text: object) -> None:
 
 
 def answer(text: object) -> None:
-    """A line that was asked for and is in no file: as it is, never folded, and brackets in it are no markup."""
-    _out().print(text if isinstance(text, Text) else str(text), markup=False, soft_wrap=True)
+    """A line that was asked for and is in no file: never folded, brackets in it no markup, control characters shown."""
+    _out().print(text if isinstance(text, Text) else visible(str(text)), markup=False, soft_wrap=True)
 
 
 def from_checkout(module: str) -> ModuleType:
@@ -87,10 +88,10 @@ def show(frame: "pd.DataFrame", by: str, *, asked: bool = False) -> None:
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         text = pd.api.types.is_string_dtype(frame[name]) and name != "PGR"
-        shown.add_column(str(name), justify="left" if text else "right", no_wrap=True)
+        shown.add_column(Text(visible(str(name))), justify="left" if text else "right", no_wrap=True)
     for heading, part in frame.groupby(by, sort=False):
-        shown.add_row(Text(str(heading), style="bold"))
+        shown.add_row(Text(visible(str(heading)), style="bold"))
         for row in part[columns].itertuples(index=False):
-            shown.add_row(*(Text(f"{cell:.3f}" if isinstance(cell, float) else str(cell)) for cell in row))
+            shown.add_row(*(Text(f"{cell:.3f}" if isinstance(cell, float) else visible(str(cell))) for cell in row))
         shown.add_section()
     _out().print(shown)

@@ -1,5 +1,7 @@
 """NumPy's .npy and .npz, mapped into memory and never unpickled."""
 
+import math
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -10,11 +12,19 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from .saved import WHOLE, Saved, reason
+from ..errors import InputError, reason
+from .saved import WHOLE, Saved
 
+# What NumPy and zipfile have been seen to raise, or could, for files that are cut, changed or made to be wrong.
+DAMAGED = (
+    *(ValueError, OSError, EOFError, OverflowError, SyntaxError, TokenError, RecursionError, MemoryError, TypeError),
+    *(LookupError, AttributeError, RuntimeError, AssertionError, zipfile.BadZipFile, zlib.error, struct.error),
+)
+VERSIONS = ((1, 0), (2, 0), (3, 0))  # of the .npy format
 LOCAL_HEADER = 30  # bytes of a zip member's own header before its name and extra field
 BLOCK = 1 << 20  # bytes
+# Numbers that a model has computed pack to a half at best: what unpacks to a hundredfold is zeros, or a bomb.
+MOST_PACKED, SMALL = 100, 256 << 20  # -fold, and bytes that any machine has
 
 
 def read_npy(path: Path) -> Saved:
@@ -49,12 +59,15 @@ def read_npz(path: Path) -> Saved:
                         path, member.header_offset + LOCAL_HEADER + name_length + extra_length, where
                     )
                 else:
+                    _refuse_bomb(member, where)
+                    with archive.open(member) as packed:
+                        _header(packed, member.file_size, where)
                     with archive.open(member) as packed:
                         arrays[name] = npy.read_array(packed, allow_pickle=False)
                         _read_through(packed)
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, MemoryError, RuntimeError, OSError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except DAMAGED as error:
         raise InputError(f"{path}: not a readable .npz file ({reason(error)})") from error
     return Saved(arrays, {name: array.dtype.name for name, array in arrays.items()})
 
@@ -64,21 +77,39 @@ def _mapped(path: Path, offset: int, where: str) -> NDArray[Any]:
     try:
         with path.open("rb") as stream:
             stream.seek(offset)
-            version = npy.read_magic(stream)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, fortran, dtype = read(stream)
-            if dtype.hasobject:
-                raise InputError(
-                    f"{where}: holds Python objects, which only run code can load: save an array of numbers"
-                )
-            if 0 in shape:
-                raise InputError(f"{where}: is empty, of shape {shape}")
+            shape, fortran, dtype = _header(stream, path.stat().st_size, where)
             order: Any = "F" if fortran else "C"
             return np.memmap(path, dtype, "r", stream.tell(), shape, order)
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, OverflowError, SyntaxError, TokenError) as error:
+    except DAMAGED as error:
         raise InputError(f"{where}: not a readable NumPy array ({reason(error)})") from error
+
+
+def _header(stream: IO[bytes], size: int, where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and dtype that a .npy header says, which fit a file of `size` bytes; InputError for others."""
+    version = npy.read_magic(stream)
+    if version not in VERSIONS:
+        raise InputError(f"{where}: version {version[0]}.{version[1]} of the .npy format, which NumPy does not write")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = read(stream)
+    if dtype.hasobject:
+        raise InputError(f"{where}: holds Python objects, which only run code can load: save an array of numbers")
+    if 0 in shape:
+        raise InputError(f"{where}: is empty, of shape {shape}")
+    # Counted here: NumPy multiplies in 64 bits, and what is beyond them comes round to a small number.
+    needed, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
+    if min(shape, default=1) < 0 or not 0 < needed <= there:
+        raise InputError(f"{where}: {there:,} bytes of numbers, too few for {dtype} {shape!s:.80}: cut, or never whole")
+    return shape, fortran, dtype
+
+
+def _refuse_bomb(member: zipfile.ZipInfo, where: str) -> None:
+    if member.file_size > max(SMALL, MOST_PACKED * member.compress_size):
+        raise InputError(
+            f"{where}: {member.compress_size:,} bytes would unpack to {member.file_size:,}, more than "
+            f"{MOST_PACKED} times as many, as no activations do: save it with np.savez"
+        )
 
 
 def _read_through(stream: IO[bytes]) -> None:

@@ -36,11 +36,6 @@ def last_number(name: str) -> Numbered | None:
     return Numbered(found[0][0], (name[: found[0].start()], name[found[0].end() :])) if found else None
 
 
-def reason(error: Exception) -> str:
-    """What a library says is wrong with a file, in one line; the kind of error where it says nothing."""
-    return next(iter(str(error).splitlines()), "")[:120] or type(error).__name__
-
-
 def words(array: NDArray[Any], dtype: str, where: str, wanted: str | None = None) -> tuple[NDArray[Any], StoredDtype]:
     """The array as words of a format that a store can hold, and which.
 

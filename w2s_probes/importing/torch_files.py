@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from .saved import WHOLE, Saved, last_number, reason
+from ..errors import InputError, reason
+from .saved import WHOLE, Saved, last_number
 
 # What torch.load has been seen to raise, or could, for files that are cut, changed or of something else.
 DAMAGED = (
@@ -33,8 +33,14 @@ def read_torch(path: Path) -> Saved:
     arrays: dict[str, NDArray[Any]] = {}
     for name, tensor in held.items():
         plain = tensor.detach()
-        if plain.layout is not torch.strided or plain.is_quantized or plain.is_meta:
-            raise InputError(f"{path}: a sparse, quantized or empty tensor: save it dense")
+        if plain.is_nested or plain.layout is not torch.strided or plain.is_quantized or plain.is_meta:
+            raise InputError(f"{path}: a nested, sparse, quantized or empty tensor: save it dense")
+        if plain.numel() * plain.itemsize > plain.untyped_storage().nbytes():
+            raise InputError(
+                f"{path}: an expanded tensor of shape {tuple(plain.shape)}, for whose numbers the file has "
+                f"{plain.untyped_storage().nbytes():,} bytes: save it with .contiguous()"
+            )
+        plain = plain.resolve_conj().resolve_neg()  # whose numbers are kept with the other sign
         if plain.dtype is torch.bfloat16:
             arrays[name] = plain.view(torch.uint16).numpy()
         elif dtypes[name] in ("float16", "float32", "float64"):

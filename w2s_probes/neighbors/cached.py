@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +38,28 @@ def store_neighbors(
     """
     exact = index == EXACT or is_device(index)
     path = store.path / graph_name(store, layer, ids, apart, EXACT if exact else f"{index} {k}")
-    with suppress(InputError):
-        arrays, record = read_arrays(path)
-        if record["k"] >= k:
-            return Neighbors(arrays["indices"][:, :k].astype(np.int64), arrays["distances"][:, :k], record["recall"])
+    if (kept := _kept(path, len(X), k, apart)) is not None:
+        return kept
     found = search(X, k, apart=apart, index=index)
     small = np.int32 if len(X) < 2**31 else np.int64
     arrays = {"indices": found.indices.astype(small), "distances": found.distances}
     with suppress(InputError):
         write_arrays(path, arrays, {"k": k, "recall": found.recall, "layer": layer, "index": index, "rows": len(X)})
     return found
+
+
+def _kept(path: Path, rows: int, k: int, apart: NDArray[np.intp] | None) -> Neighbors | None:
+    """The graph that lies there, of k neighbours; None where none does, or one that these rows cannot have."""
+    try:
+        arrays, record = read_arrays(path)
+        indices, distances = arrays["indices"], arrays["distances"]
+        if indices.dtype.kind != "i" or indices.shape != distances.shape or indices.shape[1] < k:
+            return None
+        kept = Neighbors(indices[:, :k].astype(np.int64), distances[:, :k], float(record["recall"]))
+        kept.refuse_other(rows, k, apart)
+        return kept
+    except (InputError, LookupError, TypeError, ValueError):  # none of ours: its checksum says only that it is whole
+        return None
 
 
 def graph_name(

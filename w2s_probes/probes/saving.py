@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import read_arrays, write_arrays
-from ..errors import InputError, did_you_mean
+from ..errors import InputError, did_you_mean, reason
 from .base import Probe
 from .knn import KNNProbe
 from .logistic import LogisticProbe
@@ -40,12 +40,17 @@ def save_probe(probe: Probe, path: Path | str) -> None:
 def load_probe(path: Path | str) -> Any:
     """The fitted probe that `save_probe` wrote; InputError if the file holds none."""
     arrays, record = read_arrays(Path(path))
-    name = str(record.get("probe"))
+    name = str(record.get("probe")) if isinstance(record, dict) else ""
     if name not in KINDS:
         raise InputError(f"{path}: holds no probe ({name!r}): {did_you_mean(name, KINDS)}")
-    probe = KINDS[name](**record["parameters"])
-    for key, value in {**arrays, **record["fitted"]}.items():
-        setattr(probe, key, value)
-    for key, values in record["named"].items():
-        setattr(probe, key, np.array(values, dtype=object if key == "feature_names_in_" else None))
+    try:
+        probe = KINDS[name](**record["parameters"])
+        named = {k: np.array(v, dtype=object if k == "feature_names_in_" else None) for k, v in record["named"].items()}
+        fitted = {**arrays, **record["fitted"], **named}
+        if "classes_" not in fitted or not all(key.endswith("_") and not key.startswith("_") for key in fitted):
+            raise ValueError("its fitted values are not those of a probe")
+        for key, value in fitted.items():
+            setattr(probe, key, value)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: holds no {name} that was saved here ({reason(error)}): save it again") from error
     return probe

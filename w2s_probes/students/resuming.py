@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..files import remove_abandoned, replacing
+from ..json_files import parse_json, read_json
 
 STATE = "state.safetensors"  # parameters, optimiser, best parameters; beside them in its metadata the numbers
 RESULT = "result.json"
@@ -59,7 +60,7 @@ class Folder:
         if self.path is None:
             return None
         try:
-            found = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
+            found = read_json(self.path / RESULT)
             return found["result"] if found["key"] == self.key else None
         except (OSError, ValueError, LookupError, TypeError):  # none, or a damaged one
             return None
@@ -86,7 +87,7 @@ class Folder:
                 for name in file.keys():  # noqa: SIM118  # it is no mapping
                     kind, _, own = name.partition("/")
                     tensors.setdefault(kind, {})[own] = file.get_tensor(name)
-                return State(json.loads(metadata["facts"]), tensors)
+                return State(parse_json(metadata["facts"], str(self.path / STATE)), tensors)
         except (OSError, SafetensorError, ValueError, LookupError):
             return None
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..drawing import drawable
 from .choosing import Best
 from .lines import OK, VALUE, RowSet
 
@@ -52,7 +53,8 @@ def sweep_figure(result: "SweepResult", labels: str) -> "Figure":
             ax.axhline(0, color="0.4", linewidth=1, linestyle="--")
         ax.spines[["top", "right"]].set_visible(False)
     on = {"training": "training rows, out of sample", "held-out": "held-out rows"}[rows]
-    figure.suptitle(f"{labels}: {on}, 95 % intervals" if metric == "auroc_gain" else f"{labels}: {on}", fontsize=10)
+    title = f"{drawable(labels)}: {on}" + (", 95 % intervals" if metric == "auroc_gain" else "")
+    figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
 
 

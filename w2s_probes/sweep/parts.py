@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..files import replacing
+from ..json_files import parse_json
 from .lines import as_table
 
 
@@ -25,8 +26,8 @@ def read_part(path: Path) -> pd.DataFrame | None:
     """The table; None where there is none, or not the one that was written: it is then made again."""
     try:
         head, _, lines = gzip.decompress(path.read_bytes()).partition(b"\n")
-        if json.loads(head)["sha256"] != hashlib.sha256(lines).hexdigest():
+        if parse_json(head, str(path))["sha256"] != hashlib.sha256(lines).hexdigest():
             return None
-        return as_table([json.loads(line) for line in lines.splitlines()])
+        return as_table([parse_json(line, str(path)) for line in lines.splitlines()])
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError):
         return None

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..errors import InputError, did_you_mean
 from ..files import replacing
+from ..json_files import read_json
 from ..tables import read_table, table_format, write_table
 from .choosing import Best, choose
 from .grid import ChooseBy
@@ -34,10 +35,9 @@ class SweepResult:
         if missing := [name for name in COLUMNS if name not in table]:
             raise InputError(f"{path}: no table of a sweep: it has no column {missing[0]!r}")
         beside = record_path(path)
-        try:
-            record = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-        except ValueError as error:
-            raise InputError(f"{beside}: not JSON ({str(error).splitlines()[0]}): sweep again") from error
+        record = read_json(beside, "sweep again") if beside.is_file() else {}
+        if not isinstance(record, dict):
+            raise InputError(f"{beside}: no record of a sweep, which is a JSON object: sweep again")
         return cls(as_table(table.to_dict(orient="records")), record)
 
     def write(self, path: Path | str, by: ChooseBy = "weak_brier", *, oracle: bool = False) -> None:
@@ -154,8 +154,8 @@ def refuse_other_record(path: Path) -> None:
     beside = record_path(path)
     if beside.is_file():
         try:
-            known = json.loads(beside.read_text(encoding="utf-8"))
-        except ValueError:
+            known = read_json(beside)
+        except InputError:
             known = None
         if not isinstance(known, dict) or not {"grid", "best"} <= known.keys():
             raise InputError(f"{beside}: is no record of a sweep, and one would be written there: give another --out")

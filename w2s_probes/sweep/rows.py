@@ -15,6 +15,7 @@ from ..fields import typed
 from ..held_out import related_rows, set_aside
 from ..ids import positions
 from ..labels import LabelSet, in_split, read_label_table, truth_where_known
+from ..printable import as_utf8
 from ..probes.validation import soft_labels
 from ..randomness import stream
 from ..tables import FORMATS
@@ -110,7 +111,7 @@ def named(sources: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSourc
 
 
 def _stem(path: Path | str) -> str:
-    name = Path(path).name
+    name = as_utf8(Path(path).name)
     return next((name.removesuffix(ending) for ending in FORMATS if name.endswith(ending)), name)
 
 
