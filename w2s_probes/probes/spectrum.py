@@ -83,7 +83,9 @@ class Spectrum:
             some, turn = eigh(squares(vectors[:, :m]), driver="evd", check_finite=False)
             values[:m], vectors[:, :m] = np.maximum(some, 0), vectors[:, :m] @ turn
             level = FINE * float(values[m - 1])
-        least = len(vectors) * TINY * (variance @ vectors**2)
+        # What is left of the large directions in the small ones is a rounding of a rounding.
+        tiny = len(vectors) * TINY
+        least = tiny * (variance @ vectors**2 + tiny * float(values[-1]))
         return Spectrum(values, vectors, self.rest, self.surely, least, measured=True)
 
     def solve(self, g: NDArray[Any], l2: NDArray[np.float64], curvature: NDArray[np.float64]) -> NDArray[Any]:
