@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
+from .ties import above_half
 
 
 def probabilities(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -20,7 +21,7 @@ def truth_sides(truth: ArrayLike, rows: int) -> NDArray[np.bool_]:
     values = probabilities(truth, "truth")
     if len(values) != rows:
         raise InputError(f"{len(values)} truths but {rows} rows: one number a row is needed")
-    return np.asarray(values > 0.5)
+    return above_half(values)
 
 
 def group_numbers(groups: ArrayLike | None, rows: int) -> NDArray[np.intp] | None:

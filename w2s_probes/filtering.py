@@ -11,6 +11,7 @@ from .checks import probabilities, truth_sides
 from .errors import InputError
 from .probes.validation import soft_labels
 from .relabeling import relabel
+from .ties import above_half, levels
 
 KEPT, OUTSIDE, DISAGREES = "", "outside component", "disagreement"
 
@@ -60,11 +61,11 @@ class FilterResult:
             "requested": float(self.requested),
             "overshoot": float(self.overshoot),
             "in_sample": float(self.in_sample),
-            "positive_before": float((self.labels > 0.5).mean()),
-            "positive_after": _mean(self.labels[self.mask] > 0.5),
+            "positive_before": float(above_half(self.labels).mean()),
+            "positive_after": _mean(above_half(self.labels[self.mask])),
         }
         if truth is not None:
-            wrong = (self.labels > 0.5) != truth_sides(truth, len(gone))
+            wrong = above_half(self.labels) != truth_sides(truth, len(gone))
             report |= {
                 "base_rate": float(wrong.mean()),
                 "precision": _mean(wrong[gone]),
@@ -95,7 +96,8 @@ def disagreement_filter(
 
     `p` should be out-of-sample (`relabel`): a probe that has seen a label agrees with it; `in_sample` marks a
     result for which it was not. `per_class` drops that share of each class (label above one half, or not), so that
-    the class mix stays. Of equal distances the later rows go first.
+    the class mix stays. Of equal distances the later rows go first; distances are equal where rounding alone parts
+    them (`ties.levels`), so that no class goes before the other.
     """
     labels, scores = probabilities(y, "labels"), probabilities(p, "probe scores")
     if labels.shape != scores.shape:
@@ -141,15 +143,16 @@ def verdict(
     """
     refuse_shares(contamination, max_removed)
     scores = np.abs(labels - p)
+    order = levels(scores)
     outside = capped(labels, scores, core, max_removed, per_class)
     reasons = np.where(outside, OUTSIDE, KEPT).astype(object)
     requested = 0
     for rows in _parts(labels, per_class):
-        budget = round(len(rows) * contamination)
+        budget = share_of(len(rows), contamination)
         requested += budget
         inside = rows[~outside[rows]]
         left = max(0, budget - (len(rows) - len(inside)))
-        reasons[_farthest(inside, scores, left)] = DISAGREES
+        reasons[_farthest(inside, order, left)] = DISAGREES
     return FilterResult(reasons == KEPT, scores, reasons, labels, requested, in_sample, p)
 
 
@@ -163,6 +166,11 @@ def refuse_shares(contamination: float, max_removed: float | None = None, zeta: 
         raise InputError(f"zeta={zeta} must be at least 0: the share of agreeing neighbours (above 1: majority vote)")
 
 
+def share_of(rows: int, share: float) -> int:
+    """round(rows · share), of a share as it is written: .575 · 100 is 57.5 and not 57.49999999999999."""
+    return round(round(rows * share, 9))
+
+
 def capped(
     labels: NDArray[np.float64],
     scores: NDArray[np.float64],
@@ -173,20 +181,20 @@ def capped(
     """The rows outside the core (n,), or the farthest of them where they are more than the cap."""
     if max_removed is None:
         return ~core
-    outside = np.zeros(len(core), dtype=bool)
+    order, outside = levels(scores), np.zeros(len(core), dtype=bool)
     for rows in _parts(labels, per_class):
         found = rows[~core[rows]]
-        outside[_farthest(found, scores, min(len(found), round(len(rows) * max_removed)))] = True
+        outside[_farthest(found, order, min(len(found), share_of(len(rows), max_removed)))] = True
     return outside
 
 
-def _farthest(rows: NDArray[np.intp], scores: NDArray[np.float64], count: int) -> NDArray[np.intp]:
-    """The `count` rows of highest score, later ones first where they are equal."""
-    return rows[np.argsort(scores[rows], kind="stable")][len(rows) - count :]
+def _farthest(rows: NDArray[np.intp], order: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """The `count` rows of highest level (`ties.levels`), later ones first where they are equal."""
+    return rows[np.argsort(order[rows], kind="stable")][len(rows) - count :]
 
 
 def _parts(labels: NDArray[np.float64], per_class: bool) -> list[NDArray[np.intp]]:
     """All rows, or those of each class."""
     if not per_class:
         return [np.arange(len(labels))]
-    return [np.flatnonzero((labels > 0.5) == side) for side in (False, True)]
+    return [np.flatnonzero(above_half(labels) == side) for side in (False, True)]

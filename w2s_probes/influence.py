@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from .intervals import Estimate, quantile, share_interval
+from .intervals import Estimate, quantile, share_interval, unseen
 
 NAN = float("nan")
 NOTHING = Estimate(NAN, NAN, NAN, NAN)
@@ -26,10 +26,12 @@ class Measured:
     value: float
     influence: NDArray[np.float64]  # (n,) sums to 0
     positive: NDArray[np.bool_] | None = None  # (n,) the classes, of a measure that compares rows of one with the other
+    blind: int = 0  # measures in a difference on which no row differs from the others, as where scores are perfect
 
     def __sub__(self, other: "Measured") -> "Measured":
         """The difference of two measures on the same rows: paired."""
-        return Measured(self.value - other.value, self.influence - other.influence, self.positive)
+        blind = sum(one.blind or not one.influence.any() for one in (self, other))
+        return Measured(self.value - other.value, self.influence - other.influence, self.positive, int(blind))
 
     def parts(self, groups: NDArray[np.intp] | None) -> NDArray[np.float64]:
         """A vector, one number a row or a group, whose inner product with another measure's is their covariance.
@@ -58,9 +60,12 @@ class Measured:
         return float(np.linalg.norm(self.parts(groups))) if self.freedom(groups) > 0 else NAN
 
     def estimate(self, groups: NDArray[np.intp] | None) -> Estimate:
-        """The value with its 95 % interval by Student's t."""
+        """The value with its 95 % interval by Student's t.
+
+        In a difference a perfect measure has no error of its own to go by: half the width of its interval is added.
+        """
         error = self.error(groups)
-        half = self._half(groups, error)
+        half = math.hypot(self._half(groups, error), self.blind**0.5 * unseen(self.freedom(groups) + 1))
         return Estimate(self.value, self.value - half, self.value + half, error)
 
     def share(self, groups: NDArray[np.intp] | None) -> Estimate:

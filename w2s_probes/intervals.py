@@ -103,6 +103,8 @@ class SeededMeans:
     def p_value(self, weights: NDArray[np.float64]) -> float:
         """Two-sided p of no contrast, which holds in the tail too, where many comparisons are corrected for.
 
+        NaN where the error is unknown: of a single row of a class.
+
         What two or three seeds scatter beyond what the rows explain is often estimated as nothing. At 95 % the
         interval makes up for that by its wide quantile; at the small p of a correction it does not (eight equal
         methods were told apart in .13 to .17 of experiments). Here the whole scatter between seeds has Student's
@@ -114,6 +116,8 @@ class SeededMeans:
             (seeds,) = self.others
             common = Source(self.rows.covariance - self.own_rows, self.rows.freedom)
             sources = (common, Source(seeds.covariance + self.own_rows, seeds.freedom))
+        if math.isnan(_joined(sources, weights, LEVEL)[1]):  # a single row of a class: its error is unknown
+            return math.nan
         if value == 0:
             return 1.0
         if _joined(sources, weights, 1 - LEAST_P)[1] <= value:
@@ -174,17 +178,22 @@ def quantile(freedom: float, level: float = LEVEL) -> float:
 def share_interval(value: float, half: float, units: float) -> tuple[float, float]:
     """The 95 % interval of a value in [0, 1] with half the width `half` on its own scale: symmetric in its logit.
 
-    At exactly 0 or 1 there is no width to go by: then the ends of the binomial interval (Clopper and Pearson 1934) of
-    `units` independent rows, or groups, that all agree. For an AUROC these are the rows of the smaller class.
+    At exactly 0 or 1, or where all rows are alike in another way, there is no width to go by: then half of it is
+    `unseen(units)`, and the interval of a perfect share is the binomial one (Clopper and Pearson 1934). For an AUROC
+    `units` are the rows, or groups, of the smaller class.
     """
     spread = value * (1 - value)
     if math.isnan(half) or math.isnan(value):
         return math.nan, math.nan
-    if spread <= 0:
-        far = (1 - TAIL) ** (1 / units)
-        return (far, 1.0) if value > 0.5 else (0.0, 1 - far)
+    if spread <= 0 or half <= 0:
+        return max(0.0, value - unseen(units)), min(1.0, value + unseen(units))
     logit = math.log(value / (1 - value))
     return _logistic(logit - half / spread), _logistic(logit + half / spread)
+
+
+def unseen(units: float) -> float:
+    """The largest share of others, at 95 %, among which as many independent rows, or groups, are still all alike."""
+    return 1 - float((1 - TAIL) ** (1 / units))
 
 
 def _logistic(x: float) -> float:

@@ -1,7 +1,7 @@
 """AUROC, accuracy, and the performance gap recovered (PGR) on one set of test rows, with its interval and a status."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, get_args
 
 import numpy as np
@@ -14,6 +14,7 @@ from .resampling import CELLS as CELLS
 from .resampling import LEVEL as LEVEL
 from .resampling import Drawn, Ranking, resamples
 from .resampling import interval as interval
+from .ties import above_half, levels
 
 Metric = Literal["auroc", "accuracy"]
 Status = Literal["ok", "hard labels", "unstable", "undefined"]
@@ -41,7 +42,7 @@ def auroc(truth: ArrayLike, scores: ArrayLike) -> float:
 def accuracy(truth: ArrayLike, scores: ArrayLike) -> float:
     """The share of rows whose score is on the same side of ½ as the truth (n,)."""
     positive, (s,) = checked(truth, scores, most=1)
-    return float(((s > 0.5) == positive).mean())
+    return float((above_half(s) == positive).mean())
 
 
 METRICS = {"auroc": auroc, "accuracy": accuracy}
@@ -86,6 +87,8 @@ def performance_gap_recovered(
     Status `hard labels`: the supervisor has at most `FEW_VALUES` values here, so that its AUROC is its balanced
     accuracy, below that of the soft scores it was made of. Student and ceiling are then hardened at ½ too, or a
     student that repeats the supervisor would seem to recover a part of the gap; the metric to read is accuracy.
+
+    Where a class has a single row, or group, resamples cannot tell how AUROC varies with it: no interval, `unstable`.
     """
     scores = {"weak": weak, "student": student, "ceiling": ceiling}
     hard = metric == "auroc" and hard_labels(weak)
@@ -93,7 +96,7 @@ def performance_gap_recovered(
         scores = {name: hardened(values) for name, values in scores.items()}
     draws = bootstrap(truth, scores, metric, n_boot, seed, groups=groups)
     points = {name: mean_metric(metric, truth, values) for name, values in scores.items()}
-    return gap_recovered(
+    found = gap_recovered(
         points["weak"],
         points["student"],
         points["ceiling"],
@@ -102,16 +105,28 @@ def performance_gap_recovered(
         draws["ceiling"],
         hard=hard,
     )
+    if found.status == "undefined" or _units(metric, truth, groups) > 1:
+        return found
+    return replace(found, low=NAN, high=NAN, status="unstable")
+
+
+def _units(metric: Metric, truth: ArrayLike, groups: ArrayLike | None) -> int:
+    """Rows, or groups, that resamples choose among: for AUROC of the smaller class."""
+    positive, _ = checked(truth, truth)
+    numbers = group_numbers(groups, len(positive))
+    units = np.arange(len(positive)) if numbers is None else numbers
+    sides = (positive, ~positive) if metric == "auroc" else (np.ones(len(positive), dtype=bool),)
+    return min(len(np.unique(units[side])) for side in sides)
 
 
 def hard_labels(weak: ArrayLike) -> bool:
     """Whether a supervisor's scores (n,) have so few values that they are labels, not scores."""
-    return len(np.unique(np.asarray(weak, dtype=np.float64))) <= FEW_VALUES
+    return int(levels(np.ravel(weak)).max(initial=-1)) < FEW_VALUES
 
 
 def hardened(scores: ArrayLike) -> Scores:
     """1 where a score is above ½, else 0."""
-    return (np.asarray(scores, dtype=np.float64) > 0.5).astype(np.float64)
+    return above_half(scores).astype(np.float64)
 
 
 def gap_recovered(
@@ -176,7 +191,7 @@ def bootstrap(
             drawn = Drawn.of(counts, positive)
             blocks.append(np.array([np.mean([one.auroc(drawn) for one in own], axis=0) for own in rankings]))
     else:
-        right = np.array([((s > 0.5) == positive).mean(axis=0) for _, s in arrays.values()], dtype=np.float64)
+        right = np.array([(above_half(s) == positive).mean(axis=0) for _, s in arrays.values()], dtype=np.float64)
         blocks = [right @ counts.T / counts.sum(axis=1) for counts in drawn_rows]
     return dict(zip(arrays, np.concatenate(blocks, axis=1), strict=True))
 
@@ -189,7 +204,7 @@ def checked(truth: ArrayLike, scores: ArrayLike, *, most: int | None = None) -> 
         raise InputError(f"truth has shape {t.shape} and scores {s.shape}: one number a row is needed of each")
     if not np.isfinite(t).all() or not np.isfinite(s).all():
         raise InputError("truth and scores must be finite numbers")
-    positive = t > 0.5
+    positive = above_half(t)
     if positive.all() or not positive.any():
         raise InputError(f"one class only: the truth of all {len(t)} test rows is the same, so nothing can be ranked")
     return positive, rows

@@ -17,6 +17,7 @@ from scipy.stats import norm, rankdata
 from .errors import InputError
 from .metrics import Status, auroc, gap_recovered, hard_labels
 from .randomness import stream
+from .ties import above_half
 
 GAPS = (0.02, 0.05, 0.1, 0.2)
 WEAK, PGR, CORRELATION = 0.7, 0.5, 0.5  # of the assumed scorers
@@ -160,7 +161,7 @@ def _scores(table: pd.DataFrame, names: tuple[str, ...]) -> tuple[NDArray[np.boo
         raise InputError("column 'truth' must be within 0 and 1")
     if hard_labels(scores[0]):
         raise InputError(f"column {names[0]!r} holds hard labels, to which no correlation of scores belongs")
-    return truth > 0.5, scores
+    return above_half(truth), scores
 
 
 def _matrix(correlation: float | Correlations) -> NDArray[np.float64]:

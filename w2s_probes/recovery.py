@@ -12,6 +12,7 @@ from .errors import InputError, did_you_mean, some
 from .influence import Measured, mean, ranking
 from .intervals import NORMAL, Estimate, SeededMeans
 from .metrics import LEAST_GAP, STEADY, Metric, Status, checked, hard_labels, hardened, status_of
+from .ties import above_half
 
 NAN = float("nan")
 WEAK, CEILING = "weak", "ceiling"
@@ -168,7 +169,7 @@ def gap_recovered_over_seeds(
 
 def _measured(metric: Metric, positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Measured:
     if metric == "accuracy":
-        return mean(((scores > 0.5) == positive).astype(np.float64))
+        return mean((above_half(scores) == positive).astype(np.float64))
     measured = ranking(positive, scores)
     assert measured is not None  # of one class: refused before
     return measured

@@ -15,6 +15,7 @@ from .folds import fold_numbers
 from .neighbors import Neighbors
 from .probes import LogisticProbe, Probe
 from .probes.validation import check_activations, soft_labels
+from .ties import above_half
 
 
 def relabel(
@@ -74,7 +75,7 @@ def cross_fitted(
 def _fitted(probe: Any, X: NDArray[np.float32], p: NDArray[np.float64]) -> Any:
     last = probe.steps[-1][1] if isinstance(probe, Pipeline) else probe
     with _anybodys_errors(probe):
-        return clone(probe).fit(X, p if isinstance(last, Probe) else (p > 0.5).astype(int))
+        return clone(probe).fit(X, p if isinstance(last, Probe) else above_half(p).astype(int))
 
 
 def _positive(probe: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:

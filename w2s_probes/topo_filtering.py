@@ -10,6 +10,7 @@ from .filtering import DISAGREES, KEPT, OUTSIDE, FilterResult, capped, refuse_sh
 from .neighbors import Neighbors
 from .probes import Connectivity, TopoProbe
 from .probes.validation import check_activations
+from .ties import ROUNDING, above_half
 
 # Arguments of `topo_filter` by the name of whose method they are.
 TOPO_MODES: dict[str, dict[str, Any]] = {
@@ -63,9 +64,9 @@ def topo_filter(
         )
     scores = np.abs(probe.p_ - p)
     outside = capped(probe.p_, scores, probe.core_, max_removed, per_class)
-    positive = probe.p_ > 0.5
+    positive = above_half(probe.p_)
     share = (positive[probe.core_neighbors_] == positive[:, None]).mean(axis=1)
-    agrees = share >= (0.5 if zeta > 1 else zeta)
+    agrees = share >= (0.5 if zeta > 1 else zeta) - ROUNDING
     reasons = np.where(outside, OUTSIDE, np.where(agrees, KEPT, DISAGREES)).astype(object)
     gone = int((reasons != KEPT).sum())
     return FilterResult(reasons == KEPT, scores, reasons, probe.p_, gone, in_sample, p)

@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_probes.checks import group_numbers
-from w2s_probes.filtering import KEPT, FilterResult
+from w2s_probes.filtering import KEPT, FilterResult, share_of
 from w2s_probes.randomness import stream
 from w2s_probes.reportcard.controls import matched_removal
+from w2s_probes.ties import levels
 
 from ..experiment import Experiment, Outcome, Removal
 
@@ -64,9 +65,9 @@ def oracle_filter(experiment: Experiment) -> Outcome:
 
 def _farthest(experiment: Experiment, badness: NDArray[np.float64], reason: str) -> Removal:
     """The worst rows go, as many as the recipe's contamination says; ties by row order."""
-    count = round(len(badness) * experiment.probes.contamination)
+    count = share_of(len(badness), experiment.probes.contamination)
     mask = np.ones(len(badness), dtype=bool)
-    mask[np.argsort(-badness, kind="stable")[:count]] = False
+    mask[np.argsort(levels(-badness), kind="stable")[:count]] = False
     reasons = np.where(mask, KEPT, reason).astype(object)
     # No probe was asked, so there is no distance to a probe's opinion.
     result = FilterResult(mask, np.full(len(mask), np.nan), reasons, experiment.weak_train, count)

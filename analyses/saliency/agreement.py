@@ -24,7 +24,8 @@ def similarities(leading: Mapping[int, NDArray[np.float32]]) -> pd.DataFrame:
     1 where two layers lay the rows out alike but for rotation and scale, 0 where nothing is shared. The components
     left out are those of least variance, which have least say in it. O(n r²) a pair.
     """
-    centred = {layer: X - X.mean(axis=0) for layer, X in leading.items()}
+    centred = {layer: X - X.mean(axis=0, dtype=np.float64) for layer, X in leading.items()}
+    centred = {layer: X / (np.abs(X).max(initial=0) or 1) for layer, X in centred.items()}  # fourth powers follow
     own = {layer: float(np.linalg.norm(X.T @ X)) for layer, X in centred.items()}
     found = np.full((len(centred), len(centred)), np.nan)
     for i, (a, X) in enumerate(centred.items()):

@@ -55,7 +55,7 @@ def filtered(
     near = np.stack([row[inside[row]][:k_zeta] for row in order])
     if zeta is not None:
         return np.asarray(inside & ((positive[near] == positive[:, None]).mean(axis=1) >= (0.5 if zeta > 1 else zeta)))
-    far = np.abs(y - y[near].mean(axis=1))
+    far = np.round(np.abs(y - y[near].mean(axis=1)), 12)  # what rounding alone parts is equal
     left = max(0, round(len(y) * contamination) - int((~inside).sum()))
     rows = np.flatnonzero(inside)
     mask = inside.copy()

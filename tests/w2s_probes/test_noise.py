@@ -216,7 +216,23 @@ def test_auroc_and_its_interval_are_those_of_scikit_learn_and_the_bootstrap() ->
     twice = np.tile(np.arange(300), 2)
     doubled = auroc_interval(np.tile(weak > 0.5, 2), np.tile(p, 2), twice)
     assert doubled == pytest.approx((value, low, high))
-    assert auroc_interval(weak > 0.5, weak) == (1, 1, 1)
+    fewest = min((weak > 0.5).sum(), (weak <= 0.5).sum())
+    assert auroc_interval(weak > 0.5, weak) == pytest.approx((1, 0.025 ** (1 / fewest), 1))  # of as many that agree
+
+
+def test_a_class_of_one_row_or_group_has_no_interval_of_auroc_nor_of_noise() -> None:
+    rng = np.random.default_rng(3)
+    for few in (1, 3):
+        y, p = (np.arange(60) < few) * 1.0, rng.uniform(size=60)
+        groups = np.where(np.arange(60) < few, 0, np.arange(60))
+        for estimate in (auroc_interval(y > 0.5, p, groups)[1:], noise_model(y, p, groups=groups, draws=50)):
+            if isinstance(estimate, tuple):
+                assert np.isnan(estimate).all()
+                continue
+            assert estimate.status == "few rows"
+            shown = estimate.to_frame().dropna(subset=["value"])
+            assert not shown.empty
+            assert shown[["low", "high"]].isna().all(axis=None)
 
 
 def test_reliability_counts_rows_and_calibrated_scores_have_a_small_error() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from tests.conftest import planted
@@ -79,3 +80,29 @@ def test_wrong_settings_are_refused() -> None:
         HeadStudent().fit(data.X, data.weak * 0)
     with pytest.raises(InputError, match="diverged at step"):
         HeadStudent(learning_rate=float("inf")).fit(data.X, data.weak)
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e-30, 1e-19, 1e-6, 1e10, 1e18, 1e19, 1e30, 1e37])
+def test_the_head_learns_the_same_at_every_scale_that_float32_has(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(300) % 2 * 1.0
+    X = rng.normal(size=(300, 6)) + 0.6 * (2 * y - 1)[:, None]
+
+    def scores(unit: float) -> NDArray[np.float64]:
+        rows = (X * unit).astype(np.float32)
+        head = HeadStudent(epochs=10).fit(rows[:200], y[:200], rows[200:250], y[200:250])
+        return head.predict_proba(rows[250:])[:, 1]
+
+    plain = scores(1.0)
+    assert auroc(y[250:], plain) > 0.9
+    assert scores(scale) == pytest.approx(plain, abs=1e-3)
+
+
+def test_the_head_learns_from_small_differences_beside_a_huge_offset_and_from_columns_of_all_scales() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(40_000) % 2 * 1.0
+    X = np.column_stack([rng.normal(size=len(y)) + y, 3e4 + rng.normal(size=len(y)) + 2 * y, rng.normal(size=len(y))])
+    plain = HeadStudent(epochs=2).fit(X - [0, 3e4, 0], y)
+    moved = HeadStudent(epochs=2).fit(X * [1e30, 1, 1e-30], y)
+    assert moved.coef_[0] * [1e30, 1, 1e-30] == pytest.approx(plain.coef_[0], rel=2e-2)
+    assert auroc(y, moved.predict_proba(X * [1e30, 1, 1e-30])[:, 1]) > 0.9

@@ -16,7 +16,7 @@ from ..store import ActivationStore
 from .graph import Neighbors
 from .searching import EXACT, is_device, search
 
-FORMAT = "1"  # goes up when the same key would stand for other neighbours
+FORMAT = "2"  # goes up when the same key would stand for other neighbours
 GRAPH = re.compile(r"neighbors-\d+-[0-9a-f]{16}\.safetensors")
 
 

@@ -93,15 +93,27 @@ def _distinct(
     index: Callable[[NDArray[np.float32]], RoughIndex] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The search among rows X (n, d) of which no two are equal."""
-    center = X.mean(axis=0, dtype=np.float64).astype(np.float32)
-    rows = Rows(X if queries is None else queries, X)
-    if queries is None and index is None and len(X) >= max(FEWEST, 8 * k) and X.shape[1] >= NARROWEST:
+    rows = Rows.of(X if queries is None else queries, X)
+    center = rows.base.mean(axis=0, dtype=np.float64).astype(np.float32)
+    indices, distances = _searched(rows, center, k, queries is None, index)
+    return indices, distances * rows.unit**2
+
+
+def _searched(
+    rows: Rows,
+    center: NDArray[np.float32],
+    k: int,
+    own: bool,
+    index: Callable[[NDArray[np.float32]], RoughIndex] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Neighbours and their squared distances in the rows' unit; with `own` of the rows themselves."""
+    if own and index is None and len(rows.base) >= max(FEWEST, 8 * k) and rows.base.shape[1] >= NARROWEST:
         found = screened(rows, center, k)
         if found is not None:
             return found
-    base = X - center
-    asked = base if queries is None else queries - center
-    return FlatSearch(rows, asked, base, (index or faiss_index)(base)).run(k, own=queries is None)
+    base = rows.base - center
+    asked = base if own else rows.queries - center
+    return FlatSearch(rows, asked, base, (index or faiss_index)(base)).run(k, own=own)
 
 
 def screened(
@@ -116,7 +128,7 @@ def screened(
     mixed = rows.base[order]
     mixed -= center
     largest = max(float(mixed.max()), -float(mixed.min()))
-    if not 1e-15 < largest < 1e15:  # squares of squares would not be float32 numbers
+    if not 1e-15 < largest or not largest * rows.unit < 1e15:  # squares of squares would not be float32 numbers
         return None
     squares = squared_norms(mixed)
     for precision in precisions:
@@ -142,7 +154,8 @@ def _from_pairs(
         near = np.take_along_axis(table, nearer, 1)
         found = settled(rows, part, other[np.take_along_axis(entries, nearer, 1)], near)
         indices[part], distances[part] = found[0][:, :k], found[1][:, :k]
-        again = near.max(axis=1) * (1 - 2 * rows.blur) <= found[1][:, k - 1]  # a tie may reach beyond
+        # A tie may reach beyond.
+        again = near.max(axis=1) * (1 - 2 * rows.blur) - 2 * rows.lost <= found[1][:, k - 1]
         if again.any():
             found = settled(rows, part[again], other[entries[again]], table[again])
             indices[part[again]], distances[part[again]] = found[0][:, :k], found[1][:, :k]

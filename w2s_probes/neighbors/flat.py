@@ -29,19 +29,22 @@ def faiss_index(rows: NDArray[np.float32]) -> RoughIndex:
 
 
 class FlatSearch:
-    """The k nearest of the rows (n, d) to each query (m, d), both as given and centred (float32, C-contiguous)."""
+    """The k nearest of the rows (n, d) to each query (m, d), both in their unit and centred (float32, C-contiguous)."""
 
     def __init__(self, rows: Rows, queries: NDArray[np.float32], base: NDArray[np.float32], index: RoughIndex) -> None:
         self.rows, self.queries, self.index = rows, queries, index
         self.n = len(base)
         self.norms = np.sqrt(squared_norms(queries))
         self.largest = float(np.sqrt(squared_norms(base).max()))
-        huge = max(self.largest, float(self.norms.max(initial=0)))
+        huge = max(self.largest, float(self.norms.max(initial=0))) * rows.unit
         if not huge <= LARGEST_NORM:
             raise InputError(f"activations of norm {huge:.1e} are too large for distances in float32: scale them")
 
     def run(self, k: int, own: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Neighbours (m, k) and their squared distances; with `own`, queries are the rows themselves, left out."""
+        """Neighbours (m, k) and their squared distances, in the rows' unit.
+
+        With `own`, queries are the rows themselves, left out.
+        """
         indices = np.empty((len(self.queries), k), dtype=np.int64)
         distances = np.empty((len(self.queries), k))
         asked, width = np.arange(len(self.queries)), min(self.n, k + own + SPARE)
@@ -77,4 +80,4 @@ class FlatSearch:
         far = self.rows.direct(np.repeat(query, width), found.ravel()).reshape(found.shape)
         if own:
             far[found == query[:, None]] = np.inf
-        return *settled(self.rows, query, found, far), last - error
+        return *settled(self.rows, query, found, far), last - error - 4 * self.rows.lost

@@ -1,5 +1,6 @@
 """What a search finds: a graph from which the answer for every lower k can be read."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,9 +48,27 @@ class Neighbors:
         """
         for k in ks:
             self.first(k)
-        sums = np.cumsum(p[self.indices[:, : max(ks)]], axis=1)
-        return np.stack([sums[:, k - 1] / k for k in ks])
+        fixed, unit = _fixed(p, max(ks))
+        sums = np.cumsum(fixed[self.indices[:, : max(ks)]], axis=1)
+        return np.stack([sums[:, k - 1] / (k * unit) for k in ks])
 
     def __repr__(self) -> str:
         how = "exact" if self.recall == 1 else f"recall {self.recall:.3f}"
         return f"Neighbors({len(self.indices)} rows, {self.k} neighbours each, {how})"
+
+
+def mean_over(p: NDArray[np.float64], neighbors: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The mean of p (n,) over the neighbours (m, k) of each row: (m,), the same in whatever order they stand."""
+    k = neighbors.shape[1]
+    fixed, unit = _fixed(p, k)
+    return np.asarray(fixed[neighbors].sum(axis=1) / (k * unit))
+
+
+def _fixed(p: NDArray[np.float64], k: int) -> tuple[NDArray[np.int64], float]:
+    """Numbers p (n,) as whole multiples of 1 / unit, of which k can be added up without rounding.
+
+    Sums of floats depend on the order of the neighbours: rows of equal votes would then be told apart by rounding.
+    """
+    largest = float(np.abs(p).max(initial=0))
+    unit = 2.0 ** (62 - max(10, k.bit_length()) - max(0, math.frexp(largest)[1]))
+    return np.rint(p * unit).astype(np.int64), unit

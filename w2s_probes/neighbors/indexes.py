@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .flat import RoughIndex
-from .settling import Rows, settled
+from .settling import Rows, in_unit, settled
 
 CELLS = 1 << 27  # distances held at once on a device: half a gigabyte
 
@@ -62,8 +62,10 @@ class ApproximateIndex:
 
     def __init__(self, X: NDArray[np.float32], description: str) -> None:
         self.X, self.description = X, description
-        self.center = X.mean(axis=0, dtype=np.float64).astype(np.float32)
-        base = X - self.center
+        rows = Rows.of(X, X)
+        self.unit = rows.unit
+        self.center = rows.base.mean(axis=0, dtype=np.float64).astype(np.float32)
+        base = rows.base - self.center
         try:
             self.index: Any = faiss.index_factory(X.shape[1], description)
             self.index.train(base)
@@ -79,8 +81,11 @@ class ApproximateIndex:
 
     def search(self, k: int, queries: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Rows (m, k) near to each query (m, d), measured again and ordered; -1 where the index found none."""
-        _, found = self.index.search(queries - self.center, k)
-        rows = Rows(queries, self.X)
+        rows = Rows.of(queries, self.X)
+        with np.errstate(over="ignore"):  # a query beyond all rows by more than float32 holds finds none here
+            asked = in_unit(queries, self.unit) - self.center
+        _, found = self.index.search(asked, k)
         far = rows.direct(np.repeat(np.arange(len(queries)), k), np.maximum(found, 0).ravel()).reshape(found.shape)
         far[found < 0] = np.inf
-        return settled(rows, np.arange(len(queries)), found, far)
+        indices, distances = settled(rows, np.arange(len(queries)), found, far)
+        return indices, distances * rows.unit**2

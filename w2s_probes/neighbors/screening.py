@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .ragged import tables
-from .settling import UNIT
+from .settling import LEAST, UNIT
 
 ROWS, COLUMNS = 512, 2048  # of a block of products: it, and what is computed from it, stays in a processor's cache
 DEAR = 33  # products that cost as much as measuring one pair again, whose rows come from memory
 MOST = 16  # candidates a row, for each neighbour asked for, that memory is given to
+LOST = (1 << 20) * LEAST  # of sums of up to a hundred thousand squares and products
 LOW_PAYS = 2e12  # multiplications from which loading torch, for bfloat16, is worth its second or two
 
 Product = Callable[[slice, slice], NDArray[np.float32]]
@@ -105,8 +106,9 @@ class Screen:
         self.n, self.k, self.precision = len(squares), k, precision
         self.height = max(256, 4 * k)  # of the first strip, which has to hold k neighbours for every row
         slack = 2 * precision.rounding + precision.rounding**2 + precision.sums + 512 * UNIT
-        self.low = (squares * (1 - slack)).astype(np.float32)
-        self.high = (squares * (1 + slack)).astype(np.float32)
+        # What sums lose of numbers that are too small for float32; beside those of ordinary rows it is nothing.
+        self.low = (squares * (1 - slack) - LOST).astype(np.float32)
+        self.high = (squares * (1 + slack) + LOST).astype(np.float32)
         self.nearest = np.empty((self.n, k), dtype=np.float32)  # the k smallest U of each row so far
         self.limit = np.empty(self.n, dtype=np.float32)  # t
         self.pairs = _Pairs()

@@ -10,12 +10,44 @@ BLOCK = 1 << 18  # numbers held at once while distances are computed again in fl
 UNIT = float(np.finfo(np.float32).eps) / 2  # the largest relative error of one float32 operation
 
 
+# Where the largest number of the rows is within these, its square and those of what float32 tells from it are numbers.
+SMALL, LARGE = 2.0**-30, 2.0**50
+LEAST = float(np.finfo(np.float32).tiny)  # numbers below are 0 to some processors
+
+
 @dataclass(frozen=True)
 class Rows:
-    """The two sides of a search, as given (float32, C-contiguous)."""
+    """The two sides of a search (float32, C-contiguous): as given, and in a unit in which squares are float32 numbers.
 
-    queries: NDArray[np.float32]  # (m, d)
+    The unit is a power of two, which rounds nothing but numbers that are 0 beside the largest.
+    """
+
+    queries: NDArray[np.float32]  # (m, d) in the unit
     base: NDArray[np.float32]  # (n, d) what is searched
+    given: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # both as given, if not in the unit already
+    unit: float = 1.0
+
+    @classmethod
+    def of(cls, queries: NDArray[np.float32], base: NDArray[np.float32]) -> "Rows":
+        """Queries (m, d) and rows (n, d) as given; where no unit is needed nothing is copied."""
+        sides = (base,) if queries is base else (base, queries)
+        largest = max(max(float(side.max(initial=0)), -float(side.min(initial=0))) for side in sides)
+        if largest == 0 or SMALL <= largest <= LARGE:
+            return cls(queries, base)
+        unit = 2.0 ** np.floor(np.log2(largest))
+        # By way of float64: 1 / unit may be no float32 number.
+        scaled = [in_unit(side, unit) for side in sides]
+        return cls(scaled[-1], scaled[0], (queries, base), float(unit))
+
+    @property
+    def floor(self) -> float:
+        """Squared distances below which `direct` may have lost squares that are too small for float32."""
+        return self.lost / UNIT
+
+    @property
+    def lost(self) -> float:
+        """What float32 sums of squares may lose of numbers that are too small for it."""
+        return float(2 * self.base.shape[1] * LEAST)
 
     @property
     def blur(self) -> float:
@@ -23,7 +55,7 @@ class Rows:
         return float(UNIT * (8 + np.sqrt(self.base.shape[1]) / 4))
 
     def direct(self, query: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Squared distances of pairs (c,), in float32 from the differences of the rows."""
+        """Squared distances of pairs (c,) in the unit, in float32 from the differences of the rows."""
         distances = np.empty(len(query), dtype=np.float32)
         pointers = (
             faiss.swig_ptr(array)
@@ -33,15 +65,27 @@ class Rows:
         return distances
 
     def exact(self, query: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The same in float64."""
+        """The same in float64, from the rows as given."""
+        queries, base = self.given or (self.queries, self.base)
         distances = np.empty(len(query))
         step = max(1, BLOCK // self.base.shape[1])
         for start in range(0, len(query), step):
             part = slice(start, start + step)
-            difference = self.queries[query[part]].astype(np.float64)
-            difference -= self.base[row[part]]
+            difference = queries[query[part]].astype(np.float64)
+            difference -= base[row[part]]
             distances[part] = np.einsum("ij,ij->i", difference, difference)
-        return distances
+        return distances / self.unit**2
+
+
+def in_unit(rows: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
+    """Rows (n, d) divided by a power of two; themselves where that is 1."""
+    if unit == 1:
+        return rows
+    out = np.empty_like(rows)
+    step = max(1, BLOCK // rows.shape[1])
+    for start in range(0, len(rows), step):
+        out[start : start + step] = rows[start : start + step] / np.float64(unit)
+    return out
 
 
 def settled(
@@ -50,7 +94,8 @@ def settled(
     """Candidates (q, w) of some queries (q,) in their final order, and their squared distances.
 
     `distances` (q, w) are `direct`, or infinite where a place holds no candidate. Where two are too close for
-    their errors, both are computed again in float64, so that rows at the same distance stand in index order.
+    their errors, or too small for float32, they are computed again in float64, so that rows at the same distance stand
+    in index order.
     """
     order = np.argsort(distances, axis=1)
     candidates = np.take_along_axis(candidates, order, 1)
@@ -60,6 +105,7 @@ def settled(
     doubtful = np.zeros(far.shape, dtype=bool)
     doubtful[:, 1:] |= close
     doubtful[:, :-1] |= close
+    doubtful |= far < rows.floor
     doubtful &= np.isfinite(far)
     line, place = np.nonzero(doubtful)
     far[line, place] = rows.exact(query[line], candidates[line, place])

@@ -3,10 +3,8 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from ..influence import ranking
-from ..metrics import LEVEL
 
 
 def reliability(
@@ -50,12 +48,10 @@ def auroc_interval(
 ) -> tuple[float, float, float]:
     """AUROC and its 95 % interval in closed form: DeLong et al. 1988, for groups (n,) Obuchowski 1997.
 
-    O(n log n). Both classes must occur.
+    The interval of `influence.Measured.share`, which holds for perfect scores and few rows too; NaN where a class has
+    a single row, or group. O(n log n). Both classes must occur.
     """
     found = ranking(positive, p)
     assert found is not None
-    value, moves = found.value, found.influence
-    if groups is not None:
-        moves = np.bincount(groups, weights=moves).astype(np.float64)
-    half = float(norm.ppf((1 + LEVEL) / 2) * np.sqrt((moves**2).sum()))
-    return value, max(0.0, value - half), min(1.0, value + half)
+    estimate = found.share(groups)
+    return estimate.value, estimate.low, estimate.high

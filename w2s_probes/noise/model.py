@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..checks import group_numbers, probabilities, truth_sides
 from ..errors import InputError, some
 from ..metrics import interval
+from ..ties import above_half
 from .calibration import auroc_interval, expected_calibration_error, reliability
 from .confident import confident_counts, confident_joint, excess, resampled
 from .prediction_powered import corrected_joint, quantile, with_pseudo_rows
@@ -131,15 +132,17 @@ def noise_model(
         raise InputError(f"{len(labels)} labels but {len(scores)} probe scores")
     if draws < 2:
         raise InputError(f"draws={draws} must be at least 2 (1000 is usual)")
-    positive = labels > 0.5
+    positive = above_half(labels)
     if positive.all() or not positive.any():
         raise InputError(f"one class only: all {len(labels)} labels are on the same side of 0.5; noise needs both")
     together = group_numbers(groups, len(labels))
     auroc = Estimate(*auroc_interval(positive, scores, together))
     if audited is None:
         resamples = resampled(positive, scores, draws, seed, together)
-        ratio = _resampled(confident_joint(positive, scores), resamples.joints)
-        beyond = Estimate(excess(positive, scores), *_interval(resamples.excess))
+        # Resamples of a single row, or group, are all alike: they would call it certain.
+        enough = slice(None) if _fewest(positive, together) > 1 else slice(0)
+        ratio = _resampled(confident_joint(positive, scores), resamples.joints[enough])
+        beyond = Estimate(excess(positive, scores), *_interval(resamples.excess[enough]))
         status = _status_without_audit(positive, scores, together, auroc, beyond)
         table = reliability(scores, positive.astype(np.float64))
         return _estimate(ratio, status, None, len(labels), auroc, beyond, table)
@@ -188,7 +191,7 @@ def _matrix(entry: Callable[[int, int], Estimate]) -> Matrix:
 
 
 def _resampled(joint: NDArray[np.float64], resamples: NDArray[np.float64]) -> Ratio:
-    """Ratios of a joint, with percentile intervals from resamples (b, 2, 2) of it."""
+    """Ratios of a joint, with percentile intervals from resamples (b, 2, 2) of it, NaN where there are none."""
 
     def ratio(top: Cells, bottom: Cells) -> Estimate:
         drawn = resamples[:, top].sum(axis=1) / resamples[:, bottom].sum(axis=1)
@@ -242,7 +245,7 @@ def _status_without_audit(
     confident = confident_counts(positive, p).sum(axis=1)
     if min(confident.min(), _fewest(positive, groups)) < LEAST_ROWS:
         return "few rows"
-    if auroc.low <= LEAST_AUROC:
+    if not auroc.low > LEAST_AUROC:
         return "uninformative"
     return "hard rows" if beyond.value > MOST_EXCESS and beyond.low > 0 else "assumption not checked"
 

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import group_numbers
+from ..ties import above_half
 from .validation import check_activations, soft_labels
 
 
@@ -41,7 +42,7 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The class (m,) of rows X (m, d): the second one where its probability is above one half."""
-        second = self.predict_proba(X)[:, 1] > 0.5
+        second = above_half(self.predict_proba(X)[:, 1])
         return np.asarray(self.classes_[second.astype(np.intp)])
 
     def _checked(self, X: ArrayLike) -> NDArray[np.float32]:

@@ -15,6 +15,8 @@ from .validation import check_activations
 
 SMALL = 1_000_000  # numbers up to which float64 costs nothing worth saving
 BLOCK = 1 << 18  # numbers converted to float64 at once: they stay in the cache
+POWERS = 8  # iterations, after which the largest eigenvalue is known to a few parts in ten
+HUGE = 1e38  # a third of the largest float32
 FARTHEST = 1e30  # of a penalty in the design's units, so that float32 can hold it: all weights are 0 well before
 
 
@@ -46,7 +48,10 @@ class Design:
         center = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
         across = n < d and n <= EXACT
         matrix: NDArray[Any] = np.empty((n, d), np.float64 if across or n * d <= SMALL else np.float32)
-        np.subtract(rows, center, out=matrix, dtype=matrix.dtype)
+        # Two numbers at the ends of float32 are farther apart than it can say.
+        unit = 1.0 if max(float(rows.max()), -float(rows.min())) < HUGE else 4.0
+        divided = rows if unit == 1 else rows / np.float32(unit)
+        np.subtract(divided, center / np.float32(unit), out=matrix, dtype=matrix.dtype)
         largest = max(float(matrix.max()), -float(matrix.min()))
         scale = 2.0 ** np.floor(np.log2(largest)) if largest > 0 else 1.0  # a power of two rounds nothing
         matrix /= matrix.dtype.type(scale)
@@ -54,7 +59,7 @@ class Design:
         if across:
             basis, triangle = np.linalg.qr(matrix.T)
             matrix = np.ascontiguousarray(triangle.T)
-        return cls(rows, center.astype(np.float64), float(scale), matrix, basis, Spectrum.of(matrix))
+        return cls(rows, center.astype(np.float64), float(scale * unit), matrix, basis, Spectrum.of(matrix))
 
     @cached_property
     def equal(self) -> NDArray[np.intp]:
@@ -63,14 +68,37 @@ class Design:
 
     @cached_property
     def precise(self) -> Spectrum:
-        """The spectrum from sums in float64, where all of it is computed: for what float32 could not settle."""
+        """The spectrum from sums in float64, where all of it is computed: for what float32 could not settle.
+
+        Directions that are small beside an outlier's are measured by themselves (`Spectrum.refined`).
+        """
         d = self.matrix.shape[1]
         if self.matrix.dtype == np.float64 or d > EXACT:
             return self.spectrum
-        gram = np.zeros((d, d))
-        for block in self._exactly():
-            gram += block.T @ block
-        return Spectrum.from_gram(gram / len(self.matrix))
+
+        def squares(directions: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+            width = d if directions is None else directions.shape[1]
+            gram = np.zeros((width, width))
+            for block in self._exactly():
+                along = block if directions is None else block @ directions
+                gram += along.T @ along
+            return gram / len(self.matrix)
+
+        gram = squares()
+        variance = np.diag(gram).copy()
+        return Spectrum.from_gram(gram).refined(squares, variance)
+
+    @cached_property
+    def columns(self) -> tuple[NDArray[np.float64], float]:
+        """Variances (r,) of the columns, and the largest eigenvalue of their correlations, by power iteration."""
+        variance = np.einsum("nd,nd->d", self.matrix, self.matrix, dtype=np.float64) / len(self.matrix)
+        unit = np.divide(1, np.sqrt(variance), out=np.zeros(len(variance)), where=variance > 0)
+        v, largest = np.ones(len(variance)), 1.0
+        for _ in range(POWERS):
+            v = unit * (self.matrix.T @ (self.matrix @ (unit * v).astype(self.matrix.dtype))) / len(self.matrix)
+            largest = float(np.linalg.norm(v)) or 1.0
+            v /= largest
+        return variance, max(1.0, largest)
 
     def __repr__(self) -> str:
         n, d = self.X.shape

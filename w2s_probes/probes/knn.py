@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..duplicates import belonging_together
 from ..errors import InputError
-from ..neighbors import Neighbors, search, whole
+from ..neighbors import Neighbors, mean_over, search, whole
 from .base import Probe, apart_of
 from .validation import check_activations, soft_labels
 
@@ -69,7 +69,7 @@ class KNNProbe(Probe):
         return self
 
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.asarray(self.p_[search(self.X_, self.k, X, index=self.index).indices].mean(axis=1))
+        return mean_over(self.p_, search(self.X_, self.k, X, index=self.index).indices)
 
     @cached_property
     def neighbors_(self) -> Neighbors:
@@ -83,7 +83,7 @@ class KNNProbe(Probe):
         The other labels make up for the balance that a row's own leaves: on labels that are pure noise the AUROC is
         under ½ where k is not small beside n, .49 at k = 50 and 400 rows, .43 at 100 (docs/probes.md).
         """
-        return np.asarray(self.p_[self.neighbors_.first(self.k)].mean(axis=1))
+        return mean_over(self.p_, self.neighbors_.first(self.k))
 
     @classmethod
     def path(

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .base import Probe
 from .design import Design
-from .minimize import STOPPED, Problems, minimize
+from .minimize import minimize
 from .path import (
     PENALTIES,
     RegularizationPath,
@@ -19,6 +19,7 @@ from .path import (
     checked_weights,
     regularization_paths,
 )
+from .problems import STOPPED, Problems
 
 
 class LogisticProbe(Probe):

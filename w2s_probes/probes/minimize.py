@@ -6,52 +6,28 @@ fit's mean p(1-p), so at c = ¼ the bound of Böhning 1992. The step is where th
 which convexity makes monotone, has come close to 0: rounding of a loss near its minimum cannot stall that.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .bounds import column_excess, least_loss, sees_all
 from .design import Design
+from .problems import CONVERGED, SEPARABLE, STOPPED, Problems, Solutions
 from .spectrum import EXACT, Spectrum
-
-Status = Literal["converged", "separable", "stopped"]
-CONVERGED, SEPARABLE, STOPPED = "converged", "separable", "stopped"
 
 MEMORY = 10  # pairs of steps and changes of gradient
 MOST_STEPS = 500
 TOGETHER = 512  # fits in one batch: matrices (fits, rows) stay small
 GOAL = {np.dtype(np.float32): 3e-8, np.dtype(np.float64): 1e-16}  # excess over the minimum, of the objective
 ACCEPTED = 3e-7  # as GOAL, when checked in float64: what the range up to 1e-6 leaves to an estimate of the excess
+CAUTION = 3  # by which an excess is said to be more than its estimate
+ROUNDING = 1e-15  # of the objective: no excess is said to be less
 PATIENCE = {np.dtype(np.float32): 20, np.dtype(np.float64): 100}  # steps without progress
 SLOPE_LEFT = 0.5  # of the derivative along the direction, at an accepted step (curvature condition)
 MOST_TRIALS = 12  # of a step's size
 FLATTEST = 1e-4  # mean p(1-p) assumed at least: saturated fits would get infinite steps
 SEPARATED = 1e-4  # loss in nats from which fits without a minimum are left, all rows being right
-
-
-@dataclass(frozen=True, eq=False)
-class Problems:
-    """k fits: each is one row of `labels`, one of `weights` and a penalty."""
-
-    labels: NDArray[np.float64]  # (L, n) in [0, 1]
-    weights: NDArray[np.float64]  # (K, n), each summing to 1
-    label_of: NDArray[np.intp]  # (k,)
-    weight_of: NDArray[np.intp]  # (k,)
-    l2: NDArray[np.float64]  # (k,)
-
-    def __getitem__(self, some: Any) -> "Problems":
-        return Problems(self.labels, self.weights, self.label_of[some], self.weight_of[some], self.l2[some])
-
-
-@dataclass(frozen=True, eq=False)
-class Solutions:
-    """What `minimize` found for k fits."""
-
-    theta: NDArray[np.float64]  # (k, r + 1) parameters in the design's units, the bias last
-    n_iter: NDArray[np.intp]  # (k,)
-    excess: NDArray[np.float64]  # (k,) estimate of (objective - minimum) / objective; NaN where there is no minimum
-    status: NDArray[np.str_]  # (k,) of `Status`
 
 
 def minimize(design: Design, problems: Problems) -> Solutions:
@@ -77,9 +53,24 @@ def _minimize(design: Design, problems: Problems) -> Solutions:
             found.n_iter[again] += better.n_iter
             found.theta[again], found.excess[again], found.status[again] = better.theta, better.excess, better.status
     settled = found.status != SEPARABLE
-    found.status[settled] = np.where(found.excess[settled] <= ACCEPTED, CONVERGED, STOPPED)
+    found.excess[settled] = np.clip(CAUTION * found.excess[settled], ROUNDING, 1)
+    _distrust(design, problems, found)
+    found.status[settled] = np.where(found.excess[settled] <= CAUTION * ACCEPTED, CONVERGED, STOPPED)
     _choose(design, problems, found.theta)
     return found
+
+
+def _distrust(design: Design, problems: Problems, found: Solutions) -> None:
+    """Add to the excess what the spectrum cannot see; a bound in place of one that is then too large."""
+    fits = np.flatnonzero(found.status != SEPARABLE)
+    if sees_all(design) or not len(fits):
+        return
+    batch = _Batch(design, problems[fits], found.theta[fits], np.dtype(np.float64), design.spectrum)
+    objective = np.maximum(batch.objective(), np.finfo(np.float64).tiny)
+    unseen = column_excess(design, batch.gradient[:, :-1], batch.weights, batch.l2) / objective
+    excess = found.excess[fits] + CAUTION * unseen
+    bound = np.clip(1 - least_loss(batch.labels, batch.weights) / objective, ROUNDING, 1)
+    found.excess[fits] = np.where(excess > CAUTION * ACCEPTED, bound, excess)
 
 
 def _choose(design: Design, problems: Problems, theta: NDArray[np.float64]) -> None:
@@ -142,9 +133,9 @@ class _Batch:
         for iteration in range(MOST_STEPS + 1):
             direction = self._direction()
             excess = self.excess(-direction)
-            progress = (excess < best / 2) | (self._objective() < lowest * (1 - least))
+            progress = (excess < best / 2) | (self.objective() < lowest * (1 - least))
             since = np.where(progress, 0, since + 1)
-            best, lowest = np.where(progress, excess, best), np.where(progress, self._objective(), lowest)
+            best, lowest = np.where(progress, excess, best), np.where(progress, self.objective(), lowest)
             separated = self._separated()
             done = (excess <= goal) | separated | (since > PATIENCE[self.dtype]) | (iteration == MOST_STEPS)
             ended = active[done]
@@ -173,9 +164,9 @@ class _Batch:
         bias = slopes[:, -1] ** 2 / (2 * np.maximum(self.curvature, FLATTEST))
         with np.errstate(divide="ignore", invalid="ignore"):
             gap = np.where(self.l2 > 0, _dots(slopes[:, :-1], slopes[:, :-1]) / (4 * self.l2), np.inf) + bias
-        return np.asarray(np.minimum(estimate, gap) / np.maximum(self._objective(), np.finfo(np.float64).tiny))
+        return np.asarray(np.minimum(estimate, gap) / np.maximum(self.objective(), np.finfo(np.float64).tiny))
 
-    def _objective(self) -> NDArray[np.float64]:
+    def objective(self) -> NDArray[np.float64]:
         return self.loss + self.l2 * _dots(self.theta[:, :-1], self.theta[:, :-1])
 
     def preconditioned(self, g: NDArray[Any] | None = None) -> NDArray[Any]:

@@ -12,8 +12,10 @@ from scipy.special import expit
 from ..duplicates import belonging_together
 from ..errors import InputError
 from ..folds import fold_numbers
+from ..ties import above_half
 from .design import Design
-from .minimize import SEPARABLE, Problems, Solutions, minimize
+from .minimize import minimize
+from .problems import SEPARABLE, Problems, Solutions
 from .validation import soft_labels
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ class RegularizationPath:
 
     Without cross-validation (`cv=None`) F is 0 and the held-out numbers are NaN. A status is `converged`;
     `separable` where hard labels have no minimum (`l2=0`, or one class) and the fit was left once all of its rows
-    were on their side; or `stopped`, where rounding ended it sooner.
+    were on their side; or `stopped`, where rounding ended it sooner,
+    or may have: where a wide X has columns far smaller than its spectrum can tell.
     """
 
     l2: NDArray[np.float64]  # (P,) as given
@@ -39,7 +42,7 @@ class RegularizationPath:
     out_of_fold: NDArray[np.float64]  # (P, n) P(second class) of each row from the fit without its fold
     folds: NDArray[np.intp] | None  # (n,) the fold 0 .. F-1 of each row
     n_iter: NDArray[np.intp]  # (P, 1 + F) iterations: first of the fit on all rows, then of those without a fold
-    excess: NDArray[np.float64]  # (P, 1 + F) estimates of (objective - minimum) / objective
+    excess: NDArray[np.float64]  # (P, 1 + F) (objective - minimum) / objective is at most this, by its estimate
     status: NDArray[np.str_]  # (P, 1 + F)
     classes: NDArray[Any]  # (2,) what the labels were called
 
@@ -154,7 +157,7 @@ def checked_weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float
 def both_classes(p: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
     """InputError unless rows of both classes have a weight."""
     counted = weights > 0
-    above = int((p[counted] > 0.5).sum())
+    above = int(above_half(p[counted]).sum())
     if above in (0, int(counted.sum())):
         raise InputError(
             f"one class only: the labels of all {counted.sum()} rows with a weight are "

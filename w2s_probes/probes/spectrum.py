@@ -1,16 +1,20 @@
 """The leading eigenpairs of a layer's covariance, which tell a solver how long each direction's step may be."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
+from scipy.linalg import LinAlgError, cholesky, eigh
 
 from ..randomness import stream
 
 EXACT = 1536  # columns up to which all eigenpairs are computed (1,024: .2 s); by random projections from there on
 RANK = 512  # eigenpairs beyond: a transformer's outlier dimensions and most of what varies
+FINE = 1e-8  # of the largest eigenvalue: below, those of a covariance in float64 are its rounding, or nearly
+APART = (1e-3, 1e-4, 2e-5)  # least eigenvalues of a correlation matrix that float32 can vouch for, tried in turn
+TINY = (4 * float(np.finfo(np.float64).eps)) ** 2  # of an eigenvalue, by the largest and for each column: rounding
 PASSES = 3  # over the matrix by random projections (two power iterations and the projection itself)
 
 
@@ -21,6 +25,9 @@ class Spectrum:
     values: NDArray[np.float64]  # S (r,), ascending, at least 0
     vectors: NDArray[Any]  # U (d, r), in the dtype of X
     rest: float  # the mean of the other eigenvalues; 0 where r = d
+    surely: float = 0.0  # eigenvalues are not below it, but for constant columns; 0 where nothing is known
+    least: float | NDArray[np.float64] | None = None  # eigenvalues, or each (r,), up to it are 0 to rounding
+    measured: bool = False  # whether those above are known to some digits (`refined`)
 
     @classmethod
     def of(cls, X: NDArray[Any]) -> "Spectrum":
@@ -28,7 +35,12 @@ class Spectrum:
         n, d = X.shape
         if d <= EXACT:
             # The decomposition is float64: one outlier dimension of scale 3000 would drown the small eigenvalues.
-            return cls.from_gram((X.T @ X).astype(np.float64) / n, X.dtype)
+            gram = (X.T @ X).astype(np.float64) / n
+            if X.dtype == np.float64:
+                variance = np.diag(gram).copy()
+                return cls.from_gram(gram).refined(lambda V: (X @ V).T @ (X @ V) / n, variance)
+            surely = _surely(gram)
+            return replace(cls.from_gram(gram, X.dtype), surely=surely)
         rank = min(RANK, *X.shape)
         values, vectors = _leading(X, rank)
         total = float(np.einsum("nd,nd->d", X, X).sum(dtype=np.float64)) / n
@@ -41,9 +53,40 @@ class Spectrum:
         return cls(np.maximum(values, 0), vectors.astype(dtype), 0.0)
 
     def cautious(self) -> "Spectrum":
-        """With eigenvalues as small as rounding of the largest lets them be: steps by it are rather too long."""
+        """With eigenvalues as small as rounding of the largest lets them be: steps by it are rather too long.
+
+        Where columns of very different scales, or nearly dependent ones, leave open how small they are, as small as any
+        that float64 could tell: without a penalty, what such a spectrum says of a fit then never passes.
+        """
         rounding = float(np.finfo(self.vectors.dtype).eps) * self.values[-1]
-        return Spectrum(np.maximum(self.values - rounding, 0), self.vectors, self.rest)
+        values = np.maximum(self.values - rounding, 0)
+        known = len(self.values) < len(self.vectors) or self.surely >= self._rounding(self.values[-1])
+        least = None if known else len(self.vectors) * TINY * float(self.values[-1])
+        return Spectrum(values, self.vectors, self.rest, self.surely, least)
+
+    def refined(
+        self, squares: Callable[[NDArray[np.float64]], NDArray[np.float64]], variance: NDArray[np.float64]
+    ) -> "Spectrum":
+        """With small eigenvalues from the matrix itself, where those of a covariance (d, d) are its rounding.
+
+        `squares` gives (XV)ᵀXV/n of some directions V (d, m). Rounding is by the largest eigenvalue left, so that those
+        of a part without the large ones are known to as many digits again. `variance` (d,) of the columns says what is
+        0 but for the rounding of a row's product with a direction.
+        """
+        values, vectors = self.values.copy(), self.vectors.astype(np.float64)
+        level, m = FINE * float(values[-1]), len(values)
+        while 0 < (few := int((values < level).sum())) < m:
+            m = few
+            # The large directions' part in the small ones, a rounding, is as much as those vary by themselves.
+            shared = squares(vectors)[m:, :m]
+            vectors[:, :m] -= vectors[:, m:] @ (shared / values[m:, None])
+            some, turn = eigh(squares(vectors[:, :m]), driver="evd", check_finite=False)
+            values[:m], vectors[:, :m] = np.maximum(some, 0), vectors[:, :m] @ turn
+            level = FINE * float(values[m - 1])
+        # What is left of the large directions in the small ones is a rounding of a rounding.
+        tiny = len(vectors) * TINY
+        least = tiny * (variance @ vectors**2 + tiny * float(values[-1]))
+        return Spectrum(values, vectors, self.rest, self.surely, least, measured=True)
 
     def solve(self, g: NDArray[Any], l2: NDArray[np.float64], curvature: NDArray[np.float64]) -> NDArray[Any]:
         """(curvature · covariance + 2 l2 I)⁻¹ g for gradients g (k, d), each with its penalty and curvature (k,).
@@ -61,8 +104,36 @@ class Spectrum:
         self, values: NDArray[np.float64], l2: NDArray[np.float64], curvature: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         # Directions in which nothing varies, without a penalty: any step does, but none may overflow.
-        least = 10 * len(self.vectors) * np.finfo(np.float64).eps * max(float(self.values[-1]), self.rest)
-        return np.asarray(1 / (curvature[:, None] * np.maximum(values, least or 1.0) + 2 * l2[:, None]))
+        least = np.asarray(self._rounding(max(float(self.values[-1]), self.rest)) if self.least is None else self.least)
+        flat = np.maximum(values, np.where(least > 0, least, 1))
+        inverse = 1 / (curvature[:, None] * flat + 2 * l2[:, None])
+        if self.measured:  # none is needed there, and the gradient's rounding would be all that asks for one
+            inverse[(values <= least) & (2 * l2[:, None] <= curvature[:, None] * flat)] = 0
+        return np.asarray(inverse)
+
+    def _rounding(self, largest: float) -> float:
+        return float(10 * len(self.vectors) * np.finfo(np.float64).eps * largest)
+
+
+def _surely(gram: NDArray[np.float64]) -> float:
+    """A bound below all eigenvalues of a float32 covariance (d, d) but those of constant columns; 0 if none is known.
+
+    Its own eigenvalues are rounded by that of an outlier dimension. The correlations know no such scale: if theirs are
+    at least t, those of the covariance are at least t times the smallest variance.
+    """
+    variance = np.diag(gram)
+    some = np.flatnonzero(variance > 0)
+    if not len(some):
+        return 0.0
+    deviation = np.sqrt(variance[some])
+    alike = gram[np.ix_(some, some)] / deviation / deviation[:, None]
+    for t in APART:
+        try:
+            cholesky(alike - t * np.eye(len(some)), overwrite_a=True, check_finite=False)
+        except LinAlgError:
+            continue
+        return t / 2 * float(variance[some].min())  # half of it may be the rounding of the correlations
+    return 0.0
 
 
 def _leading(X: NDArray[Any], rank: int) -> tuple[NDArray[np.float64], NDArray[Any]]:

@@ -9,8 +9,9 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError, did_you_mean
-from ..neighbors import Neighbors, first_of, nearest, search, search_some, whole
+from ..neighbors import Neighbors, first_of, mean_over, nearest, search, search_some, whole
 from ..randomness import stream
+from ..ties import above_half
 from .base import Probe, apart_of
 from .validation import check_activations, soft_labels
 
@@ -30,7 +31,7 @@ def topo_cc(X: ArrayLike, y: ArrayLike, k: int = 50, connectivity: Connectivity 
     """
     matrix = check_activations(X)
     p, _ = soft_labels(y, len(matrix))
-    return components(nearest(matrix, k).indices, p > 0.5, connectivity)
+    return components(nearest(matrix, k).indices, above_half(p), connectivity)
 
 
 def components(
@@ -101,7 +102,7 @@ class TopoProbe(Probe):
         if graph is not None:
             graph.refuse_other(len(self.X_), self.k_cc, self.apart_)
             self.__dict__["graph_"] = graph
-        self.core_ = components(self.graph_.first(self.k_cc), self.p_ > 0.5, self.connectivity)
+        self.core_ = components(self.graph_.first(self.k_cc), above_half(self.p_), self.connectivity)
         self._refuse_few(self.core_, len(self.X_))
         return self
 
@@ -128,7 +129,7 @@ class TopoProbe(Probe):
 
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         found = search(self.X_[self.core_], self.k_zeta, X, index=self.index)
-        return np.asarray(self.p_[self.core_][found.indices].mean(axis=1))
+        return np.asarray(mean_over(self.p_[self.core_], found.indices))
 
     @cached_property
     def core_neighbors_(self) -> NDArray[np.int64]:
@@ -138,7 +139,7 @@ class TopoProbe(Probe):
     @property
     def core_scores_(self) -> NDArray[np.float64]:
         """As TopoFilter scores a training row (n,): by its neighbours among the rows kept of all, without itself."""
-        return np.asarray(self.p_[self.core_neighbors_].mean(axis=1))
+        return np.asarray(mean_over(self.p_, self.core_neighbors_))
 
     @cached_property
     def out_of_sample_(self) -> NDArray[np.float64]:
@@ -152,10 +153,10 @@ class TopoProbe(Probe):
         scores = np.empty(len(self.X_))
         for number in range(FOLDS):
             rows = np.flatnonzero(fold == number)
-            core = components(self.graph_.first(self.k_cc), self.p_ > 0.5, self.connectivity, fold != number)
+            core = components(self.graph_.first(self.k_cc), above_half(self.p_), self.connectivity, fold != number)
             if len(rows):
                 self._refuse_few(core, len(self.X_) - len(rows))
-                scores[rows] = self.p_[self._neighbors(rows, core)].mean(axis=1)
+                scores[rows] = mean_over(self.p_, self._neighbors(rows, core))
         return scores
 
     def _neighbors(self, rows: NDArray[np.intp], core: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -3,11 +3,13 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.utils import column_or_1d
 
 from ..errors import InputError
+from ..ties import above_half
 
 
 def check_activations(X: ArrayLike) -> NDArray[np.float32]:
@@ -41,23 +43,30 @@ def check_activations(X: ArrayLike) -> NDArray[np.float32]:
 def soft_labels(y: ArrayLike, rows: int, *, one_sided: bool = False) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """Labels as P(second class), float64 (n,), and the two classes.
 
-    Numbers in [0, 1] are P(label = 1) and the classes are 0 and 1; any other two values are hard classes in
-    sorted order. InputError if the length is wrong, a label is outside [0, 1], or one class is empty (a label
-    belongs to class 1 when it is above one half); with `one_sided` soft labels may be of one class as long as they
-    differ.
+    Numbers in [0, 1] are P(label = 1) and the classes are 0 and 1, in whatever dtype they come: objects, decimals,
+    or the text of a file. Any other two values are hard classes in sorted order. InputError if the length is wrong,
+    a label is missing, some but not all are numbers, numbers are neither in [0, 1] nor two, or one class is empty (a
+    label belongs to class 1 when it is above one half); with `one_sided` soft labels may be of one class as long as
+    they differ.
     """
     if y is None:
         raise InputError("a probe requires y to be passed, but the target y is None")
+    if np.iscomplexobj(np.asarray(y)):
+        raise InputError("labels are complex numbers: they must be P(label = 1) in [0, 1], or two classes")
     values = column_or_1d(y, warn=True)
     if values.shape != (rows,):
         raise InputError(f"labels have shape {values.shape}, but there are {rows} rows of activations")
-    if values.dtype.kind in "fiub":
-        p = values.astype(np.float64)
+    p = _numbers(values)
+    if p is not None:
         if not np.isfinite(p).all():
             raise InputError(f"labels contain NaN or infinity, first in row {int(np.isfinite(p).argmin())}")
         if ((p >= 0) & (p <= 1)).all():
             return p if one_sided and np.ptp(p) > 0 else _two_sided(p), np.array([0, 1])
-    classes = np.unique(values)
+        # Of text, "10" comes after "9": sorted as the numbers they are, and called what they were called.
+        first = np.unique(p, return_index=True)[1]
+        classes, values = values[first], values[first][np.unique(p, return_inverse=True)[1]]
+    else:
+        classes = _names(values)
     if len(classes) == 2:
         return (values == classes[1]).astype(np.float64), classes
     if len(classes) == 1:
@@ -68,8 +77,51 @@ def soft_labels(y: ArrayLike, rows: int, *, one_sided: bool = False) -> tuple[ND
     )
 
 
+def _numbers(values: NDArray[Any]) -> NDArray[np.float64] | None:
+    """The labels as float64 (n,), whatever their dtype; None where none of them is a number."""
+    if values.dtype.kind in "fiub":
+        return values.astype(np.float64)
+    if values.dtype.kind in "Mm":
+        return None
+    objects = values.astype(object)
+    absent = np.array([bool(pd.api.types.is_scalar(value) and pd.isna(value)) for value in objects])
+    if absent.any():
+        raise InputError(f"labels contain NaN or are missing, first in row {int(absent.argmax())}")
+    found = [_number(value) for value in objects]
+    named = np.array([number is None for number in found])
+    if named.all():
+        return None
+    if named.any():
+        row = int(named.argmax())
+        raise InputError(
+            f"{int((~named).sum())} of {len(named)} labels are numbers, but not that of row {row}, "
+            f"{str(objects[row])[:40]!r}: give P(label = 1) in [0, 1] to all rows, or two classes"
+        )
+    return np.array(found, dtype=np.float64)
+
+
+def _number(value: Any) -> float | None:
+    """A label as a number, if it is one: of any type, or its text."""
+    if isinstance(value, complex | np.complexfloating | np.datetime64 | np.timedelta64):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+    except OverflowError:
+        return float("inf")
+
+
+def _names(values: NDArray[Any]) -> NDArray[Any]:
+    """The names of classes, sorted."""
+    try:
+        return np.unique(values)
+    except TypeError as error:
+        raise InputError(f"labels of several types cannot be sorted into two classes ({error})") from error
+
+
 def _two_sided(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    above = int((p > 0.5).sum())
+    above = int(above_half(p).sum())
     if above in (0, len(p)):
         side = "above" if above else "at most"
         raise InputError(

@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 from ..checks import group_numbers, truth_sides
 from ..filtering import FilterResult
 from ..metrics import interval
+from ..ties import above_half
 from .controls import (
     Flags,
     chosen_by_row_order,
@@ -136,7 +137,7 @@ def report_card(
     O(n log n + draws), with groups O(draws · groups). InputError where lengths or rows differ.
     """
     gone, labels = ~result.mask, result.labels
-    positive = labels > 0.5
+    positive = above_half(labels)
     refuse_other_rows({"this": result, **(others or {})})
     true_side = truth_sides(truth, len(gone))
     together = group_numbers(groups, len(gone))

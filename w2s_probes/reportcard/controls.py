@@ -11,6 +11,7 @@ from scipy.special import betaln
 from ..errors import InputError
 from ..metrics import CELLS
 from ..randomness import stream
+from ..ties import above_half, levels
 
 Flags = NDArray[np.bool_]
 
@@ -130,9 +131,9 @@ def _hits(n: int, w: NDArray[np.int64], r: NDArray[np.int64], rng: np.random.Gen
 
 def least_confident(labels: NDArray[np.float64], gone: Flags) -> Flags:
     """Remove of each class as many rows as `gone` does, those of smallest |y - ½|; of equal ones the earlier."""
-    chosen = np.zeros(len(gone), dtype=bool)
+    confidence, chosen = levels(np.abs(labels - 0.5)), np.zeros(len(gone), dtype=bool)
     for rows in _by_class(labels):
-        order = rows[np.argsort(np.abs(labels[rows] - 0.5), kind="stable")]
+        order = rows[np.argsort(confidence[rows], kind="stable")]
         chosen[order[: int(gone[rows].sum())]] = True
     return chosen
 
@@ -140,7 +141,7 @@ def least_confident(labels: NDArray[np.float64], gone: Flags) -> Flags:
 def chosen_by_row_order(labels: NDArray[np.float64], chosen: Flags) -> int:
     """How many rows `least_confident` removed although an equally confident row of the class stayed."""
     count = 0
-    confidence = np.abs(labels - 0.5)
+    confidence = levels(np.abs(labels - 0.5))
     for rows in _by_class(labels):
         taken, left = confidence[rows[chosen[rows]]], confidence[rows[~chosen[rows]]]
         if len(taken) and len(left):
@@ -149,7 +150,7 @@ def chosen_by_row_order(labels: NDArray[np.float64], chosen: Flags) -> int:
 
 
 def _by_class(labels: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    return np.flatnonzero(labels <= 0.5), np.flatnonzero(labels > 0.5)
+    return np.flatnonzero(~above_half(labels)), np.flatnonzero(above_half(labels))
 
 
 def true_errors_first(wrong: Flags, gone: Flags) -> Flags:

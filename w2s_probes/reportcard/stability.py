@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 
 from ..errors import InputError
 from ..filtering import FilterResult
+from ..ties import above_half, levels
 from .overlap import overlap, refuse_other_rows
 
 
@@ -66,8 +67,8 @@ def stability(results: Mapping[str, FilterResult] | Sequence[FilterResult]) -> S
     if len(results) < 2:
         raise InputError(f"stability compares filters: give at least 2 results, got {len(results)}")
     refuse_other_rows(results)
-    positive = next(iter(results.values())).labels > 0.5
-    ranks = {name: rankdata(result.scores) for name, result in results.items()}
+    positive = above_half(next(iter(results.values())).labels)
+    ranks = {name: _ranks(result.scores) for name, result in results.items()}
     pairs = []
     for one, other in combinations(results, 2):
         gone, too = ~results[one].mask, ~results[other].mask
@@ -88,7 +89,7 @@ def stability(results: Mapping[str, FilterResult] | Sequence[FilterResult]) -> S
 
 
 def _line(name: str, result: FilterResult) -> dict[str, object]:
-    positive, kept = result.labels > 0.5, result.mask
+    positive, kept = above_half(result.labels), result.mask
     return {
         "filter": name,
         "n": len(kept),
@@ -107,7 +108,12 @@ def agreement(result: FilterResult) -> float:
     """The share of rows whose label is on the probe's side of ½; NaN where the result holds no probe's scores."""
     if result.p is None:
         return float("nan")
-    return float(((result.p > 0.5) == (result.labels > 0.5)).mean())
+    return float((above_half(result.p) == above_half(result.labels)).mean())
+
+
+def _ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks (n,), equal where rounding alone parts the scores; NaN where a result has none."""
+    return np.asarray(rankdata(np.where(np.isnan(scores), np.nan, levels(scores))))
 
 
 def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

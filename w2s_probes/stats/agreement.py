@@ -9,6 +9,7 @@ from ..checks import group_numbers, probabilities, truth_sides
 from ..errors import InputError
 from ..influence import mean
 from ..intervals import NORMAL, Estimate
+from ..ties import above_half
 
 NAN = float("nan")
 
@@ -42,8 +43,8 @@ def agreement(
     A share's bootstrap over rows is a binomial variable and would need no draws, but has no width where every row
     agrees, as on a few errors all may; Wilson's (1927) interval is right there too.
     """
-    drawn = [probabilities(one, "student") > 0.5 for one in np.atleast_2d(np.asarray(student, dtype=np.float64))]
-    of_weak = probabilities(weak, "weak") > 0.5
+    drawn = [above_half(probabilities(one, "student")) for one in np.atleast_2d(np.asarray(student, dtype=np.float64))]
+    of_weak = above_half(probabilities(weak, "weak"))
     if drawn[0].shape != of_weak.shape:
         raise InputError(f"{len(drawn[0])} student scores but {len(of_weak)} weak ones: one a row is needed of each")
     if not len(of_weak):

@@ -1,5 +1,6 @@
 """The lightweight student: a linear head on one layer's activations, trained on soft labels with any loss."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
 import numpy as np
@@ -20,6 +21,8 @@ from .threads import one_thread
 Loss = LossName
 WARM_UP = 0.2  # of training, over which the weight of the student's own opinion ramps up (Burns et al. 2023, 4.3)
 FEWEST_BATCHES = 16  # an epoch: small sets get smaller batches, or Adam's steps would be too few to get anywhere
+CONSTANT = 1e-6  # deviation, by the mean, up to which a column is its own rounding
+BLOCK = 1 << 20  # numbers in float64 at once
 INITIAL_SCALE = 0.01  # of a usual initialisation, so that training starts from predictions near one half
 
 
@@ -93,8 +96,7 @@ class HeadStudent(Probe):
         matrix, p = self._read(X, y)
         objective.fit(p)
         weight = None if sample_weight is None else torch.from_numpy(_weights(sample_weight, len(p)))
-        center, scale = matrix.mean(axis=0), matrix.std(axis=0)
-        scale = np.where(scale > 1e-6 * (1e-30 + np.abs(center)), scale, 1).astype(np.float32)  # constant columns
+        center, scale = _moments(matrix)
         held_out = None
         if X_val is not None and y_val is not None:
             rows, named = check_activations(X_val), self.classes_.tolist() != [0, 1]
@@ -102,12 +104,12 @@ class HeadStudent(Probe):
             if len(soft) != len(rows):
                 raise InputError(f"{len(soft)} validation labels but {len(rows)} rows: one label a row is needed")
             if criterion := Criterion.of(self.stop, soft):
-                held_out = torch.from_numpy((rows - center) / scale), criterion
+                held_out = torch.from_numpy(_standardised(rows, center, scale)), criterion
         with one_thread():
-            standard = torch.from_numpy((matrix - center) / scale)
+            standard = torch.from_numpy(_standardised(matrix, center, scale))
             weights, bias = self._train(standard, torch.from_numpy(p).float(), weight, held_out, objective)
         self.coef_ = (weights / scale)[None, :]
-        self.intercept_ = np.array([bias - self.coef_[0] @ center.astype(np.float64)])
+        self.intercept_ = np.array([bias - self.coef_[0] @ center])
         return self
 
     def _train(
@@ -160,6 +162,36 @@ class HeadStudent(Probe):
 
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.asarray(expit(X @ self.coef_[0] + self.intercept_[0]))
+
+
+def _moments(X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation (d,) of the columns of X (n, d); of constant columns 1.
+
+    In float64: in float32 the squares of 1e18 and of 1e-30 are no numbers, and a common offset drowns what varies.
+    """
+    center = X.mean(axis=0, dtype=np.float64)
+    squares = np.zeros(X.shape[1])
+    for part in _parts(X):
+        squares += ((X[part] - center) ** 2).sum(axis=0)
+    scale = np.sqrt(squares / len(X))
+    return center, np.where(scale > CONSTANT * np.abs(center), scale, 1)
+
+
+def _standardised(
+    X: NDArray[np.float32], center: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """(X - center) / scale as float32 (n, d); of rows beyond all measure the largest number that float32 has."""
+    out, most = np.empty_like(X), np.finfo(np.float32).max
+    for part in _parts(X):
+        out[part] = np.clip((X[part] - center) / scale, -most, most)
+    return out
+
+
+def _parts(X: NDArray[np.float32]) -> Iterator[slice]:
+    """Some rows at a time: all of them in float64 would be twice the memory of X."""
+    step = max(1, BLOCK // X.shape[1])
+    for start in range(0, len(X), step):
+        yield slice(start, start + step)
 
 
 def _weights(sample_weight: ArrayLike, rows: int) -> NDArray[np.float32]:

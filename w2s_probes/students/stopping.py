@@ -8,6 +8,7 @@ from scipy.special import log1p
 
 from ..errors import InputError, did_you_mean
 from ..metrics import auroc
+from ..ties import above_half
 from .settings import STOPS, Stop
 
 
@@ -34,7 +35,7 @@ class Criterion:
     @property
     def side(self) -> NDArray[np.bool_]:
         """The labels' classes (n,)."""
-        return self.soft > 0.5
+        return above_half(self.soft)
 
     @property
     def two_sided(self) -> bool:

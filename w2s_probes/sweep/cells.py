@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from ..duplicates import belonging_together
 from ..errors import InputError
-from ..neighbors import Neighbors, first_of, search
+from ..neighbors import Neighbors, first_of, mean_over, search
 from ..neighbors.cached import store_neighbors
 from ..probes import LogisticProbe, TopoProbe
 from ..probes.design import Design
@@ -148,10 +148,10 @@ class Layer:
         scores = np.empty(len(self.other))
         enough = kept.sum(axis=1) >= k
         found = first_of(self.outer_graph, kept, k).indices
-        scores[enough] = p[found[enough]].mean(axis=1)
+        scores[enough] = mean_over(p, found[enough])
         if not enough.all():
             rest = search(self.X[core], k, self.other[~enough], index=self.grid.index)
-            scores[~enough] = p[core][rest.indices].mean(axis=1)
+            scores[~enough] = mean_over(p[core], rest.indices)
         return scores
 
 

@@ -12,6 +12,7 @@ from ..fields import TRUTHS, number
 from ..filtering import verdict
 from ..influence import NOTHING, Measured, mean, ranking
 from ..intervals import Estimate
+from ..ties import above_half
 from .cells import Cell, LeftOut, Scores
 from .rows import Side, SweptLabels
 
@@ -54,7 +55,7 @@ class Judge:
         for name, side in judge.sides.items():
             if side.truth is not None:
                 known = ~np.isnan(side.truth)
-                judge.baselines[name] = ranking(side.truth[known] > 0.5, side.p[known])
+                judge.baselines[name] = ranking(above_half(side.truth[known]), side.p[known])
         return judge
 
     @property
@@ -78,13 +79,13 @@ class Judge:
         for name, side in self.sides.items():
             p = scores.training if name == TRAINING else scores.held_out
             here = self._line(layer, scores.cell, name, len(side), seed)
-            yield here | _estimated("weak_auroc", ranking(side.p > 0.5, p), side.groups)
+            yield here | _estimated("weak_auroc", ranking(above_half(side.p), p), side.groups)
             yield here | _estimated("weak_brier", mean((p - side.p) ** 2), side.groups)
             if side.truth is None:
                 continue
             known, groups = _audited(side)
             here = here | {"n": int(known.sum())}
-            by_truth, baseline = ranking(side.truth[known] > 0.5, p[known]), self.baselines[name]
+            by_truth, baseline = ranking(above_half(side.truth[known]), p[known]), self.baselines[name]
             yield here | _estimated("auroc", by_truth, groups)
             yield here | _estimated("accuracy", mean(_hits(p[known], side.truth[known])), groups)
             gain = None if by_truth is None or baseline is None else by_truth - baseline
@@ -128,7 +129,7 @@ def _audited(side: Side) -> tuple[NDArray[np.bool_], NDArray[np.intp] | None]:
 
 
 def _hits(p: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray((p > 0.5) == (truth > 0.5), dtype=np.float64)
+    return np.asarray(above_half(p) == above_half(truth), dtype=np.float64)
 
 
 def _estimated(metric: str, measured: Measured | None, groups: NDArray[np.intp] | None) -> Line:
