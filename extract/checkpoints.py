@@ -82,7 +82,7 @@ def _check_code(name: str, folder: Path, trust: Trust) -> None:
         return
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return  # said better where the config is used
     from transformers import CONFIG_MAPPING
 

@@ -227,7 +227,9 @@ def usable(name: str, what: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except BROKEN as error:
+    except Exception as error:
+        if not isinstance(error, BROKEN) and type(error) is not Exception:  # which is what tokenizers raise
+            raise
         reason = " ".join(BOLD.sub("", str(error)).split())[:200] or type(error).__name__
         raise InputError(f"model {name}: {what} ({reason})") from error
     finally:

@@ -15,6 +15,16 @@ DEFAULT = "default"
 MARKER = "the quick heron of 1873 wades past eleven silent boats while nobody counts the rain"
 # What Jinja and what it calls were seen to raise: a template is a program.
 WRONG = (TemplateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+WRONG += (SyntaxError,)
+    TemplateError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    SyntaxError,
+)
 
 
 @dataclass(frozen=True)

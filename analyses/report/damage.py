@@ -8,7 +8,8 @@ from jinja2 import TemplateError
 
 from w2s_probes.errors import InputError
 
-LED_TO = (TemplateError, ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+LED_TO = (TemplateError, ArithmeticError, AttributeError, LookupError, OSError, RecursionError, StopIteration, TypeError)
+LED_TO += (ValueError,)
 
 
 @contextmanager

@@ -164,7 +164,9 @@ def usable(folder: Path, what: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except BROKEN as error:
+    except Exception as error:
+        if not isinstance(error, BROKEN) and type(error) is not Exception:  # which is what tokenizers raise
+            raise
         reason = " ".join(BOLD.sub("", str(error)).split())[:200] or type(error).__name__
         raise InputError(f"model {folder}: {what} ({reason})") from error
     finally:
