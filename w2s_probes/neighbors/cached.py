@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +38,27 @@ def store_neighbors(
     """
     exact = index == EXACT or is_device(index)
     path = store.path / graph_name(store, layer, ids, apart, EXACT if exact else f"{index} {k}")
-    with suppress(InputError):
-        arrays, record = read_arrays(path)
-        if record["k"] >= k:
-            return Neighbors(arrays["indices"][:, :k].astype(np.int64), arrays["distances"][:, :k], record["recall"])
+    if (kept := _kept(path, len(X), k)) is not None:
+        return kept
     found = search(X, k, apart=apart, index=index)
     small = np.int32 if len(X) < 2**31 else np.int64
     arrays = {"indices": found.indices.astype(small), "distances": found.distances}
+    record = {"k": k, "recall": found.recall, "layer": layer, "index": index, "rows": len(X)}
     with suppress(InputError):
-        write_arrays(path, arrays, {"k": k, "recall": found.recall, "layer": layer, "index": index, "rows": len(X)})
+        write_arrays(path, arrays, record, key=path.name)
     return found
+
+
+def _kept(path: Path, rows: int, k: int) -> Neighbors | None:
+    """The k nearest from the graph in a file; None where there is none, or it is damaged, smaller or of other rows."""
+    try:
+        arrays, record = read_arrays(path, key=path.name)
+        indices, distances, recall = arrays["indices"], arrays["distances"], float(record["recall"])
+    except (InputError, LookupError, TypeError, ValueError):
+        return None
+    if indices.ndim != 2 or indices.shape != distances.shape or len(indices) != rows or indices.shape[1] < k:
+        return None
+    return Neighbors(indices[:, :k].astype(np.int64), distances[:, :k], recall)
 
 
 def graph_name(
