@@ -1,15 +1,18 @@
 """A fine-tuning's folder: its state while it runs, its result when it is done, both whole or not there."""
 
+import hashlib
 import json
 import shutil
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -36,7 +39,8 @@ class State:
 class Folder:
     """What one process keeps of one training; without a path nothing is kept.
 
-    Everything carries `key`, a hash of all that decides the numbers: files with another one are as good as none.
+    Everything carries `key`, a hash of all that decides the numbers: files with another one are as good as none. So
+    are damaged ones, found by their checksums, of which the first process warns.
     """
 
     path: Path | None
@@ -58,18 +62,28 @@ class Folder:
         """The result of this very training, if it is done."""
         if self.path is None:
             return None
+        file = self.path / RESULT
         try:
-            found = json.loads((self.path / RESULT).read_text(encoding="utf-8"))
-            return found["result"] if found["key"] == self.key else None
-        except (OSError, ValueError, LookupError, TypeError):  # none, or a damaged one
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
             return None
+        except (OSError, ValueError):
+            return self._damaged(file)
+        try:
+            found = json.loads(text)
+            if found["sha256"] != _result_hash(found["key"], found["result"]):
+                return self._damaged(file)
+            return found["result"] if found["key"] == self.key else None
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return self._damaged(file)
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Keep the result, and nothing of the way there."""
         if self.path is None or not self.writes:
             return
         with replacing(self.path / RESULT) as temporary:
-            temporary.write_text(json.dumps({"key": self.key, "result": result}, indent=1), encoding="utf-8")
+            content = {"key": self.key, "sha256": _result_hash(self.key, result), "result": result}
+            temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
         for name in (STATE, LAST_GOOD):
             (self.path / name).unlink(missing_ok=True)
 
@@ -77,18 +91,24 @@ class Folder:
         """The last state of this very training, if there is one."""
         if self.path is None:
             return None
-        try:
-            with safe_open(self.path / STATE, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("key") != self.key:
-                    return None
-                tensors: dict[str, dict[str, Tensor]] = {}
-                for name in file.keys():  # noqa: SIM118  # it is no mapping
-                    kind, _, own = name.partition("/")
-                    tensors.setdefault(kind, {})[own] = file.get_tensor(name)
-                return State(json.loads(metadata["facts"]), tensors)
-        except (OSError, SafetensorError, ValueError, LookupError):
+        path = self.path / STATE
+        if not path.exists():
             return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                whole = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+            if metadata["sha256"] != _state_hash(metadata["key"], metadata["facts"], whole):
+                return self._damaged(path)
+            if metadata["key"] != self.key:
+                return None
+            tensors: dict[str, dict[str, Tensor]] = {}
+            for name, tensor in whole.items():
+                kind, _, own = name.partition("/")
+                tensors.setdefault(kind, {})[own] = tensor
+            return State(json.loads(metadata["facts"]), tensors)
+        except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError):
+            return self._damaged(path)
 
     def due(self) -> bool:
         """Whether it is time to keep a state."""
@@ -126,8 +146,29 @@ class Folder:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
+    def _damaged(self, file: Path) -> None:
+        if self.writes:
+            warnings.warn(f"{file}: damaged, so it is not used: this training begins anew", stacklevel=4)
+
     def _write(self, name: str, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> None:
         assert self.path is not None
         with replacing(self.path / name) as temporary:
             whole = {key: tensor.contiguous() for key, tensor in tensors.items()}
-            save_file(whole, temporary, metadata={"key": self.key, "facts": json.dumps(facts)})
+            told = json.dumps(facts)
+            metadata = {"key": self.key, "facts": told, "sha256": _state_hash(self.key, told, whole)}
+            save_file(whole, temporary, metadata=metadata)
+
+
+def _result_hash(key: str, result: object) -> str:
+    return hashlib.sha256(f"{key} {json.dumps(result, sort_keys=True)}".encode()).hexdigest()
+
+
+def _state_hash(key: str, facts: str, tensors: Mapping[str, Tensor]) -> str:
+    """Of everything in a state, names and shapes included."""
+    digest = hashlib.sha256(json.dumps([key, facts]).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach()
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        # As bytes: NumPy has no bfloat16.
+        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
