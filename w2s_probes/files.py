@@ -103,6 +103,16 @@ def refuse_no_file(path: Path) -> None:
         raise InputError(f"cannot write {path}: {there} is not a folder that can be written in")
 
 
+def is_plain(name: str) -> bool:
+    """Whether a name that stands in a file may be a part of a path: it leads nowhere else."""
+    return name not in ("", ".", "..") and not any(sign in name for sign in ("/", os.sep, "\0"))
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path that stands in a file, with / between its parts, stays in the folder that it is read from."""
+    return all(is_plain(part) for part in name.split("/"))
+
+
 def _keep_name(folder: Path) -> None:
     """Have the disk keep a new name, too, if the power goes."""
     with suppress(OSError):  # some file systems have no such call for folders

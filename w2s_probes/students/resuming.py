@@ -68,14 +68,17 @@ class Folder:
         except FileNotFoundError:
             return None
         except (OSError, ValueError):
-            return self._damaged(file)
+            self._damaged(file)
+            return None
         try:
             found = json.loads(text)
             if found["sha256"] != _result_hash(found["key"], found["result"]):
-                return self._damaged(file)
+                self._damaged(file)
+                return None
             return found["result"] if found["key"] == self.key else None
         except (ValueError, LookupError, TypeError, RecursionError):
-            return self._damaged(file)
+            self._damaged(file)
+            return None
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Keep the result, and nothing of the way there."""
@@ -99,7 +102,8 @@ class Folder:
                 metadata = file.metadata() or {}
                 whole = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
             if metadata["sha256"] != _state_hash(metadata["key"], metadata["facts"], whole):
-                return self._damaged(path)
+                self._damaged(path)
+                return None
             if metadata["key"] != self.key:
                 return None
             tensors: dict[str, dict[str, Tensor]] = {}
@@ -108,7 +112,8 @@ class Folder:
                 tensors.setdefault(kind, {})[own] = tensor
             return State(json.loads(metadata["facts"]), tensors)
         except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError):
-            return self._damaged(path)
+            self._damaged(path)
+            return None
 
     def due(self) -> bool:
         """Whether it is time to keep a state."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..errors import InputError, did_you_mean
 from ..files import replacing
+from ..records import not_as_written, write_sealed
 from ..tables import read_table, table_format, write_table
 from .choosing import Best, choose
 from .grid import ChooseBy
@@ -28,7 +29,10 @@ class SweepResult:
 
     @classmethod
     def read(cls, path: Path | str) -> "SweepResult":
-        """A sweep as `w2s sweep` or `write` left it; its record lies beside it as .json."""
+        """A sweep as `w2s sweep` or `write` left it; its record lies beside it as .json.
+
+        InputError where either of them is not as it was written.
+        """
         path = Path(path)
         table = read_table(path)
         if missing := [name for name in COLUMNS if name not in table]:
@@ -36,8 +40,15 @@ class SweepResult:
         beside = record_path(path)
         try:
             record = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{beside}: not JSON ({str(error).splitlines()[0]}): sweep again") from error
+        if not isinstance(record, dict):
+            raise InputError(f"{beside}: a JSON object was expected: sweep again")
+        if altered := list(not_as_written(beside, record, [path.name])):
+            raise InputError(
+                f"{path.with_name(altered[0])}: not as the sweep wrote it: sweep again, which reuses its parts, or "
+                f"move {beside.name} elsewhere to read the table as it is"
+            )
         return cls(as_table(table.to_dict(orient="records")), record)
 
     def write(self, path: Path | str, by: ChooseBy = "weak_brier", *, oracle: bool = False) -> None:
@@ -45,9 +56,8 @@ class SweepResult:
         path = Path(path)
         refuse_other_record(path)
         best = [self.best(labels, by, oracle=oracle).record() for labels in self.labels]
-        with replacing(record_path(path)) as temporary:
-            temporary.write_text(json.dumps({**self.record, "best": best}, indent=1) + "\n", encoding="utf-8")
         write_table(self.table, path)
+        write_sealed(record_path(path), {**self.record, "best": best}, [path.name])
 
     @property
     def labels(self) -> list[str]:
