@@ -77,6 +77,7 @@ class World:
             name: [f"{self.place}/{word[1:]}" if word.startswith("@") else word for word in words.split()]
             for name, words in COMMANDS.items()
         }
+        self.seconds: dict[str, float] = {}  # that each command takes
         self.before: dict[str, Path] = {}  # a copy of the folder as each command finds it
         self.after: dict[str, Files] = {}  # what it leaves, undisturbed
         for name in self.commands:
