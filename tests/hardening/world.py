@@ -27,7 +27,8 @@ SMALL = ["seeds=[0]", "data.n_train=80", "data.n_val=40", "data.n_test=80", "wea
 SMALL += ["student.epochs=5", "probes.knn_k=5", "probes.topo_k=5", 'data.tasks=["miniature_price"]']
 SMALL += ['methods=["student-xent","filter-knn"]']  # no spaces: they part words
 PATIENCE = 120.0  # seconds for a command that takes a few
-CLOCK = ("seconds", "taken", "checksum")  # of run.json: what differs from run to run, and the checksum of all of it
+# Of run.json: what tells of one process alone (its time, and the stores that it had to read), and the checksum of all.
+CLOCK = ("seconds", "taken", "activations", "checksum")
 MODULES = (
     "analyses.protocol",
     "analyses.report",
