@@ -165,7 +165,7 @@ def refuse_other_record(path: Path) -> None:
     if beside.is_file():
         try:
             known = json.loads(beside.read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             known = None
         if not isinstance(known, dict) or not {"grid", "best"} <= known.keys():
             raise InputError(f"{beside}: is no record of a sweep, and one would be written there: give another --out")
