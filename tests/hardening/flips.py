@@ -124,6 +124,7 @@ def run(count: int, seed: int) -> list[str]:
         file.write_bytes(content)
         outcome = target.read(made, file)
         outcomes[name][outcome if outcome in (REFUSED, HARMLESS, FOUND) else "wrong"] += 1
+        print(f"flips: {number + 1} of {count}: {name} {outcome}", flush=True)
         if outcome not in (REFUSED, HARMLESS, FOUND):
             violations.append(f"{file.relative_to(made.place)}, bit {bit} of byte {place}: {outcome}")
     for name, counted in outcomes.items():

@@ -37,6 +37,7 @@ def run(count: int, seed: int) -> list[str]:
                 violations.append(f"{name} killed after {instant} s: exit {done.code}: {done.said[-300:]}")
         again = made.run(name)
         wrong = f"exit {again.code}: {again.said[-300:]}" if again.code else _differs(made, made.after[name])
+        print(f"kills: {sum(landed.values())} of {count}: {name} {'WRONG' if wrong else 'ok'}", flush=True)
         if wrong:
             violations.append(f"{name} killed after {instants} s and given again: {wrong}")
         if tried > 20 * count:  # a machine on which commands end before any kill
