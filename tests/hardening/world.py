@@ -146,7 +146,7 @@ def _without_clock(content: bytes) -> bytes:
             return {key: plain(inner) for key, inner in value.items() if key not in CLOCK}
         return value
 
-    return json.dumps(plain(record)).encode()
+    return json.dumps(plain(record), sort_keys=True).encode()
 
 
 def _fill(folder: Path) -> None:
