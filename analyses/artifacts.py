@@ -1,6 +1,5 @@
 """What a run leaves behind beside its results: label files for the other commands, and a record of what was done."""
 
-import json
 import platform
 from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import version
@@ -10,8 +9,9 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_probes.files import replacing
+from w2s_probes.files import is_inside, replacing
 from w2s_probes.json_files import read_json
+from w2s_probes.records import write_sealed
 from w2s_probes.tables import write_table
 
 from .experiment import Outcome
@@ -70,10 +70,17 @@ def remove_earlier(out: Path, own: Collection[str]) -> None:
         record = read_json(out / RECORD)
         runs = [name.rpartition(", seed ") for name in record["runs"]]
         there = names_of({(task, int(seed)): record["recipe"]["methods"] for task, _, seed in runs})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # no earlier run, or another program's file
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ):  # no earlier run, or another program's file
         return
     for name in there.difference(own):
-        if len(Path(name).parts) == 2 and ".." not in Path(name).parts:
+        if is_inside(name) and name.count("/") == 1:
             (out / name).unlink(missing_ok=True)
 
 
@@ -83,9 +90,11 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
         temporary.write_text(toml(recipe.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
 
 
-def write_record(path: Path, recipe: Recipe, **more: Any) -> None:
-    """Write run.json: the whole configuration and versions, and whatever else is given."""
+def write_record(path: Path, recipe: Recipe, files: Iterable[str] = (), **more: Any) -> None:
+    """Write run.json: the whole configuration and versions, whatever else is given, and what belongs to the run.
+
+    That are the results, comparisons and recipe beside it, and `files` (as `names_of`): write it when they are there.
+    """
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     content = {"recipe": recipe.model_dump(mode="json"), "versions": versions, **more}
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_sealed(path, content, {RESULTS, COMPARISONS, RECIPE, *files})

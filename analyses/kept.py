@@ -19,7 +19,7 @@ from w2s_probes.arrays import read_arrays, write_arrays
 from w2s_probes.errors import InputError
 from w2s_probes.manifest import identity_key
 
-FORMAT = 2  # goes up when the same description would stand for other numbers
+FORMAT = 3  # goes up when the same description would stand for other numbers
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
 Making = Callable[[str], AbstractContextManager[Any]]  # around what has to be made, by its kind: a clock
@@ -34,8 +34,7 @@ class Kept:
 
     def path(self, kind: str, description: Mapping[str, Any]) -> Path:
         """The file of a result, there or not."""
-        full = {"format": FORMAT, "version": version("w2s-probes"), "kind": kind, **description}
-        return self.folder / kind / f"{identity_key(full)[:24]}.safetensors"
+        return self._path(kind, _key(kind, description))
 
     def has(self, kind: str, description: Mapping[str, Any]) -> bool:
         """Whether the result is there."""
@@ -44,15 +43,27 @@ class Kept:
     def get(
         self, kind: str, description: Mapping[str, Any], make: Callable[[], tuple[Arrays, Record]]
     ) -> tuple[Arrays, Record]:
-        """The result, made and kept if it is not there; one that is damaged is made again."""
-        path = self.path(kind, description)
+        """The result, made and kept if it is not there.
+
+        A file that is damaged, or whose content was kept under another description, is made again.
+        """
+        key = _key(kind, description)
+        path = self._path(kind, key)
         if path.is_file():
             with suppress(InputError):
-                return read_arrays(path)
+                return read_arrays(path, key=key)
         with self.making(kind):
             arrays, record = make()
-        write_arrays(path, arrays, record)
+        write_arrays(path, arrays, record, key=key)
         return arrays, record
+
+    def _path(self, kind: str, key: str) -> Path:
+        return self.folder / kind / f"{key[:24]}.safetensors"
+
+
+def _key(kind: str, description: Mapping[str, Any]) -> str:
+    """The hash of all that decides a result."""
+    return identity_key({"format": FORMAT, "version": version("w2s-probes"), "kind": kind, **description})
 
 
 def table_hash(table: pd.DataFrame) -> str:

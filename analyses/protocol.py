@@ -91,10 +91,12 @@ def run(
     rows = {task.name: task.source for task in loaded}
     failed = [asdict(failure) for failure in this.failed]
     made = {(task, seed): judged[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
-    remove_earlier(this.out, names_of(made))
+    files = names_of(made)
+    remove_earlier(this.out, files)
     write_recipe(this.out / RECIPE, recipe)
-    write_record(this.out / RECORD, recipe, models=models, rows=rows, runs=this.record, failed=failed, seconds=seconds)
     write_table(results, this.out / RESULTS)
+    more = {"models": models, "rows": rows, "runs": this.record, "failed": failed, "seconds": seconds}
+    write_record(this.out / RECORD, recipe, files, **more)
     return results
 
 

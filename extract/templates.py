@@ -15,16 +15,6 @@ DEFAULT = "default"
 MARKER = "the quick heron of 1873 wades past eleven silent boats while nobody counts the rain"
 # What Jinja and what it calls were seen to raise: a template is a program.
 WRONG = (TemplateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-WRONG += (SyntaxError,)
-    TemplateError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-    SyntaxError,
-)
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ class Template:
                 tokenize=False,
                 add_generation_prompt=True,
             )
-        except WRONG as error:
+        except (*WRONG, SyntaxError) as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise InputError(f"{where}: the chat template cannot be applied ({reason})") from error
         return str(rendered)

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,7 +32,8 @@ def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | N
     """A temporary path beside `path`, with the same suffixes, that takes its place when the block ends well.
 
     An exception, or a kill, leaves what stood at `path` before. With `keep`, a file that is there by then stays.
-    `name` gives the last part of the path from the file as written.
+    `name` gives the last part of the path from the file as written. A file that is replaced keeps its mode; a new one
+    has the umask's. What killed processes left in the folder is deleted when a process first writes there.
     """
     path = Path(path)
     temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{HOST}-{os.getpid()}.partial.{path.name}")
@@ -39,10 +41,17 @@ def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | N
     try:
         made = [folder for folder in path.parents if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_once(path.parent)
+        mode = _begin(temporary, path)
         yield temporary
+        target = path.with_name(name(temporary)) if name else path
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        target = path.with_name(name(temporary)) if name else path
+        before = _mode(target)
+        wanted = mode if before is None else before
+        if _mode(temporary) != wanted:  # some libraries write to a file of their own, and rename it to this one
+            with suppress(PermissionError):  # a file system without modes
+                temporary.chmod(wanted)
         if keep:
             _put_if_none(temporary, target)
         else:
@@ -59,6 +68,25 @@ def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | N
                 folder.rmdir()
 
 
+def _begin(temporary: Path, path: Path) -> int:
+    """An empty file, for nobody's eyes but those that may see what it replaces; the mode of a new file."""
+    before = _mode(path)
+    mode = 0o666 if before is None else before | stat.S_IRUSR | stat.S_IWUSR  # we ourselves have to write it
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+
+
+def _mode(path: Path) -> int | None:
+    """Who may read and write a file; None where there is none."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+
+
 def refuse_input(out: Path, *inputs: Path | None) -> None:
     """InputError where what is to be written would take the place of something that is read."""
     for one in inputs:
@@ -73,6 +101,16 @@ def refuse_no_file(path: Path) -> None:
         raise InputError(f"{path}: is a folder; give the name of a file")
     if there != path and (not there.is_dir() or not os.access(there, os.W_OK | os.X_OK)):
         raise InputError(f"cannot write {path}: {there} is not a folder that can be written in")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name that stands in a file may be a part of a path: it leads nowhere else."""
+    return name not in ("", ".", "..") and not any(sign in name for sign in ("/", os.sep, "\0"))
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path that stands in a file, with / between its parts, stays in the folder that it is read from."""
+    return all(is_plain(part) for part in name.split("/"))
 
 
 def _keep_name(folder: Path) -> None:
@@ -96,12 +134,33 @@ def _put_if_none(temporary: Path, target: Path) -> None:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Delete the temporary files and folders that killed processes of this machine left in a folder."""
-    for file in folder.iterdir() if folder.is_dir() else ():
-        found = PARTIAL.fullmatch(file.name)
+    """Delete the temporary files and folders that killed processes of this machine left in a folder.
+
+    A link is deleted, never what it points at.
+    """
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # not there, no folder, or not to be read
+        return
+    for entry in entries:
+        found = PARTIAL.fullmatch(entry.name)
         if found and found["host"] == HOST and not _alive(int(found["pid"])):
             with suppress(OSError):
-                shutil.rmtree(file) if file.is_dir() else file.unlink()
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    Path(entry.path).unlink()
+
+
+_cleared: set[tuple[int, str]] = set()  # process and folder: a folder of many files is not listed for each of them
+
+
+def _clear_once(folder: Path) -> None:
+    """Delete what killed processes left in a folder, unless this process has done so."""
+    key = (os.getpid(), str(folder.absolute()))
+    if key not in _cleared:
+        _cleared.add(key)
+        remove_abandoned(folder)
 
 
 def _alive(pid: int) -> bool:

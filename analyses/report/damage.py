@@ -8,8 +8,8 @@ from jinja2 import TemplateError
 
 from w2s_probes.errors import InputError
 
-LED_TO = (TemplateError, ArithmeticError, AttributeError, LookupError, OSError, RecursionError, StopIteration, TypeError)
-LED_TO += (ValueError,)
+LED_TO: tuple[type[Exception], ...] = (TemplateError, ArithmeticError, AttributeError, LookupError, OSError)
+LED_TO += (RecursionError, StopIteration, TypeError, ValueError)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.files import replacing
 from w2s_probes.printable import as_utf8
 
+from .altered import altered_lines
 from .cards import Card, cards, first_seeds, random_ends, without_removal
 from .damage import damage_named
 from .reading import Contents, read_folder
@@ -25,11 +27,14 @@ NAME = "report.html"
 ENDINGS = (".html", ".htm")
 
 
-def write_report(folder: Path | str, out: Path | str | None = None) -> Path:
+def write_report(
+    folder: Path | str, out: Path | str | None = None, *, warn: Callable[[str], None] = lambda line: None
+) -> Path:
     """Write the report on a folder, `report.html` in it unless `out` says another place; return its path.
 
-    The same folder gives the same bytes. InputError where nothing can be reported, a file is damaged, or `out` is no
-    name of an HTML file; nothing is written then.
+    Files that are not as a run or a sweep wrote them are named where they are shown, and to `warn`. The same folder
+    gives the same bytes. InputError where nothing can be reported, a file is damaged, or `out` is no name of an HTML
+    file; nothing is written then.
     """
     folder = Path(folder)
     out = Path(out) if out is not None else folder / NAME
@@ -38,9 +43,15 @@ def write_report(folder: Path | str, out: Path | str | None = None) -> Path:
     if out.is_dir():
         raise InputError(f"{out}: is a folder: name a file in it, or move it elsewhere")
     with damage_named(folder):
-        content = as_utf8(page(read_folder(folder))).encode()
+        contents = read_folder(folder)
+        content = as_utf8(page(contents)).encode()
     with replacing(out) as temporary:
         temporary.write_bytes(content)
+    for kind, every in (("run", contents.runs), ("sweep", contents.sweeps)):
+        for one in every:
+            place = Path(one.name) if kind == "run" else Path(one.name).parent
+            for line in altered_lines(one.altered, kind):
+                warn(f"{folder / place}: {line}")
     return out
 
 
@@ -59,6 +70,7 @@ def page(contents: Contents) -> str:
     )
     environment.filters["printable"] = lambda text: UNPRINTABLE.sub("\ufffd", text)
     environment.filters["probability"] = lambda value: "–" if value is None else shown(value, ".2f")
+    environment.globals["altered"] = altered_lines
     html = environment.get_template("page.html").render(
         name=contents.name,
         runs=runs,

@@ -10,6 +10,7 @@ import pandas as pd
 from w2s_probes.errors import InputError
 from w2s_probes.labels import truth_where_known
 from w2s_probes.metrics import METRICS
+from w2s_probes.records import not_as_written
 from w2s_probes.tables import FORMATS, read_table, table_format
 
 from ..naming import CEILING, COMMON, RANDOM, WEAK, with_ceilings
@@ -100,6 +101,7 @@ class Run:
     predictions: dict[str, dict[int, pd.DataFrame]]  # test scores by task and seed, as far as they are there
     filtered: list[Filtered]
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)  # comparisons of filters with their own controls
+    altered: dict[str, str] = field(default_factory=dict)  # files that are changed or gone since they were written
 
     @property
     def baseline(self) -> str:
@@ -114,6 +116,7 @@ class Sweep:
     name: str
     table: pd.DataFrame
     record: dict[str, Any] | None
+    altered: dict[str, str] = field(default_factory=dict)  # as of a run
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,9 @@ def _run(folder: Path, name: str) -> Run:
                 filtered.append(Filtered(f"{FILTERS}/{file.name}", _verdicts(file), task, seed, method))
     beside = comparisons["against"].astype(str).str.startswith(RANDOM)
     recipe = _recipe(folder / RECIPE)
-    return Run(name, record, results, comparisons[~beside], recipe, predictions, filtered, comparisons[beside].copy())
+    compared, controls = comparisons[~beside], comparisons[beside].copy()
+    altered = not_as_written(folder / RECORD, record)
+    return Run(name, record, results, compared, recipe, predictions, filtered, controls, altered)
 
 
 def _refuse_unmeasured(results: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:
@@ -236,9 +241,10 @@ def filters_of(methods: Iterable[str]) -> list[str]:
 
 
 def _sweep(file: Path, name: str) -> Sweep:
-    record = file.with_name(file.name.removesuffix(table_format(file)) + ".json")
+    beside = file.with_name(file.name.removesuffix(table_format(file)) + ".json")
     table = _table(file, SWEEP_COLUMNS, SWEEP_CELLS)
-    return Sweep(name, table, read_record(record, SweepRecord) if record.exists() else None)
+    record = read_record(beside, SweepRecord) if beside.exists() else None
+    return Sweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})
 
 
 def _verdicts(file: Path) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from w2s_probes.errors import InputError
+from w2s_probes.files import is_plain
 from w2s_probes.json_files import read_json
 
 RUN_KEY = re.compile(r"(?s)(?P<task>.+), seed (?P<seed>[0-9]{1,18})")
@@ -60,10 +61,19 @@ class _Taken(_Part):
     made: dict[str, float]
 
 
+def _method(name: str) -> str:
+    if not is_plain(name):
+        raise ValueError("a method's name, which is no path, was expected")
+    return name
+
+
+Method = Annotated[str, AfterValidator(_method)]  # the names of its files hold it
+
+
 class _Made(_Part):
     splits: dict[str, _Rows] = {}
-    methods: dict[str, _Notes] = {}
-    taken: dict[str, _Taken] = {}
+    methods: dict[Method, _Notes] = {}
+    taken: dict[Method, _Taken] = {}
 
 
 class _Failure(_Part):
@@ -74,8 +84,11 @@ class _Failure(_Part):
 
 
 def _run_key(name: str) -> str:
-    if not RUN_KEY.fullmatch(name):
+    found = RUN_KEY.fullmatch(name)
+    if not found:
         raise ValueError("a key 'TASK, seed SEED' was expected")
+    if not is_plain(found["task"]):  # which names files
+        raise ValueError("a task's name, which is no path, was expected")
     return name
 
 
@@ -89,6 +102,8 @@ class RunRecord(_Part):
     rows: dict[str, str] = {}
     failed: list[_Failure] = []
     seconds: float = 0
+    files: dict[str, str] = {}  # SHA-256
+    checksum: str = ""
 
 
 Ends = Annotated[list[float | None], Field(min_length=3, max_length=3)]  # value, low, high
@@ -126,6 +141,8 @@ class SweepRecord(_Part):
     labels: dict[str, _Swept] = {}
     store: _Store = _Store()
     grid: dict[str, list[float] | float | str | None] = {}
+    files: dict[str, str] = {}  # SHA-256
+    checksum: str = ""
 
 
 Record = TypeVar("Record", RunRecord, SweepRecord)

@@ -42,6 +42,7 @@ class RunView:
     failed: list[dict[str, Any]]
     recipe: str | None
     out: str
+    altered: dict[str, str]  # files that are not as they were written
 
 
 def run_view(run: Run, key: str) -> RunView:
@@ -66,6 +67,7 @@ def run_view(run: Run, key: str) -> RunView:
         record.get("failed", []),
         run.recipe,
         run.name or ".",
+        run.altered,
     )
 
 

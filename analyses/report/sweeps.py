@@ -35,6 +35,7 @@ class SweepView:
     cells: Table
     filters: Table | None
     left_out: int  # lines of filters that are not shown
+    altered: dict[str, str]  # files that are not as they were written
 
 
 def sweep_view(sweep: Sweep, key: str) -> SweepView:
@@ -62,6 +63,7 @@ def sweep_view(sweep: Sweep, key: str) -> SweepView:
         _cells(plain, table[table["probe"] == "weak"], best),
         about and Table(about.caption, about.columns, about.rows[:MOST]),
         max(0, len(about.rows) - MOST) if about else 0,
+        sweep.altered,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analyses.artifacts import write_predictions, write_recipe, write_record
+from analyses.artifacts import names_of, write_predictions, write_recipe, write_record
 from analyses.comparisons import compare
 from analyses.experiment import Outcome
 from analyses.protocol import COMPARISONS, FILTERS, PREDICTIONS, RECIPE, RECORD, RESULTS
@@ -72,9 +72,9 @@ def write_run(
     write_recipe(folder / RECIPE, recipe)
     rows = {task: f"sha256:{task}" for task in tasks}
     failed = [{"task": tasks[0], "seed": seeds[0], "method": "filter-topo", "reason": "one class is left"}]
-    write_record(
-        folder / RECORD, recipe, models={"m/strong": "sha256:abc"}, rows=rows, runs=runs, failed=failed, seconds=9.5
-    )
+    files = names_of({(task, seed): methods for task in tasks for seed in seeds})
+    more = {"models": {"m/strong": "sha256:abc"}, "rows": rows, "runs": runs, "failed": failed, "seconds": 9.5}
+    write_record(folder / RECORD, recipe, files, **more)
 
 
 def write_sweep(

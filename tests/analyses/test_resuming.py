@@ -84,6 +84,21 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_table(
     pd.testing.assert_frame_equal(resumed, whole)
 
 
+def test_results_in_each_others_places_are_made_again(tmp_path: Path) -> None:
+    """An entry says whose it is: each is put into the place of the next one of its kind."""
+    recipe = small_recipe('methods=["student-xent", "filter-knn"]', "seeds=[0, 1]")
+    whole = run(recipe, tmp_path)
+    kinds = {folder.name: sorted(folder.iterdir()) for folder in (tmp_path / "kept").iterdir()}
+    assert kinds.keys() == {"weak", "trained", "methods", "opinions", "neighbors"}
+    before = {file: file.read_bytes() for files in kinds.values() for file in files}
+    for files in kinds.values():
+        assert len(files) == len({before[file] for file in files}) >= 2
+        for file, other in zip(files, [*files[1:], files[0]], strict=True):
+            file.write_bytes(before[other])
+    pd.testing.assert_frame_equal(run(recipe, tmp_path), whole)
+    assert {file: file.read_bytes() for file in before} == before
+
+
 def test_a_cache_is_shared_between_runs(tmp_path: Path, counted: Counter[str]) -> None:
     recipe = small_recipe('methods=["student-xent"]')
     first = run(recipe, tmp_path / "a", cache=tmp_path / "cache")

@@ -88,3 +88,36 @@ def test_signals_that_others_heed_or_that_are_ignored_are_left_alone(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with Ending().heeded():
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+KILL = "os.kill(os.getpid(), signal.{signal})"
+MOMENTS = {  # of a process that is done: what is run before the command, and in it
+    "libraries clear up": ("", f"atexit.register(lambda: {KILL})", True),
+    "the last of them has": (f"atexit.register(lambda: {KILL})", "", False),
+    "modules are taken apart": (
+        f"class Late:\n def __del__(self, os=os, signal=signal): {KILL}\nlate = Late()",
+        "",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_signal_in_a_commands_last_moments_never_ends_it_without_a_code(moment: str, number: signal.Signals) -> None:
+    """While something is cleared up, the signal's; when there is nothing left to end, that of the command itself."""
+    before, within, heard = MOMENTS[moment]
+    code = (
+        "import atexit, os, signal, sys\n"
+        "import w2s_probes.cli as cli\n"
+        f"{before}\n"
+        "real = cli._run\n"
+        "def run(arguments):\n"
+        f"    {within or 'pass'}\n"
+        "    return real(arguments)\n"
+        "cli._run = run\n"
+        "cli.main()"
+    ).replace("{signal}", number.name)
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (128 + number if heard else 0, "")
+    assert done.stdout.startswith("w2s-probes ")

@@ -24,15 +24,16 @@ from w2s_probes.writer import StoreWriter
 ROOT = Path(__file__).parent.parent.parent
 # What puts a store on disk. A `step` is a call that one of these makes or receives: HDF5's writes are among them.
 STORE_FILES = {str(ROOT / "w2s_probes" / f"{name}.py") for name in ("files", "shards", "parts", "manifest", "writer")}
+MODULES = "W2S_WARM_MODULES"  # that the parent loads beside the usual ones
 SMALL_IDS = [f"row-{i}" for i in range(5)]
 
 
 class Warm:
     """The parent, as seen from the tests."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *modules: str) -> None:
         self.log = log
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), MODULES: " ".join(modules)}
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
@@ -101,7 +102,8 @@ def _serve() -> None:
 
 def _load_everything() -> None:
     usual = ("accelerate", "nnsight", "transformers.models.llama.modeling_llama")
-    for module in (*usual, "extract.adding", "extract.repair", "w2s_probes.cli.app"):
+    asked = os.environ.get(MODULES, "").split()
+    for module in (*usual, "extract.adding", "extract.repair", "w2s_probes.cli.app", *asked):
         importlib.import_module(module)
 
 

@@ -1,1 +1,1 @@
-"""Attempts to break the commands: changed inputs, kills, and flipped bits; `python -m tests.hardening` makes many."""
+"""Long trials of what must never happen: see __main__.py."""

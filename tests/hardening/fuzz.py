@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.hardening.fuzz_world import adopt_shard, copied, make_world
 from tests.hardening.hostile_arrays import (
     hostile_npy,
     hostile_npz,
@@ -36,7 +37,6 @@ from tests.hardening.mutations import (
     mutated_template,
     mutated_toml,
 )
-from tests.hardening.world import adopt_shard, copied, make_world
 from w2s_probes.cli import main
 
 SECONDS = 60  # for one command, which takes one or two: what takes longer hangs

@@ -1,142 +1,169 @@
-"""A small sound world to be changed: model, rows, labels, store, sweep, results, task and recipe."""
+"""A small world in a temporary folder, with all that commands read and write, and a way to put it back as it was."""
 
-import contextlib
-import io
+import atexit
 import json
+import os
 import shutil
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from signal import SIGKILL
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from analyses.reading import read_recipe
-from tests.analyses.report_folders import write_kept, write_run, write_sweep
-from w2s_probes.shards import Content
+from analyses.reading import RECIPES
+from tests.conftest import model_of, planted
+from tests.extract.processes import Warm
+from tests.w2s_probes.finetuning import save_model
+from w2s_probes import LogisticProbe, save_probe
 from w2s_probes.tables import write_table
-from w2s_probes.writer import StoreWriter
 
-N = 60
-FORMATS = ("jsonl", "csv", "parquet", "jsonl.gz", "csv.gz")
-TEMPLATE = "{% for message in messages %}{{ message.content }} w1{% endfor %}"
-RECIPE = """\
-seeds = [0]
-methods = ["student-xent", "filter-knn", "relabel-logistic"]
-n_boot = 50
-
-[data]
-tasks = ["task.toml"]
-folder = "data"
-n_train = 40
-n_val = 10
-n_test = 20
-
-[weak]
-kind = "text"
-n_truth = 20
-
-[strong]
-model = "model"
-layer = 1
-position = "mean"
-
-[student]
-epochs = 3
-
-[probes]
-knn_k = 5
-topo_k = 5
-contamination = 0.1
-"""
-TASK = """\
-text = "{title} says {body}"
-label = { field = "answer", positive = ["yes"], negative = ["no"] }
-group = ["title"]
-balance = false
-"""
+SMALL = ["seeds=[0]", "data.n_train=80", "data.n_val=40", "data.n_test=80", "weak.n_truth=60", "n_boot=20"]
+SMALL += ["student.epochs=5", "probes.knn_k=5", "probes.topo_k=5", 'data.tasks=["miniature_price"]']
+SMALL += ['methods=["student-xent","filter-knn"]']  # no spaces: they part words
+PATIENCE = 120.0  # seconds for a command that takes a few
+# Of run.json: what tells of one process alone (its time, and the stores that it had to read), and the checksum of all.
+CLOCK = ("seconds", "taken", "activations", "checksum")
+MODULES = (
+    "analyses.protocol",
+    "analyses.report",
+    "w2s_probes.sweep",
+    "w2s_probes.sweep.processes",
+    "w2s_probes.export",
+)
+Files = dict[str, bytes]
 
 
-def make_world(folder: Path) -> Path:
-    """All of it; about ten seconds."""
+# Each finds what it needs when those before it are done. A word that begins with @ is a file of the world.
+COMMANDS: dict[str, str] = {
+    "extract": "extract @model --rows @rows.jsonl --position mean --out @acts",
+    "add": "extract @model --rows @more.jsonl --position mean --out @acts --add",
+    "repair": "repair @broken",
+    "verify": "verify @acts",
+    "import": "import @saved.npy --rows @rows.jsonl --layers 3 --out @imported",
+    "filter": "filter @acts @weak.jsonl --layer 1 --by knn --k 5 --out @kept/kept.jsonl",
+    "relabel": "relabel @acts @weak.jsonl --layer 2 --by logistic --out @relabelled.csv.gz",
+    "student": "student @acts @kept/kept.jsonl --layer 1 --epochs 5 --test @test.jsonl --out @student",
+    "sweep": "sweep @acts @weak.jsonl --knn-k 3,5 --logistic-l2 0.01 --out @swept/sweep.csv",
+    "export": "export @kept/kept.jsonl --format trl --out @exported",
+    "export one": "export @kept/kept.jsonl --format parquet --out @exported.parquet",
+    "run": f"run {RECIPES / 'demo.toml'} --out @ran {' '.join(f'--set {one}' for one in SMALL)}",
+    "report": "report @ran",
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    said: str
+
+
+class World:
+    """The folder `place`, and `finished` beside it, where all commands are done."""
+
+    def __init__(self, root: Path) -> None:
+        self.place, self.finished = root / "place", root / "finished"
+        self.log = root / "log"
+        self.warm = Warm(self.log, *MODULES)
+        self.place.mkdir()
+        _fill(self.place)
+        self.commands = {
+            name: [f"{self.place}/{word[1:]}" if word.startswith("@") else word for word in words.split()]
+            for name, words in COMMANDS.items()
+        }
+        self.seconds: dict[str, float] = {}  # that each command takes
+        self.before: dict[str, Path] = {}  # a copy of the folder as each command finds it
+        self.after: dict[str, Files] = {}  # what it leaves, undisturbed
+        for name in self.commands:
+            if name == "repair":
+                shutil.copytree(self.place / "acts", self.place / "broken")
+                next((self.place / "broken").glob("shard-00001-*.h5")).unlink()
+            self.before[name] = Path(shutil.copytree(self.place, root / f"before {name}"))
+            began = time.monotonic()
+            done = self.run(name)
+            assert done.code == 0, (name, done.said)
+            self.seconds[name] = time.monotonic() - began
+            self.after[name] = files_of(self.place)
+        shutil.copytree(self.place, self.finished)
+
+    def reset(self, source: Path) -> None:
+        """Put the folder back as it was."""
+        shutil.rmtree(self.place)
+        shutil.copytree(source, self.place)
+
+    def start(self, name: str) -> int:
+        """Begin a command; its process id."""
+        self.log.write_text("")
+        return self.warm.start(*self.commands[name], part_rows=30)
+
+    def end(self, pid: int) -> Done:
+        """Wait for it; one that never ends is killed."""
+        timer = threading.Timer(PATIENCE, os.kill, (pid, SIGKILL))
+        timer.start()
+        code = self.warm.wait(pid)
+        timer.cancel()
+        return Done(code, self.log.read_text(errors="replace"))
+
+    def run(self, name: str) -> Done:
+        """A command from beginning to end."""
+        return self.end(self.start(name))
+
+    def close(self) -> None:
+        """End the parent of all processes, and delete everything."""
+        self.warm.close()
+        shutil.rmtree(self.place.parent)
+
+
+@cache
+def world() -> World:
+    """The one of this process."""
+    made = World(Path(tempfile.mkdtemp(prefix="w2s-hardening-")))
+    atexit.register(made.close)
+    return made
+
+
+def files_of(folder: Path) -> Files:
+    """Every file, hidden ones too, but for what the clock decides."""
+    found = {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+    return {name: _without_clock(content) if name.endswith("run.json") else content for name, content in found.items()}
+
+
+def _without_clock(content: bytes) -> bytes:
+    try:
+        record = json.loads(content)
+    except ValueError:
+        return content
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items() if key not in CLOCK}
+        return value
+
+    return json.dumps(plain(record), sort_keys=True).encode()
+
+
+def _fill(folder: Path) -> None:
+    """A model, 90 rows and 30 more, weak labels, test rows, saved activations, and a saved probe."""
     rng = np.random.default_rng(0)
-    truth = np.arange(N) % 2
-    ids = [f"row-{i}" for i in range(N)]
-    words = [" ".join(f"w{15 * t + j}" for j in rng.integers(0, 15, size=6)) for t in truth]
-    table = pd.DataFrame({"id": ids, "text": [f"{one} {i}" for i, one in enumerate(words)]})
-    table = table.assign(label=np.clip(truth * 0.8 + 0.1 * rng.random(N), 0, 1), truth=truth.astype(float))
-    table["group"] = [f"g{i // 2}" for i in range(N)]
-    table["split"] = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
-    for ending in FORMATS:
-        write_table(table[["id", "text"]], folder / f"rows.{ending}")
-        write_table(table, folder / f"weak.{ending}")
-    _write_store(folder / "acts", ids, truth)
-    _write_model(folder / "model")
-    (folder / "template.jinja").write_text(TEMPLATE)
-    write_kept(folder / "kept.jsonl")
-    write_sweep(folder / "swept")
-    write_run(folder / "run", ["alpha", "beta"], n=40)
-    (folder / "recipe.toml").write_text(RECIPE)
-    (folder / "task.toml").write_text(TASK)
-    answers = pd.DataFrame({"title": [f"t{i}" for i in range(140)], "body": [f"w{i % 30} b{i}" for i in range(140)]})
-    answers["answer"] = ["yes" if i % 2 else "no" for i in range(140)]
-    write_table(answers[:100], folder / "data" / "task" / "train.jsonl.gz")
-    write_table(answers[100:], folder / "data" / "task" / "test.jsonl.gz")
-    read_recipe(folder / "recipe.toml")  # as it stands, it is sound
-    return folder
-
-
-def adopt_shard(store: Path) -> None:
-    """Have the manifest list the store's one shard as it now is, so that only its contents can be found wrong."""
-    from w2s_probes.files import sha256
-
-    (shard,) = store.glob("shard-*.h5")
-    digest = sha256(shard)[:16]
-    moved = shard.rename(store / f"shard-00000-{digest}.h5")
-    manifest = json.loads((store / "manifest.json").read_text())
-    manifest["shards"][0] |= {"file": moved.name, "checksum": digest, "bytes": moved.stat().st_size}
-    (store / "manifest.json").write_text(json.dumps(manifest))
-
-
-def _write_store(path: Path, ids: list[str], truth: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> None:
-    rng = np.random.default_rng(1)
-    writer = StoreWriter.open(
-        path,
-        identity={"weights": "made up", "position": "last"},
-        sites={0: "blocks.0", 1: "blocks.1"},
-        depth=1,
-        width=4,
-        dtype="float32",
-        ids=ids,
-        shard_rows=N,
-    )
-    X = rng.normal(size=(N, 4)).astype(np.float32)
-    X[:, 0] += 3 * truth.astype(np.float32)
-    writer.write(0, Content(ids, {0: X[::-1].copy(), 1: X}))
-    writer.finish({"model": "made up"})
-
-
-def _write_model(path: Path) -> None:
-    from tokenizers import Tokenizer, pre_tokenizers
-    from tokenizers.models import WordLevel
-
-    size = {"vocab_size": 44, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
-    with contextlib.redirect_stderr(io.StringIO()):  # its progress bars
-        LlamaForCausalLM(LlamaConfig(**size, intermediate_size=8, max_position_embeddings=64)).save_pretrained(path)
-    names = ["<pad>", "<unk>", "<s>", "</s>", *(f"w{i}" for i in range(40))]
-    tokenizer = Tokenizer(WordLevel({name: i for i, name in enumerate(names)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", model_max_length=64
-    )
-    fast.save_pretrained(path)
-
-
-def copied(source: Path, place: Path) -> Path:
-    """A file or a folder, to be changed."""
-    target = place / source.name
-    if source.is_dir():
-        shutil.copytree(source, target)
-    else:
-        place.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
-    return target
+    truth = np.arange(120) % 2
+    texts = [
+        " ".join(f"w{15 * t + j}" for j in rng.integers(0, 15, size=6)) + f" w{i % 40}" for i, t in enumerate(truth)
+    ]
+    table = pd.DataFrame({"id": [f"r{i}" for i in range(120)], "text": texts, "truth": truth})
+    table["label"] = np.where(rng.random(120) < 0.2, 1 - truth, truth).astype(float)
+    table["split"] = ["train"] * 50 + ["val"] * 20 + ["test"] * 50
+    save_model(folder / "model", model_of("llama"))
+    write_table(table[:90][["id", "text"]], folder / "rows.jsonl")
+    write_table(table[["id", "text"]], folder / "more.jsonl")
+    write_table(table[:70], folder / "weak.jsonl")
+    write_table(table[70:90], folder / "test.jsonl")
+    np.save(folder / "saved.npy", rng.normal(size=(90, 8)).astype(np.float32))
+    data = planted(n=60)
+    save_probe(LogisticProbe(0.1).fit(data.X, data.weak), folder / "probe.safetensors")

@@ -142,6 +142,28 @@ def test_links_are_not_followed(folder: Path, tmp_path: Path) -> None:
     assert ActivationStore.open(tmp_path / "elsewhere" / "store").verify().ok
 
 
+@pytest.mark.parametrize("name", ["shard-00001-0123456789abcdef.h5", ".0123abcd.ffffff-7.partial.shard-00001.h5"])
+def test_of_a_linked_file_the_link_is_deleted_and_never_what_it_points_at(
+    name: str, folder: Path, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious.h5"
+    precious.write_bytes(b"precious")
+    (folder / "small" / name).symlink_to(precious)
+    aged(folder, 10)
+    os.utime(precious, (time.time() - 10 * 86400,) * 2)
+    gone = [path.name for path, _ in collect_garbage(folder, days=9)]
+    assert "small" in gone
+    assert not os.path.lexists(folder / "small" / name)
+    assert precious.read_bytes() == b"precious"
+
+
+def test_the_folder_itself_may_be_a_link(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder)
+    aged(folder, 10)
+    assert {path.name for path, _ in collect_garbage(tmp_path / "link", days=9)} == {"small", "large", "unfinished"}
+    assert (folder / "notes.txt").read_text() == "precious"
+
+
 def test_files_that_vanish_while_they_are_counted_do_no_harm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own: Callable[[Path], object] = cache._own_files
 

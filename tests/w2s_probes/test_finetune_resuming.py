@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
@@ -133,7 +134,58 @@ def test_a_state_of_other_settings_or_a_damaged_file_is_not_gone_on_from(checkpo
     assert same(trained(checkpoint(), tmp_path, other), trained(checkpoint(), None, other))
     (tmp_path / resuming.RESULT).write_text("{")
     (tmp_path / resuming.STATE).write_bytes(b"\0" * 100)
-    assert same(trained(checkpoint(), tmp_path, other), trained(checkpoint(), None, other))
+    with pytest.warns(UserWarning, match="damaged, so it is not used: this training begins anew") as told:
+        assert same(trained(checkpoint(), tmp_path, other), trained(checkpoint(), None, other))
+    assert sorted(str(one.message).partition(": ")[0] for one in told) == [
+        str(tmp_path / resuming.RESULT),
+        str(tmp_path / resuming.STATE),
+    ]
+
+
+def bits_of(content: bytes, count: int) -> Iterator[bytes]:
+    """Copies with one bit changed: of every region, the header's two hundred bytes and the ends included."""
+    rng = np.random.default_rng(0)
+    places = {*range(0, min(400, len(content)), 7), len(content) - 1, *rng.integers(len(content), size=count).tolist()}
+    for place in sorted(places):
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(rng.integers(8))
+        yield bytes(changed)
+
+
+def test_no_changed_bit_of_a_state_or_a_result_is_taken(tmp_path: Path) -> None:
+    """Each is found and said, or changes nothing that is read."""
+    tensors = {
+        "now": {"a": torch.arange(30.0).reshape(5, 6), "b": torch.ones(3, dtype=torch.bfloat16)},
+        "best": {"scalar": torch.tensor(2.5), "none": torch.empty(0, 4), "whole": torch.arange(4)},
+    }
+    folder = resuming.Folder(tmp_path, "the key")
+    folder.keep(lambda: resuming.State({"progress": {"step": 7, "losses": [0.5, 0.25]}}, tensors))
+    there = folder.state()
+    assert there is not None
+    assert all(torch.equal(there.tensors[kind][name], t) for kind, own in tensors.items() for name, t in own.items())
+    said = tried = 0
+    for file in (resuming.STATE, resuming.RESULT):
+        if file == resuming.RESULT:
+            folder.finish({"scores": {"test": [0.25, 0.5]}, "best_step": 3})
+        content = (tmp_path / file).read_bytes()
+        for changed in bits_of(content, 300):
+            (tmp_path / file).write_bytes(changed)
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                found = folder.state() if file == resuming.STATE else folder.result()
+            assert bool(told) == (found is None), changed
+            said, tried = said + (found is None), tried + 1
+            if isinstance(found, resuming.State):
+                assert found.facts == there.facts
+                assert all(
+                    torch.equal(t, there.tensors[k][n]) for k, own in found.tensors.items() for n, t in own.items()
+                )
+            elif found is not None:
+                assert found == {"scores": {"test": [0.25, 0.5]}, "best_step": 3}
+        (tmp_path / file).write_bytes(content)
+    assert tried > 300
+    assert said > 0.9 * tried  # the others are spaces
+    assert resuming.Folder(tmp_path, "another key").result() is None  # and says nothing: it is not damaged
 
 
 def test_divergence_stops_with_the_step_and_leaves_the_best_weights(checkpoint: Made, tmp_path: Path) -> None:

@@ -108,10 +108,10 @@ def test_every_reader_of_json_refuses_it_or_makes_it_again(case: str, tmp_path: 
 
 
 def test_a_sweeps_part_of_deep_json_is_made_again(tmp_path: Path) -> None:
-    write_part(tmp_path / "a.gz", pd.DataFrame({"layer": [1]}))
+    write_part(tmp_path / "a.gz", pd.DataFrame({"layer": [1]}), "a unit")
     for content in (b"[" * 100_000, b'{"sha256": 1}', b'"text"', b"9" * 5000):
         (tmp_path / "a.gz").write_bytes(gzip.compress(content + b"\n"))
-        assert read_part(tmp_path / "a.gz") is None
+        assert read_part(tmp_path / "a.gz", "a unit") is None
 
 
 def test_no_other_module_reads_json_from_a_file() -> None:

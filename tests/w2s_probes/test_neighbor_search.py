@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.conftest import planted
 from tests.w2s_probes.test_neighbors import brute_force
 from w2s_probes import ActivationStore, InputError, KNNProbe, relabel, topo_filter
+from w2s_probes.arrays import read_arrays, write_arrays
 from w2s_probes.neighbors import Neighbors, nearest, search, search_some
 from w2s_probes.neighbors.cached import graph_name, store_neighbors
 from w2s_probes.shards import Content
@@ -158,6 +159,33 @@ def test_kept_graphs_are_told_apart_by_every_part_of_their_name(tmp_path: Path) 
     assert narrow.recall == fresh.recall != wide.recall
     assert np.array_equal(narrow.indices, fresh.indices)
     assert np.array_equal(store_neighbors(store, 0, 4, X, ids=ids).indices, nearest(X, 4).indices)
+
+
+@pytest.mark.parametrize("damage", ["swapped", "of other rows", "flipped", "no graph"])
+def test_a_kept_graph_that_is_not_the_one_asked_for_is_searched_again(damage: str, tmp_path: Path) -> None:
+    store = written(tmp_path / "s")
+    X, ids = store.layer(0), store.ids.tolist()
+    first = store_neighbors(store, 0, 5, X[:200], ids=ids[:200])
+    second = store_neighbors(store, 0, 5, X[100:], ids=ids[100:])
+    assert not np.array_equal(first.indices, second.indices)
+    a, b = (store.path / graph_name(store, 0, some, None, "exact") for some in (ids[:200], ids[100:]))
+    if damage == "swapped":
+        content = a.read_bytes()
+        b.replace(a)
+        b.write_bytes(content)
+    elif damage == "flipped":
+        for file in (a, b):
+            content = file.read_bytes()
+            file.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+    else:
+        arrays: dict[str, Any] = {name: np.zeros((3, 9)) for name in ("indices", "distances")}
+        for file in (a, b):
+            write_arrays(file, arrays, {"recall": 1} if damage == "of other rows" else {}, key=file.name)
+    for there, rows in ((first, slice(0, 200)), (second, slice(100, 300))):
+        again = store_neighbors(store, 0, 5, X[rows], ids=ids[rows])
+        assert np.array_equal(again.indices, there.indices)
+        assert np.array_equal(again.distances, there.distances)
+    assert read_arrays(a, key=a.name)[0]["indices"].shape == (200, 5)  # made anew
 
 
 def written(path: Path) -> ActivationStore:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
@@ -71,3 +72,30 @@ def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
         with pytest.raises(InputError):
             read_arrays(file)
         content[place] ^= 8
+
+
+def test_a_file_that_was_written_under_another_key_is_refused_there(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    for file in (a, b):
+        write_arrays(file, {"x": np.arange(3)}, {}, key=file.name)
+        assert read_arrays(file, key=file.name)[0]["x"].tolist() == [0, 1, 2]
+        assert read_arrays(file)[1] == {}  # whoever does not ask does not mind
+    b.replace(a)
+    with pytest.raises(InputError, match="written under another name"):
+        read_arrays(a, key=a.name)
+    content = a.read_bytes()
+    assert content.count(b"b.safetensors") == 1
+    a.write_bytes(content.replace(b"b.safetensors", b"a.safetensors"))  # the key is part of the checksum
+    with pytest.raises(InputError, match="not what was written"):
+        read_arrays(a, key=a.name)
+    write_arrays(a, {"x": np.arange(3)}, {})
+    with pytest.raises(InputError, match="written under another name"):
+        read_arrays(a, key=a.name)
+
+
+def test_a_record_that_is_no_object_or_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+    for about in ("[]", "3", '{"record": 1}', "[" * 200_000, '{"record": {"n": ' + "9" * 10_000 + "}}"):
+        save_file({"x": np.arange(3)}, file, metadata={"w2s-probes": about})
+        with pytest.raises(InputError):
+            read_arrays(file)

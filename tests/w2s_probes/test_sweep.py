@@ -1,5 +1,6 @@
 """Every number of a sweep beside the probe, filter or label set that it stands for."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,29 @@ def test_a_sweep_that_was_stopped_goes_on_and_one_with_other_labels_begins_anew(
     done.clear()
     sweep(world.path, world.table.assign(label=world.table["label"] * 0.99), layers=0, knn_k=[3], parts=parts)
     assert done == [0]
+
+
+def test_parts_in_each_others_places_are_made_again(world: Swept, tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    whole = sweep(world.path, world.table, knn_k=[3], parts=parts)
+    first, second, *_ = sorted(parts.iterdir())
+    content = first.read_bytes()
+    second.replace(first)
+    second.write_bytes(content)
+    again = sweep(world.path, world.table, knn_k=[3], parts=parts)
+    pd.testing.assert_frame_equal(again.table, whole.table)
+    assert first.read_bytes() == content
+
+
+@pytest.mark.parametrize("head", ["[]", "7", '"x"', "{", "[" * 200_000, '{"sha256": 1}'])
+def test_a_part_with_another_first_line_is_made_again(head: str, world: Swept, tmp_path: Path) -> None:
+    whole = sweep(world.path, world.table, layers=0, knn_k=[3], parts=tmp_path)
+    (part,) = tmp_path.iterdir()
+    lines = gzip.decompress(part.read_bytes()).partition(b"\n")[2]
+    part.write_bytes(gzip.compress(head.encode() + b"\n" + lines))
+    pd.testing.assert_frame_equal(
+        sweep(world.path, world.table, layers=0, knn_k=[3], parts=tmp_path).table, whole.table
+    )
 
 
 def test_shares_fill_one_folder_and_the_last_has_the_table(world: Swept, tmp_path: Path) -> None:

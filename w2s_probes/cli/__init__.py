@@ -1,9 +1,9 @@
 """`w2s`: one file a group of verbs. Parse, call, print; everything a verb does can be called from Python."""
 
-import errno
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -11,13 +11,15 @@ from typing import Any, NoReturn, TextIO
 from ..errors import InputError
 from ..printable import one_line
 from .ending import INTERRUPTED, Ending
+from .limits import refused
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 2 the user's input is wrong (one line, no traceback), 1 anything else.
 
-    Nothing heavy is imported before this, so that Ctrl-C is caught (130) whenever it comes, and SIGTERM (143) and
-    SIGHUP (129).
+    2 is also what the machine refuses: memory, open files, room on a disk. Nothing heavy is imported before this, so
+    that Ctrl-C is caught (130) whenever it comes, and SIGTERM (143) and SIGHUP (129). Without `arguments` they are the
+    process's own, which is then taken to end with the command.
     """
     # Closed by the shell (`>&-`): there is nobody to tell, but libraries expect a stream.
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
@@ -29,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Else the tokenizers' own warning about forked processes stands between the lines of output.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # What joblib says, when it is loaded, where files may not be written; it does without.
+    warnings.filterwarnings("ignore", message=".*joblib will operate in serial mode")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    ending = Ending()
+    ending = Ending(last=arguments is None)
     try:
         if "" in given:  # a path of no letters would be the folder that one stands in
             raise InputError("an argument is empty: is a variable of the shell unset?")
@@ -45,12 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output has gone: `w2s … | head`
         sys.stderr.close()
         sys.exit(1)
-    except (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        _refuse(f"{error.filename}: {error.strerror}")
-    except OSError as error:
-        if error.errno not in (errno.ENAMETOOLONG, errno.ENOSPC, errno.EROFS):
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        line = refused(error)
+        if line is None:
             raise
-        _refuse(f"{str(error.filename or 'the output')[:80]}: {error.strerror}")
+        _refuse(line)
 
 
 def _run(arguments: list[str]) -> int:
@@ -78,14 +81,20 @@ def _run(arguments: list[str]) -> int:
 def _refuse(message: str) -> NoReturn:
     """One line on stderr, and exit code 2."""
     line = one_line(message)
-    if sys.stderr.isatty() or os.environ.get("FORCE_COLOR"):
-        from rich.console import Console
-        from rich.text import Text
-
-        Console(stderr=True).print(Text.assemble(("w2s: ", "bold red"), line), soft_wrap=True)
-    else:
+    if not (sys.stderr.isatty() or os.environ.get("FORCE_COLOR")) or not _in_colour(line):
         _tell(f"w2s: {line}\n")
     sys.exit(2)
+
+
+def _in_colour(line: str) -> bool:
+    """Whether the line was written to stderr in colour, for which there may be too little memory, or too few files."""
+    try:
+        from rich.console import Console
+        from rich.text import Text
+    except (MemoryError, OSError, ImportError):
+        return False
+    Console(stderr=True).print(Text.assemble(("w2s: ", "bold red"), line), soft_wrap=True)
+    return True
 
 
 def _tell(line: str) -> None:

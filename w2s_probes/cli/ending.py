@@ -1,11 +1,13 @@
 """SIGTERM and SIGHUP end a command as Ctrl-C does, so that what it has begun elsewhere is ended, too."""
 
+import atexit
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 INTERRUPTED = 128 + signal.SIGINT  # as shells have it
@@ -18,11 +20,18 @@ class Ended(KeyboardInterrupt):
 
 
 class Ending:
-    """Which signal has ended a command, if any has: what is raised may not get through the libraries on the way."""
+    """Which signal has ended a command, if any has: what is raised may not get through the libraries on the way.
 
-    def __init__(self) -> None:
+    As the `last` thing that a process does, a signal that comes after the command, while libraries clear up, ends the
+    process with the signal's code, too; in the moments in which Python itself is taken apart, it does nothing.
+    """
+
+    def __init__(self, *, last: bool = False) -> None:
         self.code = INTERRUPTED  # to exit with
         self._since: float | None = None
+        self._last = last
+        if self._last:
+            atexit.register(_ignore)  # the first to be registered is the last to be called
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
@@ -40,7 +49,7 @@ class Ending:
             yield
         finally:
             for number in mine:
-                signal.signal(number, signal.SIG_DFL)
+                signal.signal(number, _leave if self._last else signal.SIG_DFL)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -48,3 +57,18 @@ class Ending:
             return
         self.code, self._since = 128 + number, now
         raise Ended
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End at once. What the command has made is whole by now."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, RuntimeError):  # gone, closed, or interrupted in this very call
+            stream.flush()
+    os._exit(128 + number)
+
+
+def _ignore() -> None:
+    """From here on Python would put the default back in place of any function, and the process would end by it."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is _leave:
+            signal.signal(number, signal.SIG_IGN)

@@ -21,5 +21,5 @@ def report(
 
     Example: `w2s report runs/demo`
     """
-    written = terminal.from_checkout("analyses.report").write_report(folder, out)
+    written = terminal.from_checkout("analyses.report").write_report(folder, out, warn=terminal.answer)
     terminal.say(f"Written: {written}, {written.stat().st_size / 1e3:,.0f} kB")

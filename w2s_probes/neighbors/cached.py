@@ -43,15 +43,16 @@ def store_neighbors(
     found = search(X, k, apart=apart, index=index)
     small = np.int32 if len(X) < 2**31 else np.int64
     arrays = {"indices": found.indices.astype(small), "distances": found.distances}
+    record = {"k": k, "recall": found.recall, "layer": layer, "index": index, "rows": len(X)}
     with suppress(InputError):
-        write_arrays(path, arrays, {"k": k, "recall": found.recall, "layer": layer, "index": index, "rows": len(X)})
+        write_arrays(path, arrays, record, key=path.name)
     return found
 
 
 def _kept(path: Path, rows: int, k: int, apart: NDArray[np.intp] | None) -> Neighbors | None:
-    """The graph that lies there, of k neighbours; None where none does, or one that these rows cannot have."""
+    """The k nearest from the graph in a file; None where there is none, or it is damaged, smaller or of other rows."""
     try:
-        arrays, record = read_arrays(path)
+        arrays, record = read_arrays(path, key=path.name)
         indices, distances = arrays["indices"], arrays["distances"]
         if indices.dtype.kind != "i" or indices.shape != distances.shape or indices.shape[1] < k:
             return None

@@ -1,21 +1,24 @@
 """A fine-tuning's folder: its state while it runs, its result when it is done, both whole or not there."""
 
+import hashlib
 import json
 import shutil
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..files import remove_abandoned, replacing
-from ..json_files import parse_json, read_json
+from ..json_files import parse_json
 
 STATE = "state.safetensors"  # parameters, optimiser, best parameters; beside them in its metadata the numbers
 RESULT = "result.json"
@@ -37,7 +40,8 @@ class State:
 class Folder:
     """What one process keeps of one training; without a path nothing is kept.
 
-    Everything carries `key`, a hash of all that decides the numbers: files with another one are as good as none.
+    Everything carries `key`, a hash of all that decides the numbers: files with another one are as good as none. So
+    are damaged ones, found by their checksums, of which the first process warns.
     """
 
     path: Path | None
@@ -59,10 +63,22 @@ class Folder:
         """The result of this very training, if it is done."""
         if self.path is None:
             return None
+        file = self.path / RESULT
         try:
-            found = read_json(self.path / RESULT)
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            self._damaged(file)
+            return None
+        try:
+            found = parse_json(text, str(file))
+            if found["sha256"] != _result_hash(found["key"], found["result"]):
+                self._damaged(file)
+                return None
             return found["result"] if found["key"] == self.key else None
-        except (OSError, ValueError, LookupError, TypeError):  # none, or a damaged one
+        except (ValueError, LookupError, TypeError, RecursionError):
+            self._damaged(file)
             return None
 
     def finish(self, result: Mapping[str, Any]) -> None:
@@ -70,7 +86,8 @@ class Folder:
         if self.path is None or not self.writes:
             return
         with replacing(self.path / RESULT) as temporary:
-            temporary.write_text(json.dumps({"key": self.key, "result": result}, indent=1), encoding="utf-8")
+            content = {"key": self.key, "sha256": _result_hash(self.key, result), "result": result}
+            temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
         for name in (STATE, LAST_GOOD):
             (self.path / name).unlink(missing_ok=True)
 
@@ -78,17 +95,25 @@ class Folder:
         """The last state of this very training, if there is one."""
         if self.path is None:
             return None
+        path = self.path / STATE
+        if not path.exists():
+            return None
         try:
-            with safe_open(self.path / STATE, framework="pt") as file:
+            with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                if metadata.get("key") != self.key:
-                    return None
-                tensors: dict[str, dict[str, Tensor]] = {}
-                for name in file.keys():  # noqa: SIM118  # it is no mapping
-                    kind, _, own = name.partition("/")
-                    tensors.setdefault(kind, {})[own] = file.get_tensor(name)
-                return State(parse_json(metadata["facts"], str(self.path / STATE)), tensors)
-        except (OSError, SafetensorError, ValueError, LookupError):
+                whole = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+            if metadata["sha256"] != _state_hash(metadata["key"], metadata["facts"], whole):
+                self._damaged(path)
+                return None
+            if metadata["key"] != self.key:
+                return None
+            tensors: dict[str, dict[str, Tensor]] = {}
+            for name, tensor in whole.items():
+                kind, _, own = name.partition("/")
+                tensors.setdefault(kind, {})[own] = tensor
+            return State(parse_json(metadata["facts"], str(path)), tensors)
+        except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError):
+            self._damaged(path)
             return None
 
     def due(self) -> bool:
@@ -127,8 +152,29 @@ class Folder:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
+    def _damaged(self, file: Path) -> None:
+        if self.writes:
+            warnings.warn(f"{file}: damaged, so it is not used: this training begins anew", stacklevel=4)
+
     def _write(self, name: str, tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> None:
         assert self.path is not None
         with replacing(self.path / name) as temporary:
             whole = {key: tensor.contiguous() for key, tensor in tensors.items()}
-            save_file(whole, temporary, metadata={"key": self.key, "facts": json.dumps(facts)})
+            told = json.dumps(facts)
+            metadata = {"key": self.key, "facts": told, "sha256": _state_hash(self.key, told, whole)}
+            save_file(whole, temporary, metadata=metadata)
+
+
+def _result_hash(key: str, result: object) -> str:
+    return hashlib.sha256(f"{key} {json.dumps(result, sort_keys=True)}".encode()).hexdigest()
+
+
+def _state_hash(key: str, facts: str, tensors: Mapping[str, Tensor]) -> str:
+    """Of everything in a state, names and shapes included."""
+    digest = hashlib.sha256(json.dumps([key, facts]).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach()
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        # As bytes: NumPy has no bfloat16.
+        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,6 +1,5 @@
 """What a sweep found: one tidy table, the best cells, and a figure."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..errors import InputError, did_you_mean
+from ..errors import InputError, did_you_mean, reason
 from ..files import replacing
 from ..json_files import read_json
+from ..records import not_as_written, write_sealed
 from ..tables import read_table, table_format, write_table
 from .choosing import Best, choose
 from .grid import ChooseBy
@@ -29,7 +29,10 @@ class SweepResult:
 
     @classmethod
     def read(cls, path: Path | str) -> "SweepResult":
-        """A sweep as `w2s sweep` or `write` left it; its record lies beside it as .json."""
+        """A sweep as `w2s sweep` or `write` left it; its record lies beside it as .json.
+
+        InputError where either of them is not as it was written.
+        """
         path = Path(path)
         table = read_table(path)
         if missing := [name for name in COLUMNS if name not in table]:
@@ -38,16 +41,25 @@ class SweepResult:
         record = read_json(beside, "sweep again") if beside.is_file() else {}
         if not isinstance(record, dict):
             raise InputError(f"{beside}: no record of a sweep, which is a JSON object: sweep again")
-        return cls(as_table(table.to_dict(orient="records")), record)
+        if altered := list(not_as_written(beside, record, [path.name])):
+            raise InputError(
+                f"{path.with_name(altered[0])}: not as the sweep wrote it: sweep again, which reuses its parts, or "
+                f"move {beside.name} elsewhere to read the table as it is"
+            )
+        try:
+            return cls(as_table(table.to_dict(orient="records")), record)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise InputError(
+                f"{path}: a cell is not what a sweep writes there ({reason(error)}): sweep again"
+            ) from error
 
     def write(self, path: Path | str, by: ChooseBy = "weak_brier", *, oracle: bool = False) -> None:
         """The table, in the format that the name ends in, and the record beside it as .json with the best cells."""
         path = Path(path)
         refuse_other_record(path)
         best = [self.best(labels, by, oracle=oracle).record() for labels in self.labels]
-        with replacing(record_path(path)) as temporary:
-            temporary.write_text(json.dumps({**self.record, "best": best}, indent=1) + "\n", encoding="utf-8")
         write_table(self.table, path)
+        write_sealed(record_path(path), {**self.record, "best": best}, [path.name])
 
     @property
     def labels(self) -> list[str]:

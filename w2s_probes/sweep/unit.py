@@ -57,7 +57,7 @@ class Unit:
 
     def kept(self) -> pd.DataFrame | None:
         """Its lines, if they were made before and can be read."""
-        return None if self.part is None else read_part(self.part)
+        return None if self.part is None else read_part(self.part, self.key)
 
     def memory(self, width: int) -> int:
         """Bytes that doing it takes, at most, beside the interpreter and its libraries.
@@ -96,7 +96,7 @@ class Unit:
         lines = list(self._lines())
         table = as_table(lines)
         if self.part is not None:
-            write_part(self.part, table)
+            write_part(self.part, table, self.key)
         return table
 
     def _lines(self) -> list[Line]:

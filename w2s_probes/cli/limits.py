@@ -1,0 +1,66 @@
+"""What a machine, or a limit set on this process, has refused: one line in place of a traceback."""
+
+import errno
+
+MEMORY = "memory ran out: give fewer rows or layers, free some, or raise the limit (ulimit -v)"
+REMEDIES = {
+    errno.ENOMEM: MEMORY,
+    errno.EMFILE: "too many open files: raise the limit (ulimit -n)",
+    errno.ENFILE: "too many open files on this machine: close some",
+    errno.EFBIG: "larger than files may be here: raise the limit (ulimit -f), or use another disk",
+    errno.ENOSPC: "No space left on device",
+    errno.EDQUOT: "the disk quota is used up: free some space, or use another disk",
+    errno.EROFS: "Read-only file system",
+    errno.EIO: "the disk cannot be read or written (Input/output error)",
+    errno.ENAMETOOLONG: "File name too long",
+    errno.EAGAIN: "no more processes or threads may be started: raise the limit (ulimit -u), or give fewer --jobs",
+}
+# What libraries say in errors of other kinds, by which they pass on that the machine has refused something.
+SAID = {
+    "cannot allocate memory": errno.ENOMEM,
+    "can't allocate memory": errno.ENOMEM,
+    "not enough memory": errno.ENOMEM,
+    "out of memory": errno.ENOMEM,
+    "bad_alloc": errno.ENOMEM,
+    "unable to allocate": errno.ENOMEM,
+    "failed to map segment": errno.ENOMEM,
+    "too many open files": errno.EMFILE,
+    "file too large": errno.EFBIG,
+    "no usable temporary directory": errno.ENOSPC,
+    "no space left on device": errno.ENOSPC,
+    "can't start new thread": errno.EAGAIN,
+    "resource temporarily unavailable": errno.EAGAIN,
+}
+OF_OUTPUT = (errno.ENOSPC, errno.EROFS, errno.EFBIG, errno.EDQUOT, errno.EIO)  # else named after no file
+SHOWN = 80  # characters of a file's name
+ABOUT_FILES = (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
+DEEP = 10  # errors, each the cause of the one before
+
+
+def refused(error: BaseException) -> str | None:
+    """What the machine refused, and the remedy; None for an error that says nothing of the kind."""
+    number, file = _number(error), getattr(error, "filename", None)
+    if number == errno.ENOMEM:
+        return MEMORY
+    if number is None:
+        return f"{file}: {error.strerror}" if isinstance(error, ABOUT_FILES) and file is not None else None
+    if file is None and "temporary directory" in str(error):
+        file = "temporary files"
+    return f"{str(file or ('the output' if number in OF_OUTPUT else 'this command'))[:SHOWN]}: {REMEDIES[number]}"
+
+
+def _number(error: BaseException | None) -> int | None:
+    """As the system numbers it, of the error or of what led to it."""
+    for _ in range(DEEP):
+        if error is None:
+            break
+        if isinstance(error, MemoryError):
+            return errno.ENOMEM
+        if isinstance(error, OSError) and error.errno in REMEDIES:
+            return error.errno
+        told = str(error).lower()
+        for words, meant in SAID.items():
+            if words in told:
+                return meant
+        error = error.__cause__ or error.__context__
+    return None
