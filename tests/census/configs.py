@@ -27,7 +27,7 @@ SIZES: tuple[tuple[str, Any], ...] = (
     (r"qk_head_dim", 2 * HEAD),
     (r"(q|kv|o)_lora_rank", 16),
     (r"(hidden_size|d_model|n_embd|dim|emb_dim|embed_dim|hidden_dim|word_embed_proj_dim|embedding_size)", HIDDEN),
-    (r"(attention_hidden_size|output_embedding_size|input_embedding_size|lru_width|out_hidden_size)", HIDDEN),
+    (r"(output_embedding_size|input_embedding_size|lru_width|out_hidden_size)", HIDDEN),
     (r"(projection_dim|text_embed_dim|attention_head_size|index_hidden_size)", HIDDEN),
     (
         r"(.*intermediate_size|.*ffn_dim|n_inner|d_ff|dff|ffn_hidden_size|feed_forward_size|dim_ff|intermediate_dim)",
@@ -56,7 +56,7 @@ NO_SIZES = {"id2label", "label2id", "dtype", "transformers_version", "num_labels
 NONE_AT_FIRST = {"head_dim": HEAD, "num_key_value_heads": GROUPS}  # what the class leaves open and the model needs
 SHALLOW = 2  # of what does not read text, so that the config's depth tells the text's blocks
 OTHER_SENSES = re.compile(
-    r"vision|audio|image|video|vq|codec|acoustic|semantic|flow|qformer|high_res|detr|geometry|mask|speech"
+    r"encoder_config|vision|audio|image|video|vq|codec|acoustic|semantic|flow|qformer|high_res|detr|geometry|mask|speech"
 )
 
 COMPASS_ROPE = {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}
@@ -86,13 +86,31 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
         "audio_config": {"adapter_input_size": HIDDEN, "adapter_out_dim": HIDDEN},
     },
     "dbrx": {
-        "attn_config": {"rope_theta": 10000.0, "kv_n_heads": 2},
+        "attn_config": {"rope_theta": 10000.0, "kv_n_heads": 2, "clip_qkv": 8.0},
         "ffn_config": {"moe_num_experts": 4, "moe_top_k": 2},
     },
     "deepseek_v2": {"topk_method": "greedy", "num_experts_per_tok": 2},
     "falcon_h1": {"mamba_d_ssm": 64, "mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_chunk_size": 8},
     "t5gemma2_encoder": {"text_config": {"dropout_rate": 0.0}},
-    "chameleon": {"vocabulary_map": {"<image>": 100}},
+    "chameleon": {
+        "vocabulary_map": {"<image>": 100},
+        "vq_config": {"base_channels": 32, "latent_channels": 32, "embed_dim": 32, "num_embeddings": 64},
+    },
+    "emu3": {
+        "vocabulary_map": {"<image>": 100},
+        "vq_config": {"base_channels": 32, "latent_channels": 32, "embed_dim": 4},
+    },
+    "ernie4_5_vl_moe": {
+        "text_config": {"rope_parameters": {"rope_type": "default", "rope_theta": 5e5, "mrope_section": [1, 1, 2]}}
+    },
+    "layoutlmv3": {"coordinate_size": 6, "shape_size": 4},
+    "lilt": {"hidden_size": 48},
+    "mistral4": {"head_dim": 2 * HEAD},
+    "step3p7": {"text_config": {"sliding_window": WINDOW}},
+    **{f"{name}_thinker": {"vision_start_token_id": 100} for name in ("qwen2_5_omni", "qwen3_omni_moe")},
+    "zamba": {"attention_hidden_size": 2 * HIDDEN, "attention_head_dim": 2 * HEAD},
+    "zamba2": {"attention_hidden_size": 2 * HIDDEN, "attention_head_dim": 2 * HEAD, "n_mamba_heads": 8},
+    "blt": {"encoder_hash_byte_group_vocab": 64},
     "csm": {"codec_config": {"upsample_groups": 1, "num_filters": 4}, "num_codebooks": 2},
     "esm": {"vocab_size": VOCABULARY, "pad_token_id": 1, "mask_token_id": 51},
     "funnel": {"architectures": ["FunnelModel"]},
@@ -118,8 +136,8 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
 
 
 def base_models(model_type: str) -> tuple[Any, ...]:
-    """The classes that `AutoModel` makes of a type's config; KeyError where it makes none."""
-    found = MODEL_MAPPING[CONFIG_MAPPING[model_type]]
+    """The classes that `AutoModel` makes of a type's config, if any."""
+    found = MODEL_MAPPING.get(CONFIG_MAPPING[model_type], ()) if model_type in CONFIG_MAPPING else ()
     return found if isinstance(found, tuple) else (found,)
 
 
@@ -127,18 +145,25 @@ def tiny_config(model_type: str) -> Any:
     """A config of this type, small in every field."""
     config_class: Any = CONFIG_MAPPING[model_type]
     fields = tiny_fields(config_class, EXCEPTIONS.get(model_type, {}), DEPTH)
-    if any("mrope_section" in inspect.getsource(sys.modules[model.__module__]) for model in base_models(model_type)):
-        text = fields.get("text_config", fields)
-        text["rope_parameters"] = rope_in_sections(config_class(**fields).get_text_config())
+    usual = config_class()
+    text = usual.get_text_config()
+    modules = {model.__module__ for name in (model_type, text.model_type) for model in base_models(name)}
+    if any("mrope_section" in inspect.getsource(sys.modules[module]) for module in modules):
+        inner = fields if text is usual else fields["text_config"]
+        rope = inner.get("rope_parameters") or getattr(text, "rope_parameters", None)
+        rope = rope or {"rope_type": "default", "rope_theta": 10000.0}
+        inner["rope_parameters"] = rope_in_sections(rope, inner.get("head_dim", HEAD))
     return config_class(**fields)
 
 
-def rope_in_sections(config: Any) -> dict[str, Any]:
-    """Rotary embeddings whose sections, of time, height and width, fit the small heads."""
-    rope = dict(getattr(config, "rope_parameters", None) or {"rope_type": "default", "rope_theta": 10000.0})
-    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+def rope_in_sections(rope: Mapping[str, Any], head: int) -> dict[str, Any]:
+    """Rotary embeddings whose sections, of time, height and width, fit heads of this size."""
     pairs = int(head * rope.get("partial_rotary_factor", 1)) // 2
-    return rope | {"mrope_section": [pairs - 2 * (pairs // 3), pairs // 3, pairs // 3]}
+    section = [pairs - 2 * (pairs // 3), pairs // 3, pairs // 3]
+    if all(isinstance(part, dict) for part in rope.values()):
+        return {kind: rope_in_sections(part, head) for kind, part in rope.items()}
+    fits = sum(rope.get("mrope_section", ())) == pairs
+    return dict(rope) if fits else {**rope, "mrope_section": section}
 
 
 def tiny_fields(config_class: Any, exceptions: Mapping[str, Any], depth: int) -> dict[str, Any]:

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedTokenizerFast
 
 from extract.blocks import trunk_of
-from extract.doctor import diagnose
+from extract.doctor import ROUNDED, diagnose
 from extract.engine import Engine
 from extract.extractor import Extraction
 from extract.loading import Placement
 from extract.models import BROKEN, ModelSource
 from extract.trace import hidden
+from w2s_probes.dtypes import to_float32
 from w2s_probes.errors import InputError
 
 from .configs import FIRST_WORD, LAST_WORD, VOCABULARY, base_models, tiny_config
@@ -32,7 +33,8 @@ LENGTHS = (1, 40, 3, 17, 29, 8, 3)  # tokens of the rows; the last has the text 
 BUDGET = 64  # tokens of a batch: makes batches of 40, of 29 and 17, and of 8, 3, 3 and 1 tokens
 TOLERANCE = 1e-3  # as the doctor's for float32: of the median distance between two tokens' vectors
 PERTURBATION = 0.05  # so that no weight is zero, such as a gate's, a bias, or the row of padding in a table
-MOST_PARAMETERS = 9_000_000  # of a checkpoint that counts as small
+MOST_PARAMETERS = 30_000_000  # of a checkpoint that counts as small
+OTHER = ", which are others"  # than those that its blocks hand on
 Vectors = dict[int, NDArray[Any]]  # layer -> (tokens, width)
 
 
@@ -79,7 +81,7 @@ def measure(model_type: str, folder: Path) -> Result:
                 result = compare(folder, tokenizer, path)
             except BROKEN:
                 continue
-            if result.heading == READ:
+            if result.heading == READ and OTHER not in result.line:
                 return Result(NAMED, f"--blocks {path}; without it refused: {line}")
             line = f"{line}; with --blocks {path} {result.line}"
     return Result(REFUSED, line)
@@ -141,6 +143,7 @@ def compare(folder: Path, tokenizer: PreTrainedTokenizerFast, blocks: str | None
         found = [f"the doctor finds it wrong: {', '.join(check.name for check in seen.checks if not check.ok)}"]
     elif found and seen.ok:
         found.append("the doctor finds nothing")
+    found += filter(None, [_of_half_precision(plan, tokens, alone)])
     where = f"{plan.source.depth} blocks at {source.block_path}"
     return Result(DIFFERS, "; ".join(found)) if found else Result(READ, f"{where}{note}")
 
@@ -156,18 +159,23 @@ def _read(engine: Engine, tokens: Sequence[NDArray[np.int32]], budget: int) -> V
     return engine.read(tokens, [f"row-{i}" for i in range(len(tokens))])
 
 
-def fault(what: str, ours: Vectors, other: Vectors) -> str:
-    """What is wrong with other vectors of the same tokens, nothing if they are close."""
+def fault(what: str, ours: Vectors, other: Vectors, *, rounded: bool = False) -> str:
+    """What is wrong with other vectors of the same tokens, nothing if all are close; if rounded, half of them."""
     worst, at = 0.0, 0
     for layer, vectors in ours.items():
         if vectors.shape != other[layer].shape:
             return f"{what}: shape {vectors.shape} at layer {layer}, not {other[layer].shape}"
         some = vectors[:: max(1, len(vectors) // 50)].astype(np.float64)
         apart = np.linalg.norm(some[:, None] - some[None], axis=2)[np.triu_indices(len(some), 1)]
-        share = np.linalg.norm(vectors.astype(np.float64) - other[layer], axis=1).max() / (np.median(apart) or 1.0)
+        errors = np.linalg.norm(vectors.astype(np.float64) - other[layer], axis=1)
+        share = (np.median(errors) if rounded else errors.max()) / (np.median(apart) or 1.0)
         if not share <= worst:  # which NaN is not either
             worst, at = float(share), layer
-    return "" if worst <= TOLERANCE else f"{what} by {worst:.2g} of the distance between tokens (layer {at})"
+    return (
+        ""
+        if worst <= (ROUNDED if rounded else TOLERANCE)
+        else f"{what} by {worst:.2g} of the distance between tokens (layer {at})"
+    )
 
 
 def _of_another_token(engine: Engine, tokens: Sequence[NDArray[np.int32]], alone: Vectors) -> str:
@@ -177,6 +185,21 @@ def _of_another_token(engine: Engine, tokens: Sequence[NDArray[np.int32]], alone
     other[-1] = FIRST_WORD + (other[-1] - FIRST_WORD + 1) % (LAST_WORD - FIRST_WORD + 1)
     here, there = alone[0][LENGTHS[0] : LENGTHS[0] + length], _read(engine, [other], budget=1)[0]
     return "" if np.abs(here[-1] - there[-1]).max() > 1e-6 else "the vectors are those of other tokens"
+
+
+def _of_half_precision(plan: Extraction, tokens: Sequence[NDArray[np.int32]], alone: Vectors) -> str:
+    """Whether bfloat16 gives the same vectors but for rounding, which may send a few tokens to other experts."""
+    try:
+        words = (
+            replace(plan, dtype="bfloat16").engine(Placement(device_map="cpu")).read(tokens, plan.rows["id"].tolist())
+        )
+    except InputError as error:
+        return f"bfloat16 is refused: {one_line(error)}"
+    except BROKEN as error:
+        return f"in bfloat16 {type(error).__name__}: {one_line(error)}"
+    return fault(
+        "in bfloat16 its vectors differ", alone, {i: to_float32(w, "bfloat16") for i, w in words.items()}, rounded=True
+    )
 
 
 def _without_the_product(source: ModelSource, tokens: Sequence[NDArray[np.int32]]) -> tuple[Vectors, str]:
@@ -195,7 +218,7 @@ def _without_the_product(source: ModelSource, tokens: Sequence[NDArray[np.int32]
     same = fault("", inner, {layer: np.concatenate([states[layer] for states in reported]) for layer in inner})
     if count == len(by_hooks) and not same:
         return by_hooks, ""
-    return by_hooks, f"; it reports {count} hidden states{', other ones' if same else ''}"
+    return by_hooks, f"; it reports {count} hidden states{OTHER if same else ''}"
 
 
 def _alone_by_hooks(trunk: nn.Module, path: str, row: list[int]) -> tuple[Vectors, list[NDArray[Any]]]:

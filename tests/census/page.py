@@ -26,6 +26,34 @@ vectors of two tokens. Exchanging a row's last token must change its last vector
 A tiny random model tells how a family is computed, and not how a trained checkpoint of it rounds: for your own
 checkpoint run `w2s doctor MODEL`.
 """
+# Why, as read in transformers' sources; said of a type that is not read, behind what was found.
+PADDING = "padding reaches real tokens"
+STREAMS = "its blocks hand on several streams a token"
+CAUSES = {
+    "albert": "the one block runs several times",
+    "big_bird": "a batch's longest row decides between sparse and full attention",
+    "bigbird_pegasus": "a batch's longest row decides between sparse and full attention",
+    "bros": "needs the boxes of its words",
+    "convbert": f"{PADDING} through convolutions",
+    "cpmant": f"{PADDING}, since it ignores the mask, and learned prompts stand before the tokens",
+    "deepseek_v4": STREAMS,
+    "fnet": f"{PADDING} through the Fourier transform",
+    "gemma3n_text": STREAMS,
+    "glm5_next": STREAMS,
+    "glm5_next_text": STREAMS,
+    "hrm_text": "its lists of blocks run several times in turn",
+    "hy_v4": STREAMS,
+    "mllama": "without a picture it skips the blocks that look at one",
+    "mobilebert": f"{PADDING} through the embeddings of neighbouring tokens",
+    "nystromformer": f"{PADDING} through means of segments and convolutions",
+    "paligemma": "it attends both ways in batches without padding, and backwards in others",
+    "qwen4_exp": STREAMS,
+    "qwen4_exp_text": STREAMS,
+    "reformer": "its hashes are drawn anew in each pass",
+    "squeezebert": "its blocks hand on (rows, width, tokens)",
+    "xlnet": "its blocks hand on (tokens, rows, width)",
+    "yoso": f"{PADDING} through hashes",
+}
 MEANINGS = {
     READ: "a row's vectors are the same in every company, and those of plain hooks",
     NAMED: "the same, once `--blocks` says which list of modules is meant",
@@ -52,9 +80,15 @@ def page(results: Mapping[str, Result]) -> str:
     parts = [BEGINNING.format(types=len(results), counts=counts, **versions)]
     for heading, own in by_heading.items():
         if own:
-            lines = "\n".join(f"| `{name}` | {cell(result.line)} |" for name, result in own.items())
+            lines = "\n".join(f"| `{name}` | {cell(explained(name, result))} |" for name, result in own.items())
             parts.append(f"## {heading.capitalize()}\n\n| type | |\n|---|---|\n{lines}\n")
     return "\n".join(parts)
+
+
+def explained(model_type: str, result: Result) -> str:
+    """A result's line, and why it is so where that is known."""
+    cause = None if result.heading == READ else CAUSES.get(model_type)
+    return f"{result.line} ({cause})" if cause else result.line
 
 
 def cell(text: str) -> str:
