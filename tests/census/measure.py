@@ -34,6 +34,7 @@ BUDGET = 64  # tokens of a batch: makes batches of 40, of 29 and 17, and of 8, 3
 TOLERANCE = 1e-3  # as the doctor's for float32: of the median distance between two tokens' vectors
 PERTURBATION = 0.05  # so that no weight is zero, such as a gate's, a bias, or the row of padding in a table
 MOST_PARAMETERS = 30_000_000  # of a checkpoint that counts as small
+FILES = re.compile(r" from '/[^']*'")  # stand in messages of missing classes, and differ by machine
 OTHER = ", which are others"  # than those that its blocks hand on
 Vectors = dict[int, NDArray[Any]]  # layer -> (tokens, width)
 
@@ -247,4 +248,4 @@ def _alone_by_hooks(trunk: nn.Module, path: str, row: list[int]) -> tuple[Vector
 
 def one_line(error: Exception) -> str:
     """An error's message, not too long for a table."""
-    return " ".join(str(error).split())[:240]
+    return " ".join(FILES.sub("", str(error)).split())[:240]

@@ -17,7 +17,8 @@ whose base model takes token ids was tried: {types} of them. Of each a tiny mode
 weights, a few blocks and small windows, and saved as a checkpoint. Seven rows of 1 to 40 tokens are then extracted at
 every layer and every token: in batches of mixed lengths, one row at a time, after short rows, and without this
 project, by plain hooks on a fresh copy of the model. All must agree to a thousandth of the median distance between the
-vectors of two tokens. Exchanging a row's last token must change its last vector, and `w2s doctor` must agree.
+vectors of two tokens; the same in bfloat16, but for rounding. Exchanging a row's last token must change its last
+vector, and `w2s doctor` must agree.
 
 | result | types | what it means |
 |---|--:|---|
@@ -57,7 +58,7 @@ CAUSES = {
 MEANINGS = {
     READ: "a row's vectors are the same in every company, and those of plain hooks",
     NAMED: "the same, once `--blocks` says which list of modules is meant",
-    DIFFERS: "a row's vectors hang on the rows beside it, or are not those of its tokens: do not use them",
+    DIFFERS: "a row's vectors hang on the rows beside it, on the dtype, or are of other tokens: do not use them",
     REFUSED: "`w2s extract` stops with the line given",
     UNBUILT: "no small model could be made here, so nothing is known",
     FAILS: "a Python error where one line is due: a fault of this project",
