@@ -27,11 +27,14 @@ def refuse_other_layouts(
     """InputError unless every block is run once, in order, on hidden states (rows, length, width).
 
     The batch holds the `tokens` of one row a few times, its number of rows another than its length: a model with
-    (length, rows, width), with several streams, or with blocks that are skipped or run again, is told by it.
+    (length, rows, width), with several streams, or with blocks that are skipped or run again, is told by it. In one
+    row the last token is another: a model that puts tokens of its own in front of the text is told by where that is
+    seen. Of a skeleton, on the device `meta`, only shapes can be asked, and only where it runs without values.
     """
     tokens = [*tokens, *tokens][:3] if len(tokens) < 3 else list(tokens)[:64]
     rows = 2 if len(tokens) != 2 else 3
     ids = torch.tensor([list(tokens)] * rows, dtype=torch.int64, device=device)
+    ids[-1, -1] = 0 if tokens[-1] else 1
     blocks = list(model.get_submodule(block_path).children())
     seen = [_Seen() for _ in blocks]
     order: list[int] = []
@@ -52,6 +55,8 @@ def refuse_other_layouts(
     except torch.OutOfMemoryError:
         raise
     except BROKEN as error:  # such as models that want pictures, too, or that lack a product in this dtype
+        if device.type == "meta":  # or that cannot choose their way without values
+            return
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
         raise InputError(f"{type(model).__name__} cannot be run on token ids alone in {dtype} ({reason})") from error
@@ -70,8 +75,14 @@ def refuse_other_layouts(
         _refuse_shape(seen[number].went, (rows, len(tokens), width), f"{here} hands on")
     if order[: max(layers, default=0)] != list(range(max(layers, default=0))):
         raise InputError(f"{name}s of {block_path} are run in the order {order[:8]}, so their numbers are no depth")
+    came = f"{name} 0 of {block_path} is given"
     if 0 in layers:
-        _refuse_shape(seen[0].came, (rows, len(tokens), width), f"{name} 0 of {block_path} is given")
+        _refuse_shape(seen[0].came, (rows, len(tokens), width), came)
+    filled = isinstance(seen[0].came, Tensor) and seen[0].came.dim() == 3 and seen[0].came.shape[1] > len(tokens)
+    if filled and device.type != "meta":
+        changed = (seen[0].came[-1] != seen[0].came[0]).any(dim=-1).nonzero().flatten().tolist()
+        if changed and changed[0] >= len(tokens):
+            raise InputError(f"{came} {changed[0] + 1 - len(tokens)} tokens before the text: such models are not read")
 
 
 def _refuse_shape(states: Any, expected: tuple[int, int, int], what: str) -> None:

@@ -161,8 +161,14 @@ class ModelSource:
 
     @cached_property
     def vocabulary(self) -> int:
-        """How many tokens the model knows."""
-        return int(self._embeddings.weight.shape[0])
+        """How many tokens the model knows: the rows of its table, or where it hands out none, what its config says."""
+        try:
+            return int(self._embeddings.weight.shape[0])
+        except InputError:
+            for name in ("vocab_size", "src_vocab_size"):
+                if isinstance(named := getattr(self.text_config, name, None), int):
+                    return named
+            raise
 
     @cached_property
     def _embeddings(self) -> Any:

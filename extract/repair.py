@@ -168,7 +168,8 @@ def _replaced(path: Path, manifest: Manifest, old: Shard, file: Path) -> Manifes
 
 def _remove_unlisted(path: Path, manifest: Manifest) -> None:
     listed = {path / shard.file for shard in manifest.shards}
-    folders: Sequence[Path] = [path, *{file.parent for file in listed if file.parent.is_dir()} - {path}]
+    below = {file.parent for file in listed if file.parent.is_dir() and not file.parent.is_symlink()}
+    folders: Sequence[Path] = [path, *below - {path}]  # not what lies behind a link: it may be another's
     for folder in folders:
         remove_abandoned(folder)
         for file in folder.iterdir():

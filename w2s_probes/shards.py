@@ -1,7 +1,9 @@
 """One shard of a store: an HDF5 file with the ids of its rows and one dataset a layer."""
 
+import errno
 import io
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ IDS, OFFSETS, TOKENS = "ids", "offsets", "tokens"
 DTYPE_ATTRIBUTE, KEY_ATTRIBUTE, CUT_ATTRIBUTE = "dtype", "key", "cut"
 NAME = re.compile(r"shard-(?P<part>\d{5,})-(?P<checksum>[0-9a-f]{16})\.h5")
 PAGE = 4096  # bytes; layers that begin with a page of the file are read twice as fast as others
+NO_DAMAGE = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)  # of the machine
 DAMAGED = "damaged; `w2s repair` makes it anew"
 
 
@@ -156,9 +159,11 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except InputError:
         raise
-    except PermissionError as error:  # no damage either
-        raise PermissionError(error.errno, "cannot be read", str(path)) from error
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError, OverflowError, MemoryError) as error:
+    except OSError as error:
+        if error.errno in NO_DAMAGE:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise InputError(f"{path}: not a readable HDF5 file (missing, truncated or damaged): {DAMAGED}") from error
+    except (RuntimeError, LookupError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"{path}: not a readable HDF5 file (missing, truncated or damaged): {DAMAGED}") from error
 
 

@@ -12,6 +12,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.filtering import FilterResult
 from w2s_probes.labels import truth_where_known
 from w2s_probes.reportcard import ReportCard, report_card
+from w2s_probes.ties import above_half
 
 from .reading import Filtered
 
@@ -95,7 +96,7 @@ def without_removal(filtered: Sequence[Filtered]) -> list[str]:
     told = []
     for one in filtered:
         if one.table["keep"].all():
-            old, new = (_numbers(one.table, name, one.name) > 0.5 for name in ("label", "new_label"))
+            old, new = (above_half(_numbers(one.table, name, one.name)) for name in ("label", "new_label"))
             changed = int((old != new).sum()) if "new_label" in one.table else 0
             told.append(f"{one.name} removes no row; {changed:,} of {len(one.table):,} labels changed class.")
     return told

@@ -242,3 +242,25 @@ def test_the_usual_layout_passes_also_where_rows_are_filled_up() -> None:
     for change in (lambda x: x, lambda x: torch.nn.functional.pad(x, (0, 0, 0, 5))):
         refuse_other_layouts(Blocks(change), "blocks", 8, [0, 1, 2], [1, 2], torch.device("cpu"))
     assert len(MARKER) > 60  # so that a template that shortens texts shows
+
+
+def test_a_plan_refuses_a_layout_without_any_weights(tmp_path: Path, fails: Callable[..., str]) -> None:
+    torch.manual_seed(0)
+    model = hf.XLNetModel(hf.XLNetConfig(vocab_size=44, d_model=32, n_layer=3, n_head=4, d_inner=48))
+    folder = save_checkpoint(model, tmp_path / "xlnet")
+    table().to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
+    for file in folder.glob("*.safetensors"):
+        file.unlink()
+    said = fails("plan", folder, "--rows", tmp_path / "rows.jsonl")
+    assert "hands on (3, 2, 32), not hidden states (rows, tokens, width) = (2, 3, 32)" in said
+
+
+def test_tokens_before_the_text_are_told_from_filling_after_it() -> None:
+    class Prompted(Blocks):
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> None:
+            states = torch.cat([torch.zeros(len(input_ids), 4, 8), self.table(input_ids)], dim=1)
+            for block in self.blocks:
+                block(states)
+
+    with pytest.raises(InputError, match="4 tokens before the text"):
+        refuse_other_layouts(Prompted(lambda x: x), "blocks", 8, [0, 1, 2], [1, 2, 3], torch.device("cpu"))

@@ -133,6 +133,7 @@ def relabel(
 
     from ..relabeling import relabel as opinion_of
     from ..tables import refuse_unwritable, table_format, write_table
+    from ..ties import above_half
     from .judging import Rows, probe_of
 
     table_format(out)
@@ -144,7 +145,7 @@ def relabel(
     refuse_unwritable(rows.table, out)
     graph = None if in_sample else rows.graph(probe, in_sample)
     p = opinion_of(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
-    flipped = (p > 0.5) != (rows.y > 0.5)
+    flipped = above_half(p) != above_half(rows.y)
     verdict = {"score": np.abs(p - rows.y), "new_label": p, "reason": np.where(flipped, "other class", ""), "p": p}
     verdict["fold"] = rows.folds(probe, in_sample, seed)
     write_table(rows.judged(verdict, _named(by, in_sample)), out)
@@ -214,9 +215,10 @@ def _wrong_labels(rows: "Rows", p: "NDArray[np.float64]", known: "NDArray[np.boo
     """
     from ..noise import noise_model
     from ..noise.model import LEAST_AUDITED
+    from ..ties import above_half
 
     auroc = "AUROC of the probe against the weak labels"
-    known_of_class = [known[(rows.y > 0.5) == side].sum() for side in (False, True)]
+    known_of_class = [known[above_half(rows.y) == side].sum() for side in (False, True)]
     if rows.truth is not None and not known.all() and min(known_of_class) >= LEAST_AUDITED:
         audit = noise_model(rows.y, p, audited=(known, rows.truth[known]), groups=rows.groups)
         if audit.status == "ok":

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..ties import above_half
 from .card import card
 from .rows import LabelRows
 
@@ -29,7 +30,7 @@ def classification(rows: LabelRows) -> pa.Table:
     columns: dict[str, Any] = {"id": rows.table["id"]}
     if "text" in rows.table.column_names:
         columns["text"] = rows.table["text"]
-    columns["label"] = pa.array((rows.p > 0.5).astype(np.int64))
+    columns["label"] = pa.array(above_half(rows.p).astype(np.int64))
     columns["soft_label"] = rows.table["label"]
     return rows.beside(columns)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import InputError
+from ..ties import above_half
 from .rows import LabelRows
 
 
@@ -22,13 +23,13 @@ def label_issues(rows: LabelRows) -> tuple[pa.Table, LabelRows]:
             f"{rows.where}: no row has the probe's `p`, which cleanlab's columns are made of: filter or relabel first"
         )
     table = judged.table
-    p, given = np.asarray(table["p"].to_numpy()), np.asarray(table["weak_label"].to_numpy()) > 0.5
+    p, given = np.asarray(table["p"].to_numpy()), above_half(table["weak_label"].to_numpy())
     changed = np.array([reason == "other class" for reason in table["reason"].to_pylist()])
     columns: dict[str, Any] = {
         "is_label_issue": pa.array(~np.array(table["keep"].to_pylist(), dtype=bool) | changed),
         "label_quality": pa.array(np.where(given, p, 1 - p)),
         "given_label": pa.array(given.astype(np.int64)),
-        "predicted_label": pa.array((p > 0.5).astype(np.int64)),
+        "predicted_label": pa.array(above_half(p).astype(np.int64)),
     }
     if "text" in table.column_names:
         columns["text"] = table["text"]

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import InputError
+from ..ties import above_half
 from .rows import LabelRows
 
 FIELDS = (("first", "second"), ("chosen", "rejected"))  # where the two texts are looked for, unless said
@@ -68,7 +69,7 @@ def preferences(rows: LabelRows, pairs: Pairs) -> tuple[pa.Table, LabelRows]:
     differ = np.asarray(a != b, dtype=bool)
     decided, a, b = decided.without(differ, SAME), a[differ], b[differ]
     _refuse_none(decided)
-    better = decided.p > 0.5
+    better = above_half(decided.p)
     columns = _prompt(decided, pairs)
     columns["chosen"] = pa.array(np.where(better, a, b), pa.string())
     columns["rejected"] = pa.array(np.where(better, b, a), pa.string())

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ..errors import InputError
 from ..files import sha256
+from ..ties import above_half
 from .hub import by_split
 from .rows import TRUTH, LabelRows
 
@@ -27,12 +28,12 @@ def write_oai(rows: LabelRows, folder: Path) -> dict[str, int]:
     """OUT/weak_labels and OUT/config.json; the row's provenance stands in further columns, which the reader ignores."""
     p = rows.p
     columns: dict[str, Any] = {"id": rows.table["id"], "txt": pa.array(rows.texts(), pa.string())}
-    columns["hard_label"] = pa.array((p > 0.5).astype(np.int64))
+    columns["hard_label"] = pa.array(above_half(p).astype(np.int64))
     columns["soft_label"] = _both(p)
     evaluation: dict[str, Any] = {}
     if TRUTH in rows.table.column_names:
         truth = rows.table[TRUTH].to_numpy() > 0.5
-        evaluation = {"gt_label": pa.array(truth.astype(np.int64)), "acc": pa.array((p > 0.5) == truth)}
+        evaluation = {"gt_label": pa.array(truth.astype(np.int64)), "acc": pa.array(above_half(p) == truth)}
     fingerprint = _save(_beside(rows, columns, evaluation, ("gt_label", "acc")), folder / WEAK_LABELS)
     # The reader names its results by this, and takes up results of the same name: so it must differ between labels.
     config = {"model_size": f"w2s-{fingerprint}", "source": rows.source}

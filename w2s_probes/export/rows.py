@@ -17,6 +17,7 @@ from ..files import sha256
 from ..labels import LabelSet, as_probabilities, read_label_table
 from ..plain_values import as_json, is_missing, plain
 from ..tables import read_table
+from ..ties import above_half
 
 Labels = Path | str | pd.DataFrame | LabelSet
 Choice = Literal["new", "weak"]
@@ -162,7 +163,7 @@ def chosen_rows(file: LabelFile, wanted: Wanted, texts: Path | str | None = None
     columns: dict[str, Any] = {"id": pa.array(frame["id"].tolist(), pa.string())}
     if "text" in frame:
         columns["text"] = _loose(frame["text"])
-    columns["label"] = pa.array((chosen > 0.5).astype(float) if wanted.hard else chosen)
+    columns["label"] = pa.array(above_half(chosen).astype(float) if wanted.hard else chosen)
     columns["weak_label"] = pa.array(weak)
     columns |= {name: _typed(frame, name, where) for name in PROVENANCE if name != "weak_label"}
     for name in ("group", "split"):
