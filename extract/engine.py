@@ -15,7 +15,7 @@ from w2s_probes.errors import InputError
 
 from .batching import batches, padded
 from .encoding import Tokens
-from .layout import refuse_other_layouts
+from .layout import out_of_memory, refuse_other_layouts
 from .loading import Placement, load_trunk
 from .model_state import ModelState
 from .models import ModelSource
@@ -127,7 +127,7 @@ class Engine:
             arrived.record(torch.cuda.current_stream(device))
             return Vectors(rows, words, finite, arrived)
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -161,7 +161,12 @@ class Engine:
     def _refuse_other_layouts(self, tokens: Tokens) -> None:
         """InputError for a model whose blocks do not hand on (rows, tokens, width); asked once."""
         path, width = self._source.block_path, self._source.width
-        refuse_other_layouts(self.reader.model, path, width, self._layers, tokens.tolist(), self.device)
+        try:
+            refuse_other_layouts(self.reader.model, path, width, self._layers, tokens.tolist(), self.device)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            return  # the rows themselves will not fit either, and are refused by name
         self._layout_known = True
 
     def _refuse_unknown(self, tokens: Sequence[Tokens], names: Sequence[str]) -> None:
@@ -201,7 +206,3 @@ def words_of(vectors: Tensor) -> NDArray[Any]:
     if vectors.dtype == torch.bfloat16:
         return np.asarray(vectors.view(torch.uint16).numpy())
     return np.asarray(vectors.numpy())
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error) or "can't allocate" in str(error)

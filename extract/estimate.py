@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from w2s_probes.dtypes import WORDS, StoredDtype
@@ -16,7 +15,7 @@ from w2s_probes.shards import PAGE
 from .engine import GPU_TOKENS
 from .extractor import SHARD_BYTES, SHARD_ROWS
 from .flops import Batching, BlockWork, block_work, experts_of, forward_flops
-from .layout import refuse_other_layouts
+from .layout import refuse_layout_of_skeleton
 from .models import ModelSource
 from .trace import Position
 
@@ -104,7 +103,7 @@ def estimate(
     if batch_tokens is not None and batch_tokens < 1:
         raise InputError(f"batch_tokens={batch_tokens} must be at least 1")
     wanted = parse_layers(layers, source.depth)
-    refuse_other_layouts(source.skeleton, source.block_path, source.width, wanted, [2, 3, 4], torch.device("meta"))
+    refuse_layout_of_skeleton(source, wanted)
     blocks = list(source.skeleton.get_submodule(source.block_path).children())
     work = [block_work(block, source.config, i) for i, block in enumerate(blocks[: max(wanted)])]
     batching = Batching.of(lengths, batch_tokens or GPU_TOKENS)

@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from w2s_probes.errors import InputError
 
-from .models import BROKEN
+from .blocks import trunk_of
+from .models import BROKEN, ModelSource, auto_class
 
 
 @dataclass
@@ -21,15 +23,35 @@ class _Seen:
     went: Any = None
 
 
+def refuse_layout_of_skeleton(source: ModelSource, layers: Sequence[int]) -> None:
+    """`refuse_other_layouts` by the config alone: shapes are followed through the model, and no numbers."""
+    config, code = source.config, source.trust.remote_code
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        try:
+            trunk = trunk_of(auto_class(config).from_config(config, trust_remote_code=code)).eval()
+        except BROKEN:  # said better where its weights are read
+            return
+        refuse_other_layouts(
+            trunk, source.block_path, source.width, layers, [2, 3, 4], torch.device("cpu"), values=False
+        )
+
+
 def refuse_other_layouts(
-    model: nn.Module, block_path: str, width: int, layers: Sequence[int], tokens: Sequence[int], device: torch.device
+    model: nn.Module,
+    block_path: str,
+    width: int,
+    layers: Sequence[int],
+    tokens: Sequence[int],
+    device: torch.device,
+    *,
+    values: bool = True,
 ) -> None:
     """InputError unless every block is run once, in order, on hidden states (rows, length, width).
 
     The batch holds the `tokens` of one row a few times, its number of rows another than its length: a model with
     (length, rows, width), with several streams, or with blocks that are skipped or run again, is told by it. In one
     row the last token is another: a model that puts tokens of its own in front of the text is told by where that is
-    seen. Of a skeleton, on the device `meta`, only shapes can be asked, and only where it runs without values.
+    seen. Of a model without `values` only shapes can be asked, and only where it runs without.
     """
     tokens = [*tokens, *tokens][:3] if len(tokens) < 3 else list(tokens)[:64]
     rows = 2 if len(tokens) != 2 else 3
@@ -52,10 +74,10 @@ def refuse_other_layouts(
     try:
         with torch.inference_mode():
             model(input_ids=ids, attention_mask=torch.ones_like(ids))
-    except torch.OutOfMemoryError:
-        raise
     except BROKEN as error:  # such as models that want pictures, too, or that lack a product in this dtype
-        if device.type == "meta":  # or that cannot choose their way without values
+        if isinstance(error, RuntimeError) and out_of_memory(error):
+            raise
+        if not values:  # or that cannot choose their way without any
             return
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
@@ -79,7 +101,7 @@ def refuse_other_layouts(
     if 0 in layers:
         _refuse_shape(seen[0].came, (rows, len(tokens), width), came)
     filled = isinstance(seen[0].came, Tensor) and seen[0].came.dim() == 3 and seen[0].came.shape[1] > len(tokens)
-    if filled and device.type != "meta":
+    if filled and values:
         changed = (seen[0].came[-1] != seen[0].came[0]).any(dim=-1).nonzero().flatten().tolist()
         if changed and changed[0] >= len(tokens):
             raise InputError(f"{came} {changed[0] + 1 - len(tokens)} tokens before the text: such models are not read")
@@ -96,3 +118,8 @@ def _refuse_shape(states: Any, expected: tuple[int, int, int], what: str) -> Non
     # Some models fill rows up to their window: more tokens are no other layout.
     if len(shape) != 3 or shape[0] != rows or shape[1] < length or shape[2] != width:
         raise InputError(f"{what} {shape}, not hidden states {wanted}: such models are not read")
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether this is what torch raises where something does not fit into memory, on any device."""
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error) or "can't allocate" in str(error)

@@ -36,7 +36,9 @@ class Template:
             except InputError as error:
                 reasons.append(error)
                 continue
-            if MARKER.lower() in rendered.lower():
+            # A list that is printed as such holds the text, too, and its own punctuation.
+            printed = parts and ("'type'" in rendered or '"type"' in rendered)
+            if MARKER.lower() in rendered.lower() and not printed:
                 return cls(source, rendered, parts)
         if len(reasons) == 2:
             raise reasons[0]

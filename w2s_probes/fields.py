@@ -5,6 +5,7 @@
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -68,9 +69,9 @@ def typed(table: pd.DataFrame, where: str) -> pd.DataFrame:
     for name in TEXTS:
         if name in table:
             rows = zip(_named(table), table[name].tolist(), strict=True)
+            texts = [value if is_missing(value) else _text(value, where, name, row) for row, value in rows]
             changed[name] = [
-                np.nan if is_missing(value) or (value == "" and name == "group") else _text(value, where, name, row)
-                for row, value in rows
+                np.nan if name == "group" and isinstance(text, str) and not text else text for text in texts
             ]
     for name in NUMBERS:
         if name in table:
@@ -98,16 +99,22 @@ def kept_rows(table: pd.DataFrame, where: str) -> NDArray[np.bool_]:
     return kept
 
 
-def refuse_own_fields(table: pd.DataFrame, where: str) -> None:
-    """InputError where a verdict would be written over a field of the user's that only bears the same name.
+def own_fields(columns: Iterable[str]) -> list[str]:
+    """The user's fields that bear the name of one of a verdict's, and are none.
 
-    A file that `w2s filter` or `w2s relabel` has written has all of theirs, and is judged anew. A `keep` alone is what
-    it says in every command.
+    A file that `w2s filter` or `w2s relabel` has written has all of VERDICT. In any other, `keep` and `new_label` are
+    what they are in every command, and so is the `reason` beside a `keep`; the rest is the user's.
     """
-    if VERDICT <= set(table.columns):
-        return
-    own = [name for name in ADDED if name in table and name not in (KEEP, "new_label")]
-    if own:
+    there = set(columns)
+    if there >= VERDICT:
+        return []
+    known = {KEEP, "new_label", *(["reason"] if KEEP in there else [])}
+    return [name for name in ADDED if name in there - known]
+
+
+def refuse_own_fields(table: pd.DataFrame, where: str) -> None:
+    """InputError where a verdict would be written over a field of the user's (`own_fields`)."""
+    if own := own_fields(table.columns):
         raise InputError(
             f"{where}: the verdict's {own[0]!r} would take the place of the file's own field {own[0]!r}: rename that"
         )

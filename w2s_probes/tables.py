@@ -4,7 +4,6 @@ import gzip
 import json
 import zlib
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -17,6 +16,7 @@ from .json_lines import json_line, read_json_lines
 from .parquet_files import read_parquet
 from .plain_values import as_json, plain
 
+PIECE = 1 << 20  # bytes read at a time
 FORMATS = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
 
 
@@ -103,10 +103,12 @@ def refuse_unwritable(table: pd.DataFrame, path: Path | str) -> None:
 
 
 def _bytes(path: Path) -> bytes:
-    """A file's content, unpacked; at most a byte more than a CSV file may have."""
+    """A file's content, unpacked; of a file with more than a CSV file may have, a little more than that."""
+    parts: list[bytes] = []
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-        content: Any = stream.read(MOST_CSV + 1)
-    return bytes(content)
+        while sum(map(len, parts)) <= MOST_CSV and (part := stream.read(PIECE)):
+            parts.append(part)
+    return b"".join(parts)
 
 
 def _write_text(path: Path, text: str) -> None:

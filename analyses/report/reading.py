@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from w2s_probes.errors import InputError
+from w2s_probes.fields import typed
 from w2s_probes.labels import truth_where_known
 from w2s_probes.metrics import METRICS
 from w2s_probes.records import not_as_written
@@ -248,11 +249,7 @@ def _sweep(file: Path, name: str) -> Sweep:
 
 
 def _verdicts(file: Path) -> pd.DataFrame:
-    table = _table(file, FILTER_COLUMNS, FILTER_CELLS)
-    wrong = ~table["keep"].isin([True, False])
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise InputError(f"{file}: keep of row {table['id'].iloc[row]!r} is neither true nor false")
+    table = typed(_table(file, FILTER_COLUMNS, FILTER_CELLS), str(file))
     outside = ~numbers_of(table["label"]).between(0, 1)
     if outside.any():
         row = int(outside.argmax())

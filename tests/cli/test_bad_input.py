@@ -149,7 +149,7 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "columns of several types in Parquet": (
         lambda w: [*filtered_by(w, edited(w, note="x", mixed=True))[:-1], w / "o.parquet"],
-        "a column has values of several types; write .jsonl instead",
+        "column 'mixed' has values of several types; write .jsonl instead",
     ),
     "a name too long for any disk": (
         lambda w: ["filter", w / "acts", w / ("x" * 300 + ".jsonl"), "--layer", 1, "--out", w / "o.jsonl"],

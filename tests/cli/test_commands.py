@@ -28,6 +28,7 @@ from w2s_probes import (
 )
 from w2s_probes.cli.app import app
 from w2s_probes.ids import content_id
+from w2s_probes.labels import read_label_table
 from w2s_probes.tables import read_table, write_table
 
 Call = Callable[..., None]
@@ -75,7 +76,7 @@ def test_filter_keeps_every_field_and_judges_training_rows(
     neighbours = [] if by == "logistic" else ["--k", 20]
     command = ["filter", world / "acts", weak, "--layer", 1, "--by", by, *neighbours]
     w2s(*command, "--contamination", 0.2, "--out", out)
-    before, after = read_table(weak), read_table(out)
+    before, after = read_label_table(weak), read_label_table(out)
     assert after[before.columns].equals(before)
     added = ["keep", "score", "probe", "layer", "new_label", "reason", "p", *(["fold"] * (by == "logistic")), "store"]
     assert list(after.columns[len(before.columns) :]) == added
@@ -115,7 +116,7 @@ def test_any_classifier_can_judge_and_either_published_topo_filter_has_a_name(
     for number, (options, expected) in enumerate(cases.items()):
         out = tmp_path / f"{number}.jsonl"
         w2s("filter", world / "acts", world / "weak.jsonl", "--layer", 1, *options, "--out", out)
-        after = read_table(out)
+        after = read_label_table(out)
         assert after[after["split"] == "train"]["keep"].tolist() == expected.mask.tolist(), options
 
 
@@ -160,7 +161,7 @@ def test_relabel_writes_out_of_sample_opinions_and_in_sample_only_by_name(
     for flag, in_sample in (((), False), (("--in-sample",), True)):
         out = tmp_path / f"{in_sample}.csv"
         w2s("relabel", world / "acts", world / "weak.jsonl", "--layer", "-2", "--k", 5, "--out", out, *flag)
-        after = read_table(out)
+        after = read_label_table(out)
         judged = after[after["split"] == "train"]
         assert judged["new_label"].astype(float).tolist() == pytest.approx(
             relabel(KNNProbe(5), X, y, in_sample).tolist()

@@ -267,7 +267,7 @@ def test_folders_and_options_that_are_no_pilot_are_refused(
     assert "no predictions/TASK-SEED.csv in it: give the folder" in fails(*planning, "--pilot", tmp_path)
     pilot = write_pilot(tmp_path / "pilot")
     (pilot / "predictions" / "task-0.csv").write_bytes(b"\xff\xfe\x00,\n")
-    assert re.search(r"task-0\.csv: not a readable \.csv file .*" + REMEDY, fails(*planning, "--pilot", pilot))
+    assert re.search(r"task-0\.csv, line 1: not text in UTF-8.*" + REMEDY, fails(*planning, "--pilot", pilot))
     for value in (1, -0.1, "nan"):
         assert re.search(r"correlation=\S+ must be in \[0, 1\)", fails(*planning, "--correlation", value))
     assert "exclude each other" in fails(*planning, "--correlation", 0.3, "--pilot", pilot)

@@ -31,7 +31,7 @@ def test_a_folder_without_results_or_with_a_damaged_one_is_refused(fails: Call, 
     assert "no such folder" in fails("report", tmp_path / "none")
     write_kept(tmp_path / "kept.jsonl")
     (tmp_path / "kept.jsonl").write_text('{"id": 1, "label": 0.5, "keep": "perhaps", "reason": ""}\n')
-    assert "kept.jsonl: keep of row '1' is neither true nor false" in fails("report", tmp_path)
+    assert "kept.jsonl: the keep of row '1' is 'perhaps': it is true or false" in fails("report", tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == ["kept.jsonl"]
 
 

@@ -31,7 +31,7 @@ RECORDS: dict[str, Any] = {
 @pytest.mark.parametrize("case", RECORDS)
 def test_a_record_of_no_probe_is_refused(case: str, tmp_path: Path) -> None:
     write_arrays(tmp_path / "p.safetensors", {"a_": np.ones(3)}, RECORDS[case])
-    with pytest.raises(InputError, match=r"p\.safetensors: holds no"):
+    with pytest.raises(InputError, match=r"p\.safetensors: (holds no|its contents are not what was written)"):
         load_probe(tmp_path / "p.safetensors")
 
 

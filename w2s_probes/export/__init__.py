@@ -5,7 +5,7 @@ export("kept.jsonl", "kept-hf", "hf")
 """
 
 from .preference import Pairs
-from .rows import PROVENANCE
+from .provenance import PROVENANCE
 from .writing import FORMATS, Exported, Format, export
 
 __all__ = ["FORMATS", "PROVENANCE", "Exported", "Format", "Pairs", "export"]

@@ -1,7 +1,7 @@
 """What every export begins with: a label file's rows as an Arrow table of one schema, each with its provenance."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,32 +12,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean, some
-from ..fields import ADDED, KEEP, VERDICT, typed, with_ids
+from ..fields import typed, with_ids
 from ..files import sha256
-from ..labels import LabelSet, as_probabilities, read_label_table
+from ..labels import LabelSet, read_label_table
 from ..plain_values import as_json, is_missing, plain
 from ..tables import read_table
 from ..ties import above_half
+from .provenance import PROVENANCE, missing, provenance, users_fields
 
 Labels = Path | str | pd.DataFrame | LabelSet
 Choice = Literal["new", "weak"]
 Kept = Literal["kept", "all"]
 
-# What `w2s filter` and `w2s relabel` say of a row, in the order and of the type in which it is exported.
-PROVENANCE: dict[str, pa.DataType] = {
-    "weak_label": pa.float64(),
-    "p": pa.float64(),
-    "fold": pa.int64(),
-    "keep": pa.bool_(),
-    "new_label": pa.float64(),
-    "score": pa.float64(),
-    "reason": pa.string(),
-    "probe": pa.string(),
-    "layer": pa.int64(),
-    "store": pa.string(),
-}
-USERS = frozenset(ADDED) - {KEEP, "new_label", "p"}  # in files that no filter has written, fields of the user's
-SHARES = ("weak_label", "p", "new_label")  # of the above, those that are probabilities
 TRUTH = "truth"
 SPLITS = ("train", "val", "test")
 
@@ -165,10 +151,10 @@ def chosen_rows(file: LabelFile, wanted: Wanted, texts: Path | str | None = None
         columns["text"] = _loose(frame["text"])
     columns["label"] = pa.array(above_half(chosen).astype(float) if wanted.hard else chosen)
     columns["weak_label"] = pa.array(weak)
-    columns |= {name: _typed(frame, name, where) for name in PROVENANCE if name != "weak_label"}
+    columns |= {name: provenance(frame, name, where) for name in PROVENANCE if name != "weak_label"}
     for name in ("group", "split"):
         if name in frame:
-            columns[name] = pa.array([None if _missing(v) else str(v) for v in frame[name]], pa.string())
+            columns[name] = pa.array([None if missing(v) else str(v) for v in frame[name]], pa.string())
     if wanted.truth:
         columns[TRUTH] = pa.array(LabelSet.from_table(frame, "truth", where).p) if TRUTH in frame else None
         if columns[TRUTH] is None:
@@ -206,57 +192,12 @@ def _with_texts(frame: pd.DataFrame, texts: Path | str, where: str) -> pd.DataFr
     return frame.assign(text=found)
 
 
-def _missing(value: Any) -> bool:
-    return is_missing(value) or (isinstance(value, str) and not value)
-
-
-def _typed(frame: pd.DataFrame, name: str, where: str) -> pa.Array:
-    """A column of what a filter or relabelling says, of its type; nulls where the file does not say it."""
-    kind = PROVENANCE[name]
-    if name not in frame or (name in USERS and not VERDICT <= set(frame.columns)):
-        return pa.array([{"keep": True, "reason": ""}.get(name)] * len(frame), kind)
-    values = [None if _missing(value) and name != "reason" else value for value in frame[name]]
-    if name == "reason":  # CSV has no other way to write an empty text than none at all
-        return pa.array(["" if _missing(value) else str(value) for value in values], kind)
-    convert = CONVERT[str(kind)]
-    try:
-        array = pa.array([None if value is None else convert(value) for value in values], kind)
-    except (ValueError, TypeError, OverflowError) as error:
-        bad = next((i for i, v in enumerate(values) if v is not None and not _converts(convert, v, kind)), 0)
-        raise InputError(
-            f"{where}: the {name} of row {frame['id'].iloc[bad]!r} is {str(values[bad])[:40]!r}, where `w2s filter` "
-            f"writes {kind}"
-        ) from error
-    if name in SHARES:
-        there = np.flatnonzero(array.is_valid().to_numpy(zero_copy_only=False))
-        as_probabilities(array.drop_null().to_numpy(), where, frame["id"].to_numpy()[there], name)
-    return array
-
-
-def _converts(convert: Callable[[Any], Any], value: Any, kind: pa.DataType) -> bool:
-    try:
-        pa.scalar(convert(value), kind)
-    except (ValueError, TypeError, OverflowError):
-        return False
-    return True
-
-
-def _whole(value: Any) -> int:
-    number = float(value)
-    if number != int(number):
-        raise ValueError(value)
-    return int(number)
-
-
-CONVERT: dict[str, Callable[[Any], Any]] = {"bool": bool, "int64": _whole, "double": float, "string": str}
-
-
 def _field(frame: pd.DataFrame, name: str, taken: dict[str, Any], where: str) -> "pd.Series[Any]":
     if name == TRUTH:
         raise InputError("the field 'truth' is exported with --truth: a trainer must not read it unawares")
     if name not in frame:
         raise InputError(f"{where}: no field {name!r} to carry: {did_you_mean(name, map(str, frame.columns))}")
-    if name in USERS and not VERDICT <= set(frame.columns):
+    if name in users_fields(frame):
         raise InputError(f"{where}: every export has a column {name!r} for what a filter says: rename the file's field")
     if name in taken:
         raise InputError(f"{where}: the field {name!r} is exported already: leave --field {name} away")

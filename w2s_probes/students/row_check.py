@@ -18,8 +18,8 @@ def refuse_dependent_rows(student: Student, tokenized: Tokenized, model: str) ->
         return
     order = np.argsort(tokenized.lengths, kind="stable")
     chosen = np.unique(order[np.linspace(0, len(order) - 1, ROWS).round().astype(int)])
-    together = student.margins(_some(tokenized, chosen))
-    alone = np.array([student.margins(_some(tokenized, np.array([row])))[0] for row in chosen])
+    together = student.margins_of(tokenized, chosen)
+    alone = np.concatenate([student.margins_of(tokenized, [row]) for row in chosen])
     spread = max(float(np.ptp(alone)), LEAST_SPREAD * float(np.abs(alone).max()))
     found = float(np.abs(together - alone).max())
     if not found <= TOLERANCE[student.dtype] * spread:
@@ -27,7 +27,3 @@ def refuse_dependent_rows(student: Student, tokenized: Tokenized, model: str) ->
             f"model {model}: a text alone has other logits than the same text in a batch, by {found:.2g} where texts "
             f"differ by {spread:.2g}: it lets padding or other texts in; set batch_tokens = 1"
         )
-
-
-def _some(tokenized: Tokenized, rows: "np.ndarray[tuple[int], np.dtype[np.intp]]") -> Tokenized:
-    return Tokenized([tokenized.rows[row] for row in rows], tokenized.lengths[rows], 0)

@@ -131,6 +131,13 @@ class Student:
                 found[torch.from_numpy(part)] = logits[:, 1] - logits[:, 0]
             return self.team.add(found).cpu().double().numpy()
 
+    def margins_of(self, tokenized: Tokenized, rows: Iterable[int]) -> NDArray[np.float64]:
+        """The margins of some rows (b,), put through the model together and by this process alone."""
+        self.model.eval()
+        with torch.inference_mode():
+            logits = self._logits(tokenized, rows, None)
+        return (logits[:, 1] - logits[:, 0]).cpu().double().numpy()
+
     def _logits(self, tokenized: Tokenized, rows: Iterable[int], draws: int | None) -> Tensor:
         """Logits (b, 2), float32; `draws` seeds dropout."""
         if draws is not None:
