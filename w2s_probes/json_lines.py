@@ -35,7 +35,9 @@ def _columns(records: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {}
     for number, record in enumerate(records):
         for name, value in record.items():
-            columns.setdefault(name, [np.nan] * number).append(value)
+            if name not in columns:  # made here alone: a list a row and field would cost the square of the rows
+                columns[name] = [np.nan] * number
+            columns[name].append(value)
         if len(record) < len(columns):
             for name in columns.keys() - record.keys():
                 columns[name].append(np.nan)

@@ -14,7 +14,7 @@ from .page import named_types, page
 
 FAMILIES = (
     *("cohere2", "deepseek_v3", "ernie", "gpt_neo", "gptj", "granite", "lfm2", "longformer", "mpnet", "olmo2"),
-    *("recurrent_gemma", "xglm"),
+    *("mamba", "recurrent_gemma", "xglm"),
 )
 FORWARD = ErnieModel.forward
 
@@ -48,19 +48,19 @@ def shifted_pool(states: Tensor, mask: Tensor, position: Position) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("place", "fault", "line"),
+    ("place", "fault", "heading", "line"),
     [
-        ("transformers.ErnieModel.forward", without_mask, "in batches its vectors differ by"),
-        ("transformers.ErnieModel.forward", of_another_token, "the vectors are those of other tokens"),
-        ("extract.trace.pool", shifted_pool, "alone its vectors differ from those of plain hooks by"),
+        ("transformers.ErnieModel.forward", without_mask, REFUSED, "read alone differs from the same row in a batch"),
+        ("transformers.ErnieModel.forward", of_another_token, REFUSED, "read alone differs from the same row"),
+        ("extract.trace.pool", shifted_pool, DIFFERS, "alone its vectors differ from those of plain hooks by"),
     ],
 )
 def test_the_census_sees_planted_faults(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str, fault: Any, line: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str, fault: Any, heading: str, line: str
 ) -> None:
     monkeypatch.setattr(place, fault)
     result = measure("ernie", tmp_path)
-    assert result.heading == DIFFERS
+    assert result.heading == heading
     assert line in result.line
 
 

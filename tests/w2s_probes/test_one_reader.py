@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -233,3 +234,17 @@ def test_what_is_neither_kept_nor_dropped_is_refused_by_row(wrong: Any) -> None:
 def test_keep_is_understood_in_any_spelling(yes: Any, no: Any) -> None:
     table = pd.DataFrame({"id": ["a", "b"], "keep": pd.Series([yes, no], dtype=object)})
     assert kept_rows(table, "l.jsonl").tolist() == [True, False]
+
+
+def test_the_time_to_read_grows_with_the_rows_and_not_with_their_square(tmp_path: Path) -> None:
+    seconds = []
+    for rows in (5_000, 40_000):
+        path = tmp_path / f"{rows}.jsonl"
+        path.write_text("".join(f'{{"id": "r{i}", "text": "text {i}", "label": 0.5}}\n' for i in range(rows)))
+        times = []
+        for _ in range(3):
+            began = time.process_time()
+            read_table(path)
+            times.append(time.process_time() - began)
+        seconds.append(min(times))
+    assert seconds[1] < 24 * seconds[0]  # 8 times the rows; their square would be 64
