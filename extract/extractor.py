@@ -225,7 +225,14 @@ class Extraction:
                     content = self.content(engine, encoded, chosen, advance)
                     if to_check:
                         to_check -= 1
-                        refuse_dependent_rows(engine, encoded.rows, content.ids, content.layers, self.dtype)
+                        refuse_dependent_rows(
+                            engine,
+                            encoded.rows,
+                            content.ids,
+                            content.layers,
+                            self.dtype,
+                            quantized=self.quantization is not None,
+                        )
                     if written is not None:
                         written.result()  # at most one part waits for the disk
                     written = disk.submit(writer.write, part, content)

@@ -11,12 +11,12 @@ import torch
 import transformers as hf
 
 from extract.batching import batches
-from extract.engine import Engine
+from extract.engine import Engine, words_of
 from extract.extractor import Extraction
 from extract.loading import Placement
 from extract.model_state import ModelState
 from extract.models import ModelSource
-from extract.row_check import difference
+from extract.row_check import difference, refuse_dependent_rows
 from extract.switches import mode_of
 from extract.trace import Position
 from tests.conftest import save_checkpoint
@@ -224,3 +224,33 @@ def test_the_engine_is_what_the_check_reads_with(made: Callable[..., ModelSource
         patch.setattr(Engine, "read", drifting)
         with pytest.raises(InputError, match="read alone differs"):
             plan.run(tmp_path / "acts", engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "errors", "refused"),
+    [
+        ("float32", [0, 0, 0.01, 0], True),
+        ("float32", [0, 0, 1e-4, 0], False),
+        ("bfloat16", [0, 0, 0.2, 0.2], False),
+        ("bfloat16", [0, 0, 0.4, 0], False),  # one row that rounding has sent to another expert
+        ("bfloat16", [0, 0, 0.7, 0], True),
+        ("bfloat16", [0, 0.4, 0.4, 0], True),
+    ],
+)
+def test_how_much_of_a_difference_is_refused_in_each_dtype(dtype: Any, errors: list[float], refused: bool) -> None:
+    rng = np.random.default_rng(0)
+    tokens = [np.arange(4, 5 + n, dtype=np.int32) for n in range(4)]
+    together = torch.from_numpy(rng.normal(size=(4, 64)).astype(np.float32) * 3)
+    apart = torch.cdist(together, together)[*torch.triu_indices(4, 4, 1)].median()
+    shift = torch.tensor(errors)[:, None] * apart / 8  # of 64 columns: the root of their number
+
+    class Fixed:
+        def read(self, rows: Any, names: list[str]) -> dict[int, Any]:
+            return {1: words_of((together + shift)[[int(name) for name in names]].to(getattr(torch, dtype)))}
+
+    arguments: Any = (Fixed(), tokens, list("0123"), {1: words_of(together.to(getattr(torch, dtype)))}, dtype)
+    if refused:
+        with pytest.raises(InputError, match="read alone differs"):
+            refuse_dependent_rows(*arguments)
+    else:
+        refuse_dependent_rows(*arguments)
