@@ -1,7 +1,7 @@
 """The doctor: on a few rows of the user's own model, are the numbers that extraction gives the right ones?"""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from w2s_probes.store import ActivationStore
 
 from .batching import padded
 from .encoding import Tokens
+from .engine import Engine
 from .extractor import Extraction
 from .loading import Placement
 from .row_check import TOLERANCE, difference
@@ -103,13 +104,17 @@ def diagnose(
     if len({row.tobytes() for row in tokens}) < 2:
         raise InputError("the doctor needs at least two different texts: give more --rows")
     engine = plan.engine(placement or Placement())
-    reader, words = engine.reader, engine.read(tokens, names)
+    words, pad = engine.read(tokens, names), plan.source.pad
     fresh = {layer: to_float32(layer_words, plan.dtype) for layer, layer_words in words.items()}
-    whole = padded(tokens, pad=plan.source.pad)
+    together, single = engine.together([len(row) for row in tokens]), [[row] for row in range(len(tokens))]
     ways: dict[str, Mapping[int, NDArray[np.float32]]] = {
-        "batched = single rows": _joined([_read(reader, plan, padded([row], pad=plan.source.pad)) for row in tokens]),
-        "padded left = padded right": _read(reader, plan, padded(tokens, pad=plan.source.pad, left=True)),
-        "nnsight = plain hooks": _by_hooks(reader, plan, *whole),
+        "batched = single rows": _in_groups(engine, plan, tokens, single, lambda some: _read(engine, plan, some)),
+        "padded left = padded right": _in_groups(
+            engine, plan, tokens, together, lambda some: _read(engine, plan, some, left=True)
+        ),
+        "nnsight = plain hooks": _in_groups(
+            engine, plan, tokens, together, lambda some: _by_hooks(engine.reader, plan, *padded(some, pad=pad))
+        ),
     }
     checks = [_compared(name, fresh, other, TOLERANCE[plan.dtype]) for name, other in ways.items()]
     if store is None:
@@ -118,19 +123,35 @@ def diagnose(
         kept = {layer: _stored(store, layer, names) for layer in plan.layers}
         checks.append(_compared("stored = fresh", fresh, kept, TOLERANCE[plan.dtype]))
     if against_float32 and plan.dtype != "float32" and plan.quantization is None:
-        del engine, reader  # its memory is needed
+        del engine, ways  # its memory is needed
         exact = replace(plan, dtype="float32").engine(placement or Placement()).read(tokens, names)
         checks.append(_compared(f"{plan.dtype} ~ float32", fresh, exact, ROUNDED))
     return Diagnosis(tuple(checks), tuple(_token_read(plan, *row) for row in zip(names, tokens, strict=True)))
 
 
-def _read(reader: ActivationReader, plan: Extraction, batch: tuple[Tensor, Tensor]) -> dict[int, NDArray[np.float32]]:
-    found = reader.read(*batch, plan.layers, plan.position)
+def _read(
+    engine: Engine, plan: Extraction, tokens: Sequence[Tokens], *, left: bool = False
+) -> dict[int, NDArray[np.float32]]:
+    found = engine.reader.read(*padded(tokens, pad=plan.source.pad, left=left), plan.layers, plan.position)
     return {layer: vectors.float().cpu().numpy() for layer, vectors in found.items()}
 
 
-def _joined(rows: Sequence[dict[int, NDArray[np.float32]]]) -> dict[int, NDArray[np.float32]]:
-    return {layer: np.concatenate([row[layer] for row in rows]) for layer in rows[0]}
+def _in_groups(
+    engine: Engine,
+    plan: Extraction,
+    tokens: Sequence[Tokens],
+    groups: Sequence[Sequence[int]],
+    read: Callable[[list[Tokens]], dict[int, NDArray[np.float32]]],
+) -> dict[int, NDArray[np.float32]]:
+    """What a way to read gives of all rows, in their order: group by group, the model's state put back before each."""
+    by_row: dict[int, dict[int, NDArray[np.float32]]] = {}
+    for rows in groups:
+        engine.restore()
+        found = read([tokens[row] for row in rows])
+        ends = np.cumsum([len(tokens[row]) if plan.position == "all" else 1 for row in rows])[:-1]
+        pieces = {layer: np.split(vectors, ends) for layer, vectors in found.items()}
+        by_row |= {row: {layer: pieces[layer][at] for layer in pieces} for at, row in enumerate(rows)}
+    return {layer: np.concatenate([by_row[row][layer] for row in range(len(tokens))]) for layer in plan.layers}
 
 
 def _by_hooks(reader: ActivationReader, plan: Extraction, ids: Tensor, mask: Tensor) -> dict[int, NDArray[np.float32]]:

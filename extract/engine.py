@@ -74,6 +74,15 @@ class Engine:
         """Where the model runs, in words."""
         return "NDIF" if self._source.remote else str(self.device)
 
+    def restore(self) -> None:
+        """Put the model's state back as it was loaded, so that no batch depends on those before it."""
+        if self._state is not None:
+            self._state.restore()
+
+    def together(self, lengths: Sequence[int]) -> list[list[int]]:
+        """The rows (n,) in groups that the model reads alike, each of which may be one batch; any budget aside."""
+        return list(batches(lengths, 1 << 62, mode=self._mode))
+
     def read(
         self, tokens: Sequence[Tokens], names: Sequence[str], progress: BatchProgress = lambda rows, tokens: None
     ) -> dict[int, NDArray[Any]]:
@@ -110,8 +119,7 @@ class Engine:
     def _forward(self, tokens: Sequence[Tokens], rows: list[int]) -> Vectors | None:
         """One batch; None where it does not fit into memory."""
         ids, mask = padded(tokens, pad=self._source.pad)
-        if self._state is not None:
-            self._state.restore()
+        self.restore()
         try:
             found = self.reader.read(ids, mask, self._layers, self._position)
             device = found[self._layers[-1]].device
@@ -128,7 +136,11 @@ class Engine:
             return Vectors(rows, words, finite, arrived)
         except RuntimeError as error:
             if not out_of_memory(error):
-                raise
+                reason = " ".join(str(error).split())[:200] or type(error).__name__
+                raise InputError(
+                    f"model {self._source.name} fails on texts of {ids.shape[1]} tokens in {self._dtype} ({reason}): "
+                    "try another --dtype, --attn or --max-length"
+                ) from error
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return None

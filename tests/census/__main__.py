@@ -18,6 +18,7 @@ from .measure import FAILS, UNBUILT, Result, measure, one_line, reads_tokens
 from .page import write_page
 
 SECONDS = 60  # for one type; most take two
+UNLUCKY, RETRIES = "Invalid thread pool", 5  # torch, in one of some ten processes that were forked
 WARM_UP = "llama"  # imports what every type needs, before the processes part
 
 
@@ -29,7 +30,11 @@ def main(names: list[str]) -> None:
         measure(WARM_UP, Path(folder))
     results: dict[str, Result] = {}
     for model_type in names or sorted(filter(reads_tokens, CONFIG_MAPPING)):
-        results[model_type] = result = apart(model_type)
+        result = apart(model_type)
+        for _ in range(RETRIES):
+            if UNLUCKY in result.line:
+                result = apart(model_type)
+        results[model_type] = result
         print(f"{model_type}: {result.heading}: {result.line}", flush=True)
     if not names:
         write_page(results)

@@ -57,6 +57,9 @@ READ, NAMED, DIFFERS, REFUSED, UNBUILT, FAILS = HEADINGS = (
 )
 
 
+HALF_REFUSED = "bfloat16 is refused"
+
+
 def reads_tokens(model_type: str) -> bool:
     """Whether a base model of this type takes `input_ids`; False where its classes cannot be imported here."""
     try:
@@ -146,7 +149,11 @@ def compare(folder: Path, tokenizer: PreTrainedTokenizerFast, blocks: str | None
         found = [f"the doctor finds it wrong: {', '.join(check.name for check in seen.checks if not check.ok)}"]
     elif found and seen.ok:
         found.append("the doctor finds nothing")
-    found += filter(None, [_of_half_precision(plan, tokens, alone)])
+    half = _of_half_precision(plan, tokens, alone)
+    if half.startswith(HALF_REFUSED):  # in one line: that is no fault
+        note += f"; {half.replace(str(folder), 'MODEL')}"
+    elif half:
+        found.append(half)
     where = f"{plan.source.depth} blocks at {source.block_path}"
     return Result(DIFFERS, "; ".join(found)) if found else Result(READ, f"{where}{note}")
 
@@ -197,7 +204,7 @@ def _of_half_precision(plan: Extraction, tokens: Sequence[NDArray[np.int32]], al
             replace(plan, dtype="bfloat16").engine(Placement(device_map="cpu")).read(tokens, plan.rows["id"].tolist())
         )
     except InputError as error:
-        return f"bfloat16 is refused: {one_line(error)}"
+        return f"{HALF_REFUSED}: {one_line(error)}"
     except BROKEN as error:
         return f"in bfloat16 {type(error).__name__}: {one_line(error)}"
     return fault(
