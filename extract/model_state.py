@@ -22,11 +22,14 @@ class ModelState:
         ]
         configs = {id(c): c for module in model.modules() if (c := getattr(module, "config", None)) is not None}
         self._configs = [(config, _plain(vars(config))) for config in configs.values() if hasattr(config, "__dict__")]
-        self._values = [
-            (buffer, buffer.detach().clone())
+        self._values: list[list[Any]] = [
+            [buffer, buffer.detach().clone(), buffer._version]
             for _, _, buffers, _ in self._modules
             for buffer in buffers.values()
-            if isinstance(buffer, Tensor) and buffer.device.type != "meta" and buffer.numel() <= MOST_BUFFER
+            if isinstance(buffer, Tensor)
+            and buffer.device.type != "meta"
+            and buffer.numel() <= MOST_BUFFER
+            and not buffer.is_inference()
         ]
 
     @torch.no_grad()
@@ -36,14 +39,18 @@ class ModelState:
             if module._modules != children:
                 module._modules.clear()
                 module._modules.update(children)
-            if any(module._buffers.get(name) is not buffer for name, buffer in buffers.items()):
+            changed = any(module._buffers.get(name) is not buffer for name, buffer in buffers.items())
+            if changed or module._buffers.keys() != buffers.keys():
+                module._buffers.clear()
                 module._buffers.update(buffers)
             _put_back(vars(module), attributes)
         for config, attributes in self._configs:
             _put_back(vars(config), attributes)
-        for buffer, value in self._values:
-            if not torch.equal(buffer, value):
+        for kept in self._values:
+            buffer, value, version = kept
+            if buffer._version != version:  # counts changes in place; to compare values would wait for the device
                 buffer.copy_(value)
+                kept[2] = buffer._version
 
 
 def _plain(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -64,6 +64,8 @@ def typed(table: pd.DataFrame, where: str) -> pd.DataFrame:
     1 and 0; texts that are numbers elsewhere become text; `keep` becomes bool (`kept_rows`). What is no number is left
     for whoever needs the field to refuse. An empty group is none.
     """
+    if len(doubled := table.columns[table.columns.duplicated()]):
+        raise InputError(f"{where}: two columns are called {str(doubled[0])!r}: rename one")
     table = with_ids(table, where)
     changed: dict[str, list[Any]] = {}
     for name in TEXTS:

@@ -15,15 +15,16 @@ RELATING = ("group", "text")  # the fields by which rows are related
 def related_rows(table: pd.DataFrame, training: pd.DataFrame) -> NDArray[np.bool_]:
     """Rows (n,) of a table that share a group or a text with a training row: their labels have been learned.
 
-    Fields are compared as text, and as numbers where one table holds numbers and the other text: "007" in JSONL is 7
-    in CSV. Rows without a group are related to none; a field that one of the tables lacks relates none.
+    Fields are compared as text, and as numbers where no two texts of a table spell one number: "007" of one file is 7
+    or 7.0 of another that a spreadsheet has rewritten. Rows without a group are related to none; a field that one of
+    the tables lacks relates none.
     """
     related = np.zeros(len(table), dtype=bool)
     for field in RELATING:
         if field in table and field in training:
             values, learned = table[field], training[field].dropna()
-            mixed = _holds_numbers(values) != _holds_numbers(learned)
-            for key in (_as_text, _as_number) if mixed else (_as_text,):
+            spelled_once = _spelled_once(values.dropna()) and _spelled_once(learned)
+            for key in (_as_text, _as_number) if spelled_once else (_as_text,):
                 known = {key(value) for value in learned}
                 related |= np.array([key(value) in known for value in values], dtype=bool) & values.notna().to_numpy()
     return related
@@ -49,8 +50,10 @@ def set_aside(table: pd.DataFrame, share: float, rng: np.random.Generator) -> ND
     return np.isin(together, order[before < rows])
 
 
-def _holds_numbers(values: "pd.Series[Any]") -> bool:
-    return pd.api.types.is_numeric_dtype(values.dropna().infer_objects())
+def _spelled_once(values: "pd.Series[Any]") -> bool:
+    """Whether different texts are different numbers, too."""
+    texts = {_as_text(value) for value in values}
+    return len({_as_number(text) for text in texts}) == len(texts)
 
 
 def _as_text(value: Any) -> str:

@@ -100,11 +100,13 @@ def test_a_test_file_whose_rows_of_known_truth_are_relatives_is_refused_before_t
     [
         (["2", "7", None], [1.0, 2.0, np.nan], [True, False, False]),
         ([7, 10, 3], ["007", "10", "x"], [True, True, False]),  # as a CSV file and a JSONL file of the same rows
-        (["007", "7"], ["7", "8"], [False, True]),  # text on both sides: other groups
+        (["007", "7"], ["7", "8"], [False, True]),  # two spellings in one file: two groups
+        (["7.0", "10.0", "x"], ["7", "011"], [True, False, False]),  # as pandas writes whole numbers with gaps
+        (["007", "010"], ["7", "11"], [True, False]),  # as a spreadsheet reads and writes them
         ([2**53, 2**53 + 1], [str(2**53 + 1), "x"], [False, True]),
         ([None, np.nan, "nan"], ["None", "nan", "x"], [False, False, True]),
     ],
-    ids=["number in CSV", "leading zeros", "text", "large", "absent"],
+    ids=["number in CSV", "leading zeros", "text", "floats", "rewritten", "large", "absent"],
 )
 def test_groups_are_the_same_in_whatever_format_they_are_read(
     test: list[Any], training: list[Any], expected: list[bool]
