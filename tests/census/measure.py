@@ -141,6 +141,7 @@ def compare(folder: Path, tokenizer: PreTrainedTokenizerFast, blocks: str | None
     faults.append(_of_another_token(engine, tokens, alone))
     found = [line for line in faults if line]
     if found:
+        engine.budget = BUDGET
         plan.run(folder / "checked", engine=engine)  # refused by the product's own check, if it sees as much
     seen = diagnose(
         replace(plan, rows=plan.rows.iloc[:3]), placement=Placement(device_map="cpu"), against_float32=False
