@@ -184,7 +184,7 @@ class Extraction:
         if parts:
             writer.refuse_unwritable()
             load = (lambda: engine) if engine is not None else (lambda: self.engine(placement or Placement()))
-            all_notes |= self._fill(writer, parts, load, all_notes, progress, PARTS if check else 0)
+            all_notes |= self._fill(writer, parts, load, all_notes, progress, check)
         if lost := set(parts) & set(writer.missing()):
             raise InputError(f"{out}: part {min(lost)}, written just now, cannot be read back: is its disk sound?")
         return writer.finish(all_notes)
@@ -196,13 +196,13 @@ class Extraction:
         load: Callable[[], Engine],
         notes: dict[str, Any],
         progress: Progress,
-        to_check: int,
+        check: bool,
     ) -> dict[str, Any]:
         """Compute and write some parts: tokens are made ahead and files written behind, while the model works.
 
         What is to be noted of this machine, which the manifest says from the first part on beside `notes`.
         """
-        to_check = 0 if self.source.remote else to_check
+        to_check, quantized = PARTS if check and not self.source.remote else 0, self.quantization is not None
         of_rows, done = sum(chosen.stop - chosen.start for chosen in parts.values()), Done(0, 0)
         with closing(EncodedAhead(self.source, self.encoding, self.rows, parts)) as ahead:
             if self.encoding.truncation == "off":
@@ -225,14 +225,7 @@ class Extraction:
                     content = self.content(engine, encoded, chosen, advance)
                     if to_check:
                         to_check -= 1
-                        refuse_dependent_rows(
-                            engine,
-                            encoded.rows,
-                            content.ids,
-                            content.layers,
-                            self.dtype,
-                            quantized=self.quantization is not None,
-                        )
+                        refuse_dependent_rows(engine, encoded.rows, content, self.dtype, quantized=quantized)
                     if written is not None:
                         written.result()  # at most one part waits for the disk
                     written = disk.submit(writer.write, part, content)

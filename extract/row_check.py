@@ -1,6 +1,6 @@
 """Do a row's numbers depend on the rows beside it? A few rows of a part, read alone against the batch they came in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from w2s_probes.dtypes import StoredDtype, to_float32
 from w2s_probes.errors import InputError
+from w2s_probes.shards import Content
 
 from .encoding import Tokens
 
@@ -25,22 +26,20 @@ FEW = 64  # rows whose distances give the scale
 def refuse_dependent_rows(
     engine: "Engine",
     tokens: Sequence[Tokens],
-    names: Sequence[str],
-    words: Mapping[int, NDArray[Any]],
+    content: Content,
     dtype: StoredDtype,
     *,
     quantized: bool = False,
 ) -> None:
-    """InputError where a row read alone differs from the same row in its batch: `words` (rows, width) by layer.
+    """InputError where a row read alone differs from the same row in its batch, whose vectors `content` holds.
 
-    With position `all` the words are (tokens, width). The shortest and the longest rows are among those looked at:
+    The shortest and the longest rows are among those looked at:
     padding shows in the former. In half precision, and `quantized`, rounding may send one row to other experts than
     alone: there it takes two rows, or a difference of twice the tolerance.
     """
     order = np.argsort([len(row) for row in tokens], kind="stable")
     chosen = sorted(set(order[np.linspace(0, len(order) - 1, min(ROWS, len(order))).round().astype(int)].tolist()))
-    ragged = len(tokens) != len(next(iter(words.values())))
-    ends = np.concatenate([[0], np.cumsum([len(row) if ragged else 1 for row in tokens])])
+    names, ends = content.ids, content.offsets if content.offsets is not None else np.arange(len(tokens) + 1)
     allowed = TOLERANCE["bfloat16" if quantized else dtype]
     beyond: list[tuple[float, int, int]] = []  # difference, layer and row, of each row with too much
     for row in chosen:
@@ -51,7 +50,7 @@ def refuse_dependent_rows(
                 to_float32(alone[layer], dtype),
                 to_float32(_few(together), dtype),
             )
-            for layer, together in words.items()
+            for layer, together in content.layers.items()
         }
         layer = max(found, key=lambda layer: (np.isnan(found[layer]), found[layer]))
         if not found[layer] <= allowed:

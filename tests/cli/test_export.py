@@ -19,6 +19,7 @@ from tests.conftest import ROOT, WORDS
 from tests.test_readme import BLOCK, words
 from w2s_probes import ActivationStore, auroc
 from w2s_probes.folds import fold_numbers
+from w2s_probes.labels import read_label_table
 from w2s_probes.losses import compute_loss
 from w2s_probes.tables import read_table, write_table
 
@@ -116,7 +117,7 @@ def test_a_relabelling_after_a_filter_brings_no_dropped_row_back(
         write_table(read_table(kept), tmp_path / f"kept.{ending}")
         new = tmp_path / f"new.{ending}"
         w2s("relabel", world / "acts", tmp_path / f"kept.{ending}", "--layer", 1, "--k", 9, "--out", new)
-        before, after = read_table(kept).set_index("id"), read_table(new).set_index("id")
+        before, after = read_label_table(kept).set_index("id"), read_label_table(new).set_index("id")
         assert after["keep"].tolist() == before["keep"].tolist()
         assert set(after.loc[~before["keep"].astype(bool), "reason"]) == {"disagreement"}
         assert set(after["probe"]) == {"knn"}

@@ -22,6 +22,7 @@ from extract.trace import Position
 from tests.conftest import save_checkpoint
 from w2s_probes import ActivationStore
 from w2s_probes.errors import InputError
+from w2s_probes.shards import Content
 
 SMALL: dict[str, Any] = {
     **{"vocab_size": 44, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48, "num_hidden_layers": 3},
@@ -248,7 +249,8 @@ def test_how_much_of_a_difference_is_refused_in_each_dtype(dtype: Any, errors: l
         def read(self, rows: Any, names: list[str]) -> dict[int, Any]:
             return {1: words_of((together + shift)[[int(name) for name in names]].to(getattr(torch, dtype)))}
 
-    arguments: Any = (Fixed(), tokens, list("0123"), {1: words_of(together.to(getattr(torch, dtype)))}, dtype)
+    content = Content(list("0123"), {1: words_of(together.to(getattr(torch, dtype)))})
+    arguments: Any = (Fixed(), tokens, content, dtype)
     if refused:
         with pytest.raises(InputError, match="read alone differs"):
             refuse_dependent_rows(*arguments)
