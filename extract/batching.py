@@ -1,6 +1,6 @@
 """Batches of rows of like length under a token budget, so that little is spent on padding."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ def batches(
     lengths: Sequence[int],
     budget: int,
     rows: Iterable[int] | None = None,
-    mode: Callable[[int], int] = lambda length: 0,
+    mode: Callable[[int], Hashable] = lambda length: 0,
 ) -> Iterator[list[int]]:
     """Indices of `rows` (all), longest first, so many at a time that rows x longest stays within `budget` tokens.
 

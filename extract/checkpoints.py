@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from w2s_probes.checkpoint_files import deciding_files
 from w2s_probes.errors import InputError
@@ -132,13 +133,18 @@ def _from_hub(name: str, revision: str | None, trust: Trust, weights: bool) -> P
     return folder
 
 
+def tensors_header(file: Path) -> Any:
+    """What a safetensors file says of its tensors, by name; of a damaged file whatever reading and parsing raise."""
+    with file.open("rb") as stream:
+        return json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+
+
 def stored_depth(folder: Path, block_path: str) -> int:
     """How many blocks the weights' names speak of; 0 where their headers cannot be read, as with pickle files."""
     number, most = re.compile(rf"(?:^|\.){re.escape(block_path)}\.(\d+)\."), 0
     for file in folder.glob(WEIGHTS):
         try:
-            with file.open("rb") as stream:
-                names = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+            names = tensors_header(file)
         except (OSError, ValueError, MemoryError, OverflowError, RecursionError):
             continue  # said better where the weights are loaded
         most = max([most, *(int(found[1]) + 1 for name in names if (found := number.search(name)))])

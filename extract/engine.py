@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from w2s_probes.dtypes import WORDS, StoredDtype
-from w2s_probes.errors import InputError
+from w2s_probes.errors import InputError, whole_reason
 
 from .batching import batches, padded
 from .encoding import Tokens
@@ -136,7 +136,7 @@ class Engine:
             return Vectors(rows, words, finite, arrived)
         except RuntimeError as error:
             if not out_of_memory(error):
-                reason = " ".join(str(error).split())[:200] or type(error).__name__
+                reason = whole_reason(error)
                 raise InputError(
                     f"model {self._source.name} fails on texts of {ids.shape[1]} tokens in {self._dtype} ({reason}): "
                     "try another --dtype, --attn or --max-length"

@@ -185,8 +185,8 @@ class Extraction:
             writer.refuse_unwritable()
             load = (lambda: engine) if engine is not None else (lambda: self.engine(placement or Placement()))
             all_notes |= self._fill(writer, parts, load, all_notes, progress, check)
-        if lost := set(parts) & set(writer.missing()):
-            raise InputError(f"{out}: part {min(lost)}, written just now, cannot be read back: is its disk sound?")
+            if lost := set(parts) & set(writer.missing()):
+                raise InputError(f"{out}: part {min(lost)}, written just now, cannot be read back: is its disk sound?")
         return writer.finish(all_notes)
 
     def _fill(

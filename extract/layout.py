@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from w2s_probes.errors import InputError
+from w2s_probes.errors import InputError, whole_reason
 
 from .blocks import trunk_of
 from .models import BROKEN, ModelSource, auto_class
@@ -79,7 +79,7 @@ def refuse_other_layouts(
             raise
         if not values:  # or that cannot choose their way without any
             return
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = whole_reason(error)
         dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
         raise InputError(f"{type(model).__name__} cannot be run on token ids alone in {dtype} ({reason})") from error
     finally:

@@ -1,6 +1,5 @@
 """Models by name, described without loading their weights; and their weights, loaded when used."""
 
-import json
 import re
 import warnings
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from w2s_probes.dtypes import WORDS
 from w2s_probes.errors import InputError
 
 from .blocks import find_blocks, trunk_of
-from .checkpoints import ADAPTER, WEIGHTS, Trust, find_folder, is_hub_id, stored_depth
+from .checkpoints import ADAPTER, WEIGHTS, Trust, find_folder, is_hub_id, stored_depth, tensors_header
 
 UNLIMITED = 10**9
 NDIF = "ndif:"  # begins the `weights` of a model that runs there
@@ -135,14 +134,13 @@ class ModelSource:
         if first is None:
             raise InputError(f"model {self.name}: its config names no dtype: choose one by --dtype {', '.join(WORDS)}")
         try:
-            with first.open("rb") as stream:
-                header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+            header = tensors_header(first)
             sizes: dict[str, int] = {}
             for name, tensor in header.items():
                 if name != "__metadata__":
                     begin, end = tensor["data_offsets"]
                     sizes[tensor["dtype"]] = sizes.get(tensor["dtype"], 0) + end - begin
-        except (ValueError, KeyError, TypeError, OSError, MemoryError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, OSError, MemoryError, OverflowError, RecursionError) as error:
             raise InputError(f"{first}: not a readable safetensors file; download or save the model again") from error
         most = max(sizes, key=sizes.__getitem__, default="")  # a few tensors are often kept in float32
         if most not in DTYPES:

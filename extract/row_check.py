@@ -33,9 +33,9 @@ def refuse_dependent_rows(
 ) -> None:
     """InputError where a row read alone differs from the same row in its batch, whose vectors `content` holds.
 
-    The shortest and the longest rows are among those looked at:
-    padding shows in the former. In half precision, and `quantized`, rounding may send one row to other experts than
-    alone: there it takes two rows, or a difference of twice the tolerance.
+    The shortest and the longest rows are among those looked at: padding shows in the former. In half precision, and
+    `quantized`, rounding may send one row to other experts than alone: there it takes two rows, or a difference of
+    twice the tolerance.
     """
     order = np.argsort([len(row) for row in tokens], kind="stable")
     chosen = sorted(set(order[np.linspace(0, len(order) - 1, min(ROWS, len(order))).round().astype(int)].tolist()))

@@ -24,7 +24,7 @@ def checked_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """
     if "text" not in table:
         raise InputError(f"{where}: no field 'text'; it has {some(list(table.columns), 8)}")
-    table = with_text_ids(table, where) if "id" in table else table
+    table = with_text_ids(table, where)
     texts = table["text"]
     empty = ~texts.map(lambda text: isinstance(text, str) and bool(text.strip())).astype(bool)
     if empty.any():
@@ -34,7 +34,7 @@ def checked_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
         if not isinstance(value, str) and not is_missing(value):
             raise InputError(f"{where}: the text of {name} is a {type(value).__name__}, not a string: quote or drop it")
         raise InputError(f"{where}: {name} has an empty text; drop it ({int(empty.sum())} such rows)")
-    return with_ids(table, where)
+    return table if "id" in table else with_ids(table, where)
 
 
 def rows_hash(table: pd.DataFrame) -> str:

@@ -1,13 +1,13 @@
 """Lengths at which a model reads differently: a batch must lie on one side, or a row's numbers hang on its company."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
-Mode = Callable[[int], int]  # rows of equal mode may share a batch
+Mode = Callable[[int], Hashable]  # of a number of tokens; rows of equal mode may share a batch
 
 
 def mode_of(config: Any) -> Mode:
-    """For a row's number of tokens a number that rows of one batch must have in common.
+    """For a row's number of tokens what rows of one batch must have in common.
 
     - `attention_type` block_sparse (BigBird): up to a length attention is full; above it rows are filled up to whole
       blocks, the last of which every token sees, so that only rows of as many blocks go together.
@@ -19,13 +19,7 @@ def mode_of(config: Any) -> Mode:
     rotary = [_rotary(config, rope) for rope in _ropes(config)]
     modes = [*_sparse(config), *(one for one in rotary if one is not None)]
 
-    def joined(length: int) -> int:
-        number = 0
-        for one in modes:
-            number = number * (1 << 24) + one(length)
-        return number
-
-    return joined
+    return lambda length: tuple(one(length) for one in modes)
 
 
 def _sparse(config: Any) -> list[Mode]:

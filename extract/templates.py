@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.errors import InputError, did_you_mean, whole_reason
 
 OWN = "own"  # the template that comes with the tokenizer; `own:NAME` where it has several
 DEFAULT = "default"
@@ -55,7 +55,7 @@ class Template:
                 add_generation_prompt=True,
             )
         except (*WRONG, SyntaxError) as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            reason = whole_reason(error)
             raise InputError(f"{where}: the chat template cannot be applied ({reason})") from error
         return str(rendered)
 

@@ -42,6 +42,11 @@ def shortened(name: str, most: int = LONG) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
+def whole_reason(error: BaseException) -> str:
+    """What a library says is wrong, its lines put into one of 200 characters at most; the kind of error if nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def reason(error: BaseException) -> str:
     """What a library says is wrong, in one short line; the kind of error where it says nothing."""
     if isinstance(error, RecursionError):

@@ -21,7 +21,7 @@ def field(record: Record, name: str, place: str) -> Any:
     InputError naming `place` where the field, or its value, is missing.
     """
     value: Any = record[name] if name in record else _inner(record, name.split("."), name, place)
-    if _missing(value):
+    if is_missing(value):
         raise InputError(f"{place}: field {name!r} has no value: fill it in, or leave the row out")
     return value.tolist() if isinstance(value, np.ndarray) else value
 
@@ -37,11 +37,6 @@ def _inner(value: Any, path: list[str], name: str, place: str) -> Any:
             raise InputError(f"{place}: no field {name!r}; {'.'.join(path[:at]) or 'it'} has {has}")
         value = value[part]
     return value
-
-
-def _missing(value: Any) -> bool:
-    # A field that a row does not have comes out of a DataFrame as NaN.
-    return is_missing(value)
 
 
 def text_of(value: Any, name: str, place: str) -> str:
