@@ -1,5 +1,7 @@
 """Rows held out of training: which to set aside, and which of a test file no test can use."""
 
+import re
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from .checks import group_numbers
 from .duplicates import merged
 
 RELATING = ("group", "text")  # the fields by which rows are related
+DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def related_rows(table: pd.DataFrame, training: pd.DataFrame) -> NDArray[np.bool_]:
@@ -61,12 +64,10 @@ def _as_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _as_number(value: Any) -> int | float | str:
-    """The number that a text spells, as a CSV file would be read; integers stay exact. The text where it is none."""
+def _as_number(value: Any) -> Decimal | str:
+    """The exact number that a text spells with digits alone; the text where it is none.
+
+    An exponent is no such number: hashes such as "12e4567890123456" and "9e99999" would all be infinite.
+    """
     text = _as_text(value)
-    for number in (int, float):
-        try:
-            return text if "_" in text else number(text)
-        except ValueError:
-            continue
-    return text
+    return Decimal(text) if DECIMAL.fullmatch(text) else text

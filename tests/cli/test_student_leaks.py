@@ -104,9 +104,10 @@ def test_a_test_file_whose_rows_of_known_truth_are_relatives_is_refused_before_t
         (["7.0", "10.0", "x"], ["7", "011"], [True, False, False]),  # as pandas writes whole numbers with gaps
         (["007", "010"], ["7", "11"], [True, False]),  # as a spreadsheet reads and writes them
         ([2**53, 2**53 + 1], [str(2**53 + 1), "x"], [False, True]),
+        (["8e99999999999999", "0x12"], ["12e4567890123456", "18"], [False, False]),  # hashes that a float would read
         ([None, np.nan, "nan"], ["None", "nan", "x"], [False, False, True]),
     ],
-    ids=["number in CSV", "leading zeros", "text", "floats", "rewritten", "large", "absent"],
+    ids=["number in CSV", "leading zeros", "text", "floats", "rewritten", "large", "hashes", "absent"],
 )
 def test_groups_are_the_same_in_whatever_format_they_are_read(
     test: list[Any], training: list[Any], expected: list[bool]
