@@ -13,6 +13,7 @@ from extract.tasks import TaskRows, load_task
 from w2s_probes.errors import InputError
 from w2s_probes.labels import LabelSet
 from w2s_probes.losses import LOSSES
+from w2s_probes.progress import Progress, silent
 from w2s_probes.students.settings import Tracker
 from w2s_probes.students.tracking import refuse_absent
 from w2s_probes.tables import write_table
@@ -36,7 +37,7 @@ from .naming import CEILING
 from .recipe import Recipe
 from .results import Judged, results_table, task_rows
 from .splits import Splits, split
-from .steps import Report, Steps, silent
+from .steps import Steps
 from .supervisors import as_seen, described, supervise
 from .supervisors.models import examples
 from .verdicts import kept_outcome, outcome_of, write_verdict
@@ -47,7 +48,12 @@ REFERENCES = 2  # weak supervisor and ceiling, which are trained beside the meth
 
 
 def run(
-    recipe: Recipe, out: Path | str, report: Report = silent, *, cache: Path | None = None, track: Tracker | None = None
+    recipe: Recipe,
+    out: Path | str,
+    progress: Progress = silent,
+    *,
+    cache: Path | None = None,
+    track: Tracker | None = None,
 ) -> pd.DataFrame:
     """Run a recipe; write `results.csv`, `comparisons.csv` and `run.json` into `out` at the end; return the results.
 
@@ -75,7 +81,7 @@ def run(
     for name in recipe.models:
         sources.find(name)
     refuse_layers(recipe, sources.find)
-    steps = Steps(report, len(splits) * len(recipe.seeds) * (REFERENCES + len(methods)))
+    steps = Steps(progress, len(splits) * len(recipe.seeds) * (REFERENCES + len(methods)))
     this = _Run(recipe, Path(out), methods, sources, steps, Path(cache or out), track)
     judged = {task: this.task(task, seeds) for task, seeds in splits.items()}
     runs = len(splits) * len(recipe.seeds)

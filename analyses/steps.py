@@ -2,20 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-Report = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
+from w2s_probes.progress import Progress, silent
 
 
 def first_process() -> bool:
     """Whether this is the one of torchrun's processes that speaks and clears up; true without torchrun."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def silent(doing: str, done: int, total: int) -> None:
-    """No progress is shown."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class Taken:
 class Steps:
     """Steps that are counted as they begin."""
 
-    report: Report = silent
+    progress: Progress = silent
     total: int = 0
     done: int = 0
     doing: str = ""
@@ -41,12 +37,12 @@ class Steps:
     def next(self, doing: str) -> None:
         """A step begins."""
         self.doing, self._began, self._made = doing, time.monotonic(), {}
-        self.report(doing, self.done, self.total)
+        self.progress(doing, self.done, self.total)
         self.done += 1
 
     def within(self, doing: str) -> None:
         """The step goes on with this."""
-        self.report(f"{self.doing} ({doing})", max(0, self.done - 1), self.total)
+        self.progress(f"{self.doing} ({doing})", max(0, self.done - 1), self.total)
 
     @contextmanager
     def making(self, kind: str) -> Iterator[None]:
@@ -66,4 +62,4 @@ class Steps:
 
     def finish(self) -> None:
         """All are done."""
-        self.report("done", self.total, self.total)
+        self.progress("done", self.total, self.total)

@@ -1,6 +1,6 @@
 """How a sweep's units are done: here, in several processes, or on a Ray or Dask cluster."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
@@ -9,12 +9,12 @@ import pandas as pd
 
 from ..errors import InputError
 from ..files import remove_abandoned
+from ..progress import Progress
 from .unit import Unit
 from .workers import Workers, finished
 
 Backend = Literal["local", "ray", "dask"]
 Done = tuple[Unit, pd.DataFrame] | None
-Report = Callable[[str, int, int], None]  # what is being done, units done, units in all
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,7 @@ class Place:
 HERE = Place()
 
 
-def silent(doing: str, done: int, total: int) -> None:
-    """Report nothing."""
-
-
-def run_units(units: Sequence[Unit], place: Place, width: int, report: Report) -> list[pd.DataFrame]:
+def run_units(units: Sequence[Unit], place: Place, width: int, progress: Progress) -> list[pd.DataFrame]:
     """The lines of every unit, in their order. What lies in the parts folder is read, not done again.
 
     A worker that dies costs the units that it had in hand: they are done again by the others.
@@ -93,14 +89,14 @@ def run_units(units: Sequence[Unit], place: Place, width: int, report: Report) -
     todo = [unit for unit in units if unit.key not in found]
     unit_bytes = max((unit.memory(width) for unit in todo), default=1)
     at_once = place.at_once(len(todo), unit_bytes)
-    report("layers", len(found), len(units))
+    progress("layers", len(found), len(units))
     if todo:
         alone = place.backend == "local" and at_once == 1
         with closing(_here(todo) if alone else _elsewhere(todo, place, at_once, unit_bytes)) as results:
             for done in results:
                 if done is not None:
                     found[done[0].key] = done[1]
-                report("layers" if done is not None else "layers (no worker yet)", len(found), len(units))
+                progress("layers" if done is not None else "layers (no worker yet)", len(found), len(units))
     return [found[unit.key] for unit in units]
 
 

@@ -12,13 +12,14 @@ import pandas as pd
 from ..layers import LayerSpec, parse_layers
 from ..probes import Connectivity
 from ..probes.path import PENALTIES
+from ..progress import Progress, silent
 from ..share import Share
 from ..store import ActivationStore
 from .grid import PUBLISHED_K, Grid
 from .lines import Judge, as_table
 from .result import SweepResult
 from .rows import LabelSource, SweptLabels, read_labels
-from .running import HERE, Place, Report, run_units, silent
+from .running import HERE, Place, run_units
 from .unit import Unit
 from .versions import versions
 
@@ -40,7 +41,7 @@ def sweep(
     held_out: float | None = None,
     parts: Path | None = None,
     place: Place = HERE,
-    report: Report = silent,
+    progress: Progress = silent,
 ) -> SweepResult:
     """Measure every probe at every layer and value, each out of sample and on rows held out.
 
@@ -65,7 +66,7 @@ def sweep(
     if not (knn_k or logistic_l2 or topo_k):
         knn_k, logistic_l2 = published(min(len(one.training) for one in rows))
     grid = Grid(knn_k, logistic_l2, topo_k, contamination, connectivity, folds, seeds, index)
-    return Sweep.plan(opened, rows, grid, layers, parts).run(place, report)
+    return Sweep.plan(opened, rows, grid, layers, parts).run(place, progress)
 
 
 def published(rows: int) -> tuple[list[int], list[float]]:
@@ -94,16 +95,16 @@ class Sweep:
         units = [Unit.of(store, number, sets, grid, parts) for number in numbers for sets in together]
         return cls(store, numbers, labels, grid, units)
 
-    def run(self, place: Place = HERE, report: Report = silent) -> SweepResult:
+    def run(self, place: Place = HERE, progress: Progress = silent) -> SweepResult:
         """Do all of it, but for what is kept."""
-        return self._result(run_units(self.units, place, self.store.manifest.width, report))
+        return self._result(run_units(self.units, place, self.store.manifest.width, progress))
 
-    def run_share(self, share: Share, place: Place = HERE, report: Report = silent) -> SweepResult | None:
+    def run_share(self, share: Share, place: Place = HERE, progress: Progress = silent) -> SweepResult | None:
         """Do one share of it; the result if all shares are done by then, else None. Needs a folder of parts."""
         if share.count == 1:
-            return self.run(place, report)
+            return self.run(place, progress)
         ours = [unit for number, unit in enumerate(self.units) if share.has(number)]
-        run_units(ours, place, self.store.manifest.width, report)
+        run_units(ours, place, self.store.manifest.width, progress)
         there = [table for unit in self.units if (table := unit.kept()) is not None]
         return self._result(there) if len(there) == len(self.units) else None
 
