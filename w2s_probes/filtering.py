@@ -14,6 +14,8 @@ from .relabeling import relabel
 from .ties import above_half, levels
 
 KEPT, OUTSIDE, DISAGREES = "", "outside component", "disagreement"
+MOVED = 0.1  # difference of the shares that the classes lose, from which --per-class is worth a word
+MOVED_MIX = 0.02  # change of the share of label 1, likewise
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,6 +77,33 @@ class FilterResult:
             }
         return report
 
+    def by_class(self) -> pd.DataFrame:
+        """What the filter takes from each class of the labels (above one half, or not): a row for class 0 and for 1.
+
+        `label`, `rows`, `removed`, `share_removed` (of the class; NaN where it has no row), `share_before` and
+        `share_after` (of the class among all rows, and among those kept).
+        """
+        positive = above_half(self.labels)
+        sides = [positive == side for side in (False, True)]
+        return pd.DataFrame(
+            {
+                "label": [0, 1],
+                "rows": [int(side.sum()) for side in sides],
+                "removed": [int((side & ~self.mask).sum()) for side in sides],
+                "share_removed": [_mean(~self.mask[side]) for side in sides],
+                "share_before": [_mean(side) for side in sides],
+                "share_after": [_mean(side[self.mask]) for side in sides],
+            }
+        )
+
+    @property
+    def moves_mix(self) -> bool:
+        """Whether one class loses a share of its rows that is larger by `MOVED` than the other's, or the mix moves."""
+        table = self.by_class()
+        lost = table["share_removed"].diff().abs().iloc[1]
+        mix = (table["share_after"] - table["share_before"]).abs().iloc[1]
+        return bool(lost > MOVED or mix > MOVED_MIX)
+
     def __repr__(self) -> str:
         more = f" ({self.overshoot} beyond the {self.requested} asked for)" if self.overshoot else ""
         how = ", scored in-sample" if self.in_sample else ""
@@ -82,7 +111,8 @@ class FilterResult:
 
     def _repr_html_(self) -> str:
         counts = pd.Series(self.report()).to_frame("").to_html(float_format="{:g}".format)
-        return f"<p>{self!r}</p>{counts}"
+        classes = self.by_class().to_html(index=False, float_format="{:.3f}".format)
+        return f"<p>{self!r}</p>{counts}{classes}"
 
 
 def _mean(flags: NDArray[np.bool_]) -> float:

@@ -31,7 +31,7 @@ PAGE = (ROOT / "docs" / "export.md").read_text()
 @pytest.fixture(scope="module")
 def kept(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a logistic filter says of the world's weak labels."""
-    from w2s_probes.cli.data import filter_labels
+    from w2s_probes.cli.filter import filter_labels
 
     path = tmp_path_factory.mktemp("kept") / "kept.jsonl"
     filter_labels(world / "acts", world / "weak.jsonl", "1", path, by="logistic", contamination=0.2)

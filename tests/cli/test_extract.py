@@ -24,7 +24,7 @@ Call = Callable[..., None]
 def test_progress_as_json_is_a_line_each_and_ends_complete(
     place: Path, w2s: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "EVERY", 0.0)
+    monkeypatch.setattr(progress, "ROWS", 0.0)
     w2s(*extracting(place, "--progress", "json", "--batch-tokens", 6))
     out, err = capsys.readouterr()
     assert "40 rows" in out

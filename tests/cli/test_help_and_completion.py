@@ -56,7 +56,7 @@ COMPLETED: dict[str, tuple[int, list[str]]] = {
     "w2s fil": (1, ["filter"]),
     "w2s cache ": (2, ["ls", "gc"]),
     "w2s filter --con": (2, ["--contamination", "--connectivity"]),
-    "w2s filter acts weak.jsonl --by ": (5, ["topo", "knn", "logistic"]),
+    "w2s filter acts weak.jsonl --by ": (5, ["topo", "knn", "logistic", "best"]),
     "w2s student acts weak.jsonl --loss log": (5, ["logconf", "logconf-batch"]),
     "w2s extract model --position ": (4, ["last", "first", "mean", "all"]),
     "w2s filter ac": (2, []),  # no word of ours: the shells then offer files
@@ -131,9 +131,9 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
         for function in functions(verb):
             for name, annotation in get_type_hints(function).items():
                 kinds.setdefault(name, set()).add(kind(annotation))
-    # `plan` can do with a number of rows in place of their file; `sweep` takes several contaminations; `import` is told
-    # what another program did, and may not look it up in a checkpoint.
-    known = {"rows", "contamination", "position", "dtype"}
+    # `plan` can do with a number of rows in place of their file; `sweep` takes several contaminations and values;
+    # `import` is told what another program did, and may not look it up in a checkpoint.
+    known = {"rows", "contamination", "knn_k", "topo_k", "logistic_l2", "position", "dtype"}
     assert {name for name, found in kinds.items() if len(found) > 1} <= known
     assert kinds["layer"] == {str(str)}
     assert len(kinds["rows"]) > 1  # the control: a difference would be seen

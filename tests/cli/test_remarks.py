@@ -2,21 +2,19 @@
 
 import contextlib
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
 
 from w2s_probes import ActivationStore
 from w2s_probes.cli import main, progress, terminal
-from w2s_probes.tables import read_table, write_table
+from w2s_probes.tables import read_table
 
 Call = Callable[..., None]
 Failing = Callable[..., str]
@@ -52,50 +50,6 @@ def test_the_control_without_it_the_command_speaks_and_a_quiet_one_before_it_lea
     w2s("--quiet", *command)
     w2s(*command)
     assert "of 150 rows, removed " in capsys.readouterr().out
-
-
-ASKED = "audit about sixty rows, thirty of each weak class at random (AUROC of the probe against the weak labels: "
-
-
-def filtered(world: Path, table: pd.DataFrame, folder: Path, w2s: Call, capsys: pytest.CaptureFixture[str]) -> str:
-    """The last line of `w2s filter` on the labels in a table."""
-    write_table(table, folder / "weak.jsonl")
-    w2s("filter", world / "acts", folder / "weak.jsonl", "--layer", 1, "--by", "logistic", "--out", folder / "k.jsonl")
-    return capsys.readouterr().out.splitlines()[-1]
-
-
-def test_no_share_of_wrong_labels_is_named_without_an_audit(
-    world: Path, tmp_path: Path, w2s: Call, capsys: pytest.CaptureFixture[str]
-) -> None:
-    table = read_table(world / "weak.jsonl").drop(columns="truth")
-    said = filtered(world, table, tmp_path, w2s, capsys)
-    assert said.startswith("how many labels are wrong ")
-    assert ASKED in said
-    assert "%" not in said
-    right = read_table(world / "weak.jsonl").drop(columns="label").rename(columns={"truth": "label"})
-    said = filtered(world, right, tmp_path, w2s, capsys)
-    assert said.startswith(f"how many labels are wrong was not checked: {ASKED}")
-    coins = table.assign(label=np.random.default_rng(0).integers(0, 2, len(table)).astype(float))
-    said = filtered(world, coins, tmp_path, w2s, capsys)
-    assert said.startswith(f"how many labels are wrong cannot be told from this probe (uninformative): {ASKED}0.")
-
-
-def test_truth_of_rows_drawn_at_random_is_an_audit_and_that_of_few_rows_is_none(
-    world: Path, tmp_path: Path, w2s: Call, capsys: pytest.CaptureFixture[str]
-) -> None:
-    table = read_table(world / "weak.jsonl")
-    drawn = np.random.default_rng(0).permutation(np.flatnonzero(table["split"] == "train"))
-    for rows, told in ((60, True), (8, False)):
-        some = table.assign(truth=table["truth"].where(np.isin(np.arange(len(table)), drawn[:rows])))
-        said = filtered(world, some, tmp_path, w2s, capsys)
-        assert told == bool(
-            re.fullmatch(
-                rf"\d+% \[\d+%, \d+%\] of all labels are wrong if the {rows} rows with `truth` were drawn at random "
-                r"within each weak class \(AUROC of the probe against the weak labels: 0\.\d\d; an oracle's figures\)",
-                said,
-            )
-        )
-        assert told != (ASKED in said)
 
 
 def test_answers_that_no_file_holds_are_given_quietly_too(

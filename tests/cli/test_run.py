@@ -62,7 +62,7 @@ def test_sizes_and_class_balance_are_said_and_oracles_marked(
 
 def test_each_kind_of_demo_has_a_folder_of_its_own(w2s: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     places: list[Path] = []
-    monkeypatch.setattr(cli_run, "run", lambda recipe, out, settings: places.append(out))
+    monkeypatch.setattr(cli_run, "run", lambda recipe, out, settings, show: places.append(out))
     for options in ([], ["--students", "full"], ["--students", "lora"], ["--students", "full", "--out", "mine"]):
         w2s("demo", *options)
     assert places == [Path("runs/demo"), Path("runs/demo-full"), Path("runs/demo-lora"), Path("mine")]

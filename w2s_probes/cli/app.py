@@ -31,8 +31,8 @@ VERBS = {
     "repair": Verb(ACTIVATIONS, "Make lost or damaged parts of a store again.", "store:repair"),
     "cache": Verb(ACTIVATIONS, "List stores, and delete those of no more use.", "store:cache"),
     "sweep": Verb(LABELS, "Every layer, probe and value; the best by weak labels.", "sweep:sweep"),
-    "filter": Verb(LABELS, "Mark the weak labels that a probe disbelieves.", "data:filter_labels"),
-    "relabel": Verb(LABELS, "Replace weak labels by a probe's opinion.", "data:relabel"),
+    "filter": Verb(LABELS, "Mark the weak labels that a probe disbelieves.", "filter:filter_labels"),
+    "relabel": Verb(LABELS, "Replace weak labels by a probe's opinion.", "relabel:relabel"),
     "export": Verb(LABELS, "Labels in the form that another trainer reads.", "export:export"),
     "student": Verb(LABELS, "Train a head on weak labels.", "train:student"),
 }

@@ -8,6 +8,7 @@ import typer
 from ..errors import InputError
 from ..share import Share
 from . import progress, terminal
+from .options import ShowProgress
 
 # Shared with the other commands that load models.
 RemoteCodeOption = Annotated[
@@ -77,9 +78,7 @@ def extract(
     ] = True,
     trust_remote_code: RemoteCodeOption = False,
     allow_pickle: PickleOption = False,
-    show: Annotated[
-        progress.Kind, typer.Option("--progress", help="auto: a bar on a terminal; json: lines on stderr; none.")
-    ] = "auto",
+    show: ShowProgress = "auto",
 ) -> None:
     """Cache a model's activations: one vector for each row and layer.
 

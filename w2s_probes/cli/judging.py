@@ -17,6 +17,7 @@ from ..folds import fold_numbers
 from ..labels import LabelSet, in_split, read_label_table, truth_where_known
 from ..neighbors import Neighbors
 from ..neighbors.cached import store_neighbors
+from ..noise.audits import with_audit
 from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
 from ..probes.validation import soft_labels
 from ..store import ActivationStore
@@ -62,6 +63,12 @@ class Rows:
     def truth(self) -> NDArray[np.float64] | None:
         """The truth (n,) of the judged rows, NaN where one has none; None where the file has none of them."""
         return truth_where_known(self.table[self.training], self.where)
+
+    def known_truth(self, audit: Path | None) -> NDArray[np.float64] | None:
+        """The truth (n,) by the file and by an audit of its own; None where neither has any."""
+        if audit is None:
+            return self.truth
+        return with_audit(self.ids, self.truth, audit, self.table["id"].to_numpy(dtype=object))
 
     @property
     def dropped(self) -> NDArray[np.bool_]:

@@ -1,21 +1,23 @@
-"""How far a command is: a bar on a terminal, nothing elsewhere, or lines of JSON for batch systems."""
+"""How far a command is: a bar on a terminal, elsewhere a line each half minute, or lines of JSON for programs."""
 
-import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 from ..printable import visible
+from ..progress import Progress, silent
 from . import terminal
+from .options import Kind
+from .progress_lines import EVERY, Line, Lines
+from .progress_speed import Speed, clock
 
-Kind = Literal["auto", "json", "none"]
-Report = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
-EVERY = 5.0  # seconds between lines of JSON
+STEP = 1.0  # seconds between two steps that `plain` and `json` show
+ROWS = 5.0  # and between two reports of rows
 
 
 def wanted() -> bool:
@@ -24,89 +26,109 @@ def wanted() -> bool:
 
 
 @contextmanager
-def steps() -> Iterator[Report]:
-    """A bar on stderr with the time left, where stderr is a terminal."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=terminal.err, transient=True, disable=not wanted()) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda doing, done, total: bar.update(task, description=visible(doing), completed=done, total=total)
+def steps(kind: Kind = "auto") -> Iterator[Progress]:
+    """A function to call at each step; what it shows on stderr `kind` says.
+
+    `auto`: a bar with the time left where stderr is a terminal, else a line each half minute (none with --quiet).
+    `plain` and `json`: a line at each step, and each half minute during a long one.
+    """
+    if _bar(kind):
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Bar(*columns, console=terminal.err, transient=True) as bar:
+            task = bar.add_task("", total=None)
+            yield lambda doing, done, total: bar.update(task, description=visible(doing), completed=done, total=total)
+        return
+    if _silent(kind):
+        yield silent
+        return
+    speed = Speed()
+    with Lines(kind == "json", STEP if kind != "auto" else None, EVERY).running() as lines:
+
+        def step(doing: str, done: int, total: int, /) -> None:
+            speed.at(done, total)
+            lines.show(lambda: _step_line(doing, done, total, speed), last=total > 0 and done >= total)
+
+        yield step
+
+
+def _step_line(doing: str, done: int, total: int, speed: Speed) -> Line:
+    seconds, left = speed.elapsed(), speed.left()
+    text = f"{visible(doing)}: {done} of {total} done, {clock(seconds)} so far"
+    text += "" if left is None else f", about {clock(left)} left"
+    facts = {"doing": doing, "done": done, "total": total, "elapsed_s": round(seconds, 1)}
+    return Line(text, facts | {"eta_s": None if left is None else round(left, 1)})
 
 
 @contextmanager
-def rows(kind: Kind) -> Iterator[Callable[[Any], None]]:
-    """A function that takes an extraction's `Done` and shows rows/s, tokens/s and the time left, on stderr."""
-    meter = _Meter()
-    if kind == "json":
-        said = -EVERY
+def rows(kind: Kind = "auto") -> Iterator[Callable[[Any], None]]:
+    """A function that takes an extraction's `Done` and shows rows/s, tokens/s and the time left, as `steps` does."""
+    speed, tokens = Speed(), Speed()
 
-        def line(done: Any) -> None:
-            nonlocal said
-            now = time.monotonic()
-            if now - said >= EVERY or done.rows == done.of_rows:
-                said = now
-                sys.stderr.write(json.dumps(meter.read(done)) + "\n")
-                sys.stderr.flush()
-
-        yield line
-        return
-    columns = (
-        TextColumn("rows"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-    )
-    shown = kind == "auto" and wanted()
-    with Progress(*columns, console=terminal.err, transient=True, disable=not shown) as bar:
-        task = bar.add_task("", total=None, speed="", left="loading the model")
-
-        def update(done: Any) -> None:
-            now = meter.read(done)
-            speed = f"{now['rows_per_s']:,.0f} rows/s  {now['tokens_per_s']:,.0f} tokens/s"
-            left = "" if now["eta_s"] is None else f"{clock(now['eta_s'])} left"
-            bar.update(task, completed=done.rows, total=done.of_rows, speed=speed, left=left)
-
-        yield update
-
-
-class _Meter:
-    """Speed since the first report, which comes with the first batch; the time left by tokens once they are counted."""
-
-    def __init__(self) -> None:
-        self._first: tuple[float, int, int] | None = None
-
-    def read(self, done: Any) -> dict[str, Any]:
-        now = time.monotonic()
-        if self._first is None:
-            self._first = now, done.rows, done.tokens
-        began, rows, tokens = self._first
-        seconds = now - began
-        rate = (done.rows - rows) / seconds if seconds else 0.0
-        token_rate = (done.tokens - tokens) / seconds if seconds else 0.0
-        left = None
-        if done.of_tokens is not None and token_rate:
-            left = (done.of_tokens - done.tokens) / token_rate
-        elif rate:
-            left = (done.of_rows - done.rows) / rate
-        return {
+    def measure(done: Any) -> Line:
+        left = tokens.left() if done.of_tokens is not None and tokens.rate() else speed.left()
+        facts = {
             "rows": done.rows,
             "of_rows": done.of_rows,
             "tokens": done.tokens,
             "of_tokens": done.of_tokens,
-            "rows_per_s": round(rate, 1),
-            "tokens_per_s": round(token_rate, 1),
-            "eta_s": None if left is None else round(max(left, 0.0), 1),
+            "rows_per_s": round(speed.rate(), 1),
+            "tokens_per_s": round(tokens.rate(), 1),
+            "eta_s": None if left is None else round(left, 1),
         }
+        remaining = "" if left is None else f", about {clock(left)} left"
+        text = f"{speed.rate():,.0f} rows/s, {tokens.rate():,.0f} tokens/s{remaining}"
+        return Line(text, facts)
+
+    def count(done: Any) -> None:
+        speed.at(done.rows, done.of_rows)
+        tokens.at(done.tokens, done.of_tokens)
+
+    if _bar(kind):
+        columns = (
+            TextColumn("rows"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeElapsedColumn(),
+        )
+        with Bar(*columns, console=terminal.err, transient=True) as bar:
+            task = bar.add_task("", total=None, speed="loading the model")
+
+            def update(done: Any) -> None:
+                count(done)
+                bar.update(task, completed=done.rows, total=done.of_rows, speed=measure(done).text)
+
+            yield update
+        return
+    if _silent(kind):
+        yield lambda done: None
+        return
+    with Lines(kind == "json", ROWS if kind != "auto" else None, EVERY).running() as lines:
+        if kind != "json":
+            lines.show(lambda: Line(f"loading the model, {clock(speed.elapsed())} so far", {}))
+
+        def line(done: Any) -> None:
+            count(done)
+
+            def now() -> Line:
+                measured = measure(done)
+                return Line(f"rows: {done.rows} of {done.of_rows} done, {measured.text}", measured.facts)
+
+            lines.show(now, last=done.rows == done.of_rows)
+
+        yield line
 
 
-def clock(seconds: float) -> str:
-    """Hours, minutes and seconds."""
-    whole = int(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+def _bar(kind: Kind) -> bool:
+    return kind == "auto" and wanted()
+
+
+def _silent(kind: Kind) -> bool:
+    """Whether nothing is shown; of torchrun's processes one speaks."""
+    return kind == "none" or (kind == "auto" and terminal.quiet()) or os.environ.get("RANK", "0") != "0"

@@ -1,6 +1,5 @@
 """`w2s run` and `w2s demo`: a recipe from weak supervisor to PGR."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,7 +8,7 @@ import typer
 from ..json_files import read_json
 from . import progress, terminal
 from .amounts import amount
-from .options import SetOption, Tracker
+from .options import SetOption, ShowProgress, Tracker
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +27,7 @@ def run(
         Tracker | None, typer.Option(help="Draw the course of every fine-tuning; TensorBoard's in OUT/curves.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    show: ShowProgress = "auto",
 ) -> None:
     """Run a recipe: weak supervisor, ceiling, activations, probes, filters, students, PGR.
 
@@ -45,7 +45,7 @@ def run(
     protocol = terminal.from_checkout("analyses.protocol")
     tables = []
     for name, one in chosen.items():
-        with progress.steps() as report:
+        with progress.steps(show) as report:
             found = protocol.run(one, out / name, report, cache=cache, track=track)
         if terminal.from_checkout("analyses.steps").first_process():
             if name:
@@ -60,7 +60,7 @@ def run(
         write_table(pd.concat(tables, ignore_index=True), out / protocol.RESULTS)
         terminal.say(f"Written: {out / protocol.RESULTS}, all pairs in one")
     if terminal.from_checkout("analyses.steps").first_process():
-        terminal.say(f"Next: w2s report {shlex.quote(str(out))}")
+        terminal.next_command("w2s", "report", out)
 
 
 def demo(
@@ -71,6 +71,7 @@ def demo(
     students: Annotated[
         Literal["head", "lora", "full"], typer.Option(help="Heads on activations, or fine-tuned models on two tasks.")
     ] = "head",
+    show: ShowProgress = "auto",
 ) -> None:
     """The whole method on the embedded miniature: two tiny models, four tasks, three seeds; offline, some minutes.
 
@@ -80,12 +81,12 @@ def demo(
     out = out or Path("runs", "demo" if students == "head" else f"demo-{students}")
     seeds = f"seeds={[seed + number for number in range(DEMO_SEEDS)]}"
     if students == "head":
-        run(folder / "demo.toml", out, [seeds])
+        run(folder / "demo.toml", out, [seeds], show=show)
         return
     settings = [seeds, f"student.kind={students}"]
     if students == "lora":  # adapters start from nothing and want larger steps
         settings.append("student.finetuning.learning_rate=3e-3")
-    run(folder / "demo_finetuned.toml", out, settings)
+    run(folder / "demo_finetuned.toml", out, settings, show=show)
 
 
 def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:

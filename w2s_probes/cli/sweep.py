@@ -11,7 +11,7 @@ from ..files import refuse_input, refuse_no_file
 from ..share import Share
 from . import progress, terminal
 from .amounts import in_bytes
-from .options import ChooseBy, Connectivity, StorePath
+from .options import ChooseBy, Connectivity, ShowProgress, StorePath
 
 if TYPE_CHECKING:
     from ..sweep import Grid, SweepResult
@@ -30,16 +30,20 @@ def sweep(
         ),
     ],
     out: Annotated[Path, typer.Option(help="The table: .csv, .parquet or .jsonl; a record is written beside it.")],
-    layers: Annotated[str, typer.Option(help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")] = "all",
-    knn_k: Annotated[str, typer.Option(help="kNN: numbers of neighbours, such as 1,5,10,50.")] = "",
-    logistic_l2: Annotated[str, typer.Option(help="Logistic: penalties, such as 0,1e-4,1e-2.")] = "",
+    layers: Annotated[
+        str, typer.Option("--layers", "--layer", help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")
+    ] = "all",
+    knn_k: Annotated[str, typer.Option("--knn-k", "--k", help="kNN: numbers of neighbours, such as 1,5,10,50.")] = "",
+    logistic_l2: Annotated[
+        str, typer.Option("--logistic-l2", "--l2", help="Logistic: penalties, such as 0,1e-4,1e-2.")
+    ] = "",
     topo_k: Annotated[str, typer.Option(help="Topo: numbers of neighbours.")] = "",
     contamination: Annotated[
         str, typer.Option(help="Also what filters by each cell remove: shares such as .05,.1.")
     ] = "",
     connectivity: Annotated[Connectivity | None, typer.Option(help="Of topo's components; strong unless said.")] = None,
     folds: Annotated[int | None, typer.Option(min=2, help="Of logistic's out-of-sample scores; 5 unless said.")] = None,
-    seeds: Annotated[str, typer.Option(help="Of those folds, such as 0,1,2; 0 unless said.")] = "",
+    seeds: Annotated[str, typer.Option("--seeds", "--seed", help="Of those folds, such as 0,1,2; 0 unless said.")] = "",
     index: Annotated[
         str, typer.Option(help="exact, a torch device such as cuda, or a faiss factory string.")
     ] = "exact",
@@ -64,6 +68,8 @@ def sweep(
     shard: Annotated[
         str | None, typer.Option(help="i/n: this process's share, i from 0; auto: as torchrun or Slurm number it.")
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured, and do nothing.")] = False,
+    show: ShowProgress = "auto",
 ) -> None:
     """Measure every probe at every layer and value, out of sample and on rows held out.
 
@@ -106,7 +112,11 @@ def sweep(
     if oracle and (without := [one.name for one in rows if one.training.truth is None]):
         raise InputError(f"--choose-by {choose_by}: the rows of {without[0]} have no `truth` to choose by")
     planned = Sweep.plan(opened, rows, grid, layers, parts_path(out))
-    with progress.steps() as report:
+    if dry_run:
+        for line in planned.description():
+            terminal.answer(line)
+        return
+    with progress.steps(show) as report:
         result = planned.run_share(share, where, report)
     if result is None:
         terminal.say(f"{out}: share {share.index}/{share.count} is done; the table is written when the others are, too")
@@ -115,6 +125,9 @@ def sweep(
     _show(result, choose_by, oracle)
     written = [str(out)] + ([] if plot is None else _draw(result, plot))
     terminal.say(f"Written: {', '.join(written)}")
+    for one, path in zip(result.labels, labels, strict=True):
+        best = ["--layer", "best", "--by", "best", "--from", record_path(out)]
+        terminal.next_command("w2s", "filter", store, path, *best, "--out", out.parent / f"{one}-kept.jsonl")
 
 
 @dataclass(frozen=True)

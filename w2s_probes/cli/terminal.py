@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shlex
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -50,6 +51,11 @@ def say(text: object) -> None:
 def answer(text: object) -> None:
     """A line that was asked for and is in no file: never folded, brackets in it no markup, control characters shown."""
     _out().print(text if isinstance(text, Text) else visible(str(text)), markup=False, soft_wrap=True)
+
+
+def next_command(*words: object) -> None:
+    """The command that one would type next, filled in, ready for a shell."""
+    say(f"Next: {shlex.join(map(str, words))}")
 
 
 def from_checkout(module: str) -> ModuleType:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..errors import InputError, did_you_mean
 from .grid import BY_TRUTH, ChooseBy
-from .lines import HELD_OUT, OK, TRAINING, WEAK
+from .lines import HELD_OUT, OK, TRAINING, WEAK, RowSet
 
 LESS_IS_BETTER = ("weak_brier",)
 CRITERIA = ("weak_brier", "weak_auroc", *BY_TRUTH)
@@ -32,15 +32,18 @@ class Best:
     cells: int  # how many were compared
     training: Mapping[str, Ends]  # every measure with its 95 % interval; of the first seed
     held_out: Mapping[str, Ends]  # empty where no rows were held out
+    weak: Mapping[str, Mapping[str, Ends]]  # the weak labels' own, by row set; empty where no truth is known
     oracle: bool  # whether the truth chose
 
     def record(self) -> dict[str, Any]:
         """As it stands in sweep.json; NaN becomes null."""
-        sides = {
-            name: {metric: [None if np.isnan(end) else end for end in ends] for metric, ends in side.items()}
-            for name, side in (("training", self.training), ("held_out", self.held_out))
+        weak = {rows.replace("-", "_"): _in_json(side) for rows, side in self.weak.items()}
+        return {
+            **vars(self),
+            "training": _in_json(self.training),
+            "held_out": _in_json(self.held_out),
+            "weak": weak,
         }
-        return {**vars(self), **sides}
 
     def __str__(self) -> str:
         value = f"k = {self.k}" if self.k is not None else f"l2 = {self.l2:g}"
@@ -51,7 +54,16 @@ class Best:
         text += f"; {shown} {_said(self.training[shown])} on the rows it was chosen on"
         if shown in self.held_out:
             text += f", {_said(self.held_out[shown])} on held-out rows"
+        own = [_said(self.weak[rows][shown]) for rows in self._row_sets if shown in self.weak.get(rows, {})]
+        if own:
+            text += f"; the weak labels' own is {', '.join(own)}"
+        elif shown == "weak_auroc":
+            text += "; no row has `truth`, so this is agreement with the weak labels, errors included"
         return text
+
+    @property
+    def _row_sets(self) -> list[RowSet]:
+        return [TRAINING] + ([HELD_OUT] if self.held_out else [])
 
 
 def choose(table: pd.DataFrame, labels: str, by: ChooseBy = "weak_brier", *, oracle: bool = False) -> Best:
@@ -99,8 +111,21 @@ def choose(table: pd.DataFrame, labels: str, by: ChooseBy = "weak_brier", *, ora
         len(means),
         sides[TRAINING],
         sides[HELD_OUT],
+        _of_weak_labels(table[table["labels"] == labels]),
         by in BY_TRUTH,
     )
+
+
+def _of_weak_labels(table: pd.DataFrame) -> dict[str, dict[str, Ends]]:
+    """The weak labels' own measures by the truth, by row set."""
+    found: dict[str, dict[str, Ends]] = {}
+    for line in table[(table["probe"] == WEAK) & (table["status"] == OK)].to_dict(orient="records"):
+        found.setdefault(line["rows"], {})[line["metric"]] = (line["value"], line["low"], line["high"])
+    return found
+
+
+def _in_json(side: Mapping[str, Ends]) -> dict[str, list[float | None]]:
+    return {metric: [None if np.isnan(end) else end for end in ends] for metric, ends in side.items()}
 
 
 def _said(ends: Ends) -> str:

@@ -95,6 +95,28 @@ class Sweep:
         units = [Unit.of(store, number, sets, grid, parts) for number in numbers for sets in together]
         return cls(store, numbers, labels, grid, units)
 
+    def description(self) -> list[str]:
+        """What there is to do: rows, cells and layers, what is kept of an earlier run, and the memory of a layer."""
+        lines = []
+        for one in self.labels:
+            held_out = "no row" if one.held_out is None else f"{len(one.held_out):,} rows"
+            related = f" ({one.related:,} more share a text or a group with training rows)" if one.related else ""
+            known = ", with truth" if one.training.truth is not None else ", no truth: agreement with weak labels only"
+            lines.append(f"{one.name}: {len(one.training):,} training rows, {held_out} held out{related}{known}")
+        kept = sum(unit.kept() is not None for unit in self.units)
+        for name, values in (("knn k", self.grid.knn_k), ("topo k", self.grid.topo_k), ("l2", self.grid.logistic_l2)):
+            if len(values):
+                lines.append(f"{name}: {', '.join(f'{value:g}' for value in values)}")
+        cells = self.grid.cells * len(self.layers) * len(self.labels) * len(self.grid.seeds)
+        lines.append(
+            f"layers {', '.join(map(str, self.layers))}: {cells:,} cells of layer, probe, value, labels and seed"
+        )
+        memory = max(unit.memory(self.store.manifest.width) for unit in self.units)
+        lines.append(
+            f"{kept} of {len(self.units)} layers kept from before; {memory / 1e6:,.0f} MB at most for one layer"
+        )
+        return lines
+
     def run(self, place: Place = HERE, progress: Progress = silent) -> SweepResult:
         """Do all of it, but for what is kept."""
         return self._result(run_units(self.units, place, self.store.manifest.width, progress))

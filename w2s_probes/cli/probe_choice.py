@@ -1,0 +1,93 @@
+"""Which probe, value and layer a command is to use: as typed, or as a sweep has chosen them."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import InputError
+from .options import BEST, PROBE_NAMES
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True)
+class ProbeChoice:
+    """The options that name a probe and a layer; None is what was not typed."""
+
+    layer: str
+    by: str
+    k: int | None = None
+    l2: float | None = None
+    connectivity: str | None = None
+    index: str | None = None
+    oracle: bool = False  # whether a sweep chose it by the truth
+
+    @classmethod
+    def typed(
+        cls,
+        layer: str,
+        by: str,
+        k: dict[str, int | None],
+        l2: dict[str, float | None],
+        connectivity: str | None,
+        index: str | None,
+    ) -> "ProbeChoice":
+        """From the options as typed, k and l2 by each of their names; InputError for one that the probe does not read.
+
+        `--knn-k 5` is `--k 5` of knn alone, so that an option of a sweep is never read as another probe's.
+        """
+        readers = {"--knn-k": ("knn",), "--topo-k": ("topo",), "--k": ("topo", "knn"), "--index": ("topo", "knn")}
+        readers |= {"--connectivity": ("topo",), "--l2": ("logistic",), "--logistic-l2": ("logistic",)}
+        given = {**k, **l2, "--connectivity": connectivity, "--index": index}
+        for option, value in given.items():
+            if value is None:
+                continue
+            if by == BEST and option not in ("--connectivity", "--index"):
+                raise InputError(f"{option}: --by best takes its value from the sweep: leave it out")
+            # A probe that does not exist is refused elsewhere, by its name.
+            if by not in readers[option] and (by in PROBE_NAMES or ":" in by):
+                raise InputError(f"{option} is for {' and '.join(readers[option])}: leave it out with --by {by}")
+        return cls(layer, by, _only(k), _only(l2), connectivity, index)
+
+    def resolved(self, store: Path, labels: Path, source: Path | None) -> "ProbeChoice":
+        """With `best` replaced by what the sweep at `source` chose for this store and label file."""
+        asked = [option for option, value in (("--layer", self.layer), ("--by", self.by)) if value == BEST]
+        if source is None:
+            if asked:
+                raise InputError(f"{asked[0]} best: say by which sweep: --from sweep.json")
+            return self
+        if not asked:
+            raise InputError("--from is read for --layer best and --by best: give one of them, or leave it out")
+        from ..store import ActivationStore
+        from ..sweep.chosen import chosen_cell
+
+        cell = chosen_cell(source, ActivationStore.open(store).key, labels)
+        chosen = self if self.layer != BEST else replace(self, layer=str(cell.layer))
+        if self.by == BEST:
+            chosen = replace(chosen, by=cell.probe, k=cell.k, l2=cell.l2)
+            if cell.probe == "logistic" and (self.connectivity or self.index):
+                option = "--connectivity" if self.connectivity else "--index"
+                raise InputError(f"{option}: the sweep's best probe is logistic, which does not read it: leave it out")
+            if cell.probe == "knn" and self.connectivity:
+                raise InputError("--connectivity: the sweep's best probe is knn, which does not read it: leave it out")
+        return replace(chosen, oracle=cell.oracle)
+
+    def named(self, in_sample: bool) -> str:
+        """The probe as a verdict file has it: what flatters its scores, or was chosen by the truth, is marked."""
+        marks = [", in-sample"] if in_sample else []
+        marks += [", chosen by truth"] if self.oracle else []
+        return self.by + "".join(marks)
+
+    def said(self) -> list[str]:
+        """What is to be said of a choice that a sweep has made."""
+        if not self.oracle:
+            return []
+        return ["the truth chose this cell (the sweep's --oracle): no figure here is one of a method"]
+
+
+def _only(options: dict[str, Number | None]) -> Number | None:
+    """The value that was typed; InputError where two names of one option were."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} are one option: give one of them")
+    return next(iter(given.values()), None)

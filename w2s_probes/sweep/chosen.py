@@ -1,0 +1,63 @@
+"""The cell that a sweep has chosen, read from its record for a later command."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..json_files import read_json
+from ..records import not_as_written
+from ..tables import FORMATS
+from .result import record_path
+
+
+@dataclass(frozen=True)
+class ChosenCell:
+    """A probe with its value at a layer."""
+
+    layer: int
+    probe: str
+    k: int | None
+    l2: float | None
+    oracle: bool  # whether the truth chose
+
+
+def chosen_cell(path: Path | str, store_key: str, labels: Path | str) -> ChosenCell:
+    """The best cell of a sweep's record (`sweep.json`, or its table's name) for a label file.
+
+    Of several label sets the one with the file's name is taken. InputError where there is no record, where it was
+    altered, where the sweep was of another store than the one with this key, or where no label set has that name.
+    """
+    path = Path(path)
+    beside = record_path(path) if any(path.name.endswith(ending) for ending in FORMATS) else path
+    record = read_json(beside, "sweep again")
+    if not isinstance(record, dict) or not record.get("best") or not isinstance(record.get("store"), dict):
+        raise InputError(f"{beside}: no record of a sweep: give the .json beside the table of `w2s sweep`")
+    if altered := list(not_as_written(beside, record, [])):
+        raise InputError(f"{altered[0]}: not as the sweep wrote it: sweep again")
+    store = record["store"]
+    if store.get("key") != store_key:
+        raise InputError(f"{beside}: is of another store, {store.get('path')}: give that store, or sweep this one")
+    try:
+        bests = {str(best["labels"]): _cell(best) for best in record["best"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{beside}: its best cells are not as a sweep writes them: sweep again") from error
+    name = _name(Path(labels))
+    if len(bests) > 1 and name not in bests:
+        raise InputError(f"{beside}: holds the label sets {', '.join(bests)} and no {name!r}: give --layer a number")
+    return bests[name] if name in bests else next(iter(bests.values()))
+
+
+def _cell(best: Any) -> ChosenCell:
+    k, l2 = best["k"], best["l2"]
+    return ChosenCell(
+        layer=int(best["layer"]),
+        probe=str(best["probe"]),
+        k=None if k is None else int(k),
+        l2=None if l2 is None else float(l2),
+        oracle=bool(best["oracle"]),
+    )
+
+
+def _name(path: Path) -> str:
+    return next((path.name.removesuffix(ending) for ending in FORMATS if path.name.endswith(ending)), path.name)
