@@ -176,7 +176,9 @@ def test_the_output_of_a_filter_trains_a_student(
     w2s("filter", world / "acts", world / "weak.jsonl", "--layer", 1, "--by", "knn", "--k", 20, "--out", kept)
     command = ["student", world / "acts", kept, "--layer", 1, "--loss", "logconf", "--test", world / "test.jsonl"]
     w2s(*command, "--out", out)
-    assert "test: AUROC" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "trained on 135 of 180 rows: 15 dropped by the filter, 30 of `split` val stop training" in said
+    assert f"test: 60 rows of {world / 'test.jsonl'} [95 %]\n  student: AUROC" in said
     record = json.loads((out / "student.json").read_text())
     assert 1 <= record["best_epoch"] <= 200
     assert record["parameters"]["alpha"] == 0.5
@@ -211,7 +213,7 @@ def test_a_student_says_what_its_test_rows_are_scored_against(
     call = ["student", world / "acts", world / "weak.jsonl", "--layer", 1, "--epochs", 3, "--out", out, "--test", test]
     write_table(table.drop(columns="truth"), test)
     w2s(*call)
-    assert "test, against `label` (no `truth` there): AUROC" in capsys.readouterr().out
+    assert "test, against `label` (no `truth` there): 60 rows" in capsys.readouterr().out
     found = read_table(out / "predictions.jsonl")
     assert list(found.columns) == ["id", "label", "given_label"]
     assert found["given_label"].tolist() == table["label"].tolist()
@@ -221,7 +223,7 @@ def test_a_student_says_what_its_test_rows_are_scored_against(
     known = np.arange(60) % 3 > 0
     write_table(table.assign(truth=table["truth"].where(known, None)), test)
     w2s(*call)
-    assert "test, on the 40 of 60 rows that have `truth`: AUROC" in capsys.readouterr().out
+    assert "test, on the 40 of 60 rows that have `truth`: 40 rows" in capsys.readouterr().out
     found = read_table(out / "predictions.jsonl")
     assert len(found) == 60
     assert (found["truth"].notna().to_numpy() == known).all()
