@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from . import terminal
+from . import progress, terminal
+from .options import ShowProgress
 
 
 def report(
@@ -13,6 +14,7 @@ def report(
         Path, typer.Argument(help="What `w2s run`, `sweep` or `filter` wrote to; ladders and mixtures too.")
     ],
     out: Annotated[Path | None, typer.Option(help="The HTML file; report.html in the folder unless given.")] = None,
+    show: ShowProgress = "auto",
 ) -> None:
     """Write what a folder of results shows into one HTML file that needs no network and no server.
 
@@ -21,5 +23,8 @@ def report(
 
     Example: `w2s report runs/demo`
     """
-    written = terminal.from_checkout("analyses.report").write_report(folder, out, warn=terminal.answer)
+    with progress.steps(show) as step:
+        step(f"report of {folder}", 0, 1)
+        written = terminal.from_checkout("analyses.report").write_report(folder, out, warn=terminal.answer)
+        step(f"{written} written", 1, 1)
     terminal.say(f"Written: {written}, {written.stat().st_size / 1e3:,.0f} kB")

@@ -1,6 +1,5 @@
 """`w2s student`: a head on cached activations, trained on weak labels."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,8 +7,9 @@ import typer
 
 from ..losses import LossName
 from ..students.settings import Stop
-from . import terminal
-from .options import LabelsPath, Layer, StorePath
+from . import progress, terminal
+from .options import From, LabelsPath, Layer, ShowProgress, StorePath
+from .probe_choice import ProbeChoice
 
 DEFAULTS: dict[str, Any] = {"loss": "xent", "epochs": 200, "l2": 0.0, "stop": "auroc", "seed": 0}
 
@@ -31,6 +31,8 @@ def student(
     ] = 0.0,
     stop: Annotated[Stop, typer.Option(help="What validation rows are read for, against their weak labels.")] = "auroc",
     seed: Annotated[int, typer.Option(min=0, help="Of the training, and of the rows that stop it.")] = 0,
+    sweep: From = None,
+    show: ShowProgress = "auto",
 ) -> None:
     """Train a linear head on a layer's activations and weak labels.
 
@@ -43,14 +45,18 @@ def student(
     """
     module = terminal.from_checkout("w2s_probes.students.from_files")
     settings: dict[str, Any] = {"loss": loss, "epochs": epochs, "l2": l2, "stop": stop, "seed": seed}
-    written = module.train_student(store, labels, layer, out, test=test, **settings)
-    for line in written.lines:
+    choice = ProbeChoice(layer, "").resolved(store, labels, sweep)
+    with progress.steps(show) as step:
+        step(f"{loss} head on {labels}", 0, 1)
+        written = module.train_student(store, labels, choice.layer, out, test=test, **settings)
+        step(f"{out} written", 1, 1)
+    for line in (*choice.said(), *written.lines):
         terminal.say(line)
     if test is None:
-        again = ["w2s", "student", store, labels, "--layer", layer]
+        again = ["w2s", "student", store, labels, "--layer", choice.layer]
         for name, value in settings.items():
             again += [f"--{name}", value] if value != DEFAULTS[name] else []
-        command = " ".join(shlex.quote(str(word)) for word in [*again, "--out", out])
-        terminal.say(f"Next: {command} --test FILE   (other rows with `truth`, and the supervisor's `label` beside it)")
+        terminal.next_command(*again, "--out", out, "--test", "FILE")
+        terminal.say("(FILE: other rows with `truth`, and beside it the supervisor's `label`)")
     else:
-        terminal.say(f"Next: w2s report {shlex.quote(str(out))}")
+        terminal.next_command("w2s", "report", out)

@@ -49,8 +49,9 @@ def with_audit(
     both = ~np.isnan(found) & ~np.isnan(truth)
     differ = both & (found != truth)
     if differ.any():
+        at = int(differ.argmax())
         raise InputError(
-            f"{audit}: the truth of row {str(names[differ.argmax()])!r} is {found[differ.argmax()]:g}, but the label file "
-            f"says {truth[differ.argmax()]:g}: leave one of them out"
+            f"{audit}: the truth of row {str(names[at])!r} is {found[at]:g}, but the label file says {truth[at]:g}: "
+            "leave one of them out"
         )
     return np.where(np.isnan(found), truth, found)
