@@ -4,7 +4,11 @@ from collections.abc import Mapping
 
 from w2s_probes.records import CHANGED, GONE
 
-REMEDY = {"run": "run the recipe again, which reuses what is kept", "sweep": "sweep again, which reuses its parts"}
+REMEDY = {
+    "run": "run the recipe again, which reuses what is kept",
+    "sweep": "sweep again, which reuses its parts",
+    "student": "train the student again",
+}
 LISTED = 6
 
 

@@ -18,6 +18,7 @@ from .cards import Card, cards, first_seeds, random_ends, without_removal
 from .damage import damage_named
 from .reading import Contents, read_folder
 from .runs import run_view
+from .students import students_view
 from .sweeps import sweep_view
 from .tables import Cell, Column, Table, narrowed, number, p_value, shown, words
 
@@ -52,6 +53,9 @@ def write_report(
             place = Path(one.name) if kind == "run" else Path(one.name).parent
             for line in altered_lines(one.altered, kind):
                 warn(f"{folder / place}: {line}")
+    for student in contents.students:
+        for line in altered_lines(student.altered, "student"):
+            warn(f"{folder}: student {student.name}: {line}")
     return out
 
 
@@ -60,6 +64,7 @@ def page(contents: Contents) -> str:
     style, script = ((TEMPLATE / name).read_text(encoding="utf-8").strip() for name in ("style.css", "script.js"))
     runs = [run_view(run, f"r{i}") for i, run in enumerate(contents.runs)]
     sweeps = [sweep_view(sweep, f"s{i}") for i, sweep in enumerate(contents.sweeps)]
+    students = students_view(contents.students, "students")
     given, unremoved = cards(contents.filtered), without_removal(contents.filtered)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE),
@@ -75,6 +80,7 @@ def page(contents: Contents) -> str:
         name=contents.name,
         runs=runs,
         sweeps=sweeps,
+        students=students,
         given=given,
         unremoved=unremoved,
         removals=[*(card.sentence for card in given), *unremoved],

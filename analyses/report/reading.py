@@ -12,6 +12,7 @@ from w2s_probes.fields import typed
 from w2s_probes.labels import truth_where_known
 from w2s_probes.metrics import METRICS
 from w2s_probes.records import not_as_written
+from w2s_probes.students.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
 from w2s_probes.tables import FORMATS, read_table, table_format
 
 from ..naming import CEILING, COMMON, RANDOM, WEAK, with_ceilings
@@ -19,6 +20,7 @@ from .checking import Cells, checked, numbers_of
 from .peeking import columns_of
 from .records import RUN_KEY, RunRecord, SweepRecord, read_record
 from .settings import FILTER_NAMES, NAMES
+from .student_files import TrainedStudent, read_student
 
 RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
 PREDICTIONS, FILTERS, LABELS = "predictions", "filters", "labels"
@@ -129,13 +131,14 @@ class Contents:
     sweeps: list[Sweep]
     filtered: list[Filtered]
     unfinished: list[str]  # folders of runs that have begun and not ended
+    students: list[TrainedStudent] = field(default_factory=list)  # of `w2s student`
 
 
 def read_folder(folder: Path) -> Contents:
     """Read a folder. InputError where nothing in it can be reported, or a file is damaged or missing."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; a report is made of what a run, a sweep or a filter wrote there")
-    runs, sweeps, filtered, unfinished = [], [], [], []
+    runs, sweeps, filtered, unfinished, students = [], [], [], [], []
     for place in _folders(folder, DEEP):
         name = place.relative_to(folder).as_posix() if place != folder else ""
         if (place / RECORD).is_file():
@@ -146,7 +149,11 @@ def read_folder(folder: Path) -> Contents:
             raise InputError(
                 f"{place / RESULTS}: {RECORD} is not beside it: run the recipe again, which reuses the rest"
             )
+        if of_student := (place / STUDENT_RECORD).exists():
+            students.append(read_student(place, name or folder.resolve().name))
         for file in sorted(place.iterdir()):
+            if of_student and file.name == STUDENT_PREDICTIONS:
+                continue
             if file.is_file() and file.name.endswith(FORMATS) and file.name not in (RESULTS, COMPARISONS):
                 found = columns_of(file)
                 below = f"{name}/{file.name}" if name else file.name
@@ -154,18 +161,21 @@ def read_folder(folder: Path) -> Contents:
                     sweeps.append(_sweep(file, below))
                 elif found >= FILTER_COLUMNS:
                     filtered.append(Filtered(below, _verdicts(file)))
-    if not runs and not sweeps and not filtered:
+    if not runs and not sweeps and not filtered and not students:
         if unfinished:
             raise InputError(f"{folder}: its run has not finished: the same `w2s run` command goes on from there")
-        raise InputError(f"{folder}: nothing to report: no results of `w2s run`, `w2s sweep` or `w2s filter` are in it")
-    return Contents(folder.resolve().name, runs, sweeps, filtered, unfinished)
+        raise InputError(
+            f"{folder}: nothing to report: no results of `w2s run`, `sweep`, `filter` or `student` are in it"
+        )
+    return Contents(folder.resolve().name, runs, sweeps, filtered, unfinished, students)
 
 
 def _folders(folder: Path, depth: int) -> Iterator[Path]:
     yield folder
     if depth:
+        own = OWN if (folder / RECORD).exists() or (folder / LABELS).is_dir() else ()  # elsewhere names are the user's
         for one in sorted(folder.iterdir()):
-            if one.is_dir() and one.name not in OWN and not one.name.startswith(".") and not one.name.endswith(WORKING):
+            if one.is_dir() and one.name not in own and not one.name.startswith(".") and not one.name.endswith(WORKING):
                 yield from _folders(one, depth - 1)
 
 

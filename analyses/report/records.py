@@ -5,7 +5,7 @@ Other keys may stand there, and are not looked at. Keys that earlier versions di
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -145,7 +145,50 @@ class SweepRecord(_Part):
     checksum: str = ""
 
 
-Record = TypeVar("Record", RunRecord, SweepRecord)
+class _Head(_Part):
+    loss: str
+    seed: int = 0
+
+
+class _Taught(_Part):
+    train: int
+    val: int
+
+
+class _Counts(_Part):
+    file: int
+    dropped: int = 0
+
+
+class _Validated(_Part):
+    auroc: Ends | None = None
+
+
+class _Tested(_Part):
+    against: Literal["truth", "label"]
+    rows: int
+    auroc: float
+    accuracy: float
+    intervals: dict[str, Ends | None] = {}
+
+
+class StudentRecord(_Part):
+    """Of student.json."""
+
+    store: str
+    layer: int
+    labels: str
+    parameters: _Head
+    rows: _Taught
+    row_counts: _Counts | None = None
+    validation: _Validated | None = None
+    test: _Tested | None = None
+    files: dict[str, str] = {}  # SHA-256
+    checksum: str = ""
+
+
+Record = TypeVar("Record", RunRecord, SweepRecord, StudentRecord)
+OF_RUN, OF_STUDENT = {"recipe", "runs", "versions"}, {"store", "layer", "labels", "parameters", "rows"}
 
 
 def read_record(file: Path, kind: type[Record]) -> dict[str, Any]:
@@ -155,8 +198,10 @@ def read_record(file: Path, kind: type[Record]) -> dict[str, Any]:
     content = read_json(file)
     if not isinstance(content, dict):
         raise InputError(f"{file}: a JSON object was expected")
-    if kind is RunRecord and not {"recipe", "runs", "versions"} <= content.keys():
+    if kind is RunRecord and not content.keys() >= OF_RUN:
         raise InputError(f"{file}: not the record of a run; run the recipe again")
+    if kind is StudentRecord and not content.keys() >= OF_STUDENT:
+        raise InputError(f"{file}: not the record of a student; move it elsewhere, or train the student again")
     try:
         kind.model_validate(content)
     except ValidationError as error:

@@ -16,9 +16,10 @@ from .chosen_rows import ChosenRows, choose_rows
 from .comparing import as_listed, estimate, related_groups, with_interval
 from .head import HeadStudent
 from .scored_rows import Numbers, ScoredRows, Scores
+from .settings import STUDENT_HEAD as HEAD
+from .settings import STUDENT_PREDICTIONS as PREDICTIONS
+from .settings import STUDENT_RECORD as RECORD
 from .settings import Stop
-
-RECORD, HEAD, PREDICTIONS = "student.json", "head.safetensors", "predictions.jsonl"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ Tracker = Literal["tensorboard", "wandb", "trackio"]
 Stop = Literal["auroc", "log_loss", "agreement"]  # what makes a point of a training the best: `stopping.Criterion`
 STOPS: tuple[Stop, ...] = get_args(Stop)
 
+STUDENT_RECORD, STUDENT_HEAD = "student.json", "head.safetensors"  # files of a student's folder
+STUDENT_PREDICTIONS = "predictions.jsonl"
+
 # LoRA's is that of EleutherAI's strong students; training every weight wants steps some four times smaller.
 RATES: dict[Kind, float] = {"lora": 8e-5, "full": 2e-5}
 
