@@ -16,6 +16,8 @@ WEIGHTS = "*.safetensors"
 PICKLES = "pytorch_model*.bin"
 PACKAGE = "package:"
 ADAPTER = "adapter_config.json"
+POOLING = "1_Pooling/config.json"  # of a sentence-transformers checkpoint, which has MODULES as well
+MODULES = "modules.json"
 DESCRIPTION = ["*.json", "*.model", "*.txt", "*.jinja"]  # config and tokenizer, in all their usual forms
 CODE = "*.py"
 
@@ -114,6 +116,8 @@ def _from_hub(name: str, revision: str | None, trust: Trust, weights: bool) -> P
             folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=wanted, ignore_patterns=spare))
         if weights and trust.pickle and not list(folder.glob(WEIGHTS)):
             folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=[*wanted, PICKLES]))
+        if (folder / MODULES).is_file() and not (folder / POOLING).is_file():
+            folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=[POOLING]))
     except GatedRepoError as error:
         raise InputError(
             f"model {name}: gated: accept its conditions on its hub page, then `hf auth login` with that account"

@@ -22,6 +22,7 @@ from .encoding import Tokens
 from .engine import Engine
 from .extractor import Extraction
 from .loading import Placement
+from .pooling import position_remarks
 from .row_check import TOLERANCE, difference
 from .trace import ActivationReader, Position, hidden, pool
 
@@ -61,6 +62,7 @@ class Diagnosis:
 
     checks: tuple[Check, ...]
     read: tuple[str, ...]  # which token stood for each row
+    remarks: tuple[str, ...] = ()  # what a user may not expect of this model or of the position
 
     @property
     def ok(self) -> bool:
@@ -126,7 +128,9 @@ def diagnose(
         del engine, ways  # its memory is needed
         exact = replace(plan, dtype="float32").engine(placement or Placement()).read(tokens, names)
         checks.append(_compared(f"{plan.dtype} ~ float32", fresh, exact, ROUNDED))
-    return Diagnosis(tuple(checks), tuple(_token_read(plan, *row) for row in zip(names, tokens, strict=True)))
+    read = tuple(_token_read(plan, *row) for row in zip(names, tokens, strict=True))
+    remarks = [*plan.source.remarks, *position_remarks(plan.source, plan.position, plan.encoding)]
+    return Diagnosis(tuple(checks), read, tuple(remarks))
 
 
 def _read(

@@ -84,6 +84,8 @@ def doctor(
     diagnosis = doctors.diagnose(doctors.sample_plan(plan), placement=placement, store=opened, against_float32=float32)
     for line in diagnosis.read:
         terminal.answer(line)
+    for remark in diagnosis.remarks:
+        terminal.answer(remark)
     for check in diagnosis.checks:
         verdict = "ok" if check.ok else "WRONG"
         terminal.answer(

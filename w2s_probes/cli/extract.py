@@ -103,6 +103,7 @@ def extract(
         quantization=quantization,
     )
     remarks = [] if remote else source.remarks
+    remarks += terminal.from_checkout("extract.pooling").position_remarks(source, plan.position, plan.encoding)
     for remark in remarks:
         terminal.say(remark)
     placement = terminal.from_checkout("extract.loading").Placement(device_map, attn, batch_tokens)
