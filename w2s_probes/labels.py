@@ -48,6 +48,12 @@ class LabelSet:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """P(label = 1) (n,), float64, in the order of `ids`: a label set goes wherever an array of labels goes."""
+        if copy is False:
+            return np.asarray(self.p, dtype=dtype, copy=False)
+        return np.array(self.p, dtype=dtype, copy=copy)
+
     @classmethod
     def read(cls, path: Path | str, role: Role = "weak") -> "LabelSet":
         """Labels from a JSONL, CSV or Parquet file with the fields `id` (or `text`, whose hash it then is) and `label`.

@@ -388,7 +388,8 @@ def test_without_folds_nothing_held_out_is_said() -> None:
 def test_a_path_shows_a_small_table() -> None:
     data = layer()
     path = LogisticProbe.path(data.X, data.soft, l2=[1e-3, 0.1])
-    lines = repr(path).splitlines()
+    assert repr(path) == f"RegularizationPath(24 columns, 2 penalties, 5 folds, best l2 {path.best:g} by held-out loss)"
+    lines = str(path).splitlines()
     assert lines[0] == "RegularizationPath(24 columns, 2 penalties, 5 folds)"
     assert lines[1].split() == ["l2", "cv_loss", "|w|", "iterations", "status"]
     assert len(lines) == 4

@@ -1,6 +1,6 @@
 """Probes: scikit-learn classifiers that learn from soft labels on one layer's activations."""
 
-from .base import Probe
+from .base import Probe, auroc_scorer
 from .design import Design
 from .knn import KNNProbe, NeighborPath
 from .logistic import LogisticProbe
@@ -20,6 +20,7 @@ __all__ = [
     "Probe",
     "RegularizationPath",
     "TopoProbe",
+    "auroc_scorer",
     "load_probe",
     "save_probe",
     "topo_cc",

@@ -8,18 +8,23 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import group_numbers
+from ..metrics import auroc
 from ..ties import above_half
-from .validation import check_activations, soft_labels
+from .validation import check_activations, checked_weights, is_soft, labels_to_score, soft_labels
 
 
 class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A binary classifier on activations (n, d). Subclasses give `_score`, and `_fit` or `fit`.
 
     `y` is P(label = 1) in [0, 1], or two classes; `classes_` are 0 and 1, or those two, and the columns of
-    `predict_proba` follow them.
+    `predict_proba` follow them. scikit-learn's tools take such labels too (`cross_val_score`, `GridSearchCV`), but for
+    those that number the values of y before a probe sees them (`cross_val_predict` with `method="predict_proba"`):
+    those are refused, unless y has two values, which are then learned as two classes. Its folds part exact duplicates
+    and groups; those of `relabel`, `LogisticProbe.path` and `sweep` do not.
     """
 
     classes_: NDArray[Any]
+    soft_: bool = False  # whether a label that was learned from is neither 0 nor 1
     n_features_in_: int
     _one_sided = False  # whether soft labels that all lie on one side of ½ can be learned from
 
@@ -33,6 +38,7 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         matrix = check_activations(X)
         validate_data(self, X, skip_check_array=True)  # sets n_features_in_ and feature names
         p, self.classes_ = soft_labels(y, len(matrix), one_sided=self._one_sided)
+        self.soft_ = is_soft(p)
         return matrix, p
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -44,6 +50,23 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The class (m,) of rows X (m, d): the second one where its probability is above one half."""
         second = above_half(self.predict_proba(X)[:, 1])
         return np.asarray(self.classes_[second.astype(np.intp)])
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """How well the probe fits labels y (m,) of rows X (m, d), higher is better.
+
+        Soft labels: minus the Brier score, -mean (y - P(second class))²: 0 at best, -.25 of a guess of ½ where labels
+        are 0 and 1. Where the probe has learned two classes and y has no others: accuracy, as of every scikit-learn
+        classifier. The folds of a soft label set are so all measured alike, also one whose labels happen to be 0 and 1.
+        For AUROC give `scoring=auroc_scorer`. InputError for labels that are neither in [0, 1] nor the probe's classes.
+        """
+        p = self.predict_proba(X)[:, 1]
+        labels = labels_to_score(y, len(p), self.classes_)
+        if self.soft_ or is_soft(labels):
+            right = -((labels - p) ** 2)
+        else:
+            right = (above_half(p) == above_half(labels)).astype(np.float64)
+        weights = None if sample_weight is None else checked_weights(sample_weight, len(right))
+        return float(np.average(right, weights=weights))
 
     def _checked(self, X: ArrayLike) -> NDArray[np.float32]:
         check_is_fitted(self)
@@ -61,6 +84,15 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def auroc_scorer(probe: Any, X: ArrayLike, y: ArrayLike) -> float:
+    """AUROC of a fitted probe, or pipeline, on rows X (m, d) by the class of their labels y (m,): above ½, or second.
+
+    For scikit-learn's `scoring`, whose own "roc_auc" takes no soft labels. InputError if all y are of one class.
+    """
+    p = probe.predict_proba(X)[:, 1]
+    return auroc(labels_to_score(y, len(p), probe.classes_), p)
 
 
 def apart_of(apart: ArrayLike | None, rows: int) -> NDArray[np.intp] | None:

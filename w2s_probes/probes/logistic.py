@@ -16,10 +16,10 @@ from .path import (
     RegularizationPath,
     both_classes,
     checked_penalties,
-    checked_weights,
     regularization_paths,
 )
 from .problems import STOPPED, Problems
+from .validation import checked_weights
 
 
 class LogisticProbe(Probe):
@@ -94,10 +94,13 @@ class LogisticProbe(Probe):
         """
         return regularization_paths(X, Y, l2=l2, cv=cv, groups=groups, sample_weight=sample_weight, seed=seed)
 
-    def fitted(self, coef: NDArray[np.float64], intercept: float, n_iter: int, classes: NDArray[Any]) -> Self:
-        """Take over weights (d,) and an intercept found elsewhere, as if by `fit`."""
+    def fitted(
+        self, coef: NDArray[np.float64], intercept: float, n_iter: int, classes: NDArray[Any], *, soft: bool = False
+    ) -> Self:
+        """Take over weights (d,) and an intercept found elsewhere, as if by `fit`; `soft`: from soft labels."""
         self.coef_, self.intercept_ = coef[None].copy(), np.array([intercept])
         self.n_iter_, self.classes_, self.n_features_in_ = np.array([n_iter]), classes, len(coef)
+        self.soft_ = soft
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from ..ties import above_half
 from .design import Design
 from .minimize import minimize
 from .problems import SEPARABLE, Problems, Solutions
-from .validation import soft_labels
+from .validation import checked_weights, is_soft, soft_labels
 
 if TYPE_CHECKING:
     from .logistic import LogisticProbe
@@ -45,6 +45,7 @@ class RegularizationPath:
     excess: NDArray[np.float64]  # (P, 1 + F) (objective - minimum) / objective is at most this, by its estimate
     status: NDArray[np.str_]  # (P, 1 + F)
     classes: NDArray[Any]  # (2,) what the labels were called
+    soft: bool = False  # whether a label is neither 0 nor 1
 
     @property
     def best(self) -> float:
@@ -71,10 +72,18 @@ class RegularizationPath:
         if not len(at):
             raise InputError(f"l2={l2:g} is not on the path: {', '.join(f'{value:g}' for value in self.l2)}")
         return LogisticProbe(float(l2)).fitted(
-            self.coef_[at[0]], float(self.intercept_[at[0]]), int(self.n_iter[at[0], 0]), self.classes
+            self.coef_[at[0]],
+            float(self.intercept_[at[0]]),
+            int(self.n_iter[at[0], 0]),
+            self.classes,
+            soft=self.soft,
         )
 
     def __repr__(self) -> str:
+        best = "" if self.folds is None else f", best l2 {self.best:g} by held-out loss"
+        return f"RegularizationPath({self._title()}{best})"
+
+    def __str__(self) -> str:
         lines = ["".join(f"{cell:>12}" for cell in row) for row in self._table()]
         return "\n".join([f"RegularizationPath({self._title()})", *lines])
 
@@ -135,23 +144,6 @@ def checked_penalties(l2: ArrayLike) -> NDArray[np.float64]:
     if wrong.any():
         raise InputError(f"l2={values[wrong][0]:g} must be in [0, {LARGEST_L2:g}]")
     return values
-
-
-def checked_weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
-    """Row weights (n,) that sum to 1, or InputError."""
-    if sample_weight is None:
-        return np.full(n, 1 / n)
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n,):
-        raise InputError(f"sample_weight has shape {weights.shape}, but there are {n} rows of activations")
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        row = int((np.isfinite(weights) & (weights >= 0)).argmin())
-        raise InputError(f"sample_weight must be finite and at least 0, but row {row} has {weights[row]:g}")
-    largest = weights.max()
-    if largest == 0:
-        raise InputError(f"sample_weight is zero in all {n} rows: give rows of both classes a weight")
-    weights = weights / largest  # first, so that the sum cannot overflow
-    return np.asarray(weights / weights.sum())
 
 
 def both_classes(p: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
@@ -266,4 +258,5 @@ def _path(
         excess=found.excess.reshape(fits, -1).T[place],
         status=found.status.reshape(fits, -1).T[place],
         classes=classes,
+        soft=is_soft(p),
     )

@@ -11,6 +11,12 @@ from sklearn.utils import column_or_1d
 from ..errors import InputError
 from ..ties import above_half
 
+# The end of a sentence about whole numbers in the place of labels.
+NUMBERED = (
+    ". If yours are soft, scikit-learn has numbered their values before the probe saw them (cross_val_predict does for "
+    'method="predict_proba"): relabel(probe, X, y) gives such scores, LogisticProbe.path and sweep compare values'
+)
+
 
 def check_activations(X: ArrayLike) -> NDArray[np.float32]:
     """X as C-contiguous float32 (n, d); InputError if it is not a finite matrix."""
@@ -71,10 +77,56 @@ def soft_labels(y: ArrayLike, rows: int, *, one_sided: bool = False) -> tuple[ND
         return (values == classes[1]).astype(np.float64), classes
     if len(classes) == 1:
         raise InputError(f"one class only: every label is {classes[0]!r}; a probe needs rows of both classes")
+    numbered = p is not None and bool((p >= 0).all() and (p == np.round(p)).all())
+    kinds = f"{len(classes)} values from {classes[0]} to {classes[-1]}"
     raise InputError(
-        f"Unknown label type: {len(classes)} values from {classes[0]!r} to {classes[-1]!r}. Only binary "
-        "classification is supported: labels must be P(label = 1) in [0, 1], or two classes"
+        f"Unknown label type: {kinds}. Only binary classification is supported: labels must be P(label = 1) in "
+        f"[0, 1], or two classes{NUMBERED if numbered else ''}"
     )
+
+
+def labels_to_score(y: ArrayLike, rows: int, classes: NDArray[Any]) -> NDArray[np.float64]:
+    """Labels to measure a fitted probe by, as P(second of its classes), float64 (n,); they may be of one class.
+
+    InputError if the length is wrong, or a label is neither in [0, 1] (where the classes are 0 and 1) nor one of them.
+    """
+    values = column_or_1d(y, warn=True)
+    if values.shape != (rows,):
+        raise InputError(f"labels have shape {values.shape}, but there are {rows} rows of activations")
+    if classes.tolist() == [0, 1]:
+        p = _numbers(values)
+        if p is None or not ((p >= 0) & (p <= 1)).all():
+            raise InputError("labels to score must be P(label = 1) in [0, 1], as those that the probe learned from")
+        return p
+    other: NDArray[np.bool_] = ~np.isin(values, classes)
+    if other.any():
+        raise InputError(
+            f"the label of row {int(other.argmax())} is {str(values[other][0])[:40]!r}, but the probe has learned the "
+            f"classes {classes[0]!r} and {classes[1]!r}"
+        )
+    return np.asarray(values == classes[1], dtype=np.float64)
+
+
+def checked_weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
+    """Row weights (n,) that sum to 1, or InputError."""
+    if sample_weight is None:
+        return np.full(n, 1 / n)
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (n,):
+        raise InputError(f"sample_weight has shape {weights.shape}, but there are {n} rows of activations")
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        row = int((np.isfinite(weights) & (weights >= 0)).argmin())
+        raise InputError(f"sample_weight must be finite and at least 0, but row {row} has {weights[row]:g}")
+    largest = weights.max()
+    if largest == 0:
+        raise InputError(f"sample_weight is zero in all {n} rows: give rows of both classes a weight")
+    weights = weights / largest  # first, so that the sum cannot overflow
+    return np.asarray(weights / weights.sum())
+
+
+def is_soft(p: NDArray[np.float64]) -> bool:
+    """Whether any of the labels (n,) is neither 0 nor 1."""
+    return bool(((p != 0) & (p != 1)).any())
 
 
 def _numbers(values: NDArray[Any]) -> NDArray[np.float64] | None:
