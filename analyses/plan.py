@@ -5,12 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from extract.estimate import Costs, estimate
-from extract.lengths import equal_lengths, token_lengths
+from extract.lengths import Lengths, count_tokens, said_lengths
 from extract.models import ModelSource
 from extract.tasks import find_task
 from w2s_probes.errors import InputError
@@ -31,9 +29,16 @@ PASSES = {"full": 3, "lora": 2}
 class ModelPlan:
     """One model's part: its activations on the rows of all tasks."""
 
-    model: str
+    source: ModelSource
     costs: Costs
+    lengths: Lengths  # of its rows
+    options: dict[str, Any]  # of `estimate`, but for the size of batches
     at_most: bool  # whether rows were counted by the recipe's sizes alone: seeds may share some
+
+    @property
+    def model(self) -> str:
+        """The model's name, as the recipe gives it."""
+        return self.source.name
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class RecipePlan:
     test_rows: int  # of each task
     students: int  # trained in all, beside weak supervisors and ceilings
     flops: float | None  # of all fine-tuning; None where there is none
+    tuned: ModelPlan | None  # one pass of the first model that is fine-tuned over its training rows; None likewise
 
     @property
     def fits(self) -> int:
@@ -76,25 +82,20 @@ def plan_recipe(
     for role, settings in read.items():
         source = describe(str(settings.model))
         needed = [_needed(recipe, sets, role != "strong") for sets in splits.values()]
-        lengths = np.concatenate([_lengths(source, rows, tokens_per_row) for rows in needed])
-        chosen: dict[str, Any] = {"layers": settings.layer, "position": settings.position, "batch_tokens": batch_tokens}
-        plans[role] = ModelPlan(
-            source.name, estimate(source, lengths, **chosen), any(isinstance(n, int) for n in needed)
-        )
+        lengths = Lengths.joined([_lengths(source, rows, tokens_per_row) for rows in needed])
+        options: dict[str, Any] = {"layers": settings.layer, "position": settings.position}
+        costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)
+        plans[role] = ModelPlan(source, costs, lengths, options, any(isinstance(n, int) for n in needed))
     runs = len(splits) * len(recipe.seeds)
     students = runs * sum(method.students for method in methods.values())
-    flops = None
     tuned = [one for one in recipe.weak.trained if one.kind == "finetune"]
-    if recipe.student.kind != "head" or tuned:
-        parts: list[tuple[Strong | Weak, Training, int]] = []
-        if recipe.student.kind != "head":
-            parts.append((recipe.strong, recipe.student, runs + students))
-        parts += [(one, one.training, runs) for one in tuned]
-        flops = sum(
-            count * _training_flops(recipe, splits, model, training, tokens_per_row) for model, training, count in parts
-        )
+    parts: list[tuple[Strong | Weak, Training, int]] = [(one, one.training, runs) for one in tuned]
+    if recipe.student.kind != "head":
+        parts.insert(0, (recipe.strong, recipe.student, runs + students))
+    passes = [_training(recipe, splits, model, training, tokens_per_row) for model, training, _ in parts]
+    flops = sum(count * one for (one, _), (_, _, count) in zip(passes, parts, strict=True)) if parts else None
     sizes = (len(splits), len(recipe.seeds), len(recipe.methods), recipe.data.n_test)
-    return RecipePlan(plans, *sizes, students, flops)
+    return RecipePlan(plans, *sizes, students, flops, passes[0][1] if passes else None)
 
 
 def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:
@@ -103,14 +104,17 @@ def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:
     return simulated or recipe.student.kind == "head" or any(method.activations for method in methods.values())
 
 
-def _training_flops(
+def _training(
     recipe: Recipe,
     splits: dict[str, list[Splits] | None],
     model: Strong | Weak,
     training: Training,
     tokens_per_row: int | None,
-) -> float:
-    """Of one fine-tuning: training rows through the epochs, and one pass over the rows that are scored."""
+) -> tuple[float, ModelPlan]:
+    """Operations of one fine-tuning, and one of its passes over the training rows.
+
+    The training rows go through the epochs, and the rows that are scored through one pass.
+    """
     source = ModelSource.describe(str(model.model))
     sets = next((found[0] for found in splits.values() if found), None)
     weak = isinstance(model, Weak)
@@ -119,9 +123,11 @@ def _training_flops(
         scored: pd.DataFrame | int = recipe.data.n_train + recipe.data.n_test
     else:
         taught, scored = (sets.weak if weak else sets.train), every_row([sets.train, sets.test])
-    once = estimate(source, _lengths(source, taught, tokens_per_row)).flops
-    scoring = estimate(source, _lengths(source, scored, tokens_per_row)).flops
-    return training.finetuning.epochs * PASSES[training.kind] * once + scoring
+    lengths = _lengths(source, taught, tokens_per_row)
+    once = estimate(source, lengths.tokens)
+    scoring = estimate(source, _lengths(source, scored, tokens_per_row).tokens).flops
+    flops = training.finetuning.epochs * PASSES[training.kind] * once.flops + scoring
+    return flops, ModelPlan(source, once, lengths, {}, sets is None)
 
 
 def _splits(recipe: Recipe, task: str, fetch: bool) -> list[Splits] | None:
@@ -141,12 +147,12 @@ def _needed(recipe: Recipe, splits: list[Splits] | None, with_weak: bool) -> pd.
     return recipe.data.n_test + len(recipe.seeds) * by_seed
 
 
-def _lengths(source: ModelSource, rows: pd.DataFrame | int, tokens_per_row: int | None) -> NDArray[np.int64]:
+def _lengths(source: ModelSource, rows: pd.DataFrame | int, tokens_per_row: int | None) -> Lengths:
     count = rows if isinstance(rows, int) else len(rows)
     if tokens_per_row is not None:
-        return equal_lengths(source, count, tokens_per_row)
+        return said_lengths(source, count, tokens_per_row)
     if isinstance(rows, int):
         raise InputError(
             "data.folder does not hold the tasks' files, so there is no text to count: give --tokens-per-row"
         )
-    return token_lengths(source, rows)
+    return count_tokens(source, rows)

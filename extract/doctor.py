@@ -1,6 +1,7 @@
 """The doctor: on a few rows of the user's own model, are the numbers that extraction gives the right ones?"""
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ TEXTS = (
     "Wrong answer",
     "The committee, having heard both sides at length, adjourned without a decision, as it did every year.",
 )
+LONGEST = 2.0  # seconds of the batch that is timed
 ROUNDED = 0.5  # the same for half precision against float32, where nothing is wrong but the rounding
 
 
@@ -57,12 +59,26 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """How fast the loaded model read tokens."""
+
+    tokens_per_s: float
+    batch: int  # tokens of the batch that was timed
+    place: str  # the device, in words
+
+    def __str__(self) -> str:
+        rate = f"{self.tokens_per_s:,.0f}" if self.tokens_per_s >= 10 else f"{self.tokens_per_s:.2g}"
+        return f"{rate} tokens/s on {self.place}, in a batch of {self.batch:,} tokens"
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """What the doctor found."""
 
     checks: tuple[Check, ...]
     read: tuple[str, ...]  # which token stood for each row
-    remarks: tuple[str, ...] = ()  # what a user may not expect of this model or of the position
+    remarks: tuple[str, ...]  # what a user may not expect of this model or of the position
+    speed: Measured  # of the same model, loaded, on this machine
 
     @property
     def ok(self) -> bool:
@@ -124,13 +140,31 @@ def diagnose(
     else:
         kept = {layer: _stored(store, layer, names) for layer in plan.layers}
         checks.append(_compared("stored = fresh", fresh, kept, TOLERANCE[plan.dtype]))
+    speed = _speed(engine, tokens, names)
     if against_float32 and plan.dtype != "float32" and plan.quantization is None:
         del engine, ways  # its memory is needed
         exact = replace(plan, dtype="float32").engine(placement or Placement()).read(tokens, names)
         checks.append(_compared(f"{plan.dtype} ~ float32", fresh, exact, ROUNDED))
     read = tuple(_token_read(plan, *row) for row in zip(names, tokens, strict=True))
     remarks = [*plan.source.remarks, *position_remarks(plan.source, plan.position, plan.encoding)]
-    return Diagnosis(tuple(checks), read, tuple(remarks))
+    return Diagnosis(tuple(checks), read, tuple(remarks), speed)
+
+
+def _speed(engine: Engine, tokens: Sequence[Tokens], names: Sequence[str]) -> Measured:
+    """The rate at which a batch of these rows, again and again up to the usual size, is read; in some seconds."""
+    once, repeats = _seconds(engine, tokens, names), 1
+    count = sum(map(len, tokens))
+    while 2 * once < LONGEST and 2 * repeats * count <= engine.budget:
+        repeats *= 2
+        once = _seconds(engine, list(tokens) * repeats, list(names) * repeats)
+    once = min(once, _seconds(engine, list(tokens) * repeats, list(names) * repeats))
+    return Measured(repeats * count / once, min(repeats * count, engine.budget), engine.place)
+
+
+def _seconds(engine: Engine, tokens: Sequence[Tokens], names: Sequence[str]) -> float:
+    begin = time.perf_counter()
+    engine.read(tokens, names)
+    return time.perf_counter() - begin
 
 
 def _read(

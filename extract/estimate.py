@@ -53,6 +53,7 @@ class Costs:
     weights: int  # in the device's memory
     working: int  # in the device's memory, for the largest batch
     batch_tokens: int
+    batches: int
 
     @property
     def blocks_run(self) -> int:
@@ -130,6 +131,7 @@ def estimate(
         weights=parameters * size,
         working=batching.largest * _held(source, work, batching.longest, size, len(wanted) if ragged else 0),
         batch_tokens=batch_tokens or GPU_TOKENS,
+        batches=batching.count,
     )
 
 

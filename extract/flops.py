@@ -28,6 +28,7 @@ class Batching:
 
     tokens: int
     pairs: int  # of tokens in one row, which is what attention's cost follows
+    count: int  # batches
     longest: int  # tokens
     largest: int  # tokens of the largest batch
 
@@ -35,13 +36,13 @@ class Batching:
     def of(cls, lengths: NDArray[np.int64], budget: int) -> "Batching":
         """What `batching.batches` makes of `lengths` (rows,), without listing the rows of each batch."""
         ordered = np.sort(lengths)[::-1]
-        tokens = pairs = largest = start = 0
+        tokens = pairs = count = largest = start = 0
         while start < len(ordered):
             longest = int(ordered[start])
             rows = min(max(1, budget // max(1, longest)), len(ordered) - start)
             tokens, pairs, start = tokens + rows * longest, pairs + rows * longest**2, start + rows
-            largest = max(largest, rows * longest)
-        return cls(tokens, pairs, int(ordered[0]), largest)
+            count, largest = count + 1, max(largest, rows * longest)
+        return cls(tokens, pairs, count, int(ordered[0]), largest)
 
 
 def forward_flops(work: Sequence[BlockWork], batching: Batching) -> float:

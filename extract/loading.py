@@ -45,7 +45,7 @@ def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantizati
     placed: Any = placement.device_map
     if placed not in ("auto", "balanced", "balanced_low_0", "sequential"):
         device = _device(placed)
-        _refuse_lacking_dtype(device, dtype)
+        refuse_lacking_dtype(device, dtype)
         placed = {"": device}
     options: dict[str, Any] = {"dtype": getattr(torch, dtype), "device_map": placed}
     if quantization is not None:
@@ -104,8 +104,8 @@ def _device(name: str | None) -> torch.device:
     return device
 
 
-def _refuse_lacking_dtype(device: torch.device, dtype: str) -> None:
-    """Try what every block does, so that a lack shows before the weights are read."""
+def refuse_lacking_dtype(device: torch.device, dtype: str) -> None:
+    """InputError unless the device can do in this dtype what every block does; tried before weights are read."""
     try:
         x = torch.ones(2, 8, dtype=getattr(torch, dtype), device=device)
         torch.nn.functional.layer_norm(torch.nn.functional.gelu(x @ x.T), (2,)).sum().item()

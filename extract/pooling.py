@@ -19,32 +19,36 @@ OLD_MODES = {"cls_token": "cls", "mean_tokens": "mean", "max_tokens": "max", "me
 READS: dict[Position, str] = {"first": "the first token", "mean": "the mean of all tokens", "last": "the last token"}
 
 
-def position_remarks(source: ModelSource, position: Position, encoding: Encoding | None = None) -> list[str]:
+def position_remarks(
+    source: ModelSource, position: Position, encoding: Encoding | None = None, *, option: str = "--position {}"
+) -> list[str]:
     """What speaks against reading this model at `position`, with the option to give instead; [] where nothing does.
 
     A sentence-transformers checkpoint says how it pools. Of an encoder the last token may be one that closes every
     text, and of a causal model the first one has read nothing. Position `all` holds every answer. `encoding` is how
-    texts become tokens, without a template unless given.
+    texts become tokens, without a template unless given; `option` is what to type, with {} for the other position.
     """
     if position == "all":
         return []
     modes = pooling_modes(source.folder)
     if modes:
-        return _against_pooling(source, position, modes, encoding)
+        return _against_pooling(source, position, modes, encoding, option)
     if position == "last" and reads_both_ways(source) and (closing := _closing_token(source, encoding)):
         return [
             f"model {source.name}: an encoder, and position last reads {closing!r}, which closes every text: "
-            "--position mean takes the mean of all tokens"
+            f"{option.format('mean')} takes the mean of all tokens"
         ]
     if position == "first" and reads_leftwards(source):
         return [
             f"model {source.name}: causal, so the token that position first reads has seen nothing of the text after "
-            "it: --position last reads the one that has seen all of it"
+            f"it: {option.format('last')} reads the one that has seen all of it"
         ]
     return []
 
 
-def _against_pooling(source: ModelSource, position: Position, modes: list[str], encoding: Encoding | None) -> list[str]:
+def _against_pooling(
+    source: ModelSource, position: Position, modes: list[str], encoding: Encoding | None, option: str
+) -> list[str]:
     own = [MODES[mode] for mode in modes if mode in MODES]
     if position in own:
         return []
@@ -54,8 +58,8 @@ def _against_pooling(source: ModelSource, position: Position, modes: list[str], 
     closing = _closing_token(source, encoding) if position == "last" and reads_both_ways(source) else ""
     asked = f"reads {closing!r} in every text" if closing else "was asked for"
     return [
-        f"model {source.name}: its own pooling is {reads} ({POOLING}), and position {position} {asked}: --position "
-        f"{own[0]} is what it was trained for"
+        f"model {source.name}: its own pooling is {reads} ({POOLING}), and position {position} {asked}: "
+        f"{option.format(own[0])} is what it was trained for"
     ]
 
 

@@ -47,6 +47,8 @@ def test_a_bare_extraction_is_planned_from_its_config(
         "weights 15.0 GB",
         "28.1 PFLOP in 32 blocks",
         "3.76 min at 125 TFLOP/s, 40% of an A100's peak in bfloat16",
+        "cut            none: texts of up to 8,192 tokens are read whole",
+        "on cpu, 1 thread: an estimate, from one product of its width that did ",
     ):
         assert line in text
     narrow, wide = (line.split() for line in text.splitlines() if re.search(r"\[.*, .*\]", line))
@@ -59,6 +61,7 @@ def test_rates_and_options_are_taken(w2s: Call, eight: Path, capsys: pytest.Capt
     text = capsys.readouterr().out
     assert "layers 16, position all, float32" in text
     assert "2.78 h at 10 tokens/s" in text
+    assert "this machine" not in text  # whose time is not asked for where a rate is given
     assert f"disk           {100_000 * 4096 * 4 / 1e9:.2f} GB" in text
     assert "512 tokens" in text
     assert "test rows" not in text
@@ -70,7 +73,56 @@ def test_a_file_of_rows_is_tokenized(
     w2s: Call, world: Path, checkpoint: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     w2s("plan", checkpoint(), "--rows", world / "rows.jsonl")
-    assert "rows           240, 1,920 tokens, the longest 8" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "rows           240, 1,920 tokens, the longest 8" in text
+    assert "cut            none: texts of up to 64 tokens are read whole" in text
+    assert re.search(
+        r"  this machine   about \S+ s on cpu, 1 thread: an estimate, from one of its blocks with random weights that "
+        r"did \S+ .?FLOP/s just now; loading the model comes on top\n",
+        text,
+    )
+    assert re.search(r"  memory here    \S+ GB of \S+ .B free, in batches of up to 1,024 tokens\n", text)
+
+
+def test_texts_that_are_cut_are_counted_with_their_side(
+    w2s: Call, world: Path, checkpoint: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["plan", checkpoint(), "--tokens-per-s", 9]
+    w2s(*common, "--rows", world / "rows.jsonl", "--max-length", 7)
+    said = "cut            240 of 240 texts, on the right: they have more than 7 tokens and lose their end\n"
+    assert said in capsys.readouterr().out
+    w2s(*common, "--rows", 50, "--tokens-per-row", 90)
+    assert "cut            50 texts, on the right: only their first 64 tokens are read\n" in capsys.readouterr().out
+
+
+def test_a_machine_that_is_too_small_or_cannot_time_it_says_so(
+    w2s: Call, planning: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("extract.speed.free_memory", lambda: 5 * 10**8)
+    monkeypatch.setattr("extract.speed.BIG", 10**12)
+    w2s(*planning)
+    text = capsys.readouterr().out
+    assert re.search(r"memory here    \S+ GB of 500 MB free, in batches of up to 1,024 tokens: it does not fit\n", text)
+    assert "this machine   cpu, 1 thread, time not estimated: one block alone takes 0.4 GB, and 0.5 GB are free" in text
+
+
+def test_a_plan_says_where_the_model_asks_for_another_position(
+    w2s: Call, checkpoint: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["plan", checkpoint(), "--rows", 5, "--tokens-per-row", 9, "--tokens-per-s", 9]
+    w2s(*common, "--position", "first")
+    assert "\n  position       causal, so the token that position first reads" in capsys.readouterr().out
+    w2s(*common)
+    assert "\n  position " not in capsys.readouterr().out
+    w2s("plan", DEMO, "--set", "strong.position=first", "--tokens-per-s", 9)
+    assert "after it: --set strong.position=last reads the one" in capsys.readouterr().out
+
+
+def test_fine_tuning_is_timed_on_this_machine_as_well(w2s: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    w2s("plan", RECIPES / "demo_finetuned.toml", "--set", "seeds=[0]")
+    assert re.search(
+        r"fine-tuning: .*\n  this machine   about .* an estimate, from one of its", capsys.readouterr().out
+    )
 
 
 def read(sets: Splits, role: str) -> list[pd.DataFrame]:

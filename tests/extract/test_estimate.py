@@ -226,9 +226,9 @@ def test_a_sample_stands_for_many_rows(checkpoint: Callable[..., Path], monkeypa
 
 def test_lengths_that_are_said_end_at_the_window(eight: ModelSource, tmp_path: Path) -> None:
     assert equal_lengths(eight, 3, 10_000).tolist() == [8192] * 3
-    assert given_lengths(eight, ["3"], tokens_per_row=90, max_length=50).tolist() == [50] * 3
+    assert given_lengths(eight, ["3"], tokens_per_row=90, max_length=50).tokens.tolist() == [50] * 3
     (tmp_path / "r.jsonl").write_text('{"text": "x"}\n{"text": "y"}\n')
-    assert given_lengths(eight, [str(tmp_path / "r.jsonl")], tokens_per_row=5).tolist() == [5, 5]
+    assert given_lengths(eight, [str(tmp_path / "r.jsonl")], tokens_per_row=5).tokens.tolist() == [5, 5]
 
 
 @pytest.mark.parametrize("family", ["Llama", "Bert", "GPT2"])

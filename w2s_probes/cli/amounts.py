@@ -1,5 +1,6 @@
 """Amounts as people read and write them."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -27,6 +28,13 @@ def duration(seconds: float) -> str:
         if seconds >= least:
             return f"{three_digits(seconds / unit)} {name}"
     return "less than 1 s"
+
+
+def roughly(seconds: float) -> str:
+    """Two digits, for a time that is but estimated: `0.93 s`, `12 min`, `about` left to the caller."""
+    unit, name = next(((unit, name) for least, unit, name in TIMES if seconds >= least), TIMES[-1][1:])
+    value = max(seconds / unit, 0.01)
+    return f"{value:,.{max(0, 1 - math.floor(math.log10(value)))}f} {name}"
 
 
 def spans(numbers: Sequence[int]) -> str:

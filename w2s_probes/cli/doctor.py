@@ -92,6 +92,9 @@ def doctor(
             f"{check.name:<28} {verdict:<6} differ by at most {check.worst:.1e} of the distance between rows "
             f"(layer {check.layer}; allowed {check.tolerance:g})"
         )
+    rate = float(f"{diagnosis.speed.tokens_per_s:.3g}")
+    next_step = f"w2s plan {model} --rows ROWS --tokens-per-s {int(rate) if rate >= 1 else rate}"
+    terminal.answer(f"speed: {diagnosis.speed}; for the time of all rows: {next_step}")
     if store is not None:
         manifest = Manifest.read(store)
         notes = manifest.notes | {"doctor": diagnosis.record()}

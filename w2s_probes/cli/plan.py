@@ -7,7 +7,7 @@ import typer
 
 from ..errors import InputError
 from . import terminal
-from .amounts import amount, duration, spans
+from .amounts import amount, duration, roughly, spans
 from .options import SetOption
 
 if TYPE_CHECKING:
@@ -172,11 +172,16 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
     found = terminal.from_checkout("analyses.plan").plan_recipe(recipe, **counted)
     lines: list[str] = []
     for role, part in found.models.items():
-        lines += _costs(f"{role} model: {part.model}", part.costs, rates, at_most=part.at_most)
+        lines += _costs(f"{role} model: {part.model}", part.costs, part.lengths, rates, at_most=part.at_most)
+        options = part.options | {"batch_tokens": counted["batch_tokens"]}
+        lines += _here(part.source, part.lengths, options, rates)
+        table = "weak" if role.startswith("weak") else "strong"
+        lines += _remarks(part.source, part.costs, f"--set {table}.position={{}}")
     parts = f"tasks {found.tasks} x seeds {found.seeds} x (weak supervisor, ceiling and {found.methods} methods)"
     lines.append(f"then {found.fits} fits: {parts}")
     if found.flops is not None:
         lines.append(f"fine-tuning: {amount(found.flops, 'FLOP')}, {found.students} students among them")
+        lines += _tuning_here(found.tuned, found.flops, rates)
     return lines, found.test_rows
 
 
@@ -188,18 +193,14 @@ def _model(name: str, options: dict[str, Any], rates: Rates) -> list[str]:
     lengths = terminal.from_checkout("extract.lengths").given_lengths(
         source, options["rows"], tokens_per_row=options["tokens_per_row"], max_length=options["max_length"]
     )
-    costs = terminal.from_checkout("extract.estimate").estimate(
-        source,
-        lengths,
-        layers=options["layers"] or "all",
-        position=options["position"] or "last",
-        dtype=options["dtype"] or "auto",
-        batch_tokens=options["batch_tokens"],
-    )
-    return _costs(f"model: {name}", costs, rates)
+    usual = {"layers": "all", "position": "last", "dtype": "auto", "batch_tokens": None}
+    chosen = {option: options[option] or default for option, default in usual.items()}
+    costs = terminal.from_checkout("extract.estimate").estimate(source, lengths.tokens, **chosen)
+    lines = _costs(f"model: {name}", costs, lengths, rates) + _here(source, lengths, chosen, rates)
+    return lines + _remarks(source, costs, "--position {}")
 
 
-def _costs(title: str, costs: Any, rates: Rates, *, at_most: bool = False) -> list[str]:
+def _costs(title: str, costs: Any, lengths: Any, rates: Rates, *, at_most: bool = False) -> list[str]:
     visited, experts = costs.experts
     routed = ""
     if experts:
@@ -211,6 +212,7 @@ def _costs(title: str, costs: Any, rates: Rates, *, at_most: bool = False) -> li
         "stored": f"layers {spans(costs.layers)}, position {costs.position}, {costs.dtype}",
         "rows": f"{'at most ' if at_most else ''}{costs.rows:,}, {costs.tokens:,} tokens, the longest "
         f"{costs.longest:,}",
+        "cut": _cut(lengths),
         "disk": amount(costs.store, "B"),
         "host memory": f"{amount(costs.host, 'B')} beside a GPU; without one, the device's on top",
         "device memory": f"{amount(costs.device, 'B')}: weights {amount(costs.weights, 'B')}, a batch of up to "
@@ -220,6 +222,63 @@ def _costs(title: str, costs: Any, rates: Rates, *, at_most: bool = False) -> li
         "time": f"{duration(costs.seconds(**rates))} at {_rate(costs, rates)}",
     }
     return [title, *(_said(name, text) for name, text in said.items())]
+
+
+def _cut(lengths: Any) -> str:
+    """How many texts lose something at the limit, and on which side."""
+    rows = len(lengths.tokens)
+    if lengths.limit is None:
+        return "none: the model reads texts of any length"
+    limit = f"{lengths.limit:,} tokens"
+    if not lengths.cut:
+        return f"none{' of a sample of them' if lengths.sampled else ''}: texts of up to {limit} are read whole"
+    if lengths.said:
+        return f"{lengths.cut:,} texts, on the right: only their first {limit} are read"
+    about = "about " if lengths.sampled else ""
+    return f"{about}{lengths.cut:,} of {rows:,} texts, on the right: they have more than {limit} and lose their end"
+
+
+def _here(source: Any, lengths: Any, options: dict[str, Any], rates: Rates) -> list[str]:
+    """What to say of the machine that this runs on: estimated time, unless a rate was given, memory and batches."""
+    speeds = terminal.from_checkout("extract.speed")
+    machine = speeds.Machine.here()
+    chosen = options | {"batch_tokens": options["batch_tokens"] or machine.batch_tokens}
+    costs = terminal.from_checkout("extract.estimate").estimate(source, lengths.tokens, **chosen)
+    said = {}
+    if rates == dict.fromkeys(rates):
+        try:
+            speed = speeds.measure(source, costs, machine)
+            said["this machine"] = (
+                f"about {roughly(speed.seconds(costs))} on {machine}: an estimate, from {speed.timed} that did "
+                f"{amount(speed.flops_per_s, 'FLOP/s')} just now; loading the model comes on top"
+            )
+        except InputError as error:
+            said["this machine"] = f"{machine}, time not estimated: {error}"
+    need = machine.memory(costs)
+    batches = f"in batches of up to {costs.batch_tokens:,} tokens"
+    free = "" if machine.free is None else f" of {amount(machine.free, 'B')} free"
+    too_much = machine.free is not None and need > machine.free
+    said["memory here"] = f"{amount(need, 'B')}{free}, {batches}{': it does not fit' if too_much else ''}"
+    return [_said(name, text) for name, text in said.items()]
+
+
+def _tuning_here(part: Any, flops: float, rates: Rates) -> list[str]:
+    """How long all fine-tuning will take on this machine, unless a rate was given."""
+    if rates != dict.fromkeys(rates):
+        return []
+    speeds = terminal.from_checkout("extract.speed")
+    try:
+        machine = speeds.Machine.here()
+        speed = speeds.measure(part.source, part.costs, machine)
+    except InputError as error:
+        return [_said("this machine", f"time not estimated: {error}")]
+    time = roughly(flops / speed.flops_per_s)
+    return [_said("this machine", f"about {time} on {machine}: an estimate, from {speed.timed}, forward alone")]
+
+
+def _remarks(source: Any, costs: Any, option: str) -> list[str]:
+    found = terminal.from_checkout("extract.pooling").position_remarks(source, costs.position, option=option)
+    return [_said("position", remark.removeprefix(f"model {source.name}: ")) for remark in found]
 
 
 def _rate(costs: Any, rates: Rates) -> str:
