@@ -30,8 +30,8 @@ def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:
         numbers = {name: getattr(result, name) for name in ("requested", "in_sample", "probe")}
         record["filtered"] = {"reasons": names, **numbers}
         codes = np.array([names.index(reason) for reason in result.reasons], dtype=np.uint8)
-        given = {"mask": result.mask, "scores": result.scores, "labels": result.labels, "p": result.p}
-        given["folds"] = result.folds
+        given: dict[str, NDArray[Any] | None] = {"mask": result.mask, "scores": result.scores, "labels": result.labels}
+        given |= {"p": result.p, "folds": result.folds}
         arrays |= {PREFIX + name: array for name, array in given.items() if array is not None}
         arrays[PREFIX + "reasons"] = codes
     return arrays, record
