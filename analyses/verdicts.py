@@ -27,9 +27,11 @@ def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:
         arrays[PREFIX + TAUGHT] = outcome.taught
     if (result := outcome.filtered) is not None:
         names = sorted(set(result.reasons))
-        record["filtered"] = {"reasons": names, "requested": result.requested, "in_sample": result.in_sample}
+        numbers = {name: getattr(result, name) for name in ("requested", "in_sample", "probe")}
+        record["filtered"] = {"reasons": names, **numbers}
         codes = np.array([names.index(reason) for reason in result.reasons], dtype=np.uint8)
-        given = {"mask": result.mask, "scores": result.scores, "labels": result.labels, "p": result.p}
+        given: dict[str, NDArray[Any] | None] = {"mask": result.mask, "scores": result.scores, "labels": result.labels}
+        given |= {"p": result.p, "folds": result.folds}
         arrays |= {PREFIX + name: array for name, array in given.items() if array is not None}
         arrays[PREFIX + "reasons"] = codes
     return arrays, record
@@ -45,7 +47,15 @@ def outcome_of(arrays: Arrays, record: Record) -> Outcome:
         return Outcome(scores, **settings, taught=taught)
     reasons = np.array(about["reasons"], dtype=object)[own["reasons"]]
     result = FilterResult(
-        own["mask"], own["scores"], reasons, own["labels"], about["requested"], about["in_sample"], own.get("p")
+        own["mask"],
+        own["scores"],
+        reasons,
+        own["labels"],
+        about["requested"],
+        about["in_sample"],
+        own.get("p"),
+        probe=about.get("probe", FilterResult.probe),  # kept before filters said it
+        folds=own.get("folds"),
     )
     return Outcome(scores, **settings, taught=taught, filtered=result)
 

@@ -1,7 +1,8 @@
 """Filters: which weak labels a probe would drop. A filter says so with a mask; it never moves or drops a row itself."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checks import probabilities, truth_sides
 from .errors import InputError
-from .probes.validation import soft_labels
+from .folds import fold_numbers
+from .labels import ids_of, refuse_other_ids
+from .probes import probe_name
+from .probes.validation import check_activations, soft_labels
 from .relabeling import relabel
 from .ties import above_half, levels
 
+if TYPE_CHECKING:
+    from .export.rows import Labels
+
+PER_ROW = ("mask", "scores", "reasons", "labels", "p", "ids", "folds")  # fields with a number a row
 KEPT, OUTSIDE, DISAGREES = "", "outside component", "disagreement"
 MOVED = 0.1  # difference of the shares that the classes lose, from which --per-class is worth a word
 MOVED_MIX = 0.02  # change of the share of label 1, likewise
@@ -29,6 +37,9 @@ class FilterResult:
     requested: int  # rows that the contamination asked to remove; more are gone where a first step overshot
     in_sample: bool = False  # whether rows were scored by a probe that had seen their own labels
     p: NDArray[np.float64] | None = None  # (n,) the probe's P(label = 1)
+    ids: NDArray[np.object_] | None = None  # (n,) of the rows, where the labels were a LabelSet
+    probe: str = "given scores"  # what judged: topo, knn, logistic, or module:Class
+    folds: NDArray[np.intp] | None = None  # (n,) in which each row was held out, where the probe was cross-fitted
 
     @property
     def removed(self) -> NDArray[np.intp]:
@@ -43,10 +54,27 @@ class FilterResult:
     def of_rows(self, rows: NDArray[np.bool_]) -> "FilterResult":
         """The verdict on some of the rows (n,) alone, say those whose truth is known."""
         gone = int((rows & ~self.mask).sum())
-        p = None if self.p is None else self.p[rows]
-        return FilterResult(
-            self.mask[rows], self.scores[rows], self.reasons[rows], self.labels[rows], gone, self.in_sample, p
-        )
+        some = {name: getattr(self, name)[rows] for name in PER_ROW if getattr(self, name) is not None}
+        return replace(self, requested=gone, **some)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One line a row, in the order given: `label`, `keep`, `score`, `reason`, and `id` and `p` where known."""
+        columns = {"id": self.ids, "label": self.labels, "keep": self.mask, "score": self.scores}
+        columns |= {"reason": self.reasons, "p": self.p}
+        return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+
+    def export(self, path: Path | str, labels: "Labels", *, layer: int | None = None, store: str | None = None) -> None:
+        """Write the file that `w2s filter` writes, which `w2s student`, `w2s export` and `w2s report` read.
+
+        `labels` are those that were judged, as a path, a DataFrame with a label file's columns, or a LabelSet: every
+        row and field of them is written, with `keep`, `score`, `reason`, `p` and the other fields of a verdict beside.
+        Rows are joined by id where the filter was made from a LabelSet; else they are all rows of `labels`, or all with
+        `split` = train, in that order. `layer` and `store` (`store.key`) say what the probe has read. InputError where
+        rows or labels are others than those judged, or the file cannot be written.
+        """
+        from .verdicts import export_verdict
+
+        export_verdict(self, path, labels, layer=layer, store=store)
 
     def report(self, truth: ArrayLike | None = None) -> dict[str, float]:
         """Counts; with ground truth (n,) also how well the removed rows match the wrong labels.
@@ -67,6 +95,7 @@ class FilterResult:
             "positive_after": _mean(above_half(self.labels[self.mask])),
         }
         if truth is not None:
+            refuse_other_ids({"the filter's labels": self.ids, "truth": ids_of(truth)})
             wrong = above_half(self.labels) != truth_sides(truth, len(gone))
             report |= {
                 "base_rate": float(wrong.mean()),
@@ -129,11 +158,13 @@ def disagreement_filter(
     the class mix stays. Of equal distances the later rows go first; distances are equal where rounding alone parts
     them (`ties.levels`), so that no class goes before the other.
     """
+    refuse_other_ids({"labels": ids_of(y), "probe scores": ids_of(p)})
     labels, scores = probabilities(y, "labels"), probabilities(p, "probe scores")
     if labels.shape != scores.shape:
         raise InputError(f"{len(labels)} labels but {len(scores)} probe scores")
     everything = np.ones(len(labels), dtype=bool)
-    return verdict(labels, scores, contamination, everything, per_class=per_class, in_sample=in_sample)
+    result = verdict(labels, scores, contamination, everything, per_class=per_class, in_sample=in_sample)
+    return replace(result, ids=ids_of(y))
 
 
 def probe_filter(
@@ -154,7 +185,11 @@ def probe_filter(
     """
     p = relabel(probe, X, y, in_sample, groups=groups, folds=folds, seed=seed)
     labels, _ = soft_labels(y, len(p))
-    return disagreement_filter(labels, p, contamination, per_class=per_class, in_sample=in_sample)
+    result = disagreement_filter(labels, p, contamination, per_class=per_class, in_sample=in_sample)
+    held_out = None
+    if not in_sample and not hasattr(type(probe), "out_of_sample_"):
+        held_out = fold_numbers(check_activations(X), labels, groups=groups, folds=folds, seed=seed)
+    return replace(result, ids=ids_of(y), probe=probe_name(probe), folds=held_out)
 
 
 def verdict(

@@ -1,7 +1,7 @@
 """Label sets: for each row id a soft label P(label = 1), with its role and where it came from."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -111,6 +111,32 @@ class LabelSet:
     def values(self, ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.float64]:
         """P(label = 1) of these rows, in this order; InputError for an id that has no label."""
         return self.p[positions(self.ids, ids, str(self.provenance.get("file", "the label set")))]
+
+
+def ids_of(values: object) -> NDArray[np.object_] | None:
+    """The ids (n,) of a label set; None of an array, which has none."""
+    return values.ids if isinstance(values, LabelSet) else None
+
+
+def refuse_other_ids(ids: Mapping[str, NDArray[np.object_] | None]) -> None:
+    """InputError unless all rows that have `ids` (`ids_of`), by what they are called, are the same in the same order.
+
+    Numbers that meet row by row are joined by order: arrays have no ids to join by, label sets have and must agree.
+    """
+    known = [(name, rows) for name, rows in ids.items() if rows is not None]
+    for name, rows in known[1:]:
+        first, reference = known[0]
+        if len(rows) != len(reference):
+            raise InputError(
+                f"{first}: {len(reference)} rows, {name}: {len(rows)}: give both of the same rows, "
+                "as label_set.values(ids) takes them from a label set by id"
+            )
+        if (other := rows != reference).any():
+            at = int(other.argmax())
+            raise InputError(
+                f"{first} and {name} are of other rows, or in another order: row {at} is {reference[at]!r} in the one "
+                f"and {rows[at]!r} in the other: label_set.values(ids) takes them from a label set by id"
+            )
 
 
 def read_label_table(path: Path | str) -> pd.DataFrame:

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, get_args
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from .checks import group_numbers
 from .errors import InputError, did_you_mean
+from .labels import ids_of, refuse_other_ids
 from .resampling import CELLS as CELLS
 from .resampling import LEVEL as LEVEL
 from .resampling import Drawn, Ranking, resamples
@@ -53,7 +55,7 @@ def mean_metric(metric: Metric, truth: ArrayLike, scores: ArrayLike) -> float:
     return float(np.mean([METRICS[metric](truth, drawn) for drawn in np.atleast_2d(np.asarray(scores))]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GapRecovered:
     """PGR = (student - weak) / (ceiling - weak): 0 is no better than the supervisor, 1 is the ceiling.
 
@@ -66,6 +68,20 @@ class GapRecovered:
     high: float
     gap: float  # ceiling - weak
     status: Status
+
+    def to_frame(self) -> pd.DataFrame:
+        """One line: `pgr`, its 95 % interval `pgr_low` and `pgr_high`, `gap` and `status`; NaN where undefined."""
+        values = {"pgr": self.value, "pgr_low": self.low, "pgr_high": self.high, "gap": self.gap}
+        return pd.DataFrame([{**values, "status": self.status}])
+
+    def __repr__(self) -> str:
+        if self.status == "undefined":
+            return f"GapRecovered(undefined: the ceiling is not above the supervisor, gap {self.gap:.3f})"
+        return f"GapRecovered({self.value:.2f} [{self.low:.2f}, {self.high:.2f}], gap {self.gap:.3f}, {self.status})"
+
+    def _repr_html_(self) -> str:
+        table = self.to_frame().to_html(index=False, border=0, float_format="{:.3f}".format, na_rep="")
+        return f"<p>PGR = (student - weak) / (ceiling - weak), with its 95 % interval</p>{table}"
 
 
 def performance_gap_recovered(
@@ -91,6 +107,7 @@ def performance_gap_recovered(
     Where a class has a single row, or group, resamples cannot tell how AUROC varies with it: no interval, `unstable`.
     """
     scores = {"weak": weak, "student": student, "ceiling": ceiling}
+    refuse_other_ids({name: ids_of(values) for name, values in {"truth": truth, **scores}.items()})
     hard = metric == "auroc" and hard_labels(weak)
     if hard:
         scores = {name: hardened(values) for name, values in scores.items()}
@@ -198,6 +215,7 @@ def bootstrap(
 
 def checked(truth: ArrayLike, scores: ArrayLike, *, most: int | None = None) -> tuple[NDArray[np.bool_], Scores]:
     """The classes (n,) by the truth, and the scores as (draws, n); InputError where they cannot be judged."""
+    refuse_other_ids({"truth": ids_of(truth), "scores": ids_of(scores)})
     t, s = np.asarray(truth, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     rows = np.atleast_2d(s)
     if t.ndim != 1 or rows.ndim != 2 or t.shape != rows.shape[1:] or (most is not None and s.ndim > most):

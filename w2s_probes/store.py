@@ -1,5 +1,6 @@
 """The activation store: a folder of HDF5 shards and a manifest. Rows keep one order; layers are read one at a time."""
 
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,6 +84,30 @@ class ActivationStore:
 
     def __len__(self) -> int:
         return self.manifest.rows
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, stored layers, width: `store.layer(i)` is (shape[0], shape[2]), and there are shape[1] such layers.
+
+        A ragged store has as many rows, but more vectors than rows: one a token.
+        """
+        return self.manifest.rows, len(self.layers), self.manifest.width
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what is stored, and of what."""
+        m = self.manifest
+        about = {
+            "rows": f"{m.rows:,}",
+            "layers": ", ".join(map(str, self.layers)),
+            "width": f"{m.width:,}",
+            "dtype": m.dtype,
+            "position": "every token" if m.ragged else str(m.identity.get("position", "")),
+            "model": str(m.notes.get("model", "")),
+            "texts cut": f"{sum(shard.cut for shard in m.cells(self.layers[0])):,}",
+            "size": f"{sum(shard.bytes for shard in m.shards) / 1e6:,.1f} MB",
+        }
+        body = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in about.items())
+        return f"<p><b>ActivationStore</b> {html.escape(str(self.path))}</p><table>{body}</table>"
 
     def __repr__(self) -> str:
         m = self.manifest

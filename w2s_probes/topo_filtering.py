@@ -1,5 +1,6 @@
 """TopoFilter: components first, then the rows that disagree with their neighbours inside them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from .duplicates import belonging_together
 from .filtering import DISAGREES, KEPT, OUTSIDE, FilterResult, capped, refuse_shares, verdict
+from .labels import ids_of
 from .neighbors import Neighbors
 from .probes import Connectivity, TopoProbe
 from .probes.validation import check_activations
@@ -59,9 +61,10 @@ def topo_filter(
     probe = TopoProbe(k_cc, k_zeta, connectivity, index).fit(matrix, y, apart=apart, graph=graph)
     p = probe.core_scores_  # as published: by components in which a row's own label has a say
     if zeta is None:
-        return verdict(
+        result = verdict(
             probe.p_, p, contamination, probe.core_, max_removed=max_removed, per_class=per_class, in_sample=in_sample
         )
+        return replace(result, ids=ids_of(y), probe="topo")
     scores = np.abs(probe.p_ - p)
     outside = capped(probe.p_, scores, probe.core_, max_removed, per_class)
     positive = above_half(probe.p_)
@@ -69,4 +72,4 @@ def topo_filter(
     agrees = share >= (0.5 if zeta > 1 else zeta) - ROUNDING
     reasons = np.where(outside, OUTSIDE, np.where(agrees, KEPT, DISAGREES)).astype(object)
     gone = int((reasons != KEPT).sum())
-    return FilterResult(reasons == KEPT, scores, reasons, probe.p_, gone, in_sample, p)
+    return FilterResult(reasons == KEPT, scores, reasons, probe.p_, gone, in_sample, p, ids_of(y), "topo")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..duplicates import belonging_together
 from ..errors import InputError, did_you_mean
-from ..fields import KEEP, kept_rows, refuse_own_fields
+from ..fields import kept_rows, refuse_own_fields
 from ..folds import fold_numbers
 from ..labels import LabelSet, in_split, read_label_table, truth_where_known
 from ..neighbors import Neighbors
@@ -21,6 +21,7 @@ from ..noise.audits import with_audit
 from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
 from ..probes.validation import soft_labels
 from ..store import ActivationStore
+from ..verdicts import with_verdict
 
 
 @dataclass(frozen=True)
@@ -100,30 +101,16 @@ class Rows:
         return numbers
 
     def judged(self, verdict: dict[str, NDArray[Any]], by: str) -> pd.DataFrame:
-        """Every input row and field, with the verdict on the judged rows beside them.
-
-        A row that an earlier filter dropped stays dropped, for its earlier reason, and a label that an earlier
-        relabelling gave stays where this verdict gives none.
-        """
-        earlier = self.table["new_label"] if "new_label" in self.table else self.table["label"]
-        table = self.table.assign(
-            keep=True,
-            score=np.nan,
+        """Every input row and field, with the verdict on the judged rows beside them (`with_verdict`)."""
+        return with_verdict(
+            self.table,
+            self.training,
+            verdict,
+            where=self.where,
             probe=by,
             layer=self.layer,
-            new_label=earlier.where(earlier.notna(), self.table["label"]),
-            reason="not a training row",
-            p=np.nan,
-            fold=np.nan,
             store=self.store.key,
-        ).astype({"reason": object, "new_label": object, "fold": object})
-        for name, values in verdict.items():
-            table.loc[self.training, name] = values
-        dropped = self.dropped
-        table.loc[dropped, KEEP] = False
-        if "reason" in self.table:
-            table.loc[dropped, "reason"] = self.table.loc[dropped, "reason"]
-        return table
+        )
 
 
 def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str) -> Any:

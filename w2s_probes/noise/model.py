@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import group_numbers, probabilities, truth_sides
 from ..errors import InputError, some
+from ..labels import ids_of, refuse_other_ids
 from ..metrics import interval
 from ..ties import above_half
 from .calibration import auroc_interval, expected_calibration_error, reliability
@@ -126,6 +127,7 @@ def noise_model(
     InputError for numbers that are no probabilities, other lengths, labels of one class, or an audit with rows out
     of range, named twice, or fewer than two of a weak class.
     """
+    refuse_other_ids({"labels": ids_of(y), "probe scores": ids_of(p)})
     scores = probabilities(p, "probe scores")
     labels = probabilities(y, "labels")
     if len(labels) != len(scores):

@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 
 from ..checks import group_numbers, truth_sides
 from ..filtering import FilterResult
+from ..labels import ids_of, refuse_other_ids
 from ..metrics import interval
 from ..ties import above_half
 from .controls import (
@@ -139,6 +140,7 @@ def report_card(
     gone, labels = ~result.mask, result.labels
     positive = above_half(labels)
     refuse_other_rows({"this": result, **(others or {})})
+    refuse_other_ids({"the filter's labels": result.ids, "truth": ids_of(truth)})
     true_side = truth_sides(truth, len(gone))
     together = group_numbers(groups, len(gone))
     wrong = positive != true_side

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import probabilities, truth_sides
 from ..errors import InputError, did_you_mean
+from ..labels import ids_of, refuse_other_ids
 from ..randomness import stream
 
 ErrorKind = Literal["own", "random", "longest", "shortest", "strong-unconfident", "strong-confidently-correct"]
@@ -47,6 +48,7 @@ def mistaken(
     """
     if kind not in ERROR_KINDS:
         raise InputError(f"kind {kind!r}: {did_you_mean(str(kind), ERROR_KINDS)}")
+    refuse_other_ids({"truth": ids_of(truth), "weak": ids_of(weak), "strong": ids_of(strong)})
     rows = len(probabilities(truth, "truth"))
     if not rows:
         raise InputError("truth has no rows: give at least one")
@@ -92,6 +94,7 @@ class ErrorBalance:
 
 def error_balance(truth: ArrayLike, labels: ArrayLike) -> ErrorBalance:
     """Counts the labels (n,) that are on the other side of ½ than the truth (n,), by true class."""
+    refuse_other_ids({"truth": ids_of(truth), "labels": ids_of(labels)})
     given = probabilities(labels, "labels") > 0.5
     sides = truth_sides(truth, len(given))
     if not len(sides):

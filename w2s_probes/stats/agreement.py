@@ -9,6 +9,7 @@ from ..checks import group_numbers, probabilities, truth_sides
 from ..errors import InputError
 from ..influence import mean
 from ..intervals import NORMAL, Estimate
+from ..labels import ids_of, refuse_other_ids
 from ..ties import above_half
 
 NAN = float("nan")
@@ -43,6 +44,7 @@ def agreement(
     A share's bootstrap over rows is a binomial variable and would need no draws, but has no width where every row
     agrees, as on a few errors all may; Wilson's (1927) interval is right there too.
     """
+    refuse_other_ids({"student": ids_of(student), "weak": ids_of(weak), "truth": ids_of(truth)})
     drawn = [above_half(probabilities(one, "student")) for one in np.atleast_2d(np.asarray(student, dtype=np.float64))]
     of_weak = above_half(probabilities(weak, "weak"))
     if drawn[0].shape != of_weak.shape:

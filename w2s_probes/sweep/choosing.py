@@ -45,12 +45,34 @@ class Best:
             "weak": weak,
         }
 
-    def __str__(self) -> str:
+    @property
+    def setting(self) -> str:
+        """The cell in words: layer, probe and value."""
         value = f"k = {self.k}" if self.k is not None else f"l2 = {self.l2:g}"
-        text = f"{self.labels}: layer {self.layer}, {self.probe}, {value}, best of {self.cells} by {self.chosen_by}"
+        return f"layer {self.layer}, {self.probe}, {value}"
+
+    @property
+    def shown(self) -> str:
+        """The measure that is shown: AUROC by the truth, or by the weak labels where the truth is not known."""
+        return "auroc" if "auroc" in self.training else "weak_auroc"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One line: the cell, and `shown` with its 95 % interval on the rows it was chosen on and on those held out."""
+        ends = {"": 0, "_low": 1, "_high": 2}
+        cell = {name: getattr(self, name) for name in ("labels", "layer", "probe", "k", "l2", "cells")}
+        sides = {"training": self.training, "held_out": self.held_out}
+        measured = {
+            f"{self.shown}_{name}{end}": side[self.shown][at] if self.shown in side else float("nan")
+            for name, side in sides.items()
+            for end, at in ends.items()
+        }
+        return pd.DataFrame([{**cell, **measured, "chosen_by": self.chosen_by, "oracle": self.oracle}])
+
+    def __str__(self) -> str:
+        text = f"{self.labels}: {self.setting}, best of {self.cells} by {self.chosen_by}"
         if self.oracle:
             text += " (an oracle: the truth chose)"
-        shown = "auroc" if "auroc" in self.training else "weak_auroc"
+        shown = self.shown
         text += f"; {shown} {_said(self.training[shown])} on the rows it was chosen on"
         if shown in self.held_out:
             text += f", {_said(self.held_out[shown])} on held-out rows"

@@ -33,11 +33,11 @@ def sweep_figure(result: "SweepResult", labels: str) -> "Figure":
     The measure is the difference to the weak labels' own AUROC where the truth is known (as
     in the published study's last figure), on held-out rows where there are any; whiskers are 95 %, over rows.
     """
-    from matplotlib.figure import Figure
+    from ..notebook_figure import NotebookFigure
 
     metric, rows = result.shown_metric(labels)
     probes = result.probes
-    figure = Figure(figsize=(4.2 * (1 + len(probes)), 3.6), layout="constrained")
+    figure = NotebookFigure(figsize=(4.2 * (1 + len(probes)), 3.6), layout="constrained")
     axes = figure.subplots(1, 1 + len(probes), sharey=True, squeeze=False)[0]
     for number, probe in enumerate(probes):
         _by_layer(axes[0], result, labels, probe, metric, rows, shift=0.12 * (number - (len(probes) - 1) / 2))
@@ -125,7 +125,8 @@ def _on_axis(ax: "Axes", values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _layer_color(place: int, count: int) -> tuple[float, float, float, float]:
     from matplotlib import colormaps
 
-    return colormaps["viridis"](0.9 * place / max(count - 1, 1))
+    # Pink to purple: no layer's colour is near one of the probes'.
+    return colormaps["RdPu"](0.35 + 0.65 * place / max(count - 1, 1))
 
 
 def _layer_key(ax: "Axes", layers: list[int]) -> None:

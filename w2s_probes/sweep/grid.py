@@ -1,10 +1,12 @@
 """What a sweep tries: probes and their values, contaminations, seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean
 from ..filtering import refuse_shares
@@ -15,6 +17,27 @@ from ..probes.path import PENALTIES, checked_penalties
 PUBLISHED_K = (1, 5, *range(10, 100, 5))  # twenty numbers of neighbours
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 BY_TRUTH = ("auroc", "accuracy")
+LISTS = ("knn_k", "logistic_l2", "topo_k", "contamination", "seeds")  # fields of a grid that hold several numbers
+Numbers = float | Sequence[float] | NDArray[Any]  # one, or several
+
+
+def listed(values: Any, name: str) -> tuple[Any, ...]:
+    """One number, or several, as a tuple; InputError, by the option's `name`, for anything else."""
+    if isinstance(values, str | bytes | Mapping) or values is None:
+        kind = "nothing (None)" if values is None else f"{type(values).__name__} {str(values)[:40]!r}"
+        raise InputError(f"{name} takes a number or a list of numbers, as {name}={EXAMPLES[name]}; got {kind}")
+    several = list(values) if np.ndim(values) == 1 or isinstance(values, range | set | tuple | list) else [values]
+    for value in several:
+        if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+            raise InputError(
+                f"{name} takes a number or a list of numbers, as {name}={EXAMPLES[name]}; got {type(value).__name__} "
+                f"{str(value)[:40]!r}"
+            )
+    return tuple(several)
+
+
+EXAMPLES = {"knn_k": "5 or [5, 50]", "logistic_l2": "0.01 or [0.01, 1]", "topo_k": "20 or [20, 50]"}
+EXAMPLES |= {"contamination": "0.1 or [0.1, 0.2]", "seeds": "0 or [0, 1, 2]"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +54,8 @@ class Grid:
     index: str = "exact"  # as KNNProbe's
 
     def __post_init__(self) -> None:
+        for name in LISTS:
+            object.__setattr__(self, name, listed(getattr(self, name), name))
         if not (self.knn_k or self.logistic_l2 or self.topo_k):
             raise InputError("nothing to sweep: give knn_k, logistic_l2 or topo_k at least one value")
         for name in ("knn_k", "topo_k"):

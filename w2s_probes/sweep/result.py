@@ -87,7 +87,10 @@ class SweepResult:
         return table[wanted].pivot_table(index="layer", columns=VALUE[probe], values="value", aggfunc="mean")
 
     def plot(self, labels: str | None = None) -> "Figure":
-        """AUROC against layer and against k and l2, as differences to the weak labels where the truth is known."""
+        """AUROC against layer and against k and l2, as differences to the weak labels where the truth is known.
+
+        A notebook shows the figure where it is the last value of a cell, once; pyplot does not know of it.
+        """
         from .figures import sweep_figure
 
         return sweep_figure(self, self._one(labels))
@@ -138,8 +141,21 @@ class SweepResult:
     def _repr_html_(self) -> str:
         from html import escape
 
-        bests = "".join(f"<p>{escape(str(self.best(labels)))}</p>" for labels in self.labels)
-        return f"<p>{escape(repr(self))}</p>{bests}"
+        bests = [self.best(labels) for labels in self.labels]
+        lines = [
+            {
+                "labels": best.labels,
+                "best cell": f"{best.setting} (best of {best.cells} by {best.chosen_by})",
+                **{
+                    f"{best.shown} on {name}": "{:.3f} [{:.3f}, {:.3f}]".format(*side[best.shown])
+                    for name, side in (("the rows it was chosen on", best.training), ("held-out rows", best.held_out))
+                    if best.shown in side
+                },
+            }
+            for best in bests
+        ]
+        table = pd.DataFrame(lines).to_html(index=False, border=0, na_rep="")  # pandas escapes the names
+        return f"<p><b>SweepResult</b>: {escape(repr(self)[len('SweepResult(') : -1])}</p>{table}"
 
     def _one(self, labels: str | None) -> str:
         if labels is not None:

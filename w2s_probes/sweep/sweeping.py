@@ -15,7 +15,7 @@ from ..probes.path import PENALTIES
 from ..progress import Progress, silent
 from ..share import Share
 from ..store import ActivationStore
-from .grid import PUBLISHED_K, Grid
+from .grid import LISTS, PUBLISHED_K, Grid, Numbers, listed
 from .lines import Judge, as_table
 from .result import SweepResult
 from .rows import LabelSource, SweptLabels, read_labels
@@ -29,13 +29,13 @@ def sweep(
     labels: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSource],
     *,
     layers: LayerSpec = "all",
-    knn_k: Sequence[int] = (),
-    logistic_l2: Sequence[float] = (),
-    topo_k: Sequence[int] = (),
-    contamination: Sequence[float] = (),
+    knn_k: Numbers = (),
+    logistic_l2: Numbers = (),
+    topo_k: Numbers = (),
+    contamination: Numbers = (),
     connectivity: Connectivity = "strong",
     folds: int = 5,
-    seeds: Sequence[int] = (0,),
+    seeds: Numbers = (0,),
     index: str = "exact",
     test: LabelSource | None = None,
     held_out: float | None = None,
@@ -50,8 +50,9 @@ def sweep(
     those of `test`; else those whose split is val or test (without those that share a group or text with a training
     row); else a share `held_out` (.2 unless given) set aside, whole groups and equal texts together, the same for
     every label set and seed. The best cell is chosen on the training rows, by weak
-    labels, and held-out rows then say how good it is. With no values given, kNN and logistic take the published
-    ones, and every `contamination` is what a filter by each cell would remove.
+    labels, and held-out rows then say how good it is. Values are one number or several (`knn_k=5`, `knn_k=[5, 50]`);
+    with none given, kNN and logistic take the published ones. Every `contamination` is what a filter by each cell
+    would remove.
 
     A layer is read once; one neighbour graph and one factorisation serve all values, seeds and label sets of the same
     rows. Cells that a layer cannot serve (say, since most of its rows are equal) are left out with the reason.
@@ -61,11 +62,13 @@ def sweep(
     Raises InputError for layers that are not stored, labels that do not fit the store or are of one class, values
     that the rows cannot serve, a layer that is larger than the memory allowed, and a cluster that is not there.
     """
+    given = (knn_k, logistic_l2, topo_k, contamination, seeds)
+    values: dict[str, Any] = {name: listed(one, name) for name, one in zip(LISTS, given, strict=True)}
     opened = store if isinstance(store, ActivationStore) else ActivationStore.open(store)
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
-    if not (knn_k or logistic_l2 or topo_k):
-        knn_k, logistic_l2 = published(min(len(one.training) for one in rows))
-    grid = Grid(knn_k, logistic_l2, topo_k, contamination, connectivity, folds, seeds, index)
+    if not (values["knn_k"] or values["logistic_l2"] or values["topo_k"]):
+        values["knn_k"], values["logistic_l2"] = published(min(len(one.training) for one in rows))
+    grid = Grid(**values, connectivity=connectivity, folds=folds, index=index)
     return Sweep.plan(opened, rows, grid, layers, parts).run(place, progress)
 
 
