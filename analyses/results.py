@@ -21,7 +21,7 @@ from .experiment import Outcome
 from .naming import CEILING, COMMON, HARD, PROBE, ROWS_ONLY, WEAK, is_ceiling, is_reference, own_ceiling
 
 COLUMNS = ["task", "seed", "method", "probe", "layer", "k", "l2", "contamination", "alpha"]
-COLUMNS += ["metric", "value", "low", "high", "n", "seeds", "status", "oracle"]
+COLUMNS += ["metric", "value", "low", "high", "n", "seeds", "status", "oracle", "gap", "gap_low", "gap_high"]
 QUESTIONS = "question_accuracy"
 
 
@@ -145,6 +145,7 @@ def _metric_rows(
                     points[WEAK], points[name], points[ceiling], draws[WEAK], draws[name], draws[ceiling], hard=hard
                 )
                 line = {"metric": f"pgr_{metric}{ending}", "value": pgr.value, "low": pgr.low, "high": pgr.high}
+                line |= {"gap": pgr.gap, "gap_low": pgr.gap_low, "gap_high": pgr.gap_high}
                 rows.append(common | line | {"status": _one_seed(pgr.status)})
     return rows
 
@@ -202,7 +203,11 @@ def pooled_rows(task: str, runs: list[Judged]) -> list[dict[str, Any]]:
                     lines.append((f"pgr_{metric}{COMMON}", common_gap, common_gap.status))
                 for kind, estimate, status in lines:
                     status = status if len(those) > 1 else _one_seed(status)
-                    rows.append(common | {"metric": kind, **_ends(estimate), "status": status})
+                    line = common | {"metric": kind, **_ends(estimate), "status": status}
+                    if isinstance(estimate, GapRecoveredOverSeeds):
+                        gap = estimate.gap
+                        line |= {"gap": gap.value, "gap_low": gap.low, "gap_high": gap.high}
+                    rows.append(line)
     return rows
 
 
@@ -237,7 +242,7 @@ def summary(results: pd.DataFrame, metric: Metric = "auroc") -> pd.DataFrame:
     """
     lines = []
     for task, part in results.groupby("task", sort=False):
-        chosen = _over_seeds(part)
+        chosen = lines_over_seeds(part)
         hard = chosen[chosen["metric"] == f"pgr_{metric}"]["status"].str.contains(HARD).any()
         shown = "accuracy" if hard else metric
         plain = chosen[chosen["metric"] == shown].set_index("method")["value"].to_dict()
@@ -258,7 +263,7 @@ def summary(results: pd.DataFrame, metric: Metric = "auroc") -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _over_seeds(part: pd.DataFrame) -> pd.DataFrame:
+def lines_over_seeds(part: pd.DataFrame) -> pd.DataFrame:
     """The lines of one task over all seeds, or the only seed's."""
     pooled = part["seed"].isna()
     return part[pooled] if pooled.any() else part

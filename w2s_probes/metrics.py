@@ -1,5 +1,6 @@
 """AUROC, accuracy, and the performance gap recovered (PGR) on one set of test rows, with its interval and a status."""
 
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, get_args
@@ -27,6 +28,10 @@ STEADY = 3.0  # standard errors of the gap from which a ratio over it is steady:
 LEAST_GAP = 1e-12  # the rounding of a mean of ranks
 FEW_VALUES = 3  # of a supervisor on the test rows: so many say a class, perhaps "unsure", and rank nothing beyond
 NAN = float("nan")
+REMEDIES = {  # of a status: what to do about its reason
+    "undefined": "another layer or position, a stronger strong model, or a weaker supervisor",
+    "unstable": "more test rows or seeds, another layer or position, a stronger strong model, or a weaker supervisor",
+}
 
 
 def auroc(truth: ArrayLike, scores: ArrayLike) -> float:
@@ -68,6 +73,38 @@ class GapRecovered:
     high: float
     gap: float  # ceiling - weak
     status: Status
+    gap_low: float = NAN  # the gap's 95 % interval, of the same resamples
+    gap_high: float = NAN
+
+    @property
+    def reason(self) -> str:
+        """Why PGR is `undefined` or `unstable` (see `status_reason`); empty where it is neither."""
+        return status_reason(self.status, self.gap, self.gap_low, self.gap_high)
+
+    @property
+    def remedy(self) -> str:
+        """What may make PGR readable; empty where it is."""
+        return REMEDIES.get(self.status, "")
+
+
+def status_reason(status: str, gap: float = NAN, low: float = NAN, high: float = NAN) -> str:
+    """Why a PGR is `undefined` or `unstable`, from its gap (ceiling - weak) and the gap's 95 % interval.
+
+    `status` may say more beside, as that of a line of results.csv does. A gap that is NaN is not known: the reason is
+    then what the status means. Empty for other statuses.
+    """
+    numbers = "" if math.isnan(gap) else f" (gap {gap:+.3f}"
+    numbers += "" if not numbers else ")" if math.isnan(low) else f" [{low:+.3f}, {high:+.3f}])"
+    if "undefined" in status:
+        if math.isnan(gap):
+            return "the ceiling is not above the supervisor"
+        level = abs(gap) <= LEAST_GAP
+        return f"the ceiling {'equals' if level else 'is below'} the supervisor{numbers}"
+    if "unstable" in status:
+        if not math.isnan(gap) and math.isnan(low):
+            return f"the error of the gap is unknown: a single row, or group, of a class{numbers}"
+        return f"the gap between supervisor and ceiling is too small beside its error{numbers}"
+    return ""
 
     def to_frame(self) -> pd.DataFrame:
         """One line: `pgr`, its 95 % interval `pgr_low` and `pgr_high`, `gap` and `status`; NaN where undefined."""
@@ -122,9 +159,10 @@ def performance_gap_recovered(
         draws["ceiling"],
         hard=hard,
     )
-    if found.status == "undefined" or _units(metric, truth, groups) > 1:
+    if _units(metric, truth, groups) > 1:
         return found
-    return replace(found, low=NAN, high=NAN, status="unstable")
+    found = replace(found, gap_low=NAN, gap_high=NAN)
+    return found if found.status == "undefined" else replace(found, low=NAN, high=NAN, status="unstable")
 
 
 def _units(metric: Metric, truth: ArrayLike, groups: ArrayLike | None) -> int:
@@ -163,13 +201,15 @@ def gap_recovered(
     so often near 0 that the ratio's interval is no guide. Else `hard labels` if they are so, or `ok`.
     """
     gap = ceiling - weak
-    if gap <= LEAST_GAP:
-        return GapRecovered(NAN, NAN, NAN, gap, "undefined")
     gaps = ceiling_draws - weak_draws
+    gap_low, gap_high = interval(gaps)
+    if gap <= LEAST_GAP:
+        return GapRecovered(NAN, NAN, NAN, gap, "undefined", gap_low, gap_high)
     usable = gaps != 0
     ratios = (student_draws - weak_draws)[usable] / gaps[usable]
     low, high = interval(ratios)
-    return GapRecovered((student - weak) / gap, low, high, gap, status_of(gap >= STEADY * gaps.std(), hard=hard))
+    status = status_of(gap >= STEADY * gaps.std(), hard=hard)
+    return GapRecovered((student - weak) / gap, low, high, gap, status, gap_low, gap_high)
 
 
 def status_of(steady: bool, *, hard: bool) -> Status:

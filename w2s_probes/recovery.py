@@ -11,7 +11,18 @@ from .checks import group_numbers
 from .errors import InputError, did_you_mean, some
 from .influence import Measured, mean, ranking
 from .intervals import NORMAL, Estimate, SeededMeans
-from .metrics import LEAST_GAP, STEADY, Metric, Status, checked, hard_labels, hardened, status_of
+from .metrics import (
+    LEAST_GAP,
+    REMEDIES,
+    STEADY,
+    Metric,
+    Status,
+    checked,
+    hard_labels,
+    hardened,
+    status_of,
+    status_reason,
+)
 from .ties import above_half
 
 NAN = float("nan")
@@ -30,6 +41,16 @@ class GapRecoveredOverSeeds:
     gain: Estimate  # student - weak: defined whatever the gap
     gap: Estimate  # ceiling - weak
     status: Status
+
+    @property
+    def reason(self) -> str:
+        """Why PGR is `undefined` or `unstable` (`metrics.status_reason`); empty where it is neither."""
+        return status_reason(self.status, self.gap.value, self.gap.low, self.gap.high)
+
+    @property
+    def remedy(self) -> str:
+        """What may make PGR readable; empty where it is."""
+        return REMEDIES.get(self.status, "")
 
 
 @dataclass(frozen=True)

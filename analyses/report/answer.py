@@ -8,9 +8,10 @@ import pandas as pd
 from w2s_probes.stats import holm
 
 from ..naming import HARD, RANDOM
+from ..unreadable_pgr import remedies, unreadable_pgr
 from .differences import Difference, difference
 from .reading import Run
-from .tables import shown
+from .tables import shown, true_minus
 
 LEVEL = 0.05
 FEW = 9  # methods named in a sentence
@@ -56,14 +57,15 @@ def answer(run: Run, differences: Differences) -> Answer:
     table = run.comparisons[run.comparisons["metric"] == "auroc"]
     plain = f"the plain student ({run.baseline})"
     if run.baseline not in set(table["method"]):
-        return Answer(f"Nothing is compared: {plain} was not run.", [])
+        return Answer(f"Nothing is compared: {plain} was not run." + _unreadable(run), _reasons(run))
     rivals = _rivals(table, run.baseline)
     if rivals.empty:
-        return Answer(f"Nothing is compared: no method was run beside {plain}.", [])
+        headline = f"Nothing is compared: no method was run beside {plain}."
+        return Answer(headline + _unreadable(run), _pgr(table, run))
     tasks = sorted(set(run.results["task"]))
     several = len(tasks) > 1 and rivals["p"].notna().any()
     found = _across(run, plain) if several else _one_task(list(rivals["method"]), differences, tasks, plain)
-    return Answer(found.headline, [*found.facts, *_pgr(table, run), *beside_controls(run)])
+    return Answer(found.headline + _unreadable(run), [*found.facts, *_pgr(table, run), *beside_controls(run)])
 
 
 def _rivals(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
@@ -190,18 +192,42 @@ def _pgr(table: pd.DataFrame, run: Run) -> list[str]:
         )
     plain = run.results[(run.results["metric"] == "pgr_auroc") & (run.results["method"] == run.baseline)]
     lines = pd.concat([over_seeds(part) for _, part in plain.groupby("task", sort=False)])
+    here = lines[[HARD in status for status in lines["status"]]]
+    if len(here):
+        where = [
+            f"{task} ({', '.join(sorted(set(part['status'])))})" for task, part in here.groupby("task", sort=False)
+        ]
+        facts.append(f"The supervisor gives hard labels, so that PGR is to be read in accuracy: {_names(where)}.")
+    return [*facts, *_reasons(run)]
+
+
+def _reasons(run: Run) -> list[str]:
+    """Why PGR cannot be read, task by task, and what to do."""
+    found = unreadable_pgr(run.results)
+    facts = [true_minus(one.line) for one in found[:FEW]]
+    if len(found) > FEW:
+        facts.append(f"PGR cannot be relied on in {len(found) - FEW} more cases: the table by task says why.")
+    return [*facts, *remedies(found)]
+
+
+def _unreadable(run: Run) -> str:
+    """For the headline: where PGR is no number to rely on, and why; empty where it is one everywhere."""
+    found = unreadable_pgr(run.results)
+    tasks, of = list(dict.fromkeys(one.task for one in found)), run.results["task"].nunique()
+    if not found:
+        return ""
+    if len(tasks) == 1 and found[0].all_methods:
+        return " " + true_minus(found[0].line if of > 1 else f"PGR is {found[0].status}: {found[0].reason}.")
     reasons = {
-        ("unstable", "undefined"): "PGR cannot be relied on where the gap is too small",
-        (HARD,): "The supervisor gives hard labels, so that PGR is to be read in accuracy",
+        "undefined": "where the ceiling is not above the supervisor",
+        "unstable": "where the gap between the two is too small beside its error",
     }
-    for words, sentence in reasons.items():
-        here = lines[[any(word in status for word in words) for status in lines["status"]]]
-        if len(here):
-            where = [
-                f"{task} ({', '.join(sorted(set(part['status'])))})" for task, part in here.groupby("task", sort=False)
-            ]
-            facts.append(f"{sentence}: {_names(where)}.")
-    return facts
+    told = []
+    for status, why in reasons.items():
+        here = list(dict.fromkeys(one.task for one in found if one.status == status))
+        if here:
+            told.append(f"{status} on {_names(here) if len(here) <= 3 else f'{len(here)} of {of} tasks'}, {why}")
+    return f" PGR is {'; '.join(told)}."
 
 
 def beside_controls(run: Run) -> list[str]:

@@ -1,5 +1,6 @@
 """A run as the page shows it: what it was, its tables and its figures."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,18 +8,20 @@ from typing import Any
 
 import pandas as pd
 
+from w2s_probes.metrics import status_reason
+
 from ..naming import COMMON, HARD, ROWS_ONLY
 from .answer import Answer, Differences, answer, over_seeds
 from .cards import Card, cards
 from .differences import against
 from .figures import Bar, Figure, forest
 from .reading import Run
-from .tables import Cell, Column, Table, estimate, number, p_value, words
+from .run_record import cost, models, row_sets
+from .tables import Cell, Column, Table, estimate, number, p_value, true_minus, words
 
 SIGNED = "+.3f"
 PGR_AXIS = (-0.6, 1.6)  # farther out a PGR says that its gap is small
 METHOD_HEAD = (Column("task", False), Column("method", False))
-KINDS = {"activations": "extraction", "trained": "training", "neighbors": "neighbours", "opinions": "probes"}
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,11 @@ def run_view(run: Run, key: str) -> RunView:
         _pooled(run, key),
         _tasks(run, differences),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
-        _row_sets(record),
-        _models(record),
+        row_sets(record),
+        models(record),
         list(record["versions"].items()),
         cards(run.filtered, record["runs"]),
-        _cost(record),
+        cost(record),
         record.get("seconds"),
         record.get("failed", []),
         run.recipe,
@@ -194,7 +197,7 @@ def _tasks(run: Run, differences: Differences) -> Table:
                     estimate(gain.value, gain.low, gain.high, SIGNED) if gain else number(None),
                     _value(pgr, ".2f", _shaky(mark)),
                     *([_value(found.get(f"pgr_auroc{COMMON}", {}), ".2f")] if common else []),
-                    words(mark, _kind(mark)),
+                    words(_with_reason(pgr), _kind(mark)),
                     _value(found.get("accuracy", {})),
                     _value(by_accuracy, ".2f", _shaky(str(by_accuracy.get("status", "")))),
                     number(found.get("agreement", {}).get("value"), ".2f"),
@@ -202,6 +205,13 @@ def _tasks(run: Run, differences: Differences) -> Table:
             )
     seeds = "one seed: intervals hold the choice of the test rows only" if one_seed else "over all seeds"
     return Table(f"By task and method, {seeds}", columns, rows)
+
+
+def _with_reason(pgr: Mapping[Any, Any]) -> str:
+    """A PGR's status, and why it is no number to rely on."""
+    status = str(pgr.get("status", ""))
+    why = status_reason(status, *(float(pgr.get(name, math.nan)) for name in ("gap", "gap_low", "gap_high")))
+    return f"{status}: {true_minus(why)}" if why else status
 
 
 def _kind(status: str) -> str:
@@ -234,61 +244,3 @@ def _task_figure(run: Run, task: str, key: str) -> Figure:
     return forest(
         key, task, f"PGR in {name}: 0 weak, 1 ceiling [95 %{seeds}]", bars, references=(0.0, 1.0), within=PGR_AXIS
     )
-
-
-def _row_sets(record: dict[str, Any]) -> Table:
-    """Sizes and class balance of every set."""
-    sets = list(dict.fromkeys(name for made in record["runs"].values() for name in made.get("splits", {})))
-    columns = [Column("task", False), Column("seed"), *(Column(f"{name}: rows (label 1)") for name in sets)]
-    columns.append(Column("hash of the rows", False))
-    rows = []
-    for key, made in record["runs"].items():
-        task, _, seed = key.rpartition(", seed ")
-        splits = made.get("splits", {})
-        cells = [
-            Cell(f"{splits[name]['rows']:,} ({splits[name]['positive']:.0%})", float(splits[name]["rows"]))
-            if name in splits
-            else number(None)
-            for name in sets
-        ]
-        rows.append([words(task), number(int(seed), ".0f"), *cells, _hash(record.get("rows", {}).get(task))])
-    return Table("Row sets, with the share of label 1", columns, rows)
-
-
-def _models(record: dict[str, Any]) -> Table:
-    columns = [Column("model", False), Column("hash of the weights", False)]
-    rows = [[words(name), _hash(value)] for name, value in record.get("models", {}).items()]
-    return Table("Models", columns, rows)
-
-
-def _hash(value: object) -> Cell:
-    return words(value, "hash")
-
-
-def _cost(record: dict[str, Any]) -> Table | None:
-    """Seconds by method over all tasks and seeds: what was made in this run, and what was read from the cache."""
-    taken: dict[str, list[dict[str, Any]]] = {}
-    for made in record["runs"].values():
-        for name, one in made.get("taken", {}).items():
-            taken.setdefault(name, []).append(one)
-    if not taken:
-        return None
-    columns = [
-        Column("stage", False),
-        Column("seconds", about="all tasks and seeds together"),
-        *(Column(f"{name}, s") for name in KINDS.values()),
-        Column("from the cache", about="tasks and seeds where nothing had to be made"),
-    ]
-    rows = []
-    for name, every in taken.items():
-        kinds = [sum(one["made"].get(kind, 0.0) for one in every) for kind in KINDS]
-        reused = sum(not one["made"] for one in every)
-        rows.append(
-            [
-                words(name),
-                number(sum(one["seconds"] for one in every), ".2f"),
-                *(number(value or None, ".2f") for value in kinds),
-                Cell(f"{reused} of {len(every)}", float(reused)),
-            ]
-        )
-    return Table("Where the time of this run went", columns, rows)

@@ -1,11 +1,13 @@
 """Tables as the page shows them: cells with a text to read and a value to sort by, missing ones told apart."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 MISSING = "–"
+NEGATIVE = re.compile(r"(?<![\w)])-(?=\d)")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ def shown(value: Any, spec: str = ".3f") -> str:
         if float(text.strip("%+").replace(",", ""))
         else (format(0.0, spec))
     )
+
+
+def true_minus(text: str) -> str:
+    """A text whose negative numbers have a true minus, as the page's numbers have."""
+    return NEGATIVE.sub("\u2212", text)
 
 
 def missing(value: Any) -> bool:

@@ -176,17 +176,19 @@ def test_every_task_and_method_stands_with_its_auroc_pgr_and_status(folder: Path
             row = read.row(task, method)
             one = over.loc[(task, method, "auroc")]
             assert row[2] == f"{one['value']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
-            assert row[5] == over["status"][task, method, "pgr_auroc"]
+            status = over["status"][task, method, "pgr_auroc"]
+            assert re.fullmatch(rf"{status}(: the (ceiling|gap) .*)?", row[5])
+            assert ("the " in row[5]) == (status in ("undefined", "unstable"))
     value = over.loc[("alpha", PLAIN, "pgr_auroc")]
     assert read.row("alpha", PLAIN)[4].startswith(f"{value['value']:.2f} [".replace("-", "−"))
-    assert read.row("delta", PLAIN)[4:6] == ["–", "undefined"]
+    assert read.row("delta", PLAIN)[4] == "–"
+    assert read.row("delta", PLAIN)[5].startswith("undefined: the ceiling equals the supervisor (gap +0.000")
     assert read.row("alpha", "ceiling (oracle)")
     assert read.row("alpha", f"{ORACLE} (oracle)")
-    warned = re.search(r"PGR cannot be relied on where the gap is too small: ([^.]*)\.", read.text)
-    assert warned
     own = over["status"].xs(PLAIN, level="method").xs("pgr_auroc", level="metric")
-    assert warned[1] == ", ".join(f"{task} ({status})" for task, status in own.items() if status != "ok")
-    assert "delta (undefined)" in warned[1]
+    for task, status in own.items():
+        assert (f"{task}: PGR is {status}: the " in read.text) == (status != "ok")
+    assert own["delta"] == "undefined"
 
 
 def test_differences_to_the_plain_student_are_those_of_the_results(folder: Path) -> None:

@@ -100,6 +100,10 @@ def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:
         metric = "AUROC (accuracy where the supervisor gives hard labels)"
     terminal.say(f"{metric} on {recipe.data.n_test} test rows{seeds}; PGR = (student - weak) / (ceiling - weak) [95 %]")
     terminal.show(lines, by="task")
+    unreadable = terminal.from_checkout("analyses.unreadable_pgr")
+    shaky = unreadable.unreadable_pgr(results)
+    for line in (*(one.line for one in shaky), *unreadable.remedies(shaky)):
+        terminal.say(line)
     if len(recipe.seeds) == 1:
         terminal.say(
             "rows only: one seed tells nothing of the luck of a training, so no method can be judged here; give "
@@ -142,7 +146,7 @@ def _show_tests(path: Path, recipe: Any) -> None:
     table = table[(table["metric"] == "auroc") & ~table["oracle"]]
     beside = table["against"].notna() & (table["against"] != recipe.baseline)
     controlled, table = table[beside], table[~beside]
-    n = len(recipe.data.tasks)
+    n, pgr = len(recipe.data.tasks), terminal.from_checkout("analyses.results").format_interval
     terminal.say(
         f"Over {n} tasks, AUROC: PGR pooled [95 % over tasks]; mean difference to {recipe.baseline}, tasks on which "
         "it is above 0, two-sided p of sign flips"
@@ -151,7 +155,7 @@ def _show_tests(path: Path, recipe: Any) -> None:
         {
             "method": table["method"],
             "PGR": [
-                f"{value:.2f} [{low:.2f}, {high:.2f}]"
+                pgr(value, low, high)
                 for value, low, high in zip(table["pooled_pgr"], table["pooled_low"], table["pooled_high"], strict=True)
             ],
             "difference": ["" if pd.isna(x) else f"{x:+.3f}" for x in table["difference"]],
