@@ -17,7 +17,7 @@ from w2s_probes.ties import above_half
 from .reading import Filtered
 
 EXAMPLES = 6  # removed rows shown of each filter: the ones it is surest of
-LONGEST = 400  # characters of a text shown
+LONGEST = 20_000  # characters of a text, of which the page shows head and tail until asked for all
 DRAWS = 1000  # of the random control: its p is then known to a third of itself at .01
 NOT_JUDGED = "not a training row"
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from w2s_probes.errors import InputError
 from w2s_probes.files import replacing
 from w2s_probes.printable import as_utf8
 
+from ..passages import passage
 from .altered import altered_lines
 from .cards import Card, cards, first_seeds, random_ends, without_removal
 from .damage import damage_named
@@ -74,6 +76,7 @@ def page(contents: Contents) -> str:
         lstrip_blocks=True,
     )
     environment.filters["printable"] = lambda text: UNPRINTABLE.sub("\ufffd", text)
+    environment.filters["passage"] = lambda text: Markup(passage(text, styled=False))
     environment.filters["probability"] = lambda value: "–" if value is None else shown(value, ".2f")
     environment.globals["altered"] = altered_lines
     html = environment.get_template("page.html").render(

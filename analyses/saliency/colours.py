@@ -31,11 +31,10 @@ def swatch(text: str, value: float, extreme: float, title: str) -> str:
     return f'<span style="{style}" title="{escape(title)}">{escape(text)}</span>'
 
 
-def legend(extreme: float, low: str, high: str, unit: str) -> str:
-    """The scale from -extreme to extreme, with what its ends mean."""
+def legend(extreme: float, low: str, high: str, unit: str, centre: float = 0.0) -> str:
+    """The scale from extreme below the centre, through white at it, to extreme above it, with what its ends mean."""
     stops = ",".join(diverging(extreme * i / 4, extreme) for i in range(-4, 5))
     bar = f'<span style="display:inline-block;width:9em;height:.8em;background:linear-gradient(90deg,{stops})"></span>'
-    return (
-        f'<span style="font-size:85%">{escape(low)} ≤ {-extreme:.2g} {bar} ≥ {extreme:+.2g} {escape(high)}'
-        f" &nbsp;({escape(unit)})</span>"
-    )
+    ends = f"≤ {centre - extreme:+.2g} {bar} ≥ {centre + extreme:+.2g}"
+    middle = f"white: {centre:+.2g}" if centre else "white: 0"
+    return f'<span style="font-size:85%">{escape(low)} {ends} {escape(high)} &nbsp;({middle}; {escape(unit)})</span>'

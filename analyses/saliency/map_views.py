@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from ..passages import brief
 from .colours import BLUE, DARK, ORANGE, VERMILION, diverging
 from .pictures import Picture, tidy
-from .row_views import shortened
 
 MOST = 2500  # points of an HTML map: more would make a notebook heavy
 WIDE, HIGH, EDGE = 760, 480, 26  # of the drawing, in pixels
@@ -122,7 +122,7 @@ def _hover(row: dict[str, object]) -> str:
     if "kept" in row:
         lines.append("kept by the filter" if row["kept"] else f"dropped: {row['reason']}")
     if "text" in row:
-        lines.append(shortened(str(row["text"]), HOVER))
+        lines.append(brief(str(row["text"]), HOVER))
     return "\n".join(lines)
 
 

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.figure import Figure
 
+from w2s_probes.errors import shortened
+
+from ..passages import TextTable, brief, passage
 from .colours import BLUE, DARK, GREEN, VERMILION, diverging, ink
 from .pictures import Picture, tidy
 
 if TYPE_CHECKING:
     from .rows import RowSaliency
 
-SHOWN = 300  # characters of a text; neighbours' texts get a third
-
-
-def shortened(text: str, most: int = SHOWN) -> str:
-    """The text, or its beginning."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+SHOWN = 300  # characters of a text in a terminal; neighbours' texts get a fifth
+NEAR = 20  # words of a neighbour's text that are shown at once
 
 
 def labelled(row: "RowSaliency") -> str:
@@ -30,22 +29,20 @@ def row_text(row: "RowSaliency") -> str:
     """Plain text, for terminals and where HTML is not shown."""
     lines = [f"row {row.id!r}: {labelled(row)}; margin {row.margin:+.2f} at layer {row.layer}"]
     if row.text:
-        lines.append(f"  {shortened(row.text)!r}")
+        lines.append(f"  {brief(row.text, SHOWN)}")
     if row.verdict:
         lines.append(f"  {row.verdict}")
     scores = row.by_layer.to_string(index=False, float_format="{:.3f}".format)
-    near = row.neighbors.assign(**_short(row.neighbors, SHOWN // 5)).to_string(
-        index=False, float_format="{:.3f}".format
-    )
+    near = repr(TextTable(row.neighbors))
     return "\n".join([*lines, "P(label = 1) out of sample:", scores, f"neighbours at layer {row.layer}:", near])
 
 
 def row_html(row: "RowSaliency") -> str:
     """HTML with colours by P(label = 1): blue for 0, orange for 1. All of the user's texts are escaped."""
     head = f"<b>row {escape(repr(row.id))}</b>: {escape(labelled(row))}; margin {row.margin:+.2f} at layer {row.layer}"
-    text = f'<p style="max-width:50em">{escape(shortened(row.text))}</p>' if row.text else ""
+    text = f'<div style="max-width:50em;margin:.8em 0">{passage(row.text)}</div>' if row.text else ""
     verdict = f"<p><b>{escape(row.verdict)}</b></p>" if row.verdict else ""
-    near = row.neighbors.assign(**_short(row.neighbors, SHOWN // 3))
+    near = row.neighbors
     shown = [name for name in ("logistic", "knn", "weak", "truth") if name in {*row.by_layer, *near}]
     return (
         f"<div><p>{head}</p>{text}{verdict}"
@@ -69,10 +66,6 @@ def layers_of_row_figure(by_layer: pd.DataFrame, weak: float, name: str) -> Figu
     return figure
 
 
-def _short(table: pd.DataFrame, most: int) -> dict[str, "pd.Series[str]"]:
-    return {"text": table["text"].map(lambda text: shortened(str(text), most))} if "text" in table else {}
-
-
 def _table(table: pd.DataFrame, coloured: list[str]) -> str:
     sides = ["right" if table[name].dtype.kind == "f" else "left" for name in table.columns]
     head = "".join(
@@ -80,13 +73,15 @@ def _table(table: pd.DataFrame, coloured: list[str]) -> str:
         for side, name in zip(sides, table.columns, strict=True)
     )
     body = "".join(
-        "<tr>" + "".join(_cell(row[name], name in coloured) for name in table.columns) + "</tr>"
+        "<tr>" + "".join(_cell(row[name], name in coloured, name == "text") for name in table.columns) + "</tr>"
         for row in table.to_dict(orient="records")
     )
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def _cell(value: object, coloured: bool) -> str:
+def _cell(value: object, coloured: bool, text: bool) -> str:
+    if text:
+        return f'<td style="text-align:left;padding:0 6px">{passage(str(value), NEAR)}</td>'
     if isinstance(value, float):
         style = ""
         if coloured:

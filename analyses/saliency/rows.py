@@ -17,6 +17,7 @@ from w2s_probes.layers import LayerSpec
 from w2s_probes.neighbors import Neighbors, whole
 from w2s_probes.neighbors.cached import store_neighbors
 
+from ..passages import TextTable
 from .inputs import ById, Labelled, stored_layers
 from .row_views import layers_of_row_figure, row_html, row_text
 
@@ -125,9 +126,9 @@ class RowExplorer:
             table["text"] = data.texts
         return table
 
-    def most_doubtful(self, rows: int = 10) -> pd.DataFrame:
-        """The rows of least margin, which the probe would call mislabelled first."""
-        return self.to_frame().sort_values("margin", kind="stable").head(rows).reset_index(drop=True)
+    def most_doubtful(self, rows: int = 10) -> TextTable:
+        """The rows of least margin, which the probe would call mislabelled first; a DataFrame."""
+        return TextTable(self.to_frame().sort_values("margin", kind="stable").head(rows).reset_index(drop=True))
 
     def _by_layer(self, at: int) -> pd.DataFrame:
         layers = list(self.logistic)
@@ -158,7 +159,7 @@ class RowExplorer:
             table["truth"] = data.truth[rows]
         if data.texts is not None:
             table["text"] = data.texts[rows]
-        return table
+        return TextTable(table)
 
     def _near(self) -> list[str]:
         return [str(row) for row in self.data.ids[:20000]]  # beyond that, looking for a like name takes seconds
@@ -174,7 +175,7 @@ class RowExplorer:
     def _repr_html_(self) -> str:
         from html import escape
 
-        shown = self.most_doubtful(8).to_html(index=False, float_format="{:.3f}".format, max_cols=None)
+        shown = self.most_doubtful(8)._repr_html_()
         return f"<p><b>{escape(repr(self))}</b></p><p>Of least margin:</p>{shown}"
 
 
