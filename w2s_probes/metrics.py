@@ -86,6 +86,20 @@ class GapRecovered:
         """What may make PGR readable; empty where it is."""
         return REMEDIES.get(self.status, "")
 
+    def to_frame(self) -> pd.DataFrame:
+        """One line: `pgr`, its 95 % interval `pgr_low` and `pgr_high`, `gap` and `status`; NaN where undefined."""
+        values = {"pgr": self.value, "pgr_low": self.low, "pgr_high": self.high, "gap": self.gap}
+        return pd.DataFrame([{**values, "status": self.status}])
+
+    def __repr__(self) -> str:
+        if self.status == "undefined":
+            return f"GapRecovered(undefined: the ceiling is not above the supervisor, gap {self.gap:.3f})"
+        return f"GapRecovered({self.value:.2f} [{self.low:.2f}, {self.high:.2f}], gap {self.gap:.3f}, {self.status})"
+
+    def _repr_html_(self) -> str:
+        table = self.to_frame().to_html(index=False, border=0, float_format="{:.3f}".format, na_rep="")
+        return f"<p>PGR = (student - weak) / (ceiling - weak), with its 95 % interval</p>{table}"
+
 
 def status_reason(status: str, gap: float = NAN, low: float = NAN, high: float = NAN) -> str:
     """Why a PGR is `undefined` or `unstable`, from its gap (ceiling - weak) and the gap's 95 % interval.
@@ -105,20 +119,6 @@ def status_reason(status: str, gap: float = NAN, low: float = NAN, high: float =
             return f"the error of the gap is unknown: a single row, or group, of a class{numbers}"
         return f"the gap between supervisor and ceiling is too small beside its error{numbers}"
     return ""
-
-    def to_frame(self) -> pd.DataFrame:
-        """One line: `pgr`, its 95 % interval `pgr_low` and `pgr_high`, `gap` and `status`; NaN where undefined."""
-        values = {"pgr": self.value, "pgr_low": self.low, "pgr_high": self.high, "gap": self.gap}
-        return pd.DataFrame([{**values, "status": self.status}])
-
-    def __repr__(self) -> str:
-        if self.status == "undefined":
-            return f"GapRecovered(undefined: the ceiling is not above the supervisor, gap {self.gap:.3f})"
-        return f"GapRecovered({self.value:.2f} [{self.low:.2f}, {self.high:.2f}], gap {self.gap:.3f}, {self.status})"
-
-    def _repr_html_(self) -> str:
-        table = self.to_frame().to_html(index=False, border=0, float_format="{:.3f}".format, na_rep="")
-        return f"<p>PGR = (student - weak) / (ceiling - weak), with its 95 % interval</p>{table}"
 
 
 def performance_gap_recovered(

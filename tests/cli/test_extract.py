@@ -64,7 +64,7 @@ def test_where_no_terminal_is_nothing_is_shown(
     w2s(*extracting(place, *options))
     out, err = capsys.readouterr()
     assert err == ""
-    assert out.count("\n") == 1
+    assert out.count("\n") == 2  # the store, and what to type next
     assert "40 rows, layers [0, 1, 2, 3], width 32, float32" in out
 
 

@@ -50,9 +50,7 @@ def test_scikit_learns_searches_work_with_soft_labels_or_say_what_does(here: Stu
     assert -0.25 < searched.best_score_ < 0
     scaled: Any = make_pipeline(StandardScaler(), LogisticProbe())
     assert GridSearchCV(scaled, {"logisticprobe__l2": [0.01, 1.0]}, cv=3).fit(X, y).best_score_ < 0
-    with pytest.raises(
-        InputError, match=r"scikit-learn has numbered .* relabel\(probe, X, y\)"
-    ):
+    with pytest.raises(InputError, match=r"scikit-learn has numbered .* relabel\(probe, X, y\)"):
         cross_val_predict(LogisticProbe(0.1), X, y, cv=3, method="predict_proba")
 
 

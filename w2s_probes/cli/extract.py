@@ -102,7 +102,7 @@ def extract(
         chat_template=chat_template,
         quantization=quantization,
     )
-    remarks = [] if remote else source.remarks
+    remarks = [] if remote else list(source.remarks)
     remarks += terminal.from_checkout("extract.pooling").position_remarks(source, plan.position, plan.encoding)
     for remark in remarks:
         terminal.say(remark)
@@ -125,3 +125,5 @@ def extract(
     if cut := store.manifest.notes.get("cut_rows"):
         limit, side = store.manifest.identity["max_length"], store.manifest.identity["truncation"]
         terminal.say(f"{cut} of {len(store)} texts were cut to {limit} tokens, on the {side}")
+    labels = rows[0] if "label" in table else "LABELS"
+    terminal.next_command("w2s", "sweep", place, labels, "--out", place.parent / "sweep.csv")

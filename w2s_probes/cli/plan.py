@@ -9,11 +9,10 @@ from ..errors import InputError
 from . import terminal
 from .amounts import amount, duration, roughly, spans
 from .options import SetOption
+from .plan_intervals import fact_line, intervals, pilot_of_run
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from ..power import Correlations, Pilot
+    pass
 
 Rates = dict[str, float | None]  # as `Costs.seconds` calls them
 
@@ -72,98 +71,29 @@ def plan(
         lines = _model(target, bare | counted, rates)
     if pilot is not None and correlation is not None:
         raise InputError("--correlation and --pilot exclude each other: a pilot measures the correlation")
-    measured = None if pilot is None else _pilot(pilot)
+    measured = None if pilot is None else pilot_of_run(pilot)
     table = None
     if test_rows is not None:
-        said, table = _intervals(test_rows, gap, weak, correlation, measured)
-        lines += said
+        facts, table = intervals(test_rows, gap, weak, correlation, measured)
+        lines += facts
     for line in lines:
         terminal.answer(line)
     if table is not None:
         terminal.show(table, by="rows", asked=True)
+    terminal.next_command(*_next(target, bare, settings))
 
 
-def _intervals(
-    test_rows: int, gaps: list[float], weak: float | None, correlation: float | None, pilot: "Pilot | None"
-) -> "tuple[list[str], pd.DataFrame]":
-    """What to say of the PGR intervals to expect on `test_rows`, and their table: the pilot's own gap first."""
-    import pandas as pd
-
-    from ..power import CORRELATIONS, GAPS, PGR, WEAK
-
-    heading = f"{test_rows:,} test rows"
-    said = {"intervals": "rows only: another training seed moves PGR, too"}
-    table: list[dict[str, Any]] = []
-    if pilot is None:
-        weak = WEAK if weak is None else weak
-        gaps = gaps or list(GAPS)
-        given = CORRELATIONS if correlation is None else [correlation]
-        assumed: dict[str, float | Correlations] = {f", ρ = {rho:g}": rho for rho in given}
-        unknown = "not measured here, .12 to .59 in real runs; --pilot DIR measures it in a finished run"
-        rho_is = unknown if correlation is None else "as --correlation says"
-    else:
-        assumed = {"": pilot.correlations}
-        pairs = (f"weak and {pilot.student}", "weak and ceiling", f"{pilot.student} and ceiling")
-        rho_is = ", ".join(f"{pair} {rho:.2f}" for rho, pair in zip(pilot.correlations, pairs, strict=True))
-        runs = "1 task and seed" if pilot.runs == 1 else f"mean of {pilot.runs} tasks and seeds"
-        said["pilot"] = f"{runs}: weak {pilot.weak:.3f}, gap {pilot.gap:.3f}"
-        if pilot.gap <= 0:
-            said["pilot"] += ", which leaves nothing to recover: only other gaps are shown"
-        elif pilot.weak <= 0 or pilot.weak + pilot.gap >= 1:
-            said["pilot"] += ", and AUROCs of 0 or 1 have no error to plan with: only other gaps are shown"
-        else:
-            table = [_row(f"{heading}, as in the pilot", test_rows, pilot.gap, pilot.weak, assumed)]
-        weak = pilot.weak if weak is None else weak
-        gaps = gaps or [gap for gap in GAPS if weak + gap < 1]
-    said["ρ"] = f"correlation of two models' scores within a class: {rho_is}"
-    table += [_row(heading, test_rows, gap, weak, assumed) for gap in gaps]
-    if not table:
-        raise InputError(f"a weak supervisor of AUROC {weak:.3f} leaves no gap to plan for: give --weak or --gap")
-    title = f"What {heading} can show in AUROC, if PGR is {PGR} and half of the rows are positive"
-    return [title, *(_said(name, text) for name, text in said.items())], pd.DataFrame(table)
-
-
-def _row(
-    heading: str, test_rows: int, gap: float, weak: float, assumed: "dict[str, float | Correlations]"
-) -> dict[str, Any]:
-    """A gap's line, with interval and status at each of the correlations."""
-    from ..power import expected_pgr
-
-    row: dict[str, Any] = {"rows": heading, "weak": weak, "ceiling": weak + gap, "gap": gap}
-    for mark, correlation in assumed.items():
-        expected = expected_pgr(gap, test_rows, weak=weak, correlation=correlation)
-        status = f"{expected.status} in {expected.shares[expected.status]:.0%}"
-        row[f"PGR (rows only){mark}"] = f"[{expected.low:.2f}, {expected.high:.2f}] {status}"
-    return row
-
-
-def _said(name: str, text: str) -> str:
-    return f"  {name:<15}{text}"
-
-
-def _pilot(folder: Path) -> "Pilot":
-    """The scorers of a finished run; InputError where it has no scores, or damaged ones."""
-    from ..json_files import read_json
-    from ..power import pilot_of
-    from ..tables import read_table
-
-    files = sorted((folder / "predictions").glob("*.csv"))
-    if not files:
-        raise InputError(f"{folder}: no predictions/TASK-SEED.csv in it: give the folder that `w2s run` wrote (--out)")
-    try:
-        tables = {str(file): read_table(file) for file in files}
-        # Columns with a slash are draws of one method.
-        plain = [name for name in map(str, tables[str(files[0])]) if "/" not in name]
-        try:
-            student = str(read_json(folder / "run.json")["recipe"]["baseline"])
-        except (ValueError, KeyError, TypeError):  # unfinished, or not of `w2s run`
-            student = ""
-        if student not in plain:
-            students = [name for name in plain if name.startswith("student-")]
-            student = students[0] if students else student or "student-xent"
-        return pilot_of(tables, student)
-    except InputError as error:
-        raise InputError(f"{error}: give another --pilot, or --correlation") from error
+def _next(target: str, bare: dict[str, Any], settings: list[str]) -> list[object]:
+    """The command that was planned."""
+    if target.endswith(".toml"):
+        chosen: list[object] = [word for setting in settings for word in ("--set", setting)]
+        return ["w2s", "run", target, *chosen, "--out", Path("runs", Path(target).stem)]
+    files = [rows for rows in bare["rows"] if not rows.isdecimal()] or ["ROWS"]
+    words: list[object] = ["w2s", "extract", target, *(word for file in files for word in ("--rows", file))]
+    for name in ("layers", "position", "dtype", "max_length", "revision", "blocks"):
+        if bare[name] is not None:
+            words += [f"--{name.replace('_', '-')}", bare[name]]
+    return [*words, "--out", "acts"]
 
 
 def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rates) -> tuple[list[str], int]:
@@ -221,7 +151,7 @@ def _costs(title: str, costs: Any, lengths: Any, rates: Rates, *, at_most: bool 
         f"{amount(costs.active_parameters)} parameters",
         "time": f"{duration(costs.seconds(**rates))} at {_rate(costs, rates)}",
     }
-    return [title, *(_said(name, text) for name, text in said.items())]
+    return [title, *(fact_line(name, text) for name, text in said.items())]
 
 
 def _cut(lengths: Any) -> str:
@@ -259,7 +189,7 @@ def _here(source: Any, lengths: Any, options: dict[str, Any], rates: Rates) -> l
     free = "" if machine.free is None else f" of {amount(machine.free, 'B')} free"
     too_much = machine.free is not None and need > machine.free
     said["memory here"] = f"{amount(need, 'B')}{free}, {batches}{': it does not fit' if too_much else ''}"
-    return [_said(name, text) for name, text in said.items()]
+    return [fact_line(name, text) for name, text in said.items()]
 
 
 def _tuning_here(part: Any, flops: float, rates: Rates) -> list[str]:
@@ -271,14 +201,14 @@ def _tuning_here(part: Any, flops: float, rates: Rates) -> list[str]:
         machine = speeds.Machine.here()
         speed = speeds.measure(part.source, part.costs, machine)
     except InputError as error:
-        return [_said("this machine", f"time not estimated: {error}")]
+        return [fact_line("this machine", f"time not estimated: {error}")]
     time = roughly(flops / speed.flops_per_s)
-    return [_said("this machine", f"about {time} on {machine}: an estimate, from {speed.timed}, forward alone")]
+    return [fact_line("this machine", f"about {time} on {machine}: an estimate, from {speed.timed}, forward alone")]
 
 
 def _remarks(source: Any, costs: Any, option: str) -> list[str]:
     found = terminal.from_checkout("extract.pooling").position_remarks(source, costs.position, option=option)
-    return [_said("position", remark.removeprefix(f"model {source.name}: ")) for remark in found]
+    return [fact_line("position", remark.removeprefix(f"model {source.name}: ")) for remark in found]
 
 
 def _rate(costs: Any, rates: Rates) -> str:
