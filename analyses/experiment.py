@@ -1,7 +1,7 @@
 """What a method may see: texts, activations and weak labels. Ground truth is not in here, so no method can read it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,23 @@ from .learners import Examples, Leak, Learner, Scores, Trained
 from .recipe import Probes
 
 SCORED = ("test", "candidates")  # the sets whose scores are judged
+EVERY_SETTING = frozenset(Probes.model_fields)
+
+
+class Undeclared(InputError):
+    """A method was about to read a setting of probes that it did not declare, and that does not name its results."""
+
+
+class DeclaredProbes:
+    """The settings of `Probes` that a method has declared; any other is refused."""
+
+    def __init__(self, probes: Probes, names: frozenset[str]) -> None:
+        self._probes, self._names = probes, names
+
+    def __getattr__(self, name: str) -> Any:
+        if name in EVERY_SETTING - self._names:
+            raise Undeclared(f"a method reads probes.{name}, which it has not declared: add it to `Method.settings`")
+        return getattr(self._probes, name)
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,7 @@ class Experiment:
     kept: Kept
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
     truth: LabelSet | None = None  # of the training and validation rows; for methods that are declared oracles alone
+    shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
 
     def __post_init__(self) -> None:
         if self.weak.role != "weak":
@@ -65,6 +83,11 @@ class Experiment:
         for name, table in self.rows.items():
             if told := {"label", "truth"}.intersection(table.columns):
                 raise Leak(f"the {name} rows that methods see carry {sorted(told)[0]!r}: leave it out")
+
+    def view(self, settings: frozenset[str], truth: LabelSet | None = None) -> "Experiment":
+        """What a method sees that declared these `settings` of probes, with ground truth where it is an oracle."""
+        probes: Any = self.probes if settings >= EVERY_SETTING else DeclaredProbes(self.probes, settings)
+        return replace(self, probes=probes, truth=truth, shared=self)
 
     @property
     def oracle(self) -> bool:
@@ -91,6 +114,8 @@ class Experiment:
     @cached_property
     def X_train(self) -> NDArray[np.float32]:
         """Activations (n_train, width) of the training rows."""
+        if self.shared is not None and self.shared.rows is self.rows and self.shared.activations is self.activations:
+            return self.shared.X_train
         return self.activations.of(self.rows["train"])
 
     def train(
@@ -151,15 +176,17 @@ class Experiment:
 
     def probe_settings(self, name: str) -> dict[str, Any]:
         """The fields of an outcome that name a probe and its settings."""
-        k = {"knn": self.probes.knn_k, "topo": self.probes.topo_k}.get(name)
+        k = self.probes.knn_k if name == "knn" else self.probes.topo_k if name == "topo" else None
         return {"probe": name, "k": k, "l2": self.probes.logistic_l2 if name == "logistic" else None}
 
-    @cached_property
-    def graph(self) -> Neighbors:
-        """The neighbours of the training rows, related rows apart, as many as any probe here asks for; kept."""
+    def graph(self, name: str) -> Neighbors:
+        """The neighbours of the training rows, related rows apart, as many as this probe asks for; kept.
+
+        Each probe has its own: a changed k of one changes nothing that the other's results are made of.
+        """
         apart = belonging_together(self.X_train, self.groups)
-        k = max(self.probes.knn_k, TopoProbe(self.probes.topo_k, self.probes.topo_k).graph_k)
-        k = min(k, len(apart) - int(np.bincount(apart).max()))
+        wanted = self.probes.knn_k if name == "knn" else TopoProbe(self.probes.topo_k, self.probes.topo_k).graph_k
+        k = min(wanted, len(apart) - int(np.bincount(apart).max()))
 
         def make() -> tuple[Arrays, Record]:
             found = search(self.X_train, k, apart=apart)
@@ -173,7 +200,7 @@ class Experiment:
         """A probe's out-of-sample P(label = 1) of the training rows (n_train,), from weak labels; kept."""
 
         def make() -> tuple[Arrays, Record]:
-            graph = None if name == "logistic" else self.graph
+            graph = None if name == "logistic" else self.graph(name)
             p = relabel(
                 self.probe(name), self.X_train, self.weak_train, groups=self.groups, seed=self.seed, graph=graph
             )
@@ -197,7 +224,7 @@ class Experiment:
                 settings.contamination,
                 settings.connectivity,
                 groups=self.groups,
-                graph=self.graph,
+                graph=self.graph(name),
             )
         return disagreement_filter(self.weak_train, self.opinion(name), settings.contamination)
 
@@ -228,4 +255,6 @@ class Method:
     students: int = 1  # how many it trains, for plans
     # Of a filter: its decision alone. Its control, `control-random:NAME`, removes as many rows of each class by it.
     removal: Callable[[Experiment], Removal] | None = None
+    # The settings of `Probes` that it reads. Results are kept by these alone: a change of any other leaves them valid.
+    settings: frozenset[str] = EVERY_SETTING
     ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given

@@ -28,7 +28,7 @@ from .artifacts import RECORD as RECORD
 from .artifacts import RESULTS as RESULTS
 from .artifacts import names_of, remove_earlier, write_labels, write_predictions, write_recipe, write_record
 from .comparisons import compare
-from .experiment import Experiment, Method, Outcome
+from .experiment import Experiment, Method, Outcome, Undeclared
 from .kept import Arrays, Record, array_hash, code_hash, table_hash
 from .layers import refuse_layers
 from .learners import Curves, Examples, Leak, Scores
@@ -182,7 +182,7 @@ class _Run:
             self.steps.next(f"{task}, seed {seed}: {name}")
             try:
                 outcomes[name] = method_outcome(name, method, experiment, sets)
-            except Leak:
+            except (Leak, Undeclared):
                 raise
             except InputError as error:  # labels of one class, too few rows in the components: the others go on
                 self.failed.append(Failure(task, seed, name, str(error)))
@@ -267,19 +267,23 @@ def method_description(name: str, method: Method, experiment: Experiment, sets: 
         "intermediate": [learner.description for learner in experiment.intermediate],
         "loss": experiment.loss,
         "losses": {name: code_hash(loss) for name, loss in LOSSES.items()},
-        "probes": experiment.probes.model_dump(mode="json"),
+        "probes": experiment.probes.model_dump(mode="json", include=set(method.settings)),
         "seed": experiment.seed,
     }
 
 
 def method_outcome(name: str, method: Method, experiment: Experiment, sets: Splits) -> Outcome:
     """What a method gives, kept. Truth is at hand for those alone that are declared oracles."""
-    view = replace(experiment, truth=truth_of(sets)) if method.oracle else experiment
 
     def make() -> tuple[Arrays, Record]:
-        return kept_outcome(method.run(view))
+        return kept_outcome(method.run(method_view(method, experiment, sets)))
 
     return outcome_of(*experiment.kept.get(METHOD, method_description(name, method, experiment, sets), make))
+
+
+def method_view(method: Method, experiment: Experiment, sets: Splits) -> Experiment:
+    """The experiment as a method may see it: the settings that it declares, and truth for declared oracles alone."""
+    return experiment.view(method.settings, truth_of(sets) if method.oracle else None)
 
 
 def truth_of(sets: Splits) -> LabelSet:

@@ -19,6 +19,7 @@ from w2s_probes.stats import agreement
 
 from .experiment import Outcome
 from .naming import CEILING, COMMON, HARD, PROBE, ROWS_ONLY, WEAK, is_ceiling, is_reference, own_ceiling
+from .unreadable_pgr import lines_over_seeds
 
 COLUMNS = ["task", "seed", "method", "probe", "layer", "k", "l2", "contamination", "alpha"]
 COLUMNS += ["metric", "value", "low", "high", "n", "seeds", "status", "oracle", "gap", "gap_low", "gap_high"]
@@ -261,12 +262,6 @@ def summary(results: pd.DataFrame, metric: Metric = "auroc") -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(lines)
-
-
-def lines_over_seeds(part: pd.DataFrame) -> pd.DataFrame:
-    """The lines of one task over all seeds, or the only seed's."""
-    pooled = part["seed"].isna()
-    return part[pooled] if pooled.any() else part
 
 
 def format_interval(value: float, low: float, high: float) -> str:

@@ -7,7 +7,6 @@ import pandas as pd
 from w2s_probes.metrics import REMEDIES, status_reason
 
 from .naming import HARD
-from .results import lines_over_seeds
 
 NAN = float("nan")
 
@@ -58,3 +57,9 @@ def remedies(found: list[UnreadablePGR]) -> list[str]:
     """What to do, a sentence for each status that occurs."""
     statuses = dict.fromkeys(one.status for one in found)
     return [f"Where PGR is {status}, try {REMEDIES[status]}." for status in statuses]
+
+
+def lines_over_seeds(part: pd.DataFrame) -> pd.DataFrame:
+    """The lines of one task over all seeds, or the only seed's."""
+    pooled = part["seed"].isna()
+    return part[pooled] if pooled.any() else part

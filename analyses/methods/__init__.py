@@ -24,28 +24,48 @@ from .rounds import bootstrapping, strong_to_strong
 from .students import plain_student
 
 PROBES = ("knn", "logistic", "topo")
+NO_SETTING: frozenset[str] = frozenset()
+SHARE = frozenset({"contamination"})
+READS = {
+    "knn": frozenset({"knn_k"}),
+    "logistic": frozenset({"logistic_l2"}),
+    "topo": frozenset({"topo_k", "connectivity"}),
+}
 
 
 def _filter(probe: str, *, relabels: bool = False) -> Method:
     decide = partial(probe_removal, probe=probe, relabels=relabels)
-    return Method(partial(probe_filter, probe=probe, relabels=relabels), removal=decide)
+    run = partial(probe_filter, probe=probe, relabels=relabels)
+    return Method(run, removal=decide, settings=READS[probe] | SHARE)
 
 
 METHODS: dict[str, Method] = {
-    **{f"student-{loss}": Method(partial(plain_student, loss=loss), activations=False) for loss in get_args(LossName)},
-    "s2s-1": Method(partial(strong_to_strong, rounds=1), activations=False, students=2),
-    "s2s-2": Method(partial(strong_to_strong, rounds=2), activations=False, students=3),
-    "bootstrap": Method(bootstrapping, activations=False, students=2),
-    **{own_ceiling(name): Method(partial(probe_ceiling, probe=name), oracle=True, students=0) for name in PROBES},
     **{
-        f"{PROBE}{name}": Method(partial(probe_prediction, probe=name), students=0, ceiling=own_ceiling(name))
+        f"student-{loss}": Method(partial(plain_student, loss=loss), activations=False, settings=NO_SETTING)
+        for loss in get_args(LossName)
+    },
+    "s2s-1": Method(partial(strong_to_strong, rounds=1), activations=False, students=2, settings=NO_SETTING),
+    "s2s-2": Method(partial(strong_to_strong, rounds=2), activations=False, students=3, settings=NO_SETTING),
+    "bootstrap": Method(bootstrapping, activations=False, students=2, settings=NO_SETTING),
+    **{
+        own_ceiling(name): Method(partial(probe_ceiling, probe=name), oracle=True, students=0, settings=READS[name])
+        for name in PROBES
+    },
+    **{
+        f"{PROBE}{name}": Method(
+            partial(probe_prediction, probe=name), students=0, settings=READS[name], ceiling=own_ceiling(name)
+        )
         for name in PROBES
     },
     **{f"filter-{name}": _filter(name) for name in PROBES},
-    **{f"relabel-{name}": Method(partial(probe_relabel, probe=name)) for name in PROBES},
+    **{f"relabel-{name}": Method(partial(probe_relabel, probe=name), settings=READS[name]) for name in PROBES},
     **{f"filter-relabel-{name}": _filter(name, relabels=True) for name in PROBES},
-    "control-confidence-filter": Method(confidence_filter, activations=False, removal=confidence_removal),
-    "control-oracle-filter": Method(oracle_filter, oracle=True, activations=False, removal=oracle_removal),
+    "control-confidence-filter": Method(
+        confidence_filter, activations=False, removal=confidence_removal, settings=SHARE
+    ),
+    "control-oracle-filter": Method(
+        oracle_filter, oracle=True, activations=False, removal=oracle_removal, settings=SHARE
+    ),
 }
 
 
@@ -72,7 +92,8 @@ def find_method(name: str) -> Method:
     if of in filters:
         filter_ = METHODS[of]
         control = partial(random_control, of=of)
-        return Method(control, filter_.oracle, filter_.activations, DRAWS, removal=filter_.removal)
+        settings = filter_.settings | SHARE
+        return Method(control, filter_.oracle, filter_.activations, DRAWS, removal=filter_.removal, settings=settings)
     if name == "control-random-filter":  # of earlier recipes
         raise InputError(
             f"method {name!r}: a filter's control is matched to that filter: name it {RANDOM}FILTER, as in "

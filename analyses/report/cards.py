@@ -14,12 +14,15 @@ from w2s_probes.labels import truth_where_known
 from w2s_probes.reportcard import ReportCard, report_card
 from w2s_probes.ties import above_half
 
+from .classes import ClassMix, class_mix
 from .reading import Filtered
 
 EXAMPLES = 6  # removed rows shown of each filter: the ones it is surest of
 LONGEST = 20_000  # characters of a text, of which the page shows head and tail until asked for all
 DRAWS = 1000  # of the random control: its p is then known to a third of itself at .01
 NOT_JUDGED = "not a training row"
+MIX_REMEDY = "The mix of classes moves: w2s filter --per-class drops the same share of each."
+MIX_IN_RUN = "The mix of classes moves, and so does that of its control, which drops as many rows of each class."
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,13 @@ class Card:
     known: int  # rows judged whose truth is known
     judged: ReportCard | None  # of those rows alone; None where no removed row is among them
     examples: list[Example]
+    mix: ClassMix  # of the rows judged
+
+    @property
+    def mix_sentence(self) -> str:
+        """What was removed of each class, and what keeps the mix where it moves."""
+        remedy = MIX_IN_RUN if self.task else MIX_REMEDY
+        return self.mix.sentence + (f" {remedy}" if self.mix.moves else "")
 
     @property
     def overshoot(self) -> int | None:
@@ -167,6 +177,7 @@ def _card(one: Filtered, table: pd.DataFrame, gone: NDArray[np.bool_], told: dic
         int(known.sum()),
         card,
         examples,
+        class_mix(labels, ~gone, _numbers(table, "new_label", one.name) if "new_label" in table else None),
     )
 
 

@@ -16,7 +16,8 @@ from w2s_probes.printable import as_utf8
 
 from ..passages import passage
 from .altered import altered_lines
-from .cards import Card, cards, first_seeds, random_ends, without_removal
+from .cards import MIX_IN_RUN, MIX_REMEDY, Card, cards, first_seeds, random_ends, without_removal
+from .classes import ClassRows
 from .damage import damage_named
 from .reading import Contents, read_folder
 from .runs import run_view
@@ -86,9 +87,10 @@ def page(contents: Contents) -> str:
         students=students,
         given=given,
         unremoved=unremoved,
-        removals=[*(card.sentence for card in given), *unremoved],
+        removals=[*(line for card in given for line in (card.sentence, card.mix_sentence)), *unremoved],
         unfinished=contents.unfinished,
         card_table=card_table,
+        class_table=class_table,
         first_seeds=first_seeds,
         style=style,
         script=script,
@@ -142,6 +144,44 @@ def card_table(made: list[Card]) -> Table | None:
         )
     caption = "Filter report cards, by the truth (an oracle's figures: nothing was chosen by them)"
     return narrowed(caption, columns, rows, [1] if of_run else [])
+
+
+def class_table(made: list[Card]) -> Table | None:
+    """What each filter removed of each class, whether the truth is known or not."""
+    if not made:
+        return None
+    of_run = any(card.task for card in made)
+    remedy = (MIX_IN_RUN if of_run else MIX_REMEDY).rstrip(".")
+    columns = [
+        *((Column("task", False), Column("seed")) if of_run else ()),
+        Column("filter", False),
+        Column("rows of label 1", about="by the weak label: above one half, or not"),
+        Column("of these removed"),
+        Column("rows of label 0"),
+        Column("of these removed"),
+        Column("label 1 before"),
+        Column("label 1 after", about="of the rows kept, by the label that they are taught with"),
+        Column("mix", False, f"moves: one class loses over 5 points more of its rows than the other. {remedy}"),
+    ]
+    rows = []
+    for card in made:
+        mix = card.mix
+        counts = [cell for one in (mix.one, mix.zero) for cell in (number(one.before, ",.0f"), _dropped(one))]
+        rows.append(
+            [
+                *((words(card.task), number(card.seed, ".0f")) if of_run else ()),
+                words(card.name, "" if of_run else "file"),
+                *counts,
+                number(mix.before, ".1%"),
+                number(mix.after, ".1%"),
+                words("moves" if mix.moves else "stays", "unstable" if mix.moves else ""),
+            ]
+        )
+    return narrowed("Rows of each class before and after the filters", columns, rows, [1] if of_run else [])
+
+
+def _dropped(rows: ClassRows) -> Cell:
+    return Cell(f"{rows.dropped:,} ({rows.share:.0%})", rows.share) if rows.before else number(None)
 
 
 def _hash(content: str) -> str:

@@ -16,39 +16,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses import experiment
 from analyses.activations import Activations
 from analyses.kept import Kept, code_hash
 from analyses.methods import METHODS
 from analyses.methods.controls import confidence_filter
 from analyses.protocol import run
 from analyses.stages import stages
-from extract.extractor import Extraction
 from tests.analyses.experiments import small_recipe
 from tests.conftest import ROOT
 from w2s_probes.arrays import write_arrays
 from w2s_probes.losses import LOSSES
-from w2s_probes.students.head import HeadStudent
-
-
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often heads were trained, neighbours searched, and rows extracted."""
-    counts: Counter[str] = Counter()
-
-    def count(owner: Any, name: str, kind: str) -> None:
-        real = getattr(owner, name)
-
-        def counting(*arguments: Any, **options: Any) -> Any:
-            counts[kind] += 1
-            return real(*arguments, **options)
-
-        monkeypatch.setattr(owner, name, counting)
-
-    count(HeadStudent, "fit", "heads")
-    count(experiment, "search", "searches")
-    count(Extraction, "run", "extractions")
-    return counts
 
 
 def test_many_methods_train_one_supervisor_one_ceiling_and_search_once(tmp_path: Path, counted: Counter[str]) -> None:

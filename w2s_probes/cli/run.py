@@ -189,9 +189,12 @@ def _plan(name: str, recipe: Any, cache: Path) -> None:
     for task in dict.fromkeys(stage.task for stage in found):
         for seed in dict.fromkeys(stage.seed for stage in found if stage.task == task):
             here = [stage for stage in found if (stage.task, stage.seed) == (task, seed)]
-            there, to_do = ([s.name for s in here if s.kept is kept] for kept in (True, False))
+            there, to_do = ([s.name for s in here if s.kept is kept and not s.left_out] for kept in (True, False))
             place = task if seed is None else f"{task}, seed {seed}"
             terminal.answer(f"{place}: to do {', '.join(to_do) or 'nothing'}; kept {', '.join(there) or 'nothing'}")
+            for stage in here:
+                if stage.left_out:
+                    terminal.answer(f"{place}: left out {stage.name}: {stage.left_out}")
     for role, part in plan.models.items():
         at_most = "at most " if part.at_most else ""
         terminal.answer(

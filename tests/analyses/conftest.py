@@ -1,0 +1,30 @@
+"""What tests of runs share."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from analyses import experiment
+from extract.extractor import Extraction
+from w2s_probes.students.head import HeadStudent
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often heads were trained, neighbours searched, and rows extracted."""
+    counts: Counter[str] = Counter()
+
+    def count(owner: Any, name: str, kind: str) -> None:
+        real = getattr(owner, name)
+
+        def counting(*arguments: Any, **options: Any) -> Any:
+            counts[kind] += 1
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    count(HeadStudent, "fit", "heads")
+    count(experiment, "search", "searches")
+    count(Extraction, "run", "extractions")
+    return counts
