@@ -1,6 +1,8 @@
 """The shape of what a model's blocks hand on: checked on one small batch before any row is believed."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +28,7 @@ class _Seen:
 def refuse_layout_of_skeleton(source: ModelSource, layers: Sequence[int]) -> None:
     """`refuse_other_layouts` by the config alone: shapes are followed through the model, and no numbers."""
     config, code = source.config, source.trust.remote_code
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with _without_tracebacks(), FakeTensorMode(allow_non_fake_inputs=True):
         try:
             trunk = trunk_of(auto_class(config).from_config(config, trust_remote_code=code)).eval()
         except BROKEN:  # said better where its weights are read
@@ -34,6 +36,17 @@ def refuse_layout_of_skeleton(source: ModelSource, layers: Sequence[int]) -> Non
         refuse_other_layouts(
             trunk, source.block_path, source.width, layers, [2, 3, 4], torch.device("cpu"), values=False
         )
+
+
+@contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """Keep torch from writing out what it cannot follow without numbers, such as a mixture's products."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def refuse_other_layouts(

@@ -4,7 +4,7 @@ from .concept import ConceptSaliency, concept_saliency
 from .maps import RowMap, row_map
 from .pictures import Picture, as_png
 from .rows import RowExplorer, RowSaliency, row_saliency
-from .tokens import TokenReader, TokenSaliency, stored_token_scores, token_saliency
+from .tokens import TokenReader, TokenSaliencies, TokenSaliency, stored_token_scores, token_saliency
 
 __all__ = [
     "ConceptSaliency",
@@ -13,6 +13,7 @@ __all__ = [
     "RowMap",
     "RowSaliency",
     "TokenReader",
+    "TokenSaliencies",
     "TokenSaliency",
     "as_png",
     "concept_saliency",

@@ -4,6 +4,7 @@ from html import escape
 
 # Okabe and Ito's palette (2008), in which no two are confused by any common kind of colour blindness.
 BLUE, ORANGE, GREEN, VERMILION, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9"
+PURPLE = "#CC79A7"
 GREY, PALE, DARK = "#8C8C8C", "#D9D9D9", "#1A1A1A"
 LOWER, MIDDLE, UPPER = (33, 102, 172), (247, 247, 247), (224, 130, 20)  # blue, white, orange: lightest at nothing
 

@@ -10,9 +10,11 @@ from matplotlib.figure import Figure
 
 from w2s_probes import ActivationStore, InputError, LabelSet
 from w2s_probes.duplicates import belonging_together
+from w2s_probes.errors import some
 from w2s_probes.layers import LayerSpec
 from w2s_probes.neighbors import Neighbors, whole
 from w2s_probes.neighbors.cached import store_neighbors
+from w2s_probes.progress import Progress, silent
 
 from .agreement import rank_correlations, similarities
 from .concept_figures import agreement_figure, components_figure, layers_figure, regularization_figure
@@ -87,8 +89,14 @@ class ConceptSaliency:
         return regularization_figure(self.curves)
 
     def components_figure(self, layers: Sequence[int] | None = None) -> Figure:
-        """AUROC against the number of leading principal components, a panel a layer (at most six, evenly chosen)."""
-        return components_figure(self.curves, _some(self.layers) if layers is None else [int(x) for x in layers])
+        """AUROC against the number of leading principal components, a panel a layer (at most six, evenly chosen).
+
+        The figure says which layers and which numbers of components it leaves out. InputError for unknown layers.
+        """
+        chosen = _some(self.layers) if layers is None else [int(x) for x in layers]
+        if unknown := [x for x in chosen if x not in self.layers]:
+            raise InputError(f"layers={some(unknown)}: measured were {some(self.layers, 40)}")
+        return components_figure(self.curves, chosen or self.layers[:1])
 
     def agreement_figure(self) -> Figure:
         """Rank correlation of scores and CKA of activations between layers, side by side."""
@@ -156,6 +164,7 @@ def concept_saliency(
     draws: int = 4,
     folds: int = 5,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> ConceptSaliency:
     """Look for what the labels are about at every layer of a store, for those of its rows that have a label.
 
@@ -164,7 +173,8 @@ def concept_saliency(
     and chooses nothing. Of each control there are `draws`: labels shuffled (whole groups at a time), and Gaussian
     features of the layer's own covariance.
 
-    Each layer is read once and searched once; its graph is kept beside the store. A layer that no probe can
+    `progress` is called before the first layer and after each one. Each layer is read once and searched once; its graph
+    is kept beside the store. A layer that no probe can
     learn from, such as one at which all rows are equal, has lines that say so. InputError for rows, layers and
     settings that cannot be used.
     """
@@ -180,7 +190,11 @@ def concept_saliency(
     )
     if settings.draws < 0 or min(settings.components, default=1) < 1:
         raise InputError(f"draws={draws} must be at least 0, and components={list(components)} at least 1 each")
-    measured = {layer: _measured(store, layer, data, settings) for layer in chosen}
+    measured: dict[int, LayerCurves] = {}
+    for layer in chosen:
+        progress(f"layer {layer}", len(measured), len(chosen))
+        measured[layer] = _measured(store, layer, data, settings)
+    progress("layers", len(chosen), len(chosen))
     curves = pd.DataFrame([line for found in measured.values() for line in found.lines], columns=CURVES)
     return ConceptSaliency(
         curves.astype({"k": "Int64", "components": "Int64", "chosen": bool, "oracle": bool}),

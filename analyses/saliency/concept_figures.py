@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .colours import BLUE, DARK, GREEN, GREY, VERMILION
-from .curves import RANDOM, SHUFFLED
+from .colours import BLUE, DARK, GREEN, GREY, PURPLE, VERMILION
+from .curves import OK, RANDOM, SHUFFLED
 from .pictures import Picture, heat_map, tidy
 
 AUROC = "AUROC, out of sample"
@@ -19,7 +19,7 @@ def layers_figure(curves: pd.DataFrame, rows: int) -> Figure:
     chosen = curves[curves["chosen"]]
     logistic, knn = chosen[chosen["probe"] == "logistic"], chosen[chosen["probe"] == "knn"]
     _control(axes, _of(logistic, SHUFFLED), "layer", "shuffled labels: 95 % range", GREY, 0.35)
-    _control(axes, _of(logistic, RANDOM), "layer", "random features: 95 % range", VERMILION, 0.14)
+    _control(axes, _of(logistic, RANDOM), "layer", "random features: 95 % range", PURPLE, 0.3)
     _curve(axes, _of(logistic), "layer", "logistic, by weak labels", BLUE, "o-")
     _curve(axes, _of(knn), "layer", "kNN, by weak labels", GREEN, "^-.", band=False)
     _curve(axes, _of(logistic, target="truth"), "layer", "logistic, by ground truth", VERMILION, "s--")
@@ -67,24 +67,45 @@ def components_figure(curves: pd.DataFrame, layers: list[int]) -> Figure:
     for axes, layer in zip(grid, layers, strict=False):
         own, full = parts[parts["layer"] == layer], _of(whole[whole["layer"] == layer])
         _control(axes, _of(own, SHUFFLED), "components", "shuffled labels: 95 % range", GREY, 0.35)
-        _control(axes, _of(own, RANDOM), "components", "random features: 95 % range", VERMILION, 0.14)
+        _control(axes, _of(own, RANDOM), "components", "random features: 95 % range", PURPLE, 0.3)
         _curve(axes, _of(own), "components", "by weak labels", BLUE, "o-")
         _curve(axes, _of(own, target="truth"), "components", "by ground truth", VERMILION, "s--", band=False)
         if len(full):
             label = "all components, by weak labels"
-            axes.axhline(float(full["value"].iloc[0]), color=BLUE, linewidth=0.9, linestyle=":", label=label)
+            axes.axhline(float(full["value"].iloc[0]), color=DARK, linewidth=0.9, linestyle=":", label=label)
         axes.set_xscale("log", base=2)
-        ticks = sorted({int(v) for v in parts["components"].dropna()})
+        ticks = sorted({int(v) for v in parts.dropna(subset=["value"])["components"]})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
         tidy(axes, title=f"layer {layer}")
     for axes in grid[len(layers) :]:
         axes.set_axis_off()
-    figure.supxlabel("leading principal components (found without labels)", fontsize=9)
+    axis = "leading principal components (found without labels)"
+    notes = left_out(curves, layers)
+    figure.supxlabel("\n".join([axis, *notes]), fontsize=9 if not notes else 8)
     figure.supylabel(AUROC, fontsize=9)
     handles, names = grid[0].get_legend_handles_labels()
     figure.legend(handles, names, frameon=False, fontsize=8, loc="outside upper center", ncols=3)
     return figure
+
+
+def left_out(curves: pd.DataFrame, layers: list[int]) -> list[str]:
+    """What a figure of components at these layers does not show, a sentence each."""
+    notes = []
+    if missing := [int(layer) for layer in sorted(curves["layer"].unique()) if layer not in layers]:
+        notes.append(f"not drawn: layers {_listed(missing)}; components_figure(layers=[…]) draws them")
+    parts = curves[(curves["probe"] == "components") & curves["layer"].isin(layers)]
+    drawn = set(parts.dropna(subset=["value"])["layer"])
+    if empty := [layer for layer in layers if layer not in drawn]:
+        notes.append(f"no number at layers {_listed(empty)}: see .summary()")
+    without = parts[parts["value"].isna() & (parts["status"] != OK) & parts["layer"].isin(drawn)]
+    if counts := sorted({int(v) for v in without["components"].dropna()}):
+        notes.append(f"not drawn somewhere: {_listed(counts)} components ({without['status'].iloc[0]})")
+    return notes
+
+
+def _listed(numbers: list[int], most: int = 12) -> str:
+    return ", ".join(map(str, numbers[:most])) + (f" and {len(numbers) - most} more" if len(numbers) > most else "")
 
 
 def agreement_figure(ranks: pd.DataFrame, similarity: pd.DataFrame) -> Figure:

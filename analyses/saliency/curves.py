@@ -103,8 +103,13 @@ class Measured:
         self.logistic(design, noise)
         self.nearest(find, noise, apart)
         for r in self.settings.components:
-            if r <= scores.shape[1] and np.isfinite(self.penalty):
+            if not np.isfinite(self.penalty):
+                continue
+            if r <= scores.shape[1]:
                 self.first_components(scores, noise, r)
+            else:
+                status = f"the layer has only {scores.shape[1]} components"
+                self._line(Line("components", At(components=r), status=status))
         return LayerCurves(self.lines, self.scores, scores[:, :leading])
 
     def logistic(self, design: Design, noise: Sequence[NDArray[np.float32]]) -> None:

@@ -1,20 +1,26 @@
 """What every view of saliency is asked about: rows of a store, their weak labels, and what else is known by id."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from extract.rows import checked_rows, read_rows
 from w2s_probes import ActivationStore, InputError, LabelSet
 from w2s_probes.checks import group_numbers
-from w2s_probes.errors import some
+from w2s_probes.errors import shortened, some
+from w2s_probes.fields import with_ids
 from w2s_probes.layers import LayerSpec, parse_layers
 from w2s_probes.probes.validation import soft_labels
+from w2s_probes.tables import FORMATS, read_table
 
-ById = Mapping[str, Any] | pd.Series | pd.DataFrame | Sequence[Any] | NDArray[Any]
+ById = Mapping[str, Any] | pd.Series | pd.DataFrame | Sequence[Any] | NDArray[Any] | Path | str  # the last: a file
+Texts = str | Path | Sequence[str] | Mapping[str, str] | pd.Series | pd.DataFrame
+TAKEN = "a text, a list of texts, a mapping or table by id, or the name of a file with `text`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +43,9 @@ class Labelled:
         texts: ById | None = None,
     ) -> "Labelled":
         """Join all by id. InputError for ids without a partner, labels of one class, and roles that are mixed up."""
+        for given, name in ((labels, "labels"), (truth, "truth")):
+            if given is not None and not isinstance(given, LabelSet):
+                raise InputError(f"{name}: a {type(given).__name__}, not a LabelSet: LabelSet.read(path) reads one")
         if labels.role == "truth":
             raise InputError(
                 "the labels have the role 'truth': read them as weak labels, and give truth=... beside them"
@@ -67,7 +76,9 @@ class Labelled:
 
 
 def by_id(values: ById, ids: NDArray[np.object_], name: str, column: str) -> NDArray[np.object_]:
-    """Values (n,) in the order of ids: from a table with `id` and this column, a mapping, or one value a row."""
+    """Values (n,) in the order of ids: of a table or file with `id` and this column, a mapping, or one value a row."""
+    if isinstance(values, str | Path):
+        values = table_by_id(values, name)
     if isinstance(values, pd.DataFrame):
         for field in ("id", column):
             if field not in values:
@@ -85,6 +96,45 @@ def by_id(values: ById, ids: NDArray[np.object_], name: str, column: str) -> NDA
     if len(found) != len(ids):
         raise InputError(f"{name}: {len(found)} values but {len(ids)} labels: one a row is needed, or a mapping by id")
     return found
+
+
+def table_by_id(file: str | Path, name: str) -> pd.DataFrame:
+    """A file's table, with `id` as a hash of `text` where it has none; `name` is what it was given for.
+
+    InputError for what is no file of a known format.
+    """
+    if not _names_file(file):
+        said = shortened(str(file), 40)
+        raise InputError(f"{name}: {said!r} names no file ({', '.join(FORMATS)}): give one, a value a label, or by id")
+    return with_ids(read_table(file), str(file))
+
+
+def texts_by_id(texts: Texts) -> dict[str, str]:
+    """Texts by id: one alone is called `text`, those of a list `text-0` and so on, those of a file by its ids."""
+    if isinstance(texts, str | Path):
+        if not _names_file(texts):
+            return {"text": str(texts)}
+        texts = read_rows(texts)
+    if isinstance(texts, pd.DataFrame):
+        rows = checked_rows(texts, "texts")
+        return dict(zip(rows["id"], rows["text"], strict=True))
+    if isinstance(texts, pd.Series) and not isinstance(texts.index, pd.RangeIndex):
+        texts = dict(texts)  # by id, as elsewhere
+    if isinstance(texts, Mapping):
+        found = {str(name): text for name, text in texts.items()}
+    elif isinstance(texts, Iterable):
+        found = {f"text-{i}": text for i, text in enumerate(texts)}
+    else:
+        raise InputError(f"texts: a {type(texts).__name__}: give {TAKEN}")
+    for name, text in found.items():
+        if not isinstance(text, str):
+            raise InputError(f"texts: {name!r} is a {type(text).__name__}, not a string: give {TAKEN}")
+    return found
+
+
+def _names_file(text: str | Path) -> bool:
+    """Whether this is a path, or a text that is spelled like one: without line ends, ending as tables' names do."""
+    return isinstance(text, Path) or (text.endswith(FORMATS) and "\n" not in text)
 
 
 def stored_layers(store: ActivationStore, layers: LayerSpec) -> list[int]:

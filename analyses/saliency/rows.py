@@ -16,6 +16,7 @@ from w2s_probes.filtering import DISAGREES, KEPT, OUTSIDE
 from w2s_probes.layers import LayerSpec
 from w2s_probes.neighbors import Neighbors, whole
 from w2s_probes.neighbors.cached import store_neighbors
+from w2s_probes.progress import Progress, silent
 
 from ..passages import TextTable
 from .inputs import ById, Labelled, stored_layers
@@ -193,12 +194,14 @@ def row_saliency(
     texts: ById | None = None,
     folds: int = 5,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> RowExplorer:
     """Score every labelled row at every layer, out of sample, and find its `k` neighbours at `layer`.
 
     `filtered` is a filter's verdict on these labels, in their order. `l2` is the logistic penalty, by default that of
     least out-of-fold loss to the weak labels at each layer. `truth` is shown beside the labels and used for nothing.
-    `texts` and `groups`: a value a label, or a mapping or table by id. A layer that no probe can learn from, such as
+    `texts` and `groups`: a value a label, a mapping or table by id, or a file's name. `progress` is called before the
+    first layer and after each one. A layer that no probe can learn from, such as
     one at which all rows are equal, is left out of the scores.
 
     InputError for unknown ids and layers, and for a filter of other labels.
@@ -216,7 +219,9 @@ def row_saliency(
     knn: dict[int, NDArray[np.float64]] = {}
     graph: Neighbors | None = None
     k = whole(k, "k")
-    for number in sorted({*stored_layers(store, layers), *shown}):
+    numbers = sorted({*stored_layers(store, layers), *shown})
+    for done, number in enumerate(numbers):
+        progress(f"layer {number}", done, len(numbers))
         X = store.layer(number, ids=data.ids)
         apart = belonging_together(X, data.groups)
         try:
@@ -230,6 +235,7 @@ def row_saliency(
         logistic[number] = path.out_of_fold[np.flatnonzero(path.l2 == path.best)[0]]
         knn[number] = found.means(data.weak, [k])[0]
         graph = Neighbors(found.first(k), found.distances[:, :k]) if number == shown[0] else graph
+    progress("layers", len(numbers), len(numbers))
     assert graph is not None  # the layer shown is among them
     return RowExplorer(data, shown[0], logistic, knn, graph, filtered)
 

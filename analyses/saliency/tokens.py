@@ -1,6 +1,5 @@
 """Token saliency: what a probe would say of each part of a text, and which words moved it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -18,6 +17,7 @@ from w2s_probes.errors import did_you_mean
 from w2s_probes.layers import LayerSpec
 
 from .gradients import Tracer
+from .inputs import Texts, texts_by_id
 from .pieces import token_pieces
 from .token_views import token_figure, token_html, token_text
 
@@ -72,6 +72,23 @@ class TokenSaliency:
 
     def _repr_html_(self) -> str:
         return token_html(self)
+
+
+class TokenSaliencies(dict[str, TokenSaliency]):
+    """Texts by id, each as a probe reads it; shows them all."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """A line a token of every text: its `id` before the columns of `TokenSaliency.to_frame`."""
+        tables = [found.to_frame() for found in self.values()]
+        for name, table in zip(self, tables, strict=True):
+            table.insert(0, "id", name)
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.values())) or "TokenSaliencies: no texts"
+
+    def _repr_html_(self) -> str:
+        return "<hr>".join(found._repr_html_() for found in self.values()) or "TokenSaliencies: no texts"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -181,25 +198,27 @@ def token_saliency(
     model: str | ModelSource | TokenReader,
     store: ActivationStore,
     probe: LogisticProbe,
-    texts: Mapping[str, str],
+    texts: Texts,
     *,
     layer: LayerSpec,
     position: Position | None = None,
     hold_norms: bool = True,
     leave_out: bool = False,
-) -> dict[str, TokenSaliency]:
-    """Read texts (id -> text) token by token with a logistic probe that was fitted on a layer of a store.
+) -> "TokenSaliencies":
+    """Read texts token by token with a logistic probe that was fitted on a layer of a store; a dict by id.
+
+    `texts`: one text (its id is `text`), a list of them (`text-0`, ...), a mapping or table by id, or a row file.
 
     `model` is what made the store (checked), or a `TokenReader` that has it loaded, whose `read` says what the
     options mean. InputError for layers that are
-    not stored, other weights, other probes than a fitted LogisticProbe, and texts without tokens.
+    not stored, other weights, other probes than a fitted LogisticProbe, texts without tokens, and what is no text.
     """
     number = store.resolve(layer)
     reader = model if isinstance(model, TokenReader) else TokenReader.open(model, store, position=position)
-    return {
-        name: reader.read(probe, text, layer=number, name=name, hold_norms=hold_norms, leave_out=leave_out)
-        for name, text in texts.items()
-    }
+    return TokenSaliencies(
+        (name, reader.read(probe, text, layer=number, name=name, hold_norms=hold_norms, leave_out=leave_out))
+        for name, text in texts_by_id(texts).items()
+    )
 
 
 def stored_token_scores(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 from sklearn.decomposition import PCA
@@ -170,6 +171,49 @@ def test_figures_are_drawn_without_a_display(seeing: ConceptSaliency) -> None:
     assert axes.get_xlabel() == "layer (0: embedding)"
 
 
+def words_in(figure: Figure) -> str:
+    shown = [*figure.texts, *(axes.title for axes in figure.axes)]
+    return "\n".join(text.get_text() for text in [*shown, *filter(None, [figure._supxlabel])])  # type: ignore[attr-defined]
+
+
+def test_a_figure_of_components_says_what_it_leaves_out(world: PlantedStore, seeing: ConceptSaliency) -> None:
+    text = words_in(seeing.components_figure([2]))
+    assert "not drawn: layers 0, 1, 3; components_figure(layers=[…]) draws them" in text
+    text = words_in(seeing.components_figure())
+    assert "layers 0, 1" not in text
+    assert "no number at layers 0: see .summary()" in text
+    options: Any = SMALL | {"components": [2, 64], "layers": [2, 3]}
+    found = concept_saliency(world.store, world.weak, **options)
+    width = world.X[2].shape[1]
+    assert f"not drawn somewhere: 64 components (the layer has only {width} components)" in words_in(
+        found.components_figure()
+    )
+    with pytest.raises(InputError, match=r"layers=9: measured were 2, 3"):
+        found.components_figure([9])
+
+
+def test_no_two_things_of_a_figure_have_one_colour(seeing: ConceptSaliency) -> None:
+    for axes in (seeing.figure().axes[0], seeing.components_figure([2]).axes[0]):
+        lines = {
+            str(h.get_label()): to_hex(str(h.get_color())) for h in axes.lines if not str(h.get_label()).startswith("_")
+        }
+        bands = {
+            str(h.get_label()): to_hex(h.get_facecolor()[0])
+            for h in axes.collections
+            if not str(h.get_label()).startswith("_")
+        }
+        named = lines | bands
+        assert len(named) >= 4
+        assert len(set(named.values())) == len(named), named
+
+
+def test_progress_is_told_layer_by_layer(world: PlantedStore) -> None:
+    told: list[tuple[str, int, int]] = []
+    options: Any = SMALL | {"layers": [2, 3], "draws": 0}
+    concept_saliency(world.store, world.weak, **options, progress=lambda *step: told.append(step))
+    assert told == [("layer 2", 0, 2), ("layer 3", 1, 2), ("layers", 2, 2)]
+
+
 def test_input_that_cannot_be_used_is_refused_in_a_line(world: PlantedStore) -> None:
     store, weak = world.store, world.weak
     one = LabelSet(weak.ids, np.full(len(weak), 0.9))
@@ -182,6 +226,9 @@ def test_input_that_cannot_be_used_is_refused_in_a_line(world: PlantedStore) -> 
         (lambda: concept_saliency(store, weak, truth=weak), "role 'weak'"),
         (lambda: concept_saliency(store, weak, groups={"row-0": 1}), "groups: nothing for 299 of 300 ids: 'row-1'"),
         (lambda: concept_saliency(store, weak, groups=["a"]), "1 values but 300 labels"),
+        (lambda: concept_saliency(store, weak, groups="doc"), "groups: 'doc' names no file (.jsonl, "),
+        (lambda: concept_saliency(store, weak, groups="no.jsonl"), "no.jsonl: no such file"),
+        (lambda: concept_saliency(store, "weak.jsonl"), "labels: a str, not a LabelSet: LabelSet.read(path) reads one"),  # type: ignore[arg-type]
         (lambda: concept_saliency(store, weak, components=[0]), "at least 1 each"),
         (lambda: concept_saliency(store, weak, layers=0, **SMALL).best_layer(), "no layer could be probed"),  # type: ignore[arg-type]
     ]

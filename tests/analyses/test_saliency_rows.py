@@ -1,10 +1,12 @@
 """Row saliency and the map say of a row what the probes, the neighbours and the filter say."""
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
 
@@ -12,6 +14,7 @@ from analyses.saliency import RowExplorer, row_map, row_saliency
 from tests.analyses.planted_stores import PlantedStore, planted_store
 from w2s_probes import InputError, LabelSet, LogisticProbe, disagreement_filter, topo_filter
 from w2s_probes.filtering import FilterResult
+from w2s_probes.tables import write_table
 
 MARKUP = '<script>alert("x")</script> & <b>bold</b>'
 
@@ -128,6 +131,35 @@ def test_rows_and_filters_that_are_not_these_are_refused_in_a_line(world: Plante
         row_saliency(world.store, world.weak, layer="1-2")
     with pytest.raises(InputError, match=r"is outside 0\.\.3"):
         row_saliency(world.store, world.weak, layer=9)
+
+
+def test_texts_and_groups_may_stand_in_a_file(world: PlantedStore, explorer: RowExplorer, tmp_path: Path) -> None:
+    table = pd.DataFrame({"id": world.weak.ids, "text": [world.texts[row] for row in world.weak.ids]})
+    write_table(table.assign(group=world.groups.astype(str)).sample(frac=1, random_state=0), tmp_path / "mine.jsonl")
+    name = str(tmp_path / "mine.jsonl")
+    told: list[tuple[str, int, int]] = []
+    options: Any = {"layer": 2, "layers": 2, "k": 6, "texts": name, "groups": tmp_path / "mine.jsonl"}
+    found = row_saliency(world.store, world.weak, **options, progress=lambda *step: told.append(step))
+    assert found["row-3"].text == MARKUP
+    assert found["row-17"].neighbors["id"].tolist() == explorer["row-17"].neighbors["id"].tolist()
+    assert told == [("layer 2", 0, 1), ("layers", 1, 1)]
+    assert row_map(world.store, world.weak, layer=2, texts=name).table["text"][3] == MARKUP
+    write_table(table.drop(columns="text").assign(other=1), tmp_path / "bare.jsonl")
+    with pytest.raises(InputError, match="texts: no column 'text'; it has 'id', 'other'"):
+        row_saliency(world.store, world.weak, layer=2, texts=str(tmp_path / "bare.jsonl"))
+    with pytest.raises(InputError, match=r"texts: 'a text' names no file \(\.jsonl, .*\): give one, a value a label"):
+        row_saliency(world.store, world.weak, layer=2, texts="a text")
+
+
+def test_the_rows_in_doubt_are_shown_in_one_line_each(world: PlantedStore) -> None:
+    texts = world.texts | {row: f"first\n\nsecond {row}" for row in world.weak.ids[:150]}
+    found = row_saliency(world.store, world.weak, layer=2, layers=2, texts=texts)
+    shown = repr(found.most_doubtful(30))
+    assert "first ⏎ second row-" in shown
+    assert "\\n" not in shown
+    assert "first ⏎ second row-" in found.most_doubtful(30)._repr_html_()
+    assert "first ⏎ second" in repr(found["row-0"])
+    assert "first ⏎ second" in found["row-0"]._repr_html_()
 
 
 def test_a_map_lays_rows_out_by_their_principal_components_whatever_their_labels(world: PlantedStore) -> None:

@@ -19,6 +19,7 @@ from analyses.saliency.pieces import token_pieces
 from extract.encoding import Encoding
 from extract.extractor import extract
 from w2s_probes import ActivationStore, InputError, KNNProbe, LogisticProbe
+from w2s_probes.tables import write_table
 
 LAYERS = (0, 1, 2)  # of three blocks: what transformers reports of the last is after the final norm
 TEXT = "w3 w1 w4 w1 w5 w9 w2 w6"
@@ -213,6 +214,41 @@ def test_pieces_of_a_text_joined_are_the_text(text: str) -> None:
         assert len(pieces) == len(ids)
         joined = "".join(pieces).replace("·", "")
         assert joined == text if whole else text.startswith(joined)
+
+
+def test_texts_are_taken_as_they_come(opened: Any, tmp_path: Path) -> None:
+    reader, store = opened("llama", "last")
+    write_table(ROWS, tmp_path / "mine.jsonl")
+    named = dict(zip(ROWS["id"], ROWS["text"], strict=True))
+    expected = token_saliency(reader, store, probe_of(), named, layer=2)
+    ways: list[tuple[Any, list[str]]] = [
+        (str(tmp_path / "mine.jsonl"), ["a", "b", "c"]),
+        (tmp_path / "mine.jsonl", ["a", "b", "c"]),
+        (ROWS, ["a", "b", "c"]),
+        (list(ROWS["text"]), ["text-0", "text-1", "text-2"]),
+        (ROWS["text"], ["text-0", "text-1", "text-2"]),
+        (ROWS.set_index("id")["text"], ["a", "b", "c"]),
+        (TEXT, ["text"]),
+    ]
+    for texts, names in ways:
+        found = token_saliency(reader, store, probe_of(), texts, layer=2)
+        assert list(found) == names
+        for ours, theirs in zip(found.values(), expected.values(), strict=False):
+            np.testing.assert_array_equal(ours.scores, theirs.scores)
+    table = expected.to_frame()
+    assert table.groupby("id")["token"].size().to_dict() == {"a": 8, "b": 2, "c": 5}
+    assert expected._repr_html_().count("gradient × input") == 3
+    assert repr(expected).count("TokenSaliency(") == 3
+    refused: list[tuple[Any, str]] = [
+        (5, "texts: a int: give a text, a list of texts, a mapping or table by id, or the name of a file with `text`"),
+        ([3], "texts: 'text-0' is a int, not a string"),
+        ("no.jsonl", "no.jsonl: no such file"),
+        (pd.DataFrame({"id": ["a"]}), "texts: no field 'text'; it has 'id'"),
+    ]
+    for wrong, message in refused:
+        with pytest.raises(InputError) as error:
+            token_saliency(reader, store, probe_of(), wrong, layer=2)
+        assert message in str(error.value)
 
 
 def test_what_does_not_belong_together_is_refused_in_a_line(

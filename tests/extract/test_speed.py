@@ -1,5 +1,6 @@
 """The speed of this machine is measured on a stand-in, without weights, and called an estimate."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,6 +42,21 @@ def test_every_family_is_timed_from_its_config_alone(family: str, tmp_path: Path
     assert found.flops_per_s > 0
     assert len(list(source.skeleton.get_submodule(source.block_path).children())) == source.depth  # left as it was
     assert all(p.device.type == "meta" for p in source.skeleton.parameters())
+
+
+@pytest.mark.filterwarnings("default")
+def test_torch_writes_no_tracebacks_of_what_it_cannot_follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[logging.LogRecord] = []
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", told.append)
+    logger.addHandler(handler)
+    try:
+        costs_of(described(tmp_path, "Mixtral", **CONFIGS["Mixtral"]))
+    finally:
+        logger.removeHandler(handler)
+    assert told == []
+    assert not logger.disabled
 
 
 def test_an_estimate_is_of_the_order_of_a_real_pass(tmp_path: Path) -> None:
