@@ -2,33 +2,18 @@
 
 import json
 import re
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import KernelManager
-from nbclient import NotebookClient
 
+from tests import kernels
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "analyses" / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
-PATIENCE = 240  # seconds for a cell: they take a few on a machine that does nothing else
-
-
-class ThisInterpreter(KernelManager):
-    """Starts kernels with the interpreter of this process, whatever kernels are installed on the machine."""
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(argv=argv, display_name="tests", language="python")
 
 
 def read(path: Path) -> Any:
@@ -39,23 +24,10 @@ def read(path: Path) -> Any:
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
     """A manager and a client of one kernel, which serves all; far from the checkout, as a user's may be."""
-    sockets = Path(tempfile.mkdtemp(prefix="w2s-"))  # a short path: longer ones are no socket's
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("W2S_NOTEBOOKS", str(tmp_path_factory.mktemp("notebooks")))
-        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
-        patch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-        patch.setenv("PYTHONPATH", str(ROOT))
-        manager = ThisInterpreter(transport="ipc", ip=str(sockets / "kernel"))
-        manager.start_kernel(cwd=str(tmp_path_factory.mktemp("elsewhere")))
-        client = manager.client()
-        client.start_channels()
-        try:
-            client.wait_for_ready(timeout=PATIENCE)
-            yield manager, client
-        finally:
-            client.stop_channels()
-            manager.shutdown_kernel(now=True)
-            shutil.rmtree(sockets)
+    scratch = tmp_path_factory.mktemp("scratch")
+    (scratch / "notebooks").mkdir()
+    with kernels.started(scratch, tmp_path_factory.mktemp("elsewhere")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +38,7 @@ def ran(kernel: tuple[Any, Any]) -> Callable[[str], Any]:
     def run(name: str) -> Any:
         if name not in done:
             kernel[1].execute("%reset -f", silent=True)
-            done[name] = _execute(read(ROOT / "analyses" / "notebooks" / f"{name}.ipynb"), *kernel)
+            done[name] = kernels.execute(read(ROOT / "analyses" / "notebooks" / f"{name}.ipynb"), *kernel)
         return done[name]
 
     return run
@@ -79,19 +51,11 @@ def execute(kernel: tuple[Any, Any]) -> Callable[[str], str]:
     def run(code: str) -> str:
         cell = nbformat.v4.new_code_cell(code)
         notebook = nbformat.v4.new_notebook(cells=[cell])
-        _execute(notebook, *kernel)
+        kernels.execute(notebook, *kernel)
         outputs(notebook)
         return "".join(output["text"] for output in cell.outputs if output.get("name") == "stdout")
 
     return run
-
-
-def _execute(notebook: Any, manager: Any, client: Any) -> Any:
-    runner = NotebookClient(notebook, km=manager, timeout=PATIENCE)
-    runner.kc = client
-    for index, cell in enumerate(notebook.cells):
-        runner.execute_cell(cell, index)
-    return notebook
 
 
 def outputs(notebook: Any) -> list[dict[str, str]]:

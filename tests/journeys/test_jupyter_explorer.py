@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbclient import NotebookClient
+import pytest
 
-from tests.conftest import ROOT
+from tests import kernels
 from tests.journeys.conftest import Study
-from tests.test_notebooks import PATIENCE, ThisInterpreter
 
 STORE, WEAK, SWEEP, PLOT, ROWS, DOUBTFUL, TOKENS, CONCEPT = CELLS = (
     "from w2s_probes import ActivationStore, LabelSet, LogisticProbe\nstore = ActivationStore.open('acts')\nstore",
@@ -30,20 +29,24 @@ STORE, WEAK, SWEEP, PLOT, ROWS, DOUBTFUL, TOKENS, CONCEPT = CELLS = (
 )
 
 
+@pytest.fixture
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the kernel leaves its files."""
+    return tmp_path_factory.mktemp("scratch")
+
+
 def outputs(cell: Any, kind: str) -> list[str]:
     """What a cell shows of this kind."""
     return [output["data"][kind] for output in cell.outputs if kind in output.get("data", {})]
 
 
-def test_every_cell_shows_itself_once_and_tokens_are_coloured_beside_their_own_text(here: Study) -> None:
+def test_every_cell_shows_itself_once_and_tokens_are_coloured_beside_their_own_text(here: Study, scratch: Path) -> None:
     text = " ".join(["the quick brown fox"] * 60) if here.name == "real" else " ".join(["jolly not gloomy"] * 40)
-    setting = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-    setting += f"MODEL, LAYER, TEXT = {str(here.model)!r}, {here.layer}, {text!r}"
+    setting = f"MODEL, LAYER, TEXT = {str(here.model)!r}, {here.layer}, {text!r}"
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (setting, *CELLS)])
-    client = NotebookClient(
-        book, km=ThisInterpreter(), timeout=PATIENCE, resources={"metadata": {"path": str(Path.cwd())}}
-    )
-    client.execute()
+    (scratch / "notebooks").mkdir()
+    with kernels.started(scratch, Path.cwd()) as running:
+        kernels.execute(book, *running)
     cells = dict(zip(CELLS, book.cells[1:], strict=True))
     for name in (STORE, WEAK, SWEEP, ROWS, DOUBTFUL, TOKENS):
         (html,) = outputs(cells[name], "text/html")
