@@ -38,9 +38,7 @@ def _no_match(have: Ids, wanted: Ids) -> str:
     """What may be the reason where no id of one side is one of the other's."""
     here, there = made_of_texts(have), made_of_texts(wanted)
     if there and not here:
-        return (
-            "they were made from the texts of rows without `id`, the others were given: give these rows the same `id`"
-        )
+        return "they were made from the texts of rows without `id`, the others were given: give both the same `id`"
     if here and not there:
         return (
             "there the ids were made from the texts of rows without `id`, these were given: give `text` in place of "

@@ -142,7 +142,7 @@ class _Outer(BaseModel):
     ("values", "message"),
     [
         ({"seed": [1]}, r"file: unknown key 'seed'; did you mean 'seeds'\?"),
-        ({"strong": {"layr": 1}}, r"file: unknown key 'strong.layr'; did you mean 'layer'\?"),
+        ({"strong": {"layr": 1}}, r"file: unknown key 'strong.layr'; did you mean 'strong.layer'\?"),
         ({"strong": {"layer": "x"}}, r"file: strong.layer: input should be a valid integer"),
     ],
 )
@@ -162,7 +162,7 @@ def test_messages_name_a_few_of_many() -> None:
         (
             ["a", "b"],
             [content_id("x")],
-            "they were made from the texts of rows without `id`.* give these rows the same",
+            "they were made from the texts of rows.* give both the same",
         ),
         ([content_id("x")], ["a", "b"], "there the ids were made from the texts .* give `text` in place of `id`, or"),
         ([content_id("x")], [content_id("y")], "both look made from the texts"),
