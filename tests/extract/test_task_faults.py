@@ -37,7 +37,7 @@ CHOICES = 'choices = ["a", "b"]\nanswer = { field = "right", base = 0 }\n'
         ('text = "{a}"\nlabel = { field = "y", positive = [1], negative = ["1"] }\n', r"both name '1'"),
         (
             'text = "{a}"\nlabel = { field = "y", positve = [1] }\n',
-            r"unknown key 'label.positve'; did you mean 'label.positive'\?",
+            r"unknown key 'label.positve'; did you mean 'positive'\?",
         ),
         ('text = "{choice}"\nchoices = ["a", "b"]\nanswer = { field = "x", bas = 1 }\n', r"did you mean 'base'\?"),
         (
@@ -52,7 +52,7 @@ CHOICES = 'choices = ["a", "b"]\nanswer = { field = "right", base = 0 }\n'
         ('text = "{a}"\nhub = { id = "a/b" }\n' + LABEL, r"hub.revision: field required"),
         ('text = "{a}"\nhub = { id = "a/b", revision = "x", splits = { test = [] } }\n' + LABEL, r"or give n_test"),
         ('text = "{a}"\ngroup = [{ field = "a", befor = "x" }]\n' + LABEL, r"'group.befor'; did you mean 'before'\?"),
-        ('text = "{a}"\nlocal = { grup = ["a"] }\n' + LABEL, r"unknown key 'local.grup'; did you mean 'local.group'\?"),
+        ('text = "{a}"\nlocal = { grup = ["a"] }\n' + LABEL, r"unknown key 'local.grup'; did you mean 'group'\?"),
         ('text = "{a}"\nlocal = { pair = ["a", "b"] }\n' + LABEL, r"local: text: of a pair, give \{choice\}"),
         ('text = "{a}"\nlable = 1\n', r"unknown key 'lable'; did you mean 'label'\?"),
         (
