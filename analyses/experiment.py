@@ -46,7 +46,10 @@ class DeclaredProbes:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method gave: scores of the rows to be judged, and the settings that its line in the results names."""
+    """What a method gives back: scores of the rows to be judged, and the settings that its line in the results names.
+
+    `Experiment.outcome` makes it of a student; a method that trains none gives `Outcome({"test": scores}, …)`.
+    """
 
     # P(label = 1) of the test rows (n_test,), and of the candidates of test questions where there are any. A control
     # of several draws has a row of scores for each (draws, n_test): it is judged by the mean of its draws' metrics.
@@ -63,7 +66,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One task and seed."""
+    """What a method is given: one task and seed, its training rows (n_train,) in the order of `rows["train"]`.
+
+    A method asks probes (`opinion`, `filtered`), trains students (`train`) and returns an `outcome`. Ground truth is
+    reached by `true_train` alone, and by declared oracles only.
+    """
 
     rows: Mapping[str, pd.DataFrame]  # train, val, test and perhaps candidates: id, text, group, and no label
     weak: LabelSet  # of the training and validation rows

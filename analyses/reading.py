@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from w2s_probes.errors import InputError, reason, shortened
-from w2s_probes.settings import parse_toml, read_toml, validated
+from w2s_probes.settings import parse_toml, read_toml, validated, wants_list, with_lists
 
 from .recipe import Recipe, Section
 
@@ -41,15 +41,16 @@ def read_recipe(path: Path | str, settings: Sequence[str] = ()) -> Recipe:
 def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Recipe]:
     """The recipes of a TOML file by pair of models, or one without a name where it has no ladder.
 
-    `settings` are `table.key=value`, on top of the file. Paths in the file are relative to the file, those in
-    settings to the working directory. $NAME is an environment variable. InputError for a key or value that no
-    recipe has.
+    `settings` are `table.key=value`, on top of the file; of a list they may be `key=one,two`. A list of one value may
+    stand without brackets, in both. Paths in the file are relative to the file, those in settings to the working
+    directory. $NAME is an environment variable. InputError for a key or value that no recipe has.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such recipe; the ones that come along are in {RECIPES}")
     values = read_toml(path)
     overridden = {_override(values, setting) for setting in settings}
+    with_lists(Recipe, values)
     for keys, table in _tables(values):
         for key in PATHS:
             given = any((*keys, key)[: len(setting)] == setting for setting in overridden)
@@ -98,16 +99,23 @@ def _tables(values: dict[str, Any], keys: tuple[str, ...] = ()) -> Iterator[tupl
 
 
 def _override(values: dict[str, Any], setting: str) -> tuple[str, ...]:
-    """Apply one `table.key=value`; the value is TOML, or a plain string where it is not."""
+    """Apply one `table.key=value`; the value is TOML, or a plain string where it is not.
+
+    Where the recipe wants a list, what is no TOML is the values between its commas, each of them TOML or a string.
+    """
     name, equals, text = setting.partition("=")
     keys = tuple(name.strip().split("."))
     if not equals or not name or len(keys) > MOST_TABLES:
         raise InputError(f"--set {shortened(setting)}: write it as table.key=value, for example data.n_train=1000")
     try:
-        value = parse_toml(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
+        value = _value(text)
+        if isinstance(value, str) and value == text and wants_list(Recipe, keys):
+            if text.lstrip().startswith("["):
+                raise InputError(f"--set {shortened(setting)}: write a list as {keys[-1]}=one,two")
+            value = [_value(one.strip()) for one in text.split(",")]
     except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"--set {shortened(setting)}: {reason(error)}") from error
     table = values
     for key in keys[:-1]:
@@ -116,6 +124,14 @@ def _override(values: dict[str, Any], setting: str) -> tuple[str, ...]:
             raise InputError(f"--set {shortened(setting)}: {key!r} is not a table")
     table[keys[-1]] = value
     return keys
+
+
+def _value(text: str) -> Any:
+    """A value that is TOML, or a plain string."""
+    try:
+        return parse_toml(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _resolved(text: str, start: Path, where: str) -> str:

@@ -6,6 +6,7 @@ PAGE = ROOT / "docs" / "api.md"
 # A package stands for all that its __all__ names, another module for the names that follow it.
 SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes": (),
+    "w2s_probes.probes": ("auroc_scorer", "RegularizationPath", "NeighborPath"),
     "w2s_probes.sweep": (),
     "w2s_probes.export": (),
     "w2s_probes.losses": (),
@@ -18,6 +19,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "extract.extractor": ("extract",),
     "extract.adding": ("add",),
     "extract.doctor": ("diagnose", "Diagnosis"),
+    "analyses.experiment": ("Experiment", "Outcome", "Method", "Removal"),
     "analyses.reading": ("read_recipe", "read_recipes"),
     "analyses.protocol": ("run",),
     "analyses.saliency": (),

@@ -13,7 +13,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analyses.experiment import Experiment, Outcome
+from analyses.kept import code_hash
 from analyses.methods import METHODS
+from analyses.naming import CEILING, PROBE, RANDOM
 from tests.conftest import ROOT
 from tests.test_readme import BLOCK, words
 from w2s_probes.losses import LOSS_NAMES, LOSSES, Objective
@@ -191,3 +194,28 @@ def test_the_page_is_of_todays_losses_and_its_links_lead_somewhere() -> None:
         assert (ROOT / "docs" / target).exists(), target
     for name in re.findall(r"`((?:w2s_probes|analyses|data|tests)/[\w./]*)`", PAGE):
         assert (ROOT / name).exists(), name
+
+
+def test_what_the_page_says_of_an_experiment_and_an_outcome_is_there() -> None:
+    """Every name in the page's tables, and the beginnings of method names that the code reads."""
+    (table,) = re.findall(r"What an `Experiment` gives.*?\n\n(\|.*?)\n\n", PAGE, flags=re.DOTALL)
+    named = [name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)", line.split("|")[1])]
+    there = {*Experiment.__dataclass_fields__, *vars(Experiment)}
+    assert set(named) <= there
+    assert len(named) >= 12
+    (said,) = re.findall(r"An \[`Outcome`\].*?\n\n", PAGE, flags=re.DOTALL)
+    assert set(Outcome.__dataclass_fields__) <= set(re.findall(r"`(\w+)`", said))
+    for name in (RANDOM, PROBE, "control-", "filter-", "student-", f"{CEILING}-"):
+        assert f"`{name}" in PAGE.partition("The beginning of a method's name is read")[2]
+
+
+def test_a_changed_loss_has_another_name_in_the_cache_as_the_page_says() -> None:
+    def first(logits: Any, soft: Any) -> Any:
+        return (logits - soft).sum()
+
+    def second(logits: Any, soft: Any) -> Any:
+        return (logits - 2 * soft).sum()
+
+    second.__qualname__ = first.__qualname__
+    assert code_hash(first) != code_hash(second)
+    assert "of the loss's: what was changed there is run again" in " ".join(PAGE.split())

@@ -71,7 +71,7 @@ def test_the_rungs_are_named_by_the_last_part_of_their_paths(ladder: Path) -> No
         ('ladder.models=["a"]', r"ladder: models: list should have at least 2 items"),
         ('ladder.modles=["a", "b"]', r"ladder: unknown key 'modles'; did you mean 'models'\?"),
         ('ladder=["a", "b"]', r"ladder must be a table: \[ladder\] models = "),
-        ("data.n_trian=5", r"unknown key 'data\.n_trian'; did you mean 'n_train'\?"),
+        ("data.n_trian=5", r"unknown key 'data\.n_trian'; did you mean 'data\.n_train'\?"),
         ("lader.models=[1]", r"unknown key 'lader'"),
         ("weak.kind=text", r"weak: kind = 'text' takes no `epochs`"),
     ],

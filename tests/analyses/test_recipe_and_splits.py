@@ -76,7 +76,7 @@ def test_variables_are_filled_in_or_named(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["data.n_trian=5"], r"unknown key 'data.n_trian'; did you mean 'n_train'\?"),
+        (["data.n_trian=5"], r"unknown key 'data\.n_trian'; did you mean 'data\.n_train'\?"),
         (["sede=[1]"], r"unknown key 'sede'; did you mean 'seeds'\?"),
         (["data.n_train=1"], r"data.n_train: input should be greater than or equal to 2"),
         (["weak.kind=head"], r"weak: kind = 'head' needs `model`"),

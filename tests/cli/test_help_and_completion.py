@@ -38,6 +38,7 @@ def ask(name, *arguments, **environment):
     for key in environment:
         del os.environ[key]
 ask("version", "--version")
+ask("-V", "-V")
 ask("help", "--help")
 for verb in VERBS:
     ask(f"help {verb}", verb, "--help")
@@ -82,7 +83,17 @@ def test_help_version_and_completion_load_nothing_that_computes(asked: tuple[dic
 
 
 def test_the_version_is_that_of_the_package(asked: tuple[dict[str, str], set[str]]) -> None:
-    assert asked[0]["version"] == f"w2s-probes {w2s_probes.__version__}\n"
+    assert asked[0]["version"] == asked[0]["-V"] == f"w2s-probes {w2s_probes.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["-V"], ["filter", "--help"], ["fliter"]], ids=" ".join)
+def test_the_package_run_as_a_module_is_w2s(arguments: list[str]) -> None:
+    both = [
+        subprocess.run([sys.executable, *start, *arguments], capture_output=True, text=True, cwd=ROOT)
+        for start in (["-m", "w2s_probes"], ["-c", "from w2s_probes.cli import main; main()"])
+    ]
+    assert (both[0].returncode, both[0].stdout, both[0].stderr) == (both[1].returncode, both[1].stdout, both[1].stderr)
+    assert both[0].stdout or both[0].returncode == 2
 
 
 def test_the_overview_has_a_line_for_each_command_under_its_heading(asked: tuple[dict[str, str], set[str]]) -> None:

@@ -178,7 +178,10 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "a gap of nothing": (["eight", "--gap", 0.1], "--gap needs --test-rows"),
     "too few test rows": (["eight", "--test-rows", 1], "1 test rows: give at least 10"),
     "a setting for a model": (["eight", "--set", "a=1"], r"--set is for a recipe, and eight does not end in \.toml"),
-    "an unknown key": (["plan", DEMO, "--set", "data.n_trian=5"], "unknown key 'data.n_trian'; did you mean 'n_train'"),
+    "an unknown key": (
+        ["plan", DEMO, "--set", "data.n_trian=5"],
+        "unknown key 'data.n_trian'; did you mean 'data.n_train'",
+    ),
     "an unknown task": (["plan", DEMO, "--set", 'data.tasks=["nil"]'], "task 'nil': no file"),
     "an unknown method": (["plan", DEMO, "--set", 'methods=["nil"]'], "method 'nil'"),
     "an option of models": (["plan", DEMO, "--layers", "all"], "--layers is for a model, and a recipe says it itself"),

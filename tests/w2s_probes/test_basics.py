@@ -142,7 +142,7 @@ class _Outer(BaseModel):
     ("values", "message"),
     [
         ({"seed": [1]}, r"file: unknown key 'seed'; did you mean 'seeds'\?"),
-        ({"strong": {"layr": 1}}, r"file: unknown key 'strong.layr'; did you mean 'layer'\?"),
+        ({"strong": {"layr": 1}}, r"file: unknown key 'strong.layr'; did you mean 'strong.layer'\?"),
         ({"strong": {"layer": "x"}}, r"file: strong.layer: input should be a valid integer"),
     ],
 )
@@ -154,3 +154,24 @@ def test_settings_faults_name_the_place_and_the_nearest_key(values: dict[str, ob
 def test_messages_name_a_few_of_many() -> None:
     assert some(["a", "b", "c", "d"]) == "'a', 'b', 'c' and 1 more"
     assert did_you_mean("zzz", ["knn", "topo"]) == "known: knn, topo"
+
+
+@pytest.mark.parametrize(
+    ("have", "wanted", "said"),
+    [
+        (
+            ["a", "b"],
+            [content_id("x")],
+            "they were made from the texts of rows.* give both the same",
+        ),
+        ([content_id("x")], ["a", "b"], "there the ids were made from the texts .* give `text` in place of `id`, or"),
+        ([content_id("x")], [content_id("y")], "both look made from the texts"),
+        (["a"], ["b", content_id("x")], "are these labels of other rows"),
+    ],
+)
+def test_where_ids_were_made_from_texts_a_join_of_nothing_says_so(
+    have: list[str], wanted: list[str], said: str
+) -> None:
+    with pytest.raises(InputError, match=f"none of them match: .*{said}"):
+        positions(np.array(have, dtype=object), wanted, "the store")
+    positions(np.array([*have, *wanted], dtype=object), wanted, "the store")  # the control: they are there

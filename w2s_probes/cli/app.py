@@ -95,7 +95,7 @@ def w2s(
         bool, typer.Option("--quiet", "-q", help="No progress and no remarks; errors, and answers that no file holds.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Say the version and exit.", is_eager=True, callback=_version)
+        bool, typer.Option("--version", "-V", help="Say the version and exit.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
     """Weak-to-strong generalization: cache activations, probe them, filter and relabel weak labels, measure PGR."""
