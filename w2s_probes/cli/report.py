@@ -17,8 +17,8 @@ def report(
     """Write what a folder of results shows into one HTML file that needs no network and no server.
 
     Did anything beat the plain student, and how sure is that; PGR by task and method; layer and k/λ curves; what
-    filters removed; what it cost; how to do it again. A sweep, a filtered label file, and students of `w2s student`, side
-    by side with their supervisors and with each other, are shown, too.
+    filters removed; what it cost; how to do it again. A sweep, a filtered label file, and students of
+    `w2s student`, beside their supervisors and each other, are shown, too.
 
     Example: `w2s report runs/demo`
     """
