@@ -11,7 +11,7 @@ from .options import ShowProgress
 
 def report(
     folder: Annotated[
-        Path, typer.Argument(help="What `w2s run`, `sweep` or `filter` wrote to; ladders and mixtures too.")
+        Path, typer.Argument(help="What `w2s run`, `sweep`, `filter` or `student` wrote to; ladders and mixtures too.")
     ],
     out: Annotated[Path | None, typer.Option(help="The HTML file; report.html in the folder unless given.")] = None,
     show: ShowProgress = "auto",
@@ -19,7 +19,8 @@ def report(
     """Write what a folder of results shows into one HTML file that needs no network and no server.
 
     Did anything beat the plain student, and how sure is that; PGR by task and method; layer and k/λ curves; what
-    filters removed; what it cost; how to do it again. A sweep or a filtered label file by itself is shown, too.
+    filters removed; what it cost; how to do it again. A sweep, a filtered label file, and students of
+    `w2s student`, beside their supervisors and each other, are shown, too.
 
     Example: `w2s report runs/demo`
     """
