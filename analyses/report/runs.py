@@ -1,14 +1,11 @@
 """A run as the page shows it: what it was, its tables and its figures."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
-from w2s_probes.metrics import status_reason
 
 from ..naming import COMMON, HARD, ROWS_ONLY
 from .answer import Answer, Differences, answer, over_seeds
@@ -17,9 +14,10 @@ from .differences import against
 from .figures import Bar, Figure, forest
 from .reading import Run
 from .run_record import cost, models, row_sets
-from .tables import Cell, Column, Table, estimate, number, p_value, true_minus, words
+from .tables import Cell, Column, Table, estimate, number, p_value, words
 
 SIGNED = "+.3f"
+SHORT_REASONS = {"undefined": "ceiling not above weak", "unstable": "gap too small"}
 PGR_AXIS = (-0.6, 1.6)  # farther out a PGR says that its gap is small
 METHOD_HEAD = (Column("task", False), Column("method", False))
 
@@ -197,7 +195,7 @@ def _tasks(run: Run, differences: Differences) -> Table:
                     estimate(gain.value, gain.low, gain.high, SIGNED) if gain else number(None),
                     _value(pgr, ".2f", _shaky(mark)),
                     *([_value(found.get(f"pgr_auroc{COMMON}", {}), ".2f")] if common else []),
-                    words(_with_reason(pgr), _kind(mark)),
+                    words(_with_reason(pgr), f"{_kind(mark)} why" if _shaky(mark) else _kind(mark)),
                     _value(found.get("accuracy", {})),
                     _value(by_accuracy, ".2f", _shaky(str(by_accuracy.get("status", "")))),
                     number(found.get("agreement", {}).get("value"), ".2f"),
@@ -208,10 +206,10 @@ def _tasks(run: Run, differences: Differences) -> Table:
 
 
 def _with_reason(pgr: Mapping[Any, Any]) -> str:
-    """A PGR's status, and why it is no number to rely on."""
+    """A PGR's status, and in short why it is no number to rely on; the answer gives the gap."""
     status = str(pgr.get("status", ""))
-    why = status_reason(status, *(float(pgr.get(name, math.nan)) for name in ("gap", "gap_low", "gap_high")))
-    return f"{status}: {true_minus(why)}" if why else status
+    why = next((short for word, short in SHORT_REASONS.items() if word in status), "")
+    return f"{status}: {why}" if why else status
 
 
 def _kind(status: str) -> str:
