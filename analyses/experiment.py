@@ -121,7 +121,7 @@ class Experiment:
     @cached_property
     def X_train(self) -> NDArray[np.float32]:
         """Activations (n_train, width) of the training rows."""
-        if self.shared is not None and self.shared.rows is self.rows and self.shared.activations is self.activations:
+        if self._is_shared and self.shared is not None:
             return self.shared.X_train
         return self.activations.of(self.rows["train"])
 
@@ -191,17 +191,41 @@ class Experiment:
 
         Each probe has its own: a changed k of one changes nothing that the other's results are made of.
         """
-        apart = belonging_together(self.X_train, self.groups)
-        wanted = self.probes.knn_k if name == "knn" else TopoProbe(self.probes.topo_k, self.probes.topo_k).graph_k
-        k = min(wanted, len(apart) - int(np.bincount(apart).max()))
+        k = self._neighbors_of(name)
 
         def make() -> tuple[Arrays, Record]:
-            found = search(self.X_train, k, apart=apart)
-            return {"indices": found.indices, "distances": found.distances}, {"recall": found.recall}
+            widest = self._widest
+            nearest = {"indices": widest.indices[:, :k], "distances": widest.distances[:, :k]}
+            return nearest, {"recall": widest.recall}
 
-        described = self._reads | {"apart": array_hash(np.asarray(apart)), "k": k}
+        described = self._reads | {"apart": array_hash(np.asarray(self._apart)), "k": k}
         arrays, record = self.kept.get("neighbors", described, make)
         return Neighbors(arrays["indices"], arrays["distances"], record["recall"])
+
+    @cached_property
+    def _widest(self) -> Neighbors:
+        """One search for all probes: each one's neighbours are the first of these."""
+        if self._is_shared and self.shared is not None:
+            return self.shared._widest
+        k = max(self._neighbors_of(name) for name in ("knn", "topo"))
+        return search(self.X_train, k, apart=self._apart)
+
+    @cached_property
+    def _apart(self) -> NDArray[np.intp]:
+        """Training rows (n_train,) that may not judge each other share a number."""
+        return belonging_together(self.X_train, self.groups)
+
+    def _neighbors_of(self, name: str) -> int:
+        """How many neighbours a probe asks for, as far as the rows allow."""
+        wanted = self.probes.knn_k if name == "knn" else TopoProbe(self.probes.topo_k, self.probes.topo_k).graph_k
+        return min(wanted, len(self._apart) - int(np.bincount(self._apart).max()))
+
+    @property
+    def _is_shared(self) -> bool:
+        """Whether another view has the same training rows and activations."""
+        return self.shared is not None and (
+            self.shared.rows is self.rows and self.shared.activations is self.activations
+        )
 
     def opinion(self, name: str) -> NDArray[np.float64]:
         """A probe's out-of-sample P(label = 1) of the training rows (n_train,), from weak labels; kept."""

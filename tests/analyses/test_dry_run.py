@@ -7,13 +7,18 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analyses.methods import METHODS
 from analyses.protocol import run
+from analyses.recipe import Probes
 from analyses.stages import stages
-from tests.analyses.experiments import small_recipe
+from tests.analyses.experiments import experiment, small_recipe
+from w2s_probes.duplicates import belonging_together
 from w2s_probes.errors import InputError
+from w2s_probes.neighbors import search
+from w2s_probes.probes import TopoProbe
 
 PROBED = ["student-xent", "s2s-1", "probe-knn", "probe-topo", "filter-knn", "filter-topo", "filter-logistic"]
 PROBED += ["relabel-knn", "relabel-topo", "control-random:filter-knn", "control-confidence-filter"]
@@ -103,3 +108,11 @@ def test_a_setting_that_a_method_has_not_declared_cannot_be_read(
     monkeypatch.setitem(METHODS, "relabel-knn", dataclasses.replace(reads, settings=frozenset({"contamination"})))
     with pytest.raises(InputError, match=r"a method reads probes\.knn_k, which it has not declared: add it to"):
         run(small_recipe('methods=["student-xent", "relabel-knn"]', "student.epochs=4"), tmp_path)
+
+
+def test_each_probes_neighbours_are_those_of_a_search_of_its_own(tmp_path: Path) -> None:
+    view = experiment(tmp_path, probes=Probes(knn_k=7, topo_k=20))
+    for name, k in (("knn", 7), ("topo", TopoProbe(20, 20).graph_k)):
+        alone = search(view.X_train, k, apart=belonging_together(view.X_train, view.groups))
+        np.testing.assert_array_equal(view.graph(name).indices, alone.indices)
+        np.testing.assert_array_equal(view.graph(name).distances, alone.distances)

@@ -64,6 +64,15 @@ def test_rows_without_a_group_take_part_in_what_stops_training(w2s: Invoke, worl
     assert record["rows"]["val"] == round(len(weak) / 10)
 
 
+def test_a_tenth_of_the_rows_that_are_no_test_rows_stops_training(w2s: Invoke, world: Path, tmp_path: Path) -> None:
+    table = read_table(world / "weak.jsonl")
+    table["split"] = ["test"] * 120 + ["train"] * 60
+    write_table(table, tmp_path / "weak.jsonl")
+    w2s("student", world / "acts", tmp_path / "weak.jsonl", "--layer", 1, "--epochs", 1, "--out", tmp_path / "s")
+    rows = json.loads((tmp_path / "s" / "student.json").read_text())["rows"]
+    assert (rows["train"], rows["val"]) == (54, 6)
+
+
 def test_rows_that_all_hang_together_leave_none_to_stop_by(fails: Invoke, world: Path, tmp_path: Path) -> None:
     weak = read_table(world / "weak.jsonl").drop(columns="split", errors="ignore")
     write_table(weak.assign(group="one"), tmp_path / "weak.jsonl")

@@ -58,7 +58,7 @@ def test_from_a_dry_run_to_a_report_and_what_a_changed_k_makes_anew(
     to_do, kept = stages(typed(f"{command} --dry-run"))
     assert not to_do
     to_do, _ = stages(typed(f"{command} --dry-run --set probes.knn_k=9"))
-    assert to_do == {"probe-knn"}
+    assert to_do == {"probe-knn", "ceiling-knn"}  # and nothing of the other methods
     before = json.loads(Path("out/run.json").read_text())
     assert before["recipe"]["seeds"] == [0]
 

@@ -76,11 +76,14 @@ def choose_rows(table: pd.DataFrame, where: str, seed: int) -> ChosenRows:
 def _validation(table: pd.DataFrame, where: str, seed: int) -> tuple[NDArray[np.bool_], bool]:
     """Which rows (n,) are for early stopping, and whether the file says so.
 
-    Whole groups and equal texts are drawn together, a row without a group by itself.
+    Whole groups and equal texts are drawn together, a row without a group by itself; rows of `split` test are not.
     """
     if "split" in table and (val := in_split(table, "val", where)).any():
         return val, True
-    val = set_aside(table, HELD_OUT, stream(seed, "validation rows"))
-    if val.all():
-        raise InputError(f"{where}: all {len(table)} rows hang together, so none can be held out to stop training by")
+    known = np.ones(len(table), dtype=bool) if "split" not in table else ~in_split(table, "test", where)
+    val = np.zeros(len(table), dtype=bool)
+    val[known] = set_aside(table[known], HELD_OUT, stream(seed, "validation rows"))
+    if val[known].all():
+        rows = int(known.sum())
+        raise InputError(f"{where}: all {rows} rows hang together, so none can be held out to stop training by")
     return val, False
