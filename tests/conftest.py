@@ -42,6 +42,12 @@ GOLDEN = Path(__file__).parent / "golden"
 WORDS = [f"w{i}" for i in range(40)]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names that hold an address: each process of xdist would collect tests of other names."""
+    for item in items:
+        assert " at 0x" not in item.nodeid, f"{item.nodeid}: give this parameter an id"
+
+
 @dataclass(frozen=True)
 class Planted:
     """Two classes of activations along a direction, with some labels flipped."""

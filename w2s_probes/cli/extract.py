@@ -7,6 +7,7 @@ import typer
 
 from ..errors import InputError
 from ..share import Share
+from ..tables import read_table
 from . import progress, terminal
 from .options import ShowProgress
 
@@ -125,5 +126,5 @@ def extract(
     if cut := store.manifest.notes.get("cut_rows"):
         limit, side = store.manifest.identity["max_length"], store.manifest.identity["truncation"]
         terminal.say(f"{cut} of {len(store)} texts were cut to {limit} tokens, on the {side}")
-    labels = rows[0] if "label" in table else "LABELS"
+    labels = rows[0] if "label" in read_table(rows[0]) else "LABELS"
     terminal.next_command("w2s", "sweep", place, labels, "--out", place.parent / "sweep.csv")
