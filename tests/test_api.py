@@ -47,7 +47,7 @@ def test_what_is_said_of_a_name_is_what_python_finds_there(module: str, one: Ent
     if one.kind == "function":
         assert parameters(one) == names(found)
         return
-    if not issubclass(found, Exception):
+    if not issubclass(found, Exception | dict):  # builtins have no signature
         assert parameters(one) == names(found)
     for member in one.members:
         assert member.doc, f"{one.name}.{member.short} has no docstring"

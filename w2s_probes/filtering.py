@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from .checks import probabilities, truth_sides
+from .class_mix import ClassMix, class_mix
 from .errors import InputError
 from .folds import fold_numbers
 from .labels import ids_of, refuse_other_ids
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 PER_ROW = ("mask", "scores", "reasons", "labels", "p", "ids", "folds")  # fields with a number a row
 KEPT, OUTSIDE, DISAGREES = "", "outside component", "disagreement"
-MOVED = 0.1  # difference of the shares that the classes lose, from which --per-class is worth a word
-MOVED_MIX = 0.02  # change of the share of label 1, likewise
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,32 +105,28 @@ class FilterResult:
             }
         return report
 
+    @property
+    def mix(self) -> ClassMix:
+        """The rows of each class of the labels (above one half, or not) before and after the filter."""
+        return class_mix(self.labels, self.mask)
+
     def by_class(self) -> pd.DataFrame:
-        """What the filter takes from each class of the labels (above one half, or not): a row for class 0 and for 1.
+        """What the filter takes from each class: a row for class 0 and one for class 1.
 
         `label`, `rows`, `removed`, `share_removed` (of the class; NaN where it has no row), `share_before` and
         `share_after` (of the class among all rows, and among those kept).
         """
-        positive = above_half(self.labels)
-        sides = [positive == side for side in (False, True)]
+        mix = self.mix
         return pd.DataFrame(
             {
                 "label": [0, 1],
-                "rows": [int(side.sum()) for side in sides],
-                "removed": [int((side & ~self.mask).sum()) for side in sides],
-                "share_removed": [_mean(~self.mask[side]) for side in sides],
-                "share_before": [_mean(side) for side in sides],
-                "share_after": [_mean(side[self.mask]) for side in sides],
+                "rows": [mix.zero.before, mix.one.before],
+                "removed": [mix.zero.dropped, mix.one.dropped],
+                "share_removed": [mix.zero.share, mix.one.share],
+                "share_before": [1 - mix.before, mix.before],
+                "share_after": [1 - mix.after, mix.after],
             }
         )
-
-    @property
-    def moves_mix(self) -> bool:
-        """Whether one class loses a share of its rows that is larger by `MOVED` than the other's, or the mix moves."""
-        table = self.by_class()
-        lost = table["share_removed"].diff().abs().iloc[1]
-        mix = (table["share_after"] - table["share_before"]).abs().iloc[1]
-        return bool(lost > MOVED or mix > MOVED_MIX)
 
     def __repr__(self) -> str:
         more = f" ({self.overshoot} beyond the {self.requested} asked for)" if self.overshoot else ""

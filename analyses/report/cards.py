@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.class_mix import ClassMix, class_mix
 from w2s_probes.errors import InputError
 from w2s_probes.filtering import FilterResult
 from w2s_probes.labels import truth_where_known
 from w2s_probes.reportcard import ReportCard, report_card
 from w2s_probes.ties import above_half
 
-from .classes import ClassMix, class_mix
 from .reading import Filtered
 
 EXAMPLES = 6  # removed rows shown of each filter: the ones it is surest of

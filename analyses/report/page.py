@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from w2s_probes.class_mix import ClassRows
 from w2s_probes.errors import InputError
 from w2s_probes.files import replacing
 from w2s_probes.printable import as_utf8
@@ -17,7 +18,6 @@ from w2s_probes.printable import as_utf8
 from ..passages import passage
 from .altered import altered_lines
 from .cards import MIX_IN_RUN, MIX_REMEDY, Card, cards, first_seeds, random_ends, without_removal
-from .classes import ClassRows
 from .damage import damage_named
 from .reading import Contents, read_folder
 from .runs import run_view

@@ -8,10 +8,10 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from analyses.report.cards import cards
-from analyses.report.classes import LEAST_MOVE, class_mix
 from analyses.report.reading import Filtered, read_folder
 from tests.analyses.report_folders import kept_table, write_run
 from tests.analyses.test_report import reported
+from w2s_probes.class_mix import LEAST_MOVE, class_mix
 from w2s_probes.tables import write_table
 
 

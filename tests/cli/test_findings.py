@@ -125,7 +125,7 @@ def test_the_classes_before_and_after_are_named_and_per_class_where_the_mix_move
     result = planted(removed)
     lines = of_filter(result, None, None, Path("weak.jsonl"))
     moved = removed[1] == 106
-    assert result.moves_mix == moved
+    assert result.mix.moves == moved
     assert (len(lines) > 1) == (line is not None)
     if line is not None:
         assert lines[1].startswith(line)
@@ -141,7 +141,7 @@ def test_the_share_of_each_class_is_a_table_in_python() -> None:
     assert "share_removed" in planted((44, 106))._repr_html_()
     labels = np.ones(3)
     none = FilterResult(np.ones(3, dtype=bool), labels, np.array([""] * 3, dtype=object), labels, 0)
-    assert not none.moves_mix
+    assert not none.mix.moves
     assert np.isnan(none.by_class()["share_removed"].iloc[0])
 
 

@@ -43,13 +43,13 @@ def _of_classes(result: "FilterResult", per_class: bool) -> list[str]:
     """The share of each class that goes, and the class mix before and after."""
     if not len(result.removed):
         return []
-    zero, one = result.by_class().itertuples(index=False)
+    mix = result.mix
     text = (
-        f"of label 0 {zero.removed} of {zero.rows} go ({zero.share_removed:.0%}), of label 1 {one.removed} of "
-        f"{one.rows} ({one.share_removed:.0%}); label 1 is {one.share_after:.1%} of the rows kept, "
-        f"{one.share_before:.1%} of all"
+        f"of label 0 {mix.zero.dropped} of {mix.zero.before} go ({mix.zero.share:.0%}), of label 1 "
+        f"{mix.one.dropped} of {mix.one.before} ({mix.one.share:.0%}); label 1 is {mix.after:.1%} of the rows kept, "
+        f"{mix.before:.1%} of all"
     )
-    if result.moves_mix and not per_class:
+    if mix.moves and not per_class:
         text += "; --per-class drops the same share of each"
     return [text]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_probes.ties import above_half
+from .ties import above_half
 
 LEAST_MOVE = 0.05  # in the shares dropped of the two classes, from which a difference is worth a remedy
 SURE = 1.96  # standard errors, under which it may be chance
