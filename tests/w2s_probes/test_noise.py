@@ -1,6 +1,6 @@
 """Noise estimates against planted noise: what the confident joint gets right, where it fails, and that it says so."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,7 +13,8 @@ from w2s_probes import InputError, KNNProbe, LogisticProbe, relabel
 from w2s_probes.noise import Estimate, noise_model
 from w2s_probes.noise.calibration import auroc_interval, expected_calibration_error, reliability
 from w2s_probes.noise.confident import confident_counts, confident_joint
-from w2s_probes.noise.model import LEAST_AUROC
+from w2s_probes.noise.model import LEAST_AUROC, NoiseStatus
+from w2s_probes.noise.statuses import MEANING
 
 Rows = tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]  # truth, weak labels, scores
 
@@ -256,6 +257,8 @@ def test_estimates_are_tidy_and_say_where_they_come_from() -> None:
     assert repr(audit).startswith("NoiseEstimate(ok: noise 0.")
     assert repr(audit).endswith("100 of 400 rows audited, oracle)")
     assert "<table" in plain._repr_html_()
+    assert f"assumption not checked: {plain.meaning}." in plain._repr_html_()
+    assert set(MEANING) == set(get_args(NoiseStatus))
     assert noise_model(weak, p, seed=3).to_frame().equals(noise_model(weak, p, seed=3).to_frame())
 
 

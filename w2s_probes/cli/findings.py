@@ -91,7 +91,6 @@ def _of_wrong_labels(
     """
     from ..noise import noise_model
     from ..noise.model import LEAST_AUDITED
-    from ..noise.statuses import MEANING
     from ..ties import above_half
 
     counts = [int(known[above_half(result.labels) == side].sum()) for side in (False, True)]
@@ -113,7 +112,7 @@ def _of_wrong_labels(
             f"of label 1, and takes at least {LEAST_AUDITED} of each, some thirty for a useful interval ({probe})"
         )
     return (
-        f"how many labels are wrong is not said: {MEANING[found.status]} ({probe}); audit some thirty rows of each "
+        f"how many labels are wrong is not said: {found.meaning} ({probe}); audit some thirty rows of each "
         f"label, drawn at random: put their `truth` into {labels}, or into a file of `id` and `truth` for --audit"
     )
 

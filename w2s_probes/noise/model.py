@@ -16,6 +16,7 @@ from ..ties import above_half
 from .calibration import auroc_interval, expected_calibration_error, reliability
 from .confident import confident_counts, confident_joint, excess, resampled
 from .prediction_powered import corrected_joint, quantile, with_pseudo_rows
+from .statuses import MEANING
 
 NoiseStatus = Literal["ok", "assumption not checked", "uninformative", "hard rows", "few rows"]
 
@@ -92,7 +93,12 @@ class NoiseEstimate:
 
     def _repr_html_(self) -> str:
         table = self.to_frame().to_html(index=False, float_format="{:.3f}".format, na_rep="")
-        return f"<p>{self!r}</p>{table}"
+        return f"<p>{self!r}</p><p>{self.status}: {self.meaning}.</p>{table}"
+
+    @property
+    def meaning(self) -> str:
+        """What the status means, as a clause."""
+        return MEANING[self.status]
 
 
 def noise_model(
