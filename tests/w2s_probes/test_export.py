@@ -1,6 +1,7 @@
 """Exported label sets, read back by the libraries that they are for."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from w2s_probes import InputError, LabelSet
 from w2s_probes.export import FORMATS, PROVENANCE, Exported, Format, Pairs, export
 from w2s_probes.files import HOST
+from w2s_probes.labels import read_label_table
 from w2s_probes.tables import read_table, write_table
 
 STORE = "5" * 64
@@ -155,6 +157,12 @@ def test_a_dataset_folder_loads_with_its_splits_columns_and_card(labels: Path, t
             same_provenance(row, source)
     card = (done.path / "README.md").read_text()
     assert "no intervention reliably beat" in card
+    table = read_label_table(labels)
+    train = table[table["split"] == "train"] if "split" in table else table
+    for side in (0, 1):
+        of_class = train[(train["label"].astype(float) > 0.5) == bool(side)]
+        gone = int((~of_class["keep"].astype(bool)).sum())
+        assert re.search(rf"{gone} of {len(of_class)} rows( \(\d+%\))? of label {side}", card)
     assert STORE in card
     assert f"{done.rows} rows ({done.splits['train']} train, 4 validation, 2 test)" in card
     for column in loaded["train"].column_names:

@@ -81,6 +81,8 @@ def _counts(table: pa.Table, record: dict[str, Any]) -> str:
     text = f"{table.num_rows} {what} ({', '.join(lines)}) from the label file's {record['of_rows']} rows."
     if record["left_out"]:
         text += " Left out: " + ", ".join(f"{n} {why}" for why, n in record["left_out"].items()) + "."
+    if "classes" in record:
+        text += f" {record['classes']}"
     if "label" in table.column_names:
         positive = float(np.mean(table["label"].to_numpy()))
         text += f" {positive:.1%} have label 1."

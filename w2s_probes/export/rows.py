@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..class_mix import ClassMix, class_mix
 from ..errors import InputError, did_you_mean, some
 from ..fields import typed, with_ids
 from ..files import sha256
@@ -89,6 +90,7 @@ class LabelRows:
     source: dict[str, Any]  # its name and hash, for records
     of_rows: int  # rows of the file
     left_out: dict[str, int] = field(default_factory=dict)  # why, and how many
+    mix: ClassMix | None = None  # of the training rows before and after the filter, where one dropped any
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -123,7 +125,7 @@ class LabelRows:
         """The rows where `keep` (n,), the others counted as left out."""
         gone = int((~keep).sum())
         left_out = self.left_out | ({why: self.left_out.get(why, 0) + gone} if gone else {})
-        return LabelRows(self.table.filter(pa.array(keep)), self.where, self.source, self.of_rows, left_out)
+        return replace(self, table=self.table.filter(pa.array(keep)), left_out=left_out)
 
     def beside(self, columns: Mapping[str, Any], without: Collection[str] = ()) -> pa.Table:
         """A format's own columns and then every other one but the text, the chosen label, and those to be `without`.
@@ -234,9 +236,22 @@ def _chosen(rows: LabelRows, wanted: Wanted) -> LabelRows:
         if not len(rows):
             raise InputError(f"{rows.where}: no row has split = {' or '.join(wanted.splits)}")
     if wanted.take == "kept":
-        rows = rows.without(np.array(rows.table["keep"].to_pylist(), dtype=bool), "dropped by the filter")
+        keep = np.array(rows.table["keep"].to_pylist(), dtype=bool)
+        rows = replace(rows.without(keep, "dropped by the filter"), mix=_mix(rows, keep))
     if not len(rows):
         raise InputError(
             f"{rows.where}: no row is kept (`keep` is false everywhere): export --take all, or filter less"
         )
     return rows
+
+
+def _mix(rows: LabelRows, keep: NDArray[np.bool_]) -> ClassMix | None:
+    """What the filter did to each weak class of the rows that it judged."""
+    if keep.all():
+        return None
+    names = rows.table.column_names
+    judged = np.ones(len(rows), dtype=bool)
+    if "split" in names:
+        judged = np.array([split in (None, "train") for split in rows.table["split"].to_pylist()], dtype=bool)
+    weak = np.asarray(rows.table["weak_label"].to_numpy(), dtype=np.float64)
+    return class_mix(weak[judged], keep[judged], rows.p[judged])

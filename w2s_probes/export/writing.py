@@ -138,6 +138,8 @@ def _as_folder(rows: LabelRows, out: Path, format: Format, wanted: Wanted, pairs
                     rows.texts()  # refuses rows without one
                 table = classification(rows)
             record |= {"options": options, "left_out": rows.left_out}
+            if rows.mix is not None:
+                record["classes"] = rows.mix.sentence
             counts = write_hub(table, folder, record)
         record |= {"options": options, "left_out": rows.left_out, "splits": counts}
         write_record(folder, record)
