@@ -63,10 +63,7 @@ def folded(pieces: Sequence[str], most: int, unit: str, *, styled: bool = True) 
         return "".join(pieces)
     head, tail = parted
     between = pieces[head : len(pieces) - tail]
-    inline = ' style="display:inline;margin:0"' if styled else ""
-    button = (
-        ' style="display:inline;cursor:pointer;white-space:nowrap;text-decoration:underline dotted"' if styled else ""
-    )
+    inline, button = (f' style="{style}"' if styled else "" for style in (INLINE, BUTTON))
     return (
         f'{"".join(pieces[:head])}<details class="fold"{inline}><summary{button}>… {count(len(between), unit)} …'
         f"</summary>{''.join(between)}</details> {''.join(pieces[len(pieces) - tail :])}"

@@ -61,7 +61,8 @@ def regularization_figure(curves: pd.DataFrame) -> Figure:
 def components_figure(curves: pd.DataFrame, layers: list[int]) -> Figure:
     """AUROC against the number of leading principal components, a panel a layer, over their controls."""
     columns = min(3, len(layers))
-    figure = Picture(2.7 * columns + 0.4, 2.4 * -(-len(layers) // columns) + 0.5)
+    width = max(4.2, 2.7 * columns + 0.4)  # of one panel: its captions are wider
+    figure = Picture(width, 2.4 * -(-len(layers) // columns) + 0.5)
     grid = figure.subplots(-(-len(layers) // columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
     parts, whole = curves[curves["probe"] == "components"], curves[(curves["probe"] == "logistic") & curves["chosen"]]
     for axes, layer in zip(grid, layers, strict=False):
@@ -85,7 +86,9 @@ def components_figure(curves: pd.DataFrame, layers: list[int]) -> Figure:
     figure.supxlabel("\n".join([axis, *notes]), fontsize=9 if not notes else 8)
     figure.supylabel(AUROC, fontsize=9)
     handles, names = grid[0].get_legend_handles_labels()
-    figure.legend(handles, names, frameon=False, fontsize=8, loc="outside upper center", ncols=3)
+    figure.legend(
+        handles, names, frameon=False, fontsize=8, loc="outside upper center", ncols=min(columns, 2) if width < 8 else 3
+    )
     return figure
 
 
