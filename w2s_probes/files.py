@@ -99,6 +99,8 @@ def refuse_no_file(path: Path) -> None:
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if there == path and path.is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file")
+    if there == path and not path.is_file():
+        raise InputError(f"{path}: is a pipe or a device, in whose place a file would be put: give the name of a file")
     if there != path and (not there.is_dir() or not os.access(there, os.W_OK | os.X_OK)):
         raise InputError(f"cannot write {path}: {there} is not a folder that can be written in")
 

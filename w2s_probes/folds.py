@@ -30,7 +30,7 @@ def fold_numbers(
     if fewest < folds:
         raise InputError(
             f"{folds} folds need at least {folds} groups of distinct rows in each class, got {fewest}: "
-            "lower the number of folds or add data"
+            "give more rows of that class, or fewer folds (folds=)"
         )
     fold = _dealt(together, positive, folds, seed)[together]
     for side, name in ((positive, "above"), (~positive, "not above")):

@@ -16,6 +16,8 @@ def read_json(path: Path, remedy: str = "make it again") -> Any:
     Refused like damage: nesting beyond DEPTH levels, whole numbers beyond 64 bits, and texts with half of a surrogate
     pair, unless it stands for a byte of a file's name.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path}: is no file: {remedy}")
     try:
         return parse_json(path.read_bytes(), str(path))
     except InputError as error:

@@ -10,6 +10,7 @@ from .checks import group_numbers, probabilities, truth_sides
 from .errors import InputError
 from .influence import NOTHING, Measured, mean, ranking
 from .intervals import Estimate
+from .labels import ids_of, refuse_other_ids
 from .ties import above_half
 
 
@@ -57,6 +58,7 @@ def label_change(
     one half as class 1. Differences are paired, and intervals count `groups` (n,) and not rows where rows come in
     groups (DeLong et al. 1988; Obuchowski 1997). InputError for other lengths and numbers outside [0, 1].
     """
+    refuse_other_ids({"before": ids_of(before), "after": ids_of(after), "truth": ids_of(truth)})
     first, second = probabilities(before, "labels before"), probabilities(after, "labels after")
     if len(first) != len(second):
         raise InputError(f"{len(first)} labels before but {len(second)} after")

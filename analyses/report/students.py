@@ -69,6 +69,8 @@ def _headline(students: Sequence[TrainedStudent], scores: dict[str, Scores | Non
     lowest, highest = min(by, key=lambda name: by[name]), max(by, key=lambda name: by[name])
     same = on_the_same_rows([one for one in students if one.name in known])
     where = f"on the same {known[highest].rows:,} test rows" if same else "each on its own test rows"
+    if len(known) < n:
+        counted = f"{len(known)} of {n} students were tested"
     text = f"{counted}: AUROC {shown(by[lowest])} ({lowest}) to {shown(by[highest])} ({highest}), {where}"
     if compared:
         largest = max(compared, key=_size)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from w2s_probes import ActivationStore
@@ -174,3 +175,38 @@ def test_half_of_the_options_is_refused(
     for command in ("filter", "relabel"):
         where = [world / "acts", world / "weak.jsonl", *options]
         assert line in fails(command, *where, "--out", tmp_path / "k.jsonl")
+
+
+def test_no_file_of_the_sweep_is_written_over(world: Path, swept: Path, fails: Failing) -> None:
+    before = {path: path.read_bytes() for path in swept.parent.iterdir() if path.is_file()}
+    for command in ("filter", "relabel"):
+        for source in ("sweep.json", "sweep.csv"):
+            where = [world / "acts", world / "weak.jsonl", "--layer", "best", "--from", swept.with_name(source)]
+            assert "is read by this command, too" in fails(command, *where, "--out", swept.with_name("sweep.csv"))
+    assert {path: path.read_bytes() for path in swept.parent.iterdir() if path.is_file()} == before
+
+
+def test_the_cell_is_named_and_a_choice_by_other_labels_is_said(
+    world: Path, swept: Path, tmp_path: Path, w2s: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_bytes((world / "weak.jsonl").read_bytes())
+    chosen = best(swept)
+    for labels, same in ((world / "weak.jsonl", True), (other, False)):
+        cell = ["--layer", "best", "--by", "best", "--from", swept, "--out", tmp_path / "k.jsonl"]
+        w2s("filter", world / "acts", labels, *cell)
+        said = capsys.readouterr().out
+        assert f"by the sweep: layer {chosen['layer']}, {chosen['probe']}, " in said
+        assert ("that sweep was of other labels: sweep other" in said) != same
+
+
+def test_a_sweep_of_noise_proposes_no_filter(
+    world: Path, tmp_path: Path, w2s: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = read_table(world / "weak.jsonl").drop(columns="truth")
+    table["label"] = np.random.default_rng(3).integers(0, 2, len(table)).astype(float)
+    write_table(table, tmp_path / "coins.jsonl")
+    w2s("sweep", world / "acts", tmp_path / "coins.jsonl", "--k", "9", "--out", tmp_path / "s.csv")
+    said = capsys.readouterr().out
+    assert "no cell tells the weak labels apart" in said
+    assert "Next:" not in said

@@ -1,5 +1,6 @@
 """What `w2s filter` and `w2s relabel` say they found, how sure that is, and what to type next."""
 
+import os
 import re
 import shlex
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 
 from w2s_probes import FilterResult
 from w2s_probes.cli.findings import of_filter
+from w2s_probes.labels import read_label_table
 from w2s_probes.noise.statuses import MEANING
 from w2s_probes.tables import read_table, write_table
 
@@ -130,7 +132,7 @@ def test_the_classes_before_and_after_are_named_and_per_class_where_the_mix_move
     if line is not None:
         assert lines[1].startswith(line)
         assert lines[1].endswith("; --per-class drops the same share of each") == moved
-        assert "--per-class" not in of_filter(result, None, None, Path("weak.jsonl"), per_class=True)[1]
+        assert "--per-class" not in of_filter(result, None, None, Path("weak.jsonl"), advise=False)[1]
 
 
 def test_the_share_of_each_class_is_a_table_in_python() -> None:
@@ -166,9 +168,17 @@ def test_a_relabelling_says_which_way_labels_moved_and_whether_they_are_better(
     )
     number = r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]"
     change = rf"{number} before, {number} after, difference [+-]0\.\d{{3}} \[[+-]0\.\d{{3}}, [+-]0\.\d{{3}}\]"
-    assert re.search(rf"^by `truth`: AUROC {change}; accuracy {change} \(an oracle's figures\)$", text, re.MULTILINE)
     accuracy = ((train["label"] > 0.5) == train["truth"]).mean()
     assert f"accuracy {accuracy:.3f} [" in text
+    assert re.search(rf"^by `truth`: accuracy {change} \(an oracle's figures\)$", text, re.MULTILINE)  # hard labels
+    spread = np.random.default_rng(0).uniform(0, 0.3, len(weak))
+    soft = weak.assign(label=np.abs(weak["label"].astype(float) - spread))
+    text = relabelled(world, soft, tmp_path, w2s, capsys)
+    assert re.search(rf"^by `truth`: AUROC {change}; accuracy {change} \(an oracle's figures\)$", text, re.MULTILINE)
+    few = weak.assign(truth=weak["truth"].where(weak["id"].isin(train["id"][:8])))
+    text = relabelled(world, few, tmp_path, w2s, capsys)
+    assert "is not said: `truth` is known of 8 rows, and takes at least 20" in text
+    assert "accuracy" not in text
     without = relabelled(world, weak.drop(columns="truth"), tmp_path, w2s, capsys)
     assert "whether they are better is not said: no row has `truth`" in without
     assert "AUROC" not in without
@@ -215,3 +225,97 @@ def test_options_by_the_names_of_a_sweep_give_the_same_file(world: Path, tmp_pat
         for name, path in ((option, tmp_path / "a.jsonl"), (long, tmp_path / "b.jsonl")):
             w2s("filter", world / "acts", world / "weak.jsonl", "--layer", 1, "--by", by, name, 7, "--out", path)
         assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+
+
+def test_a_second_filter_says_what_is_out_in_all(
+    world: Path, tmp_path: Path, w2s: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = [world / "acts", world / "weak.jsonl"]
+    w2s("filter", *place, "--layer", 1, "--by", "knn", "--k", 9, "--out", tmp_path / "one.jsonl")
+    capsys.readouterr()
+    w2s(
+        "filter",
+        world / "acts",
+        tmp_path / "one.jsonl",
+        "--layer",
+        1,
+        "--by",
+        "logistic",
+        "--out",
+        tmp_path / "two.jsonl",
+    )
+    said = capsys.readouterr().out
+    one, two = (read_label_table(tmp_path / f"{name}.jsonl") for name in ("one", "two"))
+    train = two[two["split"] == "train"]
+    out = int((~train["keep"].astype(bool)).sum())
+    before = int((~one["keep"].astype(bool)).sum())
+    kept = train[train["keep"].astype(bool)]["label"].astype(float)
+    assert f"{before} rows had `keep` false before and stay out" in said
+    assert f"{out} of {len(train)} are out in all, and label 1 is {(kept > 0.5).mean():.1%} of the rows kept" in said
+
+
+def test_a_relabelled_file_is_said_to_be_judged_by_its_first_labels(
+    world: Path, tmp_path: Path, w2s: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = [world / "acts", world / "weak.jsonl"]
+    w2s("relabel", *place, "--layer", 1, "--by", "knn", "--k", 9, "--out", tmp_path / "new.jsonl")
+    assert "earlier relabelling" not in capsys.readouterr().out
+    w2s("filter", world / "acts", tmp_path / "new.jsonl", "--layer", 1, "--k", 9, "--out", tmp_path / "kept.jsonl")
+    assert "its `new_label`, of an earlier relabelling, is what teaches" in capsys.readouterr().out
+    w2s("relabel", world / "acts", tmp_path / "new.jsonl", "--layer", 1, "--out", tmp_path / "newer.jsonl", "--k", 9)
+    assert "is replaced; these are of its `label`" in capsys.readouterr().out
+    w2s("filter", world / "acts", tmp_path / "kept.jsonl", "--layer", 1, "--k", 9, "--out", tmp_path / "again.jsonl")
+
+
+def test_a_filter_that_leaves_one_class_proposes_no_student(
+    world: Path, weak: pd.DataFrame, tmp_path: Path, w2s: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = weak[weak["split"] == "train"]
+    rare = train[train["label"].astype(float) < 0.5]
+    table = pd.concat([rare, train[train["label"].astype(float) > 0.5][:3]]).drop(columns=["truth", "split"])
+    write_table(table, tmp_path / "rare.jsonl")
+    command = ["filter", world / "acts", tmp_path / "rare.jsonl", "--layer", 1, "--by", "knn", "--k", 9]
+    w2s(*command, "--out", tmp_path / "kept.jsonl", "--contamination", 0.3)
+    said = capsys.readouterr().out
+    kept = read_label_table(tmp_path / "kept.jsonl")
+    left = kept[kept["keep"].astype(bool)]["label"].astype(float)
+    assert ("Next:" in said) == ((left > 0.5).any() and (left < 0.5).any())
+    assert "audit all 3 of label 1 and some thirty of the other" in said
+
+
+@pytest.mark.parametrize("options", [["--mode", "paper"], ["--zeta", 0.9]])
+def test_a_share_of_each_class_is_refused_where_a_zeta_decides(
+    options: list[object], world: Path, tmp_path: Path, fails: Failing, w2s: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["filter", world / "acts", world / "weak.jsonl", "--layer", 1, "--k", 9, *options]
+    assert "--per-class shares out" in fails(*command, "--per-class", "--out", tmp_path / "k.jsonl")
+    w2s(*command, "--out", tmp_path / "k.jsonl")
+    assert "--per-class" not in capsys.readouterr().out
+
+
+def test_a_few_removed_rows_of_an_audit_are_counted_and_not_compared(weak: pd.DataFrame, said: Said) -> None:
+    order = np.random.default_rng(1).permutation(np.flatnonzero(weak["split"] == "train"))
+    lines = said(weak.assign(truth=weak["truth"].where(np.isin(np.arange(len(weak)), order[:40]))))
+    (line,) = [line for line in lines if line.startswith("by `truth`, known of 40 rows")]
+    assert re.search(r"\d of the \d removed among them are wrong: too few to compare with chance", line)
+
+
+def test_what_was_in_sample_says_nothing_of_wrong_labels(weak: pd.DataFrame, said: Said) -> None:
+    lines = said(weak.drop(columns="truth"), "--in-sample")
+    assert "how many labels are wrong is not said of in-sample scores: leave --in-sample out" in lines
+
+
+def test_a_pipe_is_neither_read_nor_written_over(world: Path, tmp_path: Path, fails: Failing) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    command = ["filter", world / "acts", world / "weak.jsonl", "--layer", "best"]
+    assert "no record of a sweep" in fails(*command, "--from", pipe, "--out", tmp_path / "k.jsonl")
+    os.mkfifo(tmp_path / "k.jsonl")
+    assert "is a pipe" in fails(
+        "filter", world / "acts", world / "weak.jsonl", "--layer", 1, "--out", tmp_path / "k.jsonl"
+    )
+
+
+def test_a_percentage_is_none_or_all_only_where_it_is() -> None:
+    lines = of_filter(planted((1, 214)), None, None, Path("weak.jsonl"))
+    assert "1 of 1285 go (<1%), of label 1 214 of 215 (>99%)" in lines[1]

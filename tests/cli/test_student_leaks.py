@@ -134,3 +134,19 @@ def test_about_the_share_is_set_aside_whatever_the_sizes_of_the_groups(seed: int
     assert len(set(chosen[60:65])) == 1
     halves = set_aside(pd.DataFrame({"group": ["a"] * 50 + ["b"] * 50}), 0.1, np.random.default_rng(seed))
     assert halves.sum() == 50  # none is small enough
+
+
+def test_what_a_student_reads_is_never_what_it_writes(fails: Invoke, w2s: Invoke, world: Path, tmp_path: Path) -> None:
+    out = tmp_path / "d"
+    out.mkdir()
+    labels, test = out / "predictions.jsonl", out / "test.jsonl"
+    labels.write_bytes((world / "weak.jsonl").read_bytes())
+    before = labels.read_bytes()
+    assert "is read by this command, too" in fails("student", world / "acts", labels, "--layer", 1, "--out", out)
+    assert labels.read_bytes() == before
+    labels.rename(out / "weak.jsonl")
+    test.write_bytes((world / "test.jsonl").read_bytes())
+    test.rename(labels)
+    command = ["student", world / "acts", out / "weak.jsonl", "--layer", 1, "--test", labels, "--out", out]
+    assert "is read by this command, too" in fails(*command)
+    assert labels.read_bytes() == (world / "test.jsonl").read_bytes()

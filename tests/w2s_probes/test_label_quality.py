@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from w2s_probes import LabelSet
 from w2s_probes.errors import InputError
 from w2s_probes.label_quality import label_change
 
@@ -86,3 +87,16 @@ def test_lengths_that_differ_and_numbers_that_are_no_probabilities_are_refused()
         label_change([0, 1, 1], [0, 1, 1], [0, 1])
     with pytest.raises(InputError, match="probabilities"):
         label_change([0, 1, 2], [0, 1, 1])
+
+
+def test_label_sets_in_another_order_are_refused() -> None:
+    truth, weak, better = drawn(RNG, 30)
+    ids = np.array([f"r{i}" for i in range(30)], dtype=object)
+    before, told = LabelSet(ids, weak), LabelSet(ids, truth, "truth")
+    assert label_change(before, LabelSet(ids, better), told).known == 30
+    for after, known in (
+        (LabelSet(ids[::-1], better), told),
+        (LabelSet(ids, better), LabelSet(ids[::-1], truth, "truth")),
+    ):
+        with pytest.raises(InputError, match="r0"):
+            label_change(before, after, known)

@@ -75,14 +75,15 @@ def filter_labels(
     from ..filtering import disagreement_filter, refuse_shares
     from ..probes import TopoProbe
     from ..relabeling import relabel as out_of_sample_scores
+    from ..sweep.chosen import files_of_sweep
     from ..tables import refuse_unwritable, table_format, write_table
     from ..topo_filtering import TOPO_MODES, topo_filter
-    from .findings import of_approximation, of_filter
+    from .findings import of_approximation, of_filter, teaches
     from .judging import Rows, probe_of
 
     table_format(out)
     refuse_no_file(out)
-    refuse_input(out, labels, audit, sweep)
+    refuse_input(out, labels, audit, *([] if sweep is None else files_of_sweep(sweep)))
     choice = ProbeChoice.typed(
         layer,
         by,
@@ -99,6 +100,8 @@ def filter_labels(
     zeta = settings["zeta"] if zeta is None else zeta
     if zeta is not None and contamination is not None:
         raise InputError("--contamination is not used where a zeta decides (--zeta, --mode paper): give one of them")
+    if zeta is not None and per_class and max_removed is None:
+        raise InputError("--per-class shares out --contamination or --max-removed, and a zeta has neither")
     share = 0.1 if contamination is None else contamination
     refuse_shares(share, max_removed, zeta)
     connected = connectivity or settings["connectivity"]
@@ -135,16 +138,14 @@ def filter_labels(
         if result.p is not None:
             verdict["p"] = result.p
         verdict["fold"] = rows.folds(probe, in_sample, seed)
-        findings = of_filter(result, truth, rows.groups, labels, per_class=per_class)
+        dropped = rows.dropped[rows.training]
+        advise = not per_class and zeta is None
+        findings = of_filter(result, truth, rows.groups, labels, dropped=dropped, advise=advise)
         write_table(rows.judged(verdict, choice.named(in_sample)), out)
         step(f"{out} written", 3, 3)
-    if before := int(rows.dropped.sum()):
-        findings.append(f"{before} rows that had `keep` false before stay out, whatever this probe says of them")
-    for line in (*choice.said(), *of_approximation(graph), *findings):
+    for line in (*choice.said(), *of_approximation(graph), *findings, *rows.relabelled(labels)):
         terminal.say(line)
-    terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", _beside(out, "student"))
-
-
-def _beside(out: Path, name: str) -> Path:
-    """A folder of this name beside a file."""
-    return out.parent / name
+    if teaches(result, dropped):
+        terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
+    else:
+        terminal.say("the rows kept are of one class, which teaches no student: lower --contamination, or --per-class")

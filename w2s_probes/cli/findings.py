@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..neighbors import Neighbors
 
 Truth = NDArray[np.float64] | None
+FEW = 10  # rows, below which a share of wrong labels is no comparison
 
 
 def of_approximation(graph: "Neighbors | None") -> list[str]:
@@ -22,36 +23,71 @@ def of_approximation(graph: "Neighbors | None") -> list[str]:
 
 
 def of_filter(
-    result: "FilterResult", truth: Truth, groups: NDArray[np.object_] | None, labels: Path, *, per_class: bool = False
+    result: "FilterResult",
+    truth: Truth,
+    groups: NDArray[np.object_] | None,
+    labels: Path,
+    *,
+    dropped: NDArray[np.bool_] | None = None,
+    advise: bool = True,
 ) -> list[str]:
-    """How many rows go, of which class, and what the truth (n,), NaN where unknown, says of them and of the rest."""
+    """How many rows go, of which class, and what the truth (n,), NaN where unknown, says of them and of the rest.
+
+    `dropped` (n,): rows that an earlier filter has dropped. `advise`: whether --per-class could keep the class mix.
+    """
     text = f"kept {int(result.mask.sum())} of {len(result.mask)} rows, removed {len(result.removed)}"
     if result.overshoot:
         text += f" ({result.overshoot} more than asked for: the components alone removed them)"
     if result.in_sample:
         text += "; scored in-sample, which flatters the labels"
-    lines = [text, *_of_classes(result, per_class)]
+    lines = [text, *_of_classes(result, advise), *_of_both_filters(result, dropped)]
     known = np.zeros(len(result.mask), dtype=bool) if truth is None else ~np.isnan(truth)
     if truth is not None and known.any():
         lines += _of_truth(result, truth, known, groups)
-    if result.p is not None and not result.in_sample and not known.all():
+    if known.all():
+        return lines
+    if result.in_sample:
+        lines.append("how many labels are wrong is not said of in-sample scores: leave --in-sample out")
+    elif result.p is not None:
         lines.append(_of_wrong_labels(result, result.p, truth, known, groups, labels))
     return lines
 
 
-def _of_classes(result: "FilterResult", per_class: bool) -> list[str]:
+def teaches(result: "FilterResult", dropped: NDArray[np.bool_]) -> bool:
+    """Whether rows of both classes are kept, without those that an earlier filter has `dropped` (n,)."""
+    from ..ties import above_half
+
+    kept = above_half(result.labels[result.mask & ~dropped])
+    return bool(kept.any() and not kept.all())
+
+
+def _of_classes(result: "FilterResult", advise: bool) -> list[str]:
     """The share of each class that goes, and the class mix before and after."""
     if not len(result.removed):
         return []
     mix = result.mix
     text = (
-        f"of label 0 {mix.zero.dropped} of {mix.zero.before} go ({mix.zero.share:.0%}), of label 1 "
-        f"{mix.one.dropped} of {mix.one.before} ({mix.one.share:.0%}); label 1 is {mix.after:.1%} of the rows kept, "
-        f"{mix.before:.1%} of all"
+        f"of label 0 {mix.zero.dropped} of {mix.zero.before} go ({_share(mix.zero.share)}), of label 1 "
+        f"{mix.one.dropped} of {mix.one.before} ({_share(mix.one.share)}); label 1 is {mix.after:.1%} of the rows "
+        f"kept, {mix.before:.1%} of all"
     )
-    if mix.moves and not per_class:
+    if mix.moves and advise:
         text += "; --per-class drops the same share of each"
     return [text]
+
+
+def _of_both_filters(result: "FilterResult", dropped: NDArray[np.bool_] | None) -> list[str]:
+    """What is out in all where an earlier filter has dropped rows, too."""
+    if dropped is None or not dropped.any():
+        return []
+    from ..class_mix import class_mix
+
+    keep, both = result.mask & ~dropped, int((dropped & ~result.mask).sum())
+    return [
+        f"{int(dropped.sum())} rows had `keep` false before and stay out, {both} of them "
+        f"removed by this filter, too: {int((~keep).sum())} of {len(keep)} are out in all, and label 1 is "
+        f"{class_mix(result.labels, keep).after:.1%} of the rows kept"
+    ]
 
 
 def _of_truth(
@@ -62,19 +98,21 @@ def _of_truth(
     from ..ties import above_half
 
     audited = result.of_rows(known)
-    wrong = np.mean(above_half(truth[known]) != above_half(result.labels[known]))
-    everything = f"by `truth` {wrong:.0%} of all labels are wrong, an oracle's figure" if known.all() else ""
-    if not len(audited.removed):
-        none = "" if known.all() else f"none of the {int(known.sum())} rows with `truth` was removed"
-        return [line for line in (everything, none) if line]
+    wrong = above_half(truth[known]) != above_half(result.labels[known])
+    removed, rows = len(audited.removed), int(known.sum())
+    everything = f"by `truth` {_share(wrong.mean())} of all labels are wrong" if known.all() else ""
+    if removed < FEW:
+        found = int(wrong[audited.removed].sum())
+        which = f"by `truth`, known of {rows} rows, " if not known.all() else f"{everything}; "
+        few = f"{found} of the {removed} removed among them are wrong: too few to compare with chance"
+        return [f"{which}{few} (an oracle's figures)"]
     card = report_card(audited, truth[known], groups=None if groups is None else groups[known])
     chance = f"{card.random.precision:.0%} [{card.random_low.precision:.0%}, {card.random_high.precision:.0%}]"
-    compared = f"against {chance} of as many of each class at random (p = {card.p_random:.1g}; "
+    compared = f"against {chance} of as many of each class at random (p = {card.p_random:.1g}; an oracle's figures)"
+    share = _share(card.filter.precision)
     if known.all():
-        whole = f"by `truth` {wrong:.0%} of all labels are wrong and {card.filter.precision:.0%} of those removed, "
-        return [f"{whole}{compared}an oracle's figures)"]
-    which = f"by `truth`, known of {int(known.sum())} rows, {card.filter.precision:.0%} of the "
-    return [f"{which}{card.removed} removed among them are wrong, {compared}an oracle's figures)"]
+        return [f"{everything} and {share} of those removed, {compared}"]
+    return [f"by `truth`, known of {rows} rows, {share} of the {removed} removed among them are wrong, {compared}"]
 
 
 def _of_wrong_labels(
@@ -93,7 +131,8 @@ def _of_wrong_labels(
     from ..noise.model import LEAST_AUDITED
     from ..ties import above_half
 
-    counts = [int(known[above_half(result.labels) == side].sum()) for side in (False, True)]
+    sides = [above_half(result.labels) == side for side in (False, True)]
+    counts = [int(known[side].sum()) for side in sides]
     if truth is not None and min(counts) >= LEAST_AUDITED:
         found = noise_model(result.labels, p, audited=(known, truth[known]), groups=groups)
         probe = f"AUROC of the probe against the weak labels {found.auroc:.2f}"
@@ -111,9 +150,11 @@ def _of_wrong_labels(
             f"how many labels are wrong is not said: `truth` is known of {counts[0]} rows of label 0 and {counts[1]} "
             f"of label 1, and takes at least {LEAST_AUDITED} of each, some thirty for a useful interval ({probe})"
         )
+    rare = [f"all {side.sum()} of label {name}" for name, side in enumerate(sides) if side.sum() <= 3 * LEAST_AUDITED]
+    which = f"{' and '.join(rare)} and some thirty of the other" if len(rare) == 1 else "some thirty rows of each label"
     return (
-        f"how many labels are wrong is not said: {found.meaning} ({probe}); audit some thirty rows of each "
-        f"label, drawn at random: put their `truth` into {labels}, or into a file of `id` and `truth` for --audit"
+        f"how many labels are wrong is not said: {found.meaning} ({probe}); audit {which}, drawn at random: put their "
+        f"`truth` into {labels}, or into a file of `id` and `truth` for --audit"
     )
 
 
@@ -126,6 +167,7 @@ def of_new_labels(
 ) -> list[str]:
     """Which way labels moved, and whether they became better by the truth (n,); the first ends a sentence."""
     from ..label_quality import label_change
+    from ..metrics import hard_labels
 
     change = label_change(before, after, truth, groups=groups)
     moved = f"; {change.moved} changed class"
@@ -137,11 +179,29 @@ def of_new_labels(
             f"whether they are better is not said: no row has `truth`; put that of some rows, drawn at random, into "
             f"{labels}, or into a file of `id` and `truth` for --audit",
         ]
+    if change.known < 2 * FEW:
+        return [
+            moved,
+            f"whether they are better is not said: `truth` is known of {change.known} rows, and takes at least "
+            f"{2 * FEW}, some sixty for a useful interval",
+        ]
     of = "" if change.known == change.n else f", known of {change.known} rows"
-    parts = [f"AUROC {_moved(change.auroc)}"] if not np.isnan(change.auroc.before.value) else []
+    ranked = not np.isnan(change.auroc.before.value) and not hard_labels(before)  # hard labels rank nothing
+    parts = [f"AUROC {_moved(change.auroc)}"] if ranked else []
     parts.append(f"accuracy {_moved(change.accuracy)}")
     return [moved, f"by `truth`{of}: {'; '.join(parts)} (an oracle's figures)"]
 
 
 def _moved(change: "Change") -> str:
-    return f"{change.before:.3f} before, {change.after:.3f} after, difference {change.difference:+.3f}"
+    from ..students.comparing import with_interval
+
+    difference = with_interval(change.difference, "+.3f")
+    return f"{with_interval(change.before)} before, {with_interval(change.after)} after, difference {difference}"
+
+
+def _share(share: float) -> str:
+    """A percentage that is 0 % or 100 % only where it is."""
+    if np.isnan(share):
+        return "none there"
+    text = f"{share:.0%}"
+    return ">99%" if text == "100%" and share < 1 else "<1%" if text == "0%" and share > 0 else text

@@ -71,6 +71,19 @@ class Rows:
             return self.truth
         return with_audit(self.ids, self.truth, audit, self.table["id"].to_numpy(dtype=object))
 
+    def relabelled(self, labels: Path, *, again: bool = False) -> list[str]:
+        """What becomes of the labels that an earlier relabelling gave; [] where there was none."""
+        if "new_label" not in self.table or "reason" not in self.table or not self._has_new_labels:
+            return []
+        if again:
+            return [f"the `new_label` that {labels} had is replaced; these are of its `label`"]
+        return [f"judged is the `label` of {labels}; its `new_label`, of an earlier relabelling, is what teaches"]
+
+    @property
+    def _has_new_labels(self) -> bool:
+        new = self.table["new_label"]
+        return bool((new.notna() & (new != self.table["label"])).any())
+
     @property
     def dropped(self) -> NDArray[np.bool_]:
         """The rows (of the file) that an earlier filter has dropped."""

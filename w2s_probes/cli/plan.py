@@ -108,7 +108,7 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
         table = "weak" if role.startswith("weak") else "strong"
         lines += _remarks(part.source, part.costs, f"--set {table}.position={{}}")
     parts = f"tasks {found.tasks} x seeds {found.seeds} x (weak supervisor, ceiling and {found.methods} methods)"
-    lines.append(f"then {found.fits} fits: {parts}")
+    lines.append(f"then {found.fits} fits: {parts}; a probe's ceiling, the probe taught the truth, is fitted beside it")
     if found.flops is not None:
         lines.append(f"fine-tuning: {amount(found.flops, 'FLOP')}, {found.students} students among them")
         lines += _tuning_here(found.tuned, found.flops, rates)

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import InputError
 from .options import BEST, PROBE_NAMES
+
+if TYPE_CHECKING:
+    from ..sweep.chosen import ChosenCell
 
 Number = TypeVar("Number", int, float)
 
@@ -20,7 +23,8 @@ class ProbeChoice:
     l2: float | None = None
     connectivity: str | None = None
     index: str | None = None
-    oracle: bool = False  # whether a sweep chose it by the truth
+    cell: "ChosenCell | None" = None  # what a sweep chose, where one did
+    labels: str = ""  # the name of the label file
 
     @classmethod
     def typed(
@@ -59,7 +63,7 @@ class ProbeChoice:
         if not asked:
             raise InputError("--from is read for --layer best and --by best: give one of them, or leave it out")
         from ..store import ActivationStore
-        from ..sweep.chosen import chosen_cell
+        from ..sweep.chosen import chosen_cell, label_set_name
 
         cell = chosen_cell(source, ActivationStore.open(store).key, labels)
         chosen = self if self.layer != BEST else replace(self, layer=str(cell.layer))
@@ -70,19 +74,24 @@ class ProbeChoice:
                 raise InputError(f"{option}: the sweep's best probe is logistic, which does not read it: leave it out")
             if cell.probe == "knn" and self.connectivity:
                 raise InputError("--connectivity: the sweep's best probe is knn, which does not read it: leave it out")
-        return replace(chosen, oracle=cell.oracle)
+        return replace(chosen, cell=cell, labels=label_set_name(labels))
 
     def named(self, in_sample: bool) -> str:
         """The probe as a verdict file has it: what flatters its scores, or was chosen by the truth, is marked."""
         marks = [", in-sample"] if in_sample else []
-        marks += [", chosen by truth"] if self.oracle else []
+        marks += [", chosen by truth"] if self.cell is not None and self.cell.oracle else []
         return self.by + "".join(marks)
 
     def said(self) -> list[str]:
         """What is to be said of a choice that a sweep has made."""
-        if not self.oracle:
+        if self.cell is None:
             return []
-        return ["the truth chose this cell (the sweep's --oracle): no figure here is one of a method"]
+        lines = [f"by the sweep: {self.cell}"]
+        if self.by and self.cell.labels != self.labels:
+            lines.append(f"that sweep was of other labels: sweep {self.labels} for a choice by these")
+        if self.cell.oracle:
+            lines.append("the truth chose this cell (the sweep's --oracle): no figure here is one of a method")
+        return lines
 
 
 def _only(options: dict[str, Number | None]) -> Number | None:

@@ -58,6 +58,7 @@ def relabel(
     import numpy as np
 
     from ..relabeling import relabel as out_of_sample_scores
+    from ..sweep.chosen import files_of_sweep
     from ..tables import refuse_unwritable, table_format, write_table
     from ..ties import above_half
     from .findings import of_approximation, of_new_labels
@@ -65,7 +66,7 @@ def relabel(
 
     table_format(out)
     refuse_no_file(out)
-    refuse_input(out, labels, audit, sweep)
+    refuse_input(out, labels, audit, *([] if sweep is None else files_of_sweep(sweep)))
     choice = ProbeChoice.typed(
         layer,
         by,
@@ -95,6 +96,6 @@ def relabel(
     for line in (*choice.said(), *of_approximation(graph)):
         terminal.say(line)
     terminal.say(f"{len(p)} rows relabelled{how} by {choice.by} at layer {rows.layer}{findings[0]}")
-    for line in findings[1:]:
+    for line in (*findings[1:], *rows.relabelled(labels, again=True)):
         terminal.say(line)
     terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")

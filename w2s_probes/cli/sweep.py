@@ -126,6 +126,9 @@ def sweep(
     written = [str(out)] + ([] if plot is None else _draw(result, plot))
     terminal.say(f"Written: {', '.join(written)}")
     for one, path in zip(result.labels, labels, strict=True):
+        if result.best(one, choose_by, oracle=oracle).is_chance:
+            terminal.say(f"{one}: no cell tells the weak labels apart, the best one included: no probe to filter by")
+            continue
         best = ["--layer", "best", "--by", "best", "--from", record_path(out)]
         terminal.next_command("w2s", "filter", store, path, *best, "--out", out.parent / f"{one}-kept.jsonl")
 

@@ -39,7 +39,10 @@ def with_audit(
     told = read_audit(audit)
     unknown = told.index.difference(pd.Index(of_file.astype(str)))
     if len(unknown):
-        raise InputError(f"{audit}: row {unknown[0]!r} is not in the label file: an audit is of rows that are judged")
+        raise InputError(
+            f"{audit}: row {unknown[0]!r} is not in the label file: an audit is of its rows, and ids are compared as "
+            "text (1.0 is not 1)"
+        )
     names = ids.astype(str)
     found = told.reindex(names).to_numpy(dtype=np.float64)
     if np.isnan(found).all():

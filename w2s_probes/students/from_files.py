@@ -6,6 +6,7 @@ from typing import Any
 
 from ..arrays import write_arrays
 from ..errors import InputError
+from ..files import refuse_input
 from ..intervals import Estimate
 from ..labels import LabelSet, read_label_table
 from ..losses import LossName, Objective
@@ -92,6 +93,7 @@ def train_student(
     if (out / "manifest.json").exists():
         raise InputError(f"{out}: is an activation store; give another --out")
     for name in (RECORD, HEAD, PREDICTIONS):
+        refuse_input(out / name, labels, test)
         if (out / name).is_dir():
             raise InputError(f"{out / name}: a folder stands where a file is to be written: give another --out")
     opened = ActivationStore.open(store)

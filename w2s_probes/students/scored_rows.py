@@ -144,7 +144,8 @@ class Scores:
                 f"student on the {self.supervised:,} rows that have the supervisor's `label`: "
                 + _told(self.student_there)
             )
-        lines.append(f"supervisor (`label`), same rows: {_told(self.supervisor)}")
+        shown: Numbers = {name: one for name, one in self.supervisor.items() if name == "accuracy" or not self.hard}
+        lines.append(f"supervisor (`label`), same rows: {_told(shown)}")
         lines.append(f"student - supervisor: {_told(self.difference, '+.3f')}")
         if self.hard:
             lines.append("The supervisor gives hard labels, which rank nothing: compare accuracy.")

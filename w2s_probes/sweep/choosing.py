@@ -35,6 +35,12 @@ class Best:
     weak: Mapping[str, Mapping[str, Ends]]  # the weak labels' own, by row set; empty where no truth is known
     oracle: bool  # whether the truth chose
 
+    @property
+    def is_chance(self) -> bool:
+        """Whether the cell ranks the weak labels no better than chance: its interval reaches one half."""
+        _, low, _ = (self.held_out or self.training)["weak_auroc"]
+        return not low > 0.5
+
     def record(self) -> dict[str, Any]:
         """As it stands in sweep.json; NaN becomes null."""
         weak = {rows.replace("-", "_"): _in_json(side) for rows, side in self.weak.items()}

@@ -15,11 +15,23 @@ from .result import record_path
 class ChosenCell:
     """A probe with its value at a layer."""
 
+    labels: str  # the label set of the sweep that it was chosen for
     layer: int
     probe: str
     k: int | None
     l2: float | None
     oracle: bool  # whether the truth chose
+
+    def __str__(self) -> str:
+        value = f"k = {self.k}" if self.k is not None else f"l2 = {self.l2:g}"
+        return f"layer {self.layer}, {self.probe}, {value}, the best cell for the labels of {self.labels}"
+
+
+def files_of_sweep(path: Path | str) -> list[Path]:
+    """The record and the tables that belong to a sweep, named by any of them; whether they are there or not."""
+    path = Path(path)
+    stem = label_set_name(path).removesuffix(".json")
+    return [path, *(path.with_name(stem + ending) for ending in (".json", *FORMATS))]
 
 
 def chosen_cell(path: Path | str, store_key: str, labels: Path | str) -> ChosenCell:
@@ -30,9 +42,12 @@ def chosen_cell(path: Path | str, store_key: str, labels: Path | str) -> ChosenC
     """
     path = Path(path)
     beside = record_path(path) if any(path.name.endswith(ending) for ending in FORMATS) else path
-    record = read_json(beside, "sweep again")
+    remedy = "give the .json beside the table of `w2s sweep`"
+    if not beside.is_file():
+        raise InputError(f"{path}: no record of a sweep there: {remedy}")
+    record = read_json(beside, remedy)
     if not isinstance(record, dict) or not record.get("best") or not isinstance(record.get("store"), dict):
-        raise InputError(f"{beside}: no record of a sweep: give the .json beside the table of `w2s sweep`")
+        raise InputError(f"{beside}: no record of a sweep: {remedy}")
     if altered := list(not_as_written(beside, record, [])):
         raise InputError(f"{altered[0]}: not as the sweep wrote it: sweep again")
     store = record["store"]
@@ -42,7 +57,7 @@ def chosen_cell(path: Path | str, store_key: str, labels: Path | str) -> ChosenC
         bests = {str(best["labels"]): _cell(best) for best in record["best"]}
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{beside}: its best cells are not as a sweep writes them: sweep again") from error
-    name = _name(Path(labels))
+    name = label_set_name(Path(labels))
     if len(bests) > 1 and name not in bests:
         raise InputError(f"{beside}: holds the label sets {', '.join(bests)} and no {name!r}: give --layer a number")
     return bests[name] if name in bests else next(iter(bests.values()))
@@ -51,6 +66,7 @@ def chosen_cell(path: Path | str, store_key: str, labels: Path | str) -> ChosenC
 def _cell(best: Any) -> ChosenCell:
     k, l2 = best["k"], best["l2"]
     return ChosenCell(
+        labels=str(best["labels"]),
         layer=int(best["layer"]),
         probe=str(best["probe"]),
         k=None if k is None else int(k),
@@ -59,5 +75,7 @@ def _cell(best: Any) -> ChosenCell:
     )
 
 
-def _name(path: Path) -> str:
+def label_set_name(path: Path | str) -> str:
+    """What a sweep calls the labels of a file: its name without the ending."""
+    path = Path(path)
     return next((path.name.removesuffix(ending) for ending in FORMATS if path.name.endswith(ending)), path.name)
