@@ -134,9 +134,7 @@ class FilterResult:
         return f"FilterResult(removed {len(self.removed)} of {len(self.mask)} rows{more}{how})"
 
     def _repr_html_(self) -> str:
-        counts = pd.Series(self.report()).to_frame("").to_html(float_format="{:g}".format)
-        classes = self.by_class().to_html(index=False, float_format="{:.3f}".format)
-        return f"<p>{self!r}</p>{counts}{classes}"
+        return f"<p>{self!r}</p>{self.by_class().to_html(index=False, float_format='{:.3f}'.format)}"
 
 
 def _mean(flags: NDArray[np.bool_]) -> float:

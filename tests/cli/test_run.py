@@ -174,7 +174,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "no such model": (["strong.model=./nowhere"], "nowhere"),
     "labels of other rows": (
         ["weak={kind='labels', file='FILE'}"],
-        "none of them match: are these labels of other rows",
+        "none of them match: ",
     ),
     "no file of labels": (["weak={kind='labels', file='none.csv'}"], "none.csv: no such file"),
     "a supervisor with another's key": (["weak.file=x.csv"], "kind = 'head' takes no `file`"),

@@ -7,7 +7,6 @@ import typer
 
 from ..errors import InputError
 from ..share import Share
-from ..tables import read_table
 from . import progress, terminal
 from .options import ShowProgress
 
@@ -126,5 +125,4 @@ def extract(
     if cut := store.manifest.notes.get("cut_rows"):
         limit, side = store.manifest.identity["max_length"], store.manifest.identity["truncation"]
         terminal.say(f"{cut} of {len(store)} texts were cut to {limit} tokens, on the {side}")
-    labels = rows[0] if "label" in read_table(rows[0]) else "LABELS"
-    terminal.next_command("w2s", "sweep", place, labels, "--out", place.parent / "sweep.csv")
+    terminal.sweep_next(place, rows)

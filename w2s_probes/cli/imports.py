@@ -58,4 +58,4 @@ def import_activations(
             report=lambda done, total: report("parts", done, total),
         )
     terminal.say(store)
-    terminal.next_command("w2s", "sweep", out, "LABELS", "--out", out.parent / "sweep.csv")
+    terminal.sweep_next(out, rows)

@@ -58,6 +58,14 @@ def next_command(*words: object) -> None:
     say(f"Next: {shlex.join(map(str, words))}")
 
 
+def sweep_next(store: Path, rows: list[Path]) -> None:
+    """Propose a sweep of a store, with the first row file where that holds labels."""
+    from ..tables import read_table
+
+    labels = rows[0] if "label" in read_table(rows[0]) else "LABELS"
+    next_command("w2s", "sweep", store, labels, "--out", store.parent / "sweep.csv")
+
+
 def from_checkout(module: str) -> ModuleType:
     """A module of `extract` or `analyses`, which live in the repository and not in the installed wheel."""
     try:
