@@ -142,9 +142,12 @@ def _table(students: Sequence[TrainedStudent], scores: dict[str, Scores | None])
         Column("test rows"),
         Column("AUROC [95 %]"),
         Column("accuracy [95 %]"),
-        Column("supervisor's AUROC [95 %]", about="of its label of the same rows, where the test file has it"),
+        Column("supervisor's AUROC [95 %]", about="of its label, on the test rows that have it"),
         Column("supervisor's accuracy [95 %]"),
-        Column("AUROC − supervisor's [95 %]", about="paired on the rows; not of hard labels, which rank nothing"),
+        Column(
+            "AUROC − supervisor's [95 %]",
+            about="paired, on the rows that have the supervisor's label; not of hard labels, which rank nothing",
+        ),
         Column("accuracy − supervisor's [95 %]"),
         Column("AUROC by weak labels [95 %]", about="on the rows that stopped training, which chose the epoch"),
     ]
