@@ -38,9 +38,10 @@ def test_from_a_model_to_a_report_by_following_the_next_lines(
     assert re.search(rf"the weak labels' own is {INTERVAL}, {INTERVAL}$", best)
 
     said = typed(next_line(said))
-    assert re.fullmatch(r"kept \d+ of 600 rows, removed 60", said[0])
-    assert re.match(r"of label 0 \d+ of \d+ go \(\d+%\), of label 1 \d+ of \d+ \(\d+%\); label 1 is ", said[1])
-    assert re.match(r"by `truth` \d+% of all labels are wrong and \d+% of those removed, against \d+% \[", said[2])
+    assert re.match(r"by the sweep: layer \d+, (knn, k = \d+|logistic, l2 = [\d.]+), the best cell", said[0])
+    assert re.fullmatch(r"kept \d+ of 600 rows, removed 60", said[1])
+    assert re.match(r"of label 0 \d+ of \d+ go \(\d+%\), of label 1 \d+ of \d+ \(\d+%\); label 1 is ", said[2])
+    assert re.match(r"by `truth` \d+% of all labels are wrong and \d+% of those removed, against \d+% \[", said[3])
     kept = read_label_table("results/weak-kept.jsonl")
     assert (~kept["keep"]).sum() == 60
 
