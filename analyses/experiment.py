@@ -121,8 +121,8 @@ class Experiment:
     @cached_property
     def X_train(self) -> NDArray[np.float32]:
         """Activations (n_train, width) of the training rows."""
-        if self._is_shared and self.shared is not None:
-            return self.shared.X_train
+        if (same := self._same_rows) is not None:
+            return same.X_train
         return self.activations.of(self.rows["train"])
 
     def train(
@@ -205,8 +205,8 @@ class Experiment:
     @cached_property
     def _widest(self) -> Neighbors:
         """One search for all probes: each one's neighbours are the first of these."""
-        if self._is_shared and self.shared is not None:
-            return self.shared._widest
+        if (same := self._same_rows) is not None:
+            return same._widest
         k = max(self._neighbors_of(name) for name in ("knn", "topo"))
         return search(self.X_train, k, apart=self._apart)
 
@@ -221,11 +221,12 @@ class Experiment:
         return min(wanted, len(self._apart) - int(np.bincount(self._apart).max()))
 
     @property
-    def _is_shared(self) -> bool:
-        """Whether another view has the same training rows and activations."""
-        return self.shared is not None and (
-            self.shared.rows is self.rows and self.shared.activations is self.activations
-        )
+    def _same_rows(self) -> "Experiment | None":
+        """The shared view, where it has the same training rows and activations."""
+        shared = self.shared
+        if shared is None or shared.rows is not self.rows or shared.activations is not self.activations:
+            return None
+        return shared
 
     def opinion(self, name: str) -> NDArray[np.float64]:
         """A probe's out-of-sample P(label = 1) of the training rows (n_train,), from weak labels; kept."""

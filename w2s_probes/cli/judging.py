@@ -21,6 +21,7 @@ from ..noise.audits import with_audit
 from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
 from ..probes.validation import soft_labels
 from ..store import ActivationStore
+from ..students.comparing import related_groups
 from ..verdicts import with_verdict
 
 
@@ -55,10 +56,7 @@ class Rows:
     @property
     def groups(self) -> NDArray[Any] | None:
         """The groups of the judged rows, where the file has them and some rows share one."""
-        judged = self.table[self.training]
-        if "group" not in judged or not judged["group"].dropna().duplicated().any():
-            return None
-        return judged["group"].to_numpy(dtype=object)
+        return related_groups(self.table[self.training])
 
     @property
     def truth(self) -> NDArray[np.float64] | None:
