@@ -16,7 +16,7 @@ from ..labels.verdicts import with_verdict
 from ..neighbors import Neighbors
 from ..neighbors.store_graphs import store_neighbors
 from ..noise.audits import with_audit
-from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
+from ..probes import PROBES, Connectivity, Probe, TopoProbe
 from ..probes.validation import soft_labels
 from ..rows.duplicates import belonging_together
 from ..rows.fields import kept_rows, refuse_own_fields
@@ -98,8 +98,8 @@ class Rows:
         most = len(self.X) - (1 if apart is None else int(np.bincount(apart).max()))
         if isinstance(probe, TopoProbe):
             k = max(probe.k_cc, min(probe.graph_k, most))
-        elif isinstance(probe, KNNProbe) and not in_sample:
-            k = probe.k
+        elif isinstance(probe, Probe) and probe.graph_k and not in_sample:
+            k = probe.graph_k
         else:
             return None
         return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=apart, index=probe.index)
@@ -130,9 +130,8 @@ def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str)
         return _classifier(by)
     if by not in PROBES:
         raise InputError(f"--by {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
-    if by == "logistic":
-        return LogisticProbe(l2)
-    return KNNProbe(k, index) if by == "knn" else TopoProbe(k, k, connectivity, index)
+    entry = PROBES[by]
+    return entry.make(k if entry.value == "k" else l2, connectivity=connectivity, index=index)
 
 
 def _classifier(by: str) -> Any:
