@@ -20,12 +20,12 @@ from w2s_probes.store.shards import Content
 
 from .batching import padded
 from .encoding import Tokens
-from .engine import Engine
 from .extractor import Extraction
+from .forward.engine import Engine
+from .forward.row_check import TOLERANCE, difference
+from .forward.trace import ActivationReader, Position, hidden, pool
 from .models.loading import Placement
 from .models.pooling import position_remarks
-from .row_check import TOLERANCE, difference
-from .trace import ActivationReader, Position, hidden, pool
 
 ROWS = 8
 # Of very different lengths, so that padding shows; used where no rows are given.

@@ -22,12 +22,12 @@ from w2s_probes.store.shards import Content
 from w2s_probes.store.writer import StoreWriter
 
 from .encoding import Encoded, EncodedAhead, Encoding
-from .engine import BatchProgress, Engine
+from .forward.engine import BatchProgress, Engine
+from .forward.row_check import PARTS, refuse_dependent_rows
+from .forward.trace import Position
 from .models.loading import Placement, quantization_config
 from .models.source import ModelSource
-from .row_check import PARTS, refuse_dependent_rows
 from .row_files import checked_rows, rows_hash
-from .trace import Position
 
 SHARD_BYTES = 256 << 20  # of activations: bounds the memory for results and the work lost to a kill
 SHARD_ROWS = 2048

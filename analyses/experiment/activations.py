@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from extract.extractor import Done, Extraction, extract_cached, silent
+from extract.forward.trace import Position
 from extract.models.source import ModelSource
-from extract.trace import Position
 from w2s_probes.errors import InputError
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.manifest import MANIFEST, Manifest

@@ -12,11 +12,11 @@ from w2s_probes.store.dtypes import WORDS, StoredDtype
 from w2s_probes.store.layers import LayerSpec, parse_layers
 from w2s_probes.store.shards import PAGE
 
-from ..engine import GPU_TOKENS
 from ..extractor import SHARD_BYTES, SHARD_ROWS
-from ..layout import refuse_layout_of_skeleton
+from ..forward.engine import GPU_TOKENS
+from ..forward.layout import refuse_layout_of_skeleton
+from ..forward.trace import Position
 from ..models.source import ModelSource
-from ..trace import Position
 from .flops import Batching, BlockWork, block_work, experts_of, forward_flops
 
 A100 = {"bfloat16": 312e12, "float16": 312e12, "float32": 19.5e12}  # FLOP/s of its data sheet, dense, without TF32

@@ -14,8 +14,8 @@ from transformers import Qwen2Config, Qwen2Model
 
 from extract.batching import batches, padded
 from extract.encoding import Tokens
-from extract.engine import Engine
 from extract.extractor import Extraction
+from extract.forward.engine import Engine
 from extract.models.loading import Placement, default_device
 from extract.models.source import ModelSource
 from tests.benchmarks.data import long_texts, short_texts

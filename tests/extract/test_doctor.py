@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from extract import doctor, trace
+from extract import doctor
 from extract.doctor import diagnose, sample_plan
 from extract.extractor import Extraction, extract
+from extract.forward import trace
 from extract.models.source import ModelSource
 from tests.conftest import run_failing
-from tests.extract.test_families import FAMILIES, whole_model
+from tests.extract.forward.test_families import FAMILIES, whole_model
 from w2s_probes import ActivationStore, InputError
 
 Checkpoint = Callable[..., Path]
@@ -64,9 +65,9 @@ def no_move(input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(
     ("target", "fault", "family", "wrong"),
     [
-        ("extract.trace.pool", last_column, "llama", "batched = single rows"),
-        ("extract.trace.ActivationReader.read", blind, "bert", "batched = single rows"),
-        ("extract.trace.padding_moved_right", no_move, "gpt2", "padded left = padded right"),
+        ("extract.forward.trace.pool", last_column, "llama", "batched = single rows"),
+        ("extract.forward.trace.ActivationReader.read", blind, "bert", "batched = single rows"),
+        ("extract.forward.trace.padding_moved_right", no_move, "gpt2", "padded left = padded right"),
         ("extract.doctor.pool", last_column, "llama", "nnsight = plain hooks"),
     ],
 )

@@ -21,9 +21,9 @@ from extract.costs.estimate import Costs, default_rate, estimate
 from extract.costs.flops import Batching
 from extract.costs.lengths import equal_lengths, given_lengths, token_lengths
 from extract.extractor import extract
+from extract.forward.trace import ActivationReader
 from extract.models.blocks import trunk_of
 from extract.models.source import ModelSource
-from extract.trace import ActivationReader
 from w2s_probes import InputError
 from w2s_probes.store.dtypes import WORDS
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from extract.encoding import EncodedAhead, Encoding
-from extract.engine import Engine
 from extract.extractor import Done, Extraction, extract
+from extract.forward.engine import Engine
 from extract.models.loading import Placement
 from extract.models.source import ModelSource
 from w2s_probes import InputError

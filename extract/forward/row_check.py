@@ -10,7 +10,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.store.dtypes import StoredDtype, to_float32
 from w2s_probes.store.shards import Content
 
-from .encoding import Tokens
+from ..encoding import Tokens
 
 if TYPE_CHECKING:
     from .engine import Engine

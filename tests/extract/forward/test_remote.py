@@ -20,8 +20,9 @@ import zstandard
 from nnsight import CONFIG
 from nnsight.modeling import huggingface
 
-from extract import extractor, remote
+from extract import extractor
 from extract.extractor import Extraction, extract
+from extract.forward import remote
 from extract.models.loading import Placement
 from extract.models.source import ModelSource
 from extract.repair import repair
