@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from w2s_probes.checkpoints.batches import padded
+from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import InputError
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import to_float32
 from w2s_probes.store.shards import Content
 
-from .batching import padded
-from .encoding import Tokens
 from .extractor import Extraction
 from .forward.engine import Engine
 from .forward.row_check import TOLERANCE, difference

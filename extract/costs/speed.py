@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from w2s_probes.checkpoints.loading import usable
 from w2s_probes.errors import InputError
 from w2s_probes.store.dtypes import WORDS
 from w2s_probes.sweep.backends.memory import free_memory
@@ -18,7 +19,7 @@ from w2s_probes.sweep.backends.memory import free_memory
 from ..forward.engine import CPU_TOKENS, GPU_TOKENS
 from ..forward.trace import ActivationReader
 from ..models.loading import default_device, refuse_lacking_dtype
-from ..models.source import ModelSource, usable
+from ..models.source import ModelSource
 from .estimate import Costs
 from .flops import Batching, block_work, forward_flops
 

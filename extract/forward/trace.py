@@ -8,7 +8,7 @@ import torch
 from nnsight import NNsight, save
 from torch import Tensor, nn
 
-from ..batching import padding_moved_right
+from w2s_probes.checkpoints.batches import padding_moved_right
 
 Position = Literal["last", "first", "mean", "all"]
 

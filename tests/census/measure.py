@@ -21,10 +21,11 @@ from extract.doctor import ROUNDED, diagnose
 from extract.extractor import Extraction
 from extract.forward.engine import Engine
 from extract.forward.trace import hidden
-from extract.models.blocks import trunk_of
 from extract.models.loading import Placement
-from extract.models.source import BROKEN, ModelSource
+from extract.models.source import ModelSource
 from tests.census.configs import FIRST_WORD, LAST_WORD, VOCABULARY, base_models, tiny_config
+from w2s_probes.checkpoints.blocks import trunk_of
+from w2s_probes.checkpoints.loading import BROKEN
 from w2s_probes.errors import InputError
 from w2s_probes.store.dtypes import to_float32
 

@@ -15,7 +15,6 @@ from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
 from extract import extractor
-from extract.batching import batches, padded
 from extract.encoding import Encoding
 from extract.extractor import Done, Extraction, extract, extract_cached
 from extract.forward import engine
@@ -25,6 +24,7 @@ from extract.models.source import ModelSource
 from extract.row_files import checked_rows, read_rows, rows_hash
 from tests.conftest import FAMILIES
 from w2s_probes import ActivationStore, InputError
+from w2s_probes.checkpoints.batches import batches, padded
 
 Checkpoint = Callable[..., Path]
 CPU = Placement("cpu")

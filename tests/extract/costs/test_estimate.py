@@ -16,15 +16,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from extract.batching import batches, padded
 from extract.costs.estimate import Costs, default_rate, estimate
 from extract.costs.flops import Batching
 from extract.costs.lengths import equal_lengths, given_lengths, token_lengths
 from extract.extractor import extract
 from extract.forward.trace import ActivationReader
-from extract.models.blocks import trunk_of
 from extract.models.source import ModelSource
 from w2s_probes import InputError
+from w2s_probes.checkpoints.batches import batches, padded
+from w2s_probes.checkpoints.blocks import trunk_of
 from w2s_probes.store.dtypes import WORDS
 
 USUAL: dict[str, Any] = {

@@ -10,7 +10,6 @@ import pytest
 import torch
 import transformers as hf
 
-from extract.batching import batches
 from extract.extractor import Extraction
 from extract.forward.engine import Engine, words_of
 from extract.forward.model_state import ModelState
@@ -21,6 +20,7 @@ from extract.models.loading import Placement
 from extract.models.source import ModelSource
 from tests.conftest import save_checkpoint
 from w2s_probes import ActivationStore
+from w2s_probes.checkpoints.batches import batches
 from w2s_probes.errors import InputError
 from w2s_probes.store.shards import Content
 

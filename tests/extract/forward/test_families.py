@@ -10,9 +10,9 @@ import torch
 import transformers as hf
 from torch import Tensor, nn
 
-from extract.batching import padded
 from extract.forward.trace import ActivationReader, Position, hidden
-from extract.models.blocks import find_blocks, trunk_of
+from w2s_probes.checkpoints.batches import padded
+from w2s_probes.checkpoints.blocks import find_blocks, trunk_of
 from w2s_probes.errors import InputError
 
 DEPTH = 3
