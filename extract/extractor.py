@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.errors import InputError
 from w2s_probes.share import WHOLE, Share
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import WORDS, StoredDtype
@@ -24,7 +24,7 @@ from w2s_probes.store.writer import StoreWriter
 from .encoding import Encoded, EncodedAhead, Encoding
 from .forward.engine import BatchProgress, Engine
 from .forward.row_check import PARTS, refuse_dependent_rows
-from .forward.trace import Position
+from .forward.trace import Position, checked_position
 from .models.loading import Placement, quantization_config
 from .models.source import ModelSource
 from .row_files import checked_rows, rows_hash
@@ -70,28 +70,34 @@ class Extraction:
         rows: pd.DataFrame,
         *,
         layers: LayerSpec = "all",
-        position: Position = "last",
+        position: str = "last",
         dtype: str = "auto",
         max_length: int | None = None,
         truncation: str = "right",
         chat_template: str | None = None,
         quantization: str | None = None,
     ) -> "Extraction":
-        """Resolve names and defaults: the model's own dtype and window, layers by index; see `extract`."""
+        """Resolve names and defaults of all options of an extraction; nothing but config and tokenizer is read.
+
+        `rows` has columns `text` and, where present, `id`. `layers` and `position` say what is kept of each row;
+        `dtype` is that of computing and storing, "auto" the checkpoint's own. Texts longer than `max_length` tokens
+        (the model's window unless given) are cut on the side that `truncation` names and counted in the manifest's
+        notes, or, with "off", refused. `chat_template` ("own", or a Jinja file) makes each text a user's message.
+        `quantization` is "8bit", "4bit" or JSON for transformers.
+
+        InputError for unusable models, rows, layers and options.
+        """
         source = ModelSource.find(model) if isinstance(model, str) else model
-        if position not in get_args(Position):
-            raise InputError(f"position {position!r}: {did_you_mean(position, get_args(Position))}")
+        site = checked_position(position)
         _ = source.config  # before what reads it for reasons of its own
         encoding = Encoding.plan(source, max_length, truncation, chat_template)
-        stored_as: Any = source.own_dtype if dtype == "auto" else dtype
-        if stored_as not in WORDS:
-            raise InputError(f"dtype {dtype!r}: {did_you_mean(dtype, ['auto', *WORDS])}")
+        stored_as = source.stored_dtype(dtype)
         source.refuse_if_remote(quantization=quantization)
         if quantization is not None:
             quantization_config(quantization)
         rows = checked_rows(rows, "rows")
         chosen = parse_layers(layers, source.depth)
-        return cls(source, rows, chosen, position, stored_as, encoding, quantization)
+        return cls(source, rows, chosen, site, stored_as, encoding, quantization)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -251,43 +257,19 @@ def _notes_of(engine: Engine) -> dict[str, Any]:
 
 
 def extract(
-    model: str | ModelSource,
-    rows: pd.DataFrame,
+    plan: Extraction,
     out: Path | str,
     *,
-    layers: LayerSpec = "all",
-    position: Position = "last",
-    dtype: str = "auto",
-    max_length: int | None = None,
-    truncation: str = "right",
-    chat_template: str | None = None,
-    quantization: str | None = None,
     placement: Placement | None = None,
     progress: Progress = silent,
     check: bool = True,
 ) -> ActivationStore:
-    """Store the activations of `rows` (columns `id`, `text`) at some layers of a model.
+    """Store the activations that `Extraction.plan` describes in the folder `out`.
 
-    A finished store of the same model, rows and options at `out` is returned as it is; an unfinished one is
-    gone on with; one of anything else is refused. Texts longer than `max_length` tokens (the model's window
-    unless given) are cut on the side that `truncation` names and counted in the manifest's notes, or, with
-    "off", refused. `chat_template` ("own", or a Jinja file) makes each text a user's message. `quantization` is
-    "8bit", "4bit" or JSON for transformers. With `check` a few rows are read again, alone, and a model whose rows
-    depend on each other is refused.
-
-    Raises InputError for unusable models, rows, layers and options, before anything is written.
+    A finished store of the same plan at `out` is returned as it is; an unfinished one is gone on with; one of
+    anything else is refused. With `check` a few rows are read again, alone, and a model whose rows depend on each
+    other is refused. InputError for what cannot be stored, before anything is written.
     """
-    plan = Extraction.plan(
-        model,
-        rows,
-        layers=layers,
-        position=position,
-        dtype=dtype,
-        max_length=max_length,
-        truncation=truncation,
-        chat_template=chat_template,
-        quantization=quantization,
-    )
     store = plan.run(out, placement=placement, progress=progress, check=check)
     assert store is not None  # nobody else had a share
     return store

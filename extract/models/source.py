@@ -13,8 +13,8 @@ from w2s_probes.checkpoints.blocks import find_blocks, trunk_of
 from w2s_probes.checkpoints.files import WEIGHTS
 from w2s_probes.checkpoints.loading import read_config, read_tokenizer, usable
 from w2s_probes.checkpoints.tokens import window
-from w2s_probes.errors import InputError
-from w2s_probes.store.dtypes import WORDS
+from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.store.dtypes import WORDS, StoredDtype
 
 from .checkpoints import ADAPTER, Trust, find_folder, is_hub_id, stored_depth, tensors_header
 
@@ -133,6 +133,13 @@ class ModelSource:
         if most not in DTYPES:
             raise InputError(f"{first}: weights of dtype {most or 'nothing'}; choose one by --dtype {', '.join(WORDS)}")
         return DTYPES[most]
+
+    def stored_dtype(self, dtype: str) -> StoredDtype:
+        """The dtype in which activations are computed and stored: the named one, or with "auto" the model's own."""
+        name = self.own_dtype if dtype == "auto" else dtype
+        if name not in WORDS:
+            raise InputError(f"dtype {dtype!r}: {did_you_mean(dtype, ['auto', *WORDS])}")
+        return name
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -98,7 +98,7 @@ def test_a_store_is_compared_with_fresh_numbers_and_keeps_the_result(
 ) -> None:
     rows.to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
     folder, store = checkpoint(), tmp_path / "s"
-    extract(str(folder), rows, store, position="mean")
+    extract(Extraction.plan(str(folder), rows, position="mean"), store)
     w2s("doctor", folder, "--rows", tmp_path / "rows.jsonl", "--store", store)
     assert "stored = fresh               ok" in capsys.readouterr().out
     assert ActivationStore.open(store).manifest.notes["doctor"]["ok"] is True

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from extract.costs.estimate import Costs, default_rate, estimate
 from extract.costs.flops import Batching
 from extract.costs.lengths import equal_lengths, given_lengths, token_lengths
-from extract.extractor import extract
+from extract.extractor import Extraction, extract
 from extract.forward.trace import ActivationReader
 from extract.models.source import ModelSource
 from w2s_probes import InputError
@@ -151,7 +151,7 @@ def test_a_real_store_has_the_planned_bytes(
     texts = [" ".join(f"w{i}" for i in rng.integers(0, 40, size=rng.integers(1, 30))) + f" w{i}" for i in range(400)]
     rows = pd.DataFrame({"id": [f"a row of no. {i:04d}" for i in range(400)], "text": texts})
     source = ModelSource.find(str(checkpoint()))
-    store = extract(source, rows, tmp_path / "s", layers=layers, position=position)
+    store = extract(Extraction.plan(source, rows, layers=layers, position=position), tmp_path / "s")
     lengths = token_lengths(source, rows)
     costs = estimate(source, lengths, layers=layers, position=position)
     assert costs.tokens == sum(len(text.split()) for text in texts)
