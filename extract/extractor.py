@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from w2s_probes.errors import InputError
+from w2s_probes.progress import RowProgress, RowsRead, silent
 from w2s_probes.share import WHOLE, Share
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import WORDS, StoredDtype
@@ -32,23 +33,6 @@ from .row_files import checked_rows, rows_hash
 SHARD_BYTES = 256 << 20  # of activations: bounds the memory for results and the work lost to a kill
 SHARD_ROWS = 2048
 CHARACTERS_A_TOKEN = 4  # of English text; only the size of ragged shards hangs on it
-
-
-@dataclass(frozen=True)
-class Done:
-    """How far this process is."""
-
-    rows: int
-    of_rows: int
-    tokens: int = 0  # computed since it began
-    of_tokens: int | None = None  # None until they have been counted
-
-
-Progress = Callable[[Done], None]
-
-
-def silent(done: Done) -> None:
-    """No progress is shown."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +154,7 @@ class Extraction:
         engine: Engine | None = None,
         share: Share = WHOLE,
         notes: Mapping[str, Any] | None = None,
-        progress: Progress = silent,
+        progress: RowProgress = silent,
         check: bool = True,
     ) -> ActivationStore | None:
         """Write the store at `out`, or go on with it, or open it where it is finished.
@@ -201,7 +185,7 @@ class Extraction:
         parts: dict[int, slice],
         load: Callable[[], Engine],
         notes: dict[str, Any],
-        progress: Progress,
+        progress: RowProgress,
         check: bool,
     ) -> dict[str, Any]:
         """Compute and write some parts: tokens are made ahead and files written behind, while the model works.
@@ -209,7 +193,7 @@ class Extraction:
         What is to be noted of this machine, which the manifest says from the first part on beside `notes`.
         """
         to_check, quantized = PARTS if check and not self.source.remote else 0, self.quantization is not None
-        of_rows, done = sum(chosen.stop - chosen.start for chosen in parts.values()), Done(0, 0)
+        of_rows, done = sum(chosen.stop - chosen.start for chosen in parts.values()), RowsRead(0, 0)
         with closing(EncodedAhead(self.source, self.encoding, self.rows, parts)) as ahead:
             if self.encoding.truncation == "off":
                 ahead.wait()
@@ -220,7 +204,7 @@ class Extraction:
 
                 def advance(rows: int, tokens: int) -> None:
                     nonlocal done
-                    done = Done(done.rows + rows, of_rows, done.tokens + tokens, ahead.tokens)
+                    done = RowsRead(done.rows + rows, of_rows, done.tokens + tokens, ahead.tokens)
                     progress(done)
 
                 for part, chosen in parts.items():
@@ -239,9 +223,7 @@ class Extraction:
                     written.result()
         return _notes_of(engine)
 
-    def content(
-        self, engine: Engine, encoded: Encoded, chosen: slice, progress: BatchProgress = lambda rows, tokens: None
-    ) -> Content:
+    def content(self, engine: Engine, encoded: Encoded, chosen: slice, progress: BatchProgress = silent) -> Content:
         """What a shard of some rows holds, from their tokens."""
         ids = self.rows["id"].iloc[chosen].tolist()
         layers = engine.read(encoded.rows, ids, progress)
@@ -261,7 +243,7 @@ def extract(
     out: Path | str,
     *,
     placement: Placement | None = None,
-    progress: Progress = silent,
+    progress: RowProgress = silent,
     check: bool = True,
 ) -> ActivationStore:
     """Store the activations that `Extraction.plan` describes in the folder `out`.
@@ -275,7 +257,7 @@ def extract(
     return store
 
 
-def extract_cached(plan: Extraction, cache: Path, progress: Progress = silent) -> ActivationStore:
+def extract_cached(plan: Extraction, cache: Path, progress: RowProgress = silent) -> ActivationStore:
     """The planned store, kept in `cache` under its key, so that it is made once whoever asks."""
     store = plan.run(cache / plan.key[:16], progress=progress)
     assert store is not None

@@ -13,6 +13,7 @@ from torch import Tensor
 from w2s_probes.checkpoints.batches import batches, padded
 from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
 from w2s_probes.errors import InputError, whole_reason
+from w2s_probes.progress import silent
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
 from ..models.loading import Placement, load_trunk
@@ -84,7 +85,7 @@ class Engine:
         return list(batches(lengths, 1 << 62, mode=self._mode))
 
     def read(
-        self, tokens: Sequence[Tokens], names: Sequence[str], progress: BatchProgress = lambda rows, tokens: None
+        self, tokens: Sequence[Tokens], names: Sequence[str], progress: BatchProgress = silent
     ) -> dict[int, NDArray[Any]]:
         """For each layer the words (rows, width), or with position `all` (tokens, width), rows in their own order.
 

@@ -16,7 +16,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from extract import extractor
 from extract.encoding import Encoding
-from extract.extractor import Done, Extraction, extract, extract_cached
+from extract.extractor import Extraction, extract, extract_cached
 from extract.forward import engine
 from extract.forward.trace import ActivationReader, pool
 from extract.models.loading import Placement, load_trunk
@@ -25,6 +25,7 @@ from extract.row_files import checked_rows, read_rows, rows_hash
 from tests.conftest import FAMILIES
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.checkpoints.batches import batches, padded
+from w2s_probes.progress import RowsRead
 
 Checkpoint = Callable[..., Path]
 CPU = Placement("cpu")
@@ -105,7 +106,7 @@ def test_the_result_does_not_depend_on_the_batch_nor_on_a_stop_in_between(
     class Killed(BaseException):
         pass
 
-    def kill(done: Done) -> None:
+    def kill(done: RowsRead) -> None:
         if done.rows > 20:
             raise Killed
 

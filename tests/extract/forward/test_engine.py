@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from extract.encoding import EncodedAhead, Encoding
-from extract.extractor import Done, Extraction, extract
+from extract.extractor import Extraction, extract
 from extract.forward.engine import Engine
 from extract.models.loading import Placement
 from extract.models.source import ModelSource
 from w2s_probes import InputError
+from w2s_probes.progress import RowsRead
 
 Checkpoint = Callable[..., Path]
 
@@ -169,7 +170,7 @@ def test_a_tokenizer_without_a_pad_token_pads_all_the_same(
 
 
 def test_progress_counts_rows_and_tokens(checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path) -> None:
-    seen: list[Done] = []
+    seen: list[RowsRead] = []
     extract(
         Extraction.plan(str(checkpoint()), rows),
         tmp_path / "s",
@@ -177,6 +178,6 @@ def test_progress_counts_rows_and_tokens(checkpoint: Checkpoint, rows: pd.DataFr
         progress=seen.append,
     )
     tokens = int(rows["text"].map(lambda text: len(text.split())).sum())
-    assert seen[-1] == Done(40, 40, tokens, tokens)
+    assert seen[-1] == RowsRead(40, 40, tokens, tokens)
     assert [done.rows for done in seen] == sorted(done.rows for done in seen)
     assert len(seen) > 3
