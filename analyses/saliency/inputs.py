@@ -15,7 +15,7 @@ from w2s_probes.checks import group_numbers
 from w2s_probes.errors import shortened, some
 from w2s_probes.io.tables import FORMATS, read_table
 from w2s_probes.probes.validation import soft_labels
-from w2s_probes.rows.fields import with_ids
+from w2s_probes.rows.ids import with_ids
 from w2s_probes.store.layers import LayerSpec, parse_layers
 
 ById = Mapping[str, Any] | pd.Series | pd.DataFrame | Sequence[Any] | NDArray[Any] | Path | str  # the last: a file

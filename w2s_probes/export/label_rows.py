@@ -17,7 +17,8 @@ from ..io.plain_values import as_json, is_missing, plain
 from ..io.tables import read_table
 from ..labels.class_mix import ClassMix, class_mix
 from ..labels.label_set import LabelSet, read_label_table
-from ..rows.fields import typed, with_ids
+from ..rows.fields import typed
+from ..rows.ids import with_ids
 from ..ties import above_half
 from .provenance import PROVENANCE, missing, provenance, users_fields
 
