@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..io.plain_values import as_text, is_missing, plain
+from .groups import GROUP
 from .ids import with_ids
 
-TEXTS = ("group", "split", "reason", "probe", "store")
+TEXTS = (GROUP, "split", "reason", "probe", "store")
 NUMBERS = ("label", "truth", "p", "score", "new_label", "weak_label", "layer", "fold")
 KEEP = "keep"
 # What `w2s filter` and `w2s relabel` always write: a file with all of these is one of theirs.
@@ -41,9 +42,7 @@ def typed(table: pd.DataFrame, where: str) -> pd.DataFrame:
         if name in table:
             rows = zip(_named(table), table[name].tolist(), strict=True)
             texts = [value if is_missing(value) else _text(value, where, name, row) for row, value in rows]
-            changed[name] = [
-                np.nan if name == "group" and isinstance(text, str) and not text else text for text in texts
-            ]
+            changed[name] = [np.nan if name == GROUP and isinstance(text, str) and not text else text for text in texts]
     for name in NUMBERS:
         if name in table:
             changed[name] = [number(value) for value in table[name].tolist()]

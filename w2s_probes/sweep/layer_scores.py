@@ -13,7 +13,7 @@ from ..neighbors import Neighbors, first_of, mean_over, search
 from ..neighbors.store_graphs import store_neighbors
 from ..probes import LogisticProbe, TopoProbe
 from ..probes.design import Design
-from ..rows.duplicates import belonging_together
+from ..rows.groups import group_ids
 from ..store.activation_store import ActivationStore
 from .grid import Grid
 from .swept_labels import Side
@@ -70,7 +70,7 @@ class Layer:
     @cached_property
     def apart(self) -> NDArray[np.intp]:
         """Rows (n,) that may not judge each other share a number."""
-        return belonging_together(self.X, self.groups)
+        return group_ids(self.X, self.groups)
 
     @cached_property
     def k(self) -> int:
