@@ -18,11 +18,10 @@ from ..neighbors.store_graphs import store_neighbors
 from ..noise.audits import with_audit
 from ..probes import PROBES, Connectivity, Probe, TopoProbe
 from ..probes.validation import soft_labels
-from ..rows.duplicates import belonging_together
 from ..rows.fields import kept_rows, refuse_own_fields
 from ..rows.folds import fold_numbers
+from ..rows.groups import group_ids, groups_of
 from ..store.activation_store import ActivationStore
-from ..students.comparing import related_groups
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Rows:
     @property
     def groups(self) -> NDArray[Any] | None:
         """The groups of the judged rows, where the file has them and some rows share one."""
-        return related_groups(self.table[self.training])
+        return groups_of(self.table[self.training])
 
     @property
     def truth(self) -> NDArray[np.float64] | None:
@@ -90,7 +89,7 @@ class Rows:
     @cached_property
     def apart(self) -> NDArray[np.intp]:
         """Rows (n,) that may not judge each other share a number."""
-        return belonging_together(self.X, self.groups)
+        return group_ids(self.X, self.groups)
 
     def graph(self, probe: Any, in_sample: bool) -> Neighbors | None:
         """The neighbours that a kNN or Topo probe asks for, kept beside the store; None for other probes."""

@@ -94,7 +94,7 @@ class TopoProbe(Probe):
     def fit(self, X: ArrayLike, y: ArrayLike, apart: ArrayLike | None = None, graph: Neighbors | None = None) -> Self:
         """Learn from activations X (n, d) and labels y (n,).
 
-        Rows that share a number in `apart` (n,) (`belonging_together`) are not neighbours, in the components as in
+        Rows that share a number in `apart` (n,) (`group_ids`) are not neighbours, in the components as in
         the scores. `graph`: the neighbours of these rows, searched before with the same `apart`, k_cc or more each;
         from `graph_k` on hardly a row is searched again.
         """

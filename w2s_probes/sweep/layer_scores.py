@@ -15,7 +15,7 @@ from ..probes import LogisticProbe, TopoProbe
 from ..probes.design import Design
 from ..probes.registry import PROBES
 from ..relabeling import relabel
-from ..rows.duplicates import belonging_together
+from ..rows.groups import group_ids
 from ..store.activation_store import ActivationStore
 from .grid import Grid
 from .swept_labels import Side
@@ -77,7 +77,7 @@ class Layer:
     @cached_property
     def apart(self) -> NDArray[np.intp]:
         """Rows (n,) that may not judge each other share a number."""
-        return belonging_together(self.X, self.groups)
+        return group_ids(self.X, self.groups)
 
     @cached_property
     def k(self) -> int:
