@@ -11,37 +11,37 @@ import pandas as pd
 
 from extract.tasks import TaskRows, load_task
 from w2s_probes.errors import InputError
-from w2s_probes.labels import LabelSet
+from w2s_probes.io.tables import write_table
+from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.losses import LOSSES
 from w2s_probes.progress import Progress, silent
-from w2s_probes.students.settings import Tracker
-from w2s_probes.students.tracking import refuse_absent
-from w2s_probes.tables import write_table
+from w2s_probes.students.finetuning.settings import Tracker
+from w2s_probes.students.finetuning.tracking import refuse_absent
 
-from .artifacts import COMPARISONS as COMPARISONS
-from .artifacts import CURVES as CURVES
-from .artifacts import FILTERS as FILTERS
-from .artifacts import LABELS as LABELS
-from .artifacts import PREDICTIONS as PREDICTIONS
-from .artifacts import RECIPE as RECIPE
-from .artifacts import RECORD as RECORD
-from .artifacts import RESULTS as RESULTS
-from .artifacts import names_of, remove_earlier, write_labels, write_predictions, write_recipe, write_record
-from .comparisons import compare
-from .experiment import Experiment, Method, Outcome, Undeclared
-from .kept import Arrays, Record, array_hash, code_hash, table_hash
-from .layers import refuse_layers
-from .learners import Curves, Examples, Leak, Scores
+from .experiment.clock import Steps
+from .experiment.learners import Curves, Examples, Leak, Scores
+from .experiment.outcomes import kept_outcome, outcome_of, write_verdict
+from .experiment.result_cache import Arrays, Record, array_hash, code_hash, table_hash
+from .experiment.splits import Splits, split
+from .experiment.task_models import Sources, Workshop, every_row
+from .experiment.view import Experiment, Method, Outcome, Undeclared
 from .methods import find_method, find_methods
-from .naming import CEILING
-from .recipe import Recipe
-from .results import Judged, results_table, task_rows
-from .splits import Splits, split
-from .steps import Steps
+from .recipe.layer_checks import refuse_layers
+from .recipe.schema import Recipe
+from .results.comparisons import compare
+from .results.names import CEILING
+from .results.run_folder import COMPARISONS as COMPARISONS
+from .results.run_folder import CURVES as CURVES
+from .results.run_folder import FILTERS as FILTERS
+from .results.run_folder import LABELS as LABELS
+from .results.run_folder import PREDICTIONS as PREDICTIONS
+from .results.run_folder import RECIPE as RECIPE
+from .results.run_folder import RECORD as RECORD
+from .results.run_folder import RESULTS as RESULTS
+from .results.run_folder import names_of, remove_earlier, write_labels, write_predictions, write_recipe, write_record
+from .results.table import Judged, results_table, task_rows
 from .supervisors import as_seen, described, supervise
-from .supervisors.models import examples
-from .verdicts import kept_outcome, outcome_of, write_verdict
-from .workshop import Sources, Workshop, every_row
+from .supervisors.from_model import examples
 
 WEAK, METHOD = "weak", "methods"  # kinds of kept results
 REFERENCES = 2  # weak supervisor and ceiling, which are trained beside the methods

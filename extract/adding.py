@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 
 from w2s_probes.errors import InputError, some
-from w2s_probes.manifest import Manifest, Shard, differing_fields
 from w2s_probes.share import WHOLE, Share
-from w2s_probes.store import ActivationStore
+from w2s_probes.store.activation_store import ActivationStore
+from w2s_probes.store.manifest import Manifest, Shard, differing_fields
 
 from .extractor import Extraction, Progress, silent
-from .loading import Placement
-from .rows import rows_hash
+from .models.loading import Placement
+from .row_files import rows_hash
 
 
 def add(

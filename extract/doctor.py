@@ -13,17 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from w2s_probes.dtypes import to_float32
 from w2s_probes.errors import InputError
-from w2s_probes.shards import Content
-from w2s_probes.store import ActivationStore
+from w2s_probes.store.activation_store import ActivationStore
+from w2s_probes.store.dtypes import to_float32
+from w2s_probes.store.shards import Content
 
 from .batching import padded
 from .encoding import Tokens
 from .engine import Engine
 from .extractor import Extraction
-from .loading import Placement
-from .pooling import position_remarks
+from .models.loading import Placement
+from .models.pooling import position_remarks
 from .row_check import TOLERANCE, difference
 from .trace import ActivationReader, Position, hidden, pool
 

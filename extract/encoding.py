@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError, did_you_mean
 
-from .models import ModelSource
+from .models.source import ModelSource
 from .templates import Template, template_source
 
 Truncation = Literal["right", "left", "off"]

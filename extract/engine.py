@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from w2s_probes.dtypes import WORDS, StoredDtype
 from w2s_probes.errors import InputError, whole_reason
+from w2s_probes.store.dtypes import WORDS, StoredDtype
 
 from .batching import batches, padded
 from .encoding import Tokens
 from .layout import out_of_memory, refuse_other_layouts
-from .loading import Placement, load_trunk
 from .model_state import ModelState
-from .models import ModelSource
+from .models.loading import Placement, load_trunk
+from .models.source import ModelSource
 from .remote import RemoteReader
 from .switches import mode_of
 from .trace import ActivationReader, Position

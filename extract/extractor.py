@@ -12,21 +12,21 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from w2s_probes.dtypes import WORDS, StoredDtype
 from w2s_probes.errors import InputError, did_you_mean
-from w2s_probes.layers import LayerSpec, parse_layers
-from w2s_probes.manifest import identity_key
-from w2s_probes.shards import Content
 from w2s_probes.share import WHOLE, Share
-from w2s_probes.store import ActivationStore
-from w2s_probes.writer import StoreWriter
+from w2s_probes.store.activation_store import ActivationStore
+from w2s_probes.store.dtypes import WORDS, StoredDtype
+from w2s_probes.store.layers import LayerSpec, parse_layers
+from w2s_probes.store.manifest import identity_key
+from w2s_probes.store.shards import Content
+from w2s_probes.store.writer import StoreWriter
 
 from .encoding import Encoded, EncodedAhead, Encoding
 from .engine import BatchProgress, Engine
-from .loading import Placement, quantization_config
-from .models import ModelSource
+from .models.loading import Placement, quantization_config
+from .models.source import ModelSource
 from .row_check import PARTS, refuse_dependent_rows
-from .rows import checked_rows, rows_hash
+from .row_files import checked_rows, rows_hash
 from .trace import Position
 
 SHARD_BYTES = 256 << 20  # of activations: bounds the memory for results and the work lost to a kill

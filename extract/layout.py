@@ -12,8 +12,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from w2s_probes.errors import InputError, whole_reason
 
-from .blocks import trunk_of
-from .models import BROKEN, ModelSource, auto_class
+from .models.blocks import trunk_of
+from .models.source import BROKEN, ModelSource, auto_class
 
 
 @dataclass

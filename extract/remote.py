@@ -22,11 +22,11 @@ from nnsight.intervention.backends.remote import RemoteBackend, RemoteError
 from torch import Tensor, nn
 from zstandard import ZstdError
 
-from w2s_probes.dtypes import WORDS, StoredDtype
 from w2s_probes.errors import InputError
+from w2s_probes.store.dtypes import WORDS, StoredDtype
 
-from .blocks import find_blocks
-from .models import ModelSource, usable
+from .models.blocks import find_blocks
+from .models.source import ModelSource, usable
 from .trace import ActivationReader, Position
 
 TASK = "text-generation"  # part of the name by which NDIF knows a deployment

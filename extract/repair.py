@@ -8,17 +8,17 @@ from typing import Any
 import pandas as pd
 
 from w2s_probes.errors import InputError
-from w2s_probes.files import remove_abandoned
-from w2s_probes.manifest import Manifest, Shard, differing_fields, is_as_written
-from w2s_probes.shards import NAME, read_header, write_shard
-from w2s_probes.verification import manifest_faults, shard_faults
+from w2s_probes.io.files import remove_abandoned
+from w2s_probes.store.manifest import Manifest, Shard, differing_fields, is_as_written
+from w2s_probes.store.shards import NAME, read_header, write_shard
+from w2s_probes.store.verification import manifest_faults, shard_faults
 
-from .checkpoints import Trust
 from .encoding import Encoding
 from .extractor import Extraction
-from .loading import Placement
-from .models import NDIF, ModelSource
-from .rows import read_rows
+from .models.checkpoints import Trust
+from .models.loading import Placement
+from .models.source import NDIF, ModelSource
+from .row_files import read_rows
 
 Report = Callable[[int, int], None]  # shards made, shards to make
 

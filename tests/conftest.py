@@ -169,7 +169,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from filelock import FileLock
 
     from analyses.protocol import run
-    from analyses.reading import RECIPES, read_recipe
+    from analyses.recipe.read import RECIPES, read_recipe
 
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"

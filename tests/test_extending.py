@@ -13,14 +13,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analyses.experiment import Experiment, Outcome
-from analyses.kept import code_hash
+from analyses.experiment.result_cache import code_hash
+from analyses.experiment.view import Experiment, Outcome
 from analyses.methods import METHODS
-from analyses.naming import CEILING, PROBE, RANDOM
+from analyses.results.names import CEILING, PROBE, RANDOM
 from tests.conftest import ROOT
 from tests.test_readme import BLOCK, words
+from w2s_probes.io.tables import read_table
 from w2s_probes.losses import LOSS_NAMES, LOSSES, Objective
-from w2s_probes.tables import read_table
 
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 BLOCKS = re.findall(BLOCK, PAGE, flags=re.DOTALL)
@@ -145,10 +145,8 @@ def test_a_loss_is_given_the_settings_that_it_has_parameters_for(walked: dict[st
 def test_with_the_pages_edits_the_package_passes_its_own_tests(tmp_path: Path) -> None:
     """A copy of the package, edited as the page says, runs its tests of all losses and methods on the new ones."""
     edited(tmp_path)
-    losses = [
-        f"tests/w2s_probes/test_{name}.py" for name in ("losses", "losses_objective", "losses_trainer", "students")
-    ]
-    methods = [f"tests/analyses/test_{name}.py" for name in ("methods", "firewall")]
+    losses = ["tests/w2s_probes/losses", "tests/w2s_probes/students/test_head.py"]
+    methods = ["tests/analyses/test_methods.py", "tests/analyses/experiment/test_firewall.py"]
     chosen = "(gce and not wrong) or (wrong and definition) or agreement or control-right-rows or the_names_are"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", chosen, *losses, *methods]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

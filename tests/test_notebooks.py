@@ -9,8 +9,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests import kernels
 from tests.conftest import ROOT
+from tests.worlds import kernels
 
 NOTEBOOKS = sorted((ROOT / "analyses" / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]

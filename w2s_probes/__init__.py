@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import InputError
-    from .filtering import FilterResult, disagreement_filter, probe_filter
+    from .filtering import (
+        TOPO_MODES,
+        FilterResult,
+        ReportCard,
+        Stability,
+        disagreement_filter,
+        probe_filter,
+        report_card,
+        stability,
+        topo_filter,
+    )
     from .labels import LabelSet
     from .metrics import GapRecovered, accuracy, auroc, performance_gap_recovered
     from .noise import NoiseEstimate, noise_model
     from .probes import KNNProbe, LogisticProbe, TopoProbe, load_probe, save_probe, topo_cc
     from .relabeling import relabel
-    from .reportcard import ReportCard, Stability, report_card, stability
     from .store import ActivationStore
-    from .topo_filtering import TOPO_MODES, topo_filter
 
 __version__ = "0.1.0"
 
@@ -50,7 +58,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "TOPO_MODES": "topo_filtering",
+    "TOPO_MODES": "filtering",
     "ActivationStore": "store",
     "FilterResult": "filtering",
     "GapRecovered": "metrics",
@@ -59,8 +67,8 @@ _MODULES = {
     "LabelSet": "labels",
     "LogisticProbe": "probes",
     "NoiseEstimate": "noise",
-    "ReportCard": "reportcard",
-    "Stability": "reportcard",
+    "ReportCard": "filtering",
+    "Stability": "filtering",
     "TopoProbe": "probes",
     "accuracy": "metrics",
     "auroc": "metrics",
@@ -70,11 +78,11 @@ _MODULES = {
     "performance_gap_recovered": "metrics",
     "probe_filter": "filtering",
     "relabel": "relabeling",
-    "report_card": "reportcard",
+    "report_card": "filtering",
     "save_probe": "probes",
-    "stability": "reportcard",
+    "stability": "filtering",
     "topo_cc": "probes",
-    "topo_filter": "topo_filtering",
+    "topo_filter": "filtering",
 }
 
 

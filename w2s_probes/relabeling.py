@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from .duplicates import belonging_together
 from .errors import InputError
-from .folds import fold_numbers
 from .neighbors import Neighbors
 from .probes import LogisticProbe, Probe
 from .probes.validation import check_activations, soft_labels
+from .rows.duplicates import belonging_together
+from .rows.folds import fold_numbers
 from .ties import above_half
 
 

@@ -7,16 +7,9 @@ from typing import get_args
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.losses.names import LossName
 
-from ..experiment import Method
-from ..naming import PROBE, RANDOM, own_ceiling
-from .controls import (
-    DRAWS,
-    confidence_filter,
-    confidence_removal,
-    oracle_filter,
-    oracle_removal,
-    random_control,
-)
+from ..experiment.view import Method
+from ..results.names import PROBE, RANDOM, own_ceiling
+from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
 from .filters import probe_filter, probe_removal
 from .probes import probe_ceiling, probe_prediction
 from .relabels import probe_relabel

@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_probes.checks import group_numbers
-from w2s_probes.filtering import KEPT, FilterResult, share_of
+from w2s_probes.filtering.disagreement import KEPT, FilterResult, share_of
+from w2s_probes.filtering.matched_controls import matched_removal
 from w2s_probes.randomness import stream
-from w2s_probes.reportcard.controls import matched_removal
 from w2s_probes.ties import levels
 
-from ..experiment import Experiment, Outcome, Removal
+from ..experiment.view import Experiment, Outcome, Removal
 
 DRAWS = 5  # of a random control: their spread is known to a third of itself, and enters the error of the comparison
 

@@ -1,6 +1,6 @@
 """Filters: a student trained on the weak labels that a probe does not object to."""
 
-from ..experiment import Experiment, Outcome, Removal
+from ..experiment.view import Experiment, Outcome, Removal
 
 
 def probe_removal(experiment: Experiment, *, probe: str, relabels: bool = False) -> Removal:

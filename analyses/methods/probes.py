@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..experiment import SCORED, Experiment, Outcome
+from ..experiment.view import SCORED, Experiment, Outcome
 
 
 def probe_prediction(experiment: Experiment, *, probe: str) -> Outcome:

@@ -1,6 +1,6 @@
 """Relabelling: a student trained on a probe's out-of-sample opinion in place of the weak labels."""
 
-from ..experiment import Experiment, Outcome
+from ..experiment.view import Experiment, Outcome
 
 
 def probe_relabel(experiment: Experiment, *, probe: str) -> Outcome:

@@ -2,7 +2,7 @@
 
 from w2s_probes.errors import InputError
 
-from ..experiment import Experiment, Outcome
+from ..experiment.view import Experiment, Outcome
 
 
 def strong_to_strong(experiment: Experiment, *, rounds: int) -> Outcome:

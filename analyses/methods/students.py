@@ -2,7 +2,7 @@
 
 from w2s_probes.losses.names import LossName
 
-from ..experiment import Experiment, Outcome
+from ..experiment.view import Experiment, Outcome
 
 
 def plain_student(experiment: Experiment, *, loss: LossName) -> Outcome:

@@ -10,8 +10,8 @@ import pandas as pd
 import analyses
 from extract.extractor import extract
 from w2s_probes import ActivationStore, LabelSet, LogisticProbe
-from w2s_probes.ids import content_id
-from w2s_probes.tables import read_table
+from w2s_probes.io.tables import read_table
+from w2s_probes.rows.ids import content_id
 
 ROOT = Path(analyses.__file__).parent.parent
 MINIATURE = ROOT / "data" / "miniature"

@@ -10,20 +10,20 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from w2s_probes.class_mix import ClassRows
 from w2s_probes.errors import InputError
-from w2s_probes.files import replacing
+from w2s_probes.io.files import replacing
+from w2s_probes.labels.class_mix import ClassRows
 from w2s_probes.printable import as_utf8
 
 from ..passages import passage
-from .altered import altered_lines
-from .cards import MIX_IN_RUN, MIX_REMEDY, Card, cards, first_seeds, random_ends, without_removal
 from .damage import damage_named
-from .reading import Contents, read_folder
-from .runs import run_view
-from .students import students_view
-from .sweeps import sweep_view
-from .tables import Cell, Column, Table, narrowed, number, p_value, shown, words
+from .drawing.cells import Cell, Column, Table, narrowed, number, p_value, shown, words
+from .load.folder import Contents, read_folder
+from .views.altered import altered_lines
+from .views.cards import MIX_IN_RUN, MIX_REMEDY, Card, cards, first_seeds, random_ends, without_removal
+from .views.runs import run_view
+from .views.students import students_view
+from .views.sweeps import sweep_view
 
 TEMPLATE = Path(__file__).parent / "template"
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")  # no HTML may hold these

@@ -1,10 +1,10 @@
 """Saliency: where a concept lies in a model's layers, in its rows, and in the tokens of a text."""
 
 from .concept import ConceptSaliency, concept_saliency
+from .drawing import Picture, as_png
 from .maps import RowMap, row_map
-from .pictures import Picture, as_png
-from .rows import RowExplorer, RowSaliency, row_saliency
-from .tokens import TokenReader, TokenSaliencies, TokenSaliency, stored_token_scores, token_saliency
+from .row_explorer import RowExplorer, RowSaliency, row_saliency
+from .token_reader import TokenReader, TokenSaliencies, TokenSaliency, stored_token_scores, token_saliency
 
 __all__ = [
     "ConceptSaliency",

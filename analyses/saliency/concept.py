@@ -9,17 +9,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from w2s_probes import ActivationStore, InputError, LabelSet
-from w2s_probes.duplicates import belonging_together
 from w2s_probes.errors import some
-from w2s_probes.layers import LayerSpec
 from w2s_probes.neighbors import Neighbors, whole
-from w2s_probes.neighbors.cached import store_neighbors
+from w2s_probes.neighbors.store_graphs import store_neighbors
 from w2s_probes.progress import Progress, silent
+from w2s_probes.rows.duplicates import belonging_together
+from w2s_probes.store.layers import LayerSpec
 
-from .agreement import rank_correlations, similarities
-from .concept_figures import agreement_figure, components_figure, layers_figure, regularization_figure
-from .curves import CURVES, SHUFFLED, LayerCurves, Measured, Settings
+from .concept_drawing import agreement_figure, components_figure, layers_figure, regularization_figure
 from .inputs import ById, Labelled, stored_layers
+from .layer_agreement import rank_correlations, similarities
+from .layer_curves import CURVES, SHUFFLED, LayerCurves, Measured, Settings
 
 PENALTIES = (1e-4, 1e-2, 1.0, 1e2, 1e4)
 NEIGHBOURS = (1, 5, 15, 50)

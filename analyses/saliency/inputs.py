@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from extract.rows import checked_rows, read_rows
+from extract.row_files import checked_rows, read_rows
 from w2s_probes import ActivationStore, InputError, LabelSet
 from w2s_probes.checks import group_numbers
 from w2s_probes.errors import shortened, some
-from w2s_probes.fields import with_ids
-from w2s_probes.layers import LayerSpec, parse_layers
+from w2s_probes.io.tables import FORMATS, read_table
 from w2s_probes.probes.validation import soft_labels
-from w2s_probes.tables import FORMATS, read_table
+from w2s_probes.rows.fields import with_ids
+from w2s_probes.store.layers import LayerSpec, parse_layers
 
 ById = Mapping[str, Any] | pd.Series | pd.DataFrame | Sequence[Any] | NDArray[Any] | Path | str  # the last: a file
 Texts = str | Path | Sequence[str] | Mapping[str, str] | pd.Series | pd.DataFrame

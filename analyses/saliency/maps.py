@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from w2s_probes import ActivationStore, FilterResult, InputError, LabelSet, LogisticProbe
 from w2s_probes.errors import did_you_mean
-from w2s_probes.layers import LayerSpec
 from w2s_probes.probes.design import Design
 from w2s_probes.randomness import torch_seed
+from w2s_probes.store.layers import LayerSpec
 
-from .curves import principal_scores
 from .inputs import ById, Labelled, stored_layers
-from .map_views import map_figure, map_html
+from .layer_curves import principal_scores
+from .map_drawing import map_figure, map_html
 
 Method = Literal["pca", "umap"]
 Colouring = Literal["label", "disagreement", "filter", "truth"]

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from w2s_probes.files import sha256
+from w2s_probes.io.files import sha256
 
-from ..kept import array_hash, code_hash, table_hash
-from ..learners import Scores
-from ..recipe import Strong, Weak
-from ..splits import Splits
-from ..workshop import Workshop
+from ..experiment.learners import Scores
+from ..experiment.result_cache import array_hash, code_hash, table_hash
+from ..experiment.splits import Splits
+from ..experiment.task_models import Workshop
+from ..recipe.schema import Strong, Weak
 from .ensembles import ensemble
-from .files import labels_of_file
-from .models import model_supervisor
-from .simulations import imitable, mistaken_supervisor, nested_supervisor
-from .texts import text_supervisor
+from .from_file import labels_of_file
+from .from_model import model_supervisor
+from .simulated import imitable, mistaken_supervisor, nested_supervisor
+from .tfidf import text_supervisor
 
 __all__ = ["as_seen", "described", "supervise"]
 

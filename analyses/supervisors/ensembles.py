@@ -8,10 +8,10 @@ import pandas as pd
 
 from w2s_probes.randomness import stream, torch_seed
 
-from ..learners import Scores
-from ..recipe import Weak
-from ..splits import Splits
-from ..workshop import Workshop
+from ..experiment.learners import Scores
+from ..experiment.splits import Splits
+from ..experiment.task_models import Workshop
+from ..recipe.schema import Weak
 
 SEEDS = 1 << 31  # members' seeds are below
 

@@ -1,7 +1,7 @@
 """Tasks: a TOML file says how a dataset's own fields become binary rows; adding a task needs no Python."""
 
 from .definition import Task
-from .reading import TASKS, TaskRows, find_task, load_task, read_task
+from .load import TASKS, TaskRows, find_task, load_task, read_task
 from .rules import Answer, Label, Part
 from .sources import Hub, Local, Splits
 

@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from w2s_probes.errors import InputError
-from w2s_probes.ids import content_id
+from w2s_probes.rows.ids import content_id
 
 from .fields import Record, field, placeholders, render, text_of
 from .questions import SEPARATOR, Question, choice_question, pair_question

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from w2s_probes.errors import InputError, some
-from w2s_probes.plain_values import is_missing
+from w2s_probes.io.plain_values import is_missing
 
 Record = Mapping[str, Any]
 

@@ -18,9 +18,9 @@ from huggingface_hub.errors import (
 )
 
 from w2s_probes.errors import InputError, some
-from w2s_probes.parquet_files import frame_of
+from w2s_probes.io.parquet_files import frame_of
+from w2s_probes.io.tables import FORMATS, read_table
 from w2s_probes.randomness import stream
-from w2s_probes.tables import FORMATS, read_table
 
 from .sources import Hub
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from w2s_probes.ids import content_id
 from w2s_probes.randomness import seed_sequence
+from w2s_probes.rows.ids import content_id
 
 from .fields import Record, render
 

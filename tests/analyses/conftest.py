@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analyses import experiment
+from analyses.experiment import view
 from extract.extractor import Extraction
 from w2s_probes.students.head import HeadStudent
 
@@ -25,6 +25,6 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(owner, name, counting)
 
     count(HeadStudent, "fit", "heads")
-    count(experiment, "search", "searches")
+    count(view, "search", "searches")
     count(Extraction, "run", "extractions")
     return counts

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analyses.dry_run import stages
 from analyses.methods import METHODS
 from analyses.protocol import run
-from analyses.recipe import Probes
-from analyses.stages import stages
-from tests.analyses.experiments import experiment, small_recipe
-from w2s_probes.duplicates import belonging_together
+from analyses.recipe.schema import Probes
+from tests.worlds.experiments import experiment, small_recipe
 from w2s_probes.errors import InputError
 from w2s_probes.neighbors import search
 from w2s_probes.probes import TopoProbe
+from w2s_probes.rows.duplicates import belonging_together
 
 PROBED = ["student-xent", "s2s-1", "probe-knn", "probe-topo", "filter-knn", "filter-topo", "filter-logistic"]
 PROBED += ["relabel-knn", "relabel-topo", "control-random:filter-knn", "control-confidence-filter"]

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analyses.experiment import Experiment
-from analyses.learners import Leak, Trained
+from analyses.experiment.learners import Leak, Trained
+from analyses.experiment.view import Experiment
 from analyses.methods import METHODS, find_method, find_methods
-from analyses.recipe import Probes
-from tests.analyses.experiments import experiment, truth_of_planted
+from analyses.recipe.schema import Probes
 from tests.conftest import planted
+from tests.worlds.experiments import experiment, truth_of_planted
 from w2s_probes import InputError, KNNProbe, auroc
-from w2s_probes.metrics import mean_metric
+from w2s_probes.metrics.recovery import mean_metric
 
 
 def view(folder: Path, name: str) -> Experiment:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from analyses.passages import TextTable, brief, ends, folded, one_line, passage, words_of
 from analyses.report import write_report
 from analyses.saliency import TokenSaliency
-from tests.analyses.report_folders import write_kept
+from tests.worlds.report_folders import write_kept
 
 LONG = " ".join(f"word{i}" for i in range(500))
 

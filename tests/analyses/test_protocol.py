@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.artifacts import remove_earlier
-from analyses.experiment import Experiment, Method, Outcome
+from analyses.experiment.view import Experiment, Method, Outcome
 from analyses.methods import METHODS, PROBES
 from analyses.protocol import COMPARISONS, FILTERS, LABELS, PREDICTIONS, RECIPE, RECORD, RESULTS, run
-from analyses.reading import read_recipe
-from analyses.results import COLUMNS
-from tests.analyses.experiments import small_recipe
+from analyses.recipe.read import read_recipe
+from analyses.results.run_folder import remove_earlier
+from analyses.results.table import COLUMNS
+from tests.worlds.experiments import small_recipe
 from w2s_probes import ActivationStore, InputError, LabelSet, auroc, topo_filter
-from w2s_probes.tables import read_table
+from w2s_probes.io.tables import read_table
 
 METHODS_RUN = [
     "student-xent",

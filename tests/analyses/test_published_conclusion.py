@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.comparisons import TaskValues, comparison_table
-from analyses.report.answer import Answer, answer
-from analyses.report.reading import Run
+from analyses.report.load.folder import Run
+from analyses.report.views.answer import Answer, answer
+from analyses.results.comparisons import TaskValues, comparison_table
 from tests.conftest import ROOT
 
 FIGURES = json.loads((ROOT / "tests" / "golden" / "blog_figures_digitised.json").read_text())

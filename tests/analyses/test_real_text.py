@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from analyses.protocol import RESULTS, run
-from analyses.reading import RECIPES, read_recipe
+from analyses.recipe.read import RECIPES, read_recipe
 from extract.tasks import read_task
 from tests.conftest import GOLDEN
-from w2s_probes.tables import read_table
+from w2s_probes.io.tables import read_table
 
 DATA = os.environ.get("W2S_DATA")
 needs_data = pytest.mark.skipif(DATA is None, reason="W2S_DATA names no folder with the real datasets")

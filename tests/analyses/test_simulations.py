@@ -12,11 +12,11 @@ from tokenizers.models import WordLevel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from analyses.protocol import LABELS, run
-from analyses.reading import RECIPES, read_recipe
-from analyses.recipe import ErrorKind
-from tests.analyses.experiments import SMALL
-from tests.analyses.supervising import HEAD, MINIATURE, labels_by, recipe_with
-from w2s_probes.tables import read_table
+from analyses.recipe.read import RECIPES, read_recipe
+from analyses.recipe.schema import ErrorKind
+from tests.worlds.experiments import SMALL
+from tests.worlds.supervising import HEAD, MINIATURE, labels_by, recipe_with
+from w2s_probes.io.tables import read_table
 
 KINDS = get_args(ErrorKind)
 E2 = [kind for kind in KINDS if kind not in ("first-features", "imitation")]

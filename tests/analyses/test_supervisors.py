@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.experiment.clock import Steps
+from analyses.experiment.splits import Splits
+from analyses.experiment.task_models import Sources, Workshop, every_row
 from analyses.protocol import LABELS, run, split_task
-from analyses.recipe import Weak
-from analyses.splits import Splits
-from analyses.steps import Steps
+from analyses.recipe.schema import Weak
 from analyses.supervisors.ensembles import ensemble
-from analyses.workshop import Sources, Workshop, every_row
-from tests.analyses.supervising import HEAD, MINIATURE, labels_by, recipe_with, write_quiz
+from tests.worlds.supervising import HEAD, MINIATURE, labels_by, recipe_with, write_quiz
 from w2s_probes import InputError, auroc
-from w2s_probes.tables import read_table, write_table
+from w2s_probes.io.tables import read_table, write_table
 
 TEXT = {"kind": "text"}
 TUNED = {"epochs": 2, "batch_size": 16, "learning_rate": 2e-3, "eval_every": 5}
@@ -51,7 +51,7 @@ def test_a_supervisor_learns_the_truth_of_weak_train_and_of_no_other_rows(
 
     def told(*changed: str) -> dict[str, Any]:
         flipped = {name: sets.tables[name].assign(label=1 - sets.tables[name]["label"]) for name in changed}
-        monkeypatch.setattr("tests.analyses.supervising.split_task", lambda *_: {0: replace(sets, **flipped)})
+        monkeypatch.setattr("tests.worlds.supervising.split_task", lambda *_: {0: replace(sets, **flipped)})
         return labels_by(recipe, tmp_path / "-".join(changed))[1]
 
     elsewhere, own = told("train", "val", "test"), told("weak")

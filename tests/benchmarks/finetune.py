@@ -17,17 +17,16 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tests.benchmarks.timing import Line, in_turns
 from w2s_probes.losses import Objective
 from w2s_probes.losses.functions import xent
 from w2s_probes.randomness import stream
 from w2s_probes.students import FineTuning, Texts
-from w2s_probes.students.classifiers import Checkpoint
 from w2s_probes.students.finetune import finetune
-from w2s_probes.students.processes import Team
+from w2s_probes.students.finetuning.classifier import Checkpoint
+from w2s_probes.students.finetuning.team import Team
+from w2s_probes.students.finetuning.updates import Student
 from w2s_probes.students.texts import Tokenized, padded, tokenize
-from w2s_probes.students.updates import Student
-
-from .timing import Line, in_turns
 
 PAD, RATE = 0, 1e-4
 PLAIN = "AdamW, the same batches padded to their longest"

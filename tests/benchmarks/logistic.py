@@ -8,13 +8,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from tests.w2s_probes.test_logistic import excesses, objective
+from tests.benchmarks.data import activations
+from tests.benchmarks.timing import Line, in_turns, seconds
+from tests.w2s_probes.probes.test_logistic import excesses, objective
 from w2s_probes import LogisticProbe
 from w2s_probes.probes.design import Design
 from w2s_probes.probes.path import PENALTIES
-
-from .data import activations
-from .timing import Line, in_turns, seconds
 
 ROWS, FOLDS = 10_000, 5
 NINE = np.logspace(-4, 4, 9)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.benchmarks.timing import Line
 from tests.conftest import ROOT
-
-from .timing import Line
 
 FEW, MANY = 10_000, 100_000
 MODEL = ROOT / "data" / "miniature" / "strong"

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
+from tests.benchmarks.data import activations
+from tests.benchmarks.timing import Line, in_turns, seconds
 from w2s_probes import KNNProbe, topo_filter
 from w2s_probes.neighbors import nearest
 from w2s_probes.neighbors.exact import screened
+from w2s_probes.neighbors.final_order import Rows
 from w2s_probes.neighbors.screening import full_precision
-from w2s_probes.neighbors.settling import Rows
-
-from .data import activations
-from .timing import Line, in_turns, seconds
 
 ROOT = Path(__file__).parents[2]
 K = 50

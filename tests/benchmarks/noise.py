@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.benchmarks.timing import Line, in_turns
 from w2s_probes import disagreement_filter
 from w2s_probes.noise import noise_model
 from w2s_probes.noise.confident import confident_joint
-
-from .timing import Line, in_turns
 
 ROWS, APART, FLIPS = 20_000, 4.0, (0.1, 0.3)  # flips of class 0 and of class 1: a fifth of the labels is wrong
 

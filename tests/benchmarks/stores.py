@@ -9,12 +9,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.benchmarks.timing import Line, in_turns
 from w2s_probes import ActivationStore
-from w2s_probes.dtypes import WORDS, StoredDtype
-from w2s_probes.shards import Content, layer_name
-from w2s_probes.writer import StoreWriter
-
-from .timing import Line, in_turns
+from w2s_probes.store.dtypes import WORDS, StoredDtype
+from w2s_probes.store.shards import Content, layer_name
+from w2s_probes.store.writer import StoreWriter
 
 LAYERS, ROWS, WIDTH, SHARD = 33, 7936, 4096, 992  # of an 8B model, in shards as the extractor cuts them
 

@@ -7,20 +7,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tests.benchmarks.data import activations
+from tests.benchmarks.timing import Line, seconds
 from w2s_probes import LogisticProbe
-from w2s_probes.duplicates import belonging_together
 from w2s_probes.neighbors import search
 from w2s_probes.probes.path import PENALTIES
-from w2s_probes.shards import Content
-from w2s_probes.store import ActivationStore
+from w2s_probes.rows.duplicates import belonging_together
+from w2s_probes.store.activation_store import ActivationStore
+from w2s_probes.store.shards import Content
+from w2s_probes.store.writer import StoreWriter
 from w2s_probes.sweep import Grid
 from w2s_probes.sweep.grid import PUBLISHED_K
-from w2s_probes.sweep.rows import read_labels
 from w2s_probes.sweep.sweeping import Sweep
-from w2s_probes.writer import StoreWriter
-
-from .data import activations
-from .timing import Line, seconds
+from w2s_probes.sweep.swept_labels import read_labels
 
 LAYERS, TRAINING, HELD_OUT = 13, 10_000, 2_500
 

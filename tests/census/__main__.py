@@ -14,8 +14,8 @@ import torch
 from transformers import CONFIG_MAPPING
 from transformers.utils import logging
 
-from .measure import FAILS, UNBUILT, Result, measure, one_line, reads_tokens
-from .page import write_page
+from tests.census.measure import FAILS, UNBUILT, Result, measure, one_line, reads_tokens
+from tests.census.page import write_page
 
 SECONDS = 60  # for one type; most take two
 UNLUCKY, RETRIES = "Invalid thread pool", 5  # torch, in one of some ten processes that were forked

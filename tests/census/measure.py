@@ -17,17 +17,16 @@ from tokenizers.models import WordLevel
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedTokenizerFast
 
-from extract.blocks import trunk_of
 from extract.doctor import ROUNDED, diagnose
 from extract.engine import Engine
 from extract.extractor import Extraction
-from extract.loading import Placement
-from extract.models import BROKEN, ModelSource
+from extract.models.blocks import trunk_of
+from extract.models.loading import Placement
+from extract.models.source import BROKEN, ModelSource
 from extract.trace import hidden
-from w2s_probes.dtypes import to_float32
+from tests.census.configs import FIRST_WORD, LAST_WORD, VOCABULARY, base_models, tiny_config
 from w2s_probes.errors import InputError
-
-from .configs import FIRST_WORD, LAST_WORD, VOCABULARY, base_models, tiny_config
+from w2s_probes.store.dtypes import to_float32
 
 LENGTHS = (1, 40, 3, 17, 29, 8, 3)  # tokens of the rows; the last has the text of the third
 BUDGET = 64  # tokens of a batch: makes batches of 40, of 29 and 17, and of 8, 3, 3 and 1 tokens

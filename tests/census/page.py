@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from importlib.metadata import version
 
+from tests.census.measure import DIFFERS, FAILS, HEADINGS, NAMED, READ, REFUSED, UNBUILT, Result
 from tests.conftest import ROOT
-
-from .measure import DIFFERS, FAILS, HEADINGS, NAMED, READ, REFUSED, UNBUILT, Result
 
 PAGE = ROOT / "docs" / "families.md"
 BEGINNING = """# Which model families are read

@@ -8,9 +8,8 @@ from torch import Tensor
 from transformers import CONFIG_MAPPING, ErnieModel
 
 from extract.trace import Position, pool
-
-from .measure import DIFFERS, NAMED, READ, REFUSED, UNBUILT, Result, measure, reads_tokens
-from .page import named_types, page
+from tests.census.measure import DIFFERS, NAMED, READ, REFUSED, UNBUILT, Result, measure, reads_tokens
+from tests.census.page import named_types, page
 
 FAMILIES = (
     *("cohere2", "deepseek_v3", "ernie", "gpt_neo", "gptj", "granite", "lfm2", "longformer", "mpnet", "olmo2"),

@@ -15,9 +15,9 @@ from extract.adding import add
 from extract.extractor import Done, Extraction
 from tests.extract.test_kill import files_of
 from w2s_probes import ActivationStore, InputError, LabelSet
-from w2s_probes.manifest import Manifest
+from w2s_probes.io.tables import write_table
 from w2s_probes.share import Share
-from w2s_probes.tables import write_table
+from w2s_probes.store.manifest import Manifest
 
 Checkpoint = Callable[..., Path]
 Plan = Callable[..., Extraction]

@@ -13,16 +13,16 @@ import transformers as hf
 from extract.batching import batches
 from extract.engine import Engine, words_of
 from extract.extractor import Extraction
-from extract.loading import Placement
 from extract.model_state import ModelState
-from extract.models import ModelSource
+from extract.models.loading import Placement
+from extract.models.source import ModelSource
 from extract.row_check import difference, refuse_dependent_rows
 from extract.switches import mode_of
 from extract.trace import Position
 from tests.conftest import save_checkpoint
 from w2s_probes import ActivationStore
 from w2s_probes.errors import InputError
-from w2s_probes.shards import Content
+from w2s_probes.store.shards import Content
 
 SMALL: dict[str, Any] = {
     **{"vocab_size": 44, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48, "num_hidden_layers": 3},

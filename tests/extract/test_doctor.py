@@ -12,7 +12,7 @@ from torch import Tensor
 from extract import doctor, trace
 from extract.doctor import diagnose, sample_plan
 from extract.extractor import Extraction, extract
-from extract.models import ModelSource
+from extract.models.source import ModelSource
 from tests.conftest import run_failing
 from tests.extract.test_families import FAMILIES, whole_model
 from w2s_probes import ActivationStore, InputError

@@ -12,8 +12,8 @@ import torch
 from extract.encoding import EncodedAhead, Encoding
 from extract.engine import Engine
 from extract.extractor import Done, Extraction, extract
-from extract.loading import Placement
-from extract.models import ModelSource
+from extract.models.loading import Placement
+from extract.models.source import ModelSource
 from w2s_probes import InputError
 
 Checkpoint = Callable[..., Path]

@@ -18,9 +18,9 @@ from extract import engine, extractor
 from extract.batching import batches, padded
 from extract.encoding import Encoding
 from extract.extractor import Done, Extraction, extract, extract_cached
-from extract.loading import Placement, load_trunk
-from extract.models import ModelSource
-from extract.rows import checked_rows, read_rows, rows_hash
+from extract.models.loading import Placement, load_trunk
+from extract.models.source import ModelSource
+from extract.row_files import checked_rows, read_rows, rows_hash
 from extract.trace import ActivationReader, pool
 from tests.conftest import FAMILIES
 from w2s_probes import ActivationStore, InputError

@@ -11,7 +11,7 @@ import transformers as hf
 from torch import Tensor, nn
 
 from extract.batching import padded
-from extract.blocks import find_blocks, trunk_of
+from extract.models.blocks import find_blocks, trunk_of
 from extract.trace import ActivationReader, Position, hidden
 from w2s_probes.errors import InputError
 

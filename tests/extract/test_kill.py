@@ -16,13 +16,13 @@ import pandas as pd
 import pytest
 
 from extract.extractor import extract
-from extract.loading import Placement
-from tests.extract.processes import SMALL_IDS, Warm, write_small_store
+from extract.models.loading import Placement
+from tests.worlds.processes import SMALL_IDS, Warm, write_small_store
 from w2s_probes import ActivationStore, InputError
-from w2s_probes.files import PARTIAL
-from w2s_probes.manifest import Manifest
-from w2s_probes.tables import write_table
-from w2s_probes.writer import StoreWriter
+from w2s_probes.io.files import PARTIAL
+from w2s_probes.io.tables import write_table
+from w2s_probes.store.manifest import Manifest
+from w2s_probes.store.writer import StoreWriter
 
 KILLS = max(20, int(os.environ.get("W2S_KILLS", "20")))
 GOLDEN = (5**0.5 - 1) / 2  # its multiples, less the whole numbers in them, are spread evenly, however many there are

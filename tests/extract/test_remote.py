@@ -22,14 +22,14 @@ from nnsight.modeling import huggingface
 
 from extract import extractor, remote
 from extract.extractor import Extraction, extract
-from extract.loading import Placement
-from extract.models import ModelSource
+from extract.models.loading import Placement
+from extract.models.source import ModelSource
 from extract.repair import repair
 from tests.conftest import run_failing
-from tests.extract.ndif import KEY, StandIn
+from tests.worlds.ndif import KEY, StandIn
 from w2s_probes import InputError
-from w2s_probes.store import ActivationStore
-from w2s_probes.tables import write_table
+from w2s_probes.io.tables import write_table
+from w2s_probes.store.activation_store import ActivationStore
 
 Checkpoint = Callable[..., Path]
 COMMIT = "4f0c3b0"

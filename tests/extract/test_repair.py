@@ -14,13 +14,13 @@ from transformers import AutoModel
 from extract import extractor
 from extract.adding import add
 from extract.extractor import Extraction
-from extract.loading import Placement
+from extract.models.loading import Placement
 from extract.repair import repair
 from tests.extract.test_kill import files_of
 from w2s_probes import ActivationStore, InputError
-from w2s_probes.manifest import Manifest, is_as_written
+from w2s_probes.io.tables import write_table
 from w2s_probes.share import Share
-from w2s_probes.tables import write_table
+from w2s_probes.store.manifest import Manifest, is_as_written
 
 Checkpoint = Callable[..., Path]
 Call = Callable[..., None]

@@ -13,14 +13,14 @@ import torch
 import transformers as hf
 
 from extract.adding import add
-from extract.checkpoints import vocabulary_files
 from extract.extractor import Extraction
 from extract.layout import refuse_other_layouts
-from extract.models import ModelSource
+from extract.models.checkpoints import vocabulary_files
+from extract.models.source import ModelSource
 from extract.repair import repair
 from extract.templates import MARKER, Template, template_source
 from tests.conftest import save_checkpoint, shard_file
-from w2s_probes.checkpoint_files import deciding_files
+from w2s_probes.checkpoints.files import deciding_files
 from w2s_probes.errors import InputError
 
 PLAIN = "{% for m in messages %}<s> {{ m['content'] }} </s>{% endfor %}"

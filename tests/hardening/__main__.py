@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import flips, fuzz, kills
+from tests.hardening import flips, fuzz, kills
 
 Trials = Callable[[int, int], list[str]]  # how many, and a seed; what must not have happened, a line each
 TRIALS: dict[str, tuple[Trials, int]] = {

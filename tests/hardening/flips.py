@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from tests.hardening.world import Done, World, files_of, world
 from w2s_probes import InputError, load_probe
-from w2s_probes.arrays import read_arrays
+from w2s_probes.io.arrays import read_arrays
 from w2s_probes.sweep import SweepResult
-
-from .world import Done, World, files_of, world
 
 REFUSED, HARMLESS, FOUND = "refused", "harmless", "found"
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from analyses.reading import read_recipe
-from tests.analyses.report_folders import write_kept, write_run, write_sweep
-from w2s_probes.shards import Content
-from w2s_probes.tables import write_table
-from w2s_probes.writer import StoreWriter
+from analyses.recipe.read import read_recipe
+from tests.worlds.report_folders import write_kept, write_run, write_sweep
+from w2s_probes.io.tables import write_table
+from w2s_probes.store.shards import Content
+from w2s_probes.store.writer import StoreWriter
 
 N = 60
 FORMATS = ("jsonl", "csv", "parquet", "jsonl.gz", "csv.gz")
@@ -87,7 +87,7 @@ def make_world(folder: Path) -> Path:
 
 def adopt_shard(store: Path) -> None:
     """Have the manifest list the store's one shard as it now is, so that only its contents can be found wrong."""
-    from w2s_probes.files import sha256
+    from w2s_probes.io.files import sha256
 
     (shard,) = store.glob("shard-*.h5")
     digest = sha256(shard)[:16]

@@ -7,9 +7,8 @@ from signal import SIGKILL
 
 import numpy as np
 
-from w2s_probes.files import PARTIAL
-
-from .world import World, files_of, world
+from tests.hardening.world import World, files_of, world
+from w2s_probes.io.files import PARTIAL
 
 READS_ONLY = ("verify",)
 

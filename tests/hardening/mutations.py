@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analyses.toml import toml
+from analyses.recipe.write_toml import toml
 
 Random = np.random.Generator
 PLACE = "@@HERE@@"  # stands where a fragment that no writer would write is put

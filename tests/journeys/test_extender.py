@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 from tests.journeys.conftest import Study
-from w2s_probes.labels import read_label_table
+from w2s_probes.labels.label_set import read_label_table
 
 OWN = '''
 """A classifier of one's own."""

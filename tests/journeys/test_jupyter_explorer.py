@@ -6,8 +6,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests import kernels
 from tests.journeys.conftest import Study
+from tests.worlds import kernels
 
 STORE, WEAK, SWEEP, PLOT, ROWS, DOUBTFUL, TOKENS, CONCEPT = CELLS = (
     "from w2s_probes import ActivationStore, LabelSet, LogisticProbe\nstore = ActivationStore.open('acts')\nstore",

@@ -3,11 +3,10 @@
 import sys
 
 from tests.conftest import ROOT
-
-from .coverage import by_gap, by_groups, by_seeds, of_single_aurocs
-from .medians import of_medians
-from .noise import on_pure_noise
-from .verdicts import across_tasks, within_a_task
+from tests.simulations.coverage import by_gap, by_groups, by_seeds, of_single_aurocs
+from tests.simulations.medians import of_medians
+from tests.simulations.noise import on_pure_noise
+from tests.simulations.verdicts import across_tasks, within_a_task
 
 PAGE = ROOT / "docs" / "statistics.md"
 TABLES = {

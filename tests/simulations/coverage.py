@@ -3,12 +3,11 @@
 import numpy as np
 from scipy.stats import norm
 
-from tests.w2s_probes.binormal import Study, coverage
+from tests.simulations.tables import table
+from tests.worlds.binormal import Study, coverage
 from w2s_probes import auroc, performance_gap_recovered
-from w2s_probes.influence import ranking
-from w2s_probes.metrics import bootstrap, interval
-
-from .tables import table
+from w2s_probes.metrics.influence import ranking
+from w2s_probes.metrics.recovery import bootstrap, interval
 
 EXPERIMENTS = 500
 COLUMNS = ("PGR", "gain", "AUROC", "difference", "status ok")

@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from tests.simulations.tables import table
 from w2s_probes.stats import pooled
-
-from .tables import table
 
 EXPERIMENTS = 2000
 

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.simulations.tables import table
 from w2s_probes import KNNProbe, LogisticProbe, TopoProbe, auroc, relabel
-
-from .tables import table
 
 Score = Callable[[NDArray[np.float32], NDArray[np.float64]], NDArray[np.float64]]
 SCORES: dict[str, Score] = {

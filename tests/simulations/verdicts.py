@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from analyses.comparisons import TaskValues, comparison_table
-from analyses.report.answer import Verdict, verdict_of
-from analyses.report.differences import against
+from analyses.report.views.answer import Verdict, verdict_of
+from analyses.report.views.differences import against
+from analyses.results.comparisons import TaskValues, comparison_table
+from tests.simulations.tables import table
 from w2s_probes.stats import holm
-
-from .tables import table
 
 PLAIN = "student-xent"
 EXPERIMENTS = 200  # a rate of .05 is then known to .015

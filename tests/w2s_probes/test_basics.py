@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from w2s_probes.dtypes import check_words, to_float32
 from w2s_probes.errors import InputError, did_you_mean, some
-from w2s_probes.files import replacing, sha256
-from w2s_probes.ids import content_id, positions, refuse_doubled
-from w2s_probes.layers import one_layer, parse_layers
+from w2s_probes.io.files import replacing, sha256
+from w2s_probes.io.validated import validated
 from w2s_probes.randomness import stream, torch_seed
-from w2s_probes.settings import validated
+from w2s_probes.rows.ids import content_id, positions, refuse_doubled
+from w2s_probes.store.dtypes import check_words, to_float32
+from w2s_probes.store.layers import one_layer, parse_layers
 
 
 @given(st.integers(1, 80), st.data())

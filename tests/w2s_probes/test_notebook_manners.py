@@ -11,6 +11,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from tests.conftest import planted
+from tests.worlds.sweeping import Swept, planted_store
 from w2s_probes import (
     ActivationStore,
     InputError,
@@ -24,9 +25,7 @@ from w2s_probes import (
     report_card,
 )
 from w2s_probes.sweep import Grid, SweepResult, sweep
-from w2s_probes.sweep.figures import COLORS, _layer_color
-
-from .sweeping import Swept, planted_store
+from w2s_probes.sweep.plot import COLORS, _layer_color
 
 DATA = planted()
 P = relabel(KNNProbe(10), DATA.X, DATA.weak)

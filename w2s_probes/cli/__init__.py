@@ -10,8 +10,8 @@ from typing import Any, NoReturn, TextIO
 
 from ..errors import InputError
 from ..printable import one_line
-from .ending import INTERRUPTED, Ending
 from .limits import refused
+from .signals import INTERRUPTED, Ending
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -70,7 +70,7 @@ def _run(arguments: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
             return 2
-        from .mistyped import what_is_wrong
+        from .usage_errors import what_is_wrong
 
         raise InputError(what_is_wrong(error, arguments)) from error
     if code == INTERRUPTED:  # typer has caught it, and says nothing

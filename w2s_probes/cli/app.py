@@ -26,15 +26,15 @@ VERBS = {
     "plan": Verb(EXPERIMENT, "What a recipe or an extraction costs, and what it can show.", "plan:plan"),
     "doctor": Verb(ACTIVATIONS, "Are the numbers right on this model and this machine?", "doctor:doctor"),
     "extract": Verb(ACTIVATIONS, "A model's activations into a store.", "extract:extract"),
-    "import": Verb(ACTIVATIONS, "Activations that others have saved into a store.", "imports:import_activations"),
-    "verify": Verb(ACTIVATIONS, "Read a store again and check everything.", "store:verify"),
-    "repair": Verb(ACTIVATIONS, "Make lost or damaged parts of a store again.", "store:repair"),
-    "cache": Verb(ACTIVATIONS, "List stores, and delete those of no more use.", "store:cache"),
+    "import": Verb(ACTIVATIONS, "Activations that others have saved into a store.", "import_:import_activations"),
+    "verify": Verb(ACTIVATIONS, "Read a store again and check everything.", "stores:verify"),
+    "repair": Verb(ACTIVATIONS, "Make lost or damaged parts of a store again.", "stores:repair"),
+    "cache": Verb(ACTIVATIONS, "List stores, and delete those of no more use.", "stores:cache"),
     "sweep": Verb(LABELS, "Every layer, probe and value; the best by weak labels.", "sweep:sweep"),
     "filter": Verb(LABELS, "Mark the weak labels that a probe disbelieves.", "filter:filter_labels"),
     "relabel": Verb(LABELS, "Replace weak labels by a probe's opinion.", "relabel:relabel"),
     "export": Verb(LABELS, "Labels in the form that another trainer reads.", "export:export"),
-    "student": Verb(LABELS, "Train a head on weak labels.", "train:student"),
+    "student": Verb(LABELS, "Train a head on weak labels.", "student:student"),
 }
 
 
@@ -55,7 +55,7 @@ class Verbs(TyperGroup):
 def load(name: str) -> Any:
     """The command of this name, made from its function."""
     module, _, attribute = VERBS[name].where.partition(":")
-    found = getattr(import_module(f".{module}", __package__), attribute)
+    found = getattr(import_module(f".commands.{module}", __package__), attribute)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False, rich_markup_mode="markdown", context_settings=SETTINGS)
         alone.command(name)(found)
@@ -66,7 +66,7 @@ def load(name: str) -> Any:
 app = typer.Typer(
     name="w2s",
     cls=Verbs,
-    suggest_commands=False,  # mistyped.py does
+    suggest_commands=False,  # usage_errors.py does
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ..filtering import FilterResult
-    from ..label_quality import Change
+    from ..filtering.disagreement import FilterResult
+    from ..labels.quality import Change
     from ..neighbors import Neighbors
 
 Truth = NDArray[np.float64] | None
@@ -80,7 +80,7 @@ def _of_both_filters(result: "FilterResult", dropped: NDArray[np.bool_] | None) 
     """What is out in all where an earlier filter has dropped rows, too."""
     if dropped is None or not dropped.any():
         return []
-    from ..class_mix import class_mix
+    from ..labels.class_mix import class_mix
 
     keep, both = result.mask & ~dropped, int((dropped & ~result.mask).sum())
     return [
@@ -94,7 +94,7 @@ def _of_truth(
     result: "FilterResult", truth: NDArray[np.float64], known: NDArray[np.bool_], groups: NDArray[np.object_] | None
 ) -> list[str]:
     """Whether the removed labels are wrong more often than others; of all rows, also how many labels are wrong."""
-    from ..reportcard import report_card
+    from ..filtering import report_card
     from ..ties import above_half
 
     audited = result.of_rows(known)
@@ -166,8 +166,8 @@ def of_new_labels(
     labels: Path,
 ) -> list[str]:
     """Which way labels moved, and whether they became better by the truth (n,); the first ends a sentence."""
-    from ..label_quality import label_change
-    from ..metrics import hard_labels
+    from ..labels.quality import label_change
+    from ..metrics.recovery import hard_labels
 
     change = label_change(before, after, truth, groups=groups)
     moved = f"; {change.moved} changed class"

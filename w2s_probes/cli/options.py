@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..students.settings import Tracker as Tracker
+from ..students.finetuning.settings import Tracker as Tracker
 
 # As the library has them, whose modules are too heavy for the help of a command.
 PROBE_NAMES = ("topo", "knn", "logistic")

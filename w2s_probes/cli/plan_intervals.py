@@ -8,7 +8,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..power import Correlations, Pilot
+    from ..metrics.power import Correlations, Pilot
 
 
 def intervals(
@@ -17,7 +17,7 @@ def intervals(
     """What to say of the PGR intervals to expect on `test_rows`, and their table: the pilot's own gap first."""
     import pandas as pd
 
-    from ..power import CORRELATIONS, GAPS, PGR, WEAK
+    from ..metrics.power import CORRELATIONS, GAPS, PGR, WEAK
 
     heading = f"{test_rows:,} test rows"
     facts = {"intervals": "rows only: another training seed moves PGR, too"}
@@ -55,7 +55,7 @@ def _row(
     heading: str, test_rows: int, gap: float, weak: float, assumed: "dict[str, float | Correlations]"
 ) -> dict[str, Any]:
     """A gap's line, with interval and status at each of the correlations."""
-    from ..power import expected_pgr
+    from ..metrics.power import expected_pgr
 
     row: dict[str, Any] = {"rows": heading, "weak": weak, "ceiling": weak + gap, "gap": gap}
     for mark, correlation in assumed.items():
@@ -71,9 +71,9 @@ def fact_line(name: str, text: str) -> str:
 
 def pilot_of_run(folder: Path) -> "Pilot":
     """The scorers of a finished run; InputError where it has no scores, or damaged ones."""
-    from ..json_files import read_json
-    from ..power import pilot_of
-    from ..tables import read_table
+    from ..io.json_files import read_json
+    from ..io.tables import read_table
+    from ..metrics.power import pilot_of
 
     files = sorted((folder / "predictions").glob("*.csv"))
     if not files:

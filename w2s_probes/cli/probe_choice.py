@@ -62,7 +62,7 @@ class ProbeChoice:
             return self
         if not asked:
             raise InputError("--from is read for --layer best and --by best: give one of them, or leave it out")
-        from ..store import ActivationStore
+        from ..store.activation_store import ActivationStore
         from ..sweep.chosen import chosen_cell, label_set_name
 
         cell = chosen_cell(source, ActivationStore.open(store).key, labels)

@@ -60,7 +60,7 @@ def next_command(*words: object) -> None:
 
 def sweep_next(store: Path, rows: list[Path]) -> None:
     """Propose a sweep of a store, with the first row file where that holds labels."""
-    from ..tables import read_table
+    from ..io.tables import read_table
 
     labels = rows[0] if "label" in read_table(rows[0]) else "LABELS"
     next_command("w2s", "sweep", store, labels, "--out", store.parent / "sweep.csv")

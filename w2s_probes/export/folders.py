@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import HOST, remove_abandoned, sha256
+from ..io.files import HOST, remove_abandoned, sha256
 
 MARK = "w2s-export.json"  # the record in a folder, by which it is known as ours
 

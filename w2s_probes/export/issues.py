@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from ..errors import InputError
 from ..ties import above_half
-from .rows import LabelRows
+from .label_rows import LabelRows
 
 
 def label_issues(rows: LabelRows) -> tuple[pa.Table, LabelRows]:

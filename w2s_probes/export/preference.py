@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ..errors import InputError
 from ..ties import above_half
-from .rows import LabelRows
+from .label_rows import LabelRows
 
 FIELDS = (("first", "second"), ("chosen", "rejected"))  # where the two texts are looked for, unless said
 ALWAYS = ("id", "text", "group", "split")  # carried without being asked for

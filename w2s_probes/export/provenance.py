@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import InputError
-from ..fields import own_fields
-from ..labels import as_probabilities
-from ..plain_values import is_missing
+from ..io.plain_values import is_missing
+from ..labels.label_set import as_probabilities
+from ..rows.fields import own_fields
 
 # What `w2s filter` and `w2s relabel` say of a row, in the order and of the type in which it is exported.
 PROVENANCE: dict[str, pa.DataType] = {

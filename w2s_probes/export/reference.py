@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import InputError
-from ..files import sha256
+from ..io.files import sha256
 from ..ties import above_half
-from .hub import by_split
-from .rows import TRUTH, LabelRows
+from .hub_folder import by_split
+from .label_rows import TRUTH, LabelRows
 
 WEAK_LABELS = "weak_labels"  # the name that train_simple.py looks for
 ARROW = "data-00000-of-00001.arrow"

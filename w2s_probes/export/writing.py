@@ -9,15 +9,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ..errors import InputError, did_you_mean
-from ..files import replacing
-from ..tables import FORMATS as ENDINGS
-from ..tables import table_format, write_table
+from ..io.files import replacing
+from ..io.tables import FORMATS as ENDINGS
+from ..io.tables import table_format, write_table
 from .folders import refuse_foreign, replacing_folder, write_record
-from .hub import classification, write_hub
+from .hub_folder import classification, write_hub
 from .issues import label_issues
+from .label_rows import Choice, Kept, LabelFile, LabelRows, Labels, Wanted, chosen_rows
 from .preference import Pairs, preferences
 from .reference import refuse_oai_place, write_eai, write_oai
-from .rows import Choice, Kept, LabelFile, LabelRows, Labels, Wanted, chosen_rows
 
 Format = Literal["jsonl", "csv", "parquet", "hf", "trl", "oai", "eai", "cleanlab"]
 FORMATS: tuple[str, ...] = get_args(Format)

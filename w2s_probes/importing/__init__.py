@@ -4,6 +4,6 @@ from w2s_probes.importing import import_activations
 store = import_activations("acts.pt", "rows.jsonl", "acts")
 """
 
-from .activations import import_activations
+from .importer import import_activations
 
 __all__ = ["import_activations"]

@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
 
-from ..dtypes import StoredDtype
 from ..errors import InputError, did_you_mean, some
-from ..layers import LayerSpec, parse_layers
+from ..store.dtypes import StoredDtype
+from ..store.layers import LayerSpec, parse_layers
 from .saved import WHOLE, Saved, last_number, words
 
 Order = Literal["rows", "layers"]

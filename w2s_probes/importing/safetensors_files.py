@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from ..errors import InputError, reason, shortened
-from ..json_files import parse_json
+from ..io.json_files import parse_json
 from .saved import Saved
 
 NUMPY = {"F64": ("<f8", "float64"), "F32": ("<f4", "float32"), "F16": ("<f2", "float16"), "BF16": ("<u2", "bfloat16")}

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from ..dtypes import WORDS, StoredDtype
 from ..errors import InputError
+from ..store.dtypes import WORDS, StoredDtype
 
 # NumPy's names, and those of safetensors files, of what a store holds bit for bit.
 STORABLE: dict[str, StoredDtype] = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16"}

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..duplicates import equal_rows
 from ..errors import InputError
-from .flat import SPARE, FlatSearch, RoughIndex, faiss_index
+from ..rows.duplicates import equal_rows
+from .exhaustive import SPARE, FlatSearch, RoughIndex, faiss_index
+from .final_order import Rows, settled, squared_norms
 from .graph import Neighbors
 from .ragged import tables
 from .screening import Precision, Screen, full_precision, low_precision
-from .settling import Rows, settled, squared_norms
 
 FEWEST, NARROWEST = 4096, 256  # rows and width from which screening has paid
 PRECISIONS = (low_precision, full_precision)  # the first that there is, and that pays

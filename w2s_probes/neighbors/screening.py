@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .final_order import LEAST, UNIT
 from .ragged import tables
-from .settling import LEAST, UNIT
 
 ROWS, COLUMNS = 512, 2048  # of a block of products: it, and what is computed from it, stays in a processor's cache
 DEAR = 33  # products that cost as much as measuring one pair again, whose rows come from memory

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..randomness import stream
 from .exact import as_rows, nearest, whole
-from .flat import RoughIndex
+from .exhaustive import RoughIndex
 from .graph import Neighbors
-from .indexes import ApproximateIndex, on_device
+from .other_indexes import ApproximateIndex, on_device
 
 EXACT = "exact"
 SPARE = 16  # neighbours searched beyond k, from which rows of a row's own group are taken out

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..labels import read_label_table, truth_where_known
+from ..labels.label_set import read_label_table, truth_where_known
 
 EXAMPLE = "`id` and `truth`, P(label = 1)"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..influence import ranking
+from ..metrics.influence import ranking
 
 
 def reliability(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from ..metrics import LEVEL
+from ..metrics.recovery import LEVEL
 
 # Power tuned on few audited rows is a noisy number: that many more rows of each class are taken to have spoken for
 UNTUNED_ROWS = 20

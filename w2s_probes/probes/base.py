@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..checks import group_numbers
-from ..metrics import auroc
+from ..metrics.recovery import auroc
 from ..ties import above_half
 from .validation import check_activations, checked_weights, is_soft, labels_to_score, soft_labels
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import lstsq
 
-from ..duplicates import equal_rows
+from ..rows.duplicates import equal_rows
 from .spectrum import EXACT, Spectrum
 from .validation import check_activations
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..duplicates import belonging_together
 from ..errors import InputError
 from ..neighbors import Neighbors, mean_over, search, whole
+from ..rows.duplicates import belonging_together
 from .base import Probe, apart_of
 from .validation import check_activations, soft_labels
 

@@ -11,13 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .base import Probe
 from .design import Design
 from .minimize import minimize
-from .path import (
-    PENALTIES,
-    RegularizationPath,
-    both_classes,
-    checked_penalties,
-    regularization_paths,
-)
+from .path import PENALTIES, RegularizationPath, both_classes, checked_penalties, regularization_paths
 from .problems import STOPPED, Problems
 from .validation import checked_weights
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from ..duplicates import belonging_together
 from ..errors import InputError
-from ..folds import fold_numbers
+from ..rows.duplicates import belonging_together
+from ..rows.folds import fold_numbers
 from ..ties import above_half
 from .design import Design
 from .minimize import minimize

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import read_arrays, write_arrays
 from ..errors import InputError, did_you_mean, reason
+from ..io.arrays import read_arrays, write_arrays
 from .base import Probe
 from .knn import KNNProbe
 from .logistic import LogisticProbe

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import probabilities, truth_sides
 from ..errors import InputError, did_you_mean
-from ..labels import ids_of, refuse_other_ids
+from ..labels.label_set import ids_of, refuse_other_ids
 from ..randomness import stream
 
 ErrorKind = Literal["own", "random", "longest", "shortest", "strong-unconfident", "strong-confidently-correct"]

@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import group_numbers, probabilities, truth_sides
 from ..errors import InputError
-from ..influence import mean
-from ..intervals import NORMAL, Estimate
-from ..labels import ids_of, refuse_other_ids
+from ..labels.label_set import ids_of, refuse_other_ids
+from ..metrics.influence import mean
+from ..metrics.intervals import NORMAL, Estimate
 from ..ties import above_half
 
 NAN = float("nan")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr
 from scipy.stats import rankdata
 
-from ..intervals import quantile
+from ..metrics.intervals import quantile
 from .signflip import SignFlip, sign_flip
 from .tasks import PerTask, aligned
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
-from ..intervals import NORMAL, TAIL, Estimate, SeededMeans, Source
-from ..metrics import LEAST_GAP, STEADY, Status
+from ..metrics.intervals import NORMAL, TAIL, Estimate, SeededMeans, Source
+from ..metrics.recovery import LEAST_GAP, STEADY, Status
 from .tasks import PerTask, aligned
 
 LEAST_MEDIAN = 6  # tasks: 2 · ½⁶ is the first chance of all lying on one side that is under .05

@@ -7,7 +7,7 @@ module of that name, which loads transformers too.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .settings import FineTuning
+from .finetuning.settings import FineTuning
 
 if TYPE_CHECKING:
     from .finetune import FineTuned

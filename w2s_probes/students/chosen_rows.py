@@ -7,10 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..fields import kept_rows
-from ..held_out import set_aside
-from ..labels import in_split
+from ..labels.label_set import in_split
 from ..randomness import stream
+from ..rows.fields import kept_rows
+from ..rows.held_out import set_aside
 
 HELD_OUT = 0.1  # of the rows, for early stopping, where the file names no validation rows
 

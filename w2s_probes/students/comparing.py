@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..checks import group_numbers
-from ..influence import Measured, mean, ranking
-from ..intervals import Estimate
-from ..metrics import Metric
+from ..metrics.influence import Measured, mean, ranking
+from ..metrics.intervals import Estimate
+from ..metrics.recovery import Metric
 from ..ties import above_half
 
 METRIC_NAMES: dict[Metric, str] = {"auroc": "AUROC", "accuracy": "accuracy"}

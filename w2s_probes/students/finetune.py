@@ -14,17 +14,17 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean
-from .classifiers import Checkpoint, set_padding
-from .identity import training_key
-from .processes import Team, random_devices
-from .resuming import Folder
-from .row_check import refuse_dependent_rows
-from .settings import FineTuning, Tracker
+from .finetuning.classifier import Checkpoint, set_padding
+from .finetuning.loop import Look, Sets, Training
+from .finetuning.row_dependence import refuse_dependent_rows
+from .finetuning.settings import FineTuning, Tracker
+from .finetuning.team import Team, random_devices
+from .finetuning.tracking import TRACKERS, tracker
+from .finetuning.training_folder import Folder
+from .finetuning.training_key import training_key
+from .finetuning.updates import Loss, Student
 from .texts import Texts, checked
 from .threads import one_thread
-from .tracking import TRACKERS, tracker
-from .training import Look, Sets, Training
-from .updates import Loss, Student
 
 SMALL = 3_000_000  # weights of a model below which its steps are too small to be shared out among threads
 

@@ -4,23 +4,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..arrays import write_arrays
 from ..errors import InputError
-from ..files import refuse_input
-from ..intervals import Estimate
-from ..labels import LabelSet, read_label_table
+from ..io.arrays import write_arrays
+from ..io.files import refuse_input
+from ..io.sealed import write_sealed
+from ..io.tables import write_table
+from ..labels.label_set import LabelSet, read_label_table
 from ..losses import LossName, Objective
-from ..records import write_sealed
-from ..store import ActivationStore
-from ..tables import write_table
+from ..metrics.intervals import Estimate
+from ..store.activation_store import ActivationStore
 from .chosen_rows import ChosenRows, choose_rows
 from .comparing import as_listed, estimate, related_groups, with_interval
+from .finetuning.settings import STUDENT_HEAD as HEAD
+from .finetuning.settings import STUDENT_PREDICTIONS as PREDICTIONS
+from .finetuning.settings import STUDENT_RECORD as RECORD
+from .finetuning.settings import Stop
 from .head import HeadStudent
 from .scored_rows import Numbers, ScoredRows, Scores
-from .settings import STUDENT_HEAD as HEAD
-from .settings import STUDENT_PREDICTIONS as PREDICTIONS
-from .settings import STUDENT_RECORD as RECORD
-from .settings import Stop
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ..losses import LossName, Objective
 from ..probes.base import Probe
 from ..probes.validation import check_activations
 from ..randomness import torch_seed
-from .settings import Stop
+from .finetuning.settings import Stop
 from .stopping import Criterion
 from .threads import one_thread
 

@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..fields import number
-from ..held_out import related_rows
-from ..intervals import Estimate
-from ..labels import LabelSet, in_split, read_label_table, truth_where_known
-from ..metrics import Metric, hard_labels
-from ..plain_values import is_missing
+from ..io.plain_values import is_missing
+from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
+from ..metrics.intervals import Estimate
+from ..metrics.recovery import Metric, hard_labels
+from ..rows.fields import number
+from ..rows.held_out import related_rows
 from ..ties import above_half
 from .comparing import METRIC_NAMES, difference, estimate, related_groups, with_interval
 

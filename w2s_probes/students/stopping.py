@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy.special import log1p
 
 from ..errors import InputError, did_you_mean
-from ..metrics import auroc
+from ..metrics.recovery import auroc
 from ..ties import above_half
-from .settings import STOPS, Stop
+from .finetuning.settings import STOPS, Stop
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from .choosing import Best
 from .grid import Grid
+from .place import Place
 from .result import SweepResult
-from .running import Place
 from .sweeping import sweep
 
 __all__ = ["Best", "Grid", "Place", "SweepResult", "sweep"]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..errors import InputError, did_you_mean
 from .grid import BY_TRUTH, ChooseBy
-from .lines import HELD_OUT, OK, TRAINING, WEAK, RowSet
+from .measures import HELD_OUT, OK, TRAINING, WEAK, RowSet
 
 LESS_IS_BETTER = ("weak_brier",)
 CRITERIA = ("weak_brier", "weak_auroc", *BY_TRUTH)

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..json_files import read_json
-from ..records import not_as_written
-from ..tables import FORMATS
+from ..io.json_files import read_json
+from ..io.sealed import not_as_written
+from ..io.tables import FORMATS
 from .result import record_path
 
 

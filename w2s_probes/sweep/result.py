@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..errors import InputError, did_you_mean, reason
-from ..files import replacing
-from ..json_files import read_json
-from ..records import not_as_written, write_sealed
-from ..tables import read_table, table_format, write_table
+from ..io.files import replacing
+from ..io.json_files import read_json
+from ..io.sealed import not_as_written, write_sealed
+from ..io.tables import read_table, table_format, write_table
 from .choosing import Best, choose
 from .grid import ChooseBy
-from .lines import COLUMNS, HELD_OUT, OK, TRAINING, VALUE, WEAK, RowSet, as_table
+from .measures import COLUMNS, HELD_OUT, OK, TRAINING, VALUE, WEAK, RowSet, as_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,7 +91,7 @@ class SweepResult:
 
         A notebook shows the figure where it is the last value of a cell, once; pyplot does not know of it.
         """
-        from .figures import sweep_figure
+        from .plot import sweep_figure
 
         return sweep_figure(self, self._one(labels))
 

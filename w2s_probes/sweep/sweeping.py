@@ -9,19 +9,19 @@ from typing import Any
 
 import pandas as pd
 
-from ..layers import LayerSpec, parse_layers
 from ..probes import Connectivity
 from ..probes.path import PENALTIES
 from ..progress import Progress, silent
 from ..share import Share
-from ..store import ActivationStore
+from ..store.activation_store import ActivationStore
+from ..store.layers import LayerSpec, parse_layers
+from .backends.versions import versions
 from .grid import LISTS, PUBLISHED_K, Grid, Numbers, listed
-from .lines import Judge, as_table
+from .measures import Judge, as_table
+from .place import HERE, Place, run_units
 from .result import SweepResult
-from .rows import LabelSource, SweptLabels, read_labels
-from .running import HERE, Place, run_units
+from .swept_labels import LabelSource, SweptLabels, read_labels
 from .unit import Unit
-from .versions import versions
 
 
 def sweep(

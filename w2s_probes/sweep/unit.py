@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..manifest import identity_key
 from ..neighbors.exact import FEWEST, NARROWEST
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
 from ..probes.design import SMALL
 from ..probes.spectrum import EXACT, RANK
-from ..store import ActivationStore
-from .cells import Layer, LeftOut, Scores
+from ..store.activation_store import ActivationStore
+from ..store.manifest import identity_key
 from .grid import Grid
-from .lines import Judge, Line, as_table
-from .parts import read_part, write_part
-from .rows import SweptLabels
+from .layer_scores import Layer, LeftOut, Scores
+from .measures import Judge, Line, as_table
+from .swept_labels import SweptLabels
+from .unit_files import read_part, write_part
 
 FORMAT = 2  # goes up when the same key would stand for other numbers
 BYTES = 4  # of a float32

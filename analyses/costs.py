@@ -1,0 +1,158 @@
+"""What a recipe will cost, and what of it is already there, before it is run."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from extract.costs.estimate import Costs, estimate
+from extract.costs.lengths import Lengths, count_tokens, said_lengths
+from extract.models.source import ModelSource
+from extract.tasks import find_task
+from w2s_probes.errors import InputError
+
+from .experiment.splits import Splits
+from .experiment.task_models import every_row
+from .experiment.view import Method
+from .methods import find_methods
+from .protocol import REFERENCES, split_task
+from .recipe.layer_checks import refuse_layers
+from .recipe.schema import Recipe, Strong, Training, Weak
+
+# Forward passes' worth of work for a training row and epoch: forward, and backward through activations and weights.
+PASSES = {"full": 3, "lora": 2}
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """One model's part: its activations on the rows of all tasks."""
+
+    source: ModelSource
+    costs: Costs
+    lengths: Lengths  # of its rows
+    options: dict[str, Any]  # of `estimate`, but for the size of batches
+    at_most: bool  # whether rows were counted by the recipe's sizes alone: seeds may share some
+
+    @property
+    def model(self) -> str:
+        """The model's name, as the recipe gives it."""
+        return self.source.name
+
+
+@dataclass(frozen=True)
+class RecipePlan:
+    """What a run of a recipe needs when nothing is there yet."""
+
+    models: dict[str, ModelPlan]  # `strong`, and `weak` where the supervisor is a head on a model
+    tasks: int
+    seeds: int
+    methods: int
+    test_rows: int  # of each task
+    students: int  # trained in all, beside weak supervisors and ceilings
+    flops: float | None  # of all fine-tuning; None where there is none
+    tuned: ModelPlan | None  # one pass of the first model that is fine-tuned over its training rows; None likewise
+
+    @property
+    def fits(self) -> int:
+        """Of weak supervisors, ceilings and methods."""
+        return self.tasks * self.seeds * (REFERENCES + self.methods)
+
+
+def plan_recipe(
+    recipe: Recipe, *, tokens_per_row: int | None = None, batch_tokens: int | None = None, fetch: bool = False
+) -> RecipePlan:
+    """The costs of `protocol.run`, from the configs of its models.
+
+    Where the folder of a task is there, its rows are read, split as the run splits them, and tokenized. Where it is
+    not, rows are counted by the recipe's sizes, and `tokens_per_row` must be given; it goes before all counting. With
+    `fetch` tasks are read from the hub as a run reads them.
+
+    Raises InputError for methods, tasks, sizes and models that the run would refuse.
+    """
+    methods = find_methods(recipe.methods)
+    describe = cache(ModelSource.describe)
+    refuse_layers(recipe, describe)
+    splits = {task: _splits(recipe, task, fetch) for task in recipe.data.tasks}
+    read: dict[str, Strong | Weak] = {"strong": recipe.strong} if reads_activations(recipe, methods) else {}
+    heads = [one for one in recipe.weak.trained if one.kind == "head"]
+    read |= {"weak" if len(heads) == 1 else f"weak {number}": one for number, one in enumerate(heads, start=1)}
+    plans = {}
+    for role, settings in read.items():
+        source = describe(str(settings.model))
+        needed = [_needed(recipe, sets, role != "strong") for sets in splits.values()]
+        lengths = Lengths.joined([_lengths(source, rows, tokens_per_row) for rows in needed])
+        options: dict[str, Any] = {"layers": settings.layer, "position": settings.position}
+        costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)
+        plans[role] = ModelPlan(source, costs, lengths, options, any(isinstance(n, int) for n in needed))
+    runs = len(splits) * len(recipe.seeds)
+    students = runs * sum(method.students for method in methods.values())
+    tuned = [one for one in recipe.weak.trained if one.kind == "finetune"]
+    parts: list[tuple[Strong | Weak, Training, int]] = [(one, one.training, runs) for one in tuned]
+    if recipe.student.kind != "head":
+        parts.insert(0, (recipe.strong, recipe.student, runs + students))
+    passes = [_training(recipe, splits, model, training, tokens_per_row) for model, training, _ in parts]
+    flops = sum(count * one for (one, _), (_, _, count) in zip(passes, parts, strict=True)) if parts else None
+    sizes = (len(splits), len(recipe.seeds), len(recipe.methods), recipe.data.n_test)
+    return RecipePlan(plans, *sizes, students, flops, passes[0][1] if passes else None)
+
+
+def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:
+    """Whether a run extracts the strong model's activations at all."""
+    simulated = recipe.weak.errors is not None and recipe.weak.errors.startswith(("first", "strong"))
+    return simulated or recipe.student.kind == "head" or any(method.activations for method in methods.values())
+
+
+def _training(
+    recipe: Recipe,
+    splits: dict[str, list[Splits] | None],
+    model: Strong | Weak,
+    training: Training,
+    tokens_per_row: int | None,
+) -> tuple[float, ModelPlan]:
+    """Operations of one fine-tuning, and one of its passes over the training rows.
+
+    The training rows go through the epochs, and the rows that are scored through one pass.
+    """
+    source = ModelSource.describe(str(model.model))
+    sets = next((found[0] for found in splits.values() if found), None)
+    weak = isinstance(model, Weak)
+    if sets is None:
+        taught: pd.DataFrame | int = recipe.weak.n_truth if weak else recipe.data.n_train
+        scored: pd.DataFrame | int = recipe.data.n_train + recipe.data.n_test
+    else:
+        taught, scored = (sets.weak if weak else sets.train), every_row([sets.train, sets.test])
+    lengths = _lengths(source, taught, tokens_per_row)
+    once = estimate(source, lengths.tokens)
+    scoring = estimate(source, _lengths(source, scored, tokens_per_row).tokens).flops
+    flops = training.finetuning.epochs * PASSES[training.kind] * once.flops + scoring
+    return flops, ModelPlan(source, once, lengths, {}, sets is None)
+
+
+def _splits(recipe: Recipe, task: str, fetch: bool) -> list[Splits] | None:
+    """A task's row sets, one for each seed; None where there are no files to read."""
+    short, _ = find_task(task)
+    folder: Path | None = recipe.data.folder
+    there = fetch if folder is None else (folder / short).is_dir()
+    return list(split_task(recipe, task).values()) if there else None
+
+
+def _needed(recipe: Recipe, splits: list[Splits] | None, with_weak: bool) -> pd.DataFrame | int:
+    """The rows that a model reads, or the most that the recipe's sizes allow."""
+    if splits is not None:
+        tables = [table for sets in splits for table in (sets.tables if with_weak else sets.labelled).values()]
+        return every_row(tables)
+    by_seed = recipe.data.n_train + recipe.data.n_val + (recipe.weak.n_truth if with_weak else 0)
+    return recipe.data.n_test + len(recipe.seeds) * by_seed
+
+
+def _lengths(source: ModelSource, rows: pd.DataFrame | int, tokens_per_row: int | None) -> Lengths:
+    count = rows if isinstance(rows, int) else len(rows)
+    if tokens_per_row is not None:
+        return said_lengths(source, count, tokens_per_row)
+    if isinstance(rows, int):
+        raise InputError(
+            "data.folder does not hold the tasks' files, so there is no text to count: give --tokens-per-row"
+        )
+    return count_tokens(source, rows)

@@ -1,0 +1,88 @@
+"""A filter's verdict on the training rows: kept with a method's outcome, and written as `w2s filter` writes its own."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2s_probes.filtering.disagreement import FilterResult
+from w2s_probes.io.tables import write_table
+
+from .result_cache import Arrays, Record
+from .splits import Splits
+from .view import Outcome
+
+PREFIX = "filter "  # of the arrays' names beside the scores of row sets
+TAUGHT = "taught"
+NOT_JUDGED = "not a training row"  # as `w2s filter` says it of validation rows
+
+
+def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:
+    """An outcome as arrays and a record."""
+    arrays: Arrays = dict(outcome.scores)
+    record: Record = {name: getattr(outcome, name) for name in ("probe", "k", "l2", "contamination", "alpha", "notes")}
+    if outcome.taught is not None:
+        arrays[PREFIX + TAUGHT] = outcome.taught
+    if (result := outcome.filtered) is not None:
+        names = sorted(set(result.reasons))
+        numbers = {name: getattr(result, name) for name in ("requested", "in_sample", "probe")}
+        record["filtered"] = {"reasons": names, **numbers}
+        codes = np.array([names.index(reason) for reason in result.reasons], dtype=np.uint8)
+        given: dict[str, NDArray[Any] | None] = {"mask": result.mask, "scores": result.scores, "labels": result.labels}
+        given |= {"p": result.p, "folds": result.folds}
+        arrays |= {PREFIX + name: array for name, array in given.items() if array is not None}
+        arrays[PREFIX + "reasons"] = codes
+    return arrays, record
+
+
+def outcome_of(arrays: Arrays, record: Record) -> Outcome:
+    """The outcome that was kept so."""
+    scores = {name: array for name, array in arrays.items() if not name.startswith(PREFIX)}
+    own: dict[str, Any] = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name not in scores}
+    taught, settings = own.pop(TAUGHT, None), dict(record)
+    about = settings.pop("filtered", None)
+    if about is None:
+        return Outcome(scores, **settings, taught=taught)
+    reasons = np.array(about["reasons"], dtype=object)[own["reasons"]]
+    result = FilterResult(
+        own["mask"],
+        own["scores"],
+        reasons,
+        own["labels"],
+        about["requested"],
+        about["in_sample"],
+        own.get("p"),
+        probe=about.get("probe", FilterResult.probe),  # kept before filters said it
+        folds=own.get("folds"),
+    )
+    return Outcome(scores, **settings, taught=taught, filtered=result)
+
+
+def write_verdict(
+    folder: Path, name: str, sets: Splits, val: NDArray[np.float64], outcome: Outcome, layer: int
+) -> None:
+    """NAME.jsonl.gz: every row that had a weak label, with the verdict on the training rows; nothing for no filter.
+
+    The fields are those of `w2s filter` and `p`, the probe's P(label = 1) of a row by which it was judged.
+    `val` (n_val,) are the weak labels of the validation rows, which no filter judges.
+    """
+    result = outcome.filtered
+    if result is None:
+        return
+    train, validation = (sets.tables[part].rename(columns={"label": "truth"}) for part in ("train", "val"))
+    judged = train.assign(
+        label=result.labels,
+        split="train",
+        keep=result.mask,
+        score=result.scores,
+        p=np.nan if result.p is None else result.p,
+        new_label=result.labels if outcome.taught is None else outcome.taught,
+        reason=result.reasons,
+    )
+    passed = validation.assign(
+        label=val, split="val", keep=True, score=np.nan, p=np.nan, new_label=val, reason=NOT_JUDGED
+    )
+    table = pd.concat([judged, passed], ignore_index=True).assign(probe=outcome.probe, layer=layer)
+    write_table(table, folder / f"{name}.jsonl.gz")

@@ -1,0 +1,123 @@
+"""Results under the name of everything that decides them: what has been made once is not made again, by any run."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2s_probes.errors import InputError
+from w2s_probes.io.arrays import read_arrays, write_arrays
+from w2s_probes.store.manifest import identity_key
+
+FORMAT = 4  # goes up when the same description would stand for other numbers
+Arrays = dict[str, NDArray[Any]]
+Record = dict[str, Any]
+Making = Callable[[str], AbstractContextManager[Any]]  # around what has to be made, by its kind: a clock
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A folder of results. A description names all that changes a result, and its hash the file."""
+
+    folder: Path
+    making: Making = field(default=nullcontext, compare=False)
+
+    def path(self, kind: str, description: Mapping[str, Any]) -> Path:
+        """The file of a result, there or not."""
+        return self._path(kind, _key(kind, description))
+
+    def has(self, kind: str, description: Mapping[str, Any]) -> bool:
+        """Whether the result is there."""
+        return self.path(kind, description).is_file()
+
+    def get(
+        self, kind: str, description: Mapping[str, Any], make: Callable[[], tuple[Arrays, Record]]
+    ) -> tuple[Arrays, Record]:
+        """The result, made and kept if it is not there.
+
+        A file that is damaged, or whose content was kept under another description, is made again.
+        """
+        key = _key(kind, description)
+        path = self._path(kind, key)
+        if path.is_file():
+            with suppress(InputError):
+                return read_arrays(path, key=key)
+        with self.making(kind):
+            arrays, record = make()
+        write_arrays(path, arrays, record, key=key)
+        return arrays, record
+
+    def _path(self, kind: str, key: str) -> Path:
+        return self.folder / kind / f"{key[:24]}.safetensors"
+
+
+def _key(kind: str, description: Mapping[str, Any]) -> str:
+    """The hash of all that decides a result."""
+    return identity_key({"format": FORMAT, "version": version("w2s-probes"), "kind": kind, **description})
+
+
+def table_hash(table: pd.DataFrame) -> str:
+    """A name for a table's ids, texts and groups, in order."""
+    columns = [name for name in ("id", "text", "group") if name in table]
+    digest = hashlib.sha256(" ".join(columns).encode())
+    for name in columns:
+        for value in table[name]:
+            encoded = str(value).encode()
+            digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()[:24]
+
+
+def array_hash(array: NDArray[Any]) -> str:
+    """A name for an array's numbers, shape and type."""
+    whole = np.ascontiguousarray(array)
+    return hashlib.sha256(f"{whole.dtype} {whole.shape}".encode() + whole.tobytes()).hexdigest()[:24]
+
+
+def code_hash(function: Callable[..., Any]) -> str:
+    """A name for a function's code and bound arguments, so that a method that was changed is run again.
+
+    All code and plain values of the module that defines it count; of what that imports, the package's version does.
+    It is the code as loaded: a file that is edited during a run says nothing of what the run computes.
+    """
+    bound: list[Any] = []
+    while isinstance(function, partial):
+        bound.append([function.args, sorted(function.keywords.items())])
+        function = function.func
+    module = sys.modules.get(function.__module__)
+    parts = [_code(function)]
+    for name, value in sorted(vars(module).items()) if module is not None else ():
+        if getattr(value, "__module__", None) == function.__module__:
+            parts.append([name, [_code(one) for one in (value, *vars(value).values()) if callable(one)]])
+        elif isinstance(value, int | float | str | tuple) and not name.startswith("__"):
+            parts.append([name, repr(value)])
+    return hashlib.sha256(f"{function.__qualname__} {bound!r} {parts!r}".encode()).hexdigest()[:24]
+
+
+def _code(function: Any) -> Any:
+    """What a function does, without where it stands."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return getattr(function, "__qualname__", type(function).__qualname__)
+    return [_instructions(code), repr(function.__defaults__), repr(function.__kwdefaults__)]
+
+
+def _instructions(code: CodeType) -> list[Any]:
+    constants = [
+        _instructions(one)
+        if isinstance(one, CodeType)
+        else sorted(map(repr, one))
+        if isinstance(one, frozenset)
+        else one
+        for one in code.co_consts
+    ]
+    return [code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars, constants]

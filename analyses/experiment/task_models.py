@@ -1,0 +1,92 @@
+"""What the steps of one task share: activations by model, learners, and the results that are kept."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from extract.extractor import Done
+from extract.models.source import ModelSource
+
+from ..recipe.schema import Strong, Training, Weak
+from .activations import Activations
+from .clock import Steps
+from .learners import Curves, Learner
+from .result_cache import Kept
+
+ACTIVATIONS, KEPT = "activations", "kept"
+
+
+@dataclass
+class Sources:
+    """Models by name, each looked for once: the hash of a large checkpoint takes a while."""
+
+    found: dict[str, ModelSource] = field(default_factory=dict)
+
+    def find(self, name: str) -> ModelSource:
+        """The model; InputError if it is not there."""
+        if name not in self.found:
+            self.found[name] = ModelSource.find(name)
+        return self.found[name]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The place where models read and learn, for the rows of one task over all its seeds."""
+
+    task: str
+    rows: pd.DataFrame  # id, text: all that any model here will read
+    folder: Path  # of activations and kept results
+    sources: Sources
+    steps: Steps
+    curves: Curves | None = None
+    _reading: dict[tuple[str, int | str, str], Activations] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def kept(self) -> Kept:
+        """Finished results."""
+        return Kept(self.folder / KEPT, self.steps.making)
+
+    def of_rows(self, rows: pd.DataFrame) -> "Workshop":
+        """The same for other rows."""
+        return replace(self, rows=rows, _reading={})
+
+    def activations(self, model: Strong | Weak) -> Activations:
+        """A model's activations at its layer and position."""
+        assert model.model is not None
+        key = (model.model, model.layer, model.position)
+        if key not in self._reading:
+            name = Path(model.model).name
+
+            def progress(done: Done) -> None:
+                self.steps.within(f"activations of {name}, row {done.rows} of {done.of_rows}")
+
+            source = self.sources.find(model.model)
+            self._reading[key] = Activations(
+                source,
+                model.layer,
+                model.position,
+                self.rows,
+                self.folder / ACTIVATIONS,
+                progress,
+                self.steps.making,
+            )
+        return self._reading[key]
+
+    @property
+    def stores(self) -> list[str]:
+        """The keys of the stores that were read."""
+        read = [one for one in self._reading.values() if "stores" in vars(one)]
+        return sorted({store.key for one in read for store in one.stores})
+
+    def learner(self, model: Strong | Weak, training: Training) -> Learner:
+        """A model to be trained."""
+        assert model.model is not None
+        activations = self.activations(model) if training.kind == "head" else None
+        return Learner(self.sources.find(model.model), training, activations, self.kept, self.steps.within, self.curves)
+
+
+def every_row(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """The rows (id, text) of several tables, each once."""
+    rows: pd.DataFrame = pd.concat([table[["id", "text"]] for table in tables])
+    return rows.drop_duplicates("id").sort_values("id").reset_index(drop=True)

@@ -1,0 +1,292 @@
+"""What a method may see: texts, activations and weak labels. Ground truth is not in here, so no method can read it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2s_probes.errors import InputError
+from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
+from w2s_probes.filtering.topo import topo_filter
+from w2s_probes.labels.label_set import LabelSet
+from w2s_probes.losses.names import LossName
+from w2s_probes.neighbors import Neighbors, search
+from w2s_probes.probes import KNNProbe, LogisticProbe, Probe, TopoProbe
+from w2s_probes.relabeling import relabel
+from w2s_probes.rows.duplicates import belonging_together
+
+from ..recipe.schema import Probes
+from .activations import Activations
+from .learners import Examples, Leak, Learner, Scores, Trained
+from .result_cache import Arrays, Kept, Record, array_hash, table_hash
+
+SCORED = ("test", "candidates")  # the sets whose scores are judged
+EVERY_SETTING = frozenset(Probes.model_fields)
+
+
+class Undeclared(InputError):
+    """A method was about to read a setting of probes that it did not declare, and that does not name its results."""
+
+
+class DeclaredProbes:
+    """The settings of `Probes` that a method has declared; any other is refused."""
+
+    def __init__(self, probes: Probes, names: frozenset[str]) -> None:
+        self._probes, self._names = probes, names
+
+    def __getattr__(self, name: str) -> Any:
+        if name in EVERY_SETTING - self._names:
+            raise Undeclared(f"a method reads probes.{name}, which it has not declared: add it to `Method.settings`")
+        return getattr(self._probes, name)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method gives back: scores of the rows to be judged, and the settings that its line in the results names.
+
+    `Experiment.outcome` makes it of a student; a method that trains none gives `Outcome({"test": scores}, …)`.
+    """
+
+    # P(label = 1) of the test rows (n_test,), and of the candidates of test questions where there are any. A control
+    # of several draws has a row of scores for each (draws, n_test): it is judged by the mean of its draws' metrics.
+    scores: Scores
+    probe: str = ""
+    k: int | None = None
+    l2: float | None = None
+    contamination: float | None = None
+    alpha: float | None = None  # of the student's loss at the point of its training that was chosen
+    notes: dict[str, float] = field(default_factory=dict)  # for run.json: rows removed, ...
+    filtered: FilterResult | None = None  # the verdict on the training rows, of methods that drop some
+    taught: NDArray[np.float64] | None = None  # (n_train,) their new labels, where a filter is taught others than weak
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a method is given: one task and seed, its training rows (n_train,) in the order of `rows["train"]`.
+
+    A method asks probes (`opinion`, `filtered`), trains students (`train`) and returns an `outcome`. Ground truth is
+    reached by `true_train` alone, and by declared oracles only.
+    """
+
+    rows: Mapping[str, pd.DataFrame]  # train, val, test and perhaps candidates: id, text, group, and no label
+    weak: LabelSet  # of the training and validation rows
+    activations: Activations  # of the strong model
+    student: Learner  # the strong model, as it is trained
+    loss: LossName  # of students that learn from filtered or relabelled sets, or in rounds
+    probes: Probes
+    seed: int
+    kept: Kept
+    intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
+    truth: LabelSet | None = None  # of the training and validation rows; for methods that are declared oracles alone
+    shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
+
+    def __post_init__(self) -> None:
+        if self.weak.role != "weak":
+            raise Leak(f"an experiment's weak labels are of role {self.weak.role!r}: methods may not see those")
+        for name, table in self.rows.items():
+            if told := {"label", "truth"}.intersection(table.columns):
+                raise Leak(f"the {name} rows that methods see carry {sorted(told)[0]!r}: leave it out")
+
+    def view(self, settings: frozenset[str], truth: LabelSet | None = None) -> "Experiment":
+        """What a method sees that declared these `settings` of probes, with ground truth where it is an oracle."""
+        probes: Any = self.probes if settings >= EVERY_SETTING else DeclaredProbes(self.probes, settings)
+        return replace(self, probes=probes, truth=truth, shared=self)
+
+    @property
+    def oracle(self) -> bool:
+        """Whether ground truth can be read here, so that all that comes of it is an oracle's."""
+        return self.truth is not None
+
+    @cached_property
+    def weak_train(self) -> NDArray[np.float64]:
+        """P(label = 1) of the training rows (n_train,) by the weak supervisor."""
+        return self.weak.values(self._ids("train"))
+
+    def true_train(self) -> NDArray[np.float64]:
+        """The true labels of the training rows (n_train,); InputError unless the method is declared an oracle."""
+        if self.truth is None:
+            raise Leak("this method reads ground truth: declare it with `oracle=True`, and it will be marked so")
+        return self.truth.values(self._ids("train"))
+
+    @cached_property
+    def groups(self) -> NDArray[np.object_] | None:
+        """(n_train,) related training rows share one; None where no two are related."""
+        groups = self.rows["train"]["group"]
+        return groups.to_numpy(dtype=object) if groups.duplicated().any() else None
+
+    @cached_property
+    def X_train(self) -> NDArray[np.float32]:
+        """Activations (n_train, width) of the training rows."""
+        if (same := self._same_rows) is not None:
+            return same.X_train
+        return self.activations.of(self.rows["train"])
+
+    def train(
+        self,
+        labels: NDArray[np.float64],
+        mask: NDArray[np.bool_] | None = None,
+        loss: LossName | None = None,
+        learner: Learner | None = None,
+    ) -> Trained:
+        """A student taught these labels (n_train,), as its scores of the training rows and the rows to be judged.
+
+        Only rows in the mask are taught. The weak labels of the validation rows stop it, whatever it learned
+        from: what stops training must not depend on the method. Soft labels on one side of ½ still teach; labels
+        that are all the same do not.
+        """
+        taught = self.rows["train"] if mask is None else self.rows["train"][mask]
+        given = labels if mask is None else labels[mask]
+        if len(np.unique(labels)) > len(np.unique(given)) <= 1:
+            which = f", all labelled {given[0]:g}" if len(given) else ""
+            raise InputError(
+                f"filtering leaves {len(given)} of {len(labels)} training rows{which}: "
+                "lower probes.contamination, or choose a k at which the components keep both classes"
+            )
+        ids = taught["id"].to_numpy(dtype=object)
+        return (learner or self.student).train(
+            Examples(taught, LabelSet(ids, given, "weak")),
+            Examples(self.rows["val"], self.weak),
+            self.predicted,
+            loss=loss or self.loss,
+            seed=self.seed,
+        )
+
+    @property
+    def predicted(self) -> dict[str, pd.DataFrame]:
+        """The rows that every student scores: those to be judged and, for later rounds, the training rows."""
+        return {name: rows for name, rows in self.rows.items() if name != "val"}
+
+    def judged(self, scores: Scores) -> Scores:
+        """The scores of the rows to be judged."""
+        return {name: scores[name] for name in SCORED if name in scores}
+
+    def outcome(self, trained: Trained, **settings: Any) -> Outcome:
+        """The outcome of a method whose last step was to train this student; `settings` are fields of `Outcome`."""
+        notes = {"epoch": trained.epoch} if trained.epoch is not None else {}
+        notes |= {} if trained.alpha is None else {"alpha": trained.alpha}
+        return Outcome(
+            self.judged(trained.scores), alpha=trained.alpha, notes=notes | settings.pop("notes", {}), **settings
+        )
+
+    def probe(self, name: str) -> Probe:
+        """An unfitted probe with the recipe's hyper-parameters."""
+        settings = self.probes
+        if name == "knn":
+            return KNNProbe(settings.knn_k)
+        if name == "logistic":
+            return LogisticProbe(settings.logistic_l2)
+        return TopoProbe(settings.topo_k, settings.topo_k, settings.connectivity)
+
+    def probe_settings(self, name: str) -> dict[str, Any]:
+        """The fields of an outcome that name a probe and its settings."""
+        k = self.probes.knn_k if name == "knn" else self.probes.topo_k if name == "topo" else None
+        return {"probe": name, "k": k, "l2": self.probes.logistic_l2 if name == "logistic" else None}
+
+    def graph(self, name: str) -> Neighbors:
+        """The neighbours of the training rows, related rows apart, as many as this probe asks for; kept.
+
+        Each probe has its own: a changed k of one changes nothing that the other's results are made of.
+        """
+        k = self._neighbors_of(name)
+
+        def make() -> tuple[Arrays, Record]:
+            widest = self._widest
+            nearest = {"indices": widest.indices[:, :k], "distances": widest.distances[:, :k]}
+            return nearest, {"recall": widest.recall}
+
+        described = self._reads | {"apart": array_hash(np.asarray(self._apart)), "k": k}
+        arrays, record = self.kept.get("neighbors", described, make)
+        return Neighbors(arrays["indices"], arrays["distances"], record["recall"])
+
+    @cached_property
+    def _widest(self) -> Neighbors:
+        """One search for all probes: each one's neighbours are the first of these."""
+        if (same := self._same_rows) is not None:
+            return same._widest
+        k = max(self._neighbors_of(name) for name in ("knn", "topo"))
+        return search(self.X_train, k, apart=self._apart)
+
+    @cached_property
+    def _apart(self) -> NDArray[np.intp]:
+        """Training rows (n_train,) that may not judge each other share a number."""
+        return belonging_together(self.X_train, self.groups)
+
+    def _neighbors_of(self, name: str) -> int:
+        """How many neighbours a probe asks for, as far as the rows allow."""
+        wanted = self.probes.knn_k if name == "knn" else TopoProbe(self.probes.topo_k, self.probes.topo_k).graph_k
+        return min(wanted, len(self._apart) - int(np.bincount(self._apart).max()))
+
+    @property
+    def _same_rows(self) -> "Experiment | None":
+        """The shared view, where it has the same training rows and activations."""
+        shared = self.shared
+        if shared is None or shared.rows is not self.rows or shared.activations is not self.activations:
+            return None
+        return shared
+
+    def opinion(self, name: str) -> NDArray[np.float64]:
+        """A probe's out-of-sample P(label = 1) of the training rows (n_train,), from weak labels; kept."""
+
+        def make() -> tuple[Arrays, Record]:
+            graph = None if name == "logistic" else self.graph(name)
+            p = relabel(
+                self.probe(name), self.X_train, self.weak_train, groups=self.groups, seed=self.seed, graph=graph
+            )
+            return {"p": p}, {}
+
+        probe = self.probe(name)
+        described = self._reads | {"labels": array_hash(self.weak_train), "seed": self.seed}
+        described |= {"probe": name, "parameters": probe.get_params()}
+        return self.kept.get("opinions", described, make)[0]["p"]
+
+    def filtered(self, name: str) -> FilterResult:
+        """The rows that a probe's filter keeps, at the recipe's contamination."""
+        settings = self.probes
+        if name == "topo":
+            k = settings.topo_k
+            return topo_filter(
+                self.X_train,
+                self.weak_train,
+                k,
+                k,
+                settings.contamination,
+                settings.connectivity,
+                groups=self.groups,
+                graph=self.graph(name),
+            )
+        return disagreement_filter(self.weak_train, self.opinion(name), settings.contamination)
+
+    @cached_property
+    def _reads(self) -> dict[str, object]:
+        """What decides the training rows' activations, and which of them belong together."""
+        return {"activations": self.activations.identity, "rows": table_hash(self.rows["train"])}
+
+    def _ids(self, name: str) -> NDArray[np.object_]:
+        return self.rows[name]["id"].to_numpy(dtype=object)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What a filter decides, before any student is trained."""
+
+    result: FilterResult
+    labels: NDArray[np.float64]  # (n_train,) what the student is taught of the rows that are kept
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way from weak labels to a student. One that is an oracle may read ground truth, and is marked in tables."""
+
+    run: Callable[[Experiment], Outcome]
+    oracle: bool = False
+    activations: bool = True  # whether it reads activations itself; a student that is a head always does
+    students: int = 1  # how many it trains, for plans
+    # Of a filter: its decision alone. Its control, `control-random:NAME`, removes as many rows of each class by it.
+    removal: Callable[[Experiment], Removal] | None = None
+    # The settings of `Probes` that it reads. Results are kept by these alone: a change of any other leaves them valid.
+    settings: frozenset[str] = EVERY_SETTING
+    ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given

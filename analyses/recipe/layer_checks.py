@@ -1,0 +1,29 @@
+"""The layers that a recipe names, held against the depths of its models before anything is trained."""
+
+from collections.abc import Callable
+
+from extract.models.source import ModelSource
+from w2s_probes.errors import InputError
+from w2s_probes.store.layers import one_layer
+
+from .schema import Recipe, Strong, Weak
+
+
+def refuse_layers(recipe: Recipe, find: Callable[[str], ModelSource]) -> None:
+    """InputError where a model that is read at a layer does not have that layer, or where several are named.
+
+    `find` gives a model by its name; only configs are read.
+    """
+    read: dict[str, Strong | Weak] = {"strong": recipe.strong}
+    if recipe.weak.members:
+        read |= {f"weak.members[{number}]": one for number, one in enumerate(recipe.weak.members)}
+    else:
+        read["weak"] = recipe.weak
+    read |= {f"intermediate[{number}]": one for number, one in enumerate(recipe.intermediate)}
+    for name, settings in read.items():
+        if settings.model is None or (isinstance(settings, Weak) and settings.kind != "head"):
+            continue
+        try:
+            one_layer(settings.layer, find(settings.model).depth)
+        except InputError as error:
+            raise InputError(f"{name}.layer of {settings.model}: {error}") from error

@@ -1,0 +1,144 @@
+"""Reading recipes: a TOML file, settings on top of it, paths made absolute, and ladders of models spelt out."""
+
+import copy
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from w2s_probes.errors import InputError, reason, shortened
+from w2s_probes.io.validated import parse_toml, read_toml, validated, wants_list, with_lists
+
+from .schema import Recipe, Section
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+PATHS = ("model", "models", "folder", "file", "tasks")  # keys whose values are paths, or names that one may stand for
+TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
+LADDER = "ladder"
+MOST_TABLES = 10  # in each other: recipes have four
+
+
+class Ladder(Section):
+    """Models from the weakest to the strongest: every pair of them is an experiment."""
+
+    models: list[str] = Field(min_length=2)
+
+
+def read_recipe(path: Path | str, settings: Sequence[str] = ()) -> Recipe:
+    """A recipe of one pair of models; see `read_recipes`."""
+    recipes = read_recipes(path, settings)
+    if len(recipes) > 1:
+        raise InputError(f"{path}: a ladder of {len(recipes)} pairs of models; one pair is wanted here")
+    (recipe,) = recipes.values()
+    return recipe
+
+
+def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Recipe]:
+    """The recipes of a TOML file by pair of models, or one without a name where it has no ladder.
+
+    `settings` are `table.key=value`, on top of the file; of a list they may be `key=one,two`. A list of one value may
+    stand without brackets, in both. Paths in the file are relative to the file, those in settings to the working
+    directory. $NAME is an environment variable. InputError for a key or value that no recipe has.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such recipe; the ones that come along are in {RECIPES}")
+    values = read_toml(path)
+    overridden = {_override(values, setting) for setting in settings}
+    with_lists(Recipe, values)
+    for keys, table in _tables(values):
+        for key in PATHS:
+            given = any((*keys, key)[: len(setting)] == setting for setting in overridden)
+            start = Path.cwd() if given else path.parent
+            where = f"{path}: {'.'.join((*keys, key))}"
+            if isinstance(table.get(key), str):
+                table[key] = _resolved(table[key], start, where)
+            elif isinstance(table.get(key), list):
+                table[key] = [
+                    _resolved(one, start, where)
+                    if isinstance(one, str) and (key != "tasks" or one.endswith(TASK_FILE))
+                    else one
+                    for one in table[key]
+                ]
+    if LADDER not in values:
+        return {"": validated(Recipe, values, str(path))}
+    return {name: validated(Recipe, pair, str(path)) for name, pair in _pairs(values, str(path))}
+
+
+def _pairs(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A ladder's recipes, each with its weak and its strong model filled in."""
+    ladder = values.pop(LADDER)
+    if not isinstance(ladder, dict):
+        raise InputError(f"{where}: ladder must be a table: [ladder] models = [...]")
+    models = validated(Ladder, ladder, f"{where}: ladder").models
+    names = [Path(model).name for model in models]
+    if len(set(names)) < len(names):
+        raise InputError(f"{where}: ladder.models names something twice: {', '.join(names)}")
+    for weak, strong in combinations(range(len(models)), 2):
+        pair = copy.deepcopy(values)
+        for role, model in (("weak", models[weak]), ("strong", models[strong])):
+            table = pair.setdefault(role, {})
+            if not isinstance(table, dict) or "model" in table:
+                raise InputError(f"{where}: {role}.model and a ladder exclude each other: leave {role}.model out")
+            table["model"] = model
+        yield f"{names[weak]}--{names[strong]}", pair
+
+
+def _tables(values: dict[str, Any], keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every table in a TOML document, with its path; the tables of an array share one."""
+    yield keys, values
+    for key, value in values.items():
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, dict):
+                yield from _tables(inner, (*keys, key))
+
+
+def _override(values: dict[str, Any], setting: str) -> tuple[str, ...]:
+    """Apply one `table.key=value`; the value is TOML, or a plain string where it is not.
+
+    Where the recipe wants a list, what is no TOML is the values between its commas, each of them TOML or a string.
+    """
+    name, equals, text = setting.partition("=")
+    keys = tuple(name.strip().split("."))
+    if not equals or not name or len(keys) > MOST_TABLES:
+        raise InputError(f"--set {shortened(setting)}: write it as table.key=value, for example data.n_train=1000")
+    try:
+        value = _value(text)
+        if isinstance(value, str) and value == text and wants_list(Recipe, keys):
+            if text.lstrip().startswith("["):
+                raise InputError(f"--set {shortened(setting)}: write a list as {keys[-1]}=one,two")
+            value = [_value(one.strip()) for one in text.split(",")]
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"--set {shortened(setting)}: {reason(error)}") from error
+    table = values
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            raise InputError(f"--set {shortened(setting)}: {key!r} is not a table")
+    table[keys[-1]] = value
+    return keys
+
+
+def _value(text: str) -> Any:
+    """A value that is TOML, or a plain string."""
+    try:
+        return parse_toml(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _resolved(text: str, start: Path, where: str) -> str:
+    """Variables filled in; a relative folder that exists, or is written with a leading dot, made absolute."""
+    unset = [name for name in re.findall(r"\$\{?(\w+)\}?", text) if name not in os.environ]
+    if unset:
+        raise InputError(f"{where}: the environment variable {unset[0]} is not set; set it, or give --set")
+    text = os.path.expandvars(text)
+    is_path = text.startswith(".") or (start / text).exists()
+    return str((start / text).resolve()) if is_path else text

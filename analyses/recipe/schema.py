@@ -1,0 +1,221 @@
+"""Recipes: one TOML file says everything that a run does. Here is what may stand in it."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from w2s_probes.losses.names import LossName
+from w2s_probes.probes import Connectivity
+from w2s_probes.students.finetuning.settings import FineTuning, Stop
+
+Count = Annotated[int, Field(ge=1)]
+Position = Literal["last", "first", "mean"]  # one vector a row, which heads and probes need
+
+
+class Section(BaseModel):
+    """A table of the recipe; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """Which tasks, where their rows are, and how many go where."""
+
+    tasks: list[str] = Field(min_length=1)  # names in data/tasks, or paths of task files
+    folder: Path | None = None  # holds TASK/train.jsonl.gz and TASK/test.jsonl.gz; without it: the hub
+    n_train: int = Field(4000, ge=2)  # strong-train: rows with weak labels for the student
+    n_val: int = Field(500, ge=2)  # rows with weak labels, for early stopping
+    n_test: int = Field(1500, ge=2)  # rows with ground truth, for the numbers
+    at_most: bool = False  # a task with fewer rows gets smaller sets, its train part shared out in these proportions
+
+
+class Training(Section):
+    """How a model learns: a head on its activations, LoRA, or all of its weights."""
+
+    kind: Literal["head", "lora", "full"] = "head"
+    alpha: float = Field(0.5, ge=0, le=1)  # the weight of the student's own opinion in losses that have one
+    warm_up: float = Field(0.2, ge=0)  # of that weight: updates, or below 1 a share of them (Burns et al. 2023, 4.3)
+    # The share of predictions that log-confidence calls 1: of the loss by default (a half, or the training labels'
+    # mean), a number, or "batch", the mean weak label of each batch (EleutherAI's code).
+    prior: Annotated[float, Field(gt=0, lt=1)] | Literal["batch"] | None = None
+    stop: Stop = "auroc"  # what validation rows are read for: see `HeadStudent`
+    l2: float = Field(0, ge=0)  # of a head: the penalty l2 · ‖w‖² on standardised inputs
+    epochs: Count = 200  # of a head; those of fine-tuning stand in `finetuning`
+    finetuning: FineTuning = FineTuning()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_kind(cls, values: Any) -> Any:
+        """`kind` and `stop` of fine-tuning are the student's own."""
+        if isinstance(values, dict) and values.get("kind") in ("lora", "full"):
+            inner = values.get("finetuning", {})
+            inner = inner.model_dump() if isinstance(inner, FineTuning) else inner
+            if isinstance(inner, dict):
+                values = {name: inner[name] for name in ("stop",) if name in inner} | values
+                own = {name: values[name] for name in ("kind", "stop") if name in values}
+                return values | {"finetuning": inner | own}
+        return values
+
+    @model_validator(mode="after")
+    def _penalty_of_a_head(self) -> "Training":
+        if self.l2 and self.kind != "head":
+            raise ValueError(f"l2 is the penalty of a head: with kind = {self.kind!r} set finetuning.weight_decay")
+        return self
+
+
+class Student(Training):
+    """How students and the ceiling are trained."""
+
+    loss: LossName = "xent"  # of students that learn from filtered or relabelled sets, or in rounds
+
+    @property
+    def training(self) -> Training:
+        """Without the loss."""
+        return Training(**{name: getattr(self, name) for name in Training.model_fields})
+
+
+class Strong(Section):
+    """A model, and where its activations are read: what heads and probes see."""
+
+    model: str
+    layer: int | str = "middle"
+    position: Position = "last"
+
+
+ErrorKind = Literal[
+    "first-features",
+    "own",
+    "random",
+    "longest",
+    "shortest",
+    "strong-unconfident",
+    "strong-confidently-correct",
+    "imitation",
+]
+# Which keys each kind of supervisor needs, and which it may have beside `kind`.
+NEEDS = {"text": set(), "head": {"model"}, "finetune": {"model"}, "ensemble": {"members"}, "labels": {"file"}}
+NEEDS |= {"simulated": {"errors"}}
+MAY = {
+    "text": {"n_truth"},
+    "head": {"n_truth", "layer", "position", "epochs"},
+    "finetune": {"n_truth", "finetuning"},
+    "ensemble": {"n_truth", "bagging"},
+    "labels": set(),
+    "simulated": {"n_truth", "features", "members"},
+}
+
+
+class Weak(Section):
+    """The weak supervisor, trained on ground truth of rows that nobody else sees, or the user's own labels."""
+
+    # TF-IDF + logistic; a head on a model's activations; a fine-tuned model; the mean of several; a file; a simulation
+    kind: Literal["text", "head", "finetune", "ensemble", "labels", "simulated"] = "text"
+    n_truth: int = Field(500, ge=10)  # weak-train rows
+    model: str | None = None  # of kinds head and finetune
+    layer: int | str = "middle"
+    position: Position = "mean"
+    epochs: Count = 200
+    finetuning: FineTuning = FineTuning(kind="full")
+    members: list["Weak"] = []  # of an ensemble; of a simulation the one whose error rate is kept
+    bagging: bool = True  # each member of an ensemble learns from a resample of the groups of weak-train
+    file: Path | None = None  # of kind labels: `label` = P(1) by `id` or by `text`
+    errors: ErrorKind | None = None  # of a simulation
+    features: Count = 100  # of first-features: how many the supervisor sees
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> "Weak":
+        given = self.model_fields_set - {"kind"}
+        for name in sorted(NEEDS[self.kind] - given):
+            raise ValueError(f"kind = {self.kind!r} needs `{name}`")
+        for name in sorted(given - NEEDS[self.kind] - MAY[self.kind]):
+            raise ValueError(f"kind = {self.kind!r} takes no `{name}`")
+        if any(member.kind in ("ensemble", "labels", "simulated") for member in self.members):
+            raise ValueError("members are of kind 'text', 'head' or 'finetune'")
+        if self.kind == "ensemble" and len(self.members) < 2:
+            raise ValueError("an ensemble needs at least two members")
+        if self.kind == "finetune" and self.finetuning.batch_size > self.n_truth:
+            raise ValueError(
+                f"finetuning.batch_size = {self.finetuning.batch_size} needs at least as many rows as n_truth = "
+                f"{self.n_truth}"
+            )
+        if self.kind == "simulated" and len(self.members) > 1:
+            raise ValueError("a simulation has one member at most, whose error rate it keeps")
+        return self
+
+    @property
+    def training(self) -> Training:
+        """Of kinds head and finetune."""
+        kind = "head" if self.kind == "head" else self.finetuning.kind
+        return Training(kind=kind, epochs=self.epochs, finetuning=self.finetuning)
+
+    @property
+    def trained(self) -> list["Weak"]:
+        """The supervisors that are trained for it: itself, or its members."""
+        return self.members if self.members else [self] if self.model or self.kind == "text" else []
+
+
+class Probes(Section):
+    """Hyper-parameters of probes and filters; fixed in advance, never chosen by truth."""
+
+    knn_k: Count = 50
+    logistic_l2: float = Field(1e-2, ge=0)
+    topo_k: Count = 50  # k_cc = k_zeta
+    connectivity: Connectivity = "strong"
+    contamination: float = Field(0.1, ge=0, lt=1)
+
+
+class Recipe(Section):
+    """A whole run."""
+
+    # Of splits and training. One seed tells nothing of the luck of a training: no method can be judged by it.
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1, 2], min_length=1)
+    methods: list[str] = Field(min_length=1)
+    baseline: str = "student-xent"  # that the tests across tasks compare every other method with
+    n_boot: int = Field(2000, ge=2)
+    data: Data
+    weak: Weak
+    strong: Strong
+    intermediate: list[Strong] = []  # between weak and strong, from weaker to stronger: for the method `bootstrap`
+    student: Student = Student()
+    probes: Probes = Probes()
+
+    @field_validator("methods")
+    @classmethod
+    def _whole_names(cls, names: list[str]) -> list[str]:
+        return [name.strip() for name in names]
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> "Recipe":
+        for name, items in (("seeds", self.seeds), ("methods", self.methods), ("data.tasks", self.task_names)):
+            if len(set(items)) < len(items):
+                raise ValueError(f"{name} names something twice: {', '.join(map(str, items))}")
+        return self
+
+    @model_validator(mode="after")
+    def _neighbours_within_rows(self) -> "Recipe":
+        for name, k in (("knn_k", self.probes.knn_k), ("topo_k", self.probes.topo_k)):
+            if k >= self.data.n_train:
+                raise ValueError(f"probes.{name} = {k} needs more rows than data.n_train = {self.data.n_train}")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_within_rows(self) -> "Recipe":
+        if self.student.kind != "head" and self.student.finetuning.batch_size > self.data.n_train:
+            raise ValueError(
+                f"student.finetuning.batch_size = {self.student.finetuning.batch_size} needs at least as many rows "
+                f"as data.n_train = {self.data.n_train}"
+            )
+        return self
+
+    @property
+    def models(self) -> list[str]:
+        """The models that are named anywhere, each once."""
+        named = [self.strong.model, self.weak.model, *(member.model for member in self.weak.members)]
+        named += [model.model for model in self.intermediate]
+        return list(dict.fromkeys(name for name in named if name is not None))
+
+    @property
+    def task_names(self) -> list[str]:
+        """The tasks' short names: a path's file name without its ending."""
+        return [Path(name).stem for name in self.data.tasks]

@@ -1,0 +1,1 @@
+"""Drawing of the page: SVG figures and table cells."""

@@ -1,0 +1,279 @@
+"""What lies in a folder: runs, sweeps and filtered label files, read and checked; a damaged file is named."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from w2s_probes.errors import InputError
+from w2s_probes.io.sealed import not_as_written
+from w2s_probes.io.tables import FORMATS, read_table, table_format
+from w2s_probes.labels.label_set import truth_where_known
+from w2s_probes.metrics.recovery import METRICS
+from w2s_probes.rows.fields import typed
+from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
+
+from ...results.names import CEILING, COMMON, RANDOM, WEAK, with_ceilings
+from ..views.wording import FILTER_NAMES, NAMES
+from .columns import Cells, checked, numbers_of
+from .peeking import columns_of
+from .records import RUN_KEY, RunRecord, SweepRecord, read_record
+from .student_files import TrainedStudent, read_student
+
+RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
+PREDICTIONS, FILTERS, LABELS = "predictions", "filters", "labels"
+OWN = {"activations", "kept", "labels", PREDICTIONS, FILTERS, "curves"}  # folders of a run, not searched for others
+WORKING = (".parts",)  # folders where commands keep what is done for going on: all of it stands in their tables
+DEEP = 2  # folders below the one that is asked for: pairs of a ladder, or a folder of sweeps
+
+RESULT_COLUMNS = {"task", "seed", "method", "metric", "value", "low", "high", "n", "status", "oracle"}
+COMPARISON_COLUMNS = {"metric", "method", "against", "tasks", "better", "difference", "low", "high", "oracle", "status"}
+COMPARISON_COLUMNS |= {"p", "p_holm", "p_better", "p_worse", "p_wilcoxon", "p_wilcoxon_worse", "p_t", "p_t_worse"}
+COMPARISON_COLUMNS |= {"pooled_pgr", "pooled_low", "pooled_high", "median_pgr", "worse"}
+SWEEP_COLUMNS = {"labels", "seed", "layer", "probe", "k", "l2", "rows", "metric", "value", "low", "high", "oracle"}
+FILTER_COLUMNS = {"id", "label", "keep", "reason"}
+MEASURED = {f"{kind}{metric}" for kind in ("", "pgr_", "gap_", "gain_") for metric in (*METRICS, "question_accuracy")}
+MEASURED |= {f"pgr_{metric}{COMMON}" for metric in (*METRICS, "question_accuracy")}
+RESULT_CELLS = Cells(
+    numbers=("value", "l2", "contamination", "alpha", "gap"),
+    ends=("low", "high", "gap_low", "gap_high"),
+    whole=("seed", "layer", "k", "n", "seeds"),
+    names=("task", "method", "metric", "status"),
+    truths=("oracle",),
+    known={"metric": MEASURED | {"agreement", "agreement_on_errors"}},
+)
+COMPARISON_CELLS = Cells(
+    numbers=("difference", "pooled_pgr", "median_pgr"),
+    ends=("low", "high", "pooled_low", "pooled_high"),
+    whole=("tasks", "better", "worse"),
+    shares=(
+        "p",
+        "p_holm",
+        "p_better",
+        "p_worse",
+        "p_wilcoxon",
+        "p_wilcoxon_worse",
+        "p_t",
+        "p_t_worse",
+        "p_wilcoxon_holm",
+        "p_t_holm",
+    ),
+    names=("metric", "method", "status"),
+    full=("tasks",),
+    truths=("oracle",),
+    known={"metric": {f"{kind}{metric}" for kind in ("", "pgr_") for metric in METRICS}},
+)
+SWEEP_CELLS = Cells(
+    numbers=("value", "low", "high", "l2", "contamination"),
+    whole=("seed", "layer", "k", "n"),
+    names=("labels", "probe", "rows", "metric"),
+    truths=("oracle",),
+    known={
+        "probe": ("knn", "logistic", "topo", "weak"),
+        "rows": ("training", "held-out"),
+        "metric": (*NAMES, *FILTER_NAMES),
+    },
+)
+FILTER_CELLS = Cells(
+    numbers=("score",), shares=("p", "new_label")
+)  # truths and labels are checked with their rows' ids
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """A label file with a filter's verdict on each row."""
+
+    name: str  # the file's
+    table: pd.DataFrame
+    task: str = ""  # of a run's filter, whose method is `by`
+    seed: int | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    name: str  # its folder below the one asked for; empty for that one itself
+    record: dict[str, Any]
+    results: pd.DataFrame
+    comparisons: pd.DataFrame  # of methods with the plain student
+    recipe: str | None  # TOML; None in folders of earlier versions
+    predictions: dict[str, dict[int, pd.DataFrame]]  # test scores by task and seed, as far as they are there
+    filtered: list[Filtered]
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)  # comparisons of filters with their own controls
+    altered: dict[str, str] = field(default_factory=dict)  # files that are changed or gone since they were written
+
+    @property
+    def baseline(self) -> str:
+        """The plain student."""
+        return str(self.record["recipe"].get("baseline", "student-xent"))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's table, and its record where there is one."""
+
+    name: str
+    table: pd.DataFrame
+    record: dict[str, Any] | None
+    altered: dict[str, str] = field(default_factory=dict)  # as of a run
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All that a report is made of."""
+
+    name: str  # of the folder
+    runs: list[Run]
+    sweeps: list[Sweep]
+    filtered: list[Filtered]
+    unfinished: list[str]  # folders of runs that have begun and not ended
+    students: list[TrainedStudent] = field(default_factory=list)  # of `w2s student`
+
+
+def read_folder(folder: Path) -> Contents:
+    """Read a folder. InputError where nothing in it can be reported, or a file is damaged or missing."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; a report is made of what a run, a sweep or a filter wrote there")
+    runs, sweeps, filtered, unfinished, students = [], [], [], [], []
+    for place in _folders(folder, DEEP):
+        name = place.relative_to(folder).as_posix() if place != folder else ""
+        if (place / RECORD).is_file():
+            runs.append(_run(place, name))
+        elif (place / LABELS).is_dir():
+            unfinished.append(name or place.name)
+        elif (place / RESULTS).is_file() and "pair" not in columns_of(place / RESULTS):
+            raise InputError(
+                f"{place / RESULTS}: {RECORD} is not beside it: run the recipe again, which reuses the rest"
+            )
+        if of_student := (place / STUDENT_RECORD).exists():
+            students.append(read_student(place, name or folder.resolve().name))
+        for file in sorted(place.iterdir()):
+            if of_student and file.name == STUDENT_PREDICTIONS:
+                continue
+            if file.is_file() and file.name.endswith(FORMATS) and file.name not in (RESULTS, COMPARISONS):
+                found = columns_of(file)
+                below = f"{name}/{file.name}" if name else file.name
+                if found >= SWEEP_COLUMNS or file.name.startswith("sweep."):
+                    sweeps.append(_sweep(file, below))
+                elif found >= FILTER_COLUMNS:
+                    filtered.append(Filtered(below, _verdicts(file)))
+    if not runs and not sweeps and not filtered and not students:
+        if unfinished:
+            raise InputError(f"{folder}: its run has not finished: the same `w2s run` command goes on from there")
+        raise InputError(
+            f"{folder}: nothing to report: no results of `w2s run`, `sweep`, `filter` or `student` are in it"
+        )
+    return Contents(folder.resolve().name, runs, sweeps, filtered, unfinished, students)
+
+
+def _folders(folder: Path, depth: int) -> Iterator[Path]:
+    yield folder
+    if depth:
+        own = OWN if (folder / RECORD).exists() or (folder / LABELS).is_dir() else ()  # elsewhere names are the user's
+        for one in sorted(folder.iterdir()):
+            if one.is_dir() and one.name not in own and not one.name.startswith(".") and not one.name.endswith(WORKING):
+                yield from _folders(one, depth - 1)
+
+
+def _run(folder: Path, name: str) -> Run:
+    record = read_record(folder / RECORD, RunRecord)
+    for needed in (RESULTS, COMPARISONS):
+        if not (folder / needed).is_file():
+            raise InputError(f"{folder / needed}: missing beside {RECORD}: run the recipe again, which reuses the rest")
+    results = _table(folder / RESULTS, RESULT_COLUMNS, RESULT_CELLS)
+    comparisons = _table(folder / COMPARISONS, COMPARISON_COLUMNS, COMPARISON_CELLS)
+    if methods := record["recipe"].get("methods"):
+        known = Cells(known={"method": [WEAK, CEILING, *with_ceilings(methods)]})
+        checked(results, folder / RESULTS, known)
+        checked(comparisons, folder / COMPARISONS, known)
+    _refuse_unmeasured(results, comparisons, folder)
+    predictions: dict[str, dict[int, pd.DataFrame]] = {}
+    filtered = []
+    for key, made in record["runs"].items():
+        found = RUN_KEY.fullmatch(key)
+        assert found
+        task, seed = found["task"], int(found["seed"])
+        scores = folder / PREDICTIONS / f"{task}-{seed}.csv"
+        if _there(scores):
+            predictions.setdefault(task, {})[seed] = _predictions(scores)
+        for method in filters_of([*made.get("taken", made.get("methods", {}))]):
+            file = folder / FILTERS / f"{task}-{seed}-{method}.jsonl.gz"
+            if _there(file):
+                filtered.append(Filtered(f"{FILTERS}/{file.name}", _verdicts(file), task, seed, method))
+    beside = comparisons["against"].astype(str).str.startswith(RANDOM)
+    recipe = _recipe(folder / RECIPE)
+    compared, controls = comparisons[~beside], comparisons[beside].copy()
+    altered = not_as_written(folder / RECORD, record)
+    return Run(name, record, results, compared, recipe, predictions, filtered, controls, altered)
+
+
+def _refuse_unmeasured(results: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:
+    """Whatever was compared, and each task, has its AUROC in the results."""
+    measured = results[(results["metric"] == "auroc") & results["value"].notna()]
+    compared = comparisons[comparisons["metric"] == "auroc"]
+    for metric in ("auroc", "pgr_auroc"):
+        there = set(results["method"][results["metric"] == metric])
+        if absent := [str(name) for name in compared["method"] if name not in there]:
+            raise InputError(f"{folder / RESULTS}: has no {metric} of {absent[0]!r}, which stands in {COMPARISONS}")
+    if absent := [str(task) for task in results["task"].unique() if task not in set(measured["task"])]:
+        raise InputError(f"{folder / RESULTS}: has no auroc of any method on {absent[0]!r}: make it again")
+
+
+def _there(file: Path) -> bool:
+    """Whether a file is there; InputError where something else stands in its place."""
+    if file.exists() and not file.is_file():
+        raise InputError(f"{file}: no file: move it elsewhere")
+    return file.is_file()
+
+
+def _recipe(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8") if _there(file) else None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: not text in UTF-8: make it again") from error
+
+
+def _predictions(file: Path) -> pd.DataFrame:
+    """Truth and every method's score, on all test rows."""
+    table = _table(file, {"id", "truth"}, Cells())
+    scores = [str(name) for name in table if name not in ("id", "group")]
+    return checked(table, file, Cells(numbers=scores, full=scores))
+
+
+def filters_of(methods: Iterable[str]) -> list[str]:
+    """The methods whose filter has a card of its own: no control, and none that filters as another one does."""
+    own = set(methods)
+    relabelled = {name for name in own if name.replace("filter-relabel-", "filter-", 1) in own - {name}}
+    return [name for name in methods if not name.startswith("control-") and name not in relabelled]
+
+
+def _sweep(file: Path, name: str) -> Sweep:
+    beside = file.with_name(file.name.removesuffix(table_format(file)) + ".json")
+    table = _table(file, SWEEP_COLUMNS, SWEEP_CELLS)
+    record = read_record(beside, SweepRecord) if beside.exists() else None
+    return Sweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})
+
+
+def _verdicts(file: Path) -> pd.DataFrame:
+    table = typed(_table(file, FILTER_COLUMNS, FILTER_CELLS), str(file))
+    outside = ~numbers_of(table["label"]).between(0, 1)
+    if outside.any():
+        row = int(outside.argmax())
+        raise InputError(f"{file}: the label of row {table['id'].iloc[row]!r} is no number in [0, 1]")
+    truth_where_known(table, str(file))  # refuses one that is no probability; rows may lack it
+    return table.astype({"keep": bool})
+
+
+def _table(file: Path, needed: set[str], cells: Cells) -> pd.DataFrame:
+    """A table with at least these columns, its cells as they should be."""
+    if file.suffix == ".csv" and file.is_file() and not file.read_bytes().endswith(b"\n"):
+        raise InputError(f"{file}: cut off in its last line: make it again")
+    table = read_table(file)
+    missing = sorted(needed - set(table.columns))
+    if missing:
+        raise InputError(f"{file}: has no column {missing[0]!r}: it is damaged, or no file of this kind")
+    return checked(table, file, cells)

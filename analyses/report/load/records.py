@@ -1,0 +1,225 @@
+"""What a page reads of the records of runs and sweeps: checked once where they are read, and named where it is wrong.
+
+Other keys may stand there, and are not looked at. Keys that earlier versions did not write may be missing.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from w2s_probes.errors import InputError
+from w2s_probes.io.files import is_plain
+from w2s_probes.io.json_files import read_json
+
+RUN_KEY = re.compile(r"(?s)(?P<task>.+), seed (?P<seed>[0-9]{1,18})")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Supervisor(_Part):
+    kind: str
+    model: str | None = None
+    file: str | None = None
+    n_truth: int = 0
+
+
+class _Strong(_Part):
+    model: str
+    position: str
+
+
+class _Student(_Part):
+    kind: str
+    loss: str
+
+
+class _Recipe(_Part):
+    seeds: list[int] = Field(min_length=1)
+    methods: list[str] = []
+    baseline: str = ""
+    weak: _Supervisor
+    strong: _Strong
+    student: _Student
+    probes: dict[str, float | str | bool] = {}
+
+
+class _Rows(_Part):
+    rows: float
+    positive: float
+
+
+class _Notes(_Part):
+    requested: float = 0
+
+
+class _Taken(_Part):
+    seconds: float
+    made: dict[str, float]
+
+
+def _method(name: str) -> str:
+    if not is_plain(name):
+        raise ValueError("a method's name, which is no path, was expected")
+    return name
+
+
+Method = Annotated[str, AfterValidator(_method)]  # the names of its files hold it
+
+
+class _Made(_Part):
+    splits: dict[str, _Rows] = {}
+    methods: dict[Method, _Notes] = {}
+    taken: dict[Method, _Taken] = {}
+
+
+class _Failure(_Part):
+    task: str
+    seed: int
+    method: str
+    reason: str
+
+
+def _run_key(name: str) -> str:
+    found = RUN_KEY.fullmatch(name)
+    if not found:
+        raise ValueError("a key 'TASK, seed SEED' was expected")
+    if not is_plain(found["task"]):  # which names files
+        raise ValueError("a task's name, which is no path, was expected")
+    return name
+
+
+class RunRecord(_Part):
+    """Of run.json."""
+
+    recipe: _Recipe
+    versions: dict[str, str]
+    runs: dict[Annotated[str, AfterValidator(_run_key)], _Made] = Field(min_length=1)
+    models: dict[str, str] = {}
+    rows: dict[str, str] = {}
+    failed: list[_Failure] = []
+    seconds: float = 0
+    files: dict[str, str] = {}  # SHA-256
+    checksum: str = ""
+
+
+Ends = Annotated[list[float | None], Field(min_length=3, max_length=3)]  # value, low, high
+
+
+class _Best(_Part):
+    labels: str
+    chosen_by: str
+    layer: int
+    probe: str
+    seed: int | None = None
+    k: float | None = None
+    l2: float | None = None
+    cells: int | None = None
+    training: dict[str, Ends] = {}
+    held_out: dict[str, Ends] = {}
+    oracle: bool = False
+
+
+class _Swept(_Part):
+    training_rows: int
+    held_out_rows: int
+
+
+class _Store(_Part):
+    model: str | None = None
+    key: str | None = None
+
+
+class SweepRecord(_Part):
+    """Of the JSON beside a sweep's table."""
+
+    best: list[_Best] = []
+    versions: dict[str, str] = {}
+    labels: dict[str, _Swept] = {}
+    store: _Store = _Store()
+    grid: dict[str, list[float] | float | str | None] = {}
+    files: dict[str, str] = {}  # SHA-256
+    checksum: str = ""
+
+
+class _Head(_Part):
+    loss: str
+    seed: int = 0
+
+
+class _Taught(_Part):
+    train: int
+    val: int
+
+
+class _Counts(_Part):
+    file: int
+    dropped: int = 0
+
+
+class _Validated(_Part):
+    auroc: Ends | None = None
+
+
+class _Tested(_Part):
+    against: Literal["truth", "label"]
+    rows: int
+    auroc: float
+    accuracy: float
+    intervals: dict[str, Ends | None] = {}
+
+
+class StudentRecord(_Part):
+    """Of student.json."""
+
+    store: str
+    layer: int
+    labels: str
+    parameters: _Head
+    rows: _Taught
+    row_counts: _Counts | None = None
+    validation: _Validated | None = None
+    test: _Tested | None = None
+    files: dict[str, str] = {}  # SHA-256
+    checksum: str = ""
+
+
+Record = TypeVar("Record", RunRecord, SweepRecord, StudentRecord)
+OF_RUN, OF_STUDENT = {"recipe", "runs", "versions"}, {"store", "layer", "labels", "parameters", "rows"}
+
+
+def read_record(file: Path, kind: type[Record]) -> dict[str, Any]:
+    """A record as it stands in its file; InputError naming the file, and the key, where it is none of this kind."""
+    if not file.is_file():
+        raise InputError(f"{file}: no file: move it elsewhere, and make the record again")
+    content = read_json(file)
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: a JSON object was expected")
+    if kind is RunRecord and not content.keys() >= OF_RUN:
+        raise InputError(f"{file}: not the record of a run; run the recipe again")
+    if kind is StudentRecord and not content.keys() >= OF_STUDENT:
+        raise InputError(f"{file}: not the record of a student; move it elsewhere, or train the student again")
+    try:
+        kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        place = _place(content, first["loc"], absent=first["type"] == "missing")
+        raise InputError(f"{file}: {place}: {reason[0].lower()}{reason[1:]}; make it again") from error
+    return content
+
+
+def _place(content: Any, path: tuple[int | str, ...], *, absent: bool) -> str:
+    """The key in one line: of the validator's path those steps that the file has, not the names of its types."""
+    found = []
+    for number, step in enumerate(path):
+        try:
+            content = content[step]
+        except (LookupError, TypeError):
+            if not absent or number < len(path) - 1:
+                continue
+        found.append(str(step))
+    return " ".join(".".join(found).split())

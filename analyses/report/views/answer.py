@@ -1,0 +1,288 @@
+"""The first thing a reader wants to know: does anything differ from the plain student, and how sure is that?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from w2s_probes.stats import holm
+
+from ...results.names import HARD, RANDOM
+from ...results.unreadable_pgr import remedies, unreadable_pgr
+from ..drawing.cells import shown, true_minus
+from ..load.folder import Run
+from .differences import Difference, difference
+
+LEVEL = 0.05
+FEW = 9  # methods named in a sentence
+METRICS = {"auroc": "AUROC", "pgr_auroc": "PGR"}  # in which the headline speaks
+
+Differences = Mapping[str, Mapping[str, Difference]]  # by task, then method: AUROC - the plain student's
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A headline and the facts that belong to it."""
+
+    headline: str
+    facts: list[str]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The methods that differ from the plain student by more than chance explains."""
+
+    better: tuple[str, ...]
+    worse: tuple[str, ...]
+
+    @classmethod
+    def of(cls, p: Mapping[str, float], difference: Mapping[str, float]) -> "Verdict":
+        """By corrected two-sided p-values and the signs of the differences."""
+        sure = [name for name, value in p.items() if value < LEVEL]
+        return cls(tuple(n for n in sure if difference[n] > 0), tuple(n for n in sure if difference[n] < 0))
+
+    def words(self, of: int, plain: str) -> str:
+        """Both sides, of so many methods, as loudly as each other."""
+        if not self.better and not self.worse:
+            return f"no method differs from {plain} by more than chance explains"
+        sides = [(self.better, "better"), (self.worse, "worse")]
+        told = [f"{len(names)} of {of} methods {word}: {_names(names)}" for names, word in sides if names]
+        if not self.better or not self.worse:
+            told.append(f"none {'better' if not self.better else 'worse'}")
+        return f"against {plain}, by more than chance explains, " + "; ".join(told)
+
+
+def answer(run: Run, differences: Differences) -> Answer:
+    """What a run says about the plain student, with its uncertainty. Oracles and controls are no candidates."""
+    table = run.comparisons[run.comparisons["metric"] == "auroc"]
+    plain = f"the plain student ({run.baseline})"
+    if run.baseline not in set(table["method"]):
+        return Answer(f"Nothing is compared: {plain} was not run." + _unreadable(run), _reasons(run))
+    rivals = _rivals(table, run.baseline)
+    if rivals.empty:
+        headline = f"Nothing is compared: no method was run beside {plain}."
+        return Answer(headline + _unreadable(run), _pgr(table, run))
+    tasks = sorted(set(run.results["task"]))
+    several = len(tasks) > 1 and rivals["p"].notna().any()
+    found = _across(run, plain) if several else _one_task(list(rivals["method"]), differences, tasks, plain)
+    return Answer(found.headline + _unreadable(run), [*found.facts, *_pgr(table, run), *beside_controls(run)])
+
+
+def _rivals(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    honest = ~table["oracle"].astype(bool) & (table["method"] != baseline)
+    return table[honest & ~table["method"].str.startswith("control-")]
+
+
+def _across(run: Run, plain: str) -> Answer:
+    """Several tasks: tests corrected for the number of methods that were tried, in AUROC and in PGR."""
+    tables = {metric: _rivals(run.comparisons[run.comparisons["metric"] == metric], run.baseline) for metric in METRICS}
+    tables = {metric: table for metric, table in tables.items() if table["p_holm"].notna().any()}
+    verdicts = {metric: verdict_of(table) for metric, table in tables.items()}
+    rivals = tables.get("auroc", next(iter(tables.values())))
+    n, tried = int(rivals["tasks"].max()), len(rivals)
+    said = {METRICS[metric]: verdict.words(len(tables[metric]), plain) for metric, verdict in verdicts.items()}
+    if len(set(said.values())) == 1:
+        headline = f"Over {n} tasks {next(iter(said.values()))}."
+    else:
+        headline = f"Over {n} tasks, " + ". ".join(f"in {name} {words}" for name, words in said.items()) + "."
+    facts = [
+        "Test: exact sign flips of the mean difference, two-sided, corrected by Holm for "
+        f"{_some(tried, 'comparison')}. Differences between tasks hold the luck of each task's trainings, too."
+    ]
+    least = 2 * 0.5**n
+    if least * tried >= LEVEL:
+        corrected = shown(min(1, least * tried), ".2g")
+        facts.append(
+            f"With {n} tasks the smallest p this test can give is {shown(least, '.2g')}, and {corrected} once "
+            "corrected for all: hardly an outcome of this run could have been significant. More tasks are needed, not "
+            "more seeds."
+        )
+    for metric, table in tables.items():
+        facts.append(_largest(table, METRICS[metric]))
+    beside = [
+        fact
+        for metric, table in tables.items()
+        for name, column in _OTHERS.items()
+        if (fact := _beside(table, METRICS[metric], name, column))
+    ]
+    others = " and ".join(_OTHERS)
+    return Answer(headline, [*facts, *(beside or [f"By {others}, one-sided, each side corrected: none either."])])
+
+
+_OTHERS = {"Wilcoxon's signed ranks": "p_wilcoxon", "the paired t test": "p_t"}
+
+
+def verdict_of(table: pd.DataFrame) -> Verdict:
+    """The verdict of a table of comparisons in one metric."""
+    columns = zip(table["method"], table["p_holm"], table["difference"], strict=True)
+    lines = [(str(method), float(p), float(difference)) for method, p, difference in columns]
+    return Verdict.of({name: p for name, p, _ in lines}, {name: difference for name, _, difference in lines})
+
+
+def _beside(table: pd.DataFrame, metric: str, name: str, column: str) -> str:
+    """What another test says, either side corrected by itself; empty where it names no method."""
+    by = table.set_index("method")
+    sides, any_named = [], False
+    for word, own in (("better", column), ("worse", f"{column}_worse")):
+        p = holm({str(method): float(value) for method, value in by[own].items()})
+        named = [method for method, value in p.items() if value < LEVEL]
+        sides.append(f"{word} {_names(named) if named else 'none'}")
+        any_named |= bool(named)
+    if not any_named:
+        return ""
+    return f"By {name} in {metric}, one-sided, each side corrected: {', '.join(sides)}."
+
+
+def _largest(table: pd.DataFrame, metric: str) -> str:
+    """Both ends of the range of mean differences."""
+    ordered = table.sort_values("difference", ascending=False, kind="stable")
+    ends = [ordered.iloc[0]] if len(ordered) == 1 else [ordered.iloc[0], ordered.iloc[-1]]
+    told = [
+        f"{one['method']} {signed(one['difference'])} [{signed(one['low'])}, {signed(one['high'])}], above on "
+        f"{int(one['better'])} of {int(one['tasks'])} tasks"
+        for one in ends
+    ]
+    return (
+        f"Mean difference in {metric}, highest and lowest of {len(table)}: {'; '.join(told)}. Those intervals do not "
+        "allow for being the ends of so many."
+    )
+
+
+def _one_task(rivals: Sequence[str], differences: Differences, tasks: Sequence[str], plain: str) -> Answer:
+    """One task: nothing can be tested across tasks, but its rows and seeds say how large the differences are."""
+    found = {m: one for m, one in differences.get(tasks[0], {}).items() if m in rivals}
+    alone = "One task says nothing about others: whether a method is better in general cannot be tested here."
+    if not found:
+        return Answer(
+            f"Whether anything differs from {plain} cannot be told: no test scores are in the folder.", [alone]
+        )
+    if all(one.seeds == 1 for one in found.values()):
+        return Answer(
+            f"One seed on one task, {tasks[0]}: nothing here can be called better or worse than {plain}.",
+            [
+                "Intervals hold the choice of the test rows only (rows only): two trainings of one method can differ "
+                "by more. Run three seeds or more, on several tasks.",
+                alone,
+            ],
+        )
+    p = holm({name: one.p for name, one in found.items()})
+    verdict = Verdict.of(p, {name: one.estimate.value for name, one in found.items()})
+    ordered = sorted(found, key=lambda m: -found[m].estimate.value)
+    ends = [ordered[0]] if len(ordered) == 1 else [ordered[0], ordered[-1]]
+    facts = [
+        "Test: errors by the test rows and by the seeds, two-sided, corrected by Holm for "
+        f"{_some(len(found), 'comparison')}.",
+        f"Difference in AUROC, highest and lowest of {len(found)}: "
+        + "; ".join(f"{m} {_signed(found[m])}" for m in ends)
+        + ". Those intervals do not allow for being the ends of so many.",
+        alone,
+    ]
+    return Answer(f"On the one task, {tasks[0]}, {verdict.words(len(found), plain)}.", facts)
+
+
+def _pgr(table: pd.DataFrame, run: Run) -> list[str]:
+    """How much of the gap the plain student recovers by itself, and where PGR cannot be read."""
+    own = table[table["method"] == run.baseline].iloc[0]
+    facts = []
+    if pd.notna(own["pooled_pgr"]):
+        ends = f" [{shown(own['pooled_low'], '.2f')}, {shown(own['pooled_high'], '.2f')}]" if own["tasks"] > 1 else ""
+        facts.append(
+            f"The plain student by itself recovers {shown(own['pooled_pgr'], '.2f')}{ends} of the gap between weak "
+            f"supervisor and ceiling ({own['status']})."
+        )
+    plain = run.results[(run.results["metric"] == "pgr_auroc") & (run.results["method"] == run.baseline)]
+    lines = pd.concat([over_seeds(part) for _, part in plain.groupby("task", sort=False)])
+    here = lines[[HARD in status for status in lines["status"]]]
+    if len(here):
+        where = [
+            f"{task} ({', '.join(sorted(set(part['status'])))})" for task, part in here.groupby("task", sort=False)
+        ]
+        facts.append(f"The supervisor gives hard labels, so that PGR is to be read in accuracy: {_names(where)}.")
+    return [*facts, *_reasons(run)]
+
+
+def _reasons(run: Run) -> list[str]:
+    """Why PGR cannot be read, task by task, and what to do."""
+    found = unreadable_pgr(run.results)
+    facts = [true_minus(one.line) for one in found[:FEW]]
+    if len(found) > FEW:
+        facts.append(f"PGR cannot be relied on in {len(found) - FEW} more cases: the table by task says why.")
+    return [*facts, *remedies(found)]
+
+
+def _unreadable(run: Run) -> str:
+    """For the headline: where PGR is no number to rely on, and why; empty where it is one everywhere."""
+    found = unreadable_pgr(run.results)
+    tasks, of = list(dict.fromkeys(one.task for one in found)), run.results["task"].nunique()
+    if not found:
+        return ""
+    if len(tasks) == 1 and found[0].all_methods:
+        return " " + true_minus(found[0].line if of > 1 else f"PGR is {found[0].status}: {found[0].reason}.")
+    reasons = {
+        "undefined": "where the ceiling is not above the supervisor",
+        "unstable": "where the gap between the two is too small beside its error",
+    }
+    told = []
+    for status, why in reasons.items():
+        here = list(dict.fromkeys(one.task for one in found if one.status == status))
+        if here:
+            told.append(f"{status} on {_names(here) if len(here) <= 3 else f'{len(here)} of {of} tasks'}, {why}")
+    return f" PGR is {'; '.join(told)}."
+
+
+def beside_controls(run: Run) -> list[str]:
+    """Each filter beside its own control: as many rows of each class removed at random, several times."""
+    methods = dict.fromkeys(run.results["method"])
+    filters = [name for name in methods if name.startswith("filter-") or RANDOM + name in methods]
+    without = [name for name in filters if RANDOM + name not in methods]
+    facts = []
+    if without:
+        facts.append(
+            f"Run without the control of its own ({RANDOM}{without[0]}), a filter's number says nothing about the "
+            f"probe: {_names(without)}."
+        )
+    table = run.controls[run.controls["metric"] == "auroc"] if len(run.controls) else run.controls
+    told = []
+    if len(table) and table["p_holm"].notna().any():
+        for one in table.to_dict(orient="records"):
+            told.append(f"{one['method']} {signed(one['difference'])} (p = {shown(one['p_holm'], '.2g')})")
+        how = "mean difference in AUROC over tasks (sign flips, two-sided, corrected by Holm)"
+    elif len(table):
+        own = run.predictions.get(str(run.results["task"].iloc[0]), {})
+        for one in table.to_dict(orient="records"):
+            found = difference(own, one["method"], one["against"])
+            only = " (rows only)" if found is not None and found.seeds == 1 else ""
+            told.append(f"{one['method']} {signed(one['difference']) if found is None else _signed(found)}{only}")
+        how = "difference in AUROC (by itself, not corrected)"
+    if told:
+        facts.append(
+            f"Each filter against its own control, as many rows of each class removed at random, {how}: "
+            f"{'; '.join(told)}."
+        )
+    return facts
+
+
+def over_seeds(part: pd.DataFrame) -> pd.DataFrame:
+    """The lines of one task over all seeds, or the only seed's; of methods that some seed lacks, the first's."""
+    together = part[part["seed"].isna()]
+    left = part[part["seed"].notna() & ~part["method"].isin(together["method"])]
+    return pd.concat([together, left]).drop_duplicates(["method", "metric"])
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
+
+
+def _some(count: int, thing: str) -> str:
+    return f"{count} {thing}" + ("" if count == 1 else "s")
+
+
+def signed(value: float) -> str:
+    """A difference with its sign."""
+    return shown(value, "+.3f")
+
+
+def _signed(one: Difference) -> str:
+    value, low, high = one.estimate.value, one.estimate.low, one.estimate.high
+    return f"{signed(value)} [{signed(low)}, {signed(high)}]"

@@ -1,0 +1,244 @@
+"""A run as the page shows it: what it was, its tables and its figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...results.names import COMMON, HARD, ROWS_ONLY
+from ..drawing.cells import Cell, Column, Table, estimate, number, p_value, words
+from ..drawing.figures import Bar, Figure, forest
+from ..load.folder import Run
+from .answer import Answer, Differences, answer, over_seeds
+from .cards import Card, cards
+from .differences import against
+from .run_record import cost, models, row_sets
+
+SIGNED = "+.3f"
+SHORT_REASONS = {"undefined": "ceiling not above weak", "unstable": "gap too small"}
+PGR_AXIS = (-0.6, 1.6)  # farther out a PGR says that its gap is small
+METHOD_HEAD = (Column("task", False), Column("method", False))
+
+
+@dataclass(frozen=True)
+class RunView:
+    """What the template shows of a run."""
+
+    key: str  # of its anchors
+    name: str
+    answer: Answer
+    facts: list[tuple[str, str]]
+    across: list[Table]
+    pooled: Figure | None
+    tasks: Table
+    figures: list[Figure]
+    rows: Table
+    models: Table
+    versions: list[tuple[str, str]]
+    cards: list[Card]
+    cost: Table | None
+    seconds: float | None
+    failed: list[dict[str, Any]]
+    recipe: str | None
+    out: str
+    altered: dict[str, str]  # files that are not as they were written
+
+
+def run_view(run: Run, key: str) -> RunView:
+    """Everything about one run."""
+    differences = {task: against(seeds, run.baseline) for task, seeds in run.predictions.items()}
+    record, recipe = run.record, run.record["recipe"]
+    return RunView(
+        key,
+        run.name,
+        answer(run, differences),
+        _facts(run, recipe),
+        _across(run),
+        _pooled(run, key),
+        _tasks(run, differences),
+        [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
+        row_sets(record),
+        models(record),
+        list(record["versions"].items()),
+        cards(run.filtered, record["runs"]),
+        cost(record),
+        record.get("seconds"),
+        record.get("failed", []),
+        run.recipe,
+        run.name or ".",
+        run.altered,
+    )
+
+
+def kind_of(method: str, oracle: bool) -> str:
+    """How a method is marked."""
+    return "oracle" if oracle else "control" if method.startswith("control-") else "method"
+
+
+def _named(method: str, oracle: bool) -> Cell:
+    return Cell(method + (" (oracle)" if oracle else ""), method, kind_of(method, oracle))
+
+
+def _facts(run: Run, recipe: dict[str, Any]) -> list[tuple[str, str]]:
+    weak, strong, student = recipe["weak"], recipe["strong"], recipe["student"]
+    layers = sorted({int(x) for x in run.results.get("layer", pd.Series(dtype=float)).dropna()})
+    supervisor = weak["kind"] + (f": {Path(weak['model']).name}" if weak.get("model") else "")
+    if weak.get("file"):
+        supervisor += f": {Path(weak['file']).name}"
+    if weak["kind"] != "labels" and "n_truth" in weak:  # labels of a file learn from nothing here
+        supervisor += f", {weak['n_truth']:,} rows with ground truth"
+    probes = recipe.get("probes", {})
+    return [
+        ("Tasks", ", ".join(dict.fromkeys(run.results["task"]))),
+        ("Seeds", ", ".join(map(str, recipe["seeds"]))),
+        ("Weak supervisor", supervisor),
+        ("Strong model", f"{Path(strong['model']).name}, layer {', '.join(map(str, layers))} ({strong['position']})"),
+        ("Students", f"{student['kind']}, loss {student['loss']}"),
+        ("Plain student", run.baseline),
+        ("Probes", ", ".join(f"{name} = {value}" for name, value in probes.items())),
+    ]
+
+
+def _across(run: Run) -> list[Table]:
+    """Tests and pooled PGR across tasks, a table for each metric."""
+    made = []
+    for metric, part in run.comparisons.groupby("metric", sort=False):
+        if int(part["tasks"].max()) < 2:
+            continue
+        columns = [
+            Column("method", False),
+            Column("difference [95 %]", about="method − plain student, mean over tasks, t interval"),
+            Column("above on", about="tasks on which the method is above the plain student"),
+            Column("p", about="exact sign flips of the mean difference, two-sided, one comparison by itself"),
+            Column("p (Holm)", about="the same corrected for the number of methods"),
+            Column("p better", about="Wilcoxon's signed ranks, one-sided: the method is better"),
+            Column("p worse", about="the same: the method is worse"),
+            Column("p t", about="paired t test, one-sided: the method is better"),
+            Column("pooled PGR [95 %]", about="sum of gains over sum of gaps, interval over tasks"),
+            Column("median PGR"),
+            Column("status", False),
+        ]
+        rows = [
+            [
+                _named(one["method"], bool(one["oracle"])),
+                estimate(one["difference"], one["low"], one["high"], SIGNED),
+                number(one["better"], ".0f") if pd.isna(one["better"]) else _of(one["better"], one["tasks"]),
+                p_value(one["p"]),
+                p_value(one["p_holm"]),
+                p_value(one["p_wilcoxon"]),
+                p_value(one["p_wilcoxon_worse"]),
+                p_value(one["p_t"]),
+                estimate(one["pooled_pgr"], one["pooled_low"], one["pooled_high"], ".2f"),
+                number(one["median_pgr"], ".2f"),
+                words(one["status"], _kind(str(one["status"]))),
+            ]
+            for one in part.to_dict(orient="records")
+        ]
+        made.append(Table(f"Over {int(part['tasks'].max())} tasks, {_metric(str(metric))}", columns, rows))
+    return made
+
+
+def _of(part: float, whole: float) -> Cell:
+    return Cell(f"{part:.0f} of {whole:.0f}", float(part))
+
+
+def _metric(name: str) -> str:
+    return {"auroc": "AUROC", "pgr_auroc": "PGR of AUROC", "pgr_accuracy": "PGR of accuracy"}.get(name, name)
+
+
+def _pooled(run: Run, key: str) -> Figure | None:
+    part = run.comparisons[(run.comparisons["metric"] == "auroc") & run.comparisons["difference"].notna()]
+    if part.empty or int(part["tasks"].max()) < 2:
+        return None
+    bars = [
+        Bar(one["method"], one["difference"], one["low"], one["high"], kind_of(one["method"], bool(one["oracle"])))
+        for one in part.to_dict(orient="records")
+    ]
+    title = f"AUROC of each method minus that of {run.baseline}, over {int(part['tasks'].max())} tasks"
+    return forest(f"{key}-over", title, "difference in AUROC, mean over tasks [95 %]", bars, spec=SIGNED)
+
+
+def _tasks(run: Run, differences: Differences) -> Table:
+    """A line for each task and method."""
+    one_seed = len(run.record["recipe"]["seeds"]) == 1
+    common = bool((run.results["metric"] == f"pgr_auroc{COMMON}").any())
+    columns = [
+        *METHOD_HEAD,
+        Column("AUROC [95 %]"),
+        Column("− plain student [95 %]", about="paired on the same test rows (DeLong), and over seeds"),
+        Column("PGR [95 %]", about="(student − weak) / (ceiling − weak) in AUROC; of a probe by its own ceiling"),
+        *([Column("PGR by the students' ceiling", about="of a probe in units of the students' gap")] if common else []),
+        Column("status", False, "of PGR"),
+        Column("accuracy [95 %]"),
+        Column("PGR of accuracy [95 %]"),
+        Column("agreement with weak"),
+    ]
+    rows = []
+    for task, part in run.results.groupby("task", sort=False):
+        lines = over_seeds(part)
+        by = {(one["method"], one["metric"]): one for one in lines.to_dict(orient="records")}
+        for method in dict.fromkeys(part["method"]):
+            found = {metric: one for (name, metric), one in by.items() if name == method}
+            oracle = any(bool(one["oracle"]) for metric, one in found.items() if metric == "auroc")
+            pgr = found.get("pgr_auroc", {})
+            compared = differences.get(str(task), {}).get(method)
+            gain = compared.estimate if compared else None
+            by_accuracy = found.get("pgr_accuracy", {})
+            mark = str(pgr.get("status", ""))
+            rows.append(
+                [
+                    words(task),
+                    _named(method, oracle),
+                    _value(found.get("auroc", {})),
+                    estimate(gain.value, gain.low, gain.high, SIGNED) if gain else number(None),
+                    _value(pgr, ".2f", _shaky(mark)),
+                    *([_value(found.get(f"pgr_auroc{COMMON}", {}), ".2f")] if common else []),
+                    words(_with_reason(pgr), f"{_kind(mark)} why" if _shaky(mark) else _kind(mark)),
+                    _value(found.get("accuracy", {})),
+                    _value(by_accuracy, ".2f", _shaky(str(by_accuracy.get("status", "")))),
+                    number(found.get("agreement", {}).get("value"), ".2f"),
+                ]
+            )
+    seeds = "one seed: intervals hold the choice of the test rows only" if one_seed else "over all seeds"
+    return Table(f"By task and method, {seeds}", columns, rows)
+
+
+def _with_reason(pgr: Mapping[Any, Any]) -> str:
+    """A PGR's status, and in short why it is no number to rely on; the answer gives the gap."""
+    status = str(pgr.get("status", ""))
+    why = next((short for word, short in SHORT_REASONS.items() if word in status), "")
+    return f"{status}: {why}" if why else status
+
+
+def _kind(status: str) -> str:
+    """How a status is coloured: by the worst that it says."""
+    return next((word for word in ("undefined", "unstable") if word in status), status if status == "ok" else "")
+
+
+def _shaky(status: str) -> str:
+    """What of a status says that a number is not to be relied on as it stands."""
+    return "; ".join(word for word in status.split("; ") if word not in ("ok", ROWS_ONLY))
+
+
+def _value(one: Mapping[Any, Any], spec: str = ".3f", mark: str = "") -> Cell:
+    return estimate(one.get("value"), one.get("low"), one.get("high"), spec, mark)
+
+
+def _task_figure(run: Run, task: str, key: str) -> Figure:
+    lines = over_seeds(run.results[run.results["task"] == task])
+    bars = []
+    hard = lines[lines["metric"] == "pgr_auroc"]["status"].str.contains(HARD).any()
+    metric, name = ("pgr_accuracy", "accuracy (hard labels)") if hard else ("pgr_auroc", "AUROC")
+    seeds = ", rows only" if len(run.record["recipe"]["seeds"]) == 1 else ""
+    for one in lines[lines["metric"] == metric].to_dict(orient="records"):
+        shaky = _shaky(str(one["status"]))
+        value = None if pd.isna(one["value"]) else one["value"]
+        bars.append(
+            Bar(one["method"], value, one["low"], one["high"], kind_of(one["method"], bool(one["oracle"])), shaky)
+        )
+    # The ceiling is 1 and the supervisor 0 by definition.
+    return forest(
+        key, task, f"PGR in {name}: 0 weak, 1 ceiling [95 %{seeds}]", bars, references=(0.0, 1.0), within=PGR_AXIS
+    )

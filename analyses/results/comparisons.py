@@ -1,0 +1,230 @@
+"""Across tasks: does a method differ from the baseline, and how much of the gap does it recover over all of them?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from w2s_probes.metrics.recovery import LEAST_GAP, Metric, hard_labels, hardened, mean_metric
+from w2s_probes.stats import PairedTests, holm, paired_tests, pooled
+
+from .names import CEILING, RANDOM, WEAK, is_reference
+from .table import Judged, by_seeds, over_seeds
+
+COLUMNS = ["metric", "method", "against", "tasks", "better", "worse", "difference", "low", "high"]
+COLUMNS += ["p", "p_holm", "p_better", "p_worse"]
+COLUMNS += ["t", "p_t", "p_t_worse", "p_t_holm", "w", "p_wilcoxon", "p_wilcoxon_worse", "p_wilcoxon_holm"]
+COLUMNS += ["pooled_pgr", "pooled_low", "pooled_high", "mean_pgr", "median_pgr", "saturated", "undefined", "status"]
+COLUMNS += ["oracle"]
+PGR = "pgr_"
+NAN = float("nan")
+
+Runs = Mapping[str, Mapping[int, Judged]]  # by task and seed
+Cells = Mapping[tuple[str, str], Mapping[int, float]]  # values by task and method, then seed
+
+
+@dataclass(frozen=True)
+class TaskValues:
+    """A metric of each method on each task and seed."""
+
+    metric: Metric
+    cells: Cells
+    compared: Cells  # what PGR is made of: of hardened scores on tasks whose supervisor gives hard labels
+    oracles: frozenset[str] = frozenset()
+    ceilings: Mapping[str, str] = field(default_factory=dict)  # of methods that have one of their own
+    statuses: Mapping[str, str] = field(default_factory=dict)  # of each method's PGR, where there is one task
+
+    @classmethod
+    def of(cls, judged: Runs, metric: Metric) -> "TaskValues":
+        """From the scores of every task and seed."""
+        cells: dict[tuple[str, str], dict[int, float]] = {}
+        compared: dict[tuple[str, str], dict[int, float]] = {}
+        ceilings: dict[str, str] = {}
+        for task, runs in judged.items():
+            hard = metric == "auroc" and any(hard_labels(one.scores[WEAK]) for one in runs.values())
+            for seed, one in runs.items():
+                ceilings |= one.ceilings
+                for name, scores in one.scores.items():
+                    value = mean_metric(metric, one.truth, scores)
+                    cells.setdefault((task, name), {})[seed] = value
+                    harder = mean_metric(metric, one.truth, hardened(scores)) if hard else value
+                    compared.setdefault((task, name), {})[seed] = harder
+        oracles = frozenset(name for runs in judged.values() for one in runs.values() for name in one.oracles)
+        statuses: dict[str, str] = {}
+        if len(judged) == 1:
+            (runs,) = judged.values()
+            for those, names in by_seeds(list(runs.values())):
+                recovered = over_seeds(those, names, metric).recovered
+                statuses |= {name: recovered[name].status for name in names if name in recovered}
+        return cls(metric, cells, compared, oracles, ceilings, statuses)
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks, in order."""
+        return list(dict.fromkeys(task for task, _ in self.cells))
+
+    @property
+    def methods(self) -> list[str]:
+        """Every method that was judged anywhere, in order, without supervisor and ceilings."""
+        return [name for name in dict.fromkeys(name for _, name in self.cells) if not is_reference(name)]
+
+    def triples(self, name: str, ceiling: str, other: str | None = None) -> dict[str, tuple[float, float, float]]:
+        """By task: supervisor, method and ceiling, means over the seeds that all three (and `other`) have."""
+        found = {}
+        for task in self.tasks:
+            own = [self.compared.get((task, one), {}) for one in (WEAK, name, ceiling)]
+            beside = [] if other is None else [self.cells.get((task, other), {})]
+            seeds = sorted(set.intersection(*(set(cell) for cell in (*own, *beside))))
+            if seeds:
+                weak, value, top = (float(np.mean([cell[seed] for seed in seeds])) for cell in own)
+                found[task] = (weak, value, top)
+        return found
+
+    def tests(self, a: str, b: str, *, of_pgr: bool) -> PairedTests:
+        """Methods a and b, paired on the tasks and seeds that both have."""
+        if of_pgr:
+            first, second = (self.triples(one, CEILING, other) for one, other in ((a, b), (b, a)))
+            values = [{task: _ratio(*three) for task, three in one.items()} for one in (first, second)]
+        else:
+            values = [{}, {}]
+            for task in self.tasks:
+                left, right = (self.cells.get((task, one), {}) for one in (a, b))
+                seeds = sorted(left.keys() & right.keys())
+                if seeds:
+                    for side, cell in zip(values, (left, right), strict=True):
+                        side[task] = float(np.mean([cell[seed] for seed in seeds]))
+        return paired_tests(*values)
+
+
+def compare(judged: Runs, baseline: str) -> pd.DataFrame:
+    """`comparison_table` of AUROC and accuracy from the scores of every task and seed."""
+    return comparison_table([TaskValues.of(judged, metric) for metric in get_args(Metric)], baseline)
+
+
+def comparison_table(metrics: Sequence[TaskValues], baseline: str) -> pd.DataFrame:
+    """One line a metric and method: tests against the baseline over tasks, and pooled PGR.
+
+    Each metric stands there by itself and as PGR, all methods in units of the gap to the ceiling that students share.
+    A task's value is the mean over the seeds that both methods have; a task on which they have none in common, or no
+    PGR, is left out, and `tasks` says how many there were. `p` is that of the exact sign-flip test of the mean
+    difference, two-sided, `p_holm` corrected over the methods compared, oracles and controls not among them. Below
+    stand the filters against their own controls (`against`), corrected among themselves. One task tests nothing.
+    """
+    lines = [line for of_pgr in (False, True) for values in metrics for line in _lines(values, baseline, of_pgr=of_pgr)]
+    lines += [line for values in metrics for line in _beside_controls(values)]
+    return pd.DataFrame(lines, columns=COLUMNS).astype({"better": "Int64", "worse": "Int64"})
+
+
+def _ratio(weak: float, student: float, ceiling: float) -> float:
+    """PGR of one task; NaN, which the tests leave out, where it is undefined."""
+    return (student - weak) / (ceiling - weak) if ceiling - weak > LEAST_GAP else NAN
+
+
+def _different(test: PairedTests) -> float:
+    return test.flips.different
+
+
+def _by_t(test: PairedTests) -> float:
+    return test.p_t
+
+
+def _by_ranks(test: PairedTests) -> float:
+    return test.p_wilcoxon
+
+
+CORRECTED = {"p_holm": _different, "p_t_holm": _by_t, "p_wilcoxon_holm": _by_ranks}
+
+
+def _lines(values: TaskValues, baseline: str, *, of_pgr: bool) -> list[dict[str, Any]]:
+    names = values.methods
+    tested = {
+        name: values.tests(name, baseline, of_pgr=of_pgr) for name in names if baseline in names and name != baseline
+    }
+    compared = [name for name in tested if name not in values.oracles and not name.startswith("control-")]
+    corrected = {
+        column: holm({name: p_of(tested[name]) for name in compared if tested[name].n > 1})
+        for column, p_of in CORRECTED.items()
+    }
+    lines = []
+    for name in names:
+        line: dict[str, Any] = {
+            "metric": f"{PGR if of_pgr else ''}{values.metric}",
+            "method": name,
+            "oracle": name in values.oracles,
+            **_recovered(values, name),
+        }
+        if name in tested:
+            line |= {"against": baseline, **_tested(tested[name])}
+            line |= {column: p.get(name, NAN) for column, p in corrected.items()}
+        lines.append(line)
+    return lines
+
+
+def _beside_controls(values: TaskValues) -> list[dict[str, Any]]:
+    """Each filter against its own control, and no other one."""
+    tested = {
+        name: values.tests(name, RANDOM + name, of_pgr=False)
+        for name in values.methods
+        if RANDOM + name in values.methods
+    }
+    corrected = {
+        column: holm({name: p_of(test) for name, test in tested.items() if test.n > 1})
+        for column, p_of in CORRECTED.items()
+    }
+    return [
+        {
+            "metric": values.metric,
+            "method": name,
+            "oracle": name in values.oracles,
+            **_recovered(values, name),
+            "against": RANDOM + name,
+            **_tested(test),
+            **{column: p.get(name, NAN) for column, p in corrected.items()},
+        }
+        for name, test in tested.items()
+    ]
+
+
+def _tested(test: PairedTests) -> dict[str, float]:
+    """The columns of a test; p-values of a single task, which tests nothing, are empty."""
+    several = test.n > 1
+    return {
+        "tasks": test.n,
+        "better": test.better,
+        "worse": test.worse,
+        "difference": test.difference,
+        "low": test.low,
+        "high": test.high,
+        "p": test.flips.different if several else NAN,
+        "p_better": test.flips.better if several else NAN,
+        "p_worse": test.flips.worse if several else NAN,
+        "t": test.t,
+        "p_t": test.p_t,
+        "p_t_worse": test.p_t_worse,
+        "w": test.w,
+        "p_wilcoxon": test.p_wilcoxon if several else NAN,
+        "p_wilcoxon_worse": test.p_wilcoxon_worse if several else NAN,
+    }
+
+
+def _recovered(values: TaskValues, name: str) -> dict[str, Any]:
+    """PGR over tasks in units of the method's own ceiling, and the status of the pooled gap.
+
+    On one task that status is the task's, as in its results: no scatter between tasks says how sure the gap is.
+    """
+    triples = values.triples(name, values.ceilings.get(name, CEILING))
+    weak, value, top = ({task: three[i] for task, three in triples.items()} for i in range(3))
+    recovered = pooled(weak, value, top)
+    return {
+        "tasks": recovered.n,
+        "pooled_pgr": recovered.pooled.value,
+        "pooled_low": recovered.pooled.low,
+        "pooled_high": recovered.pooled.high,
+        "mean_pgr": recovered.mean.value,
+        "median_pgr": recovered.median.value,
+        "saturated": " ".join(recovered.saturated),
+        "undefined": " ".join(recovered.undefined),
+        "status": values.statuses.get(name, recovered.status),
+    }

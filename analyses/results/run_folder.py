@@ -1,0 +1,100 @@
+"""What a run leaves behind beside its results: label files for the other commands, and a record of what was done."""
+
+import platform
+from collections.abc import Collection, Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2s_probes.io.files import is_inside, replacing
+from w2s_probes.io.json_files import read_json
+from w2s_probes.io.sealed import write_sealed
+from w2s_probes.io.tables import write_table
+
+from ..experiment.splits import Splits
+from ..experiment.view import Outcome
+from ..recipe.schema import Recipe
+from ..recipe.write_toml import toml
+
+RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
+LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"
+PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu", "torch", "transformers", "nnsight", "peft")
+
+
+def write_labels(folder: Path, name: str, sets: Splits, labels: dict[str, NDArray[Any]]) -> None:
+    """The label files of one task and seed, as `w2s filter`, `relabel`, `student` and `extract` read them.
+
+    NAME-weak.jsonl holds the weak labels of the training and validation rows, NAME-test.jsonl the test rows.
+    """
+    parts = {
+        part: sets.tables[part].rename(columns={"label": "truth"}).assign(label=labels[part], split=part)
+        for part in ("train", "val", "test")
+    }
+    write_table(pd.concat([parts["train"], parts["val"]], ignore_index=True), folder / f"{name}-weak.jsonl")
+    write_table(parts["test"], folder / f"{name}-test.jsonl")
+
+
+def write_predictions(folder: Path, name: str, test: pd.DataFrame, outcomes: Mapping[str, Outcome]) -> None:
+    """NAME.csv: P(label = 1) of every test row by the supervisor, the ceiling and each method, beside the truth.
+
+    `group` is the test row's: rows of one group are not independent. A method of several draws has a column for each,
+    METHOD/1, METHOD/2, ...
+    """
+    scores: dict[str, NDArray[Any]] = {}
+    for method, outcome in outcomes.items():
+        drawn = outcome.scores["test"]
+        scores |= {method: drawn} if drawn.ndim == 1 else {f"{method}/{i}": one for i, one in enumerate(drawn, 1)}
+    table = pd.DataFrame({"id": test["id"], "group": test["group"], "truth": test["label"], **scores})
+    write_table(table, folder / f"{name}.csv")
+
+
+def names_of(methods: Mapping[tuple[str, int], Iterable[str]]) -> set[str]:
+    """The files, within a run's folder, that there may be of each task and seed and the methods used on them."""
+    names = set()
+    for (task, seed), used in methods.items():
+        one = f"{task}-{seed}"
+        names |= {f"{LABELS}/{one}-weak.jsonl", f"{LABELS}/{one}-test.jsonl", f"{PREDICTIONS}/{one}.csv"}
+        names |= {f"{FILTERS}/{one}-{method}.jsonl.gz" for method in used}
+    return names
+
+
+def remove_earlier(out: Path, own: Collection[str]) -> None:
+    """Delete the files that the run before this one says it wrote into the folder, but those `own` (as `names_of`).
+
+    Its record must still be there. A file of any other name is somebody else's, and is left.
+    """
+    try:
+        record = read_json(out / RECORD)
+        runs = [name.rpartition(", seed ") for name in record["runs"]]
+        there = names_of({(task, int(seed)): record["recipe"]["methods"] for task, _, seed in runs})
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ):  # no earlier run, or another program's file
+        return
+    for name in there.difference(own):
+        if is_inside(name) and name.count("/") == 1:
+            (out / name).unlink(missing_ok=True)
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """The recipe as TOML, as it was run: with the settings of the command line, and paths made absolute."""
+    with replacing(path) as temporary:
+        temporary.write_text(toml(recipe.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
+
+
+def write_record(path: Path, recipe: Recipe, files: Iterable[str] = (), **more: Any) -> None:
+    """Write run.json: the whole configuration and versions, whatever else is given, and what belongs to the run.
+
+    That are the results, comparisons and recipe beside it, and `files` (as `names_of`): write it when they are there.
+    """
+    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    content = {"recipe": recipe.model_dump(mode="json"), "versions": versions, **more}
+    write_sealed(path, content, {RESULTS, COMPARISONS, RECIPE, *files})

@@ -1,0 +1,255 @@
+"""Token saliency: what a probe would say of each part of a text, and which words moved it."""
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from extract.encoding import Encoding
+from extract.models.loading import Placement, load_trunk
+from extract.models.source import ModelSource
+from extract.trace import Position
+from w2s_probes import ActivationStore, InputError, LogisticProbe
+from w2s_probes.errors import did_you_mean
+from w2s_probes.store.layers import LayerSpec
+
+from .gradients import Tracer
+from .inputs import Texts, texts_by_id
+from .token_pieces import token_pieces
+from .token_result import token_figure, token_html, token_text
+
+SAME = 1e-3  # of a vector's length: what another sequence length may change by rounding alone
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TokenSaliency:
+    """One text as a probe of one layer reads it. Numbers are log-odds of label 1, none of them seen by a label."""
+
+    id: str
+    tokens: list[str]  # what each token stands for
+    token_ids: NDArray[np.int32]  # (tokens,)
+    layer: int
+    position: Position
+    causal: bool  # whether a token's state knows only what stands before it
+    log_odds: float  # of the whole text
+    scores: Array  # (tokens,) the probe on each token's own activation
+    prefixes: Array  # (tokens,) the probe had the text ended there; NaN unless causal
+    gradient_x_input: Array  # (tokens,) what this token's embedding adds to `log_odds`, to first order
+    left_out: Array  # (tokens,) `log_odds` less those of the text without this token; NaN unless asked for
+
+    def to_frame(self) -> pd.DataFrame:
+        """A line a token: `position`, `token`, `token_id`, `score`, `prefix`, `gradient_x_input`, `left_out`."""
+        return pd.DataFrame(
+            {
+                "position": np.arange(len(self.tokens)),
+                "token": self.tokens,
+                "token_id": self.token_ids,
+                "score": self.scores,
+                "prefix": self.prefixes,
+                "gradient_x_input": self.gradient_x_input,
+                "left_out": self.left_out,
+            }
+        )
+
+    @property
+    def shown(self) -> tuple[str, Array]:
+        """What the first coloured line shows: the prefixes' log-odds where these exist, else the tokens' own."""
+        if self.causal:
+            return "had the text ended there", self.prefixes
+        return "of each token's own activation", self.scores
+
+    def figure(self) -> Figure:
+        """Log-odds along the text, over bars of gradient x input."""
+        return token_figure(self)
+
+    def __repr__(self) -> str:
+        return token_text(self)
+
+    def _repr_html_(self) -> str:
+        return token_html(self)
+
+
+class TokenSaliencies(dict[str, TokenSaliency]):
+    """Texts by id, each as a probe reads it; shows them all."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """A line a token of every text: its `id` before the columns of `TokenSaliency.to_frame`."""
+        tables = [found.to_frame() for found in self.values()]
+        for name, table in zip(self, tables, strict=True):
+            table.insert(0, "id", name)
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.values())) or "TokenSaliencies: no texts"
+
+    def _repr_html_(self) -> str:
+        return "<hr>".join(found._repr_html_() for found in self.values()) or "TokenSaliencies: no texts"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TokenReader:
+    """A model, loaded to be read as a store's rows were: same weights, window, template and position; in float32."""
+
+    source: ModelSource
+    encoding: Encoding
+    position: Position
+    tracer: Tracer
+    causal: dict[int, bool]  # layer -> whether states know only what stands before them, once found out
+
+    @classmethod
+    def open(
+        cls,
+        model: str | ModelSource,
+        store: ActivationStore,
+        *,
+        position: Position | None = None,
+        device_map: str | None = None,
+    ) -> "TokenReader":
+        """Load the model that made a store. A store of every token says no position: give `position`.
+
+        InputError where model and store do not belong together.
+        """
+        source = ModelSource.find(model) if isinstance(model, str) else model
+        made = store.manifest.identity
+        if made.get("weights") != source.weights:
+            raise InputError(
+                f"model {source.name}: {store.path} was made by other weights ({store.manifest.notes.get('model')}): a "
+                "probe means nothing on another model"
+            )
+        stored = str(made.get("position"))
+        wanted = position or stored
+        if wanted not in ("last", "first", "mean"):
+            known = [name for name in get_args(Position) if name != "all"]
+            raise InputError(
+                f"position {wanted!r}: {store.path} holds every token; give position, {did_you_mean('', known)}"
+            )
+        if stored not in (wanted, "all"):
+            raise InputError(f"position {wanted!r}: {store.path} was made with {stored!r}, and so were its probes")
+        encoding = Encoding.of_identity(made, source.tokenizer, str(store.path))
+        trunk = load_trunk(source, "float32", Placement(device_map=device_map))
+        at: Any = wanted
+        return cls(source, encoding, at, Tracer(trunk, source.block_path), {})
+
+    def read(
+        self,
+        probe: LogisticProbe,
+        text: str,
+        *,
+        layer: int,
+        name: str = "text",
+        hold_norms: bool = True,
+        leave_out: bool = False,
+    ) -> TokenSaliency:
+        """One text, as a fitted logistic probe of a layer's activations reads it; two passes of the model.
+
+        `hold_norms`: gradients take normalisations as fixed, without which gradient x input vanishes in pre-norm
+        models. `leave_out`: also run the text without each of its tokens, as many passes as it has tokens.
+        """
+        w, b = linear(probe, self.source.width)
+        if not 0 <= layer <= self.source.depth:
+            raise InputError(f"layer {layer} is outside 0..{self.source.depth}: 0 is the embedding output")
+        ids = self.encoding.encode(self.source.tokenizer, [name], [text]).rows[0]
+        traced = self.tracer.trace(ids, layer, self.position, w, b, hold_norms=hold_norms)
+        scores = traced.states.astype(np.float64) @ w + b
+        causal = self._is_causal(layer, ids, traced.states)
+        prefixes = np.full(len(ids), np.nan)
+        if causal:  # a text that ends at token t is read from the states up to t
+            if self.position == "mean":
+                prefixes = np.cumsum(scores) / np.arange(1, len(ids) + 1)
+            else:
+                prefixes = scores if self.position == "last" else np.full(len(ids), scores[0])
+        left_out = np.full(len(ids), np.nan)
+        if leave_out and len(ids) > 1:
+            left_out = traced.log_odds - self.tracer.without_each(ids, layer, self.position, w, b)
+        return TokenSaliency(
+            id=name,
+            tokens=token_pieces(self.source.tokenizer, self.encoding, text, ids),
+            token_ids=ids,
+            layer=layer,
+            position=self.position,
+            causal=causal,
+            log_odds=traced.log_odds,
+            scores=scores,
+            prefixes=prefixes,
+            gradient_x_input=traced.gradient_x_input,
+            left_out=left_out,
+        )
+
+    def _is_causal(self, layer: int, ids: NDArray[np.int32], states: NDArray[np.float32]) -> bool:
+        """Whether the states of a text's beginning stay what they are when it goes on; tried out, once a layer."""
+        if layer not in self.causal:
+            if len(ids) < 2:
+                return False
+            alone = self.tracer.states(ids[:-1], layer)
+            change = np.linalg.norm(alone - states[:-1], axis=1)
+            self.causal[layer] = bool((change <= SAME * np.linalg.norm(states[:-1], axis=1)).all())
+        return self.causal[layer]
+
+    def __repr__(self) -> str:
+        return f"TokenReader({self.source.name!r}, position {self.position}, depth {self.source.depth})"
+
+
+def token_saliency(
+    model: str | ModelSource | TokenReader,
+    store: ActivationStore,
+    probe: LogisticProbe,
+    texts: Texts,
+    *,
+    layer: LayerSpec,
+    position: Position | None = None,
+    hold_norms: bool = True,
+    leave_out: bool = False,
+) -> "TokenSaliencies":
+    """Read texts token by token with a logistic probe that was fitted on a layer of a store; a dict by id.
+
+    `texts`: one text (its id is `text`), a list of them (`text-0`, ...), a mapping or table by id, or a row file.
+
+    `model` is what made the store (checked), or a `TokenReader` that has it loaded, whose `read` says what the
+    options mean. InputError for layers that are
+    not stored, other weights, other probes than a fitted LogisticProbe, texts without tokens, and what is no text.
+    """
+    number = store.resolve(layer)
+    reader = model if isinstance(model, TokenReader) else TokenReader.open(model, store, position=position)
+    return TokenSaliencies(
+        (name, reader.read(probe, text, layer=number, name=name, hold_norms=hold_norms, leave_out=leave_out))
+        for name, text in texts_by_id(texts).items()
+    )
+
+
+def stored_token_scores(
+    store: ActivationStore, probe: LogisticProbe, *, layer: LayerSpec, ids: list[str] | None = None
+) -> pd.DataFrame:
+    """Log-odds of every token of some rows (all) of a store made with position `all`: no model is run.
+
+    `id`, `position`, `token_id`, `score`: the probe on each token's own activation.
+    """
+    w, b = linear(probe, store.manifest.width)
+    found = store.tokens(layer, ids=ids)
+    names = store.ids if ids is None else np.asarray(ids, dtype=object)
+    lengths = np.diff(found.offsets)
+    return pd.DataFrame(
+        {
+            "id": np.repeat(names, lengths),
+            "position": np.arange(len(found.token_ids)) - np.repeat(found.offsets[:-1], lengths),
+            "token_id": found.token_ids,
+            "score": found.values.astype(np.float64) @ w + b,
+        }
+    )
+
+
+def linear(probe: LogisticProbe, width: int) -> tuple[Array, float]:
+    """Weights (width,) and intercept of a fitted logistic probe; InputError for anything else."""
+    if not isinstance(probe, LogisticProbe):
+        raise InputError(
+            f"{type(probe).__name__} has no log-odds that are linear in the activations: use LogisticProbe"
+        )
+    if not hasattr(probe, "coef_"):
+        raise InputError("the probe is not fitted: LogisticProbe(l2=...).fit(X, y), or path(...).best_probe()")
+    if probe.coef_.shape[1] != width:
+        raise InputError(f"the probe was fitted on {probe.coef_.shape[1]} columns, the model's layers have {width}")
+    return np.asarray(probe.coef_[0], dtype=np.float64), float(probe.intercept_[0])

@@ -1,0 +1,128 @@
+"""How a text's token saliency is shown: coloured HTML, plain text, and a figure."""
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from w2s_probes.drawing import drawable
+from w2s_probes.errors import shortened
+
+from ..passages import brief, folded
+from .colours import BLUE, DARK, GREEN, GREY, ORANGE, legend, swatch
+from .drawing import Picture, tidy
+
+if TYPE_CHECKING:
+    from .token_reader import TokenSaliency
+
+LONGEST_TOKEN = 20  # characters of one under an axis
+MOST_BARS = 60  # tokens whose names still fit under an axis
+STRONG = 0.95  # quantile of sizes from which colours are strongest: first tokens are often far off all others
+MARKS = "▁▂▃▄▅▆▇█"
+SHOWN = 80  # tokens of a long text that are shown at once, and marks of its curve in a terminal
+CHARACTERS = 300  # of the text in a terminal
+
+
+def token_html(found: "TokenSaliency") -> str:
+    """Coloured copies of the text with their scales; tooltips have the numbers. All tokens are escaped.
+
+    The probe's scores are coloured by their distance from the text's own median: of a text that is all one class
+    every token would else have one colour. What tokens add is coloured from 0, which is adding nothing.
+    """
+    what, scores = found.shown
+    level = float(np.median(scores))
+    head = (
+        f"<b>{escape(found.id)}</b>: log-odds {found.log_odds:+.2f} at layer {found.layer}, position {found.position}"
+    )
+    above = f"{np.mean(scores > 0):.0%} of the tokens are above 0, where the probe says 1"
+    added = ("takes from it", "adds to it", "log-odds; 0 moves nothing")
+    lines = [
+        _line(found, scores, f"the probe {what}: each token against the text's own median", level)
+        + f'<div style="font-size:85%">{escape(above)}</div>',
+        _line(found, found.gradient_x_input, "gradient × input: what each token does to the log-odds of 1", 0.0, added),
+    ]
+    if np.isfinite(found.left_out).all():
+        lines.append(_line(found, found.left_out, "log-odds lost without the token", 0.0, added))
+    return f'<div style="line-height:1.9;max-width:60em"><div>{head}</div>{"".join(lines)}</div>'
+
+
+def token_text(found: "TokenSaliency") -> str:
+    """Plain text: the tokens of most weight, and the probe's log-odds along the text in eight steps of height.
+
+    The lowest mark is the text's own lowest score and the highest its own highest.
+    """
+    what, scores = found.shown
+    most = np.argsort(-np.abs(found.gradient_x_input), kind="stable")[:6]
+    moved = ", ".join(f"{found.tokens[i].strip()!r} {found.gradient_x_input[i]:+.2g}" for i in most)
+    marks, each = _sparkline(scores)
+    return (
+        f"TokenSaliency({found.id!r}: {len(found.tokens)} tokens, log-odds {found.log_odds:+.2f} at layer {found.layer}"
+        ")\n"
+        f"  {brief(''.join(found.tokens), CHARACTERS)}\n"
+        f"  probe {what}: {marks} from {scores[0]:+.2f} to {scores[-1]:+.2f}{each}, lowest {scores.min():+.2f}, "
+        f"highest {scores.max():+.2f}\n"
+        f"  gradient x input: {moved}"
+    )
+
+
+def token_figure(found: "TokenSaliency") -> Figure:
+    """The probe's log-odds along the text, over bars of gradient x input."""
+    n = len(found.tokens)
+    figure = Picture(max(5.5, min(14.0, 0.32 * n + 1.5)), 4.4)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    what, scores = found.shown
+    at = np.arange(n)
+    upper.axhline(0, color=DARK, linewidth=0.6)
+    level = float(np.median(scores))
+    upper.axhline(level, color=GREY, linewidth=0.8, linestyle=":", label=f"the text's own median, {level:+.2f}")
+    upper.plot(at, scores, "o-", color=GREEN, markersize=4)
+    upper.legend(frameon=False, fontsize=8)
+    tidy(upper, title=f"{shortened(found.id, 40)}: the probe of layer {found.layer}, {what}", y="log-odds")
+    moved = found.gradient_x_input
+    lower.axhline(0, color=DARK, linewidth=0.6)
+    lower.bar(at, moved, color=[ORANGE if value > 0 else BLUE for value in moved])
+    tidy(lower, title="gradient × input, on the whole text: orange adds to label 1, blue takes from it", y="log-odds")
+    if n <= MOST_BARS:
+        names = [drawable(token.strip(), LONGEST_TOKEN) or "␣" for token in found.tokens]
+        lower.set_xticks(at, names, rotation=90, fontsize=8, parse_math=False)
+    else:
+        lower.set_xlabel("token")
+    return figure
+
+
+def _line(
+    found: "TokenSaliency",
+    values: NDArray[np.float64],
+    what: str,
+    centre: float,
+    ends: tuple[str, str, str] = ("nearer to label 0", "nearer to label 1", "log-odds, its median"),
+) -> str:
+    sizes = np.abs(values - centre)
+    extreme = float(np.quantile(sizes, STRONG)) or float(sizes.max())
+    words = [
+        swatch(_seen(token), float(value - centre), extreme, f"{token.strip()}: {value:+.3f} (token {i})")
+        for i, (token, value) in enumerate(zip(found.tokens, values, strict=True))
+    ]
+    scale = legend(extreme, *ends, centre) if extreme else f"every token has {centre:+.2f}, so none is coloured"
+    return (
+        f'<div style="margin-top:.5em"><div style="font-size:85%">{escape(what)}</div><div>{scale}</div>'
+        f'<div style="white-space:pre-wrap">{folded(words, SHOWN, "token")}</div></div>'
+    )
+
+
+def _seen(token: str) -> str:
+    """The token with its line ends marked, which alone would have no place for a colour."""
+    return token.replace("\n", "⏎\n")
+
+
+def _sparkline(values: NDArray[np.float64]) -> tuple[str, str]:
+    """Marks for the values, in order, and what a mark stands for where it is more than one token."""
+    n = len(values)
+    if n > SHOWN:
+        values = np.array([part.mean() for part in np.array_split(values, SHOWN)])
+    low, high = float(values.min()), float(values.max())
+    steps = np.zeros(len(values), int) if high == low else ((values - low) / (high - low) * 7.999).astype(int)
+    each = f" (a mark is the mean of about {n / SHOWN:.0f} tokens)" if n >= 1.5 * SHOWN else ""
+    return "".join(MARKS[step] for step in steps), each

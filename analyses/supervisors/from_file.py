@@ -1,0 +1,39 @@
+"""The user's own labels as supervisor: human raters, an LLM judge, another program."""
+
+from pathlib import Path
+
+import numpy as np
+
+from w2s_probes.errors import InputError
+from w2s_probes.io.tables import read_table
+from w2s_probes.labels.label_set import LabelSet
+from w2s_probes.rows.ids import content_id
+
+from ..experiment.learners import Scores
+from ..experiment.splits import Splits
+
+
+def labels_of_file(path: Path, sets: Splits) -> Scores:
+    """P(label = 1) for each set from a file with `label`, and `text` or the rows' `id`.
+
+    Rows of other tasks and splits may be in it. The candidates of test questions are left out where it does not
+    have all of them; any other row that it lacks is an InputError.
+    """
+    table = read_table(path)  # typed when its ids are settled: several rows of one text may be of several tasks
+    known = {row_id for rows in sets.labelled.values() for row_id in rows["id"]}
+    if "text" in table and not ("id" in table and table["id"].isin(known).any()):
+        table = table.assign(id=[content_id(str(text)) for text in table["text"]])
+        contradictory = table.groupby("id")["label"].transform("nunique") > 1 if "label" in table else None
+        if contradictory is not None and contradictory.any():
+            text = str(table["text"][contradictory].iloc[0])[:40]
+            raise InputError(f"{path}: the text {text!r} has several labels: leave one, or give rows the task's ids")
+        table = table.drop_duplicates("id").reset_index(drop=True)
+    labels = LabelSet.from_table(table, where=str(path))
+    have = set(labels.ids)
+    scores: Scores = {}
+    for name, rows in sets.labelled.items():
+        ids, places = np.unique(rows["id"].to_numpy(dtype=object), return_inverse=True)
+        if name == "candidates" and not have.issuperset(ids):
+            continue
+        scores[name] = labels.values(ids)[places]
+    return scores

@@ -1,0 +1,157 @@
+"""What an extraction will cost, from the model's config and the rows' lengths: disk, memory, operations, hours."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.store.dtypes import WORDS, StoredDtype
+from w2s_probes.store.layers import LayerSpec, parse_layers
+from w2s_probes.store.shards import PAGE
+
+from ..engine import GPU_TOKENS
+from ..extractor import SHARD_BYTES, SHARD_ROWS
+from ..layout import refuse_layout_of_skeleton
+from ..models.source import ModelSource
+from ..trace import Position
+from .flops import Batching, BlockWork, block_work, experts_of, forward_flops
+
+A100 = {"bfloat16": 312e12, "float16": 312e12, "float32": 19.5e12}  # FLOP/s of its data sheet, dense, without TF32
+UTILISATION = 0.4  # of that peak, which forward passes of long batches usually reach
+# Bytes on disk beside the activations, as measured in stores of 1 to 81 layers.
+ID, OFFSET, TOKEN, SHARD_HEADER, DATASET_HEADER, MANIFEST = 16, 8, 4, 3200, 420, 2000
+PROGRAM = 1_000_000_000  # bytes of host memory: Python, torch and transformers, once loaded
+TEXT_BYTES = 12  # of host memory a token: its id, and the characters of the row that it came from
+# Intermediate results of a block against what its matrices' larger sides hold: activation functions and norms keep
+# copies. The peaks that tests/extract/costs/test_estimate.py measures are .5 to 1.1 of the working memory that follows.
+COPIES = 1.5
+SCORE_COPIES = 3  # of the attention scores, in float32, where a model has no fused attention
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one extraction needs; sizes in bytes."""
+
+    rows: int
+    tokens: int  # without padding
+    longest: int  # tokens of the longest row
+    layers: list[int]
+    position: Position
+    dtype: StoredDtype
+    depth: int  # blocks of the model
+    width: int
+    parameters: int  # of the trunk, which is what is loaded: no language-model head
+    block_parameters: int  # of all its blocks
+    active_parameters: int  # with which a token is multiplied, in the blocks that are run
+    experts: tuple[int, int]  # how many a token visits, of how many; zeros where there are none
+    flops: float  # of the forward passes, padding included
+    store: int  # on disk
+    host: int  # memory beside a GPU; without one, `device` comes on top
+    weights: int  # in the device's memory
+    working: int  # in the device's memory, for the largest batch
+    batch_tokens: int
+    batches: int
+
+    @property
+    def blocks_run(self) -> int:
+        """How many blocks: the model is stopped after the last wanted layer."""
+        return max(self.layers)
+
+    @property
+    def device(self) -> int:
+        """Memory of the GPU, but for what its driver keeps."""
+        return self.weights + self.working
+
+    def seconds(self, *, flops_per_s: float | None = None, tokens_per_s: float | None = None) -> float:
+        """Time of the forward passes at a rate, `default_rate` unless given; loading is not in it."""
+        for name, rate in (("flops_per_s", flops_per_s), ("tokens_per_s", tokens_per_s)):
+            if rate is not None and not (rate > 0 and math.isfinite(rate)):
+                raise InputError(f"{name}={rate:g} must be a number above 0")
+        if flops_per_s is not None and tokens_per_s is not None:
+            raise InputError("flops_per_s and tokens_per_s are two rates for one thing: give one of them")
+        if tokens_per_s is not None:
+            return self.tokens / tokens_per_s
+        return self.flops / (flops_per_s or default_rate(self.dtype))
+
+
+def default_rate(dtype: StoredDtype) -> float:
+    """FLOP/s: `UTILISATION` of what an A100 does in this dtype."""
+    return UTILISATION * A100[dtype]
+
+
+def estimate(
+    source: ModelSource,
+    lengths: NDArray[np.int64],
+    *,
+    layers: LayerSpec = "all",
+    position: str = "last",
+    dtype: str = "auto",
+    batch_tokens: int | None = None,
+) -> Costs:
+    """The costs of extracting rows of these lengths (rows,) in tokens; options as of `extractor.extract`.
+
+    Of the model nothing but the config is read (`ModelSource.describe` finds it); `lengths.token_lengths` counts
+    the tokens of rows. Raises InputError for options that `extract` would refuse.
+    """
+    if position not in get_args(Position):
+        raise InputError(f"position {position!r}: {did_you_mean(position, get_args(Position))}")
+    stored_as: Any = source.own_dtype if dtype == "auto" else dtype
+    if stored_as not in WORDS:
+        raise InputError(f"dtype {dtype!r}: {did_you_mean(dtype, ['auto', *WORDS])}")
+    if batch_tokens is not None and batch_tokens < 1:
+        raise InputError(f"batch_tokens={batch_tokens} must be at least 1")
+    wanted = parse_layers(layers, source.depth)
+    refuse_layout_of_skeleton(source, wanted)
+    blocks = list(source.skeleton.get_submodule(source.block_path).children())
+    work = [block_work(block, source.config, i) for i, block in enumerate(blocks[: max(wanted)])]
+    batching = Batching.of(lengths, batch_tokens or GPU_TOKENS)
+    size, tokens = WORDS[stored_as].itemsize, int(lengths.sum())
+    vectors, ragged = (tokens, True) if position == "all" else (len(lengths), False)
+    activations = vectors * source.width * size * len(wanted)
+    parameters = sum(p.numel() for p in source.skeleton.parameters())
+    return Costs(
+        rows=len(lengths),
+        tokens=tokens,
+        longest=batching.longest,
+        layers=wanted,
+        position=position,  # type: ignore[arg-type]  # checked above
+        dtype=stored_as,
+        depth=source.depth,
+        width=source.width,
+        parameters=parameters,
+        block_parameters=sum(p.numel() for block in blocks for p in block.parameters()),
+        active_parameters=round(sum(one.weights for one in work)),
+        experts=experts_of(source.config),
+        flops=forward_flops(work, batching),
+        store=activations + _beside(len(lengths), tokens if ragged else 0, activations, len(wanted)),
+        host=PROGRAM + 2 * min(SHARD_BYTES, activations) + tokens * TEXT_BYTES,  # one is filled, one written
+        weights=parameters * size,
+        working=batching.largest * _held(source, work, batching.longest, size, len(wanted) if ragged else 0),
+        batch_tokens=batch_tokens or GPU_TOKENS,
+        batches=batching.count,
+    )
+
+
+def _beside(rows: int, ragged_tokens: int, activations: int, layers: int) -> int:
+    """Bytes of a store that are not activations."""
+    shard_rows = min(rows, max(1, min(SHARD_ROWS, SHARD_BYTES * rows // activations)))
+    shards = -(-rows // shard_rows)
+    ragged = ragged_tokens * TOKEN + rows * OFFSET if ragged_tokens else 0
+    dataset = activations * shard_rows // (layers * rows)
+    unused = -dataset % PAGE if dataset >= PAGE else 0  # layers begin with a page of the file
+    return rows * ID + ragged + shards * (SHARD_HEADER + layers * (DATASET_HEADER + unused)) + MANIFEST
+
+
+def _held(source: ModelSource, work: list[BlockWork], longest: int, size: int, kept_layers: int) -> int:
+    """Bytes that one token of a batch needs at the fullest moment: one block's results, not those of all."""
+    results = COPIES * max((one.held for one in work), default=0) * size
+    stream = source.width * 4  # in float32, for norms and means
+    mask = longest * (1 + size)  # of attention, as booleans and as numbers
+    scores = 0
+    if getattr(source.skeleton.config, "_attn_implementation", None) == "eager":
+        scores = SCORE_COPIES * 4 * longest * getattr(source.config.get_text_config(), "num_attention_heads", 0)
+    # Of position `all` every layer's vectors wait on the device, once as they are and once stacked.
+    return int(results + stream + mask + scores + 2 * kept_layers * source.width * size)

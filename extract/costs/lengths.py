@@ -1,0 +1,108 @@
+"""How many tokens rows have: counted by the model's tokenizer, in a sample where they are many, or said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2s_probes.errors import InputError
+from w2s_probes.randomness import stream
+
+from ..encoding import Encoding
+from ..models.source import ModelSource
+from ..row_files import read_rows
+
+SAMPLE = 2000  # rows: the mean of lengths that spread as much as they measure is then known to some 2 %
+MOST = 10_000_000  # rows, or tokens of one, beyond which a plan would itself be work; costs are proportional
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long rows are for a model, and how many lose text at its limit."""
+
+    tokens: NDArray[np.int64]  # (rows,), as the extractor would cut them; of a sample's distribution, not row by row
+    cut: int  # rows with more tokens than `limit`, which lose their end; of a sample, its share of all rows
+    limit: int | None  # tokens: the model's window, or less where that was asked for; None: there is none
+    sampled: bool = False  # whether but some rows were tokenized
+    said: bool = False  # whether lengths were said, and no text was read
+
+    @classmethod
+    def joined(cls, parts: Sequence["Lengths"]) -> "Lengths":
+        """Those of several row sets, for one model."""
+        tokens = np.concatenate([part.tokens for part in parts])
+        flags = (any(part.sampled for part in parts), any(part.said for part in parts))
+        return cls(tokens, sum(part.cut for part in parts), parts[0].limit, *flags)
+
+
+def count_tokens(source: ModelSource, rows: pd.DataFrame, *, max_length: int | None = None, seed: int = 0) -> Lengths:
+    """Lengths of rows with `id` and `text`, counted by the model's tokenizer.
+
+    Of more than `SAMPLE` rows a random sample is tokenized, whose distribution then stands for all. InputError where
+    there is no tokenizer to count with.
+    """
+    try:
+        tokenizer = source.tokenizer
+    except InputError as error:
+        raise InputError(f"{error}: give --tokens-per-row") from error
+    encoding = Encoding.plan(source, max_length, "right", None)
+    chosen = stream(seed, "rows to tokenize").permutation(len(rows))[:SAMPLE]
+    sample = rows.iloc[np.sort(chosen)]
+    encoded = encoding.encode(tokenizer, sample["id"].tolist(), sample["text"].tolist())
+    found = np.sort([len(tokens) for tokens in encoded.rows])
+    tokens = found[np.arange(len(rows)) * len(found) // len(rows)].astype(np.int64)
+    cut = round(encoded.cut * len(rows) / len(found))
+    return Lengths(tokens, cut, encoding.max_length, sampled=len(found) < len(rows))
+
+
+def token_lengths(
+    source: ModelSource, rows: pd.DataFrame, *, max_length: int | None = None, seed: int = 0
+) -> NDArray[np.int64]:
+    """Tokens (rows,) of `count_tokens` alone."""
+    return count_tokens(source, rows, max_length=max_length, seed=seed).tokens
+
+
+def said_lengths(source: ModelSource, rows: int, tokens_per_row: int, *, max_length: int | None = None) -> Lengths:
+    """As many rows of this many tokens, or of the model's window where that is less."""
+    for name, value in (("rows", rows), ("tokens_per_row", tokens_per_row), ("max_length", max_length)):
+        if value is not None and not 1 <= value <= MOST:
+            raise InputError(f"{name}={value} must be at least 1 and at most {MOST:,}")
+    window = getattr(source.config.get_text_config(), "max_position_embeddings", None)
+    limits = [limit for limit in (max_length, window) if isinstance(limit, int) and limit > 0]
+    limit = min(limits, default=None)
+    cut = rows if limit is not None and tokens_per_row > limit else 0
+    return Lengths(np.full(rows, min([tokens_per_row, *limits]), dtype=np.int64), cut, limit, said=True)
+
+
+def equal_lengths(
+    source: ModelSource, rows: int, tokens_per_row: int, *, max_length: int | None = None
+) -> NDArray[np.int64]:
+    """Tokens (rows,) of `said_lengths` alone."""
+    return said_lengths(source, rows, tokens_per_row, max_length=max_length).tokens
+
+
+def given_lengths(
+    source: ModelSource, rows: Sequence[str], *, tokens_per_row: int | None = None, max_length: int | None = None
+) -> Lengths:
+    """Lengths of `rows` as a user gives them: one number, or the paths of row files."""
+    if not rows:
+        raise InputError("no rows: give --rows, a number of them or a file of texts")
+    count = _count(rows[0]) if len(rows) == 1 else None
+    if tokens_per_row is not None:
+        known = count if count is not None else len(read_rows(*rows))
+        return said_lengths(source, known, tokens_per_row, max_length=max_length)
+    if count is not None:
+        raise InputError(f"--rows {rows[0]}: a number has no texts to count: give --tokens-per-row, or a file")
+    return count_tokens(source, read_rows(*rows), max_length=max_length)
+
+
+def _count(text: str) -> int | None:
+    """The whole number that a text is; None where it is none at all; InputError for numbers that count nothing."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    if not value.is_integer() or value < 1:
+        raise InputError(f"--rows {text}: give a whole number of at least 1, or a file")
+    return int(value)

@@ -1,0 +1,1 @@
+"""Models: finding a checkpoint, describing it without its weights, and loading it."""

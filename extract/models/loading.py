@@ -1,0 +1,115 @@
+"""A model's weights on a device, as the user wants them there."""
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import BitsAndBytesConfig
+from transformers.quantizers.auto import AutoQuantizationConfig
+
+from w2s_probes.errors import InputError, some
+
+from .blocks import trunk_of
+from .checkpoints import WEIGHTS
+from .source import ModelSource, auto_class, usable
+
+BITS = {"8bit": {"load_in_8bit": True}, "4bit": {"load_in_4bit": True}}  # bitsandbytes, by their usual names
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how a model runs; changes its numbers by rounding alone, and so no store's key."""
+
+    device_map: str | None = None  # a device, or `auto`, `balanced`, `sequential` for several; None: the first GPU
+    attn: str | None = None  # eager, sdpa, flash_attention_2, ...; None: transformers' choice
+    batch_tokens: int | None = None  # None: chosen by device
+
+
+def default_device() -> torch.device:
+    """This process's GPU, as torchrun or Slurm number them; the first one; or the processor."""
+    if torch.cuda.is_available():
+        local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
+        return torch.device("cuda", int(local) % torch.cuda.device_count())
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantization: str | None = None) -> nn.Module:
+    """The trunk (no language-model head; of an encoder-decoder the encoder), in evaluation mode, on its devices.
+
+    Raises InputError where the device lacks the dtype, where what was asked for is not installed, and where the
+    checkpoint lacks weights that the activations depend on: transformers would fill them with random numbers.
+    """
+    placed: Any = placement.device_map
+    if placed not in ("auto", "balanced", "balanced_low_0", "sequential"):
+        device = _device(placed)
+        refuse_lacking_dtype(device, dtype)
+        placed = {"": device}
+    options: dict[str, Any] = {"dtype": getattr(torch, dtype), "device_map": placed}
+    if quantization is not None:
+        options["quantization_config"] = quantization_config(quantization)
+    if placement.attn is not None:
+        options["attn_implementation"] = placement.attn
+    with usable(source.name, "it cannot be loaded as asked for"):
+        model, report = auto_class(source.config).from_pretrained(
+            source.folder,
+            use_safetensors=bool(list(source.folder.glob(WEIGHTS))),
+            trust_remote_code=source.trust.remote_code,
+            output_loading_info=True,
+            **options,
+        )
+    trunk = trunk_of(model)
+    prefix = next((f"{name}." for name, module in model.named_modules() if module is trunk and name), "")
+    buffers = {name for name, buffer in model.named_buffers() if torch.isfinite(buffer.float()).all()}
+    missing = sorted(  # poolers are never run, nor is what lies outside the trunk; buffers are computed, not learned
+        name
+        for name in report["missing_keys"]
+        if "pooler" not in name and name.startswith(prefix) and name not in buffers
+    )
+    if missing:
+        raise InputError(
+            f"model {source.name}: the weights do not fit the config, {len(missing)} are missing: {some(missing)}"
+        )
+    for config in (model.config, getattr(trunk, "config", model.config)):
+        config.use_cache = False  # else every forward pass also keeps keys and values for a next token
+    return trunk.eval().requires_grad_(False)
+
+
+def quantization_config(named: str) -> Any:
+    """transformers' configuration from `8bit`, `4bit`, or JSON with a `quant_method`; InputError for anything else."""
+    try:
+        if named in BITS:
+            return BitsAndBytesConfig(**BITS[named])
+        settings = json.loads(named)
+        if not isinstance(settings, dict):
+            raise json.JSONDecodeError("no object", named, 0)
+        return AutoQuantizationConfig.from_dict(settings)
+    except json.JSONDecodeError as error:
+        raise InputError(f"quantization {named!r}: give 8bit, 4bit, or JSON with a quant_method") from error
+    except (ValueError, TypeError, KeyError, AttributeError, ImportError, AssertionError) as error:
+        raise InputError(f"quantization {named[:60]!r}: {' '.join(str(error).split())[:200]}") from error
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return default_device()
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()  # which a device without memory, such as meta, cannot do
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without such devices
+        reason = str(error).split(". ")[0].split("\n")[0][:120]
+        raise InputError(f"device_map {name!r}: no such device here ({reason})") from error
+    return device
+
+
+def refuse_lacking_dtype(device: torch.device, dtype: str) -> None:
+    """InputError unless the device can do in this dtype what every block does; tried before weights are read."""
+    try:
+        x = torch.ones(2, 8, dtype=getattr(torch, dtype), device=device)
+        torch.nn.functional.layer_norm(torch.nn.functional.gelu(x @ x.T), (2,)).sum().item()
+    except (RuntimeError, TypeError) as error:  # what backends raise for a dtype they lack; MPS a TypeError
+        raise InputError(
+            f"{device} cannot compute in {dtype} ({str(error).splitlines()[0][:100]}): choose another --dtype"
+        ) from error

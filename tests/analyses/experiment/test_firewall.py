@@ -1,0 +1,125 @@
+"""Ground truth cannot leak into a choice: planted leaks are refused, and what truth says elsewhere changes nothing."""
+
+import dataclasses
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analyses.experiment.learners import Examples, Leak
+from analyses.experiment.splits import Splits
+from analyses.experiment.view import Experiment, Method, Outcome
+from analyses.methods import METHODS
+from analyses.protocol import RESULTS, method_outcome, run, split_task
+from tests.worlds.experiments import experiment, small_recipe, truth_of_planted
+from w2s_probes.labels.label_set import LabelSet
+
+
+def splits_of(made: Experiment) -> Splits:
+    truth = truth_of_planted()
+    tables = {
+        name: made.rows[name].assign(label=truth.values(made.rows[name]["id"].to_numpy())) for name in ("train", "val")
+    }
+    return Splits(tables["train"].iloc[:0], tables["train"], tables["val"], made.rows["test"].assign(label=0.0))
+
+
+def leaky(made: Experiment) -> Outcome:
+    """A method that chooses its rows by the truth."""
+    return made.outcome(made.train(made.weak_train, made.true_train() == made.weak_train))
+
+
+def test_a_method_that_reads_the_truth_must_say_so(tmp_path: Path) -> None:
+    made = experiment(tmp_path)
+    with pytest.raises(Leak, match=r"reads ground truth: declare it with `oracle=True`"):
+        method_outcome("leaky", Method(leaky), made, splits_of(made))
+    outcome = method_outcome("leaky", Method(leaky, oracle=True), made, splits_of(made))
+    assert outcome.scores["test"].shape == (200,)
+
+
+def test_a_leak_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS, "leaky", Method(leaky))
+    with pytest.raises(Leak, match=r"^this method reads ground truth: declare it with `oracle=True`"):
+        run(small_recipe('methods=["leaky", "student-xent"]'), tmp_path)
+    assert not (tmp_path / RESULTS).exists()
+
+
+def test_a_student_is_neither_taught_nor_stopped_by_the_truth(tmp_path: Path) -> None:
+    made = experiment(tmp_path)
+    weak, truth = (
+        Examples(made.rows["train"], made.weak),
+        Examples(made.rows["val"], truth_of_planted()),
+    )
+    for fit, stop, how in ((weak, truth, "stopped by"), (truth, weak, "trained on")):
+        with pytest.raises(Leak, match=f"may see weak labels only cannot be {how} labels of role 'truth'"):
+            made.student.train(fit, stop, {}, loss="xent", seed=0)
+    with pytest.raises(Leak, match=r"may see truth labels only cannot be trained on labels of role 'weak'"):
+        made.student.train(weak, truth, {}, loss="xent", seed=0, role="truth")  # nor is a ceiling by weak ones
+
+
+def test_an_experiment_takes_no_truth_for_weak_labels(tmp_path: Path) -> None:
+    truth = truth_of_planted()
+    with pytest.raises(Leak, match=r"weak labels are of role 'truth': methods may not see those"):
+        experiment(tmp_path, weak=truth)
+    made = experiment(tmp_path)
+    rows = dict(made.rows) | {"train": made.rows["train"].assign(label=1)}
+    with pytest.raises(Leak, match=r"the train rows that methods see carry 'label'"):
+        experiment(tmp_path, rows=rows)
+
+
+def test_what_methods_see_holds_no_truth(tmp_path: Path) -> None:
+    made = experiment(tmp_path)
+    assert made.truth is None
+    for field in dataclasses.fields(Experiment):
+        value = getattr(made, field.name)
+        assert not (isinstance(value, LabelSet) and value.role == "truth")
+    assert all(set(table.columns) == {"id", "text", "group"} for table in made.rows.values())
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].oracle])
+def test_oracles_are_those_that_fail_without_the_truth(name: str, tmp_path: Path) -> None:
+    with pytest.raises(Leak, match="reads ground truth"):
+        METHODS[name].run(experiment(tmp_path))
+
+
+def test_the_truth_of_train_and_validation_moves_oracles_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole run with the true labels of the students' rows turned: what is no oracle's gives the same numbers."""
+    recipe = small_recipe('methods=["student-xent", "filter-knn", "relabel-topo", "control-oracle-filter"]')
+    first = run(recipe, tmp_path / "a")
+
+    def turned(*arguments: object) -> dict[int, Splits]:
+        return {
+            seed: replace(
+                sets,
+                train=sets.train.assign(label=1 - sets.train["label"]),
+                val=sets.val.assign(label=1 - sets.val["label"]),
+            )
+            for seed, sets in real(*arguments).items()  # type: ignore[arg-type]
+        }
+
+    import analyses.protocol as protocol
+
+    real = protocol.split_loaded
+    monkeypatch.setattr(protocol, "split_loaded", turned)
+    second = run(recipe, tmp_path / "b")
+    for name in ("weak", "student-xent", "filter-knn", "relabel-topo"):
+        plain = [
+            table[(table["method"] == name) & table["metric"].isin(["auroc", "accuracy"])]["value"].to_numpy()
+            for table in (first, second)
+        ]
+        assert np.array_equal(plain[0], plain[1]), name
+    for name in ("ceiling", "control-oracle-filter"):
+        values = [t.set_index(["method", "metric"])["value"][name, "auroc"] for t in (first, second)]
+        assert values[0] != values[1]
+    written = pd.read_csv(tmp_path / "a" / RESULTS)
+    marked = written[written["oracle"] & (written["metric"] != "agreement_on_errors")]
+    assert set(marked["method"]) == {"ceiling", "control-oracle-filter"}
+
+
+def test_weak_train_is_the_supervisors_alone() -> None:
+    (sets,) = split_task(small_recipe(), "miniature_price").values()
+    assert "weak" not in sets.labelled
+    own = set(sets.weak["id"]) | set(sets.weak["group"])
+    for table in sets.labelled.values():
+        assert not own & (set(table["id"]) | set(table["group"]))

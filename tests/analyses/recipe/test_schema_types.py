@@ -1,0 +1,64 @@
+"""`--set table.key=value` as people type it: lists without brackets, keys without their table."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyses.recipe.read import RECIPES, read_recipe
+from w2s_probes import InputError
+
+DEMO = RECIPES / "demo.toml"
+
+
+@pytest.mark.parametrize(
+    ("setting", "field", "wanted"),
+    [
+        ("methods=student-xent", "methods", ["student-xent"]),
+        ("methods=student-xent, relabel-knn", "methods", ["student-xent", "relabel-knn"]),
+        ('methods=["student-xent"]', "methods", ["student-xent"]),
+        ('methods="student-xent"', "methods", ["student-xent"]),
+        ("seeds=3", "seeds", [3]),
+        ("seeds=0,1", "seeds", [0, 1]),
+        ("data.tasks=boolq,quail", "data.tasks", ["boolq", "quail"]),
+        ("student.finetuning.lora_targets=q_proj,v_proj", "student.finetuning.lora_targets", ["q_proj", "v_proj"]),
+        ("probes.contamination=0.2", "probes.contamination", 0.2),
+        ("strong.model=a,b", "strong.model", "a,b"),  # no list: a name with a comma in it
+    ],
+)
+def test_a_setting_is_understood(setting: str, field: str, wanted: Any) -> None:
+    found: Any = read_recipe(DEMO, [setting])
+    for part in field.split("."):
+        found = getattr(found, part)
+    assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("contamination=.2", "unknown key 'contamination'; it belongs to a table: probes.contamination$"),
+        ("n_train=20", r"it belongs to a table: data\.n_train$"),
+        ("batch_size=4", r"weak\.finetuning\.batch_size or student\.finetuning\.batch_size$"),
+        ("probes.contaminaton=.2", r"did you mean 'probes\.contamination'\?$"),
+        ("probe.knn_k=5", r"did you mean 'probes'\?$"),
+        (
+            "probes=0.2",
+            r"probes is a table of its own: give one of its keys \(probes\.knn_k, .*\.contamination\)$",
+        ),
+        ("weak=text", r"give one of its keys \(weak\.kind, .*, …\)$"),
+        ("methods={a=1}", r'methods: must be a list: methods = \["one", "two"\]$'),
+        ("intermediate=3", r"intermediate: must be a list of tables: \[\[intermediate\]\]$"),
+        ('methods=["student-xent"', "write a list as methods=one,two$"),
+    ],
+)
+def test_what_is_not_understood_is_answered_with_what_to_write(setting: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as refused:
+        read_recipe(DEMO, [setting])
+    assert "\n" not in str(refused.value)
+
+
+def test_a_list_of_one_needs_no_brackets_in_a_file_either(tmp_path: Path) -> None:
+    text = 'methods = "student-xent"\nseeds = 1\n[data]\ntasks = "boolq"\n[weak]\n[strong]\nmodel = "org/name"\n'
+    (tmp_path / "recipe.toml").write_text(text)
+    recipe = read_recipe(tmp_path / "recipe.toml")
+    assert (recipe.methods, recipe.seeds, recipe.data.tasks) == (["student-xent"], [1], ["boolq"])

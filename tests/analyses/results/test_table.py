@@ -1,0 +1,223 @@
+"""The table of results and the comparisons across tasks, from scores made up here."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analyses.experiment.view import Outcome
+from analyses.results.comparisons import compare
+from analyses.results.table import Judged, format_interval, results_table, seed_rows, summary, task_rows
+
+
+def judged(quality: dict[str, float], seed: int = 0, n: int = 200, questions: int = 0) -> Judged:
+    """Scores of the truth plus noise: the higher the quality, the better."""
+    rng = np.random.default_rng(seed)
+    truth = np.tile([0.0, 1.0], n // 2)
+    outcomes = {}
+    candidates = None
+    if questions:
+        names = np.repeat([f"q{i}" for i in range(questions)], 4)
+        candidates = pd.DataFrame({"question": names, "label": np.tile([1, 0, 0, 0], questions)})
+    for name, q in quality.items():
+        scores = {"test": 1 / (1 + np.exp(-(q * (2 * truth - 1) + rng.normal(size=n))))}
+        if candidates is not None and name != "probe-knn":
+            scores["candidates"] = rng.normal(size=len(candidates)) + q * candidates["label"].to_numpy()
+        outcomes[name] = Outcome(scores)
+    test = pd.DataFrame({"id": [f"r{i}" for i in range(n)], "label": truth})
+    return Judged(test, candidates, outcomes, frozenset({"ceiling", "control-oracle-filter"}), seed, layer=3)
+
+
+def test_a_ceiling_that_is_no_better_gives_no_ratio_in_the_table() -> None:
+    one = judged({"weak": 0.5})
+    same = Judged(one.test, None, dict.fromkeys(("weak", "ceiling", "s"), one.outcomes["weak"]), frozenset(), 0, 3)
+    results = results_table(seed_rows("t", same, 50))
+    line = summary(results).iloc[0]
+    assert (line["pgr"], line["status"]) == ("-", "undefined")
+    assert results["layer"].isna().sum() == 2  # the weak supervisor's
+    assert format_interval(0.5, -0.1, 1) == "0.50 [-0.10, 1.00]"
+
+
+def test_oracles_are_marked_in_table_and_summary() -> None:
+    table = results_table(
+        seed_rows("t", judged({"weak": 0.3, "ceiling": 2, "student-xent": 1, "control-oracle-filter": 1.5}), 100)
+    )
+    marked = table[table["oracle"] & (table["metric"] != "agreement_on_errors")]
+    assert set(marked["method"]) == {"ceiling", "control-oracle-filter"}
+    assert summary(table)["method"].tolist() == ["student-xent", "control-oracle-filter*"]
+
+
+def test_agreement_is_overall_and_on_errors() -> None:
+    one = judged({"weak": 0.5, "ceiling": 2, "student-xent": 1})
+    table = results_table(seed_rows("t", one, 100)).set_index(["method", "metric"])
+    weak, student = (one.scores[name] > 0.5 for name in ("weak", "student-xent"))
+    wrong = weak != (one.truth > 0.5)
+    assert table["value"]["student-xent", "agreement"] == pytest.approx((weak == student).mean())
+    assert table["value"]["student-xent", "agreement_on_errors"] == pytest.approx((weak == student)[wrong].mean())
+    assert table["n"]["student-xent", "agreement_on_errors"] == wrong.sum()
+
+
+def test_questions_are_scored_by_their_candidates_together() -> None:
+    one = judged({"weak": 0.3, "ceiling": 3, "student-xent": 1, "probe-knn": 1}, questions=150)
+    table = results_table(seed_rows("t", one, 200))
+    found = table[table["metric"] == "question_accuracy"].set_index("method")
+    assert one.candidates is not None
+    scores = one.outcomes["student-xent"].scores["candidates"].reshape(150, 4)
+    assert found["value"]["student-xent"] == pytest.approx((scores.argmax(axis=1) == 0).mean())
+    assert "probe-knn" not in found.index  # it scored none
+    assert (found["n"] == 150).all()
+    pgr = table[table["metric"] == "pgr_question_accuracy"].set_index("method")
+    expected = (found["value"]["student-xent"] - found["value"]["weak"]) / (
+        found["value"]["ceiling"] - found["value"]["weak"]
+    )
+    assert pgr["value"]["student-xent"] == pytest.approx(expected)
+    assert pgr["low"]["student-xent"] < expected < pgr["high"]["student-xent"]
+
+
+def test_several_seeds_get_lines_together_and_one_does_not() -> None:
+    qualities = {"weak": 0.3, "ceiling": 2, "student-xent": 1}
+    runs = {seed: judged(qualities, seed) for seed in (0, 1, 2)}
+    table = results_table(task_rows("t", runs, 100))
+    assert table["seed"].isna().sum() == 2 * (3 + 1 + 2)  # values, the gap, gain and PGR, of two metrics
+    assert summary(table)["student"].tolist() == [
+        pytest.approx(table[(table["metric"] == "auroc") & (table["method"] == "student-xent")]["value"][:3].mean())
+    ]
+    assert not results_table(task_rows("t", {0: runs[0]}, 100))["seed"].isna().any()
+
+
+def test_comparisons_are_paired_by_task_and_corrected_for_the_methods_that_were_compared() -> None:
+    qualities = {"weak": 0.3, "ceiling": 2.0, "student-xent": 1.0, "probe-knn": 1.4, "control-oracle-filter": 1.8}
+    tasks = {f"t{i}": {0: judged(qualities, seed=i)} for i in range(8)}
+    found = compare(tasks, "student-xent")
+    auroc = found[found["metric"] == "auroc"].set_index("method")
+    assert auroc["better"]["probe-knn"] == 8
+    assert auroc["p_wilcoxon"]["probe-knn"] == pytest.approx(1 / 2**8)
+    assert auroc["p_wilcoxon_holm"]["probe-knn"] == auroc["p_wilcoxon"]["probe-knn"]  # the oracle is not compared
+    assert np.isnan(auroc["p_wilcoxon_holm"]["control-oracle-filter"])
+    assert auroc["oracle"].to_dict() == {"student-xent": False, "probe-knn": False, "control-oracle-filter": True}
+    assert auroc["pooled_low"]["probe-knn"] < auroc["pooled_pgr"]["probe-knn"] < auroc["pooled_high"]["probe-knn"]
+    assert np.isnan(auroc["t"]["student-xent"])
+
+
+def test_a_baseline_that_was_not_run_tests_nothing() -> None:
+    tasks = {f"t{i}": {0: judged({"weak": 0.3, "ceiling": 2.0, "probe-knn": 1.4}, seed=i)} for i in range(3)}
+    found = compare(tasks, "student-xent")
+    assert found["p_t"].isna().all()
+    assert found["pooled_pgr"].notna().all()
+
+
+def test_a_run_and_a_sweep_give_the_same_scores_the_same_error() -> None:
+    from w2s_probes.checks import group_numbers
+    from w2s_probes.metrics.influence import ranking
+
+    one = judged({"weak": 0.5, "ceiling": 2, "student-xent": 1})
+    for groups in (None, np.repeat([f"g{i}" for i in range(50)], 4)):
+        test = one.test if groups is None else one.test.assign(group=groups)
+        table = results_table(seed_rows("t", Judged(test, None, one.outcomes, frozenset(), 0, 3), 50))
+        line = table[(table["method"] == "student-xent") & (table["metric"] == "auroc")].iloc[0]
+        measured = ranking(one.truth > 0.5, one.scores["student-xent"])
+        assert measured is not None
+        expected = measured.share(group_numbers(groups, 200))  # as a sweep's lines are made
+        assert (line["value"], line["low"], line["high"]) == pytest.approx(
+            (expected.value, expected.low, expected.high)
+        )
+
+
+def test_groups_of_test_rows_widen_every_interval_of_the_table() -> None:
+    one = judged({"weak": 0.5, "ceiling": 2, "student-xent": 1})
+    rows = np.r_[np.arange(200), np.arange(200)]
+    twice = {name: Outcome({"test": outcome.scores["test"][rows]}) for name, outcome in one.outcomes.items()}
+    test = pd.DataFrame(one.test.to_dict("list")).take(rows).reset_index(drop=True)
+    widths = {}
+    for name, groups in (("told", rows), ("ignored", np.arange(400))):
+        given = Judged(test.assign(group=groups.astype(str)), None, twice, frozenset(), 0, 3)
+        table = results_table(task_rows("t", {0: given, 1: given}, 300))
+        keys: Any = table.assign(seed=table["seed"].astype(object).where(table["seed"].notna(), "all"))
+        width = keys.assign(width=keys["high"] - keys["low"]).set_index(["seed", "method", "metric"])["width"]
+        widths[name] = width.drop("agreement_on_errors", level="metric")
+    ratio = (widths["told"] / widths["ignored"]).dropna()
+    assert len(ratio) >= 20
+    assert (ratio > 1.15).all()
+    assert ratio.median() == pytest.approx(np.sqrt(2), rel=0.1)
+
+
+def test_hard_labels_are_judged_by_accuracy_and_said_to_be() -> None:
+    one = judged({"weak": 0.8, "ceiling": 3, "student-xent": 1.5}, n=600)
+    hard = Outcome({"test": (one.scores["weak"] > 0.5).astype(float)})
+    same = {**one.outcomes, "weak": hard, "student-same": Outcome({"test": one.scores["weak"]})}
+    given = Judged(one.test, None, same, frozenset({"ceiling"}), 0, 3)
+    for runs in ({0: given}, {0: given, 1: given}):
+        table = results_table(task_rows("t", runs, 200))
+        pgr = table[(table["metric"] == "pgr_auroc") & (table["method"] == "student-same")]
+        assert (pgr["value"] == 0).all()  # it repeats its supervisor
+        assert pgr["status"].str.contains("hard labels").all()
+        shown = summary(table).set_index("method")
+        assert set(shown["metric"]) == {"accuracy"}
+        assert shown["pgr"]["student-same"].startswith("0.00")
+        assert not shown["status"].str.contains("hard").any()
+
+
+def test_a_probes_pgr_is_by_its_own_ceiling_with_the_students_beside_it() -> None:
+    one = judged({"weak": 0.3, "ceiling": 2.0, "ceiling-knn": 1.2, "student-xent": 1.0, "probe-knn": 0.9}, n=600)
+    given = Judged(one.test, None, one.outcomes, frozenset(), 0, 3, {"probe-knn": "ceiling-knn"})
+    for runs in ({0: given}, {0: given, 1: given}):
+        table = results_table(task_rows("t", runs, 100))
+        line = table[table["seed"].isna()] if len(runs) > 1 else table
+        value = line.set_index(["method", "metric"])["value"]
+        weak, probe = value["weak", "auroc"], value["probe-knn", "auroc"]
+        for ceiling, metric in (("ceiling-knn", "pgr_auroc"), ("ceiling", "pgr_auroc_common")):
+            assert value["probe-knn", metric] == pytest.approx((probe - weak) / (value[ceiling, "auroc"] - weak))
+        assert ("ceiling-knn", "pgr_auroc") not in value.index
+        assert ("student-xent", "pgr_auroc_common") not in value.index
+        assert summary(table).set_index("method")["ceiling"]["probe-knn"] == value["ceiling-knn", "auroc"]
+    compared = compare({"t": {0: given}}, "student-xent").set_index(["metric", "method"])
+    assert set(compared.loc["auroc"].index) == {"student-xent", "probe-knn"}
+
+
+def test_one_rule_says_the_status_of_one_task() -> None:
+    runs = {seed: judged({"weak": 0.3, "ceiling": 2, "student-xent": 1}, seed, n=600) for seed in (0, 1, 2)}
+    table = results_table(task_rows("t", runs, 50))
+    own = table[table["seed"].isna() & (table["metric"] == "pgr_auroc")].set_index("method")["status"]
+    compared = compare({"t": runs}, "student-xent").set_index(["metric", "method"])["status"]
+    assert own["student-xent"] == compared["auroc", "student-xent"] == "ok"
+
+
+def test_a_method_that_fails_somewhere_is_compared_on_what_is_left() -> None:
+    names = {"weak": 0.3, "ceiling": 2.0, "student-xent": 1.0, "probe-x": 1.4}
+    tasks = {f"t{i}": {s: judged(names, seed=10 * i + s) for s in (0, 1)} for i in range(7)}
+
+    def without(one: Judged, name: str) -> Judged:
+        return Judged(one.test, None, {k: v for k, v in one.outcomes.items() if k != name}, one.oracles, one.seed, 3)
+
+    tasks["t0"] = {seed: without(one, "probe-x") for seed, one in tasks["t0"].items()}
+    tasks["t1"][0] = without(tasks["t1"][0], "probe-x")
+    found = compare(tasks, "student-xent").set_index(["metric", "method"]).loc["auroc"]
+    assert found["tasks"]["probe-x"] == 6
+    only = tasks["t1"][1]
+    from w2s_probes import auroc
+
+    expected = [auroc(only.truth, only.scores["probe-x"]) - auroc(only.truth, only.scores["student-xent"])]
+    for i in range(2, 7):
+        runs = tasks[f"t{i}"].values()
+        expected.append(
+            float(
+                np.mean([auroc(o.truth, o.scores["probe-x"]) - auroc(o.truth, o.scores["student-xent"]) for o in runs])
+            )
+        )
+    assert found["difference"]["probe-x"] == pytest.approx(np.mean(expected))
+
+
+def test_each_filter_is_compared_with_its_own_control_and_no_other() -> None:
+    names = {"weak": 0.3, "ceiling": 2.0, "student-xent": 1.0, "filter-knn": 1.6, "filter-topo": 1.0}
+    names |= {"control-random:filter-knn": 1.0, "control-random:filter-topo": 1.0}
+    tasks = {f"t{i}": {0: judged(names, seed=i, n=600)} for i in range(7)}
+    found = compare(tasks, "student-xent")
+    beside: Any = found[(found["metric"] == "auroc") & (found["against"] != "student-xent")].dropna(subset="against")
+    pairs = dict(zip(beside["method"], beside["against"], strict=True))
+    assert pairs == {name: f"control-random:{name}" for name in ("filter-knn", "filter-topo")}
+    by = beside.set_index("method")
+    assert (by["p"]["filter-knn"], by["p_holm"]["filter-knn"]) == (2 / 2**7, 4 / 2**7)
+    assert by["p"]["filter-topo"] > 0.05
+    rest: Any = found[(found["metric"] == "auroc") & (found["against"] == "student-xent")].set_index("method")
+    assert rest["p_holm"].notna().to_dict() == {name: name.startswith("filter") for name in rest.index}

@@ -1,0 +1,329 @@
+"""`w2s plan` as a user types it: figures that add up, and one line for what cannot be planned."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analyses.costs import plan_recipe
+from analyses.experiment.splits import Splits
+from analyses.protocol import split_task
+from analyses.recipe.read import RECIPES, read_recipe
+from w2s_probes.cli.units import amount, duration, spans
+
+Call = Callable[..., None]
+Failing = Callable[..., str]
+EIGHT = {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32}
+EIGHT |= {"num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "dtype": "bfloat16"}
+EIGHT |= {"max_position_embeddings": 8192}
+DEMO = RECIPES / "demo.toml"
+
+
+@pytest.fixture
+def eight(tmp_path: Path) -> Path:
+    """A folder with the config of Llama 3 8B and nothing else."""
+    folder = tmp_path / "eight"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(EIGHT))
+    return folder
+
+
+def test_a_bare_extraction_is_planned_from_its_config(
+    w2s: Call, eight: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    w2s("plan", eight, "--rows", 10_000, "--tokens-per-row", 200, "--test-rows", 1000, "--gap", 0.02, "--gap", 0.2)
+    text = capsys.readouterr().out
+    assert f"model: {eight}" in text
+    for line in (
+        "parameters     7.50 G, of them 6.98 G in 32 blocks of width 4096",
+        "stored         layers 0-32, position last, bfloat16",
+        "rows           10,000, 2,000,000 tokens, the longest 200",
+        "disk           2.70 GB",
+        "weights 15.0 GB",
+        "28.1 PFLOP in 32 blocks",
+        "3.76 min at 125 TFLOP/s, 40% of an A100's peak in bfloat16",
+        "cut            none: texts of up to 8,192 tokens are read whole",
+        "on cpu, 1 thread: an estimate, from one product of its width that did ",
+    ):
+        assert line in text
+    narrow, wide = (line.split() for line in text.splitlines() if re.search(r"\[.*, .*\]", line))
+    assert (narrow[2], narrow[-3], wide[2], wide[-3:]) == ("0.020", "unstable", "0.200", ["ok", "in", "100%"])
+
+
+def test_rates_and_options_are_taken(w2s: Call, eight: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["plan", eight, "--rows", 1000, "--tokens-per-row", 100, "--layers", "middle", "--position", "all"]
+    w2s(*common, "--tokens-per-s", 10, "--dtype", "float32", "--batch-tokens", 512)
+    text = capsys.readouterr().out
+    assert "layers 16, position all, float32" in text
+    assert "2.78 h at 10 tokens/s" in text
+    assert "this machine" not in text  # whose time is not asked for where a rate is given
+    assert f"disk           {100_000 * 4096 * 4 / 1e9:.2f} GB" in text
+    assert "512 tokens" in text
+    assert "test rows" not in text
+    w2s(*common, "--flops-per-s", 1e15)
+    assert "at 1.00 PFLOP/s" in capsys.readouterr().out
+
+
+def test_a_file_of_rows_is_tokenized(
+    w2s: Call, world: Path, checkpoint: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    w2s("plan", checkpoint(), "--rows", world / "rows.jsonl")
+    text = capsys.readouterr().out
+    assert "rows           240, 1,920 tokens, the longest 8" in text
+    assert "cut            none: texts of up to 64 tokens are read whole" in text
+    assert re.search(
+        r"  this machine   about \S+ s on cpu, 1 thread: an estimate, from one of its blocks with random weights that "
+        r"did \S+ .?FLOP/s just now; loading the model comes on top\n",
+        text,
+    )
+    assert re.search(r"  memory here    \S+ GB of \S+ .B free, in batches of up to 1,024 tokens\n", text)
+
+
+def test_texts_that_are_cut_are_counted_with_their_side(
+    w2s: Call, world: Path, checkpoint: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["plan", checkpoint(), "--tokens-per-s", 9]
+    w2s(*common, "--rows", world / "rows.jsonl", "--max-length", 7)
+    said = "cut            240 of 240 texts, on the right: they have more than 7 tokens and lose their end\n"
+    assert said in capsys.readouterr().out
+    w2s(*common, "--rows", 50, "--tokens-per-row", 90)
+    assert "cut            50 texts, on the right: only their first 64 tokens are read\n" in capsys.readouterr().out
+
+
+def test_a_machine_that_is_too_small_or_cannot_time_it_says_so(
+    w2s: Call, planning: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("extract.costs.speed.free_memory", lambda: 5 * 10**8)
+    monkeypatch.setattr("extract.costs.speed.BIG", 10**12)
+    w2s(*planning)
+    text = capsys.readouterr().out
+    assert re.search(r"memory here    \S+ GB of 500 MB free, in batches of up to 1,024 tokens: it does not fit\n", text)
+    assert "this machine   cpu, 1 thread, time not estimated: one block alone takes 0.4 GB, and 0.5 GB are free" in text
+
+
+def test_a_plan_says_where_the_model_asks_for_another_position(
+    w2s: Call, checkpoint: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["plan", checkpoint(), "--rows", 5, "--tokens-per-row", 9, "--tokens-per-s", 9]
+    w2s(*common, "--position", "first")
+    assert "\n  position       causal, so the token that position first reads" in capsys.readouterr().out
+    w2s(*common)
+    assert "\n  position " not in capsys.readouterr().out
+    w2s("plan", DEMO, "--set", "strong.position=first", "--tokens-per-s", 9)
+    assert "after it: --set strong.position=last reads the one" in capsys.readouterr().out
+
+
+def test_fine_tuning_is_timed_on_this_machine_as_well(w2s: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    w2s("plan", RECIPES / "demo_finetuned.toml", "--set", "seeds=[0]")
+    assert re.search(
+        r"fine-tuning: .*\n  this machine   about .* an estimate, from one of its", capsys.readouterr().out
+    )
+
+
+def read(sets: Splits, role: str) -> list[pd.DataFrame]:
+    """The tables that a model reads: the weak one its own training rows, too."""
+    return [table for name, table in sets.tables.items() if role == "weak" or name != "weak"]
+
+
+def test_a_recipe_is_planned_with_the_rows_of_its_run(w2s: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = read_recipe(DEMO, ["seeds=[0, 1]", 'data.tasks=["miniature_mood", "miniature_pace"]', "data.n_train=500"])
+    found = plan_recipe(recipe)
+    for role, part in found.models.items():
+        needed = [
+            {row for sets in split_task(recipe, task).values() for table in read(sets, role) for row in table["id"]}
+            for task in recipe.data.tasks
+        ]
+        assert part.costs.rows == sum(map(len, needed))
+        assert not part.at_most
+    assert found.models["strong"].costs.layers == [2]
+    assert found.models["weak"].costs.position == "mean"
+    assert found.fits == 2 * 2 * (2 + len(recipe.methods))
+    w2s("plan", DEMO, "--set", 'data.tasks=["miniature_mood"]', "--set", "seeds=[0]")
+    text = capsys.readouterr().out
+    assert re.search(r"strong model: .*\n.*\n.*layers 2, .*\n +rows +2,800, ", text)
+    assert re.search(r"weak model: .*\n.*\n.*position mean, .*\n +rows +3,100, ", text)
+    assert "then 12 fits: tasks 1 x seeds 1" in text
+    assert "What 900 test rows can show in AUROC, if PGR is 0.5" in text
+    assert "intervals      rows only: another training seed moves PGR, too" in text
+    assert "correlation of two models' scores within a class: not measured here" in text
+    assert "--pilot DIR measures it" in text
+    assert re.search(r"PGR \(rows only\), ρ = 0\.2 +PGR \(rows only\), ρ = 0\.5", text)
+    assert len(re.findall(r"\[.*?, .*?\] (?:ok|unstable) in", text)) == 2 * 4
+
+
+def test_without_the_tasks_files_the_recipes_sizes_count(tmp_path: Path) -> None:
+    recipe = read_recipe(DEMO, [f"data.folder={tmp_path}", "seeds=[0, 1, 2]", 'data.tasks=["miniature_mood"]'])
+    strong = plan_recipe(recipe, tokens_per_row=30).models["strong"]
+    assert strong.at_most
+    assert strong.costs.rows == 900 + 3 * (1500 + 400)
+    assert strong.costs.tokens == 30 * strong.costs.rows
+
+
+BAD: dict[str, tuple[list[Any], str]] = {
+    "no config": (["plan", ".", "--rows", 5], r"no config\.json there"),
+    "no tokenizer": (["plan", "eight", "--rows", "rows.jsonl"], "tokenizer.*: give --tokens-per-row"),
+    "no rows": (["plan", "eight"], "no rows: give --rows"),
+    "a number without lengths": (["plan", "eight", "--rows", 5], "--rows 5: a number has no texts to count"),
+    "negative rows": (["plan", "eight", "--rows", -5, "--tokens-per-row", 9], "--rows -5: give a whole number"),
+    "no tokens": (["plan", "eight", "--rows", 5, "--tokens-per-row", 0], "tokens_per_row=0 must be at least 1"),
+    "no rate": (["eight", "--flops-per-s", "nan"], "flops_per_s=nan must be a number above 0"),
+    "two rates": (["eight", "--flops-per-s", 1, "--tokens-per-s", 1], "two rates for one thing"),
+    "an unknown layer": (["eight", "--layers", 40], r"layer 40 is outside 0\.\.32"),
+    "a gap beyond the scale": (["eight", "--test-rows", 100, "--gap", 0.9], r"a ceiling of 1\.6: .* lower the gap"),
+    "a gap of nothing": (["eight", "--gap", 0.1], "--gap needs --test-rows"),
+    "too few test rows": (["eight", "--test-rows", 1], "1 test rows: give at least 10"),
+    "a setting for a model": (["eight", "--set", "a=1"], r"--set is for a recipe, and eight does not end in \.toml"),
+    "an unknown key": (
+        ["plan", DEMO, "--set", "data.n_trian=5"],
+        "unknown key 'data.n_trian'; did you mean 'data.n_train'",
+    ),
+    "an unknown task": (["plan", DEMO, "--set", 'data.tasks=["nil"]'], "task 'nil': no file"),
+    "an unknown method": (["plan", DEMO, "--set", 'methods=["nil"]'], "method 'nil'"),
+    "an option of models": (["plan", DEMO, "--layers", "all"], "--layers is for a model, and a recipe says it itself"),
+    "no files to count in": (["plan", DEMO, "--set", "data.folder=nowhere"], "no text to count: give --tokens-per-row"),
+    "more rows than there are": (["plan", DEMO, "--set", "data.n_train=99999"], "rows are asked for, but train has"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_planned_ends_in_one_line(
+    case: str, eight: Path, monkeypatch: pytest.MonkeyPatch, fails: Failing
+) -> None:
+    monkeypatch.chdir(eight.parent)
+    (eight.parent / "rows.jsonl").write_text('{"text": "some words"}\n')
+    arguments, message = BAD[case]
+    if arguments[0] != "plan":
+        arguments = ["plan", *arguments, "--rows", 5, "--tokens-per-row", 9]
+    assert re.search(message, fails(*arguments))
+
+
+def test_amounts_are_written_with_three_digits() -> None:
+    found = [amount(n, "B") for n in (0, 37, 999, 1000, 9_994, 15_009_849_344, 999_960, 2.5e21)]
+    assert found == ["0 B", "37 B", "999 B", "1.00 kB", "9.99 kB", "15.0 GB", "1.00 MB", "2500 EB"]
+    assert [duration(s) for s in (0.2, 5, 89, 600, 7200, 1e6)] == [
+        *("less than 1 s", "5.00 s", "89.0 s", "10.0 min", "2.00 h", "11.6 days")
+    ]
+    assert spans([0, 1, 2, 5, 8, 9]) == "0-2, 5, 8-9"
+
+
+def write_pilot(folder: Path, rows: int = 40, *, baseline: str = "", **changes: Any) -> Path:
+    """A run's folder with scores that correlate by .3 within each class, a column replaced or, by None, left out."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(rows) % 2
+    shared = np.sqrt(0.3) * rng.normal(size=rows)
+    distances = {"weak": 0.7, "ceiling": 1.7, "student-xent": 1.2, "student-logconf": 1.4, "ceiling-knn": 1.0}
+    scores = {
+        name: shared + np.sqrt(0.7) * rng.normal(size=rows) + distance * truth for name, distance in distances.items()
+    }
+    table = pd.DataFrame({"id": [f"r{i}" for i in range(rows)], "group": "", "truth": truth, "student-draws/1": 0.5})
+    table = table.assign(**{name: 1 / (1 + np.exp(-z)) for name, z in scores.items()}).assign(**changes)
+    (folder / "predictions").mkdir(parents=True)
+    dropped = [name for name, values in changes.items() if values is None]
+    table.drop(columns=dropped).to_csv(folder / "predictions" / "task-0.csv", index=False)
+    if baseline:
+        (folder / "run.json").write_text(json.dumps({"recipe": {"baseline": baseline}}))
+    return folder
+
+
+@pytest.fixture
+def planning(eight: Path) -> list[Any]:
+    """The cheapest plan that shows intervals."""
+    return ["plan", eight, "--rows", 10, "--tokens-per-row", 5, "--test-rows", 1000]
+
+
+def intervals(text: str) -> list[list[float]]:
+    """Weak, ceiling and gap of each line of the table."""
+    return [[float(word) for word in line.split()[:3]] for line in text.splitlines() if re.search(r"\[.*, .*\]", line)]
+
+
+def test_a_pilot_tells_how_alike_the_scorers_are(
+    w2s: Call, planning: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    w2s(*planning, "--pilot", write_pilot(tmp_path / "pilot", 4000))
+    text = capsys.readouterr().out
+    said = re.search(r"weak and student-xent (\S+), weak and ceiling (\S+), student-xent and ceiling (\S+)\n", text)
+    assert said
+    assert [float(rho) for rho in said.groups()] == pytest.approx([0.3] * 3, abs=0.03)
+    assert "1,000 test rows, as in the pilot" in text
+    assert "rows only" in text
+    own, *others = intervals(text)
+    assert own == pytest.approx([0.690, 0.885, 0.195], abs=0.02)
+    assert [line[2] for line in others] == [0.02, 0.05, 0.1, 0.2]
+
+
+def test_the_student_of_a_pilot_is_its_recipes_baseline(
+    w2s: Call, planning: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for baseline, student in (("student-logconf", "student-logconf"), ("student-draws", "student-xent")):
+        w2s(*planning, "--pilot", write_pilot(tmp_path / baseline, baseline=baseline))
+        assert f"weak and {student} " in capsys.readouterr().out
+
+
+def test_a_pilots_own_gap_is_shown_beside_those_that_were_asked_for(
+    w2s: Call, planning: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    w2s(*planning, "--pilot", write_pilot(tmp_path / "pilot", 4000), "--gap", 0.1, "--weak", 0.6)
+    own, other = intervals(capsys.readouterr().out)
+    assert own == pytest.approx([0.690, 0.885, 0.195], abs=0.02)
+    assert other == [0.6, 0.7, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "message"), [(-0.1, "leaves nothing to recover"), (10.0, "AUROCs of 0 or 1 have no error")]
+)
+def test_a_pilot_without_an_interval_of_its_own_says_why(
+    ceiling: float,
+    message: str,
+    w2s: Call,
+    planning: list[Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scores = np.random.default_rng(1).random(40) + ceiling * (np.arange(40) % 2)
+    w2s(*planning, "--pilot", write_pilot(tmp_path / "pilot", ceiling=scores), "--gap", 0.1)
+    text = capsys.readouterr().out
+    assert message in text
+    assert len(intervals(text)) == 1
+
+
+def test_a_correlation_is_shown_alone(w2s: Call, planning: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    w2s(*planning, "--correlation", 0.9)
+    assert re.findall(r"ρ = (\S+)", capsys.readouterr().out) == ["0.9"]
+
+
+REMEDY = ": give another --pilot, or --correlation"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ceiling": None}, r"task-0\.csv: no column 'ceiling'"),
+        ({"weak": None}, r"task-0\.csv: no column 'weak'"),
+        ({"student-xent": None, "student-logconf": None}, r"task-0\.csv: no column 'student-xent'"),
+        ({"truth": 1}, r"task-0\.csv: one class only"),
+        ({"weak": "much"}, r"task-0\.csv: column 'weak' holds something that is no number"),
+    ],
+)
+def test_pilots_that_tell_nothing_are_refused(
+    changes: dict[str, Any], message: str, fails: Failing, planning: list[Any], tmp_path: Path
+) -> None:
+    line = fails(*planning, "--pilot", write_pilot(tmp_path / "pilot", **changes))
+    assert re.search(message + ".*" + REMEDY, line)
+
+
+def test_folders_and_options_that_are_no_pilot_are_refused(
+    fails: Failing, planning: list[Any], eight: Path, tmp_path: Path
+) -> None:
+    assert "no predictions/TASK-SEED.csv in it: give the folder" in fails(*planning, "--pilot", tmp_path)
+    pilot = write_pilot(tmp_path / "pilot")
+    (pilot / "predictions" / "task-0.csv").write_bytes(b"\xff\xfe\x00,\n")
+    assert re.search(r"task-0\.csv, line 1: not text in UTF-8.*" + REMEDY, fails(*planning, "--pilot", pilot))
+    for value in (1, -0.1, "nan"):
+        assert re.search(r"correlation=\S+ must be in \[0, 1\)", fails(*planning, "--correlation", value))
+    assert "exclude each other" in fails(*planning, "--correlation", 0.3, "--pilot", pilot)
+    assert "--pilot needs --test-rows" in fails("plan", eight, "--rows", 10, "--tokens-per-row", 5, "--pilot", pilot)

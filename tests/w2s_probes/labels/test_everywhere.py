@@ -1,0 +1,159 @@
+"""A LabelSet goes wherever an array of labels goes, in every public function; two of them are never joined by order."""
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import w2s_probes
+from tests.conftest import planted
+from w2s_probes import FilterResult, InputError, KNNProbe, LabelSet, LogisticProbe, TopoProbe
+from w2s_probes.losses import Objective
+from w2s_probes.metrics.recovery import bootstrap
+from w2s_probes.metrics.recovery_over_seeds import gap_recovered_over_seeds
+from w2s_probes.probes import auroc_scorer
+from w2s_probes.simulated import error_balance, first_features, hard, mistaken, trivial_imitation
+from w2s_probes.stats import agreement
+from w2s_probes.students import HeadStudent, Texts
+
+DATA = planted(n=200)
+X, N = DATA.X, len(DATA.X)
+WEAK = np.abs(DATA.weak - np.random.default_rng(0).uniform(0.05, 0.45, N))
+IDS = np.array([f"r{i}" for i in range(N)], dtype=object)
+TURNED = np.roll(IDS, 1)
+P = KNNProbe(10).fit(X, WEAK).out_of_sample_
+FILTER = w2s_probes.disagreement_filter(WEAK, P)
+
+
+def labels(p: NDArray[np.float64], ids: NDArray[np.object_] = IDS, role: Any = "weak") -> LabelSet:
+    return LabelSet(ids, p, role)
+
+
+def own_filter(y: Any) -> FilterResult:
+    return w2s_probes.probe_filter(KNNProbe(10), X, y)
+
+
+# By name: a call with labels that one set gives, the arrays that they are.
+ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
+    "KNNProbe": (lambda y: KNNProbe(10).fit(X, y).score(X, y), WEAK),
+    "LogisticProbe": (lambda y: LogisticProbe().fit(X, y).coef_, WEAK),
+    "TopoProbe": (lambda y: TopoProbe(10, 10).fit(X, y).out_of_sample_, WEAK),
+    "KNNProbe.path": (lambda y: KNNProbe.path(X, y, k=[5, 10]).loss, WEAK),
+    "LogisticProbe.path": (lambda y: LogisticProbe.path(X, y, l2=[0.1]).cv_loss, WEAK),
+    "LogisticProbe.paths": (lambda y: LogisticProbe.paths(X, [y, y], l2=[0.1])[1].cv_loss, WEAK),
+    "auroc_scorer": (lambda y: auroc_scorer(KNNProbe(10).fit(X, WEAK), X, y), WEAK),
+    "relabel": (lambda y: w2s_probes.relabel(KNNProbe(10), X, y), WEAK),
+    "probe_filter": (lambda y: own_filter(y).scores, WEAK),
+    "topo_cc": (lambda y: w2s_probes.topo_cc(X, y, 10), WEAK),
+    "topo_filter": (lambda y: w2s_probes.topo_filter(X, y, 10, 10).scores, WEAK),
+    "topo_filter, paper": (lambda y: w2s_probes.topo_filter(X, y, **w2s_probes.TOPO_MODES["paper"]).p, WEAK),
+    "HeadStudent": (lambda y: HeadStudent(epochs=2).fit(X, y, X, y).coef_, WEAK),
+    "Texts": (lambda y: Texts(["a text"] * N, y).soft, WEAK),
+    "Objective.fit": (lambda y: _fitted_prior(y), WEAK),
+    "hard": (hard, WEAK),
+    "trivial_imitation": (lambda y: trivial_imitation(["a text"] * N, y), WEAK),
+    "first_features": (lambda y: first_features(X, y, X, 3), DATA.truth),
+    "FilterResult.report": (lambda y: list(FILTER.report(y).values()), DATA.truth),
+    "report_card": (lambda y: w2s_probes.report_card(FILTER, y, draws=50).filter.precision, DATA.truth),
+}
+# The same of two sets of the same rows.
+TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64]]] = {
+    "auroc": (w2s_probes.auroc, DATA.truth, WEAK),
+    "accuracy": (w2s_probes.accuracy, DATA.truth, WEAK),
+    "performance_gap_recovered": (
+        lambda t, w: w2s_probes.performance_gap_recovered(t, w, P, DATA.truth, n_boot=50).value,
+        DATA.truth,
+        WEAK,
+    ),
+    "performance_gap_recovered, hard": (
+        lambda t, w: w2s_probes.performance_gap_recovered(t, w, P, DATA.truth, n_boot=50).value,
+        DATA.truth,
+        DATA.weak,
+    ),
+    "bootstrap": (lambda t, w: bootstrap(t, {"weak": w}, n_boot=20)["weak"], DATA.truth, WEAK),
+    "gap_recovered_over_seeds": (
+        lambda t, w: gap_recovered_over_seeds(t, [{"weak": w, "ceiling": t, "s": P}]).recovered["s"].value,
+        DATA.truth,
+        WEAK,
+    ),
+    "disagreement_filter": (lambda y, p: w2s_probes.disagreement_filter(y, p).scores, WEAK, P),
+    "noise_model": (lambda y, p: w2s_probes.noise_model(y, p, draws=20).auroc.value, WEAK, P),
+    "agreement": (lambda s, w: agreement(s, w, DATA.truth).share.value, P, WEAK),
+    "agreement, truth": (lambda w, t: agreement(P, w, t).share.value, WEAK, DATA.truth),
+    "mistaken": (lambda t, w: mistaken("own", t, weak=w), DATA.truth, WEAK),
+    "error_balance": (lambda t, w: error_balance(t, w).rate, DATA.truth, WEAK),
+    "report of a filter by a label set": (lambda y, t: own_filter(y).report(t)["precision"], WEAK, DATA.truth),
+    "card of a filter by a label set": (
+        lambda y, t: w2s_probes.report_card(own_filter(y), t, draws=50).filter.precision,
+        WEAK,
+        DATA.truth,
+    ),
+}
+# Public functions with an argument of these names that the calls above do not go by the name of.
+TAKES = {"y", "truth", "labels", "weak", "student", "p", "soft", "Y", "truth_fit", "soft_train"}
+ELSEWHERE = {
+    "sweep": "test_sweep.py: label sets are joined to the store by id",
+    "export": "test_export.py: a LabelSet is one of its kinds of labels",
+    "expected_pgr": "takes numbers, not rows",
+    "pooled": "takes one number a task",
+    "saturated": "takes one number a task",
+    "holm": "takes p-values",
+    "FilterResult": "holds what filters found",
+}
+
+
+def _fitted_prior(y: Any) -> Any:
+    objective = Objective("logconf")
+    objective.fit(y)
+    return objective.prior if objective.prior is not None else len(y)
+
+
+def test_every_public_function_that_takes_labels_is_called_here() -> None:
+    called = {name.partition(",")[0].partition(".")[0] for name in (*ONE, *TWO)} | set(ELSEWHERE)
+    seen = set()
+    for home in ("", ".probes", ".simulated", ".stats", ".sweep", ".export"):
+        module = import_module(f"w2s_probes{home}")
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if not inspect.isroutine(thing) and not (isinstance(thing, type) and hasattr(thing, "fit")):
+                continue
+            methods = [thing] if inspect.isroutine(thing) else [thing.fit]
+            if any(TAKES & set(inspect.signature(method).parameters) for method in methods):
+                seen.add(name)
+    assert seen - called == {"Probe"}  # what the probes share
+    assert len(seen) > 15
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_a_label_set_does_what_its_array_does(name: str) -> None:
+    call, array = ONE[name]
+    assert np.array_equal(call(labels(array)), call(array), equal_nan=not isinstance(call(array), list))
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_two_label_sets_do_what_their_arrays_do_unless_their_rows_differ(name: str) -> None:
+    call, first, second = TWO[name]
+    plain = call(first, second)
+    for one, other in ((labels(first), second), (first, labels(second)), (labels(first), labels(second))):
+        assert np.array_equal(call(one, other), plain, equal_nan=True)
+    with pytest.raises(InputError, match=r"row 0 is 'r\d+' in the one and 'r\d+' in the other"):
+        call(labels(first), labels(second, TURNED))
+    with pytest.raises(InputError, match="give both of the same rows"):
+        call(labels(first), labels(second[:-1], IDS[:-1]))
+
+
+def test_a_label_set_is_its_probabilities_as_an_array() -> None:
+    weak = labels(WEAK)
+    assert np.asarray(weak).dtype == np.float64
+    assert np.array_equal(np.asarray(weak), WEAK)
+    assert np.array(weak, dtype=np.float32).dtype == np.float32
+    assert np.array(weak, copy=True) is not weak.p
+    with pytest.raises(ValueError, match="copy"):
+        np.array(weak, dtype=np.float32, copy=False)
+    changed = np.array(weak)
+    changed[0] = 0.5
+    assert weak.p[0] == WEAK[0]

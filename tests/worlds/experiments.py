@@ -1,0 +1,78 @@
+"""Experiments on synthetic activations, without a model."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analyses.experiment.learners import Learner
+from analyses.experiment.result_cache import Kept
+from analyses.experiment.view import Experiment
+from analyses.recipe.read import RECIPES, read_recipe
+from analyses.recipe.schema import Probes, Recipe, Training
+from tests.conftest import planted
+from w2s_probes.labels.label_set import LabelSet
+
+SMALL = ["data.n_train=300", "data.n_val=100", "data.n_test=300", "weak.n_truth=150", "n_boot=200", "probes.knn_k=20"]
+SMALL += ["seeds=[0]", "probes.topo_k=20", 'data.tasks=["miniature_price"]', "student.epochs=40"]
+
+
+def small_recipe(*settings: str) -> Recipe:
+    """The demo on one task and few rows."""
+    return read_recipe(RECIPES / "demo.toml", [*SMALL, *settings])
+
+
+@dataclass
+class GivenActivations:
+    """Stands in for `Activations`: numbers by row id."""
+
+    by_id: dict[str, NDArray[np.float32]]
+    identity: dict[str, Any] = field(default_factory=lambda: {"layers": [1]})
+
+    def of(self, rows: pd.DataFrame) -> NDArray[np.float32]:
+        return np.stack([self.by_id[row_id] for row_id in rows["id"]])
+
+
+def experiment(folder: Path, **more: Any) -> Experiment:
+    """300 training rows of two clusters with a fifth of the weak labels wrong, 100 to stop by, 200 to judge."""
+    sets = {
+        "train": planted(n=300, noise=0.2),
+        "val": planted(n=100, noise=0.2, seed=1),
+        "test": planted(n=200, seed=2),
+    }
+    X, weak = more.pop("X_train", sets["train"].X), more.pop("weak_train", sets["train"].weak)
+    groups = more.pop("groups", None)
+    rows: dict[str, pd.DataFrame] = {}
+    by_id: dict[str, NDArray[np.float32]] = {}
+    for name, data in sets.items():
+        ids = [f"{name}-{i}" for i in range(len(data.X))]
+        rows[name] = pd.DataFrame({"id": ids, "text": [f"text {i}" for i in ids], "group": ids})
+        by_id |= dict(zip(ids, X if name == "train" else data.X, strict=True))
+    if groups is not None:
+        rows["train"]["group"] = groups
+    both = np.concatenate([rows["train"]["id"], rows["val"]["id"]])
+    given: Any = GivenActivations(by_id)
+    source: Any = None
+    learner = Learner(source, Training(epochs=40), given, Kept(folder))
+    fields: dict[str, Any] = {
+        "rows": rows,
+        "weak": LabelSet(both, np.concatenate([weak, sets["val"].weak])),
+        "activations": given,
+        "student": learner,
+        "loss": "xent",
+        "probes": Probes(knn_k=20, topo_k=20),
+        "seed": 0,
+        "kept": Kept(folder),
+        "intermediate": (learner,),
+    }
+    return Experiment(**fields | more)
+
+
+def truth_of_planted() -> LabelSet:
+    """The true labels of `experiment`'s training and validation rows."""
+    ids = [*(f"train-{i}" for i in range(300)), *(f"val-{i}" for i in range(100))]
+    truth = np.concatenate([planted(n=300).truth, planted(n=100, seed=1).truth])
+    return LabelSet(np.array(ids, dtype=object), truth, "truth")

@@ -1,0 +1,1 @@
+"""The commands of `w2s`: one file a verb."""

@@ -1,0 +1,107 @@
+"""`w2s doctor`: are the numbers right on this model and this machine?"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ...errors import InputError
+from ...printable import visible
+from .. import terminal
+from .extract import (
+    AttentionOption,
+    BatchOption,
+    BlocksOption,
+    DeviceOption,
+    DtypeOption,
+    PickleOption,
+    QuantizationOption,
+    RemoteCodeOption,
+    RevisionOption,
+    TemplateOption,
+)
+
+
+def doctor(
+    model: Annotated[str, typer.Argument(help="Folder, hub id, or package:NAME/FOLDER of a transformers model.")],
+    rows: Annotated[
+        list[Path], typer.Option(help="Row files to take a few texts from; without, a few that come along.")
+    ] = [],  # noqa: B006
+    store: Annotated[Path | None, typer.Option(help="A store of this model, to compare and to record it in.")] = None,
+    layers: Annotated[str, typer.Option(help="As for `w2s extract`; those of the store, if one is given.")] = "all",
+    position: Annotated[Literal["last", "first", "mean", "all"], typer.Option(help="As for `w2s extract`.")] = "last",
+    dtype: DtypeOption = "auto",
+    chat_template: TemplateOption = None,
+    batch_tokens: BatchOption = None,
+    device_map: DeviceOption = None,
+    attn: AttentionOption = None,
+    quantization: QuantizationOption = None,
+    revision: RevisionOption = None,
+    blocks: BlocksOption = None,
+    float32: Annotated[bool, typer.Option(help="Load the model again in float32, to see what rounding does.")] = True,
+    trust_remote_code: RemoteCodeOption = False,
+    allow_pickle: PickleOption = False,
+) -> None:
+    """Compare what extraction gives on a few rows with the same numbers got in other ways; exit code 1 if they differ.
+
+    Example: `w2s doctor data/miniature/strong`
+    """
+    from ...store.activation_store import ActivationStore
+    from ...store.manifest import Manifest
+
+    doctors = terminal.from_checkout("extract.doctor")
+    trust = terminal.from_checkout("extract.models.checkpoints").Trust(allow_pickle, trust_remote_code)
+    table = terminal.from_checkout("extract.row_files").read_rows(*rows) if rows else None
+    placement = terminal.from_checkout("extract.models.loading").Placement(device_map, attn, batch_tokens)
+    opened = None
+    if store is not None:
+        if (
+            position != "last"
+            or layers != "all"
+            or dtype != "auto"
+            or chat_template
+            or quantization
+            or revision
+            or blocks
+        ):
+            raise InputError("--store says itself what was extracted: leave out --layers, --position, --dtype and such")
+        opened = ActivationStore.open(store)
+        plan = terminal.from_checkout("extract.repair").plan_of(
+            store, opened.manifest, model=model, rows=table, trust=trust
+        )
+    else:
+        plan = terminal.from_checkout("extract.extractor").Extraction.plan(
+            terminal.from_checkout("extract.models.source").ModelSource.find(
+                model, revision=revision, blocks=blocks, trust=trust
+            ),
+            doctors.example_rows() if table is None else table,
+            layers=layers,
+            position=position,
+            dtype=dtype,
+            chat_template=chat_template,
+            quantization=quantization,
+        )
+    diagnosis = doctors.diagnose(doctors.sample_plan(plan), placement=placement, store=opened, against_float32=float32)
+    for line in diagnosis.read:
+        terminal.answer(line)
+    for remark in diagnosis.remarks:
+        terminal.answer(remark)
+    for check in diagnosis.checks:
+        verdict = "ok" if check.ok else "WRONG"
+        terminal.answer(
+            f"{check.name:<28} {verdict:<6} differ by at most {check.worst:.1e} of the distance between rows "
+            f"(layer {check.layer}; allowed {check.tolerance:g})"
+        )
+    rate = float(f"{diagnosis.speed.tokens_per_s:.3g}")
+    next_step = f"w2s plan {model} --rows ROWS --tokens-per-s {int(rate) if rate >= 1 else rate}"
+    terminal.answer(f"speed: {diagnosis.speed}; for the time of all rows: {next_step}")
+    if store is not None:
+        manifest = Manifest.read(store)
+        notes = manifest.notes | {"doctor": diagnosis.record()}
+        manifest.model_copy(update={"notes": notes}).write(store)
+    if not diagnosis.ok:
+        wrong = ", ".join(check.name for check in diagnosis.checks if not check.ok)
+        told = visible(f"w2s doctor: the activations of {model} cannot be trusted: {wrong}")
+        terminal.err.print(told, markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+    terminal.answer(f"{model}: {len(diagnosis.checks)} checks passed on {len(diagnosis.read)} rows")

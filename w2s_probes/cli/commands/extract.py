@@ -1,0 +1,128 @@
+"""`w2s extract`: a model's activations into a store."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ...errors import InputError
+from ...share import Share
+from .. import progress, terminal
+from ..options import ShowProgress
+
+# Shared with the other commands that load models.
+RemoteCodeOption = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run model classes that come with the checkpoint.")
+]
+PickleOption = Annotated[bool, typer.Option("--allow-pickle", help="Read pickled weights, which can run code.")]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="A device such as cuda:1, or auto, balanced, sequential to spread over several.")
+]
+AttentionOption = Annotated[
+    str | None, typer.Option(help="eager, sdpa, flash_attention_2, ...; transformers' choice if absent.")
+]
+BatchOption = Annotated[int | None, typer.Option(min=1, help="Tokens per batch; chosen by device if absent.")]
+RevisionOption = Annotated[str | None, typer.Option(help="Of a hub model: branch, tag or commit.")]
+BlocksOption = Annotated[str | None, typer.Option(help="Path of the list of blocks, where it cannot be found.")]
+DtypeOption = Annotated[
+    Literal["auto", "float32", "float16", "bfloat16"],
+    typer.Option(help="Of computing and storing; `auto` is the checkpoint's."),
+]
+QuantizationOption = Annotated[
+    str | None, typer.Option(help="8bit, 4bit (bitsandbytes), or JSON for transformers with a quant_method.")
+]
+MaxLengthOption = Annotated[
+    int | None, typer.Option(min=1, help="At most so many tokens per text; the model's window if absent.")
+]
+TruncationOption = Annotated[
+    Literal["right", "left", "off"], typer.Option(help="Which end of longer texts is cut; off: they are refused.")
+]
+TemplateOption = Annotated[
+    str | None, typer.Option(help="Make each text a user's message by the tokenizer's `own` template, or a Jinja file.")
+]
+
+
+def extract(
+    model: Annotated[str, typer.Argument(help="Folder, hub id, or package:NAME/FOLDER of a transformers model.")],
+    rows: Annotated[
+        list[Path], typer.Option(help="JSONL, CSV or Parquet with `text`, and `id` where present; may be repeated.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The store's folder, gone on with if unfinished; without it, its place in the cache."),
+    ] = None,
+    layers: Annotated[str, typer.Option(help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")] = "all",
+    position: Annotated[
+        Literal["last", "first", "mean", "all"],
+        typer.Option(help="Token that stands for a row, by the attention mask; `all` keeps every token."),
+    ] = "last",
+    dtype: DtypeOption = "auto",
+    max_length: MaxLengthOption = None,
+    truncation: TruncationOption = "right",
+    chat_template: TemplateOption = None,
+    batch_tokens: BatchOption = None,
+    device_map: DeviceOption = None,
+    attn: AttentionOption = None,
+    quantization: QuantizationOption = None,
+    revision: RevisionOption = None,
+    blocks: BlocksOption = None,
+    add: Annotated[bool, typer.Option("--add", help="Add rows and layers that the finished store lacks.")] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: this process's share, i from 0; auto: as torchrun or Slurm number it.")
+    ] = None,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Run a hub model on NDIF; the API key is NDIF_API_KEY.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Read a few rows again alone; refuse a model that lets rows mix.")
+    ] = True,
+    trust_remote_code: RemoteCodeOption = False,
+    allow_pickle: PickleOption = False,
+    show: ShowProgress = "auto",
+) -> None:
+    """Cache a model's activations: one vector for each row and layer.
+
+    Example: `w2s extract data/miniature/strong --rows rows.jsonl --layers all --out acts`
+    """
+    extractor = terminal.from_checkout("extract.extractor")
+    share = Share.parse(shard)
+    trust = terminal.from_checkout("extract.models.checkpoints").Trust(allow_pickle, trust_remote_code)
+    table = terminal.from_checkout("extract.row_files").read_rows(*rows)
+    source = terminal.from_checkout("extract.models.source").ModelSource.find(
+        model, revision=revision, blocks=blocks, trust=trust, remote=remote
+    )
+    plan = extractor.Extraction.plan(
+        source,
+        table,
+        layers=layers,
+        position=position,
+        dtype=dtype,
+        max_length=max_length,
+        truncation=truncation,
+        chat_template=chat_template,
+        quantization=quantization,
+    )
+    remarks = [] if remote else list(source.remarks)
+    remarks += terminal.from_checkout("extract.models.pooling").position_remarks(source, plan.position, plan.encoding)
+    for remark in remarks:
+        terminal.say(remark)
+    placement = terminal.from_checkout("extract.models.loading").Placement(device_map, attn, batch_tokens)
+    if add and out is None:
+        raise InputError("--add adds to a store: say by --out to which")
+    place = out if out is not None else terminal.cache_folder() / plan.key[:16]
+    run = terminal.from_checkout("extract.adding").add if add else extractor.Extraction.run
+    with progress.rows(show) as report:
+        # Names that are no UTF-8 cannot stand in a manifest as they are.
+        named = [str(path.resolve()).encode(errors="backslashreplace").decode() for path in rows]
+        notes = {"rows_from": named, **({"remarks": remarks} if remarks else {})}
+        store = run(plan, place, placement=placement, share=share, notes=notes, progress=report, check=check)
+    if store is None:
+        terminal.say(f"{place}: share {share.index}/{share.count} is done; it is whole when the other shares are")
+        return
+    if out is None and terminal.quiet():
+        terminal.answer(place)  # nothing else says where in the cache it is
+    terminal.say(store)
+    if cut := store.manifest.notes.get("cut_rows"):
+        limit, side = store.manifest.identity["max_length"], store.manifest.identity["truncation"]
+        terminal.say(f"{cut} of {len(store)} texts were cut to {limit} tokens, on the {side}")
+    terminal.sweep_next(place, rows)

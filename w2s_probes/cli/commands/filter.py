@@ -1,0 +1,151 @@
+"""`w2s filter`: which weak labels a probe would drop."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ...errors import InputError
+from ...io.files import refuse_input, refuse_no_file
+from .. import progress, terminal
+from ..options import (
+    L2,
+    Audit,
+    By,
+    Connect,
+    From,
+    Index,
+    InSample,
+    K,
+    KnnK,
+    LabelsPath,
+    Layer,
+    LogisticL2,
+    Seed,
+    ShowProgress,
+    StorePath,
+    TopoK,
+)
+from ..probe_choice import ProbeChoice
+
+
+def filter_labels(
+    store: StorePath,
+    labels: LabelsPath,
+    layer: Layer,
+    out: Annotated[
+        Path, typer.Option(help="Every input row with `keep`, `score`, `reason`, `p`, `fold`, `probe`, `layer`.")
+    ],
+    by: By = "topo",
+    contamination: Annotated[float | None, typer.Option(help="Share of the rows to drop; .1 unless said.")] = None,
+    k: K = None,
+    l2: L2 = None,
+    mode: Annotated[
+        Literal["eleuther", "paper"] | None,
+        typer.Option(help="Topo as published: strong components and a contamination, or weak ones and a zeta."),
+    ] = None,
+    connectivity: Connect = None,
+    zeta: Annotated[
+        float | None,
+        typer.Option(help="Topo: least share of agreeing neighbours, in place of --contamination."),
+    ] = None,
+    max_removed: Annotated[
+        float | None, typer.Option(help="Topo: largest share of the rows that the components may remove.")
+    ] = None,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="The same share of each class, so that the class mix stays.")
+    ] = False,
+    audit: Audit = None,
+    sweep: From = None,
+    index: Index = None,
+    in_sample: InSample = False,
+    seed: Seed = 0,
+    show: ShowProgress = "auto",
+    knn_k: KnnK = None,
+    topo_k: TopoK = None,
+    logistic_l2: LogisticL2 = None,
+) -> None:
+    """Mark the rows whose weak label a probe disbelieves. Scores are out-of-sample; no row is left out of the file.
+
+    Rows with `truth`, in LABELS or in an --audit of its own, say how many labels are wrong and how good the removal
+    is; they choose nothing.
+
+    Example: `w2s filter acts weak.jsonl --layer 2 --by topo --contamination 0.1 --out kept.jsonl`
+    """
+    from ...filtering.disagreement import disagreement_filter, refuse_shares
+    from ...filtering.topo import TOPO_MODES, topo_filter
+    from ...io.tables import refuse_unwritable, table_format, write_table
+    from ...probes import TopoProbe
+    from ...relabeling import relabel as out_of_sample_scores
+    from ...sweep.chosen import files_of_sweep
+    from ..findings import of_approximation, of_filter, teaches
+    from ..labelled_layer import Rows, probe_of
+
+    table_format(out)
+    refuse_no_file(out)
+    refuse_input(out, labels, audit, *([] if sweep is None else files_of_sweep(sweep)))
+    choice = ProbeChoice.typed(
+        layer,
+        by,
+        {"--k": k, "--knn-k": knn_k, "--topo-k": topo_k},
+        {"--l2": l2, "--logistic-l2": logistic_l2},
+        connectivity,
+        index,
+    ).resolved(store, labels, sweep)
+    by, k, l2 = choice.by, choice.k, choice.l2
+    for option, given in (("--zeta", zeta), ("--mode", mode), ("--max-removed", max_removed)):
+        if by != "topo" and given is not None:
+            raise InputError(f"{option} is for topo: with --by {by} give --contamination")
+    settings = TOPO_MODES[mode or "eleuther"]
+    zeta = settings["zeta"] if zeta is None else zeta
+    if zeta is not None and contamination is not None:
+        raise InputError("--contamination is not used where a zeta decides (--zeta, --mode paper): give one of them")
+    if zeta is not None and per_class and max_removed is None:
+        raise InputError("--per-class shares out --contamination or --max-removed, and a zeta has neither")
+    share = 0.1 if contamination is None else contamination
+    refuse_shares(share, max_removed, zeta)
+    connected = connectivity or settings["connectivity"]
+    probe = probe_of(by, k or 50, 0.01 if l2 is None else l2, connected, index or "exact")
+    if isinstance(probe, TopoProbe):
+        probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
+    with progress.steps(show) as step:
+        step(f"layer {choice.layer} of {store}", 0, 3)
+        rows = Rows.read(store, labels, choice.layer)
+        refuse_unwritable(rows.table, out)
+        truth = rows.known_truth(audit)
+        step("neighbours", 1, 3)
+        graph = rows.graph(probe, in_sample)
+        step("scores", 2, 3)
+        if isinstance(probe, TopoProbe):
+            result = topo_filter(
+                rows.X,
+                rows.y,
+                probe.k_cc,
+                probe.k_zeta,
+                share,
+                connected,
+                zeta,
+                max_removed=max_removed,
+                per_class=per_class,
+                groups=rows.groups,
+                in_sample=in_sample,
+                graph=graph,
+            )
+        else:
+            p = out_of_sample_scores(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
+            result = disagreement_filter(rows.y, p, share, per_class=per_class, in_sample=in_sample)
+        verdict = {"keep": result.mask, "score": result.scores, "reason": result.reasons}
+        if result.p is not None:
+            verdict["p"] = result.p
+        verdict["fold"] = rows.folds(probe, in_sample, seed)
+        dropped = rows.dropped[rows.training]
+        advise = not per_class and zeta is None
+        findings = of_filter(result, truth, rows.groups, labels, dropped=dropped, advise=advise)
+        write_table(rows.judged(verdict, choice.named(in_sample)), out)
+        step(f"{out} written", 3, 3)
+    for line in (*choice.said(), *of_approximation(graph), *findings, *rows.relabelled(labels)):
+        terminal.say(line)
+    if teaches(result, dropped):
+        terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
+    else:
+        terminal.say("the rows kept are of one class, which teaches no student: lower --contamination, or --per-class")

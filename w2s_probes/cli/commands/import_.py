@@ -1,0 +1,61 @@
+"""`w2s import`: activations that others have saved, into a store."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .. import progress, terminal
+
+
+def import_activations(
+    files: Annotated[list[Path], typer.Argument(help="One .pt, .pth, .npy, .npz or .safetensors file, or several.")],
+    rows: Annotated[
+        list[Path], typer.Option(help="JSONL, CSV or Parquet whose ids name the file's rows in order; one a file.")
+    ],
+    out: Annotated[Path, typer.Option(help="The store's folder, gone on with if unfinished.")],
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            help="What the file's layers are, ascending: 16, 0-12 or 4,8,16; 0, 1, ... or as named, unless said."
+        ),
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option(min=0, help="Blocks of the model; the highest layer of the file unless said.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The array to take, of a file that holds several by name.")] = None,
+    order: Annotated[
+        Literal["rows", "layers"] | None,
+        typer.Option(help="What comes first in (rows, layers, width); told by the number of rows where it can be."),
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "float16", "bfloat16"] | None,
+        typer.Option(help="bfloat16: what NumPy holds as 16-bit words. float32: float64, rounded."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model that they are of, to be noted.")] = None,
+    position: Annotated[
+        str, typer.Option(help="The token that they are of, to be noted: last, first or mean.")
+    ] = "unknown",
+) -> None:
+    """Put activations that were saved elsewhere into a store, bit for bit; nothing in the files is run.
+
+    Example: `w2s import acts.pt --rows rows.jsonl --out acts`
+    """
+    from ...importing import import_activations as run
+
+    with progress.steps() as report:
+        store = run(
+            files,
+            rows,
+            out,
+            layers=layers,
+            depth=depth,
+            key=key,
+            order=order,
+            dtype=dtype,
+            model=model,
+            position=position,
+            report=lambda done, total: report("parts", done, total),
+        )
+    terminal.say(store)
+    terminal.sweep_next(out, rows)

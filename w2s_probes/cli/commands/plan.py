@@ -1,0 +1,223 @@
+"""`w2s plan`: what an extraction or a recipe will cost, and what its test rows can show; nothing is run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ...errors import InputError
+from .. import terminal
+from ..options import SetOption
+from ..plan_intervals import fact_line, intervals, pilot_of_run
+from ..units import amount, duration, roughly, spans
+
+if TYPE_CHECKING:
+    pass
+
+Rates = dict[str, float | None]  # as `Costs.seconds` calls them
+
+
+def plan(
+    target: Annotated[str, typer.Argument(help="RECIPE.toml, or a model: folder, hub id or package:NAME/FOLDER.")],
+    rows: Annotated[list[str], typer.Option(help="With a model: how many, or a file; may be repeated.")] = [],  # noqa: B006
+    layers: Annotated[str | None, typer.Option(help="With a model: as of `w2s extract`; else all.")] = None,
+    position: Annotated[
+        Literal["last", "first", "mean", "all"] | None, typer.Option(help="With a model; else last.")
+    ] = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "float16", "bfloat16"] | None,
+        typer.Option(help="With a model; else its config's."),
+    ] = None,
+    max_length: Annotated[int | None, typer.Option(help="With a model: tokens at which texts are cut.")] = None,
+    test_rows: Annotated[int | None, typer.Option(help="With a model: say what so many test rows can show.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Of a hub model: branch, tag or commit.")] = None,
+    blocks: Annotated[str | None, typer.Option(help="Path of the list of blocks, where it cannot be found.")] = None,
+    tokens_per_row: Annotated[int | None, typer.Option(help="Instead of counting those of the texts.")] = None,
+    batch_tokens: Annotated[int | None, typer.Option(help="Tokens a batch, which decide the working memory.")] = None,
+    flops_per_s: Annotated[float | None, typer.Option(help="Rate; else 40 % of what an A100 does.")] = None,
+    tokens_per_s: Annotated[float | None, typer.Option(help="Rate as measured, instead of FLOP/s.")] = None,
+    gap: Annotated[list[float], typer.Option(help="Ceiling - weak, in AUROC; else .02, .05, .1, .2.")] = [],  # noqa: B006
+    weak: Annotated[float | None, typer.Option(help="AUROC of the weak supervisor; else .7.")] = None,
+    correlation: Annotated[
+        float | None, typer.Option(help="Of any two models' scores within a class; else .2 and .5 are shown.")
+    ] = None,
+    pilot: Annotated[
+        Path | None, typer.Option(help="Folder of a finished run, whose scores tell correlation, supervisor and gap.")
+    ] = None,
+    settings: SetOption = [],  # noqa: B006
+) -> None:
+    """Say what a recipe or an extraction will cost, and what its test rows can show, from the model's config alone.
+
+    No weights are read or downloaded.
+
+    Example: `w2s plan meta-llama/Meta-Llama-3-8B --rows 10000 --tokens-per-row 200 --test-rows 2000`
+    """
+    rates: Rates = {"flops_per_s": flops_per_s, "tokens_per_s": tokens_per_s}
+    counted = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
+    bare = {"rows": rows, "layers": layers, "position": position, "dtype": dtype, "max_length": max_length}
+    bare |= {"test_rows": test_rows, "revision": revision, "blocks": blocks}
+    if target.endswith(".toml"):
+        given = [name.replace("_", "-") for name, value in bare.items() if value not in (None, [])]
+        if given:
+            raise InputError(f"--{given[0]} is for a model, and a recipe says it itself: use --set table.key=value")
+        lines, test_rows = _recipe(Path(target), settings, counted, rates)
+    else:
+        if settings:
+            raise InputError(f"--set is for a recipe, and {target} does not end in .toml")
+        needing = {"--gap": gap, "--weak": weak is not None, "--correlation": correlation is not None, "--pilot": pilot}
+        for option, named in needing.items():
+            if named and test_rows is None:
+                raise InputError(f"{option} needs --test-rows: on how many rows the gap will be measured")
+        lines = _model(target, bare | counted, rates)
+    if pilot is not None and correlation is not None:
+        raise InputError("--correlation and --pilot exclude each other: a pilot measures the correlation")
+    measured = None if pilot is None else pilot_of_run(pilot)
+    table = None
+    if test_rows is not None:
+        facts, table = intervals(test_rows, gap, weak, correlation, measured)
+        lines += facts
+    for line in lines:
+        terminal.answer(line)
+    if table is not None:
+        terminal.show(table, by="rows", asked=True)
+    terminal.next_command(*_next(target, bare, settings))
+
+
+def _next(target: str, bare: dict[str, Any], settings: list[str]) -> list[object]:
+    """The command that was planned."""
+    if target.endswith(".toml"):
+        chosen: list[object] = [word for setting in settings for word in ("--set", setting)]
+        return ["w2s", "run", target, *chosen, "--out", Path("runs", Path(target).stem)]
+    files = [rows for rows in bare["rows"] if not rows.isdecimal()] or ["ROWS"]
+    words: list[object] = ["w2s", "extract", target, *(word for file in files for word in ("--rows", file))]
+    for name in ("layers", "position", "dtype", "max_length", "revision", "blocks"):
+        if bare[name] is not None:
+            words += [f"--{name.replace('_', '-')}", bare[name]]
+    return [*words, "--out", "acts"]
+
+
+def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rates) -> tuple[list[str], int]:
+    """What to say of a recipe's costs, and how many test rows it has."""
+    recipe = terminal.from_checkout("analyses.recipe.read").read_recipe(path, settings)
+    found = terminal.from_checkout("analyses.costs").plan_recipe(recipe, **counted)
+    lines: list[str] = []
+    for role, part in found.models.items():
+        lines += _costs(f"{role} model: {part.model}", part.costs, part.lengths, rates, at_most=part.at_most)
+        options = part.options | {"batch_tokens": counted["batch_tokens"]}
+        lines += _here(part.source, part.lengths, options, rates)
+        table = "weak" if role.startswith("weak") else "strong"
+        lines += _remarks(part.source, part.costs, f"--set {table}.position={{}}")
+    parts = f"tasks {found.tasks} x seeds {found.seeds} x (weak supervisor, ceiling and {found.methods} methods)"
+    lines.append(f"then {found.fits} fits: {parts}; a probe's ceiling, the probe taught the truth, is fitted beside it")
+    if found.flops is not None:
+        lines.append(f"fine-tuning: {amount(found.flops, 'FLOP')}, {found.students} students among them")
+        lines += _tuning_here(found.tuned, found.flops, rates)
+    return lines, found.test_rows
+
+
+def _model(name: str, options: dict[str, Any], rates: Rates) -> list[str]:
+    """What to say of one extraction's costs."""
+    source = terminal.from_checkout("extract.models.source").ModelSource.describe(
+        name, revision=options["revision"], blocks=options["blocks"]
+    )
+    lengths = terminal.from_checkout("extract.costs.lengths").given_lengths(
+        source, options["rows"], tokens_per_row=options["tokens_per_row"], max_length=options["max_length"]
+    )
+    usual = {"layers": "all", "position": "last", "dtype": "auto", "batch_tokens": None}
+    chosen = {option: options[option] or default for option, default in usual.items()}
+    costs = terminal.from_checkout("extract.costs.estimate").estimate(source, lengths.tokens, **chosen)
+    lines = _costs(f"model: {name}", costs, lengths, rates) + _here(source, lengths, chosen, rates)
+    return lines + _remarks(source, costs, "--position {}")
+
+
+def _costs(title: str, costs: Any, lengths: Any, rates: Rates, *, at_most: bool = False) -> list[str]:
+    visited, experts = costs.experts
+    routed = ""
+    if experts:
+        how_many = f"a token visits {visited}" if visited else "the config names no number that a token visits: all"
+        routed = f"; {how_many} of {experts} experts"
+    said = {
+        "parameters": f"{amount(costs.parameters)}, of them {amount(costs.block_parameters)} in {costs.depth} blocks "
+        f"of width {costs.width}{routed}",
+        "stored": f"layers {spans(costs.layers)}, position {costs.position}, {costs.dtype}",
+        "rows": f"{'at most ' if at_most else ''}{costs.rows:,}, {costs.tokens:,} tokens, the longest "
+        f"{costs.longest:,}",
+        "cut": _cut(lengths),
+        "disk": amount(costs.store, "B"),
+        "host memory": f"{amount(costs.host, 'B')} beside a GPU; without one, the device's on top",
+        "device memory": f"{amount(costs.device, 'B')}: weights {amount(costs.weights, 'B')}, a batch of up to "
+        f"{costs.batch_tokens:,} tokens {amount(costs.working, 'B')}",
+        "forward": f"{amount(costs.flops, 'FLOP')} in {costs.blocks_run} blocks, where a token meets "
+        f"{amount(costs.active_parameters)} parameters",
+        "time": f"{duration(costs.seconds(**rates))} at {_rate(costs, rates)}",
+    }
+    return [title, *(fact_line(name, text) for name, text in said.items())]
+
+
+def _cut(lengths: Any) -> str:
+    """How many texts lose something at the limit, and on which side."""
+    rows = len(lengths.tokens)
+    if lengths.limit is None:
+        return "none: the model reads texts of any length"
+    limit = f"{lengths.limit:,} tokens"
+    if not lengths.cut:
+        return f"none{' of a sample of them' if lengths.sampled else ''}: texts of up to {limit} are read whole"
+    if lengths.said:
+        return f"{lengths.cut:,} texts, on the right: only their first {limit} are read"
+    about = "about " if lengths.sampled else ""
+    return f"{about}{lengths.cut:,} of {rows:,} texts, on the right: they have more than {limit} and lose their end"
+
+
+def _here(source: Any, lengths: Any, options: dict[str, Any], rates: Rates) -> list[str]:
+    """What to say of the machine that this runs on: estimated time, unless a rate was given, memory and batches."""
+    speeds = terminal.from_checkout("extract.costs.speed")
+    machine = speeds.Machine.here()
+    chosen = options | {"batch_tokens": options["batch_tokens"] or machine.batch_tokens}
+    costs = terminal.from_checkout("extract.costs.estimate").estimate(source, lengths.tokens, **chosen)
+    said = {}
+    if rates == dict.fromkeys(rates):
+        try:
+            speed = speeds.measure(source, costs, machine)
+            said["this machine"] = (
+                f"about {roughly(speed.seconds(costs))} on {machine}: an estimate, from {speed.timed} that did "
+                f"{amount(speed.flops_per_s, 'FLOP/s')} just now; loading the model comes on top"
+            )
+        except InputError as error:
+            said["this machine"] = f"{machine}, time not estimated: {error}"
+    need = machine.memory(costs)
+    batches = f"in batches of up to {costs.batch_tokens:,} tokens"
+    free = "" if machine.free is None else f" of {amount(machine.free, 'B')} free"
+    too_much = machine.free is not None and need > machine.free
+    said["memory here"] = f"{amount(need, 'B')}{free}, {batches}{': it does not fit' if too_much else ''}"
+    return [fact_line(name, text) for name, text in said.items()]
+
+
+def _tuning_here(part: Any, flops: float, rates: Rates) -> list[str]:
+    """How long all fine-tuning will take on this machine, unless a rate was given."""
+    if rates != dict.fromkeys(rates):
+        return []
+    speeds = terminal.from_checkout("extract.costs.speed")
+    try:
+        machine = speeds.Machine.here()
+        speed = speeds.measure(part.source, part.costs, machine)
+    except InputError as error:
+        return [fact_line("this machine", f"time not estimated: {error}")]
+    time = roughly(flops / speed.flops_per_s)
+    return [fact_line("this machine", f"about {time} on {machine}: an estimate, from {speed.timed}, forward alone")]
+
+
+def _remarks(source: Any, costs: Any, option: str) -> list[str]:
+    found = terminal.from_checkout("extract.models.pooling").position_remarks(source, costs.position, option=option)
+    return [fact_line("position", remark.removeprefix(f"model {source.name}: ")) for remark in found]
+
+
+def _rate(costs: Any, rates: Rates) -> str:
+    if rates["tokens_per_s"] is not None:
+        return amount(rates["tokens_per_s"], "tokens/s")
+    if rates["flops_per_s"] is not None:
+        return amount(rates["flops_per_s"], "FLOP/s")
+    estimates = terminal.from_checkout("extract.costs.estimate")
+    return (
+        f"{amount(estimates.default_rate(costs.dtype), 'FLOP/s')}, {estimates.UTILISATION:.0%} of an A100's peak in "
+        f"{costs.dtype}: for others give --flops-per-s or --tokens-per-s"
+    )

@@ -1,0 +1,101 @@
+"""`w2s relabel`: what a probe would say in place of the weak labels."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...io.files import refuse_input, refuse_no_file
+from .. import progress, terminal
+from ..options import (
+    L2,
+    Audit,
+    By,
+    Connect,
+    From,
+    Index,
+    InSample,
+    K,
+    KnnK,
+    LabelsPath,
+    Layer,
+    LogisticL2,
+    Seed,
+    ShowProgress,
+    StorePath,
+    TopoK,
+)
+from ..probe_choice import ProbeChoice
+
+
+def relabel(
+    store: StorePath,
+    labels: LabelsPath,
+    layer: Layer,
+    out: Annotated[
+        Path, typer.Option(help="Every input row with `new_label`, `score`, `p`, `fold`, `probe`, `layer`.")
+    ],
+    by: By = "knn",
+    k: K = None,
+    l2: L2 = None,
+    connectivity: Connect = None,
+    audit: Audit = None,
+    sweep: From = None,
+    index: Index = None,
+    in_sample: InSample = False,
+    seed: Seed = 0,
+    show: ShowProgress = "auto",
+    knn_k: KnnK = None,
+    topo_k: TopoK = None,
+    logistic_l2: LogisticL2 = None,
+) -> None:
+    """Replace weak labels by a probe's P(label = 1), from a probe that did not learn the row it labels.
+
+    Rows with `truth`, in LABELS or in an --audit of its own, say whether the new labels are better.
+
+    Example: `w2s relabel acts weak.jsonl --layer 2 --by logistic --l2 0.01 --out relabeled.jsonl`
+    """
+    import numpy as np
+
+    from ...io.tables import refuse_unwritable, table_format, write_table
+    from ...relabeling import relabel as out_of_sample_scores
+    from ...sweep.chosen import files_of_sweep
+    from ...ties import above_half
+    from ..findings import of_approximation, of_new_labels
+    from ..labelled_layer import Rows, probe_of
+
+    table_format(out)
+    refuse_no_file(out)
+    refuse_input(out, labels, audit, *([] if sweep is None else files_of_sweep(sweep)))
+    choice = ProbeChoice.typed(
+        layer,
+        by,
+        {"--k": k, "--knn-k": knn_k, "--topo-k": topo_k},
+        {"--l2": l2, "--logistic-l2": logistic_l2},
+        connectivity,
+        index,
+    ).resolved(store, labels, sweep)
+    value = 0.01 if choice.l2 is None else choice.l2
+    probe = probe_of(choice.by, choice.k or 50, value, connectivity or "strong", index or "exact")
+    with progress.steps(show) as step:
+        step(f"layer {choice.layer} of {store}", 0, 3)
+        rows = Rows.read(store, labels, choice.layer)
+        refuse_unwritable(rows.table, out)
+        truth = rows.known_truth(audit)
+        step("neighbours", 1, 3)
+        graph = None if in_sample else rows.graph(probe, in_sample)
+        step("scores", 2, 3)
+        p = out_of_sample_scores(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
+        moved = above_half(p) != above_half(rows.y)
+        verdict = {"score": np.abs(p - rows.y), "new_label": p, "reason": np.where(moved, "other class", ""), "p": p}
+        verdict["fold"] = rows.folds(probe, in_sample, seed)
+        findings = of_new_labels(rows.y, p, truth, rows.groups, labels)
+        write_table(rows.judged(verdict, choice.named(in_sample)), out)
+        step(f"{out} written", 3, 3)
+    how = " in-sample" if in_sample else ""
+    for line in (*choice.said(), *of_approximation(graph)):
+        terminal.say(line)
+    terminal.say(f"{len(p)} rows relabelled{how} by {choice.by} at layer {rows.layer}{findings[0]}")
+    for line in (*findings[1:], *rows.relabelled(labels, again=True)):
+        terminal.say(line)
+    terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")

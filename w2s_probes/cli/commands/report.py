@@ -1,0 +1,31 @@
+"""`w2s report`: what a folder of results shows, as one HTML file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import progress, terminal
+from ..options import ShowProgress
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(help="What `w2s run`, `sweep`, `filter` or `student` wrote to; ladders and mixtures too.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="The HTML file; report.html in the folder unless given.")] = None,
+    show: ShowProgress = "auto",
+) -> None:
+    """Write what a folder of results shows into one HTML file that needs no network and no server.
+
+    Did anything beat the plain student, and how sure is that; PGR by task and method; layer and k/λ curves; what
+    filters removed; what it cost; how to do it again. A sweep, a filtered label file, and students of
+    `w2s student`, beside their supervisors and each other, are shown, too.
+
+    Example: `w2s report runs/demo`
+    """
+    with progress.steps(show) as step:
+        step(f"report of {folder}", 0, 1)
+        written = terminal.from_checkout("analyses.report").write_report(folder, out, warn=terminal.answer)
+        step(f"{written} written", 1, 1)
+    terminal.say(f"Written: {written}, {written.stat().st_size / 1e3:,.0f} kB")

@@ -1,0 +1,207 @@
+"""`w2s run` and `w2s demo`: a recipe from weak supervisor to PGR."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ...io.json_files import read_json
+from .. import progress, terminal
+from ..options import SetOption, ShowProgress, Tracker
+from ..units import amount
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEMO_SEEDS = 3
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A TOML recipe; the ones that come along are in analyses/recipes.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results, and for all that later runs can use again.")],
+    settings: SetOption = [],  # noqa: B006  # typer's way to declare a repeatable option
+    cache: Annotated[
+        Path | None, typer.Option(help="Where activations and trained models' scores are kept; --out unless given.")
+    ] = None,
+    track: Annotated[
+        Tracker | None, typer.Option(help="Draw the course of every fine-tuning; TensorBoard's in OUT/curves.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    show: ShowProgress = "auto",
+) -> None:
+    """Run a recipe: weak supervisor, ceiling, activations, probes, filters, students, PGR.
+
+    What an earlier run with this cache has finished is not done again, so a run that was killed goes on. A recipe
+    with a ladder of models is run for every pair of them.
+
+    Example: `w2s run analyses/recipes/minilm_real.toml --out runs/minilm --set seeds=[1] --set data.n_train=2000`
+    """
+    chosen = terminal.from_checkout("analyses.recipe.read").read_recipes(recipe, settings)
+    cache = cache or out
+    if dry_run:
+        for name, one in chosen.items():
+            _plan(name, one, cache)
+        return
+    protocol = terminal.from_checkout("analyses.protocol")
+    tables = []
+    for name, one in chosen.items():
+        with progress.steps(show) as report:
+            found = protocol.run(one, out / name, report, cache=cache, track=track)
+        if terminal.from_checkout("analyses.experiment.clock").first_process():
+            if name:
+                terminal.say(name)
+            _show(one, found, out / name)
+        tables.append(found.assign(pair=name))
+    if len(chosen) > 1:
+        import pandas as pd
+
+        from ...io.tables import write_table
+
+        write_table(pd.concat(tables, ignore_index=True), out / protocol.RESULTS)
+        terminal.say(f"Written: {out / protocol.RESULTS}, all pairs in one")
+    if terminal.from_checkout("analyses.experiment.clock").first_process():
+        terminal.next_command("w2s", "report", out)
+
+
+def demo(
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results; runs/demo unless given, or runs/demo-lora, -full.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The first of three, of the splits and of all training.")] = 0,
+    students: Annotated[
+        Literal["head", "lora", "full"], typer.Option(help="Heads on activations, or fine-tuned models on two tasks.")
+    ] = "head",
+    show: ShowProgress = "auto",
+) -> None:
+    """The whole method on the embedded miniature: two tiny models, four tasks, three seeds; offline, some minutes.
+
+    Example: `w2s demo --out runs/demo`
+    """
+    folder = terminal.from_checkout("analyses.recipe.read").RECIPES
+    out = out or Path("runs", "demo" if students == "head" else f"demo-{students}")
+    seeds = f"seeds={[seed + number for number in range(DEMO_SEEDS)]}"
+    if students == "head":
+        run(folder / "demo.toml", out, [seeds], show=show)
+        return
+    settings = [seeds, f"student.kind={students}"]
+    if students == "lora":  # adapters start from nothing and want larger steps
+        settings.append("student.finetuning.learning_rate=3e-3")
+    run(folder / "demo_finetuned.toml", out, settings, show=show)
+
+
+def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:
+    """The table of PGR, the tests across tasks, and where everything is."""
+    protocol = terminal.from_checkout("analyses.protocol")
+    lines = terminal.from_checkout("analyses.results.table").summary(results).rename(columns={"pgr": "PGR"})
+    seeds = f", mean of {len(recipe.seeds)} seeds" if len(recipe.seeds) > 1 else ", one seed"
+    if set(lines["metric"]) == {"auroc"}:
+        lines, metric = lines.drop(columns="metric"), "AUROC"
+    else:
+        metric = "AUROC (accuracy where the supervisor gives hard labels)"
+    terminal.say(f"{metric} on {recipe.data.n_test} test rows{seeds}; PGR = (student - weak) / (ceiling - weak) [95 %]")
+    terminal.show(lines, by="task")
+    unreadable = terminal.from_checkout("analyses.results.unreadable_pgr")
+    shaky = unreadable.unreadable_pgr(results)
+    for line in (*(one.line for one in shaky), *unreadable.remedies(shaky)):
+        terminal.say(line)
+    if len(recipe.seeds) == 1:
+        terminal.say(
+            "rows only: one seed tells nothing of the luck of a training, so no method can be judged here; give "
+            "seeds=[0,1,2] or more"
+        )
+    for line in _splits(out / protocol.RECORD):
+        terminal.say(line)
+    for one in read_json(out / protocol.RECORD)["failed"]:
+        terminal.say(f"left out: {one['method']} on {one['task']}, seed {one['seed']}: {one['reason']}")
+    if lines["method"].str.endswith("*").any():
+        terminal.say("* chose by ground truth: an oracle, no method")
+    if len(recipe.data.tasks) > 1:
+        _show_tests(out / protocol.COMPARISONS, recipe)
+    written = [out / name for name in (protocol.RESULTS, protocol.COMPARISONS, protocol.RECORD, protocol.RECIPE)]
+    places = [out / name for name in (protocol.LABELS, protocol.PREDICTIONS, protocol.FILTERS)]
+    folders = [f"{place}/" for place in places if place.is_dir()]
+    terminal.say(f"Written: {', '.join(map(str, [*written, *folders]))}")
+
+
+def _splits(record: Path) -> list[str]:
+    """The row sets of each task with their shares of label 1, the least and the most over its seeds."""
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for name, made in read_json(record)["runs"].items():
+        runs.setdefault(name.rpartition(", seed ")[0], []).append(made["splits"])
+    lines = []
+    for task, splits in runs.items():
+        parts = []
+        for name in splits[0]:
+            shares = sorted(f"{one[name]['positive']:.0%}" for one in splits)
+            spread = shares[0] if shares[0] == shares[-1] else f"{shares[0]} to {shares[-1]}"
+            parts.append(f"{name} {splits[0][name]['rows']:,} ({spread})")
+        lines.append(f"{task}: rows (of label 1) {', '.join(parts)}")
+    return lines
+
+
+def _show_tests(path: Path, recipe: Any) -> None:
+    import pandas as pd
+
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a task may be called NA
+    table = table[(table["metric"] == "auroc") & ~table["oracle"]]
+    beside = table["against"].notna() & (table["against"] != recipe.baseline)
+    controlled, table = table[beside], table[~beside]
+    n, pgr = len(recipe.data.tasks), terminal.from_checkout("analyses.results.table").format_interval
+    terminal.say(
+        f"Over {n} tasks, AUROC: PGR pooled [95 % over tasks]; mean difference to {recipe.baseline}, tasks on which "
+        "it is above 0, two-sided p of sign flips"
+    )
+    shown = pd.DataFrame(
+        {
+            "method": table["method"],
+            "PGR": [
+                pgr(value, low, high)
+                for value, low, high in zip(table["pooled_pgr"], table["pooled_low"], table["pooled_high"], strict=True)
+            ],
+            "difference": ["" if pd.isna(x) else f"{x:+.3f}" for x in table["difference"]],
+            "above": [
+                "" if pd.isna(x) else f"{x:.0f} of {tasks:.0f}"
+                for x, tasks in zip(table["better"], table["tasks"], strict=True)
+            ],
+            "p": ["" if pd.isna(p) else f"{p:.3f}" for p in table["p"]],
+            "p (Holm)": ["" if pd.isna(p) else f"{p:.3f}" for p in table["p_holm"]],
+            "tasks": "all tasks",
+        }
+    )
+    terminal.show(shown, by="tasks")
+    for one in controlled.to_dict(orient="records"):
+        terminal.say(
+            f"{one['method']} against its own control: {one['difference']:+.3f} [{one['low']:+.3f}, "
+            f"{one['high']:+.3f}], above on {one['better']:.0f} of {one['tasks']:.0f}, p {one['p']:.3f}"
+        )
+    least = 2 * 0.5**n
+    if least >= 0.05:
+        terminal.say(f"{n} tasks cannot tell any two methods apart: the smallest p that signs can give is {least:.2g}")
+
+
+def _plan(name: str, recipe: Any, cache: Path) -> None:
+    """What a run would do, stage by stage, with what is there."""
+    plans, stages = terminal.from_checkout("analyses.costs"), terminal.from_checkout("analyses.dry_run")
+    if name:
+        terminal.answer(name)
+    plan = plans.plan_recipe(recipe, fetch=True)
+    found = stages.stages(recipe, cache)
+    for task in dict.fromkeys(stage.task for stage in found):
+        for seed in dict.fromkeys(stage.seed for stage in found if stage.task == task):
+            here = [stage for stage in found if (stage.task, stage.seed) == (task, seed)]
+            there, to_do = ([s.name for s in here if s.kept is kept and not s.left_out] for kept in (True, False))
+            place = task if seed is None else f"{task}, seed {seed}"
+            terminal.answer(f"{place}: to do {', '.join(to_do) or 'nothing'}; kept {', '.join(there) or 'nothing'}")
+            for stage in here:
+                if stage.left_out:
+                    terminal.answer(f"{place}: left out {stage.name}: {stage.left_out}")
+    for role, part in plan.models.items():
+        at_most = "at most " if part.at_most else ""
+        terminal.answer(
+            f"{role} model: {at_most}{part.costs.rows:,} rows to extract, {amount(part.costs.flops, 'FLOP')}, "
+            f"{amount(part.costs.store, 'B')} of disk, if none were there"
+        )
+    if plan.flops is not None:
+        terminal.answer(f"fine-tuning: {amount(plan.flops, 'FLOP')} for {plan.students} students and what they need")
+    to_do = [stage for stage in found if not stage.kept]
+    terminal.answer(f"{len(to_do)} of {len(found)} stages to do")

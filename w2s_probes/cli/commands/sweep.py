@@ -1,0 +1,211 @@
+"""`w2s sweep`: layers x probes x values x seeds x label sets, from one read and one search a layer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+import typer
+
+from ...errors import InputError
+from ...io.files import refuse_input, refuse_no_file
+from ...share import Share
+from .. import progress, terminal
+from ..options import ChooseBy, Connectivity, ShowProgress, StorePath
+from ..units import in_bytes
+
+if TYPE_CHECKING:
+    from ...sweep import Grid, SweepResult
+
+Number = TypeVar("Number", int, float)
+FIGURES = (".png", ".svg", ".pdf")
+FREE = 0.9  # of the memory that is free, unless --max-memory says otherwise
+
+
+def sweep(
+    store: StorePath,
+    labels: Annotated[
+        list[Path],
+        typer.Argument(
+            help="One label file or several, with `id`, `label`, and where present `truth`, `group`, `split`."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The table: .csv, .parquet or .jsonl; a record is written beside it.")],
+    layers: Annotated[
+        str, typer.Option("--layers", "--layer", help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")
+    ] = "all",
+    knn_k: Annotated[str, typer.Option("--knn-k", "--k", help="kNN: numbers of neighbours, such as 1,5,10,50.")] = "",
+    logistic_l2: Annotated[
+        str, typer.Option("--logistic-l2", "--l2", help="Logistic: penalties, such as 0,1e-4,1e-2.")
+    ] = "",
+    topo_k: Annotated[str, typer.Option(help="Topo: numbers of neighbours.")] = "",
+    contamination: Annotated[
+        str, typer.Option(help="Also what filters by each cell remove: shares such as .05,.1.")
+    ] = "",
+    connectivity: Annotated[Connectivity | None, typer.Option(help="Of topo's components; strong unless said.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Of logistic's out-of-sample scores; 5 unless said.")] = None,
+    seeds: Annotated[str, typer.Option("--seeds", "--seed", help="Of those folds, such as 0,1,2; 0 unless said.")] = "",
+    index: Annotated[
+        str, typer.Option(help="exact, a torch device such as cuda, or a faiss factory string.")
+    ] = "exact",
+    test: Annotated[
+        Path | None, typer.Option(help="Rows to hold out, with `id`, `label`, and perhaps `truth`.")
+    ] = None,
+    held_out: Annotated[
+        float | None,
+        typer.Option(help="Share of the rows to hold out, where neither --test nor `split` names any; .2 unless said."),
+    ] = None,
+    choose_by: Annotated[
+        ChooseBy, typer.Option(help="What the best cell is best at; auroc and accuracy read the truth: --oracle.")
+    ] = "weak_brier",
+    oracle: Annotated[bool, typer.Option("--oracle", help="Let the truth choose, and mark the choice.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="A figure: .png, .svg or .pdf.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Layers at a time; at most one a core.")] = 1,
+    max_memory: Annotated[
+        str | None, typer.Option(help="For all of them, such as 16GB; what is free, unless given.")
+    ] = None,
+    backend: Annotated[Literal["local", "ray", "dask"], typer.Option(help="Where the layers are done.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a running Ray or Dask cluster.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: this process's share, i from 0; auto: as torchrun or Slurm number it.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured, and do nothing.")] = False,
+    show: ShowProgress = "auto",
+) -> None:
+    """Measure every probe at every layer and value, out of sample and on rows held out.
+
+    With no values given, kNN and logistic take those of the published study. The best cell is chosen by weak labels
+    and measured again on held-out rows. A sweep that was killed goes on with the same command.
+
+    Example: `w2s sweep acts weak.jsonl --knn-k 1,5,10,50 --logistic-l2 1e-4,1e-2 --out sweep.csv --plot sweep.png`
+    """
+    from ...io.tables import table_format
+    from ...store.activation_store import ActivationStore
+    from ...sweep import Place
+    from ...sweep.backends.memory import free_memory
+    from ...sweep.result import parts_path, record_path, refuse_other_record
+    from ...sweep.sweeping import Sweep
+    from ...sweep.swept_labels import read_labels
+
+    table_format(out)
+    for place in (out, record_path(out), plot):
+        if place is not None:
+            refuse_no_file(place)
+            refuse_input(place, *labels, test)
+    refuse_other_record(out)
+    if plot is not None and plot.suffix not in FIGURES:
+        raise InputError(f"{plot}: unknown kind of figure; the name must end in one of {', '.join(FIGURES)}")
+    if oracle and choose_by not in ("auroc", "accuracy"):
+        raise InputError(
+            "--oracle: nothing reads the truth; say by --choose-by auroc or accuracy what it is to choose by"
+        )
+    if choose_by in ("auroc", "accuracy") and not oracle:
+        raise InputError(f"--choose-by {choose_by} reads the truth: add --oracle, and the choice is marked so")
+    memory = in_bytes(max_memory, "--max-memory") if max_memory else free_memory()
+    if memory is not None and not max_memory:
+        memory = round(FREE * memory)
+    where = Place(backend, address, jobs, memory if max_memory or backend == "local" else None)
+    share = Share.parse(shard)
+    opened = ActivationStore.open(store)
+    rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
+    wanted = _Wanted(knn_k, logistic_l2, topo_k, contamination, connectivity, folds, seeds)
+    grid = wanted.grid(min(len(one.training) for one in rows), index)
+    if oracle and (without := [one.name for one in rows if one.training.truth is None]):
+        raise InputError(f"--choose-by {choose_by}: the rows of {without[0]} have no `truth` to choose by")
+    planned = Sweep.plan(opened, rows, grid, layers, parts_path(out))
+    if dry_run:
+        for line in planned.description():
+            terminal.answer(line)
+        return
+    with progress.steps(show) as report:
+        result = planned.run_share(share, where, report)
+    if result is None:
+        terminal.say(f"{out}: share {share.index}/{share.count} is done; the table is written when the others are, too")
+        return
+    result.write(out, choose_by, oracle=oracle)
+    _show(result, choose_by, oracle)
+    written = [str(out)] + ([] if plot is None else _draw(result, plot))
+    terminal.say(f"Written: {', '.join(written)}")
+    for one, path in zip(result.labels, labels, strict=True):
+        if result.best(one, choose_by, oracle=oracle).is_chance:
+            terminal.say(f"{one}: no cell tells the weak labels apart, the best one included: no probe to filter by")
+            continue
+        best = ["--layer", "best", "--by", "best", "--from", record_path(out)]
+        terminal.next_command("w2s", "filter", store, path, *best, "--out", out.parent / f"{one}-kept.jsonl")
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Options that say what is swept, as typed."""
+
+    knn_k: str
+    logistic_l2: str
+    topo_k: str
+    contamination: str
+    connectivity: Connectivity | None
+    folds: int | None
+    seeds: str
+
+    def grid(self, rows: int, index: str) -> "Grid":
+        """The grid for so many training rows; InputError for options that nothing in it reads."""
+        from ...sweep import Grid
+        from ...sweep.sweeping import published
+
+        ks, penalties = _whole(self.knn_k, "--knn-k"), _numbers(self.logistic_l2, "--logistic-l2")
+        components = _whole(self.topo_k, "--topo-k")
+        if not (ks or penalties or components):
+            ks, penalties = published(rows)
+        for option, given, of, read in (
+            ("--connectivity", self.connectivity, "--topo-k", components),
+            ("--folds", self.folds, "--logistic-l2", penalties),
+            ("--seeds", self.seeds, "--logistic-l2", penalties),
+        ):
+            if given and not read:
+                raise InputError(f"{option} is for the cells of {of}, of which there are none: leave it out")
+        shares, seeds = _numbers(self.contamination, "--contamination"), _whole(self.seeds, "--seeds") or [0]
+        return Grid(ks, penalties, components, shares, self.connectivity or "strong", self.folds or 5, seeds, index)
+
+
+def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:
+    from .. import heatmap
+
+    for labels in result.labels:
+        best = result.best(labels, by, oracle=oracle)
+        heatmap.show(result, best, terminal.width())
+        terminal.say(best)
+        if result.record.get("labels", {}).get(labels, {}).get("related_rows_left_out"):
+            left_out = result.record["labels"][labels]["related_rows_left_out"]
+            terminal.say(f"{left_out} rows to hold out share a group or a text with training rows: left out")
+        if not best.held_out:
+            terminal.say(
+                "no rows were held out: that value is the best of many, and too good; give --test or --held-out"
+            )
+    for reason, count in result.left_out().items():
+        terminal.say(f"{count} cells {reason}")
+
+
+def _draw(result: "SweepResult", path: Path) -> list[str]:
+    """A figure for each label set, named after it where there are several."""
+    written = []
+    for labels in result.labels:
+        place = path if len(result.labels) == 1 else path.with_name(f"{path.stem}-{labels}{path.suffix}")
+        result.save_plot(place, labels)
+        written.append(str(place))
+    return written
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    return _listed(text, option, float, "numbers with commas between, such as 0,1e-4,1e-2")
+
+
+def _whole(text: str, option: str) -> list[int]:
+    return _listed(text, option, int, "whole numbers with commas between, such as 1,5,10")
+
+
+def _listed(text: str, option: str, kind: type[Number], such: str) -> list[Number]:
+    try:
+        values = [kind(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise InputError(f"{option} {text!r}: give {such}") from error
+    if text and not values:
+        raise InputError(f"{option} {text!r}: holds no number; give some, or leave it out")
+    return values

@@ -1,0 +1,148 @@
+"""What `w2s filter` and `w2s relabel` share: a label file joined to a store, and the probe that judges it."""
+
+import importlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import InputError, did_you_mean
+from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
+from ..labels.verdicts import with_verdict
+from ..neighbors import Neighbors
+from ..neighbors.store_graphs import store_neighbors
+from ..noise.audits import with_audit
+from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
+from ..probes.validation import soft_labels
+from ..rows.duplicates import belonging_together
+from ..rows.fields import kept_rows, refuse_own_fields
+from ..rows.folds import fold_numbers
+from ..store.activation_store import ActivationStore
+from ..students.comparing import related_groups
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A label file joined to a store. Rows whose `split` is not train pass through unjudged."""
+
+    store: ActivationStore
+    layer: int
+    where: str  # the label file's name, for errors
+    table: pd.DataFrame  # every row of the file
+    training: NDArray[np.bool_]  # which of them are judged
+    ids: NDArray[np.object_]  # (n,) of those
+    X: NDArray[np.float32]  # (n, d) activations of those
+    y: NDArray[np.float64]  # (n,) and their labels
+
+    @classmethod
+    def read(cls, store: Path, labels: Path, layer: str) -> "Rows":
+        """Read both; InputError where they do not fit."""
+        opened = ActivationStore.open(store)
+        index = opened.resolve(layer)
+        table = read_label_table(labels)
+        refuse_own_fields(table, str(labels))
+        weak = LabelSet.from_table(table, where=str(labels))
+        training = in_split(table, "train", str(labels)) if "split" in table else np.ones(len(table), dtype=bool)
+        if not training.any():
+            raise InputError(f"{labels}: no row has split = train")
+        soft_labels(weak.p[training], int(training.sum()))  # refuses labels of one class before anything is made
+        ids = weak.ids[training]
+        return cls(opened, index, str(labels), table, training, ids, opened.layer(index, ids=ids), weak.p[training])
+
+    @property
+    def groups(self) -> NDArray[Any] | None:
+        """The groups of the judged rows, where the file has them and some rows share one."""
+        return related_groups(self.table[self.training])
+
+    @property
+    def truth(self) -> NDArray[np.float64] | None:
+        """The truth (n,) of the judged rows, NaN where one has none; None where the file has none of them."""
+        return truth_where_known(self.table[self.training], self.where)
+
+    def known_truth(self, audit: Path | None) -> NDArray[np.float64] | None:
+        """The truth (n,) by the file and by an audit of its own; None where neither has any."""
+        if audit is None:
+            return self.truth
+        return with_audit(self.ids, self.truth, audit, self.table["id"].to_numpy(dtype=object))
+
+    def relabelled(self, labels: Path, *, again: bool = False) -> list[str]:
+        """What becomes of the labels that an earlier relabelling gave; [] where there was none."""
+        if "new_label" not in self.table or "reason" not in self.table or not self._has_new_labels:
+            return []
+        if again:
+            return [f"the `new_label` that {labels} had is replaced; these are of its `label`"]
+        return [f"judged is the `label` of {labels}; its `new_label`, of an earlier relabelling, is what teaches"]
+
+    @property
+    def _has_new_labels(self) -> bool:
+        new = self.table["new_label"]
+        return bool((new.notna() & (new != self.table["label"])).any())
+
+    @property
+    def dropped(self) -> NDArray[np.bool_]:
+        """The rows (of the file) that an earlier filter has dropped."""
+        return ~kept_rows(self.table, self.where)
+
+    @cached_property
+    def apart(self) -> NDArray[np.intp]:
+        """Rows (n,) that may not judge each other share a number."""
+        return belonging_together(self.X, self.groups)
+
+    def graph(self, probe: Any, in_sample: bool) -> Neighbors | None:
+        """The neighbours that a kNN or Topo probe asks for, kept beside the store; None for other probes."""
+        apart = None if in_sample else self.apart
+        most = len(self.X) - (1 if apart is None else int(np.bincount(apart).max()))
+        if isinstance(probe, TopoProbe):
+            k = max(probe.k_cc, min(probe.graph_k, most))
+        elif isinstance(probe, KNNProbe) and not in_sample:
+            k = probe.k
+        else:
+            return None
+        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=apart, index=probe.index)
+
+    def folds(self, probe: Any, in_sample: bool, seed: int) -> NDArray[np.object_]:
+        """The fold (n,) in which each row was held out, where the probe was cross-fitted; NaN everywhere else."""
+        numbers = np.full(len(self.y), np.nan, dtype=object)  # of objects, so that whole numbers stay whole on disk
+        if not in_sample and not hasattr(type(probe), "out_of_sample_"):
+            numbers[:] = fold_numbers(self.X, self.y, groups=self.groups, seed=seed).tolist()
+        return numbers
+
+    def judged(self, verdict: dict[str, NDArray[Any]], by: str) -> pd.DataFrame:
+        """Every input row and field, with the verdict on the judged rows beside them (`with_verdict`)."""
+        return with_verdict(
+            self.table,
+            self.training,
+            verdict,
+            where=self.where,
+            probe=by,
+            layer=self.layer,
+            store=self.store.key,
+        )
+
+
+def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str) -> Any:
+    """The unfitted probe that the options name; InputError if there is none."""
+    if ":" in by:
+        return _classifier(by)
+    if by not in PROBES:
+        raise InputError(f"--by {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
+    if by == "logistic":
+        return LogisticProbe(l2)
+    return KNNProbe(k, index) if by == "knn" else TopoProbe(k, k, connectivity, index)
+
+
+def _classifier(by: str) -> Any:
+    """A classifier of anybody's, with the parameters that it has by default."""
+    module, _, name = by.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"--by {by}: cannot be made ({error}); e.g. sklearn.naive_bayes:GaussianNB") from error
+    missing = [needed for needed in ("fit", "predict_proba", "get_params") if not hasattr(made, needed)]
+    if missing:
+        raise InputError(f"--by {by}: has no {missing[0]}, so it is no classifier that gives probabilities")
+    return made

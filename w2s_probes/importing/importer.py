@@ -1,0 +1,177 @@
+"""`import_activations`: files of saved activations into a store, as if they had been extracted."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..io.files import sha256
+from ..io.tables import read_table
+from ..rows.fields import with_ids
+from ..rows.ids import refuse_doubled
+from ..store.activation_store import ActivationStore
+from ..store.dtypes import WORDS, to_float32
+from ..store.layers import LayerSpec
+from ..store.shards import Content
+from ..store.writer import StoreWriter
+from .by_layer import Layers, Order, by_layer, refuse_depth
+from .read_saved import read_saved
+
+SHARD_BYTES = 256 << 20  # of activations: bounds memory and the work lost to a kill
+SHARD_ROWS = 2048
+Files = Path | str | Sequence[Path | str]
+Report = Callable[[int, int], None]  # parts done, parts to do
+
+
+def import_activations(
+    files: Files,
+    rows: Files,
+    out: Path | str,
+    *,
+    layers: LayerSpec | None = None,
+    depth: int | None = None,
+    key: str | None = None,
+    order: Order | None = None,
+    dtype: str | None = None,
+    model: str | None = None,
+    position: str = "unknown",
+    report: Report = lambda done, total: None,
+) -> ActivationStore:
+    """A store of the activations in .pt, .pth, .npy, .npz or .safetensors files, bit for bit.
+
+    `rows` is a row or label file for each file, whose ids name its rows in order (a hash of the text where it has
+    none). An array is (rows, width), which is the one layer that `layers` names; or (rows, layers, width) or (layers,
+    rows, width), told by the number of rows or by what `order` says comes first, whose layers are 0, 1, ... or those
+    that `layers` names; or there are several (rows, width) whose names end in layer numbers, of which `layers` may
+    choose. `layers` must ascend. `key` chooses one array by name. `depth` is the model's number of blocks, the highest
+    layer unless given. `dtype`: see `saved.words`. `model` and `position` are noted; nothing can check them.
+
+    Files are mapped, so they may be larger than memory; they are read three times (hash, finite numbers, copy), .npz
+    once more (checksums). The same call goes on where it was killed. Raises InputError, with nothing written, where
+    numbers of rows do not agree, a number is not finite (by row id), files disagree, or one holds anything but arrays.
+    """
+    refuse_depth(depth)
+    paths, row_paths = _listed(files), _listed(rows)
+    if len(paths) != len(row_paths):
+        raise InputError(f"{len(paths)} files of activations but {len(row_paths)} of rows: give one --rows a file")
+    ids = [_ids(path) for path in row_paths]
+    everything = [name for part in ids for name in part]
+    refuse_doubled(everything, " and ".join(map(str, row_paths)))
+    parts = [
+        by_layer(read_saved(path), len(own), str(path), layers=layers, depth=depth, key=key, order=order, dtype=dtype)
+        for path, own in zip(paths, ids, strict=True)
+    ]
+    _refuse_unlike(parts, paths)
+    first = parts[0]
+    hashes = [sha256(path) for path in paths]
+    highest = max(first.words)
+    if depth is not None and highest > depth:
+        raise InputError(
+            f"{paths[0]}: layer {highest} is above the model's {depth} blocks: correct --layers or --depth"
+        )
+    identity = {
+        "imported": hashes,
+        "model": model,
+        "layers": sorted(first.words),
+        "sites": [first.sites[layer] for layer in sorted(first.words)],
+        "depth": depth,
+        "order": order,
+        "position": position,
+        "dtype": first.dtype,
+        "rows": _hash(everything),
+    }
+    row_bytes = first.width * WORDS[first.dtype].itemsize * len(first.words)
+    writer = StoreWriter.open(
+        out,
+        identity=identity,
+        sites={layer: first.sites[layer] for layer in sorted(first.words)},
+        depth=highest if depth is None else depth,
+        width=first.width,
+        dtype=first.dtype,
+        ids=everything,
+        shard_rows=max(1, min(SHARD_ROWS, SHARD_BYTES // row_bytes)),
+    )
+    writer.refuse_unwritable()
+    if missing := writer.missing():
+        for part, path, own in zip(parts, paths, ids, strict=True):
+            _refuse_non_finite(part, path, own, writer.manifest.shard_rows)
+        report(0, len(missing))
+        for done, number in enumerate(missing, start=1):
+            chosen = writer.rows_of(number)
+            writer.write(number, Content(everything[chosen], _rows_of(parts, chosen)))
+            report(done, len(missing))
+    came = [{"file": path.name, "sha256": digest} for path, digest in zip(paths, hashes, strict=True)]
+    store = writer.finish({"imported": came, "rows_from": [str(path.resolve()) for path in row_paths]} | _model(model))
+    assert store is not None  # every part has just been written
+    return store
+
+
+def _model(name: str | None) -> dict[str, Any]:
+    return {} if name is None else {"model": name}
+
+
+def _listed(files: Files) -> list[Path]:
+    return [Path(files)] if isinstance(files, Path | str) else [Path(file) for file in files]
+
+
+def _ids(path: Path) -> list[str]:
+    """The ids of a row file, in order."""
+    table = with_ids(read_table(path), str(path))
+    if "id" not in table:
+        raise InputError(f"{path}: has neither `id` nor `text`, so its rows have no names")
+    return list(table["id"])
+
+
+def _hash(ids: list[str]) -> str:
+    digest = hashlib.sha256()
+    for name in ids:
+        digest.update(f"{len(name)} {name}".encode())
+    return f"{len(ids)} rows, {digest.hexdigest()[:32]}"
+
+
+def _refuse_unlike(parts: list[Layers], paths: list[Path]) -> None:
+    for part, path in zip(parts[1:], paths[1:], strict=True):
+        for what, own, others in (
+            ("layers", sorted(part.words), sorted(parts[0].words)),
+            ("width", part.width, parts[0].width),
+            ("dtype", part.dtype, parts[0].dtype),
+        ):
+            if own != others:
+                raise InputError(f"{path}: {what} {own}, but {others} in {paths[0]}: one store has one")
+
+
+def _stored(words: NDArray[Any], part: Layers) -> NDArray[Any]:
+    """A few rows as the store keeps them; a float64 beyond float32 becomes infinite, which is refused."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(words, dtype=WORDS[part.dtype])
+
+
+def _refuse_non_finite(part: Layers, path: Path, ids: list[str], step: int) -> None:
+    for start in range(0, len(ids), step):  # all layers of some rows before the next: these lie together
+        for layer, words in part.words.items():
+            values = to_float32(_stored(words[start : start + step], part), part.dtype)
+            finite = np.asarray(np.isfinite(values).all(axis=1))
+            if not finite.all():
+                row = start + int(finite.argmin())
+                raise InputError(
+                    f"{path}: layer {layer} of row {ids[row]!r} is not finite: leave such rows out of both files, or "
+                    "save them in another number format"
+                )
+
+
+def _rows_of(parts: list[Layers], chosen: slice) -> dict[int, NDArray[Any]]:
+    """Rows of all files together, layer by layer."""
+    pieces: dict[int, list[NDArray[Any]]] = {layer: [] for layer in parts[0].words}
+    begin = 0
+    for part in parts:
+        count = len(next(iter(part.words.values())))
+        low, high = max(chosen.start - begin, 0), min(chosen.stop - begin, count)
+        for layer, words in part.words.items():
+            if low < high:
+                pieces[layer].append(_stored(words[low:high], part))
+        begin += count
+    return {layer: np.concatenate(own) if len(own) > 1 else own[0] for layer, own in pieces.items()}

@@ -1,0 +1,181 @@
+"""Files that are either whole or not there."""
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import stat
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..errors import InputError
+
+
+def _numberer() -> str:
+    """Who numbers this process: the machine, or a container on it, whose numbers mean nothing outside."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not Linux
+        namespace = ""
+    return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:6]
+
+
+HOST = _numberer()
+PARTIAL = re.compile(r"\.[0-9a-f]{8}\.(?P<host>[0-9a-f]{6})-(?P<pid>\d+)\.partial\..*", re.DOTALL)
+
+
+@contextmanager
+def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | None = None) -> Iterator[Path]:
+    """A temporary path beside `path`, with the same suffixes, that takes its place when the block ends well.
+
+    An exception, or a kill, leaves what stood at `path` before. With `keep`, a file that is there by then stays.
+    `name` gives the last part of the path from the file as written. A file that is replaced keeps its mode; a new one
+    has the umask's. What killed processes left in the folder is deleted when a process first writes there.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{HOST}-{os.getpid()}.partial.{path.name}")
+    made: list[Path] = []
+    try:
+        made = [folder for folder in path.parents if not folder.exists()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_once(path.parent)
+        mode = _begin(temporary, path)
+        yield temporary
+        target = path.with_name(name(temporary)) if name else path
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        before = _mode(target)
+        wanted = mode if before is None else before
+        if _mode(temporary) != wanted:  # some libraries write to a file of their own, and rename it to this one
+            with suppress(PermissionError):  # a file system without modes
+                temporary.chmod(wanted)
+        if keep:
+            _put_if_none(temporary, target)
+        else:
+            temporary.replace(target)
+        made = []
+        _keep_name(path.parent)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):  # also where its folder could not be made
+            temporary.unlink()
+        for folder in made:
+            with suppress(OSError):  # not empty: another process has put something there
+                folder.rmdir()
+
+
+def _begin(temporary: Path, path: Path) -> int:
+    """An empty file, for nobody's eyes but those that may see what it replaces; the mode of a new file."""
+    before = _mode(path)
+    mode = 0o666 if before is None else before | stat.S_IRUSR | stat.S_IWUSR  # we ourselves have to write it
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+
+
+def _mode(path: Path) -> int | None:
+    """Who may read and write a file; None where there is none."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+
+
+def refuse_input(out: Path, *inputs: Path | None) -> None:
+    """InputError where what is to be written would take the place of something that is read."""
+    for one in inputs:
+        if one is not None and out.exists() and one.exists() and out.samefile(one):
+            raise InputError(f"{out}: is read by this command, too: give another --out")
+
+
+def refuse_no_file(path: Path) -> None:
+    """InputError where no file can be written, before anything is done for it."""
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if there == path and path.is_dir():
+        raise InputError(f"{path}: is a folder; give the name of a file")
+    if there == path and not path.is_file():
+        raise InputError(f"{path}: is a pipe or a device, in whose place a file would be put: give the name of a file")
+    if there != path and (not there.is_dir() or not os.access(there, os.W_OK | os.X_OK)):
+        raise InputError(f"cannot write {path}: {there} is not a folder that can be written in")
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name that stands in a file may be a part of a path: it leads nowhere else."""
+    return name not in ("", ".", "..") and not any(sign in name for sign in ("/", os.sep, "\0"))
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path that stands in a file, with / between its parts, stays in the folder that it is read from."""
+    return all(is_plain(part) for part in name.split("/"))
+
+
+def _keep_name(folder: Path) -> None:
+    """Have the disk keep a new name, too, if the power goes."""
+    with suppress(OSError):  # some file systems have no such call for folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _put_if_none(temporary: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(temporary)  # the one step that two processes cannot both do
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not target.exists():
+            temporary.replace(target)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Delete the temporary files and folders that killed processes of this machine left in a folder.
+
+    A link is deleted, never what it points at.
+    """
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # not there, no folder, or not to be read
+        return
+    for entry in entries:
+        found = PARTIAL.fullmatch(entry.name)
+        if found and found["host"] == HOST and not _alive(int(found["pid"])):
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    Path(entry.path).unlink()
+
+
+_cleared: set[tuple[int, str]] = set()  # process and folder: a folder of many files is not listed for each of them
+
+
+def _clear_once(folder: Path) -> None:
+    """Delete what killed processes left in a folder, unless this process has done so."""
+    key = (os.getpid(), str(folder.absolute()))
+    if key not in _cleared:
+        _cleared.add(key)
+        remove_abandoned(folder)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
+def sha256(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

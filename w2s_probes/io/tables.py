@@ -1,0 +1,116 @@
+"""Tables of rows and labels on disk: JSONL (gzipped or not), CSV and Parquet, read and written alike."""
+
+import gzip
+import json
+import zlib
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import InputError
+from ..rows.fields import with_text_ids
+from .csv_files import MOST_BYTES as MOST_CSV
+from .csv_files import csv_text, read_csv
+from .files import replacing
+from .json_lines import json_line, read_json_lines
+from .parquet_files import read_parquet
+from .plain_values import as_json, plain
+
+PIECE = 1 << 20  # bytes read at a time
+FORMATS = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
+
+
+def table_format(path: Path) -> str:
+    """The format that a file's name ends in; InputError for any other."""
+    for ending in FORMATS:
+        if path.name.endswith(ending):
+            return ending
+    raise InputError(f"{path}: unknown format; the name must end in one of {', '.join(FORMATS)}")
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """A table as a DataFrame of Python's values, as they stand in the file; `id` is always text.
+
+    CSV is text throughout; what its columns mean `fields.typed` says. Missing values are NaN or None. Raises
+    InputError that names the file, and for JSONL and CSV the line, where it cannot be read.
+    """
+    path = Path(path)
+    ending = table_format(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        if ending == ".parquet":
+            table = read_parquet(path)
+        elif ending.startswith(".csv"):
+            table = read_csv(_bytes(path), str(path))
+        else:
+            table = read_json_lines(path)
+    except InputError:
+        raise
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a readable {ending} file ({reason})") from error
+    if table.empty:
+        raise InputError(f"{path}: holds no rows")
+    return with_text_ids(table, str(path))
+
+
+def write_table(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a table in the format that the name ends in, whole or not at all, the same bytes each time."""
+    path = Path(path)
+    ending = table_format(path)
+    with replacing(path) as temporary:
+        if ending == ".parquet":
+            try:
+                table.to_parquet(temporary, index=False)
+            except (ValueError, TypeError, OverflowError) as error:  # pyarrow's are among these
+                raise InputError(f"{path}: a column has values of several types; write .jsonl instead") from error
+        elif ending.startswith(".csv"):
+            _write_text(temporary, csv_text(table))
+        else:
+            _write_text(temporary, "".join(json_line(record) for record in table.to_dict(orient="records")))
+
+
+def refuse_unwritable(table: pd.DataFrame, path: Path | str) -> None:
+    """InputError, by column and row, where the format of `path` cannot hold a value: before any work is done for it.
+
+    Parquet wants one type a column; text formats hold whatever JSON holds, times, and bytes that are text.
+    """
+    path = Path(path)
+    if table_format(path) == ".parquet":
+        import pyarrow as pa
+
+        for name in table.columns:
+            try:
+                pa.array(table[name], from_pandas=True)
+            except (ValueError, TypeError, OverflowError) as error:
+                raise InputError(
+                    f"{path}: column {name!r} has values of several types; write .jsonl instead"
+                ) from error
+        return
+    for name in table.columns:
+        for row, value in enumerate(table[name].tolist()):
+            if isinstance(value, str | int | float | type(None)):
+                continue
+            try:
+                json.dumps(plain(value), default=as_json)
+            except (ValueError, TypeError, RecursionError) as error:
+                where = f"row {table['id'].iloc[row]!r}" if "id" in table else f"row {row + 1}"
+                kind = type(value).__name__
+                raise InputError(
+                    f"{path}: the {name} of {where} is a {kind}, which no text file holds: drop it"
+                ) from error
+
+
+def _bytes(path: Path) -> bytes:
+    """A file's content, unpacked; of a file with more than a CSV file may have, a little more than that."""
+    parts: list[bytes] = []
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        while sum(map(len, parts)) <= MOST_CSV and (part := stream.read(PIECE)):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def _write_text(path: Path, text: str) -> None:
+    # Not through a gzip file: its header would hold the temporary name and the time.
+    path.write_bytes(gzip.compress(text.encode(), mtime=0) if path.suffix == ".gz" else text.encode())

@@ -1,0 +1,5 @@
+"""Label sets: P(label = 1) of each row, the verdicts of filters on them, and how good they are by the truth."""
+
+from .label_set import LabelSet
+
+__all__ = ["LabelSet"]

@@ -1,0 +1,96 @@
+"""How good labels are by the truth, before and after something has changed them: paired, with intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ..checks import group_numbers, probabilities, truth_sides
+from ..errors import InputError
+from ..metrics.influence import NOTHING, Measured, mean, ranking
+from ..metrics.intervals import Estimate
+from ..ties import above_half
+from .label_set import ids_of, refuse_other_ids
+
+
+@dataclass(frozen=True)
+class Change:
+    """One metric of the labels before and after, and the paired difference; each with its 95 % interval."""
+
+    before: Estimate
+    after: Estimate
+    difference: Estimate  # after - before, on the same rows
+
+
+@dataclass(frozen=True)
+class LabelChange:
+    """How labels moved, and, where the truth is known, whether they became better: an oracle's figures."""
+
+    n: int  # rows
+    to_one: int  # rows that moved from class 0 to class 1
+    to_zero: int  # rows that moved from class 1 to class 0
+    known: int  # rows whose truth is known, on which the metrics are
+    auroc: Change | None  # None where no truth is known; NaN where the known rows are of one true class
+    accuracy: Change | None
+
+    @property
+    def moved(self) -> int:
+        """Rows that changed class."""
+        return self.to_one + self.to_zero
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each metric and for before, after and difference: `metric`, `of`, `value`, `low`, `high`, `n`."""
+        lines = []
+        for metric, change in (("auroc", self.auroc), ("accuracy", self.accuracy)):
+            for of in ("before", "after", "difference") if change is not None else ():
+                found: Estimate = getattr(change, of)
+                lines.append((metric, of, found.value, found.low, found.high, self.known, True))
+        return pd.DataFrame(lines, columns=["metric", "of", "value", "low", "high", "n", "oracle"])
+
+
+def label_change(
+    before: ArrayLike, after: ArrayLike, truth: ArrayLike | None = None, *, groups: ArrayLike | None = None
+) -> LabelChange:
+    """Compare labels before (n,) and after (n,), P(label = 1), by the truth (n,) where it is known.
+
+    `truth` is P(label = 1), NaN where it is not known. AUROC ranks rows by their label; accuracy takes a label above
+    one half as class 1. Differences are paired, and intervals count `groups` (n,) and not rows where rows come in
+    groups (DeLong et al. 1988; Obuchowski 1997). InputError for other lengths and numbers outside [0, 1].
+    """
+    refuse_other_ids({"before": ids_of(before), "after": ids_of(after), "truth": ids_of(truth)})
+    first, second = probabilities(before, "labels before"), probabilities(after, "labels after")
+    if len(first) != len(second):
+        raise InputError(f"{len(first)} labels before but {len(second)} after")
+    classes, new = above_half(first), above_half(second)
+    known = np.zeros(len(first), dtype=bool)
+    if truth is not None:
+        told = np.asarray(truth, dtype=np.float64)
+        if told.shape != first.shape:
+            raise InputError(f"{len(first)} labels but the truth of {len(told)} rows")
+        known = ~np.isnan(told)
+    auroc = accuracy = None
+    if known.any():
+        side = truth_sides(np.asarray(truth, dtype=np.float64)[known], int(known.sum()))
+        numbers = group_numbers(groups, len(first))
+        of = None if numbers is None else np.unique(numbers[known], return_inverse=True)[1]
+        auroc = _change(ranking(side, first[known]), ranking(side, second[known]), of)
+        accuracy = _change(_hits(classes[known], side), _hits(new[known], side), of)
+    return LabelChange(
+        n=len(first),
+        to_one=int((new & ~classes).sum()),
+        to_zero=int((classes & ~new).sum()),
+        known=int(known.sum()),
+        auroc=auroc,
+        accuracy=accuracy,
+    )
+
+
+def _hits(classes: NDArray[np.bool_], side: NDArray[np.bool_]) -> Measured:
+    return mean((classes == side).astype(np.float64))
+
+
+def _change(before: Measured | None, after: Measured | None, groups: NDArray[np.intp] | None) -> Change:
+    if before is None or after is None:
+        return Change(NOTHING, NOTHING, NOTHING)
+    return Change(before.share(groups), after.share(groups), (after - before).estimate(groups))

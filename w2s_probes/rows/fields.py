@@ -1,0 +1,144 @@
+"""What the fields of row and label files hold: one contract for JSONL, CSV, Parquet and DataFrames.
+
+`id`, `group`, `split`, `reason`, `probe` and `store` are text, `label`, `truth`, `p`, `score`, `new_label`,
+`weak_label`, `layer` and `fold` numbers, `keep` true or false. All other fields are the user's, and left as they are.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..io.plain_values import as_text, is_missing, plain
+from .ids import content_id, refuse_doubled
+
+TEXTS = ("group", "split", "reason", "probe", "store")
+NUMBERS = ("label", "truth", "p", "score", "new_label", "weak_label", "layer", "fold")
+KEEP = "keep"
+# What `w2s filter` and `w2s relabel` always write: a file with all of these is one of theirs.
+VERDICT = frozenset({KEEP, "score", "probe", "layer", "new_label", "reason"})
+ADDED = (*sorted(VERDICT), "p", "fold", "store")  # and all that they may write
+TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+
+
+def with_text_ids(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The table with its `id`, if any, as text; InputError for an id that is missing, nested or stands twice."""
+    if "id" not in table:
+        return table
+    values = table["id"].tolist()
+    for row, value in enumerate(values, start=1):
+        if is_missing(value) or value == "":
+            raise InputError(f"{where}: row {row} has no id")
+    ids = [as_text(value, f"{where}: the id of row {row}") for row, value in enumerate(values, start=1)]
+    refuse_doubled(ids, where)
+    return table.assign(id=pd.Series(ids, index=table.index, dtype=object))
+
+
+def with_ids(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The table with an `id` for each row: its own, or a hash of its text, which extraction gives it, too.
+
+    A table with neither is returned as it is. InputError where rows without ids have equal texts.
+    """
+    if "id" in table or "text" not in table:
+        return with_text_ids(table, where)
+    texts = table["text"].map(lambda value: value if isinstance(value, str) else str(plain(value)))
+    doubled = np.flatnonzero(texts.duplicated(keep=False))
+    if len(doubled):
+        raise InputError(
+            f"{where}: rows {doubled[0] + 1} and {doubled[1] + 1} have no id and the same text: give them ids"
+        )
+    table = table.copy()
+    table.insert(0, "id", pd.Series([content_id(text) for text in texts], index=table.index, dtype=object))
+    return table
+
+
+def typed(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """A label file's table, each known field of its type and all others untouched; `where` names it in errors.
+
+    Numbers that stand as text, as everything does in CSV, become numbers, and `true` and `false` in a number's field
+    1 and 0; texts that are numbers elsewhere become text; `keep` becomes bool (`kept_rows`). What is no number is left
+    for whoever needs the field to refuse. An empty group is none.
+    """
+    if len(doubled := table.columns[table.columns.duplicated()]):
+        raise InputError(f"{where}: two columns are called {str(doubled[0])!r}: rename one")
+    table = with_ids(table, where)
+    changed: dict[str, list[Any]] = {}
+    for name in TEXTS:
+        if name in table:
+            rows = zip(_named(table), table[name].tolist(), strict=True)
+            texts = [value if is_missing(value) else _text(value, where, name, row) for row, value in rows]
+            changed[name] = [
+                np.nan if name == "group" and isinstance(text, str) and not text else text for text in texts
+            ]
+    for name in NUMBERS:
+        if name in table:
+            changed[name] = [number(value) for value in table[name].tolist()]
+    table = table.assign(**{n: pd.Series(v, index=table.index, dtype=object) for n, v in changed.items()})
+    if KEEP in table:
+        table = table.assign(**{KEEP: kept_rows(table, where)})
+    return table
+
+
+def kept_rows(table: pd.DataFrame, where: str) -> NDArray[np.bool_]:
+    """Which rows (n,) a filter keeps: `keep`, and all where there is no such field.
+
+    true, false, 1 and 0 are understood, in any format; InputError, by row, for anything else.
+    """
+    if KEEP not in table:
+        return np.ones(len(table), dtype=bool)
+    kept = np.empty(len(table), dtype=bool)
+    for at, value in enumerate(table[KEEP].tolist()):
+        known = None if is_missing(value) else TRUTHS.get(str(plain(value)).strip().lower())
+        if known is None:
+            said = "missing" if is_missing(value) or value == "" else repr(str(value)[:40])
+            raise InputError(f"{where}: the keep of row {_named(table)[at]!r} is {said}: it is true or false")
+        kept[at] = known
+    return kept
+
+
+def own_fields(columns: Iterable[str]) -> list[str]:
+    """The user's fields that bear the name of one of a verdict's, and are none.
+
+    A file that `w2s filter` or `w2s relabel` has written has all of VERDICT. In any other, `keep` and `new_label` are
+    what they are in every command, and so is the `reason` beside a `keep`; the rest is the user's.
+    """
+    there = set(columns)
+    if there >= VERDICT:
+        return []
+    known = {KEEP, "new_label", *(["reason"] if KEEP in there else [])}
+    return [name for name in ADDED if name in there - known]
+
+
+def refuse_own_fields(table: pd.DataFrame, where: str) -> None:
+    """InputError where a verdict would be written over a field of the user's (`own_fields`)."""
+    if own := own_fields(table.columns):
+        raise InputError(
+            f"{where}: the verdict's {own[0]!r} would take the place of the file's own field {own[0]!r}: rename that"
+        )
+
+
+def number(value: Any) -> Any:
+    """The number that a text spells; true and false as 1 and 0, missing and empty as NaN, all else as it is."""
+    value = plain(value)
+    if isinstance(value, str):
+        if not value.strip():
+            return np.nan
+        if NUMBER.fullmatch(value):
+            return float(value) if re.search(r"[.eE]", value) else int(value) if len(value) < 300 else value
+        words: dict[str, float] = {"true": 1, "false": 0}
+        return words.get(value.strip().lower(), value)
+    return np.nan if is_missing(value) else value
+
+
+def _text(value: Any, where: str, name: str, row: str) -> str:
+    return as_text(value, f"{where}: the {name} of row {row!r}")
+
+
+def _named(table: pd.DataFrame) -> list[Any]:
+    """What errors call the rows."""
+    return table["id"].tolist() if "id" in table else list(range(1, len(table) + 1))

@@ -1,0 +1,5 @@
+"""The activation store: HDF5 shards and a manifest, written by any number of processes, read one layer at a time."""
+
+from .activation_store import ActivationStore, TokenActivations
+
+__all__ = ["ActivationStore", "TokenActivations"]

@@ -1,0 +1,119 @@
+"""Reading one layer out of many shards: in pieces that stay in the processor's cache, several at once."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .dtypes import WORDS, StoredDtype, to_float32
+
+PIECE = 4 << 20  # bytes: few enough to be turned to float32 and checked while the cache still holds them
+THREADS = min(4, os.cpu_count() or 1)  # reading, converting and checking all leave Python's lock
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive vectors of one layer in one file, and where they go."""
+
+    file: Path
+    offset: int  # in bytes
+    count: int
+    source: NDArray[np.intp] | slice  # which of them are wanted ...
+    target: NDArray[np.intp] | slice  # ... and their places in the result
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Positions (n,) in the store of the vectors that are asked for, in the order asked."""
+
+    positions: NDArray[np.intp]
+
+    @cached_property
+    def order(self) -> NDArray[np.intp]:
+        """What sorts the positions."""
+        return np.argsort(self.positions, kind="stable")
+
+    def between(self, start: int, stop: int) -> NDArray[np.intp]:
+        """Which of them lie in start..stop - 1."""
+        low, high = np.searchsorted(self.positions, [start, stop], sorter=self.order)
+        return self.order[low:high]
+
+
+def pieces(
+    file: Path, offset: int, count: int, row_bytes: int, start: int, wanted: Wanted | None = None
+) -> Iterator[Piece]:
+    """The pieces of a file's `count` vectors, the store's from `start` on, whose bytes begin at `offset`.
+
+    All of them go to the same places of the result; or of `wanted` each goes to its place there, and pieces that
+    hold none are not read.
+    """
+    step = max(1, PIECE // row_bytes)
+    for first in range(0, count, step):
+        here = min(step, count - first)
+        begin = start + first
+        source: NDArray[np.intp] | slice = slice(0, here)
+        target: NDArray[np.intp] | slice = slice(begin, begin + here)
+        if wanted is not None:
+            target = wanted.between(begin, begin + here)
+            source = wanted.positions[target] - begin
+            if not len(target):
+                continue
+        yield Piece(file, offset + first * row_bytes, here, source, target)
+
+
+def read_words(chosen: Sequence[Piece], out: NDArray[Any]) -> None:
+    """Fill `out` (vectors, width), words as stored, from pieces that are wanted whole."""
+
+    def read(piece: Piece) -> None:
+        _fill(piece, out[piece.target])
+
+    _in_threads(read, chosen)
+
+
+def read_float32(chosen: Sequence[Piece], dtype: StoredDtype, out: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Fill `out` (rows, width) from pieces; which of its rows are finite (rows,)."""
+    finite = np.ones(len(out), dtype=bool)
+
+    def read(piece: Piece) -> None:
+        target = piece.target
+        vectors = out[target] if isinstance(target, slice) else np.empty((len(target), out.shape[1]), np.float32)
+        if isinstance(target, slice) and dtype == "float32":
+            _fill(piece, vectors)
+        else:
+            words = np.empty((piece.count, out.shape[1]), WORDS[dtype])
+            _fill(piece, words)
+            to_float32(words[piece.source], dtype, vectors)
+        if not isinstance(target, slice):
+            out[target] = vectors
+        if not np.isfinite(vectors).all():
+            finite[target] = np.isfinite(vectors).all(axis=1)
+
+    _in_threads(read, chosen)
+    return finite
+
+
+def _in_threads(read: Callable[[Piece], None], chosen: Sequence[Piece]) -> None:
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(read, chosen))
+
+
+def _fill(piece: Piece, out: NDArray[Any]) -> None:
+    """Fill an array with the piece's bytes; InputError if there are not enough."""
+    view, offset = out.reshape(-1).view(np.uint8).data, piece.offset  # of contiguous rows, so no copy
+    try:
+        # Opened for each piece, which takes microseconds: a process may have fewer files open than stores have shards.
+        with piece.file.open("rb", buffering=0) as stream:
+            while len(view):
+                got = os.preadv(stream.fileno(), [view], offset)
+                if not got:
+                    raise InputError(f"{piece.file}: ends too early: truncated; `w2s repair` makes it anew")
+                view, offset = view[got:], offset + got
+    except OSError as error:
+        raise InputError(f"{piece.file}: cannot be read ({error.strerror}); `w2s repair` makes it anew") from error

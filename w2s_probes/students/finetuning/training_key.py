@@ -1,0 +1,72 @@
+"""What decides a fine-tuning's numbers, as one hash: a result is used again only where all of it is the same."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...checkpoints.files import deciding_files
+from ...io.files import sha256
+from ..texts import Texts
+from .settings import FineTuning
+from .team import Team
+from .updates import Loss
+
+FORMAT = 3  # of what is kept, and of how training goes: raised where either changes
+
+
+def training_key(
+    model: Path,
+    train: Texts,
+    val: Texts | None,
+    predict: Mapping[str, Sequence[str]],
+    *,
+    settings: FineTuning,
+    loss: Loss,
+    seed: int,
+    team: Team,
+    dtype: torch.dtype,
+) -> str:
+    """A hexadecimal SHA-256 of the checkpoint's files, texts, labels, settings, loss, seed, versions and machine."""
+    parts: dict[str, Any] = {
+        "format": FORMAT,
+        "model": {f.relative_to(model).as_posix(): sha256(f) for f in deciding_files(model)},
+        "train": _texts(train),
+        "val": None if val is None else _texts(val),
+        "predict": {name: _lines(texts) for name, texts in predict.items()},
+        "settings": settings.model_dump(),
+        "loss": describe(loss),
+        "seed": seed,
+        "processes": team.size,
+        "device": team.device.type,
+        "dtype": str(dtype),
+        "versions": {name: _version(name) for name in ("torch", "transformers", "peft", "tokenizers")},
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def describe(loss: Loss) -> dict[str, Any]:
+    """The settings of a loss, without what it has learnt."""
+    settings: Any = loss
+    own = [entry.name for entry in fields(settings) if entry.init] if is_dataclass(settings) else []
+    return {"class": type(loss).__name__, **{name: getattr(loss, name) for name in own}}
+
+
+def _texts(rows: Texts) -> str:
+    return _lines(rows.texts) + hashlib.sha256(rows.soft.tobytes()).hexdigest()
+
+
+def _lines(texts: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

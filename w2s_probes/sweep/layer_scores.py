@@ -1,0 +1,160 @@
+"""The scores of every cell of one layer and label set, all from one neighbour graph and one factorisation."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from ..errors import InputError
+from ..neighbors import Neighbors, first_of, mean_over, search
+from ..neighbors.store_graphs import store_neighbors
+from ..probes import LogisticProbe, TopoProbe
+from ..probes.design import Design
+from ..rows.duplicates import belonging_together
+from ..store.activation_store import ActivationStore
+from .grid import Grid
+from .swept_labels import Side
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A probe with its value."""
+
+    probe: str
+    k: int | None = None
+    l2: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """P(label = 1) by one cell."""
+
+    cell: Cell
+    training: NDArray[np.float64]  # (n,) out of sample
+    held_out: NDArray[np.float64]  # (m,) of rows that the probe never saw
+    core: NDArray[np.bool_] | None = None  # (n,) the rows in Topo's components
+    by_core: NDArray[np.float64] | None = None  # (n,) scores by which TopoFilter drops rows
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Cells that could not be used at a layer, and why."""
+
+    cells: tuple[Cell, ...]
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer's activations of the training and the held-out rows, read once."""
+
+    store: ActivationStore
+    number: int
+    ids: NDArray[np.object_]  # (n,) of the training rows
+    X: NDArray[np.float32]  # (n, d)
+    other: NDArray[np.float32]  # (m, d) of the held-out rows
+    groups: NDArray[np.intp] | None  # (n,)
+    grid: Grid
+
+    @classmethod
+    def read(cls, store: ActivationStore, number: int, training: Side, held_out: Side | None, grid: Grid) -> "Layer":
+        """One read for both sides."""
+        n = len(training)
+        ids = training.ids if held_out is None else np.concatenate([training.ids, held_out.ids])
+        both = store.layer(number, ids=ids)
+        return cls(store, number, training.ids, both[:n], both[n:], training.groups, grid)
+
+    @cached_property
+    def apart(self) -> NDArray[np.intp]:
+        """Rows (n,) that may not judge each other share a number."""
+        return belonging_together(self.X, self.groups)
+
+    @cached_property
+    def k(self) -> int:
+        """Neighbours searched: all that is asked for, as far as the rows allow."""
+        return min(self.grid.graph_k, len(self.X) - int(np.bincount(self.apart).max()))
+
+    @cached_property
+    def graph(self) -> Neighbors:
+        """Of the training rows, related rows apart; kept beside the store."""
+        return store_neighbors(
+            self.store, self.number, self.k, self.X, ids=self.ids, apart=self.apart, index=self.grid.index
+        )
+
+    @cached_property
+    def outer_graph(self) -> Neighbors:
+        """The training rows nearest to each held-out row."""
+        return search(self.X, self.k, self.other, index=self.grid.index)
+
+    @cached_property
+    def design(self) -> Design:
+        """What every logistic fit at this layer shares."""
+        return Design.of(self.X)
+
+    def scores(self, p: NDArray[np.float64], seed: int) -> Iterator[Scores | LeftOut]:
+        """Every logistic cell for labels p (n,) and one seed."""
+        cells = [Cell("logistic", l2=l2) for l2 in self.grid.logistic_l2]
+        if not cells:
+            return
+        try:
+            path = LogisticProbe.path(
+                self.design, p, l2=self.grid.logistic_l2, cv=self.grid.folds, groups=self.groups, seed=seed
+            )
+        except InputError as error:  # most often: too few rows that are not equal, as at the embedding
+            yield LeftOut(tuple(cells), str(error))
+            return
+        outer = expit(self.other @ path.coef_.T + path.intercept_)
+        for at, cell in enumerate(cells):
+            yield Scores(cell, path.out_of_fold[at], np.asarray(outer[:, at], dtype=np.float64))
+
+    def neighbor_scores(self, p: NDArray[np.float64]) -> Iterator[Scores | LeftOut]:
+        """Every kNN and Topo cell for labels p (n,): nothing in them is random."""
+        within: list[int] = []
+        for k in self.grid.knn_k:
+            if k <= self.k:
+                within.append(k)
+            else:
+                yield LeftOut((Cell("knn", k),), _too_many(k, self.apart))
+        if within:
+            inner, outer = self.graph.means(p, within), self._outer_means(p, within)
+            for at, k in enumerate(within):
+                yield Scores(Cell("knn", k), inner[at], outer[at])
+        for k in self.grid.topo_k:
+            yield self._topo(p, k)
+
+    def _outer_means(self, p: NDArray[np.float64], ks: Sequence[int]) -> NDArray[np.float64]:
+        return self.outer_graph.means(p, ks) if len(self.other) else np.empty((len(ks), 0))
+
+    def _topo(self, p: NDArray[np.float64], k: int) -> Scores | LeftOut:
+        cell = Cell("topo", k)
+        if k > self.k:
+            return LeftOut((cell,), _too_many(k, self.apart))
+        probe = TopoProbe(k, k, self.grid.connectivity, self.grid.index)
+        try:
+            fitted = probe.fit(self.X, p, apart=self.apart, graph=self.graph)
+            inner = fitted.out_of_sample_
+        except InputError as error:  # too few rows in the components
+            return LeftOut((cell,), str(error))
+        return Scores(cell, inner, self._outer_topo(p, fitted.core_, k), fitted.core_, fitted.core_scores_)
+
+    def _outer_topo(self, p: NDArray[np.float64], core: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
+        """The mean of p over each held-out row's k nearest rows in the components."""
+        if not len(self.other):
+            return np.empty(0)
+        kept = core[self.outer_graph.indices]
+        scores = np.empty(len(self.other))
+        enough = kept.sum(axis=1) >= k
+        found = first_of(self.outer_graph, kept, k).indices
+        scores[enough] = mean_over(p, found[enough])
+        if not enough.all():
+            rest = search(self.X[core], k, self.other[~enough], index=self.grid.index)
+            scores[~enough] = mean_over(p[core], rest.indices)
+        return scores
+
+
+def _too_many(k: int, apart: NDArray[np.intp]) -> str:
+    largest = int(np.bincount(apart).max())
+    return f"k={k}, but {largest} of the {len(apart)} rows are equal or related at this layer: lower k"

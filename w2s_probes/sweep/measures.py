@@ -1,0 +1,143 @@
+"""The tidy lines of a sweep: each cell measured on the training rows and on those held out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..filtering.disagreement import verdict
+from ..metrics.influence import NOTHING, Measured, mean, ranking
+from ..metrics.intervals import Estimate
+from ..rows.fields import TRUTHS, number
+from ..ties import above_half
+from .layer_scores import Cell, LeftOut, Scores
+from .swept_labels import Side, SweptLabels
+
+COLUMNS = ["labels", "seed", "layer", "probe", "k", "l2", "contamination"]
+COLUMNS += ["rows", "metric", "value", "low", "high", "n", "status", "oracle"]
+OK, ONE_CLASS = "ok", "one class"
+LEFT_OUT = "left out: "  # and the reason
+WEAK = "weak"
+VALUE = {"knn": "k", "topo": "k", "logistic": "l2"}  # what is swept of each probe
+Line = dict[str, Any]
+# What the truth says of a filter, and where a FilterResult's report has it.
+BY_AUDIT = {"precision": "precision", "base_rate": "base_rate", "recall": "recall", "accuracy_kept": "accuracy_after"}
+RowSet = Literal["training", "held-out"]
+TRAINING: RowSet = "training"  # rows that probes learn from, scored out of sample
+HELD_OUT: RowSet = "held-out"
+
+
+def as_table(lines: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
+    """The lines as a DataFrame with the columns of every sweep; cells may be text, as they come from CSV."""
+    table = pd.DataFrame(lines, columns=COLUMNS)
+    whole = dict.fromkeys(("seed", "layer", "k", "n"), "Int64")
+    numbers = dict.fromkeys(("l2", "contamination", "value", "low", "high"), "float64")
+    for name in (*whole, *numbers):
+        table[name] = table[name].map(number)
+    table["oracle"] = table["oracle"].map(lambda value: TRUTHS[str(value).lower()])
+    return table.astype(whole | numbers | {"oracle": bool})
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Measures one label set's cells. The weak labels' own AUROC, which gains are differences to, is made once."""
+
+    labels: SweptLabels
+    baselines: dict[RowSet, Measured | None]  # AUROC of the weak labels by the truth: by side
+
+    @classmethod
+    def of(cls, labels: SweptLabels) -> "Judge":
+        """Of one label set."""
+        judge = cls(labels, {})
+        for name, side in judge.sides.items():
+            if side.truth is not None:
+                known = ~np.isnan(side.truth)
+                judge.baselines[name] = ranking(above_half(side.truth[known]), side.p[known])
+        return judge
+
+    @property
+    def sides(self) -> dict[RowSet, Side]:
+        """The rows to measure on."""
+        held_out = self.labels.held_out
+        return {TRAINING: self.labels.training} | ({} if held_out is None else {HELD_OUT: held_out})
+
+    def weak_lines(self) -> Iterator[Line]:
+        """AUROC and accuracy of the weak labels themselves, where the truth is known."""
+        for name, side in self.sides.items():
+            if side.truth is None:
+                continue
+            known, groups = _audited(side)
+            here = self._line(None, Cell(WEAK), name, int(known.sum()), None)
+            yield here | _estimated("auroc", self.baselines[name], groups)
+            yield here | _estimated("accuracy", mean(_hits(side.p[known], side.truth[known])), groups)
+
+    def cell_lines(self, layer: int, seed: int, scores: Scores) -> Iterator[Line]:
+        """Every measure of one cell."""
+        for name, side in self.sides.items():
+            p = scores.training if name == TRAINING else scores.held_out
+            here = self._line(layer, scores.cell, name, len(side), seed)
+            yield here | _estimated("weak_auroc", ranking(above_half(side.p), p), side.groups)
+            yield here | _estimated("weak_brier", mean((p - side.p) ** 2), side.groups)
+            if side.truth is None:
+                continue
+            known, groups = _audited(side)
+            here = here | {"n": int(known.sum())}
+            by_truth, baseline = ranking(above_half(side.truth[known]), p[known]), self.baselines[name]
+            yield here | _estimated("auroc", by_truth, groups)
+            yield here | _estimated("accuracy", mean(_hits(p[known], side.truth[known])), groups)
+            gain = None if by_truth is None or baseline is None else by_truth - baseline
+            yield here | _estimated("auroc_gain", gain, groups)
+
+    def filter_lines(self, layer: int, seed: int, scores: Scores, contamination: float) -> Iterator[Line]:
+        """What a filter by this cell would remove from the training rows, and, by the truth, how well."""
+        side = self.labels.training
+        core = np.ones(len(side), dtype=bool) if scores.core is None else scores.core
+        judged_by = scores.training if scores.by_core is None else scores.by_core
+        result = verdict(side.p, judged_by, contamination, core)
+        here = self._line(layer, scores.cell, TRAINING, len(side), seed) | {
+            "contamination": contamination,
+            "status": OK,
+        }
+        for metric, value in (("removed", len(result.removed)), ("overshoot", result.overshoot)):
+            yield here | {"metric": metric, **_values(Estimate(value / len(side), np.nan, np.nan, np.nan))}
+        if side.truth is None:
+            return
+        known, _ = _audited(side)
+        report = result.of_rows(known).report(side.truth[known])
+        for metric, name in BY_AUDIT.items():
+            found = Estimate(report[name], np.nan, np.nan, np.nan)
+            yield here | {"metric": metric, **_values(found), "n": int(known.sum())}
+
+    def left_out_lines(self, layer: int, seed: int, left_out: LeftOut) -> Iterator[Line]:
+        """A line for each cell that could not be used; its status says why."""
+        for cell in left_out.cells:
+            here = self._line(layer, cell, TRAINING, len(self.labels.training), seed)
+            yield here | {"metric": "weak_brier", **_values(NOTHING), "status": LEFT_OUT + left_out.reason}
+
+    def _line(self, layer: int | None, cell: Cell, rows: str, n: int, seed: int | None) -> Line:
+        where = {"labels": self.labels.name, "seed": seed, "layer": layer, "probe": cell.probe}
+        return where | {"k": cell.k, "l2": cell.l2, "contamination": None, "rows": rows, "n": n, "oracle": False}
+
+
+def _audited(side: Side) -> tuple[NDArray[np.bool_], NDArray[np.intp] | None]:
+    """Which rows' truth is known (n,), and their groups."""
+    known = np.zeros(len(side), dtype=bool) if side.truth is None else ~np.isnan(side.truth)
+    return known, None if side.groups is None else side.groups[known]
+
+
+def _hits(p: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(above_half(p) == above_half(truth), dtype=np.float64)
+
+
+def _estimated(metric: str, measured: Measured | None, groups: NDArray[np.intp] | None) -> Line:
+    if measured is None:
+        return {"metric": metric, **_values(NOTHING), "status": ONE_CLASS}
+    found = measured.estimate(groups) if metric in ("auroc_gain", "weak_brier") else measured.share(groups)
+    return {"metric": metric, **_values(found), "status": OK}
+
+
+def _values(found: Estimate) -> Line:
+    return {"value": found.value, "low": found.low, "high": found.high}

@@ -1,0 +1,196 @@
+"""The rows of a sweep: those that probes learn from, and those that nothing reads before the best cell is chosen."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..checks import group_numbers
+from ..errors import InputError
+from ..io.tables import FORMATS
+from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
+from ..printable import as_utf8
+from ..probes.validation import soft_labels
+from ..randomness import stream
+from ..rows.fields import typed
+from ..rows.held_out import related_rows, set_aside
+from ..rows.ids import positions
+
+LabelSource = Path | str | pd.DataFrame | LabelSet
+HELD_OUT = 0.2  # of the rows, where no others are named
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Some rows of one label set, in the store's order."""
+
+    ids: NDArray[np.object_]  # (n,)
+    p: NDArray[np.float64]  # (n,) weak labels
+    truth: NDArray[np.float64] | None  # (n,) NaN where it is not known
+    groups: NDArray[np.intp] | None  # (n,) related rows share a number; None where no two are related
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def rows_hash(self) -> str:
+        """A name for which rows these are and which of them are related."""
+        digest = hashlib.sha256("\x1f".join(map(str, self.ids)).encode(errors="backslashreplace"))
+        digest.update(b"" if self.groups is None else self.groups.astype(np.int64).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def labels_hash(self) -> str:
+        """A name for their labels."""
+        digest = hashlib.sha256(self.p.tobytes())
+        digest.update(b"" if self.truth is None else self.truth.tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class SweptLabels:
+    """One label set: the rows that probes learn from, and those held out (None where there are none)."""
+
+    name: str
+    training: Side
+    held_out: Side | None
+    related: int = 0  # rows that would be held out, had they not a group or a text in common with training rows
+
+    @property
+    def rows_hash(self) -> str:
+        """Label sets of the same rows share it, and with it a layer's neighbour graph and factorisation."""
+        return self.training.rows_hash + ("" if self.held_out is None else self.held_out.rows_hash)
+
+    @property
+    def labels_hash(self) -> str:
+        """A name for the labels on both sides."""
+        return self.training.labels_hash + ("" if self.held_out is None else self.held_out.labels_hash)
+
+
+def read_labels(
+    sources: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSource],
+    test: LabelSource | None,
+    held_out: float | None,
+    order: NDArray[np.object_],
+    where: str,
+) -> list[SweptLabels]:
+    """The label sets, their rows in the store's `order` (N,); `where` names the store in errors.
+
+    Held out are the rows of `test`; without it those whose `split` is val or test; where there are none either, the
+    share `held_out` (`HELD_OUT` unless given), whole groups and equal texts, the same rows for every label set and
+    seed. Of the first two kinds those that share a group or a text with a training row are left out.
+    """
+    if held_out is not None and not 0 <= held_out < 1:
+        raise InputError(f"held_out={held_out} must be in [0, 1): the share of rows to set aside")
+    tests = None if test is None else _table(test)
+    found = [
+        _swept(name, table, file, tests, held_out, order, where)
+        for name, (table, file) in {name: _table(one) for name, one in named(sources).items()}.items()
+    ]
+    if not found:
+        raise InputError("no label set to sweep: give at least one")
+    return found
+
+
+def named(sources: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSource]) -> dict[str, LabelSource]:
+    """Label sets by name: their own where a mapping gives them, else that of the file, else their number."""
+    if isinstance(sources, Mapping):
+        return dict(sources)
+    listed = [sources] if isinstance(sources, Path | str | pd.DataFrame | LabelSet) else list(sources)
+    names: dict[str, LabelSource] = {}
+    for number, one in enumerate(listed):
+        name = _stem(one) if isinstance(one, Path | str) else "labels" if len(listed) == 1 else f"labels-{number}"
+        if name in names:
+            raise InputError(f"two label sets are called {name!r}: rename a file, or give them as a mapping by name")
+        names[name] = one
+    return names
+
+
+def _stem(path: Path | str) -> str:
+    name = as_utf8(Path(path).name)
+    return next((name.removesuffix(ending) for ending in FORMATS if name.endswith(ending)), name)
+
+
+def _table(source: LabelSource) -> tuple[pd.DataFrame, str]:
+    """A label set as a table with `id`, `label`, and where known `truth`, `group`, `split`, `text`; and its name."""
+    if isinstance(source, pd.DataFrame):
+        return typed(source, "labels"), "labels"
+    if isinstance(source, LabelSet):
+        if source.role != "weak":
+            raise InputError(f"labels of role {source.role!r} cannot be swept: a choice would be made by them")
+        return pd.DataFrame({"id": source.ids, "label": source.p}), "labels"
+    return read_label_table(source), str(source)
+
+
+def _swept(
+    name: str,
+    table: pd.DataFrame,
+    file: str,
+    test: tuple[pd.DataFrame, str] | None,
+    held_out: float | None,
+    order: NDArray[np.object_],
+    where: str,
+) -> SweptLabels:
+    weak = LabelSet.from_table(table, where=file)
+    table = table.iloc[np.argsort(positions(order, weak.ids, f"{file}: {where}"))]
+    training = np.ones(len(table), dtype=bool)
+    if "split" in table:
+        training = in_split(table, "train", file)
+        if not training.any():
+            raise InputError(f"{file}: no row has split = train")
+    if test is not None:
+        ids = LabelSet.from_table(test[0], where=test[1]).ids
+        other = test[0].iloc[np.argsort(positions(order, ids, f"{test[1]}: {where}"))]
+        both = np.intersect1d(table["id"][training].astype(str), other["id"].astype(str))
+        if len(both):
+            raise InputError(f"{test[1]}: row {both[0]!r} is a training row of {file}: test rows must be others")
+        return _parted(name, table[training], file, other, test[1], held_out)
+    if not training.all():
+        return _parted(name, table[training], file, table[~training], file, held_out)
+    share = HELD_OUT if held_out is None else held_out
+    if not share:
+        return SweptLabels(name, _side(table, file), None)
+    chosen = set_aside(table, share, stream(0, "held-out rows"))
+    if chosen.all() or not chosen.any():
+        raise InputError(
+            f"{file}: {len(table)} rows, as they hang together, cannot be parted {1 - share:g} to {share:g}: add rows, "
+            "or hold none out (0)"
+        )
+    return SweptLabels(name, _side(table[~chosen], file), _side(table[chosen], file, learning=False))
+
+
+def _parted(
+    name: str, table: pd.DataFrame, file: str, other: pd.DataFrame, other_file: str, held_out: float | None
+) -> SweptLabels:
+    """Training rows and those held out by name, of which related ones are no test: what they are has been learned."""
+    if held_out is not None:
+        raise InputError(f"held_out={held_out}: {other_file} names the rows to hold out; leave the share out")
+    related = related_rows(other, table)
+    if related.all():
+        raise InputError(f"{other_file}: every row to hold out shares a group or a text with a training row of {file}")
+    side = _side(other[~related], other_file, learning=False)
+    return SweptLabels(name, _side(table, file), side, int(related.sum()))
+
+
+def _side(table: pd.DataFrame, file: str, learning: bool = True) -> Side:
+    labels = LabelSet.from_table(table, where=file)
+    if learning:
+        _refuse_one_class(labels, file)  # before anything is made
+    return Side(labels.ids, labels.p, truth_where_known(table, file), _related(table))
+
+
+def _refuse_one_class(labels: LabelSet, file: str) -> None:
+    try:
+        soft_labels(labels.p, len(labels))
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
+def _related(table: pd.DataFrame) -> NDArray[np.intp] | None:
+    if "group" not in table or not table["group"].dropna().duplicated().any():
+        return None
+    return group_numbers(table["group"].to_numpy(dtype=object), len(table))
