@@ -25,7 +25,7 @@ test: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 docs: $(VENV)/ready-docs
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 api: $(BIN)/python
 	$(BIN)/python -m tools.api_pages

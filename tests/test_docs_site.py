@@ -158,6 +158,16 @@ def test_contributing_and_architecture_name_files_that_are_there() -> None:
             assert (ROOT / name).exists(), f"{path.name}: {name}"
 
 
+def test_every_room_is_on_the_page_about_them() -> None:
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    for package in ("w2s_probes", "extract", "analyses"):
+        rooms = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+        assert (
+            set(re.findall(rf"^\| `{package}/(\w+)/`", page.partition("## Where a change goes")[0], re.MULTILINE))
+            == rooms
+        )
+
+
 def test_nothing_of_the_site_comes_from_the_web() -> None:
     theme = CONFIG["theme"]
     assert theme["font"] is False
