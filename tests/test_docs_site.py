@@ -174,4 +174,6 @@ def test_nothing_of_the_site_comes_from_the_web() -> None:
     assert not [path for path in CONFIG["extra_css"] if ":" in path]
     assert "extra_javascript" not in CONFIG
     assert CONFIG["strict"] is True
+    built = re.findall(r"mkdocs build.*", (ROOT / "Makefile").read_text())
+    assert built == ["mkdocs build --strict"]  # quietly, mkdocs counts no warnings
     assert pages.ROOT == ROOT
