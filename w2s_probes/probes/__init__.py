@@ -5,8 +5,7 @@ from typing import Any
 from .base import Probe, auroc_scorer
 from .design import Design
 from .knn import KNNProbe, NeighborPath
-from .logistic import LogisticProbe
-from .path import RegularizationPath
+from .logistic import LogisticProbe, RegularizationPath
 from .saving import load_probe, save_probe
 from .topo import Connectivity, TopoProbe, topo_cc
 
