@@ -80,6 +80,7 @@ def test_what_the_site_rewrites() -> None:
     assert of_site(text, "x.md", repository="https://at") == "[e](https://at/w2s_probes/errors.py)"
     assert of_site('<a id="a.b"></a>\n## `b`', "x.md") == "## `b` { #a.b }"
     assert of_site("| `a\\|b` | c\\|d |", "x.md") == "| `a|b` | c\\|d |"
+    assert of_site("| `--jobs`, `a - b` |", "x.md") == "| `--jobs`{ .whole }, `a - b` |"
     fenced = '```sh\n[a](../README.md)\n| `a\\|b`\n<a id="x"></a>\n# y\n```'
     assert of_site(fenced, "x.md") == fenced
 

@@ -21,7 +21,7 @@ INCLUDE = re.compile(r"<!-- README: (.+?) -->")
 FENCE = re.compile(r"(^ *```.*?^ *```[^\S\n]*$)", flags=re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
 ANCHOR = re.compile(r'<a id="([^"]+)"></a>\n(#+ .+)')
-PIPE = re.compile(r"`[^`\n]*\\\|[^`\n]*`")
+CODE = re.compile(r"`([^`\n]+)`")
 
 
 def of_site(text: str, page: str, *, source: str = "", repository: str = "") -> str:
@@ -52,6 +52,7 @@ def readme(part: str) -> str:
     return found[part].replace(HIDDEN, "#").strip()
 
 
+LONGEST = 28  # letters of a name that a phone's table keeps in one line
 HIDDEN = "\ue000"  # a private character in place of a number sign inside a block of code
 
 
@@ -96,5 +97,10 @@ def _title(source: str) -> str:
 
 
 def _row(line: str) -> str:
-    """A table's row: inside code a bar needs no backslash here, and would keep it."""
-    return PIPE.sub(lambda code: code[0].replace("\\|", "|"), line)
+    """A table's row: inside code a bar needs no backslash here, and would keep it; short names stay in one line."""
+    return CODE.sub(_code, line)
+
+
+def _code(code: re.Match[str]) -> str:
+    whole = "{ .whole }" if "-" in code[1] and len(code[1]) <= LONGEST and " " not in code[1] else ""
+    return code[0].replace("\\|", "|") + whole
