@@ -42,11 +42,11 @@ def api() -> dict[str, str]:
 
 
 def readme(part: str) -> str:
-    """What stands below a heading of the README; before the first one its sentence, "promise", and the rest, "demo"."""
+    """A part of the README by its heading, and with it; before the first one its sentence, "promise", and "demo"."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    parts = re.split(r"^## (.+)\n", re.sub(FENCE, _hidden, text), flags=re.MULTILINE)
-    _, promise, demo = parts[0].split("\n\n", 2)
-    found = {"promise": promise, "demo": demo, **dict(zip(parts[1::2], parts[2::2], strict=True))}
+    above, *parts = re.split(r"^(?=## )", re.sub(FENCE, _hidden, text), flags=re.MULTILINE)
+    _, promise, demo = above.split("\n\n", 2)
+    found = {"promise": promise, "demo": demo, **{below.partition("\n")[0].lstrip("# "): below for below in parts}}
     if part not in found:
         raise ValueError(f"the README has no part {part!r}: {', '.join(found)}")
     return found[part].replace(HIDDEN, "#").strip()
