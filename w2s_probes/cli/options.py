@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..probes.connectivity import Connectivity as Connectivity
 from ..students.finetuning.settings import Tracker as Tracker
 
 # As the library has them, whose modules are too heavy for the help of a command.
 PROBE_NAMES = ("topo", "knn", "logistic")
-Connectivity = Literal["weak", "strong", "mutual"]
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 HELD_OUT = 0.2
 BEST = "best"  # of a sweep

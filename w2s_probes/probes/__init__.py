@@ -1,23 +1,22 @@
-"""Probes: scikit-learn classifiers that learn from soft labels on one layer's activations."""
+"""Probes: scikit-learn classifiers that learn from soft labels on one layer's activations.
 
-from typing import Any
+Importing this package loads nothing heavy; a name of it, when first used, loads scikit-learn.
+"""
 
-from .base import Probe, auroc_scorer
-from .design import Design
-from .knn import KNNProbe, NeighborPath
-from .logistic import LogisticProbe
-from .path import RegularizationPath
-from .saving import load_probe, save_probe
-from .topo import Connectivity, TopoProbe, topo_cc
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-PROBES: dict[str, type[Probe]] = {"knn": KNNProbe, "logistic": LogisticProbe, "topo": TopoProbe}
+from .connectivity import Connectivity
 
-
-def probe_name(probe: Any) -> str:
-    """What files call a probe, or a scikit-learn classifier: topo, knn or logistic, or module:Class."""
-    kind = type(probe)
-    return next((name for name, own in PROBES.items() if own is kind), f"{kind.__module__}:{kind.__qualname__}")
-
+if TYPE_CHECKING:
+    from .base import Probe, auroc_scorer
+    from .design import Design
+    from .knn import KNNProbe, NeighborPath
+    from .logistic import LogisticProbe
+    from .named import PROBES, probe_name
+    from .path import RegularizationPath
+    from .saving import load_probe, save_probe
+    from .topo import TopoProbe, topo_cc
 
 __all__ = [
     "PROBES",
@@ -35,3 +34,29 @@ __all__ = [
     "save_probe",
     "topo_cc",
 ]
+
+_ELSEWHERE = {
+    "Probe": "base",
+    "auroc_scorer": "base",
+    "Design": "design",
+    "KNNProbe": "knn",
+    "NeighborPath": "knn",
+    "LogisticProbe": "logistic",
+    "RegularizationPath": "path",
+    "load_probe": "saving",
+    "save_probe": "saving",
+    "TopoProbe": "topo",
+    "topo_cc": "topo",
+    "PROBES": "named",
+    "probe_name": "named",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_ELSEWHERE[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,7 @@
 """TopoFilter's parts (Wu et al. 2020, "A Topological Filter for Learning with Label Noise"): TopoCC and its probe."""
 
 from functools import cached_property
-from typing import Literal, Self, get_args
+from typing import Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,9 +13,9 @@ from ..neighbors import Neighbors, first_of, mean_over, nearest, search, search_
 from ..randomness import stream
 from ..ties import above_half
 from .base import Probe, apart_of
+from .connectivity import Connectivity
 from .validation import check_activations, soft_labels
 
-Connectivity = Literal["weak", "strong", "mutual"]
 SPARE = 16  # neighbours searched beyond what the scores average, since some are not kept
 FOLDS = 5  # rows whose labels have no part in the components by which they are scored
 

@@ -8,7 +8,7 @@ from ..errors import InputError
 from ..io.json_files import read_json
 from ..io.sealed import not_as_written
 from ..io.tables import FORMATS
-from .result import record_path
+from .beside import record_path
 
 
 @dataclass(frozen=True)
