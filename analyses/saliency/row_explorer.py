@@ -232,7 +232,7 @@ def row_saliency(
             if number == shown[0]:
                 raise
             continue
-        logistic[number] = path.out_of_fold[np.flatnonzero(path.l2 == path.best)[0]]
+        logistic[number] = path.best_out_of_fold
         knn[number] = found.means(data.weak, [k])[0]
         graph = Neighbors(found.first(k), found.distances[:, :k]) if number == shown[0] else graph
     progress("layers", len(numbers), len(numbers))

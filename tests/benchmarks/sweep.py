@@ -11,7 +11,7 @@ from tests.benchmarks.data import activations
 from tests.benchmarks.timing import Line, seconds
 from w2s_probes import LogisticProbe
 from w2s_probes.neighbors import search
-from w2s_probes.probes.path import PENALTIES
+from w2s_probes.probes.penalties import PENALTIES
 from w2s_probes.rows.duplicates import belonging_together
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.shards import Content

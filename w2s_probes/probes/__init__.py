@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from .base import Probe, auroc_scorer
     from .design import Design
     from .knn import KNNProbe, NeighborPath
-    from .logistic import LogisticProbe
+    from .logistic import LogisticProbe, RegularizationPath
     from .named import PROBES, probe_name
-    from .path import RegularizationPath
     from .saving import load_probe, save_probe
     from .topo import TopoProbe, topo_cc
 
@@ -42,7 +41,7 @@ _ELSEWHERE = {
     "KNNProbe": "knn",
     "NeighborPath": "knn",
     "LogisticProbe": "logistic",
-    "RegularizationPath": "path",
+    "RegularizationPath": "logistic",
     "load_probe": "saving",
     "save_probe": "saving",
     "TopoProbe": "topo",

@@ -12,7 +12,8 @@ from ..errors import InputError, did_you_mean
 from ..filtering.shares import refuse_shares
 from ..neighbors import whole
 from ..probes import Connectivity, TopoProbe
-from ..probes.path import PENALTIES, checked_penalties
+from ..probes.penalties import PENALTIES
+from ..probes.problems import checked_penalties
 
 PUBLISHED_K = (1, 5, *range(10, 100, 5))  # twenty numbers of neighbours
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]

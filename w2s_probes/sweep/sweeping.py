@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ..probes import Connectivity
-from ..probes.path import PENALTIES
+from ..probes.penalties import PENALTIES
 from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
