@@ -137,8 +137,6 @@ class Contents:
 
 def read_folder(folder: Path) -> Contents:
     """Read a folder. InputError where nothing in it can be reported, or a file is damaged or missing."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; a report is made of what a run, a sweep or a filter wrote there")
     runs, sweeps, filtered, unfinished, students = [], [], [], [], []
     for place in _folders(folder, DEEP):
         name = place.relative_to(folder).as_posix() if place != folder else ""
