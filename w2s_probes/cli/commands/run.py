@@ -42,7 +42,7 @@ def run(
         for name, one in chosen.items():
             _plan(name, one, cache)
         return
-    protocol = terminal.from_checkout("analyses.protocol")
+    protocol, names = terminal.from_checkout("analyses.protocol"), terminal.from_checkout("analyses.results.names")
     tables = []
     for name, one in chosen.items():
         with progress.steps(show) as report:
@@ -57,8 +57,8 @@ def run(
 
         from ...io.tables import write_table
 
-        write_table(pd.concat(tables, ignore_index=True), out / protocol.RESULTS)
-        terminal.say(f"Written: {out / protocol.RESULTS}, all pairs in one")
+        write_table(pd.concat(tables, ignore_index=True), out / names.RESULTS)
+        terminal.say(f"Written: {out / names.RESULTS}, all pairs in one")
     if terminal.from_checkout("analyses.experiment.clock").first_process():
         terminal.next_command("w2s", "report", out)
 
@@ -91,7 +91,7 @@ def demo(
 
 def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:
     """The table of PGR, the tests across tasks, and where everything is."""
-    protocol = terminal.from_checkout("analyses.protocol")
+    names = terminal.from_checkout("analyses.results.names")
     lines = terminal.from_checkout("analyses.results.table").summary(results).rename(columns={"pgr": "PGR"})
     seeds = f", mean of {len(recipe.seeds)} seeds" if len(recipe.seeds) > 1 else ", one seed"
     if set(lines["metric"]) == {"auroc"}:
@@ -109,25 +109,26 @@ def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:
             "rows only: one seed tells nothing of the luck of a training, so no method can be judged here; give "
             "seeds=[0,1,2] or more"
         )
-    for line in _splits(out / protocol.RECORD):
+    for line in _splits(out / names.RECORD):
         terminal.say(line)
-    for one in read_json(out / protocol.RECORD)["failed"]:
+    for one in read_json(out / names.RECORD)["failed"]:
         terminal.say(f"left out: {one['method']} on {one['task']}, seed {one['seed']}: {one['reason']}")
     if lines["method"].str.endswith("*").any():
         terminal.say("* chose by ground truth: an oracle, no method")
     if len(recipe.data.tasks) > 1:
-        _show_tests(out / protocol.COMPARISONS, recipe)
-    written = [out / name for name in (protocol.RESULTS, protocol.COMPARISONS, protocol.RECORD, protocol.RECIPE)]
-    places = [out / name for name in (protocol.LABELS, protocol.PREDICTIONS, protocol.FILTERS)]
+        _show_tests(out / names.COMPARISONS, recipe)
+    written = [out / one for one in (names.RESULTS, names.COMPARISONS, names.RECORD, names.RECIPE)]
+    places = [out / one for one in (names.LABELS, names.PREDICTIONS, names.FILTERS)]
     folders = [f"{place}/" for place in places if place.is_dir()]
     terminal.say(f"Written: {', '.join(map(str, [*written, *folders]))}")
 
 
 def _splits(record: Path) -> list[str]:
     """The row sets of each task with their shares of label 1, the least and the most over its seeds."""
+    names = terminal.from_checkout("analyses.results.names")
     runs: dict[str, list[dict[str, Any]]] = {}
-    for name, made in read_json(record)["runs"].items():
-        runs.setdefault(name.rpartition(", seed ")[0], []).append(made["splits"])
+    for key, made in read_json(record)["runs"].items():
+        runs.setdefault(names.parse_trial_key(key)[0], []).append(made["splits"])
     lines = []
     for task, splits in runs.items():
         parts = []
@@ -182,6 +183,7 @@ def _show_tests(path: Path, recipe: Any) -> None:
 def _plan(name: str, recipe: Any, cache: Path) -> None:
     """What a run would do, stage by stage, with what is there."""
     plans, stages = terminal.from_checkout("analyses.costs"), terminal.from_checkout("analyses.dry_run")
+    names = terminal.from_checkout("analyses.results.names")
     if name:
         terminal.answer(name)
     plan = plans.plan_recipe(recipe, fetch=True)
@@ -190,7 +192,7 @@ def _plan(name: str, recipe: Any, cache: Path) -> None:
         for seed in dict.fromkeys(stage.seed for stage in found if stage.task == task):
             here = [stage for stage in found if (stage.task, stage.seed) == (task, seed)]
             there, to_do = ([s.name for s in here if s.kept is kept and not s.left_out] for kept in (True, False))
-            place = task if seed is None else f"{task}, seed {seed}"
+            place = task if seed is None else names.trial_key(task, seed)
             terminal.answer(f"{place}: to do {', '.join(to_do) or 'nothing'}; kept {', '.join(there) or 'nothing'}")
             for stage in here:
                 if stage.left_out:
