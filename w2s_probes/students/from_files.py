@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..io.arrays import write_arrays
 from ..io.files import refuse_input
 from ..io.sealed import write_sealed
 from ..io.tables import write_table
 from ..labels.label_set import LabelSet, read_label_table
 from ..losses import LossName, Objective
 from ..metrics.intervals import Estimate
+from ..probes.saving import save_probe
 from ..store.activation_store import ActivationStore
 from .chosen_rows import ChosenRows, choose_rows
 from .comparing import as_listed, estimate, related_groups, with_interval
@@ -86,9 +86,9 @@ def train_student(
     """Train a `HeadStudent` on one layer of a store and a label file, and write it to the folder `out`.
 
     Rows are chosen by `choose_rows`. `test` is a file of other rows with `truth`, or else scored against `label`;
-    with both, the supervisor's `label` is scored beside the student. Writes student.json, which knows the checksums of
-    the others, head.safetensors and, with a test, predictions.jsonl; predictions of an earlier student there are
-    removed. InputError for rows or files that do not fit, before anything is written.
+    with both, the supervisor's `label` is scored beside the student. Writes student.json, which knows the checksums
+    of the others, head.safetensors, which `load_probe` reads, and, with a test, predictions.jsonl; predictions of an
+    earlier student there are removed. InputError for rows or files that do not fit, before anything is written.
     """
     if (out / "manifest.json").exists():
         raise InputError(f"{out}: is an activation store; give another --out")
@@ -119,7 +119,7 @@ def train_student(
         write_table(tested.predictions(p), out / PREDICTIONS)
     else:
         (out / PREDICTIONS).unlink(missing_ok=True)
-    write_arrays(out / HEAD, {"coef": head.coef_, "intercept": head.intercept_}, record)
+    save_probe(head, out / HEAD, notes=record)
     write_sealed(out / RECORD, record, [HEAD, PREDICTIONS])
     return found
 
