@@ -11,7 +11,11 @@ import pytest
 
 from tests.conftest import ROOT
 
-BELOW = {"w2s_probes": {"extract", "analyses", "tests"}, "extract": {"analyses", "tests"}, "analyses": {"tests"}}
+BELOW = {
+    "w2s_probes": {"extract", "analyses", "tests", "tools"},
+    "extract": {"analyses", "tests", "tools"},
+    "analyses": {"tests", "tools"},
+}
 
 
 def imported(path: Path) -> set[str]:

@@ -11,12 +11,10 @@ import numpy as np
 from ..errors import InputError, did_you_mean, reason
 from ..io.arrays import read_arrays, write_arrays
 from .base import Probe
-from .knn import KNNProbe
-from .logistic import LogisticProbe
-from .topo import TopoProbe
+from .registry import PROBES
 
-KINDS: dict[str, type[Probe]] = {kind.__name__: kind for kind in (KNNProbe, LogisticProbe, TopoProbe)}
-# Probes whose modules load torch, imported when one is saved or loaded; by name, since their room is above this one.
+CLASSES = {entry.where.partition(":")[2]: entry for entry in PROBES.values()}  # by the name of the class
+# Probes that no table of probes lists; imported when one is saved or loaded, since their modules load torch.
 HEAVY = {"HeadStudent": "w2s_probes.students.head"}
 
 
@@ -30,7 +28,7 @@ def save_probe(probe: Probe, path: Path | str, *, notes: Mapping[str, Any] | Non
     """
     name = type(probe).__name__
     if _kind(name) is not type(probe):
-        raise InputError(f"{name} cannot be saved: {', '.join([*KINDS, *HEAVY])} can")
+        raise InputError(f"{name} cannot be saved: {', '.join([*CLASSES, *HEAVY])} can")
     if not hasattr(probe, "classes_"):
         raise InputError(f"this {name} is not fitted: fit it before saving it")
     searched = {key for key in vars(probe) if isinstance(getattr(type(probe), key, None), cached_property)}
@@ -49,7 +47,7 @@ def load_probe(path: Path | str) -> Any:
     name = str(record.get("probe")) if isinstance(record, dict) else ""
     kind = _kind(name)
     if kind is None:
-        raise InputError(f"{path}: holds no probe ({name!r}): {did_you_mean(name, [*KINDS, *HEAVY])}")
+        raise InputError(f"{path}: holds no probe ({name!r}): {did_you_mean(name, [*CLASSES, *HEAVY])}")
     try:
         probe = kind(**record["parameters"])
         named = {k: np.array(v, dtype=object if k == "feature_names_in_" else None) for k, v in record["named"].items()}
@@ -71,4 +69,4 @@ def _kind(name: str) -> type[Probe] | None:
         except ImportError as error:
             raise InputError(f"{name} needs torch: pip install 'w2s-probes[models]'") from error
         return heavy
-    return KINDS.get(name)
+    return CLASSES[name].kind if name in CLASSES else None

@@ -1,4 +1,4 @@
-"""Signatures, comments and docstrings of public names, as docs/api.md shows them.
+"""Signatures, comments and docstrings of public names, as the pages of docs/api show them.
 
 The sources are read, not imported: what is found is what stands there, and nothing heavy is loaded.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("w2s_probes", "extract", "analyses")
 WIDTH = 100  # of a signature's line, beyond which each parameter has its own
 Definition = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
