@@ -11,11 +11,11 @@ from ..io.tables import write_table
 from ..labels.label_set import LabelSet, read_label_table
 from ..losses import LossName, Objective
 from ..metrics.intervals import Estimate
+from ..metrics.paired import as_listed, estimate, with_interval
 from ..probes.saving import save_probe
 from ..rows.groups import groups_of
 from ..store.activation_store import ActivationStore
 from .chosen_rows import ChosenRows, choose_rows
-from .comparing import as_listed, estimate, with_interval
 from .finetuning.settings import STUDENT_HEAD as HEAD
 from .finetuning.settings import STUDENT_PREDICTIONS as PREDICTIONS
 from .finetuning.settings import STUDENT_RECORD as RECORD
