@@ -1,4 +1,4 @@
-"""A head student from a store and a label file to a folder: chosen rows, training, test, and what is written."""
+"""A head student from a store and a label file to a folder: chosen rows, training, test, and the files written."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,12 @@ from .finetuning.settings import STUDENT_PREDICTIONS as PREDICTIONS
 from .finetuning.settings import STUDENT_RECORD as RECORD
 from .finetuning.settings import Stop
 from .head import HeadStudent
-from .scored_rows import Numbers, ScoredRows, Scores
+from .scored_rows import Numbers, ScoredRows, StudentScores
 
 
 @dataclass(frozen=True)
 class WrittenStudent:
-    """A trained student, what it was trained on, and how good it is; written to a folder."""
+    """A trained student that was written to a folder, with its rows and its scores."""
 
     folder: Path
     head: HeadStudent
@@ -34,11 +34,11 @@ class WrittenStudent:
     rows: ChosenRows
     validation: Estimate | None  # AUROC on the validation rows against their weak labels; None where of one class
     tested: ScoredRows | None
-    scores: Scores | None  # of the test rows
+    scores: StudentScores | None  # of the test rows
 
     @property
     def lines(self) -> list[str]:
-        """What is to be said: what it learned from, and its numbers with what they are worth."""
+        """The rows that it learned from and its scores with their intervals, a line each."""
         lines = [f"{self.folder}: {self.head.loss} head of layer {self.layer}, trained on {self.rows.account}"]
         if self.tested is None or self.scores is None:
             return [*lines, *self._untested()]
@@ -114,19 +114,19 @@ def train_student(
     if tested is not None and X_test is not None:
         p = head.predict_proba(X_test)[:, 1]
         scores = tested.score(p)
-    found = WrittenStudent(out, head, index, rows, validation, tested, scores)
-    record = {"store": opened.key, "layer": index, "labels": str(labels), **_record(found)}
+    student = WrittenStudent(out, head, index, rows, validation, tested, scores)
+    record = {"store": opened.key, "layer": index, "labels": str(labels), **_record(student)}
     if tested is not None and p is not None:
         write_table(tested.predictions(p), out / PREDICTIONS)
     else:
         (out / PREDICTIONS).unlink(missing_ok=True)
     save_probe(head, out / HEAD, notes=record)
     write_sealed(out / RECORD, record, [HEAD, PREDICTIONS])
-    return found
+    return student
 
 
 def _record(student: WrittenStudent) -> dict[str, Any]:
-    """For student.json. Intervals are [value, low, high], an end null where there are too few rows for one."""
+    """The content of student.json. Intervals are [value, low, high], with null ends where there are too few rows."""
     head, rows, tested, scores = student.head, student.rows, student.tested, student.scores
     record: dict[str, Any] = {
         "parameters": _parameters(head),
@@ -140,7 +140,7 @@ def _record(student: WrittenStudent) -> dict[str, Any]:
     if tested is None or scores is None:
         return record
     record["test"] = {"file": tested.file, "against": tested.against, "rows": scores.rows, "of_rows": len(tested.ids)}
-    record["test"] |= {metric: one.value for metric, one in scores.student.items() if one is not None}
+    record["test"] |= {metric: value.value for metric, value in scores.student.items() if value is not None}
     record["test"]["intervals"] = _listed(scores.student)
     if scores.supervisor is not None and scores.difference is not None:
         record["test"]["supervisor"] = {"rows": scores.supervised, **_listed(scores.supervisor)}
@@ -151,10 +151,10 @@ def _record(student: WrittenStudent) -> dict[str, Any]:
 
 
 def _listed(numbers: Numbers) -> dict[str, list[float | None] | None]:
-    return {str(metric): as_listed(one) for metric, one in numbers.items()}
+    return {str(metric): as_listed(value) for metric, value in numbers.items()}
 
 
 def _parameters(head: HeadStudent) -> dict[str, Any]:
-    """A head's settings but those that its loss does not read."""
-    own = Objective(head.loss).has_own_opinion
-    return {name: value for name, value in head.get_params().items() if own or name not in ("alpha", "warm_up")}
+    """The head's settings without those that its loss does not read."""
+    weighted = Objective(head.loss).has_own_opinion
+    return {name: value for name, value in head.get_params().items() if weighted or name not in ("alpha", "warm_up")}
