@@ -59,7 +59,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ReadingSpeed:
     """How fast the loaded model read tokens."""
 
     tokens_per_s: float
@@ -78,7 +78,7 @@ class Diagnosis:
     checks: tuple[Check, ...]
     read: tuple[str, ...]  # which token stood for each row
     remarks: tuple[str, ...]  # what a user may not expect of this model or of the position
-    speed: Measured  # of the same model, loaded, on this machine
+    speed: ReadingSpeed  # of the same model, loaded, on this machine
 
     @property
     def ok(self) -> bool:
@@ -150,7 +150,7 @@ def diagnose(
     return Diagnosis(tuple(checks), read, tuple(remarks), speed)
 
 
-def _speed(engine: Engine, tokens: Sequence[Tokens], names: Sequence[str]) -> Measured:
+def _speed(engine: Engine, tokens: Sequence[Tokens], names: Sequence[str]) -> ReadingSpeed:
     """The rate at which a batch of these rows, again and again up to the usual size, is read; in some seconds."""
     once, repeats = _seconds(engine, tokens, names), 1
     count = sum(map(len, tokens))
@@ -158,7 +158,7 @@ def _speed(engine: Engine, tokens: Sequence[Tokens], names: Sequence[str]) -> Me
         repeats *= 2
         once = _seconds(engine, list(tokens) * repeats, list(names) * repeats)
     once = min(once, _seconds(engine, list(tokens) * repeats, list(names) * repeats))
-    return Measured(repeats * count / once, min(repeats * count, engine.budget), engine.place)
+    return ReadingSpeed(repeats * count / once, min(repeats * count, engine.budget), engine.place)
 
 
 def _seconds(engine: Engine, tokens: Sequence[Tokens], names: Sequence[str]) -> float:

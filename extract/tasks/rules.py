@@ -15,7 +15,7 @@ class Rule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Label(Rule):
+class LabelRule(Rule):
     """Which rows of single texts are label 1."""
 
     field: str
@@ -25,7 +25,7 @@ class Label(Rule):
     above: float | None = None  # label 1 where the number is greater
 
     @model_validator(mode="after")
-    def _one_rule(self) -> "Label":
+    def _one_rule(self) -> "LabelRule":
         rules = [bool(self.positive or self.negative), bool(self.contains), self.above is not None]
         if sum(rules) != 1:
             raise ValueError("give one rule: positive and/or negative, or contains, or above")
@@ -54,7 +54,7 @@ class Label(Rule):
         return None if self.positive and self.negative else int(not self.positive)
 
 
-class Answer(Rule):
+class AnswerRule(Rule):
     """Which of a question's choices is the right one."""
 
     field: str
@@ -64,7 +64,7 @@ class Answer(Rule):
     )
 
     @model_validator(mode="after")
-    def _index_or_not(self) -> "Answer":
+    def _index_or_not(self) -> "AnswerRule":
         if self.base is not None and self.kind is not None:
             raise ValueError(f"base = {self.base} makes it an index, and kind = {self.kind!r} does not: give one")
         return self
@@ -104,7 +104,7 @@ class Answer(Rule):
         return int(text) - (self.base or 0)
 
 
-class Part(Rule):
+class FieldPart(Rule):
     """A part of a field, in `group`: what stands before a mark."""
 
     field: str
