@@ -34,9 +34,9 @@ SIDES = (256, 1024, 2048)  # rows and sides, at most, of that product
 
 @dataclass(frozen=True)
 class BlockSpeed:
-    """What this machine did with one block of a model, or of a large one with a product of its width."""
+    """The speed of this machine on one block of a model, or for a large one on a product of its width."""
 
-    timed: str  # what was timed, in words
+    timed: str  # the thing timed, in words
     batch_seconds: float  # of every batch beside its blocks: tracing, the table of tokens
     flops_per_s: float
 

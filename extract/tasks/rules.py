@@ -1,4 +1,4 @@
-"""What a task file says of labels, right answers and groups."""
+"""The rules of a task file for labels, right answers and groups."""
 
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ class Rule(BaseModel):
 
 
 class LabelRule(Rule):
-    """Which rows of single texts are label 1."""
+    """The rule that gives single texts their label."""
 
     field: str
     positive: list[str | int | bool] = []  # label 1 for these values and, without `negative`, 0 for all others
@@ -55,7 +55,7 @@ class LabelRule(Rule):
 
 
 class AnswerRule(Rule):
-    """Which of a question's choices is the right one."""
+    """The rule that finds the right one of a question's choices."""
 
     field: str
     base: Literal[0, 1] | None = None  # the field is an index that starts here
@@ -105,7 +105,7 @@ class AnswerRule(Rule):
 
 
 class FieldPart(Rule):
-    """A part of a field, in `group`: what stands before a mark."""
+    """A part of a field, in `group`: the text before a mark."""
 
     field: str
     before: str = Field(min_length=1)  # up to its first occurrence; the whole field where it does not occur

@@ -1,4 +1,4 @@
-"""Where a task's rows come from: a dataset on the hub, or files in a local folder."""
+"""The sources of a task's rows: a dataset on the hub, or files in a local folder."""
 
 from pydantic import Field, model_validator
 
@@ -6,7 +6,7 @@ from .rules import AnswerRule, FieldPart, LabelRule, Rule
 
 
 class SourceSplits(Rule):
-    """The source's names for what serves as train and as test: of a split, of several, or of none ([])."""
+    """The source's splits that serve as train and as test: one, several, or none ([])."""
 
     train: str | list[str] = "train"
     test: str | list[str] = "test"
@@ -30,7 +30,7 @@ class Hub(Rule):
 
 
 class Local(Rule):
-    """What is different about a task's files in a local folder; the other keys hold there too."""
+    """The keys of a task that differ for its files in a local folder; the others hold there too."""
 
     splits: SourceSplits = SourceSplits()  # names of files, without their endings
     text: str | None = None
