@@ -20,7 +20,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.simulated": (),
     "w2s_probes.metrics.power": ("expected_pgr", "ExpectedPGR"),
     "w2s_probes.io.tables": ("read_table", "write_table"),
-    "extract.extractor": ("extract",),
+    "extract.extractor": ("extract", "Extraction"),
     "extract.adding": ("add",),
     "extract.doctor": ("diagnose", "Diagnosis"),
     "analyses.experiment": ("Experiment", "Outcome", "Method", "Removal"),
