@@ -15,6 +15,7 @@ from w2s_probes.io.tables import write_table
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.losses import LOSSES
 from w2s_probes.progress import Progress, silent
+from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
@@ -229,7 +230,7 @@ def blind_view(recipe: Recipe, sets: Splits, labels: Scores, workshop: Workshop,
     ids = np.concatenate([sets.train["id"], sets.val["id"]])
     training = recipe.student.training
     return Experiment(
-        rows={name: table[["id", "text", "group"]] for name, table in sets.labelled.items()},
+        rows={name: table[["id", "text", GROUP]] for name, table in sets.labelled.items()},
         weak=LabelSet(ids, np.concatenate([labels["train"], labels["val"]]), "weak"),
         activations=workshop.activations(recipe.strong),
         student=workshop.learner(recipe.strong, training),

@@ -7,6 +7,7 @@ import pandas as pd
 
 from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
+from w2s_probes.rows.groups import GROUP
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def split(
             f"{task}: n_truth + n_val + n_train = {n_weak} + {n_val} + {n_train} = {needed} rows are asked for, "
             f"but train has {len(pool)}{' after balancing' if balance else ''}: lower them, or set data.at_most = true"
         )
-    groups = {str(name): rows for name, rows in pool.groupby("group", sort=True).indices.items()}
+    groups = {str(name): rows for name, rows in pool.groupby(GROUP, sort=True).indices.items()}
     order = rng.permutation(np.array(sorted(groups), dtype=object))
     parts: list[pd.DataFrame] = []
     for wanted in sizes:

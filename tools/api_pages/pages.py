@@ -10,7 +10,7 @@ INDEX = "index.md"
 # A package stands for all that its __all__ names, another module for the names that follow it.
 SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes": (),
-    "w2s_probes.probes": ("auroc_scorer", "RegularizationPath", "NeighborPath"),
+    "w2s_probes.probes": ("PROBES", "ProbeEntry", "auroc_scorer", "RegularizationPath", "NeighborPath"),
     "w2s_probes.sweep": (),
     "w2s_probes.export": (),
     "w2s_probes.losses": (),
@@ -20,7 +20,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.simulated": (),
     "w2s_probes.metrics.power": ("expected_pgr", "ExpectedPGR"),
     "w2s_probes.io.tables": ("read_table", "write_table"),
-    "extract.extractor": ("extract",),
+    "extract.extractor": ("extract", "Extraction"),
     "extract.adding": ("add",),
     "extract.doctor": ("diagnose", "Diagnosis"),
     "analyses.experiment": ("Experiment", "Outcome", "Method", "Removal"),

@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+CONFIG = "config.json"
+WEIGHTS = "*.safetensors"
+
 # Read by people, by other frameworks, or to go on with a training. A tokenizer may read a file of any other name.
 PROSE = {".md", ".rst", ".pdf", ".html", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".ipynb", ".log"}
 FOREIGN = {".h5", ".msgpack", ".onnx", ".ot", ".gguf", ".tflite", ".mlmodel", ".ckpt", ".pt", ".pth", ".zip", ".tar"}

@@ -16,13 +16,12 @@ from ..labels.verdicts import with_verdict
 from ..neighbors import Neighbors
 from ..neighbors.store_graphs import store_neighbors
 from ..noise.audits import with_audit
-from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
+from ..probes import PROBES, Connectivity, Probe, TopoProbe
 from ..probes.validation import soft_labels
-from ..rows.duplicates import belonging_together
 from ..rows.fields import kept_rows, refuse_own_fields
 from ..rows.folds import fold_numbers
+from ..rows.groups import group_ids, groups_of
 from ..store.activation_store import ActivationStore
-from ..students.comparing import related_groups
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Rows:
     @property
     def groups(self) -> NDArray[Any] | None:
         """The groups of the judged rows, where the file has them and some rows share one."""
-        return related_groups(self.table[self.training])
+        return groups_of(self.table[self.training])
 
     @property
     def truth(self) -> NDArray[np.float64] | None:
@@ -90,7 +89,7 @@ class Rows:
     @cached_property
     def apart(self) -> NDArray[np.intp]:
         """Rows (n,) that may not judge each other share a number."""
-        return belonging_together(self.X, self.groups)
+        return group_ids(self.X, self.groups)
 
     def graph(self, probe: Any, in_sample: bool) -> Neighbors | None:
         """The neighbours that a kNN or Topo probe asks for, kept beside the store; None for other probes."""
@@ -98,8 +97,8 @@ class Rows:
         most = len(self.X) - (1 if apart is None else int(np.bincount(apart).max()))
         if isinstance(probe, TopoProbe):
             k = max(probe.k_cc, min(probe.graph_k, most))
-        elif isinstance(probe, KNNProbe) and not in_sample:
-            k = probe.k
+        elif isinstance(probe, Probe) and probe.graph_k and not in_sample:
+            k = probe.graph_k
         else:
             return None
         return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=apart, index=probe.index)
@@ -130,9 +129,8 @@ def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str)
         return _classifier(by)
     if by not in PROBES:
         raise InputError(f"--by {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
-    if by == "logistic":
-        return LogisticProbe(l2)
-    return KNNProbe(k, index) if by == "knn" else TopoProbe(k, k, connectivity, index)
+    entry = PROBES[by]
+    return entry.make(k if entry.value == "k" else l2, connectivity=connectivity, index=index)
 
 
 def _classifier(by: str) -> Any:

@@ -12,9 +12,10 @@ from ..io.tables import write_table
 from ..labels.label_set import LabelSet, read_label_table
 from ..losses import LossName, Objective
 from ..metrics.intervals import Estimate
+from ..rows.groups import groups_of
 from ..store.activation_store import ActivationStore
 from .chosen_rows import ChosenRows, choose_rows
-from .comparing import as_listed, estimate, related_groups, with_interval
+from .comparing import as_listed, estimate, with_interval
 from .finetuning.settings import STUDENT_HEAD as HEAD
 from .finetuning.settings import STUDENT_PREDICTIONS as PREDICTIONS
 from .finetuning.settings import STUDENT_RECORD as RECORD
@@ -108,7 +109,7 @@ def train_student(
     head = HeadStudent(loss, epochs=epochs, l2=l2, stop=stop, seed=seed)
     head.fit(X[~val], weak.p[~val], X[val], weak.p[val])
     p_val = head.predict_proba(X[val])[:, 1]
-    validation = estimate("auroc", weak.p[val], p_val, related_groups(rows.table[val]))
+    validation = estimate("auroc", weak.p[val], p_val, groups_of(rows.table[val]))
     scores = p = None
     if tested is not None and X_test is not None:
         p = head.predict_proba(X_test)[:, 1]

@@ -62,7 +62,7 @@ def repair(
             rows=table,
             trust=terminal.from_checkout("extract.models.checkpoints").Trust(allow_pickle, trust_remote_code),
             placement=placement,
-            report=lambda done, total: report("shards", done, total),
+            progress=report,
         )
     for file in made:
         terminal.say(f"made again: {file}")

@@ -1,11 +1,12 @@
-"""Batches of rows of like length under a token budget, so that little is spent on padding."""
+"""Batches of rows of like length under a token budget, and their padding: little of the work is spent on it."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+
+from .tokens import Tokens
 
 
 def batches(
@@ -17,22 +18,20 @@ def batches(
     """Indices of `rows` (all), longest first, so many at a time that rows x longest stays within `budget` tokens.
 
     A row longer than the budget makes a batch of its own. Longest first, so that the memory needed shows at once.
-    Rows of one batch have lengths of equal `mode` (see `switches.py`).
+    Rows of one batch have lengths of equal `mode`: a model may read texts beyond some length in another way.
     """
     order = sorted(range(len(lengths)) if rows is None else rows, key=lambda row: (-lengths[row], row))
     start = 0
     while start < len(order):
-        own = mode(lengths[order[start]])
-        stop = start + max(1, budget // max(1, lengths[order[start]]))
-        here = order[start:stop]
-        fitting = next((at for at, row in enumerate(here) if mode(lengths[row]) != own), len(here))
-        yield here[:fitting]
+        longest = lengths[order[start]]
+        kind = mode(longest)
+        batch = order[start : start + max(1, budget // max(1, longest))]
+        fitting = next((at for at, row in enumerate(batch) if mode(lengths[row]) != kind), len(batch))
+        yield batch[:fitting]
         start += fitting
 
 
-def padded(
-    tokens: Sequence[Sequence[int] | NDArray[np.int32]], pad: int, *, left: bool = False
-) -> tuple[Tensor, Tensor]:
+def padded(tokens: Sequence[Sequence[int] | Tokens], pad: int, *, left: bool = False) -> tuple[Tensor, Tensor]:
     """Token ids and attention mask, both (rows, longest) int64, padded on the right unless asked otherwise.
 
     On the right a causal model's real tokens never see padding, and positions count from 0 in every family.
@@ -40,9 +39,9 @@ def padded(
     longest = max(map(len, tokens))
     ids = np.full((len(tokens), longest), pad, dtype=np.int64)
     mask = np.zeros((len(tokens), longest), dtype=np.int64)
-    for row, own in enumerate(tokens):
-        here = slice(longest - len(own), longest) if left else slice(0, len(own))
-        ids[row, here], mask[row, here] = own, 1
+    for row, row_ids in enumerate(tokens):
+        places = slice(longest - len(row_ids), longest) if left else slice(0, len(row_ids))
+        ids[row, places], mask[row, places] = row_ids, 1
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from w2s_probes.checkpoints.blocks import trunk_of
+from w2s_probes.checkpoints.loading import BROKEN
 from w2s_probes.errors import InputError, whole_reason
 
-from .models.blocks import trunk_of
-from .models.source import BROKEN, ModelSource, auto_class
+from ..models.source import ModelSource, auto_class
 
 
 @dataclass

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import InputError
 from w2s_probes.store.dtypes import StoredDtype, to_float32
 from w2s_probes.store.shards import Content
-
-from .encoding import Tokens
 
 if TYPE_CHECKING:
     from .engine import Engine

@@ -20,8 +20,9 @@ import zstandard
 from nnsight import CONFIG
 from nnsight.modeling import huggingface
 
-from extract import extractor, remote
+from extract import extractor
 from extract.extractor import Extraction, extract
+from extract.forward import remote
 from extract.models.loading import Placement
 from extract.models.source import ModelSource
 from extract.repair import repair
@@ -64,9 +65,11 @@ def test_a_remote_store_equals_a_local_one(
     serve: Callable[..., StandIn], rows: pd.DataFrame, tmp_path: Path, family: str, position: Any
 ) -> None:
     ndif, batches = serve(family), Placement(batch_tokens=300)
-    found = extract(on_ndif(), rows, tmp_path / "remote", position=position, placement=batches)
+    found = extract(Extraction.plan(on_ndif(), rows, position=position), tmp_path / "remote", placement=batches)
     local = extract(
-        str(ndif.folder), rows, tmp_path / "local", position=position, placement=Placement("cpu", None, 300)
+        Extraction.plan(str(ndif.folder), rows, position=position),
+        tmp_path / "local",
+        placement=Placement("cpu", None, 300),
     )
     assert 1 < len(ndif.requests) < 10
     for layer in local.layers:
@@ -98,7 +101,7 @@ def test_a_request_holds_the_models_name_the_tokens_and_our_source_and_no_more(
     serve: Callable[..., StandIn], rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     ndif = serve()
-    extract(on_ndif(), rows, tmp_path / "s", layers=[1, 2], placement=Placement(batch_tokens=300))
+    extract(Extraction.plan(on_ndif(), rows, layers=[1, 2]), tmp_path / "s", placement=Placement(batch_tokens=300))
     key = {"repo_id": "Some-Lab/Tiny", "revision": None, "task": "text-generation"}  # as the hub spells it
     words = rows["text"].str.split()
     seen = 0
@@ -124,7 +127,7 @@ def test_a_lost_connection_costs_no_finished_part(
 ) -> None:
     monkeypatch.setattr(extractor, "SHARD_ROWS", 16)
     ndif = serve()
-    whole = extract(on_ndif(), rows, tmp_path / "whole")
+    whole = extract(Extraction.plan(on_ndif(), rows), tmp_path / "whole")
 
     def lose(found: Any) -> Any:
         if len(ndif.requests) == 5:
@@ -133,17 +136,17 @@ def test_a_lost_connection_costs_no_finished_part(
 
     ndif.change = lose
     with pytest.raises(InputError, match=r"no answer from https://api.ndif.us \(WebSocketConn.*lost\.\): .* goes on"):
-        extract(on_ndif(), rows, tmp_path / "s")
-    again = extract(on_ndif(), rows, tmp_path / "s")
+        extract(Extraction.plan(on_ndif(), rows), tmp_path / "s")
+    again = extract(Extraction.plan(on_ndif(), rows), tmp_path / "s")
     assert len(ndif.requests) == 3 + 2 + 2
     assert all(again.words(layer).tobytes() == whole.words(layer).tobytes() for layer in whole.layers)
     monkeypatch.delenv("NDIF_API_KEY")  # what is finished needs nobody
-    extract(on_ndif(), rows, tmp_path / "s")
+    extract(Extraction.plan(on_ndif(), rows), tmp_path / "s")
     (tmp_path / "s" / again.manifest.shards[0].file).unlink()
     with pytest.raises(InputError, match="made on NDIF, and its model is not here: delete the damaged shards"):
         repair(tmp_path / "s", rows=rows)
     monkeypatch.setenv("NDIF_API_KEY", KEY)
-    assert extract(on_ndif(), rows, tmp_path / "s").words(1).tobytes() == whole.words(1).tobytes()
+    assert extract(Extraction.plan(on_ndif(), rows), tmp_path / "s").words(1).tobytes() == whole.words(1).tobytes()
     assert len(ndif.requests) == 8
 
 
@@ -159,10 +162,10 @@ def test_a_batch_beyond_the_servers_memory_is_halved(
         return found
 
     ndif.change = run_out
-    assert extract(on_ndif(), rows, tmp_path / "s").manifest.notes["batch_tokens"] <= most
+    assert extract(Extraction.plan(on_ndif(), rows), tmp_path / "s").manifest.notes["batch_tokens"] <= most
     most = 0
     with pytest.raises(InputError, match=r"does not fit into the memory of NDIF: lower --max-length$"):
-        extract(on_ndif(), rows[:2], tmp_path / "none")
+        extract(Extraction.plan(on_ndif(), rows[:2]), tmp_path / "none")
 
 
 def saying(text: str) -> Callable[[Any], Any]:
@@ -194,7 +197,7 @@ def test_what_the_server_says_or_sends_amiss_is_one_line(
 ) -> None:
     serve().change = change
     with pytest.raises(InputError, match=message) as failure:
-        extract(on_ndif(), rows[:2], tmp_path / "s")
+        extract(Extraction.plan(on_ndif(), rows[:2]), tmp_path / "s")
     assert str(failure.value).startswith("model some-lab/tiny: ")
     assert not (tmp_path / "s").exists()
 

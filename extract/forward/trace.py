@@ -2,15 +2,23 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import torch
 from nnsight import NNsight, save
 from torch import Tensor, nn
 
-from .batching import padding_moved_right
+from w2s_probes.checkpoints.batches import padding_moved_right
+from w2s_probes.errors import InputError, did_you_mean
 
 Position = Literal["last", "first", "mean", "all"]
+
+
+def checked_position(name: str) -> Position:
+    """The position of this name; InputError where there is none."""
+    if name not in get_args(Position):
+        raise InputError(f"position {name!r}: {did_you_mean(name, get_args(Position))}")
+    return cast(Position, name)
 
 
 class ActivationReader:

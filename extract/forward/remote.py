@@ -22,11 +22,12 @@ from nnsight.intervention.backends.remote import RemoteBackend, RemoteError
 from torch import Tensor, nn
 from zstandard import ZstdError
 
+from w2s_probes.checkpoints.blocks import find_blocks
+from w2s_probes.checkpoints.loading import usable
 from w2s_probes.errors import InputError
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
-from .models.blocks import find_blocks
-from .models.source import ModelSource, usable
+from ..models.source import ModelSource
 from .trace import ActivationReader, Position
 
 TASK = "text-generation"  # part of the name by which NDIF knows a deployment
@@ -63,7 +64,7 @@ class RemoteReader(ActivationReader):
         model: nn.Module = served.pipeline.model
         how = {"backend": self._backend(served)}
         self._begin(model, served, _block_path(source, model), torch.device("cpu"), how)
-        nnsight.register("extract.trace")  # its functions travel as source: the server has no such module
+        nnsight.register("extract.forward.trace")  # its functions travel as source: the server has no such module
 
     def read(
         self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Position

@@ -10,15 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from w2s_probes.checkpoints.batches import batches, padded
+from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
 from w2s_probes.errors import InputError, whole_reason
+from w2s_probes.progress import silent
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
-from .batching import batches, padded
-from .encoding import Tokens
+from ..models.loading import Placement, load_trunk
+from ..models.source import ModelSource
 from .layout import out_of_memory, refuse_other_layouts
 from .model_state import ModelState
-from .models.loading import Placement, load_trunk
-from .models.source import ModelSource
 from .remote import RemoteReader
 from .switches import mode_of
 from .trace import ActivationReader, Position
@@ -84,7 +85,7 @@ class Engine:
         return list(batches(lengths, 1 << 62, mode=self._mode))
 
     def read(
-        self, tokens: Sequence[Tokens], names: Sequence[str], progress: BatchProgress = lambda rows, tokens: None
+        self, tokens: Sequence[Tokens], names: Sequence[str], progress: BatchProgress = silent
     ) -> dict[int, NDArray[Any]]:
         """For each layer the words (rows, width), or with position `all` (tokens, width), rows in their own order.
 
@@ -92,7 +93,7 @@ class Engine:
         InputError, naming the row, for numbers that are not finite and for a single row that does not fit.
         """
         lengths = [len(row) for row in tokens]
-        self._refuse_unknown(tokens, names)
+        refuse_unknown_tokens(self._source.name, tokens, self._source.vocabulary, lambda row: f"row {names[row]!r}")
         if not self._layout_known and len(tokens):
             self._refuse_other_layouts(tokens[0])
         places = np.concatenate([[0], np.cumsum(lengths if self._position == "all" else np.ones(len(lengths), int))])
@@ -180,16 +181,6 @@ class Engine:
                 raise
             return  # the rows themselves will not fit either, and are refused by name
         self._layout_known = True
-
-    def _refuse_unknown(self, tokens: Sequence[Tokens], names: Sequence[str]) -> None:
-        """Some devices answer an index beyond the table with nonsense, others by taking the process down."""
-        known = self._source.vocabulary
-        for row, name in zip(tokens, names, strict=True):
-            if len(row) and int(row.max()) >= known:
-                raise InputError(
-                    f"row {name!r}: the tokenizer of {self._source.name} gives token {int(row.max())}, and the model "
-                    f"knows {known}: tokenizer and weights are of different models"
-                )
 
     def _refuse_non_finite(self, layer: int, row: str) -> None:
         advice = "try --dtype bfloat16 or float32" if self._dtype == "float16" else "are the model's weights damaged?"

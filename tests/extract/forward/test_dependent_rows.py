@@ -10,17 +10,17 @@ import pytest
 import torch
 import transformers as hf
 
-from extract.batching import batches
-from extract.engine import Engine, words_of
 from extract.extractor import Extraction
-from extract.model_state import ModelState
+from extract.forward.engine import Engine, words_of
+from extract.forward.model_state import ModelState
+from extract.forward.row_check import difference, refuse_dependent_rows
+from extract.forward.switches import mode_of
+from extract.forward.trace import Position
 from extract.models.loading import Placement
 from extract.models.source import ModelSource
-from extract.row_check import difference, refuse_dependent_rows
-from extract.switches import mode_of
-from extract.trace import Position
 from tests.conftest import save_checkpoint
 from w2s_probes import ActivationStore
+from w2s_probes.checkpoints.batches import batches
 from w2s_probes.errors import InputError
 from w2s_probes.store.shards import Content
 

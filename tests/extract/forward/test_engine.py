@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from extract.encoding import EncodedAhead, Encoding
-from extract.engine import Engine
-from extract.extractor import Done, Extraction, extract
+from extract.extractor import Extraction, extract
+from extract.forward.engine import Engine
 from extract.models.loading import Placement
 from extract.models.source import ModelSource
 from w2s_probes import InputError
+from w2s_probes.progress import RowsRead
 
 Checkpoint = Callable[..., Path]
 
@@ -24,19 +25,21 @@ def test_a_tokenizer_of_another_model_is_refused(checkpoint: Checkpoint, rows: p
     source.__dict__["vocabulary"] = 20
     message = r"row 'row-\d+': the tokenizer of .* gives token \d+, and the model knows 20: tokenizer and weights"
     with pytest.raises(InputError, match=message):
-        extract(source, rows, tmp_path / "s")
+        extract(Extraction.plan(source, rows), tmp_path / "s")
     assert not (tmp_path / "s").exists()
 
 
 def test_every_token_is_stored_with_its_offsets(checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path) -> None:
     folder = str(checkpoint("bert"))
-    ragged = extract(folder, rows, tmp_path / "all", position="all", placement=Placement(batch_tokens=50))
+    ragged = extract(
+        Extraction.plan(folder, rows, position="all"), tmp_path / "all", placement=Placement(batch_tokens=50)
+    )
     lengths = rows["text"].map(lambda text: len(text.split())).to_numpy()
     for layer in ragged.layers:
         found = ragged.tokens(layer)
         assert np.diff(found.offsets).tolist() == lengths.tolist()
-        last = extract(folder, rows, tmp_path / "last").layer(layer)
-        mean = extract(folder, rows, tmp_path / "mean", position="mean").layer(layer)
+        last = extract(Extraction.plan(folder, rows), tmp_path / "last").layer(layer)
+        mean = extract(Extraction.plan(folder, rows, position="mean"), tmp_path / "mean").layer(layer)
         assert found.values[found.offsets[1:] - 1] == pytest.approx(last, abs=2e-5)
         sums = np.add.reduceat(found.values, found.offsets[:-1], axis=0)
         assert sums / lengths[:, None] == pytest.approx(mean, abs=2e-5)
@@ -103,8 +106,8 @@ LONG = pd.DataFrame({"id": ["fits", "long"], "text": ["w1 w2 w3", "w1 w2 w3 w4 w
 def test_either_end_of_a_long_text_is_cut(checkpoint: Checkpoint, tmp_path: Path) -> None:
     source = ModelSource.find(str(checkpoint()))
     for side, kept in (("right", "w1 w2 w3"), ("left", "w3 w4 w5")):
-        store = extract(source, LONG, tmp_path / side, max_length=3, truncation=side)
-        short = extract(source, LONG.assign(text=["w1 w2 w3", kept]), tmp_path / f"{side} short")
+        store = extract(Extraction.plan(source, LONG, max_length=3, truncation=side), tmp_path / side)
+        short = extract(Extraction.plan(source, LONG.assign(text=["w1 w2 w3", kept])), tmp_path / f"{side} short")
         assert np.array_equal(store.layer(-1), short.layer(-1))
         assert (store.manifest.notes["cut_rows"], store.manifest.identity["truncation"]) == (1, side)
 
@@ -115,7 +118,7 @@ def test_a_text_beyond_the_window_is_refused_before_anything_is_computed(
     source = ModelSource.find(str(checkpoint()))
     monkeypatch.setattr(Extraction, "engine", lambda *a: pytest.fail("the model was loaded"))
     with pytest.raises(InputError, match=r"row 'long' is longer than 4 tokens, and truncation is off: shorten"):
-        extract(source, LONG, tmp_path / "s", max_length=4, truncation="off")
+        extract(Extraction.plan(source, LONG, max_length=4, truncation="off"), tmp_path / "s")
     assert not (tmp_path / "s").exists()
 
 
@@ -146,7 +149,7 @@ def test_a_chat_template_wraps_the_text_and_is_part_of_the_key(checkpoint: Check
     by_hand = LONG.assign(text="w9 " + LONG["text"] + " w9 w8")
     store = wrapped.run(tmp_path / "s")
     assert store is not None
-    assert np.array_equal(store.layer(2), extract(source, by_hand, tmp_path / "hand").layer(2))
+    assert np.array_equal(store.layer(2), extract(Extraction.plan(source, by_hand), tmp_path / "hand").layer(2))
     (tmp_path / "t.jinja").write_text("{{ raise_exception('no system message') }}")
     with pytest.raises(InputError, match=r"t\.jinja: the chat template cannot be applied \(no system message\)"):
         Extraction.plan(source, LONG, chat_template=str(tmp_path / "t.jinja"))
@@ -159,17 +162,22 @@ def test_a_tokenizer_without_a_pad_token_pads_all_the_same(
     checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     source = ModelSource.find(str(checkpoint()))
-    plain = extract(source, rows, tmp_path / "plain").layer(3)
+    plain = extract(Extraction.plan(source, rows), tmp_path / "plain").layer(3)
     padless = ModelSource.find(str(checkpoint()))
     padless.tokenizer.pad_token = None
     assert padless.tokenizer.pad_token_id is None
-    assert np.array_equal(extract(padless, rows, tmp_path / "padless").layer(3), plain)
+    assert np.array_equal(extract(Extraction.plan(padless, rows), tmp_path / "padless").layer(3), plain)
 
 
 def test_progress_counts_rows_and_tokens(checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path) -> None:
-    seen: list[Done] = []
-    extract(str(checkpoint()), rows, tmp_path / "s", placement=Placement(batch_tokens=100), progress=seen.append)
+    seen: list[RowsRead] = []
+    extract(
+        Extraction.plan(str(checkpoint()), rows),
+        tmp_path / "s",
+        placement=Placement(batch_tokens=100),
+        progress=seen.append,
+    )
     tokens = int(rows["text"].map(lambda text: len(text.split())).sum())
-    assert seen[-1] == Done(40, 40, tokens, tokens)
+    assert seen[-1] == RowsRead(40, 40, tokens, tokens)
     assert [done.rows for done in seen] == sorted(done.rows for done in seen)
     assert len(seen) > 3

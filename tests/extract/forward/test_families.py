@@ -10,9 +10,9 @@ import torch
 import transformers as hf
 from torch import Tensor, nn
 
-from extract.batching import padded
-from extract.models.blocks import find_blocks, trunk_of
-from extract.trace import ActivationReader, Position, hidden
+from extract.forward.trace import ActivationReader, Position, hidden
+from w2s_probes.checkpoints.batches import padded
+from w2s_probes.checkpoints.blocks import find_blocks, trunk_of
 from w2s_probes.errors import InputError
 
 DEPTH = 3
@@ -200,7 +200,7 @@ def test_the_comparison_sees_planted_faults(
 ) -> None:
     own, everyone = example(family), list(range(len(LENGTHS)))
     own.compare(own.read(*own.batch(side), "last"), everyone, "last")
-    monkeypatch.setattr(f"extract.trace.{name}", fault)
+    monkeypatch.setattr(f"extract.forward.trace.{name}", fault)
     with pytest.raises(AssertionError, match="not close"):
         own.compare(own.read(*own.batch(side), "last"), everyone, "last")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from w2s_probes.errors import InputError
+from ..errors import InputError
 
 
 def trunk_of(model: nn.Module) -> nn.Module:
@@ -30,27 +30,48 @@ def find_blocks(model: nn.Module, config: Any, blocks: str | None = None) -> str
     decoder's are refused, since it is not run. InputError, with the candidates, where this does not decide.
     """
     trunk = trunk_of(model)
-    lists = {name: len(m) for name, m in trunk.named_modules() if isinstance(m, nn.ModuleList)}
-    config = getattr(trunk, "config", config)  # an encoder need not be as deep as its decoder
     if blocks is not None:
+        lists = _lists(trunk)
         if blocks not in lists:
             reader = type(trunk).__name__
             raise InputError(f"no list of blocks at {blocks!r}; {reader}, which reads the text, has {_listed(lists)}")
         return blocks
-    depth = getattr(config.get_text_config(), "num_hidden_layers", None)
-    fitting = {name: name.count(".") for name, length in lists.items() if length == depth}
+    depth = depth_of(getattr(trunk, "config", config))  # an encoder need not be as deep as its decoder
+    nearest = block_lists(trunk, config)
     if not depth:
         raise InputError(f"{type(trunk).__name__} has no blocks: its config says num_hidden_layers = {depth}")
-    nearest = [name for name, dots in fitting.items() if dots == min(fitting.values())]
     if len(nearest) != 1:
         raise InputError(
             f"cannot tell which modules are the {depth} blocks of {type(trunk).__name__}; name them with --blocks: "
-            f"{_listed(lists)}"
+            f"{_listed(_lists(trunk))}"
         )
-    return str(nearest[0])
+    return nearest[0]
+
+
+def block_lists(model: nn.Module, config: Any) -> list[str]:
+    """The paths of the ModuleLists that may be the blocks of the trunk, in the model's order.
+
+    They are as long as the config says the model is deep, and of such lists the nearest to the root. Some models
+    hold the parts of a block in lists of their own, XLM its attention and its MLPs; then there are several.
+    """
+    trunk = trunk_of(model)
+    depth = depth_of(getattr(trunk, "config", config))
+    fitting = {name: name.count(".") for name, length in _lists(trunk).items() if depth and length == depth}
+    return [name for name, dots in fitting.items() if dots == min(fitting.values())]
+
+
+def depth_of(config: Any) -> int | None:
+    """The number of blocks that a config names."""
+    depth: int | None = getattr(config.get_text_config(), "num_hidden_layers", None)
+    return depth
+
+
+def _lists(trunk: nn.Module) -> dict[str, int]:
+    """The length of each ModuleList, by its path."""
+    return {name: len(module) for name, module in trunk.named_modules() if isinstance(module, nn.ModuleList)}
 
 
 def _listed(lists: dict[str, int]) -> str:
-    """Those that are not inside another: a deep T5 has one in each block."""
+    """The lists that are not inside another, in words: a deep T5 has one in each block."""
     outer = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
     return ", ".join(f"{name} ({lists[name]})" for name in outer) or "no list of modules"
