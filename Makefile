@@ -1,5 +1,6 @@
 # make demo   set up what it needs and run the whole method on the embedded miniature
 # make test   set up and pass everything that guards a commit
+# make wheel  build the wheel into dist/
 # make docs   build the documentation's site into site/, strict about its links and without network
 # make api    make the pages of docs/api again from the code
 # make simulate  how often intervals and verdicts are right, into docs/statistics.md; some twenty minutes
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test docs api bench simulate harden census encoder miniature clean
+.PHONY: demo test wheel docs api bench simulate harden census encoder miniature clean
 
 demo: $(VENV)/ready-models
 	$(BIN)/w2s demo
@@ -23,6 +24,10 @@ test: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+wheel: $(VENV)/ready-dev
+	rm -rf dist
+	$(BIN)/python -m build --wheel --no-isolation
 
 # With --quiet no warning is counted, and strict fails nothing.
 docs: $(VENV)/ready-docs
