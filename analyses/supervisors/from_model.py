@@ -5,19 +5,20 @@ import pandas as pd
 
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.randomness import stream
+from w2s_probes.rows.groups import GROUP
 
 from ..experiment.learners import Examples, Scores
 from ..experiment.splits import Splits
-from ..experiment.task_models import Workshop
+from ..experiment.task_models import TaskModels
 from ..recipe.schema import Weak
 
 HELD_OUT = 0.2  # of weak-train, for early stopping
 
 
-def model_supervisor(weak: Weak, sets: Splits, workshop: Workshop, *, task: str, seed: int) -> Scores:
+def model_supervisor(weak: Weak, sets: Splits, task_models: TaskModels, *, task: str, seed: int) -> Scores:
     """P(label = 1) for each set by a model trained on weak-train; a fifth of its groups stops the training early."""
     fit, stop = _parted(sets.weak, task, seed)
-    learner = workshop.learner(weak, weak.training)
+    learner = task_models.learner(weak, weak.training)
     predict = {name: table[["id", "text"]] for name, table in sets.labelled.items()}
     return learner.train(examples(fit), examples(stop), predict, loss="xent", seed=seed, role="truth").scores
 
@@ -29,7 +30,7 @@ def examples(table: pd.DataFrame) -> Examples:
 
 
 def _parted(table: pd.DataFrame, task: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    groups = pd.factorize(table["group"])[0]
+    groups = pd.factorize(table[GROUP])[0]
     order = stream(seed, task, "weak validation").permutation(groups.max() + 1)
     held = np.isin(groups, order[: max(1, round(HELD_OUT * len(order)))])
     return table[~held].reset_index(drop=True), table[held].reset_index(drop=True)

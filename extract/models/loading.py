@@ -9,12 +9,13 @@ from torch import nn
 from transformers import BitsAndBytesConfig
 from transformers.quantizers.auto import AutoQuantizationConfig
 
+from w2s_probes.checkpoints.blocks import trunk_of
+from w2s_probes.checkpoints.files import has_weights
+from w2s_probes.checkpoints.loading import usable
 from w2s_probes.errors import InputError, some
 
-from .blocks import trunk_of
-from .checkpoints import WEIGHTS
 from .quantization import BITS, quantization_settings
-from .source import ModelSource, auto_class, usable
+from .source import ModelSource, auto_class
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantizati
     with usable(source.name, "it cannot be loaded as asked for"):
         model, report = auto_class(source.config).from_pretrained(
             source.folder,
-            use_safetensors=bool(list(source.folder.glob(WEIGHTS))),
+            use_safetensors=has_weights(source.folder),
             trust_remote_code=source.trust.remote_code,
             output_loading_info=True,
             **options,

@@ -15,9 +15,10 @@ from ..errors import InputError, did_you_mean
 from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
 from ..labels.verdicts import with_verdict
 from ..probes.connectivity import Connectivity
+from ..probes.registry import PROBES
 from ..rows.fields import kept_rows, refuse_own_fields
+from ..rows.groups import groups_of
 from ..store.activation_store import ActivationStore
-from .options import PROBE_NAMES
 
 if TYPE_CHECKING:
     from ..neighbors import Neighbors
@@ -56,9 +57,7 @@ class Rows:
     @property
     def groups(self) -> NDArray[Any] | None:
         """The groups of the judged rows, where the file has them and some rows share one."""
-        from ..students.comparing import related_groups
-
-        return related_groups(self.table[self.training])
+        return groups_of(self.table[self.training])
 
     @property
     def truth(self) -> NDArray[np.float64] | None:
@@ -94,21 +93,21 @@ class Rows:
     @cached_property
     def apart(self) -> NDArray[np.intp]:
         """Rows (n,) that may not judge each other share a number."""
-        from ..rows.duplicates import belonging_together
+        from ..rows.groups import group_ids
 
-        return belonging_together(self.X, self.groups)
+        return group_ids(self.X, self.groups)
 
     def graph(self, probe: Any, in_sample: bool) -> "Neighbors | None":
         """The neighbours that a kNN or Topo probe asks for, kept beside the store; None for other probes."""
         from ..neighbors.store_graphs import store_neighbors
-        from ..probes import KNNProbe, TopoProbe
+        from ..probes import Probe, TopoProbe
 
         apart = None if in_sample else self.apart
         most = len(self.X) - (1 if apart is None else int(np.bincount(apart).max()))
         if isinstance(probe, TopoProbe):
             k = max(probe.k_cc, min(probe.graph_k, most))
-        elif isinstance(probe, KNNProbe) and not in_sample:
-            k = probe.k
+        elif isinstance(probe, Probe) and probe.graph_k and not in_sample:
+            k = probe.graph_k
         else:
             return None
         return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=apart, index=probe.index)
@@ -139,8 +138,8 @@ def refuse_no_probe(by: str) -> None:
     """InputError for a name that is neither a probe's nor, as module:Class, that of a classifier that can be made."""
     if ":" in by:
         _classifier(by)
-    elif by not in PROBE_NAMES:
-        raise InputError(f"--by {by}: {did_you_mean(by, PROBE_NAMES)}; or module:Class of a scikit-learn classifier")
+    elif by not in PROBES:
+        raise InputError(f"--by {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
 
 
 def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str) -> Any:
@@ -148,11 +147,8 @@ def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str)
     if ":" in by:
         return _classifier(by)
     refuse_no_probe(by)
-    from ..probes import KNNProbe, LogisticProbe, TopoProbe
-
-    if by == "logistic":
-        return LogisticProbe(l2)
-    return KNNProbe(k, index) if by == "knn" else TopoProbe(k, k, connectivity, index)
+    entry = PROBES[by]
+    return entry.make(k if entry.value == "k" else l2, connectivity=connectivity, index=index)
 
 
 def _classifier(by: str) -> Any:

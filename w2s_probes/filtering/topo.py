@@ -9,7 +9,7 @@ from ..labels.label_set import ids_of
 from ..neighbors import Neighbors
 from ..probes import Connectivity, TopoProbe
 from ..probes.validation import check_activations
-from ..rows.duplicates import belonging_together
+from ..rows.groups import group_ids
 from ..ties import ROUNDING, above_half
 from .disagreement import DISAGREES, KEPT, OUTSIDE, FilterResult, capped, verdict
 from .shares import refuse_shares
@@ -51,7 +51,7 @@ def topo_filter(
     """
     refuse_shares(contamination, max_removed, zeta)
     matrix = check_activations(X)
-    apart = None if in_sample else belonging_together(matrix, groups)
+    apart = None if in_sample else group_ids(matrix, groups)
     probe = TopoProbe(k_cc, k_zeta, connectivity, index).fit(matrix, y, apart=apart, graph=graph)
     p = probe.core_scores_  # as published: by components in which a row's own label has a say
     if zeta is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import InputError
-from ..rows.fields import with_text_ids
+from ..rows.ids import with_ids
 from .csv_files import MOST_BYTES as MOST_CSV
 from .csv_files import csv_text, read_csv
 from .files import replacing
@@ -59,7 +59,7 @@ def read_table(path: Path | str) -> pd.DataFrame:
         raise InputError(f"{path}: not a readable {ending} file ({reason})") from error
     if table.empty:
         raise InputError(f"{path}: holds no rows")
-    return with_text_ids(table, str(path))
+    return with_ids(table, str(path)) if "id" in table else table
 
 
 def write_table(table: pd.DataFrame, path: Path | str) -> None:

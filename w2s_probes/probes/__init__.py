@@ -1,19 +1,19 @@
 """Probes: scikit-learn classifiers that learn from soft labels on one layer's activations.
 
-Importing this package loads nothing heavy; a name of it, when first used, loads scikit-learn.
+Importing this package is light; each class below loads scikit-learn when it is first asked for.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .connectivity import Connectivity
+from .registry import PROBES, ProbeEntry
 
 if TYPE_CHECKING:
     from .base import Probe, auroc_scorer
     from .design import Design
     from .knn import KNNProbe, NeighborPath
     from .logistic import LogisticProbe, RegularizationPath
-    from .named import PROBES, probe_name
     from .saving import load_probe, save_probe
     from .topo import TopoProbe, topo_cc
 
@@ -25,6 +25,7 @@ __all__ = [
     "LogisticProbe",
     "NeighborPath",
     "Probe",
+    "ProbeEntry",
     "RegularizationPath",
     "TopoProbe",
     "auroc_scorer",
@@ -34,27 +35,33 @@ __all__ = [
     "topo_cc",
 ]
 
-_ELSEWHERE = {
-    "Probe": "base",
-    "auroc_scorer": "base",
+_MODULES = {
     "Design": "design",
     "KNNProbe": "knn",
-    "NeighborPath": "knn",
     "LogisticProbe": "logistic",
+    "NeighborPath": "knn",
+    "Probe": "base",
     "RegularizationPath": "logistic",
+    "TopoProbe": "topo",
+    "auroc_scorer": "base",
     "load_probe": "saving",
     "save_probe": "saving",
-    "TopoProbe": "topo",
     "topo_cc": "topo",
-    "PROBES": "named",
-    "probe_name": "named",
 }
 
 
+def probe_name(probe: Any) -> str:
+    """The name that files give a probe (knn, logistic, topo), or module:Class of another scikit-learn classifier."""
+    kind = type(probe)
+    names = (name for name, entry in PROBES.items() if entry.kind is kind)
+    return next(names, f"{kind.__module__}:{kind.__qualname__}")
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _ELSEWHERE:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_ELSEWHERE[name]}", __name__), name)
+    globals()[name] = found = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    return found
 
 
 def __dir__() -> list[str]:

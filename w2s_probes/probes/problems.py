@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from ..rows.duplicates import belonging_together
 from ..rows.folds import fold_numbers
+from ..rows.groups import group_ids
 from ..ties import above_half
 from .design import Design
 from .penalties import LARGEST_L2
@@ -95,7 +95,7 @@ def checked_folds(
     names, folds = np.unique(given, return_inverse=True)
     if len(names) < 2:
         raise InputError(f"cv puts all {n} rows into one fold: at least 2 are needed")
-    together = belonging_together(stand_in, groups)
+    together = group_ids(stand_in, groups)
     first = np.unique(together, return_index=True)[1][together]
     parted = np.flatnonzero(folds != folds[first])
     if len(parted):

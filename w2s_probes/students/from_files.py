@@ -12,6 +12,7 @@ from ..io.sealed import write_sealed
 from ..io.tables import refuse_no_table, write_table
 from ..labels.label_set import LabelSet, read_label_table
 from ..losses import LossName
+from ..rows.groups import groups_of
 from ..store.activation_store import ActivationStore
 from .finetuning.settings import STUDENT_HEAD as HEAD
 from .finetuning.settings import STUDENT_PREDICTIONS as PREDICTIONS
@@ -107,7 +108,7 @@ def train_student(
     if test is not None:
         refuse_no_table(test)
     from .chosen_rows import choose_rows
-    from .comparing import estimate, related_groups
+    from .comparing import estimate
     from .head import HeadStudent
     from .scored_rows import ScoredRows
 
@@ -119,7 +120,7 @@ def train_student(
     head = HeadStudent(loss, epochs=epochs, l2=l2, stop=stop, seed=seed)
     head.fit(X[~val], weak.p[~val], X[val], weak.p[val])
     p_val = head.predict_proba(X[val])[:, 1]
-    validation = estimate("auroc", weak.p[val], p_val, related_groups(rows.table[val]))
+    validation = estimate("auroc", weak.p[val], p_val, groups_of(rows.table[val]))
     scores = p = None
     if tested is not None and X_test is not None:
         p = head.predict_proba(X_test)[:, 1]

@@ -12,10 +12,11 @@ from ..io.files import replacing
 from ..io.json_files import read_json
 from ..io.sealed import not_as_written, write_sealed
 from ..io.tables import read_table, write_table
+from ..probes.registry import PROBES
 from .beside import record_path, refuse_other_record
 from .choosing import Best, choose
 from .grid import ChooseBy
-from .measures import COLUMNS, HELD_OUT, OK, TRAINING, VALUE, WEAK, RowSet, as_table
+from .measures import COLUMNS, HELD_OUT, OK, TRAINING, WEAK, RowSet, as_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,12 +81,12 @@ class SweepResult:
 
     def grid(self, probe: str, metric: str, rows: RowSet = TRAINING, labels: str | None = None) -> pd.DataFrame:
         """One metric of one probe as a matrix, layers down and values of k or l2 across; mean over the seeds."""
-        if probe not in VALUE:
-            raise InputError(f"probe {probe!r}: {did_you_mean(probe, VALUE)}")
+        if probe not in PROBES:
+            raise InputError(f"probe {probe!r}: {did_you_mean(probe, PROBES)}")
         table = self.table
         wanted = (table["labels"] == self._one(labels)) & (table["probe"] == probe) & (table["metric"] == metric)
         wanted &= (table["rows"] == rows) & (table["status"] == OK)
-        return table[wanted].pivot_table(index="layer", columns=VALUE[probe], values="value", aggfunc="mean")
+        return table[wanted].pivot_table(index="layer", columns=PROBES[probe].value, values="value", aggfunc="mean")
 
     def plot(self, labels: str | None = None) -> "Figure":
         """AUROC against layer and against k and l2, as differences to the weak labels where the truth is known.

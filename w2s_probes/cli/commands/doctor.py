@@ -51,7 +51,7 @@ def doctor(
     from ...store.manifest import Manifest
 
     with from_checkout():
-        from extract.models.checkpoints import Trust, refuse_no_checkpoint
+        from extract.models.checkpoints import Trust, refuse_no_model
         from extract.options import refuse_options
         from extract.row_files import read_rows
     trust = Trust(allow_pickle, trust_remote_code)
@@ -72,7 +72,7 @@ def doctor(
         opened = ActivationStore.open(store)
     with from_checkout():
         if opened is None:
-            refuse_no_checkpoint(model, revision, trust)
+            refuse_no_model(model, revision, trust)
         # Only what has passed so far is worth the seconds that these take.
         from extract.doctor import diagnose, example_rows, sample_plan
         from extract.extractor import Extraction

@@ -86,7 +86,7 @@ def extract(
     Example: `w2s extract data/miniature/strong --rows rows.jsonl --layers all --out acts`
     """
     with from_checkout():
-        from extract.models.checkpoints import Trust, refuse_no_checkpoint
+        from extract.models.checkpoints import Trust, refuse_no_model
         from extract.options import refuse_options
         from extract.row_files import read_rows
     share = Share.parse(shard)
@@ -97,7 +97,7 @@ def extract(
     table = read_rows(*rows)
     with from_checkout():
         if not remote:
-            refuse_no_checkpoint(model, revision, trust)
+            refuse_no_model(model, revision, trust)
         # Only what has passed so far is worth the seconds that these take.
         from extract.adding import add as add_to
         from extract.extractor import Extraction

@@ -17,18 +17,17 @@ from ..options import (
     Index,
     InSample,
     K,
-    KnnK,
     LabelsPath,
     Layer,
-    LogisticL2,
     Seed,
     ShowProgress,
     StorePath,
-    TopoK,
 )
 from ..probe_choice import ProbeChoice
+from ..probe_options import with_probe_value
 
 
+@with_probe_value
 def filter_labels(
     store: StorePath,
     labels: LabelsPath,
@@ -61,9 +60,7 @@ def filter_labels(
     in_sample: InSample = False,
     seed: Seed = 0,
     show: ShowProgress = "auto",
-    knn_k: KnnK = None,
-    topo_k: TopoK = None,
-    logistic_l2: LogisticL2 = None,
+    values: dict[str, float | None] = {},  # noqa: B006 - an option for each probe
 ) -> None:
     """Mark the rows whose weak label a probe disbelieves. Scores are out-of-sample; no row is left out of the file.
 
@@ -84,8 +81,9 @@ def filter_labels(
     choice = ProbeChoice.typed(
         layer,
         by,
-        {"--k": k, "--knn-k": knn_k, "--topo-k": topo_k},
-        {"--l2": l2, "--logistic-l2": logistic_l2},
+        k,
+        l2,
+        values,
         connectivity,
         index,
     ).resolved(store, labels, sweep)

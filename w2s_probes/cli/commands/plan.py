@@ -131,12 +131,12 @@ def _model(name: str, options: dict[str, Any], rates: Rates) -> list[str]:
     """What to say of one extraction's costs."""
     with from_checkout():
         from extract.costs.given_rows import given_rows
-        from extract.models.checkpoints import refuse_no_checkpoint
+        from extract.models.checkpoints import refuse_no_model
         from extract.options import refuse_options
     refuse_options(options["layers"] or "all")
     rows = given_rows(options["rows"], tokens_per_row=options["tokens_per_row"])
     with from_checkout():
-        refuse_no_checkpoint(name, options["revision"], weights=False)
+        refuse_no_model(name, options["revision"], weights=False)
         # Only what has passed so far is worth the seconds that these take.
         from extract.costs.estimate import estimate
         from extract.costs.lengths import given_lengths

@@ -16,18 +16,17 @@ from ..options import (
     Index,
     InSample,
     K,
-    KnnK,
     LabelsPath,
     Layer,
-    LogisticL2,
     Seed,
     ShowProgress,
     StorePath,
-    TopoK,
 )
 from ..probe_choice import ProbeChoice
+from ..probe_options import with_probe_value
 
 
+@with_probe_value
 def relabel(
     store: StorePath,
     labels: LabelsPath,
@@ -45,9 +44,7 @@ def relabel(
     in_sample: InSample = False,
     seed: Seed = 0,
     show: ShowProgress = "auto",
-    knn_k: KnnK = None,
-    topo_k: TopoK = None,
-    logistic_l2: LogisticL2 = None,
+    values: dict[str, float | None] = {},  # noqa: B006 - an option for each probe
 ) -> None:
     """Replace weak labels by a probe's P(label = 1), from a probe that did not learn the row it labels.
 
@@ -68,8 +65,9 @@ def relabel(
     choice = ProbeChoice.typed(
         layer,
         by,
-        {"--k": k, "--knn-k": knn_k, "--topo-k": topo_k},
-        {"--l2": l2, "--logistic-l2": logistic_l2},
+        k,
+        l2,
+        values,
         connectivity,
         index,
     ).resolved(store, labels, sweep)

@@ -50,8 +50,8 @@ def run(
     with from_checkout():
         # Only what has passed so far is worth the seconds that these take.
         from analyses.experiment.clock import first_process
-        from analyses.protocol import RESULTS
         from analyses.protocol import run as run_recipe
+        from analyses.results.names import RESULTS
     tables = []
     for name, one in chosen.items():
         with progress.steps(show) as report:
@@ -100,7 +100,7 @@ def demo(
 def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
     """The table of PGR, the tests across tasks, and where everything is."""
     with from_checkout():
-        from analyses import protocol
+        from analyses.results import names
         from analyses.results.table import summary
         from analyses.results.unreadable_pgr import remedies, unreadable_pgr
     lines = summary(results).rename(columns={"pgr": "PGR"})
@@ -119,25 +119,27 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
             "rows only: one seed tells nothing of the luck of a training, so no method can be judged here; give "
             "seeds=[0,1,2] or more"
         )
-    for line in _splits(out / protocol.RECORD):
+    for line in _splits(out / names.RECORD):
         terminal.say(line)
-    for one in read_json(out / protocol.RECORD)["failed"]:
+    for one in read_json(out / names.RECORD)["failed"]:
         terminal.say(f"left out: {one['method']} on {one['task']}, seed {one['seed']}: {one['reason']}")
     if lines["method"].str.endswith("*").any():
         terminal.say("* chose by ground truth: an oracle, no method")
     if len(recipe.data.tasks) > 1:
-        _show_tests(out / protocol.COMPARISONS, recipe)
-    written = [out / name for name in (protocol.RESULTS, protocol.COMPARISONS, protocol.RECORD, protocol.RECIPE)]
-    places = [out / name for name in (protocol.LABELS, protocol.PREDICTIONS, protocol.FILTERS)]
+        _show_tests(out / names.COMPARISONS, recipe)
+    written = [out / one for one in (names.RESULTS, names.COMPARISONS, names.RECORD, names.RECIPE)]
+    places = [out / one for one in (names.LABELS, names.PREDICTIONS, names.FILTERS)]
     folders = [f"{place}/" for place in places if place.is_dir()]
     terminal.say(f"Written: {', '.join(map(str, [*written, *folders]))}")
 
 
 def _splits(record: Path) -> list[str]:
     """The row sets of each task with their shares of label 1, the least and the most over its seeds."""
+    with from_checkout():
+        from analyses.results import names
     runs: dict[str, list[dict[str, Any]]] = {}
-    for name, made in read_json(record)["runs"].items():
-        runs.setdefault(name.rpartition(", seed ")[0], []).append(made["splits"])
+    for key, made in read_json(record)["runs"].items():
+        runs.setdefault(names.parse_trial_key(key)[0], []).append(made["splits"])
     lines = []
     for task, splits in runs.items():
         parts = []
@@ -197,6 +199,7 @@ def _plan(name: str, recipe: "Recipe", cache: Path) -> None:
     with from_checkout():
         from analyses.costs import plan_recipe
         from analyses.dry_run import stages
+        from analyses.results import names
     if name:
         terminal.answer(name)
     plan = plan_recipe(recipe, fetch=True)
@@ -205,7 +208,7 @@ def _plan(name: str, recipe: "Recipe", cache: Path) -> None:
         for seed in dict.fromkeys(stage.seed for stage in found if stage.task == task):
             here = [stage for stage in found if (stage.task, stage.seed) == (task, seed)]
             there, to_do = ([s.name for s in here if s.kept is kept and not s.left_out] for kept in (True, False))
-            place = task if seed is None else f"{task}, seed {seed}"
+            place = task if seed is None else names.trial_key(task, seed)
             terminal.answer(f"{place}: to do {', '.join(to_do) or 'nothing'}; kept {', '.join(there) or 'nothing'}")
             for stage in here:
                 if stage.left_out:

@@ -57,14 +57,14 @@ def repair(
     from ...store.manifest import Manifest
 
     with from_checkout():
-        from extract.models.checkpoints import Trust, refuse_no_checkpoint
+        from extract.models.checkpoints import Trust, refuse_no_model
         from extract.row_files import read_rows
     trust = Trust(allow_pickle, trust_remote_code)
     table = read_rows(*rows) if rows else None
     Manifest.read(store)
     with from_checkout():
         if model is not None:
-            refuse_no_checkpoint(model, None, trust)
+            refuse_no_model(model, None, trust)
         # Only what has passed so far is worth the seconds that these take.
         from extract.models.loading import Placement
         from extract.repair import repair as make_again
@@ -76,7 +76,7 @@ def repair(
             rows=table,
             trust=trust,
             placement=placement,
-            report=lambda done, total: report("shards", done, total),
+            progress=report,
         )
     for file in made:
         terminal.say(f"made again: {file}")
