@@ -16,7 +16,6 @@ from w2s_probes.labels.class_mix import ClassRows
 from w2s_probes.printable import as_utf8
 
 from ..passages import passage
-from .damage import damage_named
 from .drawing.cells import Cell, Column, Table, narrowed, number, p_value, shown, words
 from .load.folder import Contents, read_folder
 from .views.altered import altered_lines
@@ -46,9 +45,12 @@ def write_report(
         raise InputError(f"{out}: a report is an HTML file: its name must end in {' or '.join(ENDINGS)}")
     if out.is_dir():
         raise InputError(f"{out}: is a folder: name a file in it, or move it elsewhere")
-    with damage_named(folder):
+    try:
         contents = read_folder(folder)
         content = as_utf8(page(contents)).encode()
+    except InputError as error:
+        message = " ".join(str(error).split())
+        raise (error if message.startswith(str(folder)) else InputError(f"{folder}: {message}")) from error
     with replacing(out) as temporary:
         temporary.write_bytes(content)
     for kind, every in (("run", contents.runs), ("sweep", contents.sweeps)):
