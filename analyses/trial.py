@@ -15,6 +15,7 @@ import pandas as pd
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.losses import LOSSES
 from w2s_probes.losses.names import LossName
+from w2s_probes.rows.groups import GROUP
 
 from .experiment.clock import Clock
 from .experiment.learners import TRAINED, Curves, Examples, Scores
@@ -184,7 +185,7 @@ def blind_view(recipe: Recipe, sets: Splits, labels: Scores, models: TaskModels,
     ids = np.concatenate([sets.train["id"], sets.val["id"]])
     training = recipe.student.training
     return Experiment(
-        rows={name: table[["id", "text", "group"]] for name, table in sets.labelled.items()},
+        rows={name: table[["id", "text", GROUP]] for name, table in sets.labelled.items()},
         weak=LabelSet(ids, np.concatenate([labels["train"], labels["val"]]), "weak"),
         activations=models.activations(recipe.strong),
         student=models.learner(recipe.strong, training),

@@ -8,7 +8,7 @@ import pandas as pd
 from w2s_probes.errors import InputError, some
 from w2s_probes.io.plain_values import is_missing
 from w2s_probes.io.tables import read_table
-from w2s_probes.rows.fields import with_ids, with_text_ids
+from w2s_probes.rows.ids import with_ids
 
 
 def read_rows(*paths: Path | str) -> pd.DataFrame:
@@ -24,7 +24,8 @@ def checked_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """
     if "text" not in table:
         raise InputError(f"{where}: no field 'text'; it has {some(list(table.columns), 8)}")
-    table = with_text_ids(table, where)
+    if "id" in table:
+        table = with_ids(table, where)
     texts = table["text"]
     empty = ~texts.map(lambda text: isinstance(text, str) and bool(text.strip())).astype(bool)
     if empty.any():

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError
 from w2s_probes.io.arrays import read_arrays, write_arrays
+from w2s_probes.rows.groups import GROUP
 from w2s_probes.store.manifest import identity_key
 
 FORMAT = 4  # goes up when the same description would stand for other numbers
@@ -68,7 +69,7 @@ def _key(kind: str, description: Mapping[str, Any]) -> str:
 
 def table_hash(table: pd.DataFrame) -> str:
     """A name for a table's ids, texts and groups, in order."""
-    columns = [name for name in ("id", "text", "group") if name in table]
+    columns = [name for name in ("id", "text", GROUP) if name in table]
     digest = hashlib.sha256(" ".join(columns).encode())
     for name in columns:
         for value in table[name]:

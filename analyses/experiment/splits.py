@@ -8,6 +8,7 @@ import pandas as pd
 from extract.tasks import TaskRows, load_task
 from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
+from w2s_probes.rows.groups import GROUP
 
 from ..recipe.schema import Recipe
 
@@ -107,7 +108,7 @@ def split(
             f"{task}: n_truth + n_val + n_train = {n_weak} + {n_val} + {n_train} = {needed} rows are asked for, "
             f"but train has {len(pool)}{' after balancing' if balance else ''}: lower them, or set data.at_most = true"
         )
-    groups = {str(name): rows for name, rows in pool.groupby("group", sort=True).indices.items()}
+    groups = {str(name): rows for name, rows in pool.groupby(GROUP, sort=True).indices.items()}
     order = rng.permutation(np.array(sorted(groups), dtype=object))
     parts: list[pd.DataFrame] = []
     for wanted in sizes:

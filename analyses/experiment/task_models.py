@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from extract.extractor import Done
 from extract.models.source import ModelSource
+from w2s_probes.progress import RowsRead
 
 from ..recipe.schema import Strong, Training, Weak
 from .activations import Activations
@@ -58,8 +58,8 @@ class TaskModels:
         if key not in self._reading:
             name = Path(model.model).name
 
-            def progress(done: Done) -> None:
-                self.clock.within(f"activations of {name}, row {done.rows} of {done.of_rows}")
+            def progress(read: RowsRead, /) -> None:
+                self.clock.within(f"activations of {name}, row {read.rows} of {read.of_rows}")
 
             source = self.sources.find(model.model)
             self._reading[key] = Activations(

@@ -17,7 +17,7 @@ from w2s_probes.losses.names import LossName
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import KNNProbe, LogisticProbe, Probe, TopoProbe
 from w2s_probes.relabeling import relabel
-from w2s_probes.rows.duplicates import belonging_together
+from w2s_probes.rows.groups import group_ids, groups_of
 
 from ..recipe.schema import Probes
 from .activations import Activations
@@ -115,8 +115,7 @@ class Experiment:
     @cached_property
     def groups(self) -> NDArray[np.object_] | None:
         """(n_train,) related training rows share one; None where no two are related."""
-        groups = self.rows["train"]["group"]
-        return groups.to_numpy(dtype=object) if groups.duplicated().any() else None
+        return groups_of(self.rows["train"])
 
     @cached_property
     def X_train(self) -> NDArray[np.float32]:
@@ -213,7 +212,7 @@ class Experiment:
     @cached_property
     def _apart(self) -> NDArray[np.intp]:
         """Training rows (n_train,) that may not judge each other share a number."""
-        return belonging_together(self.X_train, self.groups)
+        return group_ids(self.X_train, self.groups)
 
     def _neighbors_of(self, name: str) -> int:
         """How many neighbours a probe asks for, as far as the rows allow."""

@@ -13,6 +13,7 @@ from w2s_probes.io.files import is_inside, replacing
 from w2s_probes.io.json_files import read_json
 from w2s_probes.io.sealed import write_sealed
 from w2s_probes.io.tables import write_table
+from w2s_probes.rows.groups import GROUP
 
 from ..experiment.splits import Splits
 from ..experiment.view import Outcome
@@ -56,7 +57,7 @@ def write_predictions(out: Path, task: str, seed: int, test: pd.DataFrame, outco
     for method, outcome in outcomes.items():
         drawn = outcome.scores["test"]
         scores |= {method: drawn} if drawn.ndim == 1 else {f"{method}/{i}": one for i, one in enumerate(drawn, 1)}
-    table = pd.DataFrame({"id": test["id"], "group": test["group"], "truth": test["label"], **scores})
+    table = pd.DataFrame({"id": test["id"], GROUP: test[GROUP], "truth": test["label"], **scores})
     write_table(table, out / predictions_file(task, seed))
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_probes.checks import group_numbers
 from w2s_probes.metrics.influence import mean
 from w2s_probes.metrics.intervals import Estimate
 from w2s_probes.metrics.question_accuracy import question_hits
@@ -20,6 +19,7 @@ from w2s_probes.metrics.recovery_over_seeds import (
     gap_recovered_over_seeds,
 )
 from w2s_probes.metrics.resampling import resamples
+from w2s_probes.rows.groups import group_numbers, groups_of
 from w2s_probes.stats import agreement
 
 from ..experiment.view import Outcome
@@ -55,9 +55,7 @@ class TrialResult:
     @property
     def groups(self) -> NDArray[np.object_] | None:
         """(n_test,) related test rows share one; None where no two are related."""
-        if "group" not in self.test or not self.test["group"].dropna().duplicated().any():
-            return None
-        return self.test["group"].to_numpy(dtype=object)
+        return groups_of(self.test)
 
     @property
     def truth(self) -> NDArray[np.float64]:
@@ -127,10 +125,8 @@ def _question_rows(task: str, judged: TrialResult, candidates: pd.DataFrame, n_b
 
 def _question_groups(candidates: pd.DataFrame) -> NDArray[np.intp] | None:
     """The group of each question, in order of appearance; None where no two are related."""
-    if "group" not in candidates:
-        return None
-    groups = candidates.drop_duplicates("question")["group"]
-    return group_numbers(groups, len(groups)) if groups.dropna().duplicated().any() else None
+    questions = candidates.drop_duplicates("question")
+    return group_numbers(groups_of(questions), len(questions))
 
 
 def _metric_rows(

@@ -13,7 +13,7 @@ from w2s_probes.errors import some
 from w2s_probes.neighbors import Neighbors, whole
 from w2s_probes.neighbors.store_graphs import store_neighbors
 from w2s_probes.progress import Progress, silent
-from w2s_probes.rows.duplicates import belonging_together
+from w2s_probes.rows.groups import group_ids
 from w2s_probes.store.layers import LayerSpec
 
 from .concept_drawing import agreement_figure, components_figure, layers_figure, regularization_figure
@@ -207,7 +207,7 @@ def concept_saliency(
 
 def _measured(store: ActivationStore, layer: int, data: Labelled, settings: Settings) -> LayerCurves:
     X = store.layer(layer, ids=data.ids)
-    apart = belonging_together(X, data.groups)
+    apart = group_ids(X, data.groups)
 
     def find(k: int) -> Neighbors:
         return store_neighbors(store, layer, k, X, ids=data.ids, apart=apart)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from extract.row_files import checked_rows, read_rows
 from w2s_probes import ActivationStore, InputError, LabelSet
-from w2s_probes.checks import group_numbers
 from w2s_probes.errors import shortened, some
 from w2s_probes.io.tables import FORMATS, read_table
 from w2s_probes.probes.validation import soft_labels
-from w2s_probes.rows.fields import with_ids
+from w2s_probes.rows.groups import GROUP, group_numbers
+from w2s_probes.rows.ids import with_ids
 from w2s_probes.store.layers import LayerSpec, parse_layers
 
 ById = Mapping[str, Any] | pd.Series | pd.DataFrame | Sequence[Any] | NDArray[Any] | Path | str  # the last: a file
@@ -53,7 +53,7 @@ class Labelled:
         if truth is not None and truth.role != "truth":
             raise InputError("truth=... has the role 'weak': read it with LabelSet.read(path, role='truth')")
         soft_labels(labels.p, len(labels))
-        named = None if groups is None else by_id(groups, labels.ids, "groups", "group")
+        named = None if groups is None else by_id(groups, labels.ids, "groups", GROUP)
         return cls(
             labels.ids,
             labels.p,

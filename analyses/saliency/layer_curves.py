@@ -11,7 +11,7 @@ from w2s_probes import InputError, LogisticProbe
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.noise.calibration import auroc_interval
 from w2s_probes.probes.design import Design
-from w2s_probes.probes.path import RegularizationPath
+from w2s_probes.probes.logistic import RegularizationPath
 from w2s_probes.randomness import stream
 
 from .curve_controls import SEARCHED, random_features, range_of_draws, shuffled_labels
@@ -128,7 +128,7 @@ class Measured:
             for at, l2 in enumerate(path.l2):
                 drawn = [_auroc(y, one.out_of_fold[at]) for one, y in zip(paths, labels, strict=True)]
                 self._drawn("logistic", At(float(l2)), control, drawn, False)
-            drawn = [_auroc(y, _chosen(one)) for one, y in zip(paths, labels, strict=True)]
+            drawn = [_auroc(y, one.best_out_of_fold) for one, y in zip(paths, labels, strict=True)]
             self._drawn("logistic", At(), control, drawn, True)
 
     def nearest(
@@ -209,10 +209,6 @@ class Measured:
 
 def _first(features: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(features[:, :columns])
-
-
-def _chosen(path: RegularizationPath) -> Array:
-    return np.asarray(path.out_of_fold[np.flatnonzero(path.l2 == path.best)[0]])
 
 
 def _auroc(labels: Array, scores: Array) -> float:

@@ -116,7 +116,7 @@ def row_map(
         p = filtered.p
     else:
         path = LogisticProbe.path(design, data.weak, groups=data.groups, seed=seed)
-        p = path.out_of_fold[np.flatnonzero(path.l2 == path.best)[0]]
+        p = path.best_out_of_fold
     if method == "umap":
         xy, explained = _umap(principal_scores(design, REDUCED), seed), None
     else:

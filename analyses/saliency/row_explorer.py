@@ -14,7 +14,7 @@ from w2s_probes.filtering.disagreement import DISAGREES, KEPT, OUTSIDE
 from w2s_probes.neighbors import Neighbors, whole
 from w2s_probes.neighbors.store_graphs import store_neighbors
 from w2s_probes.progress import Progress, silent
-from w2s_probes.rows.duplicates import belonging_together
+from w2s_probes.rows.groups import group_ids
 from w2s_probes.store.layers import LayerSpec
 
 from ..passages import TextTable
@@ -183,7 +183,7 @@ def row_saliency(
     for done, number in enumerate(numbers):
         progress(f"layer {number}", done, len(numbers))
         X = store.layer(number, ids=data.ids)
-        apart = belonging_together(X, data.groups)
+        apart = group_ids(X, data.groups)
         try:
             found = store_neighbors(store, number, k, X, ids=data.ids, apart=apart)
             penalties = {} if l2 is None else {"l2": [l2]}
@@ -192,7 +192,7 @@ def row_saliency(
             if number == shown[0]:
                 raise
             continue
-        logistic[number] = path.out_of_fold[np.flatnonzero(path.l2 == path.best)[0]]
+        logistic[number] = path.best_out_of_fold
         knn[number] = found.means(data.weak, [k])[0]
         graph = Neighbors(found.first(k), found.distances[:, :k]) if number == shown[0] else graph
     progress("layers", len(numbers), len(numbers))

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from extract.trace import Position
+from extract.forward.trace import Position
 from w2s_probes.drawing import drawable
 from w2s_probes.errors import shortened
 

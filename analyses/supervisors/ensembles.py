@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from w2s_probes.randomness import stream, torch_seed
+from w2s_probes.rows.groups import GROUP
 
 from ..experiment.learners import Scores
 from ..experiment.splits import Splits
@@ -31,7 +32,7 @@ def ensemble(
 
 def _resampled(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """The rows of as many groups as there are, drawn with replacement."""
-    groups = pd.factorize(table["group"])[0]
+    groups = pd.factorize(table[GROUP])[0]
     drawn = stream(seed, "bagging").integers(groups.max() + 1, size=groups.max() + 1)
     # A group that is drawn n times counts once: repeated rows would need ids of their own, and a model that is stopped
     # early gains nothing from them.

@@ -7,7 +7,7 @@ import numpy as np
 from w2s_probes.errors import InputError
 from w2s_probes.io.tables import read_table
 from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.rows.ids import content_id
+from w2s_probes.rows.ids import with_ids
 
 from ..experiment.learners import Scores
 from ..experiment.splits import Splits
@@ -22,12 +22,13 @@ def labels_of_file(path: Path, sets: Splits) -> Scores:
     table = read_table(path)  # typed when its ids are settled: several rows of one text may be of several tasks
     known = {row_id for rows in sets.labelled.values() for row_id in rows["id"]}
     if "text" in table and not ("id" in table and table["id"].isin(known).any()):
-        table = table.assign(id=[content_id(str(text)) for text in table["text"]])
-        contradictory = table.groupby("id")["label"].transform("nunique") > 1 if "label" in table else None
+        texts = table["text"].map(str)
+        contradictory = table.groupby(texts)["label"].transform("nunique") > 1 if "label" in table else None
         if contradictory is not None and contradictory.any():
             text = str(table["text"][contradictory].iloc[0])[:40]
             raise InputError(f"{path}: the text {text!r} has several labels: leave one, or give rows the task's ids")
-        table = table.drop_duplicates("id").reset_index(drop=True)
+        first_of_text = table[~texts.duplicated()].reset_index(drop=True)
+        table = with_ids(first_of_text.drop(columns="id", errors="ignore"), str(path))
     labels = LabelSet.from_table(table, where=str(path))
     have = set(labels.ids)
     scores: Scores = {}

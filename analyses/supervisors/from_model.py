@@ -5,6 +5,7 @@ import pandas as pd
 
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.randomness import stream
+from w2s_probes.rows.groups import GROUP
 
 from ..experiment.learners import Examples, Scores
 from ..experiment.splits import Splits
@@ -29,7 +30,7 @@ def examples(table: pd.DataFrame) -> Examples:
 
 
 def _parted(table: pd.DataFrame, task: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    groups = pd.factorize(table["group"])[0]
+    groups = pd.factorize(table[GROUP])[0]
     order = stream(seed, task, "weak validation").permutation(groups.max() + 1)
     held = np.isin(groups, order[: max(1, round(HELD_OUT * len(order)))])
     return table[~held].reset_index(drop=True), table[held].reset_index(drop=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from w2s_probes.probes import LogisticProbe
 from w2s_probes.relabeling import relabel
+from w2s_probes.rows.groups import groups_of
 from w2s_probes.rows.ids import content_id
 from w2s_probes.simulated import first_features, hard, mistaken, trivial_imitation
 
@@ -75,8 +76,7 @@ def _strong_opinion(sets: Splits, task_models: TaskModels, strong: Strong, seed:
     """P(label = 1) by a probe of the strong model that learned the truth of the training rows; out of sample."""
     activations = task_models.activations(strong)
     X, truth = activations.of(sets.train), _truth(sets.train)
-    groups = sets.train["group"].to_numpy(dtype=object)
-    scores = {"train": relabel(LogisticProbe(STRONG_L2), X, truth, groups=groups, seed=seed)}
+    scores = {"train": relabel(LogisticProbe(STRONG_L2), X, truth, groups=groups_of(sets.train), seed=seed)}
     fitted = LogisticProbe(STRONG_L2).fit(X, truth)
     for name in ("val", "test"):
         scores[name] = fitted.predict_proba(activations.of(sets.tables[name]))[:, 1]

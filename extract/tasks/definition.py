@@ -7,6 +7,7 @@ import pandas as pd
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from w2s_probes.errors import InputError
+from w2s_probes.rows.groups import GROUP
 from w2s_probes.rows.ids import content_id
 
 from .fields import Record, field, placeholders, render, text_of
@@ -108,7 +109,7 @@ class Task(Rule):
                 "id": content_id(text),
                 "text": text,
                 "label": label,
-                "group": row["group"],
+                GROUP: row[GROUP],
                 "question": row["asked"].id,
                 "row": row["id"],
             }
@@ -121,7 +122,7 @@ class Task(Rule):
     def _rows(self, built: list[dict[str, Any]], where: str) -> pd.DataFrame:
         if not built:
             raise InputError(f"{where}: no row is left once those without text or label are left out")
-        rows = pd.DataFrame(built, columns=["id", "text", "label", "group"])
+        rows = pd.DataFrame(built, columns=["id", "text", "label", GROUP])
         if rows["label"].nunique() < 2:
             if self.label is None:
                 raise InputError(f"{where}: every label drawn is {rows['label'].iloc[0]}: {len(rows)} rows are too few")
@@ -162,7 +163,7 @@ class Task(Rule):
                 continue
             if self.group:
                 group = SEPARATOR.join(_group_part(part, record, place) for part in self.group)
-            yield {"id": content_id(text), "text": text, "label": label, "group": content_id(group), "asked": asked}
+            yield {"id": content_id(text), "text": text, "label": label, GROUP: content_id(group), "asked": asked}
 
     def _question(self, record: Record, place: str) -> Question | None:
         if self.pair is not None:

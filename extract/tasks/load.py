@@ -11,6 +11,7 @@ from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.io.files import sha256
 from w2s_probes.io.tables import FORMATS, read_table
 from w2s_probes.io.validated import read_toml, validated
+from w2s_probes.rows.groups import GROUP
 
 from .definition import Task
 from .rules import Answer, Label, Part, Rule
@@ -23,7 +24,7 @@ TABLES: dict[str, type[Rule]] = {
     "hub": Hub,
     "local": Local,
     "splits": Splits,
-    "group": Part,
+    GROUP: Part,
 }
 
 
@@ -94,7 +95,7 @@ def load_task(name: str, folder: Path | None) -> TaskRows:
         if candidates is not None:
             candidates = candidates[candidates["row"].isin(test["id"])].reset_index(drop=True)
     seen = set(test["id"]) | set(candidates["id"] if candidates is not None else ())
-    leaks = train["id"].isin(seen) | train["group"].isin(test["group"])
+    leaks = train["id"].isin(seen) | train[GROUP].isin(test[GROUP])
     return TaskRows(short, task, train[~leaks].reset_index(drop=True), test, candidates, source)
 
 
@@ -104,9 +105,9 @@ def held_out(pool: pd.DataFrame, n_test: int, where: str) -> tuple[pd.DataFrame,
         raise InputError(
             f"{where}: n_test = {n_test}, but there are {len(pool)} rows: lower hub.n_test in the task file"
         )
-    ordered = pool.sort_values("group", kind="stable")  # groups are hashes: as good as any random order, and fixed
+    ordered = pool.sort_values(GROUP, kind="stable")  # groups are hashes: as good as any random order, and fixed
     test = ordered.iloc[:n_test]
-    return pool[~pool["group"].isin(test["group"])].reset_index(drop=True), test.reset_index(drop=True)
+    return pool[~pool[GROUP].isin(test[GROUP])].reset_index(drop=True), test.reset_index(drop=True)
 
 
 def _from_folder(short: str, task: Task, folder: Path) -> tuple[dict[str, tuple[pd.DataFrame, str]], str]:

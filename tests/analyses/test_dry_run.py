@@ -18,7 +18,7 @@ from tests.worlds.experiments import experiment, small_recipe
 from w2s_probes.errors import InputError
 from w2s_probes.neighbors import search
 from w2s_probes.probes import TopoProbe
-from w2s_probes.rows.duplicates import belonging_together
+from w2s_probes.rows.groups import group_ids
 
 PROBED = ["student-xent", "s2s-1", "probe-knn", "probe-topo", "filter-knn", "filter-topo", "filter-logistic"]
 PROBED += ["relabel-knn", "relabel-topo", "control-random:filter-knn", "control-confidence-filter"]
@@ -113,6 +113,6 @@ def test_a_setting_that_a_method_has_not_declared_cannot_be_read(
 def test_each_probes_neighbours_are_those_of_a_search_of_its_own(tmp_path: Path) -> None:
     view = experiment(tmp_path, probes=Probes(knn_k=7, topo_k=20))
     for name, k in (("knn", 7), ("topo", TopoProbe(20, 20).graph_k)):
-        alone = search(view.X_train, k, apart=belonging_together(view.X_train, view.groups))
+        alone = search(view.X_train, k, apart=group_ids(view.X_train, view.groups))
         np.testing.assert_array_equal(view.graph(name).indices, alone.indices)
         np.testing.assert_array_equal(view.graph(name).distances, alone.distances)

@@ -13,7 +13,7 @@ from tests.benchmarks.timing import Line, in_turns, seconds
 from tests.w2s_probes.probes.test_logistic import excesses, objective
 from w2s_probes import LogisticProbe
 from w2s_probes.probes.design import Design
-from w2s_probes.probes.path import PENALTIES
+from w2s_probes.probes.penalties import PENALTIES
 
 ROWS, FOLDS = 10_000, 5
 NINE = np.logspace(-4, 4, 9)

@@ -11,8 +11,8 @@ from tests.benchmarks.data import activations
 from tests.benchmarks.timing import Line, seconds
 from w2s_probes import LogisticProbe
 from w2s_probes.neighbors import search
-from w2s_probes.probes.path import PENALTIES
-from w2s_probes.rows.duplicates import belonging_together
+from w2s_probes.probes.penalties import PENALTIES
+from w2s_probes.rows.groups import group_ids
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.shards import Content
 from w2s_probes.store.writer import StoreWriter
@@ -45,11 +45,11 @@ def beside_its_parts(folder: Path, width: int, truth: bool) -> Line:
     if truth:
         table["truth"] = classes
     labels = read_labels(table, None, 0.0, store.ids, "")
-    units = Sweep.plan(store, labels, Grid(PUBLISHED_K, PENALTIES), "all", None).units
+    units = Sweep.plan(store, labels, Grid({"knn": PUBLISHED_K, "logistic": PENALTIES}), "all", None).units
 
     def parts(layer: int) -> float:
         X = store.layer(layer, ids=labels[0].training.ids)
-        apart = belonging_together(X)
+        apart = group_ids(X)
         return seconds(lambda: (search(X, max(PUBLISHED_K), apart=apart), LogisticProbe.path(X, labels[0].training.p)))
 
     units[0].run(), parts(0)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..rows.groups import GROUP
+
 COLUMNS = {
     "id": "the row's id in the label file",
     "text": "what a model reads",
@@ -27,7 +29,7 @@ COLUMNS = {
     "probe": "what judged the row",
     "layer": "of the strong model, whose activations the probe read; 0 is the embedding output",
     "store": "the key of those activations: a hash of model, rows, position and dtype",
-    "group": "rows of one group are related, and belong on one side of any split",
+    GROUP: "rows of one group are related, and belong on one side of any split",
     "split": "of the label file",
     "truth": "GROUND TRUTH, for evaluation alone: whoever trains on it, or chooses anything by it, has an oracle",
 }

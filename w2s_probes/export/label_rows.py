@@ -17,7 +17,9 @@ from ..io.plain_values import as_json, is_missing, plain
 from ..io.tables import read_table
 from ..labels.class_mix import ClassMix, class_mix
 from ..labels.label_set import LabelSet, read_label_table
-from ..rows.fields import typed, with_ids
+from ..rows.fields import typed
+from ..rows.groups import GROUP
+from ..rows.ids import with_ids
 from ..ties import above_half
 from .provenance import PROVENANCE, missing, provenance, users_fields
 
@@ -154,7 +156,7 @@ def chosen_rows(file: LabelFile, wanted: Wanted, texts: Path | str | None = None
     columns["label"] = pa.array(above_half(chosen).astype(float) if wanted.hard else chosen)
     columns["weak_label"] = pa.array(weak)
     columns |= {name: provenance(frame, name, where) for name in PROVENANCE if name != "weak_label"}
-    for name in ("group", "split"):
+    for name in (GROUP, "split"):
         if name in frame:
             columns[name] = pa.array([None if missing(v) else str(v) for v in frame[name]], pa.string())
     if wanted.truth:

@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import InputError
+from ..rows.groups import GROUP
 from ..ties import above_half
 from .label_rows import LabelRows
 
 FIELDS = (("first", "second"), ("chosen", "rejected"))  # where the two texts are looked for, unless said
-ALWAYS = ("id", "text", "group", "split")  # carried without being asked for
+ALWAYS = ("id", "text", GROUP, "split")  # carried without being asked for
 SAME = "of two equal texts"
 
 
@@ -122,7 +123,7 @@ def _joined(rows: LabelRows, pairs: Pairs, by: str) -> tuple[pa.Table, LabelRows
                 raise InputError(f"{rows.where}: row {row_id!r} and its partner by {by!r} are of different splits")
     columns = _prompt(LabelRows(good, rows.where, {}, 0), pairs)
     columns |= {"chosen": good["text"], "rejected": bad["text"]}
-    shared = [name for name in ("group", "split", by) if name in rows.table.column_names and name != pairs.prompt]
+    shared = [name for name in (GROUP, "split", by) if name in rows.table.column_names and name != pairs.prompt]
     for name in rows.table.column_names:
         if name not in (*shared, "text", "label", pairs.prompt):
             columns |= {f"{name}_chosen": good[name], f"{name}_rejected": bad[name]}

@@ -8,9 +8,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
-from ..checks import group_numbers, truth_sides
+from ..checks import truth_sides
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..metrics.recovery import interval
+from ..rows.groups import group_numbers
 from ..ties import above_half
 from .disagreement import FilterResult
 from .matched_controls import Flags, chosen_by_row_order, comparable, least_confident, matched_draws, true_errors_first

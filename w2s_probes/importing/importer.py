@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..io.files import sha256
 from ..io.tables import read_table
-from ..rows.fields import with_ids
-from ..rows.ids import refuse_doubled
+from ..rows.ids import refuse_doubled, with_ids
 from ..store.activation_store import ActivationStore
 from ..store.dtypes import WORDS, to_float32
 from ..store.layers import LayerSpec

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import InputError
-from ..rows.fields import with_text_ids
+from ..rows.ids import with_ids
 from .csv_files import MOST_BYTES as MOST_CSV
 from .csv_files import csv_text, read_csv
 from .files import replacing
@@ -28,6 +28,14 @@ def table_format(path: Path) -> str:
     raise InputError(f"{path}: unknown format; the name must end in one of {', '.join(FORMATS)}")
 
 
+def refuse_no_table(path: Path | str) -> None:
+    """InputError where there is no file that `read_table` could read, by its name and its being there."""
+    path = Path(path)
+    table_format(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+
+
 def read_table(path: Path | str) -> pd.DataFrame:
     """A table as a DataFrame of Python's values, as they stand in the file; `id` is always text.
 
@@ -35,9 +43,8 @@ def read_table(path: Path | str) -> pd.DataFrame:
     InputError that names the file, and for JSONL and CSV the line, where it cannot be read.
     """
     path = Path(path)
+    refuse_no_table(path)
     ending = table_format(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
     try:
         if ending == ".parquet":
             table = read_parquet(path)
@@ -52,7 +59,7 @@ def read_table(path: Path | str) -> pd.DataFrame:
         raise InputError(f"{path}: not a readable {ending} file ({reason})") from error
     if table.empty:
         raise InputError(f"{path}: holds no rows")
-    return with_text_ids(table, str(path))
+    return with_ids(table, str(path)) if "id" in table else table
 
 
 def write_table(table: pd.DataFrame, path: Path | str) -> None:

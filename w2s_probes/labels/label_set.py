@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError, some
 from ..io.plain_values import as_text, is_missing
 from ..io.tables import read_table
-from ..rows.fields import number, typed, with_ids
-from ..rows.ids import positions, refuse_doubled
+from ..rows.fields import number, typed
+from ..rows.ids import positions, text_ids, with_ids
 
 SHOWN = 5  # rows in a notebook
 Role = Literal["weak", "truth"]
@@ -38,10 +38,7 @@ class LabelSet:
         where = str(self.provenance.get("file", "labels"))
         if ids.ndim != 1 or len(ids) != len(np.atleast_1d(self.p)):
             raise InputError(f"{where}: {len(ids)} ids but {np.size(self.p)} labels")
-        if not all(type(name) is str for name in ids):
-            names = [as_text(name, f"{where}: the id of row {row}") for row, name in enumerate(ids, start=1)]
-            ids = np.array(names, dtype=object)
-        refuse_doubled(ids, where)
+        ids = np.array(text_ids(ids, where), dtype=object)
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "p", as_probabilities(self.p, where, ids))
 

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import group_numbers, probabilities, truth_sides
+from ..checks import probabilities, truth_sides
 from ..errors import InputError
 from ..metrics.influence import NOTHING, Measured, mean, ranking
 from ..metrics.intervals import Estimate
+from ..rows.groups import group_numbers
 from ..ties import above_half
 from .label_set import ids_of, refuse_other_ids
 

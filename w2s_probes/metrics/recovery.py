@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from ..checks import group_numbers
 from ..errors import InputError, did_you_mean
 from ..labels.label_set import ids_of, refuse_other_ids
+from ..rows.groups import group_numbers
 from ..ties import above_half, levels
 from .resampling import CELLS as CELLS
 from .resampling import LEVEL as LEVEL

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import group_numbers
 from ..errors import InputError, did_you_mean, some
+from ..rows.groups import group_numbers
 from ..ties import above_half
 from .influence import Measured, mean, ranking
 from .intervals import NORMAL, Estimate, SeededMeans

@@ -37,7 +37,7 @@ class Neighbors:
         if (own[self.indices] == own[:, None]).any():
             raise InputError(
                 "the graph given joins rows that must be apart (a row and itself, duplicates, a group): search it with "
-                "apart=belonging_together(X, groups)"
+                "apart=group_ids(X, groups)"
             )
         self.first(k)
 

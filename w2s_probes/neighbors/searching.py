@@ -29,7 +29,7 @@ def search(
     """The k nearest rows of X (n, d) to each query (m, d), or to each row of X itself, which is then left out.
 
     Without queries, rows that share a number in `apart` (n,) are not each other's neighbours either: exact
-    duplicates and groups, from `belonging_together`. `index` is "exact", the name of a torch device such as "cuda"
+    duplicates and groups, from `group_ids`. `index` is "exact", the name of a torch device such as "cuda"
     (exact, the same result), or a faiss factory string: then `recall` says which share of the true neighbours of
     256 rows was found. InputError if there are too few rows, or no such index.
     """

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import group_numbers, probabilities, truth_sides
+from ..checks import probabilities, truth_sides
 from ..errors import InputError, some
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..metrics.recovery import interval
+from ..rows.groups import group_numbers
 from ..ties import above_half
 from .calibration import auroc_interval, expected_calibration_error, reliability
 from .confident import confident_counts, confident_joint, excess, resampled

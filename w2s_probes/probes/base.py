@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..checks import group_numbers
 from ..metrics.recovery import auroc
+from ..rows.groups import group_numbers
 from ..ties import above_half
 from .validation import check_activations, checked_weights, is_soft, labels_to_score, soft_labels
 
@@ -27,6 +27,16 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     soft_: bool = False  # whether a label that was learned from is neither 0 nor 1
     n_features_in_: int
     _one_sided = False  # whether soft labels that all lie on one side of ½ can be learned from
+
+    @classmethod
+    def with_value(cls, value: float, **options: Any) -> Self:
+        """An unfitted probe with this value of its one hyper-parameter that sweeps vary: here its first."""
+        return cls(value, **options)
+
+    @property
+    def graph_k(self) -> int:
+        """Neighbours a row that its fit reads from a graph of the training rows; 0 for a probe that reads none."""
+        return 0
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from activations X (n, d) and labels y (n,)."""

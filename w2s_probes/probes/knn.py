@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..neighbors import Neighbors, mean_over, search, whole
-from ..rows.duplicates import belonging_together
+from ..rows.groups import group_ids
 from .base import Probe, apart_of
 from .validation import check_activations, soft_labels
 
@@ -52,10 +52,15 @@ class KNNProbe(Probe):
         self.k = k  # neighbours; at most n - 1
         self.index = index  # "exact", a torch device such as "cuda" (exact too), or a faiss factory string
 
+    @property
+    def graph_k(self) -> int:
+        """Neighbours a row to search."""
+        return self.k
+
     def fit(self, X: ArrayLike, y: ArrayLike, apart: ArrayLike | None = None, graph: Neighbors | None = None) -> Self:
         """Learn from activations X (n, d) and labels y (n,).
 
-        Rows that share a number in `apart` (n,) (`belonging_together`) are not among each other's neighbours in
+        Rows that share a number in `apart` (n,) (`group_ids`) are not among each other's neighbours in
         `out_of_sample_`. `graph`: the neighbours of these rows, searched before (`neighbors.search`), with k or more.
         """
         self.X_, self.p_ = self._read(X, y)
@@ -105,7 +110,7 @@ class KNNProbe(Probe):
         numbers = [whole(value, "k") for value in k]
         matrix = check_activations(X)
         p, _ = soft_labels(y, len(matrix))
-        apart = belonging_together(matrix, groups)
+        apart = group_ids(matrix, groups)
         if graph is None:
             graph = search(matrix, max(numbers), apart=apart, index=index)
         graph.refuse_other(len(matrix), max(numbers), apart)

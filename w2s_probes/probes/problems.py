@@ -1,10 +1,18 @@
-"""What is asked of many logistic fits at once, and what is found."""
+"""Logistic fits as problems: their checked labels, weights, folds and penalties, and the form of their solutions."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import InputError
+from ..rows.folds import fold_numbers
+from ..rows.groups import group_ids
+from ..ties import above_half
+from .design import Design
+from .penalties import LARGEST_L2
+from .validation import soft_labels
 
 Status = Literal["converged", "separable", "stopped"]
 CONVERGED, SEPARABLE, STOPPED = "converged", "separable", "stopped"
@@ -32,3 +40,92 @@ class Solutions:
     n_iter: NDArray[np.intp]  # (k,)
     excess: NDArray[np.float64]  # (k,) (objective - minimum) / objective is at most this; NaN if there is no minimum
     status: NDArray[np.str_]  # (k,) of `Status`
+
+    def part(self, start: int, size: int) -> "Solutions":
+        """The fits from `start` on, as many as `size`."""
+        return Solutions(*(getattr(self, name)[start : start + size] for name in Solutions.__annotations__))
+
+
+def checked_penalties(l2: ArrayLike) -> NDArray[np.float64]:
+    """Penalties (P,), or InputError."""
+    values = np.atleast_1d(np.asarray(l2, dtype=np.float64))
+    if values.ndim != 1 or not len(values):
+        raise InputError(f"l2 must be a list of penalties, at least one, got shape {np.shape(l2)}")
+    wrong = ~((values >= 0) & (values <= LARGEST_L2))
+    if wrong.any():
+        raise InputError(f"l2={values[wrong][0]:g} must be in [0, {LARGEST_L2:g}]")
+    return values
+
+
+def both_classes(p: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
+    """InputError unless rows of both classes have a weight."""
+    counted = weights > 0
+    above = int(above_half(p[counted]).sum())
+    if above in (0, int(counted.sum())):
+        raise InputError(
+            f"one class only: the labels of all {counted.sum()} rows with a weight are "
+            f"{'above' if above else 'at most'} 0.5; a probe needs rows of both classes"
+        )
+
+
+def checked_label_sets(Y: ArrayLike, n: int) -> tuple[NDArray[np.float64], list[NDArray[Any]]]:
+    """Label sets as P(second class) (L, n), and the two classes of each."""
+    if not len(np.shape(Y)) == 2 or not len(np.asarray(Y)):
+        raise InputError(f"label sets must be a matrix (sets, rows), at least one set, got shape {np.shape(Y)}")
+    sets = [soft_labels(y, n) for y in np.asarray(Y)]
+    return np.stack([p for p, _ in sets]), [classes for _, classes in sets]
+
+
+def checked_folds(
+    design: Design, p: NDArray[np.float64], cv: int | ArrayLike | None, groups: ArrayLike | None, seed: int
+) -> NDArray[np.intp] | None:
+    n = len(p)
+    if cv is None:
+        return None
+    # Rows stand for themselves by a number that equal rows share: their duplicates are then looked for once.
+    stand_in = design.equal[:, None].astype(np.float32)
+    if np.ndim(cv) == 0:
+        count = np.asarray(cv)
+        if count.dtype.kind not in "iu" or count < 2:
+            raise InputError(f"cv={cv} must be a whole number of folds, at least 2, or a fold number for each row")
+        return fold_numbers(stand_in, p, groups=groups, folds=int(count), seed=seed)
+    given = np.asarray(cv)
+    if given.shape != (n,):
+        raise InputError(f"cv has shape {given.shape}, but there are {n} rows: give a fold number for each row")
+    names, folds = np.unique(given, return_inverse=True)
+    if len(names) < 2:
+        raise InputError(f"cv puts all {n} rows into one fold: at least 2 are needed")
+    together = group_ids(stand_in, groups)
+    first = np.unique(together, return_index=True)[1][together]
+    parted = np.flatnonzero(folds != folds[first])
+    if len(parted):
+        raise InputError(
+            f"cv parts rows {first[parted[0]]} and {parted[0]}, which are equal or of one group: keep those in one fold"
+        )
+    return folds.astype(np.intp)
+
+
+def training_problems(
+    labels: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    folds: list[NDArray[np.intp] | None],
+    l2: NDArray[np.float64],
+) -> Problems:
+    """Label set by label set, training set by training set (all rows, then without each fold), each penalty."""
+    training: list[NDArray[np.float64]] = []
+    label_of: list[int] = []
+    for at, fold in enumerate(folds):
+        training.append(weights)
+        for number in range(0 if fold is None else int(fold.max()) + 1):
+            kept = np.where(fold == number, 0, weights)
+            if not kept.any():
+                raise InputError(f"fold {number} holds every row with a weight: none is left to learn from without it")
+            training.append(kept / kept.sum())
+        label_of += [at] * (len(training) - len(label_of))
+    return Problems(
+        labels,
+        np.stack(training),
+        np.repeat(np.array(label_of, dtype=np.intp), len(l2)),
+        np.repeat(np.arange(len(training)), len(l2)),
+        np.tile(l2, len(training)),
+    )

@@ -1,14 +1,10 @@
-"""Rows that are equal in every number, and rows that belong together."""
+"""Rows that are equal in every number."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-
-from ..checks import group_numbers
+from numpy.typing import NDArray
 
 SAMPLE = 64  # columns that tell most rows apart
 BLOCK = 1 << 22  # numbers hashed at once
@@ -52,22 +48,3 @@ def _equal(X: NDArray[np.float32], rows: NDArray[np.intp], others: NDArray[np.in
 def _parts(rows: int, width: int) -> list[slice]:
     step = max(1, BLOCK // width)
     return [slice(start, start + step) for start in range(0, rows, step)]
-
-
-def belonging_together(X: NDArray[np.float32], groups: ArrayLike | None = None) -> NDArray[np.intp]:
-    """A number for each row (n,) that rows share when they are equal, or in one group, or linked by such rows.
-
-    What was learned from one such row is known about the others, so none may judge another. A row whose group is
-    None or NaN is in no group.
-    """
-    equal = equal_rows(X)
-    named = group_numbers(groups, len(X))
-    return equal if named is None else merged(equal, named)
-
-
-def merged(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.intp]:
-    """The finest grouping (n,) in which rows that share a number in either (n,) are together."""
-    shift = int(first.max()) + 1
-    nodes = shift + int(second.max()) + 1
-    links = coo_array((np.ones(len(first), dtype=np.int8), (first, second + shift)), shape=(nodes, nodes))
-    return np.asarray(connected_components(links, directed=False)[1][first], dtype=np.intp)

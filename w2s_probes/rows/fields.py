@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..io.plain_values import as_text, is_missing, plain
-from .ids import content_id, refuse_doubled
+from .groups import GROUP
+from .ids import with_ids
 
-TEXTS = ("group", "split", "reason", "probe", "store")
+TEXTS = (GROUP, "split", "reason", "probe", "store")
 NUMBERS = ("label", "truth", "p", "score", "new_label", "weak_label", "layer", "fold")
 KEEP = "keep"
 # What `w2s filter` and `w2s relabel` always write: a file with all of these is one of theirs.
@@ -24,37 +25,6 @@ VERDICT = frozenset({KEEP, "score", "probe", "layer", "new_label", "reason"})
 ADDED = (*sorted(VERDICT), "p", "fold", "store")  # and all that they may write
 TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
-
-
-def with_text_ids(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The table with its `id`, if any, as text; InputError for an id that is missing, nested or stands twice."""
-    if "id" not in table:
-        return table
-    values = table["id"].tolist()
-    for row, value in enumerate(values, start=1):
-        if is_missing(value) or value == "":
-            raise InputError(f"{where}: row {row} has no id")
-    ids = [as_text(value, f"{where}: the id of row {row}") for row, value in enumerate(values, start=1)]
-    refuse_doubled(ids, where)
-    return table.assign(id=pd.Series(ids, index=table.index, dtype=object))
-
-
-def with_ids(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The table with an `id` for each row: its own, or a hash of its text, which extraction gives it, too.
-
-    A table with neither is returned as it is. InputError where rows without ids have equal texts.
-    """
-    if "id" in table or "text" not in table:
-        return with_text_ids(table, where)
-    texts = table["text"].map(lambda value: value if isinstance(value, str) else str(plain(value)))
-    doubled = np.flatnonzero(texts.duplicated(keep=False))
-    if len(doubled):
-        raise InputError(
-            f"{where}: rows {doubled[0] + 1} and {doubled[1] + 1} have no id and the same text: give them ids"
-        )
-    table = table.copy()
-    table.insert(0, "id", pd.Series([content_id(text) for text in texts], index=table.index, dtype=object))
-    return table
 
 
 def typed(table: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -72,9 +42,7 @@ def typed(table: pd.DataFrame, where: str) -> pd.DataFrame:
         if name in table:
             rows = zip(_named(table), table[name].tolist(), strict=True)
             texts = [value if is_missing(value) else _text(value, where, name, row) for row, value in rows]
-            changed[name] = [
-                np.nan if name == "group" and isinstance(text, str) and not text else text for text in texts
-            ]
+            changed[name] = [np.nan if name == GROUP and isinstance(text, str) and not text else text for text in texts]
     for name in NUMBERS:
         if name in table:
             changed[name] = [number(value) for value in table[name].tolist()]

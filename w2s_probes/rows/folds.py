@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from ..randomness import stream
 from ..ties import above_half
-from .duplicates import belonging_together
+from .groups import group_ids
 
 
 def fold_numbers(
@@ -23,7 +23,7 @@ def fold_numbers(
     """
     if not isinstance(folds, int | np.integer) or folds < 2:
         raise InputError(f"folds={folds}: cross-fitting needs at least 2")
-    together = belonging_together(X, groups)
+    together = group_ids(X, groups)
     positive = above_half(p)
     # A class in fewer distinct groups than folds would leave a fold without it.
     fewest = min(len(np.unique(together[positive])), len(np.unique(together[~positive])))

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..checks import group_numbers
-from .duplicates import merged
+from .groups import GROUP, group_numbers, linked
 
-RELATING = ("group", "text")  # the fields by which rows are related
+RELATING = (GROUP, "text")  # the fields by which rows are related
 DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
@@ -44,7 +43,7 @@ def set_aside(table: pd.DataFrame, share: float, rng: np.random.Generator) -> ND
         if field in table:
             numbers = group_numbers(table[field].to_numpy(dtype=object), len(table))
             assert numbers is not None
-            together = merged(together, numbers)
+            together = linked(together, numbers)
     sizes = np.bincount(together)
     rows = max(1, round(share * len(table)))
     order = rng.permutation(np.unique(together))

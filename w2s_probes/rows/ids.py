@@ -1,24 +1,62 @@
-"""Rows are joined by id, never by order: a missing or doubled id is an error."""
+"""Row ids: given by the user or made from the text, unique, and what rows are joined by, never by their order."""
 
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError, some
+from ..io.plain_values import as_text, is_missing, plain
 
 Ids = Sequence[str] | NDArray[np.object_]
-
-
 CONTENT = re.compile("[0-9a-f]{16}")  # what content_id makes
 
 
 def content_id(text: str) -> str:
     """The id of a row that has none: a hash of its text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def with_ids(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The table of n rows with an `id` of text for each: the row's own, or else a hash of its text (`content_id`).
+
+    A table with neither `id` nor `text` is returned as it is. `where` names it in errors. InputError, by row number,
+    for an id that is missing, nested or stands twice, and for equal texts of rows without ids.
+    """
+    if "id" in table:
+        ids = text_ids(table["id"].tolist(), where)
+        return table.assign(id=pd.Series(ids, index=table.index, dtype=object))
+    if "text" not in table:
+        return table
+    texts = table["text"].map(lambda value: value if isinstance(value, str) else str(plain(value)))
+    doubled = np.flatnonzero(texts.duplicated(keep=False))
+    if len(doubled):
+        raise InputError(
+            f"{where}: rows {doubled[0] + 1} and {doubled[1] + 1} have no id and the same text: give them ids"
+        )
+    table = table.copy()
+    table.insert(0, "id", pd.Series([content_id(text) for text in texts], index=table.index, dtype=object))
+    return table
+
+
+def text_ids(values: Iterable[Any], where: str) -> list[str]:
+    """Ids as text, 7 and 7.0 as "7"; InputError for an id that is missing, nested or stands twice."""
+    ids = [
+        value if type(value) is str and value else _text_id(value, where, row)
+        for row, value in enumerate(values, start=1)
+    ]
+    refuse_doubled(ids, where)
+    return ids
+
+
+def _text_id(value: Any, where: str, row: int) -> str:
+    if is_missing(value) or value == "":
+        raise InputError(f"{where}: row {row} has no id")
+    return as_text(value, f"{where}: the id of row {row}")
 
 
 def refuse_doubled(ids: Iterable[str], where: str) -> None:

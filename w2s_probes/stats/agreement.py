@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import group_numbers, probabilities, truth_sides
+from ..checks import probabilities, truth_sides
 from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..metrics.influence import mean
 from ..metrics.intervals import NORMAL, Estimate
+from ..rows.groups import group_numbers
 from ..ties import above_half
 
 NAN = float("nan")

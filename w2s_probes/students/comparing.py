@@ -7,13 +7,12 @@ another training seed moves the numbers, too.
 import math
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from ..checks import group_numbers
 from ..metrics.influence import Measured, mean, ranking
 from ..metrics.intervals import Estimate
 from ..metrics.recovery import Metric
+from ..rows.groups import group_numbers
 from ..ties import above_half
 
 METRIC_NAMES: dict[Metric, str] = {"auroc": "AUROC", "accuracy": "accuracy"}
@@ -39,13 +38,6 @@ def difference(
     if left is None or right is None:
         return None
     return (left - right).estimate(group_numbers(groups, len(truth)))
-
-
-def related_groups(table: pd.DataFrame) -> NDArray[np.object_] | None:
-    """The rows' `group` (n,); None where no two rows share one."""
-    if "group" not in table or not table["group"].dropna().duplicated().any():
-        return None
-    return table["group"].to_numpy(dtype=object)
 
 
 def with_interval(value: Estimate | None, spec: str = ".3f") -> str:

@@ -14,9 +14,10 @@ from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where
 from ..metrics.intervals import Estimate
 from ..metrics.recovery import Metric, hard_labels
 from ..rows.fields import number
+from ..rows.groups import groups_of
 from ..rows.held_out import related_rows
 from ..ties import above_half
-from .comparing import METRIC_NAMES, difference, estimate, related_groups, with_interval
+from .comparing import METRIC_NAMES, difference, estimate, with_interval
 
 Against = Literal["truth", "label"]
 Numbers = dict[Metric, Estimate | None]
@@ -71,7 +72,7 @@ class ScoredRows:
             )
         weak, why = (None, "") if truth is None else _supervisor(table, truth, str(path))
         weak = None if weak is None else weak[~related]
-        groups = related_groups(table[~related])
+        groups = groups_of(table[~related])
         return cls(str(path), ids[~related], values[~related], against, weak, groups, int(related.sum()), why)
 
     @property

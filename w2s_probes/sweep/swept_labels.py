@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..checks import group_numbers
 from ..errors import InputError
 from ..io.tables import FORMATS
 from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
 from ..printable import as_utf8
-from ..probes.validation import soft_labels
 from ..randomness import stream
 from ..rows.fields import typed
+from ..rows.groups import group_numbers, groups_of
 from ..rows.held_out import related_rows, set_aside
 from ..rows.ids import positions
 
@@ -180,17 +179,14 @@ def _side(table: pd.DataFrame, file: str, learning: bool = True) -> Side:
     labels = LabelSet.from_table(table, where=file)
     if learning:
         _refuse_one_class(labels, file)  # before anything is made
-    return Side(labels.ids, labels.p, truth_where_known(table, file), _related(table))
+    groups = group_numbers(groups_of(table), len(table))
+    return Side(labels.ids, labels.p, truth_where_known(table, file), groups)
 
 
 def _refuse_one_class(labels: LabelSet, file: str) -> None:
+    from ..probes.validation import soft_labels  # scikit-learn's: late, so that files are refused without it
+
     try:
         soft_labels(labels.p, len(labels))
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
-
-
-def _related(table: pd.DataFrame) -> NDArray[np.intp] | None:
-    if "group" not in table or not table["group"].dropna().duplicated().any():
-        return None
-    return group_numbers(table["group"].to_numpy(dtype=object), len(table))

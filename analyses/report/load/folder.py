@@ -13,6 +13,7 @@ from w2s_probes.io.tables import FORMATS, read_table, table_format
 from w2s_probes.labels.label_set import truth_where_known
 from w2s_probes.metrics.recovery import METRICS
 from w2s_probes.rows.fields import typed
+from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
 
 from ...results.names import (
@@ -151,8 +152,6 @@ class Contents:
 
 def read_folder(folder: Path) -> Contents:
     """Read a folder. InputError where nothing in it can be reported, or a file is damaged or missing."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; a report is made of what a run, a sweep or a filter wrote there")
     runs, sweeps, filtered, unfinished, students = [], [], [], [], []
     for place in _folders(folder, DEEP):
         name = place.relative_to(folder).as_posix() if place != folder else ""
@@ -254,7 +253,7 @@ def _recipe(file: Path) -> str | None:
 def _predictions(file: Path) -> pd.DataFrame:
     """Truth and every method's score, on all test rows."""
     table = _table(file, {"id", "truth"}, Cells())
-    scores = [str(name) for name in table if name not in ("id", "group")]
+    scores = [str(name) for name in table if name not in ("id", GROUP)]
     return checked(table, file, Cells(numbers=scores, full=scores))
 
 

@@ -11,7 +11,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import read_table
 from w2s_probes.rows.fields import typed
-from w2s_probes.students.comparing import related_groups
+from w2s_probes.rows.groups import GROUP, groups_of
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
 from w2s_probes.students.scored_rows import Scores, compare_with_supervisor
 from w2s_probes.ties import above_half
@@ -42,7 +42,7 @@ class TrainedStudent:
         if self.predictions is None:
             return None
         value, p, weak = (self.predictions[name].to_numpy(dtype=np.float64) for name in ("value", "p", "weak"))
-        return compare_with_supervisor(value, p, weak, related_groups(self.predictions))
+        return compare_with_supervisor(value, p, weak, groups_of(self.predictions))
 
 
 def read_student(folder: Path, name: str) -> TrainedStudent:
@@ -74,4 +74,4 @@ def _predictions(file: Path, against: str) -> pd.DataFrame:
         raise InputError(f"{file}: its {column} is of one class or of none: the file is damaged, make it again")
     weak = table["weak_label"].to_numpy(dtype=np.float64) if "weak_label" in table else np.nan
     found = pd.DataFrame({"id": table["id"], "p": table["label"].astype(float), "value": value}).assign(weak=weak)
-    return found if "group" not in table else found.assign(group=table["group"])
+    return found if GROUP not in table else found.assign(**{GROUP: table[GROUP]})

@@ -13,6 +13,7 @@ from w2s_probes.filtering import ReportCard, report_card
 from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.labels.class_mix import ClassMix, class_mix
 from w2s_probes.labels.label_set import truth_where_known
+from w2s_probes.rows.groups import groups_of
 from w2s_probes.ties import above_half
 
 from ...results.names import trial_key
@@ -150,9 +151,7 @@ def _card(one: Filtered, table: pd.DataFrame, gone: NDArray[np.bool_], told: dic
     card = None
     if (known & gone).any():
         result = FilterResult(~gone, score, reasons, labels, int(gone.sum())).of_rows(known)
-        related = table["group"][known].astype(str) if "group" in table else None
-        groups = related if related is not None and related.duplicated().any() else None
-        card = report_card(result, truth[known], groups=groups, draws=DRAWS)
+        card = report_card(result, truth[known], groups=groups_of(table[known]), draws=DRAWS)
     surest = [i for i in np.argsort(-score, kind="stable") if gone[i]][:EXAMPLES]
     layer = next(iter(table["layer"]), "") if "layer" in table else ""
     probe = next(iter(table["probe"]), "") if "probe" in table else ""

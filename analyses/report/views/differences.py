@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from w2s_probes.metrics.intervals import Estimate
 from w2s_probes.metrics.recovery_over_seeds import ModelMeans
+from w2s_probes.rows.groups import GROUP, groups_of
 
-OTHER = ("id", "group", "truth")  # columns of a predictions file that are no method's
+OTHER = ("id", GROUP, "truth")  # columns of a predictions file that are no method's
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,8 @@ def difference(runs: Mapping[int, pd.DataFrame], a: str, b: str) -> Difference |
     truth = tables[0]["truth"].to_numpy(dtype=float)
     if (truth > 0.5).all() or not (truth > 0.5).any():
         return None
-    groups = None
-    if "group" in tables[0] and tables[0]["group"].dropna().duplicated().any():
-        groups = tables[0]["group"].to_numpy(dtype=object)
-    means = ModelMeans.of(truth, [{name: scores_of(table, name) for name in (a, b)} for table in tables], groups=groups)
+    scores = [{name: scores_of(table, name) for name in (a, b)} for table in tables]
+    means = ModelMeans.of(truth, scores, groups=groups_of(tables[0]))
     return Difference(means.difference(a, b), means.p_value(a, b), len(tables))
 
 

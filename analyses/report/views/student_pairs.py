@@ -8,7 +8,8 @@ import numpy as np
 
 from w2s_probes.metrics.intervals import Estimate
 from w2s_probes.metrics.recovery import Metric
-from w2s_probes.students.comparing import METRIC_NAMES, difference, related_groups
+from w2s_probes.rows.groups import groups_of
+from w2s_probes.students.comparing import METRIC_NAMES, difference
 from w2s_probes.ties import above_half
 
 from ..load.student_files import TrainedStudent
@@ -62,7 +63,7 @@ def _pair(a: TrainedStudent, b: TrainedStudent) -> Pair | str:
     sides = above_half(value)
     if sides.all() or not sides.any():
         return f"the {len(both):,} rows that both scored are of one class"
-    groups = related_groups(both)
+    groups = groups_of(both)
     found = {metric: difference(metric, value, first, second, groups) for metric in METRIC_NAMES}
     return Pair(a.name, b.name, len(both), found)
 

@@ -78,6 +78,16 @@ def test_labels_that_a_filter_gives_anew_count_as_they_are_taught(tmp_path: Path
     assert "label 1 is 50% before, 44% after." in reported(tmp_path).text
 
 
+def test_rows_without_a_group_are_each_by_themselves_in_a_card(tmp_path: Path) -> None:
+    wrong = np.random.default_rng(0).random(200) < 0.3
+    table = filtered(100, 100, 20, 20).assign(truth=np.where(wrong, [0] * 100 + [1] * 100, [1] * 100 + [0] * 100))
+    written = table.assign(group=pd.Series(["a", "a", *[None] * 198], dtype=object))
+    spelled = table.assign(group=["a", "a", *(f"own {i}" for i in range(198))])
+    of_missing, of_own = (cards([Filtered("kept.jsonl", one)])[0].judged for one in (written, spelled))
+    assert of_missing is not None
+    assert of_missing == of_own
+
+
 def test_filters_of_a_run_are_shown_by_class_too(tmp_path: Path) -> None:
     write_run(tmp_path, ["alpha", "beta"], n=60)
     read = reported(tmp_path)

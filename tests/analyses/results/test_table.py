@@ -108,8 +108,8 @@ def test_a_baseline_that_was_not_run_tests_nothing() -> None:
 
 
 def test_a_run_and_a_sweep_give_the_same_scores_the_same_error() -> None:
-    from w2s_probes.checks import group_numbers
     from w2s_probes.metrics.influence import ranking
+    from w2s_probes.rows.groups import group_numbers
 
     one = judged({"weak": 0.5, "ceiling": 2, "student-xent": 1})
     for groups in (None, np.repeat([f"g{i}" for i in range(50)], 4)):

@@ -23,7 +23,8 @@ from w2s_probes.probes import design as design_module
 from w2s_probes.probes import minimize as minimize_module
 from w2s_probes.probes import spectrum as spectrum_module
 from w2s_probes.probes.design import Design
-from w2s_probes.probes.path import PENALTIES, RegularizationPath
+from w2s_probes.probes.logistic import RegularizationPath
+from w2s_probes.probes.penalties import PENALTIES
 
 CASES = ("overshoot", "small_hard", "soft", "two_clusters", "wide")
 FEW = [0.0, 1e-4, 1e-2, 1.0, 1e3, 1e8]

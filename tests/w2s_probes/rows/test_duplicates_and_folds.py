@@ -1,4 +1,4 @@
-"""Rows that belong together, and folds that never part them."""
+"""Rows that are equal in every number, and folds that never part related rows."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from w2s_probes import InputError
 from w2s_probes.rows import duplicates
-from w2s_probes.rows.duplicates import belonging_together, equal_rows, merged
+from w2s_probes.rows.duplicates import equal_rows
 from w2s_probes.rows.folds import fold_numbers
+from w2s_probes.rows.groups import group_ids
 
 
 @given(st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 200))
@@ -27,15 +28,6 @@ def test_rows_of_one_hash_are_still_told_apart(monkeypatch: pytest.MonkeyPatch) 
     assert equal_rows(X).tolist() == [0, 1, 0, 2, 2]
 
 
-def test_groups_and_duplicates_are_joined_along_every_chain() -> None:
-    X = np.array([[0], [1], [1], [2], [3], [4]], dtype=np.float32)
-    together = belonging_together(X, np.array(["a", "a", "b", "b", None, float("nan")], dtype=object))
-    assert [(together == number).sum() for number in together] == [4, 4, 4, 4, 1, 1]
-    assert merged(np.arange(3), np.arange(3)).tolist() == [0, 1, 2]
-    with pytest.raises(InputError, match=r"groups have shape \(2,\) but there are 6 rows"):
-        belonging_together(X, [1, 2])
-
-
 @given(st.integers(0, 10**6), st.integers(2, 6), st.integers(1, 30))
 def test_folds_part_no_group_and_share_out_both_classes(seed: int, folds: int, groups: int) -> None:
     rng = np.random.default_rng(seed)
@@ -43,7 +35,7 @@ def test_folds_part_no_group_and_share_out_both_classes(seed: int, folds: int, g
     X[150:160] = X[:10]
     group = rng.integers(groups * 20, size=300)
     fold = fold_numbers(X, p, groups=group, folds=folds, seed=seed)
-    together = belonging_together(X, group)
+    together = group_ids(X, group)
     assert all(len(set(fold[together == number])) == 1 for number in np.unique(together))
     assert set(fold) == set(range(folds))
     if groups > 10:
