@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean
 from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
-from ..labels.verdicts import with_verdict
+from ..labels.verdicts import refuse_own_fields, with_verdicts
 from ..neighbors import Neighbors
 from ..neighbors.store_graphs import store_neighbors
 from ..noise.audits import with_audit
 from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
 from ..probes.validation import soft_labels
-from ..rows.fields import kept_rows, refuse_own_fields
+from ..rows.fields import kept_rows
 from ..rows.folds import fold_numbers
 from ..rows.groups import group_ids, groups_of
 from ..store.activation_store import ActivationStore
@@ -111,8 +111,8 @@ class Rows:
         return numbers
 
     def judged(self, verdict: dict[str, NDArray[Any]], by: str) -> pd.DataFrame:
-        """Every input row and field, with the verdict on the judged rows beside them (`with_verdict`)."""
-        return with_verdict(
+        """Every input row and field, with the verdict on the judged rows beside them (`with_verdicts`)."""
+        return with_verdicts(
             self.table,
             self.training,
             verdict,
