@@ -18,7 +18,7 @@ from w2s_probes.progress import RowProgress, silent
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.manifest import MANIFEST, Manifest
 
-from .result_cache import Making
+from .result_cache import Timer
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Activations:
     rows: pd.DataFrame  # columns id and text
     folder: Path  # of stores, each under its key
     progress: RowProgress = silent
-    making: Making = nullcontext
+    timer: Timer = nullcontext
 
     def plan(self, rows: pd.DataFrame) -> Extraction:
         """The extraction of some rows."""
@@ -61,7 +61,7 @@ class Activations:
         """Stores that hold every row between them."""
         missing = self.missing()
         if len(missing):
-            with self.making("activations"):
+            with self.timer("activations"):
                 extract_cached(self.plan(missing), self.folder, self.progress)
         found = self._finished()
         wanted = set(self.rows["id"])

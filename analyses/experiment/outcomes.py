@@ -60,10 +60,8 @@ def outcome_of(arrays: Arrays, record: Record) -> Outcome:
     return Outcome(scores, **settings, taught=taught, filtered=result)
 
 
-def write_verdict(
-    folder: Path, name: str, sets: Splits, val: NDArray[np.float64], outcome: Outcome, layer: int
-) -> None:
-    """NAME.jsonl.gz: every row that had a weak label, with the verdict on the training rows; nothing for no filter.
+def write_verdict(file: Path, sets: Splits, val: NDArray[np.float64], outcome: Outcome, layer: int) -> None:
+    """Write every row that had a weak label, with the verdict on the training rows; nothing for no filter.
 
     The fields are those of `w2s filter` and `p`, the probe's P(label = 1) of a row by which it was judged.
     `val` (n_val,) are the weak labels of the validation rows, which no filter judges.
@@ -85,4 +83,4 @@ def write_verdict(
         label=val, split="val", keep=True, score=np.nan, p=np.nan, new_label=val, reason=NOT_JUDGED
     )
     table = pd.concat([judged, passed], ignore_index=True).assign(probe=outcome.probe, layer=layer)
-    write_table(table, folder / f"{name}.jsonl.gz")
+    write_table(table, file)

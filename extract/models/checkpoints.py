@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from w2s_probes.checkpoints.files import CONFIG, WEIGHTS, deciding_files
-from w2s_probes.checkpoints.loading import has_weights, refuse_no_checkpoint, refuse_own_code
+from w2s_probes.checkpoints.files import (
+    CONFIG,
+    WEIGHTS,
+    deciding_files,
+    has_weights,
+    refuse_no_checkpoint,
+    refuse_own_code,
+)
 from w2s_probes.errors import InputError
 from w2s_probes.io.files import sha256
 
@@ -37,21 +43,33 @@ def find_folder(name: str, revision: str | None, trust: Trust, *, weights: bool 
     or a hub id, which is downloaded once. Without `weights` only config and tokenizer are looked for, and the
     identity is empty. InputError if nothing usable is there.
     """
-    if name.startswith(PACKAGE):
-        folder = _in_package(name)
-    elif not is_hub_id(name):
-        folder = Path(name).expanduser()
-    else:
+    if is_hub_id(name):
         folder = _from_hub(name, revision, trust, weights)
         return folder, f"hub:{name}@{folder.name}" if weights else ""
+    folder = _local_folder(name, revision, trust, weights)
+    return folder, _hash_files(folder, trust) if weights else ""
+
+
+def refuse_no_model(
+    name: str, revision: str | None = None, trust: Trust | None = None, *, weights: bool = True
+) -> None:
+    """InputError where `find_folder` would find nothing usable: said without torch."""
+    if is_hub_id(name):
+        _from_hub(name, revision, trust or Trust(), weights=False)
+    else:
+        _local_folder(name, revision, trust or Trust(), weights)
+
+
+def _local_folder(name: str, revision: str | None, trust: Trust, weights: bool) -> Path:
+    """A folder, or one in an installed package, with the files of a checkpoint; InputError where some are missing."""
+    folder = _in_package(name) if name.startswith(PACKAGE) else Path(name).expanduser()
     if revision is not None:
         raise InputError(f"model {name}: --revision names a commit of a hub model, and this is a folder: leave it out")
     refuse_no_checkpoint(name, folder, "give a transformers checkpoint or a hub id")
     _check_code(name, folder, trust)
-    if not weights:
-        return folder, ""
-    _check_weights(name, folder, trust)
-    return folder, _hash_files(folder, trust)
+    if weights:
+        _check_weights(name, folder, trust)
+    return folder
 
 
 def is_hub_id(name: str) -> bool:

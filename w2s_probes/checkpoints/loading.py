@@ -1,6 +1,5 @@
 """Opening a checkpoint with transformers: quietly, and with one line for all that its files can have wrong."""
 
-import json
 import re
 import warnings
 from collections.abc import Iterator
@@ -11,11 +10,10 @@ from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
 from ..errors import InputError
-from .files import CONFIG, WEIGHTS
 
 # What transformers was seen to raise on damaged or contradictory files.
 BROKEN: tuple[type[Exception], ...] = (
@@ -47,30 +45,6 @@ def usable(name: str, fault: str) -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def refuse_no_checkpoint(name: str, folder: Path, remedy: str) -> None:
-    """InputError, with the remedy, where the folder holds no config of a transformers checkpoint."""
-    if not (folder / CONFIG).is_file():
-        fault = f"no {CONFIG} there" if folder.is_dir() else "no such folder"
-        raise InputError(f"model {name}: {fault}; {remedy}")
-
-
-def refuse_own_code(name: str, folder: Path, remedy: str) -> None:
-    """InputError, with the remedy, for a checkpoint whose model is code of its own that transformers does not have."""
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return  # said better where the config is used
-    if isinstance(config, dict) and "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
-        raise InputError(
-            f"model {name}: its classes are code that comes with the checkpoint, which is not run: {remedy}"
-        )
-
-
-def has_weights(folder: Path) -> bool:
-    """Whether there are weights in safetensors files."""
-    return any(folder.glob(WEIGHTS))
 
 
 def read_config(name: str, folder: Path, *, remote_code: bool = False, **changes: Any) -> Any:

@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..probes import Connectivity as Connectivity
+from ..probes.connectivity import Connectivity as Connectivity
 from ..probes.registry import PROBES
 from ..students.finetuning.settings import Tracker as Tracker
 
-# As the library has it, whose module is too heavy for the help of a command.
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 HELD_OUT = 0.2
 BEST = "best"  # of a sweep

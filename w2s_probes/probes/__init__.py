@@ -4,8 +4,9 @@ Importing this package is light; each class below loads scikit-learn when it is 
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from .connectivity import Connectivity
 from .registry import PROBES, ProbeEntry
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from .logistic import LogisticProbe, RegularizationPath
     from .saving import load_probe, save_probe
     from .topo import TopoProbe, topo_cc
-
-Connectivity = Literal["weak", "strong", "mutual"]  # of the components that Topo takes
 
 __all__ = [
     "PROBES",
@@ -63,3 +62,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found = getattr(import_module(f".{_MODULES[name]}", __name__), name)
     return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,8 +12,8 @@ from ..errors import InputError, did_you_mean
 from ..neighbors import Neighbors, first_of, mean_over, nearest, search, search_some, whole
 from ..randomness import stream
 from ..ties import above_half
-from . import Connectivity
 from .base import Probe, apart_of
+from .connectivity import Connectivity
 from .validation import check_activations, soft_labels
 
 SPARE = 16  # neighbours searched beyond what the scores average, since some are not kept

@@ -9,7 +9,7 @@ from ..io.json_files import read_json
 from ..io.sealed import not_as_written
 from ..io.tables import FORMATS
 from ..probes.registry import PROBES
-from .result import record_path
+from .beside import record_path
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean
-from ..filtering.disagreement import refuse_shares
+from ..filtering.shares import refuse_shares
 from ..neighbors import whole
 from ..probes import Connectivity, Probe
 from ..probes.penalties import PENALTIES

@@ -11,8 +11,9 @@ from ..errors import InputError, did_you_mean, reason
 from ..io.files import replacing
 from ..io.json_files import read_json
 from ..io.sealed import not_as_written, write_sealed
-from ..io.tables import read_table, table_format, write_table
+from ..io.tables import read_table, write_table
 from ..probes.registry import PROBES
+from .beside import record_path, refuse_other_record
 from .choosing import Best, choose
 from .grid import ChooseBy
 from .measures import COLUMNS, HELD_OUT, OK, TRAINING, WEAK, RowSet, as_table
@@ -166,25 +167,3 @@ class SweepResult:
         if len(self.labels) > 1:
             raise InputError(f"this sweep has {len(self.labels)} label sets: name one of {', '.join(self.labels)}")
         return self.labels[0]
-
-
-def record_path(path: Path) -> Path:
-    """Where the record of a sweep's table lies."""
-    return path.with_name(path.name.removesuffix(table_format(path)) + ".json")
-
-
-def parts_path(path: Path) -> Path:
-    """Where a sweep keeps its layers until, and after, the table is whole."""
-    return path.with_name(path.name.removesuffix(table_format(path)) + ".parts")
-
-
-def refuse_other_record(path: Path) -> None:
-    """InputError where the record of a table that is written here would take the place of something else."""
-    beside = record_path(path)
-    if beside.is_file():
-        try:
-            known = read_json(beside)
-        except InputError:
-            known = None
-        if not isinstance(known, dict) or not {"grid", "best"} <= known.keys():
-            raise InputError(f"{beside}: is no record of a sweep, and one would be written there: give another --out")

@@ -69,14 +69,11 @@ def filter_labels(
 
     Example: `w2s filter acts weak.jsonl --layer 2 --by topo --contamination 0.1 --out kept.jsonl`
     """
-    from ...filtering.disagreement import disagreement_filter, refuse_shares
-    from ...filtering.topo import TOPO_MODES, topo_filter
-    from ...io.tables import refuse_unwritable, table_format, write_table
-    from ...probes import TopoProbe
-    from ...relabeling import relabel as out_of_sample_scores
+    from ...filtering.shares import refuse_shares
+    from ...filtering.topo_modes import TOPO_MODES
+    from ...io.tables import refuse_no_table, refuse_unwritable, table_format, write_table
     from ...sweep.chosen import files_of_sweep
-    from ..findings import of_approximation, of_filter, teaches
-    from ..labelled_layer import Rows, probe_of
+    from ..labelled_layer import Rows, probe_of, refuse_no_probe
 
     table_format(out)
     refuse_no_file(out)
@@ -103,13 +100,23 @@ def filter_labels(
     share = 0.1 if contamination is None else contamination
     refuse_shares(share, max_removed, zeta)
     connected = connectivity or settings["connectivity"]
-    probe = probe_of(by, k or 50, 0.01 if l2 is None else l2, connected, index or "exact")
-    if isinstance(probe, TopoProbe):
-        probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
+    refuse_no_probe(by)
+    if audit is not None:
+        refuse_no_table(audit)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
         rows = Rows.read(store, labels, choice.layer)
         refuse_unwritable(rows.table, out)
+        # Only what has passed so far is worth the seconds that these take.
+        from ...filtering.disagreement import disagreement_filter
+        from ...filtering.topo import topo_filter
+        from ...probes import TopoProbe
+        from ...relabeling import relabel as out_of_sample_scores
+        from ..findings import of_approximation, of_filter, teaches
+
+        probe = probe_of(by, k or 50, 0.01 if l2 is None else l2, connected, index or "exact")
+        if isinstance(probe, TopoProbe):
+            probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
         truth = rows.known_truth(audit)
         step("neighbours", 1, 3)
         graph = rows.graph(probe, in_sample)

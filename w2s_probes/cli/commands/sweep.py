@@ -78,12 +78,11 @@ def sweep(
 
     Example: `w2s sweep acts weak.jsonl --knn-k 1,5,10,50 --logistic-l2 1e-4,1e-2 --out sweep.csv --plot sweep.png`
     """
-    from ...io.tables import table_format
+    from ...io.tables import refuse_no_table, table_format
     from ...store.activation_store import ActivationStore
-    from ...sweep import Place
+    from ...store.layers import refuse_no_layers
     from ...sweep.backends.memory import free_memory
-    from ...sweep.result import parts_path, record_path, refuse_other_record
-    from ...sweep.sweeping import Sweep
+    from ...sweep.beside import parts_path, record_path, refuse_other_record
     from ...sweep.swept_labels import read_labels
 
     table_format(out)
@@ -100,14 +99,22 @@ def sweep(
         )
     if choose_by in ("auroc", "accuracy") and not oracle:
         raise InputError(f"--choose-by {choose_by} reads the truth: add --oracle, and the choice is marked so")
+    refuse_no_layers(layers)
+    wanted = _Wanted(values, contamination, connectivity, folds, seeds)
+    wanted.refuse_no_numbers()
+    for file in (*labels, test):
+        if file is not None:
+            refuse_no_table(file)
     memory = in_bytes(max_memory, "--max-memory") if max_memory else free_memory()
     if memory is not None and not max_memory:
         memory = round(FREE * memory)
-    where = Place(backend, address, jobs, memory if max_memory or backend == "local" else None)
     share = Share.parse(shard)
     opened = ActivationStore.open(store)
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
-    wanted = _Wanted(values, contamination, connectivity, folds, seeds)
+    from ...sweep import Place
+    from ...sweep.sweeping import Sweep
+
+    where = Place(backend, address, jobs, memory if max_memory or backend == "local" else None)
     grid = wanted.grid(min(len(one.training) for one in rows), index)
     if oracle and (without := [one.name for one in rows if one.training.truth is None]):
         raise InputError(f"--choose-by {choose_by}: the rows of {without[0]} have no `truth` to choose by")
@@ -143,15 +150,25 @@ class _Wanted:
     folds: int | None
     seeds: str
 
+    def refuse_no_numbers(self) -> None:
+        """InputError for a list that holds something else than numbers."""
+        self.probe_values()
+        _whole(self.seeds, "--seeds")
+        _numbers(self.contamination, "--contamination")
+
+    def probe_values(self) -> dict[str, Sequence[float]]:
+        """The values of each probe."""
+        return {
+            name: (_whole if PROBES[name].value == "k" else _numbers)(text, PROBES[name].flag)
+            for name, text in self.values.items()
+        }
+
     def grid(self, rows: int, index: str) -> "Grid":
         """The grid for so many training rows; InputError for options that nothing in it reads."""
         from ...sweep import Grid
         from ...sweep.grid import published
 
-        values: dict[str, Sequence[float]] = {
-            name: (_whole if PROBES[name].value == "k" else _numbers)(text, PROBES[name].flag)
-            for name, text in self.values.items()
-        }
+        values = self.probe_values()
         if not any(values.values()):
             values = published(rows)
         for option, given, readers in (

@@ -9,14 +9,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
-from ...checkpoints.loading import (
-    has_weights,
-    read_config,
-    read_tokenizer,
-    refuse_no_checkpoint,
-    refuse_own_code,
-    usable,
-)
+from ...checkpoints.files import has_weights, refuse_no_checkpoint, refuse_own_code
+from ...checkpoints.loading import read_config, read_tokenizer, usable
 from ...checkpoints.tokens import window
 from ...errors import InputError, some
 from ...randomness import torch_seed
