@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.checkpoints.tokens import window
 from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
 
@@ -68,11 +69,18 @@ def said_lengths(source: ModelSource, rows: int, tokens_per_row: int, *, max_len
     for name, value in (("rows", rows), ("tokens_per_row", tokens_per_row), ("max_length", max_length)):
         if value is not None and not 1 <= value <= MOST:
             raise InputError(f"{name}={value} must be at least 1 and at most {MOST:,}")
-    window = getattr(source.config.get_text_config(), "max_position_embeddings", None)
-    limits = [limit for limit in (max_length, window) if isinstance(limit, int) and limit > 0]
-    limit = min(limits, default=None)
+    limit = min((most for most in (max_length, _window(source)) if most is not None), default=None)
     cut = rows if limit is not None and tokens_per_row > limit else 0
-    return Lengths(np.full(rows, min([tokens_per_row, *limits]), dtype=np.int64), cut, limit, said=True)
+    length = tokens_per_row if limit is None else min(tokens_per_row, limit)
+    return Lengths(np.full(rows, length, dtype=np.int64), cut, limit, said=True)
+
+
+def _window(source: ModelSource) -> int | None:
+    """The most tokens that the model reads; without a tokenizer, by its config alone."""
+    try:
+        return source.window
+    except InputError:
+        return window(None, source.text_config, source.skeleton)
 
 
 def equal_lengths(
