@@ -13,7 +13,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 from transformers.utils import logging
 
-from extract.costs.lengths import said_lengths
+from extract.costs.lengths import assumed_lengths
 from extract.extractor import Extraction
 from extract.models.source import ModelSource
 from tests.conftest import FAMILIES
@@ -125,11 +125,11 @@ def test_both_know_the_same_window(family: str, checkpoint: Made, tmp_path: Path
     expected = 38 if family == "roberta" else 64
     assert student.window(classifier) == ModelSource.find(str(folder)).window == expected
     # A plan, which may lack the tokenizer, cuts where the extraction will.
-    assert said_lengths(ModelSource.describe(str(folder)), 3, 1000).tokens.tolist() == [expected] * 3
+    assert assumed_lengths(ModelSource.describe(str(folder)), 3, 1000).tokens.tolist() == [expected] * 3
     for file in folder.glob("token*"):
         file.rename(file.with_suffix(".away"))
     try:
-        planned = said_lengths(ModelSource.describe(str(folder)), 3, 1000)
+        planned = assumed_lengths(ModelSource.describe(str(folder)), 3, 1000)
     finally:
         for file in folder.glob("token*.away"):
             file.rename(file.with_suffix(".json"))

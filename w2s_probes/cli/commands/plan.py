@@ -181,7 +181,7 @@ def _cut(lengths: "Lengths") -> str:
     limit = f"{lengths.limit:,} tokens"
     if not lengths.cut:
         return f"none{' of a sample of them' if lengths.sampled else ''}: texts of up to {limit} are read whole"
-    if lengths.said:
+    if lengths.assumed:
         return f"{lengths.cut:,} texts, on the right: only their first {limit} are read"
     about = "about " if lengths.sampled else ""
     return f"{about}{lengths.cut:,} of {rows:,} texts, on the right: they have more than {limit} and lose their end"
