@@ -6,9 +6,11 @@ from typing import get_args
 
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.losses.names import LossName
+from w2s_probes.probes.registry import PROBES
 
-from ..experiment.view import Method
+from ..experiment.view import EVERY_SETTING, Method
 from ..results.names import PROBE, RANDOM, own_ceiling
+from .by_name import METHODS
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
 from .filters import probe_filter, probe_removal
 from .probes import probe_ceiling, probe_prediction
@@ -16,14 +18,11 @@ from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
 from .students import plain_student
 
-PROBES = ("knn", "logistic", "topo")
+__all__ = ["METHODS", "find_method", "find_methods"]
+
 NO_SETTING: frozenset[str] = frozenset()
 SHARE = frozenset({"contamination"})
-READS = {
-    "knn": frozenset({"knn_k"}),
-    "logistic": frozenset({"logistic_l2"}),
-    "topo": frozenset({"topo_k", "connectivity"}),
-}
+READS = {name: frozenset({entry.setting, *entry.options}) & EVERY_SETTING for name, entry in PROBES.items()}
 
 
 def _filter(probe: str, *, relabels: bool = False) -> Method:
@@ -32,7 +31,7 @@ def _filter(probe: str, *, relabels: bool = False) -> Method:
     return Method(run, removal=decide, settings=READS[probe] | SHARE)
 
 
-METHODS: dict[str, Method] = {
+METHODS |= {
     **{
         f"student-{loss}": Method(partial(plain_student, loss=loss), activations=False, settings=NO_SETTING)
         for loss in get_args(LossName)

@@ -46,29 +46,32 @@ def find_folder(name: str, revision: str | None, trust: Trust, *, weights: bool 
     if is_hub_id(name):
         folder = _from_hub(name, revision, trust, weights)
         return folder, f"hub:{name}@{folder.name}" if weights else ""
-    folder = _local_folder(name, revision, trust, weights)
-    return folder, _hash_files(folder, trust) if weights else ""
+    folder = _local_folder(name, revision)
+    _check_code(name, folder, trust)
+    if not weights:
+        return folder, ""
+    _check_weights(name, folder, trust)
+    return folder, _hash_files(folder, trust)
 
 
 def refuse_no_model(
     name: str, revision: str | None = None, trust: Trust | None = None, *, weights: bool = True
 ) -> None:
-    """InputError where `find_folder` would find nothing usable: said without torch."""
+    """InputError where `find_folder` would find no files; of a folder it is said without transformers."""
     if is_hub_id(name):
         _from_hub(name, revision, trust or Trust(), weights=False)
-    else:
-        _local_folder(name, revision, trust or Trust(), weights)
+        return
+    folder = _local_folder(name, revision)
+    if weights:
+        _check_weights(name, folder, trust or Trust())
 
 
-def _local_folder(name: str, revision: str | None, trust: Trust, weights: bool) -> Path:
-    """A folder, or one in an installed package, with the files of a checkpoint; InputError where some are missing."""
+def _local_folder(name: str, revision: str | None) -> Path:
+    """A folder, or one in an installed package, with a checkpoint's config; InputError where there is none."""
     folder = _in_package(name) if name.startswith(PACKAGE) else Path(name).expanduser()
     if revision is not None:
         raise InputError(f"model {name}: --revision names a commit of a hub model, and this is a folder: leave it out")
     refuse_no_checkpoint(name, folder, "give a transformers checkpoint or a hub id")
-    _check_code(name, folder, trust)
-    if weights:
-        _check_weights(name, folder, trust)
     return folder
 
 

@@ -57,7 +57,7 @@ def choose_rows(table: pd.DataFrame, where: str, seed: int) -> ChosenRows:
     val, named = _validation(table, where, seed)
     if "new_label" in table:
         table = table.assign(label=table["label"].where(val, table["new_label"]))
-    kept = kept_rows(table, where) if "keep" in table else np.ones(len(table), dtype=bool)
+    kept = kept_rows(table, where)
     test = in_split(table, "test", where) if "split" in table else np.zeros(len(table), dtype=bool)
     used = (val | kept) & ~test
     if not used[~val].any():

@@ -10,9 +10,9 @@ import pandas as pd
 from w2s_probes.errors import InputError
 from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import FORMATS, read_table, table_format
-from w2s_probes.labels.label_set import truth_where_known
+from w2s_probes.labels.verdicts import NEEDED, read_verdicts
 from w2s_probes.metrics.recovery import METRICS
-from w2s_probes.rows.fields import typed
+from w2s_probes.probes.registry import PROBES
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
 
@@ -34,11 +34,10 @@ from ...results.names import (
     predictions_file,
     with_ceilings,
 )
-from ..views.wording import FILTER_NAMES, NAMES
-from .columns import Cells, checked, numbers_of
-from .peeking import columns_of
+from .columns import Cells, checked, columns_of
 from .records import RunRecord, SweepRecord, read_record
 from .student_files import TrainedStudent, read_student
+from .sweep_measures import FILTER_MEASURES, MEASURES
 
 OWN = {"activations", "kept", LABELS, PREDICTIONS, FILTERS, CURVES}  # folders of a run, not searched for others
 WORKING = (".parts",)  # folders where commands keep what is done for going on: all of it stands in their tables
@@ -49,7 +48,6 @@ COMPARISON_COLUMNS = {"metric", "method", "against", "tasks", "better", "differe
 COMPARISON_COLUMNS |= {"p", "p_holm", "p_better", "p_worse", "p_wilcoxon", "p_wilcoxon_worse", "p_t", "p_t_worse"}
 COMPARISON_COLUMNS |= {"pooled_pgr", "pooled_low", "pooled_high", "median_pgr", "worse"}
 SWEEP_COLUMNS = {"labels", "seed", "layer", "probe", "k", "l2", "rows", "metric", "value", "low", "high", "oracle"}
-FILTER_COLUMNS = {"id", "label", "keep", "reason"}
 MEASURED = {f"{kind}{metric}" for kind in ("", "pgr_", "gap_", "gain_") for metric in (*METRICS, "question_accuracy")}
 MEASURED |= {f"pgr_{metric}{COMMON}" for metric in (*METRICS, "question_accuracy")}
 RESULT_CELLS = Cells(
@@ -80,6 +78,7 @@ COMPARISON_CELLS = Cells(
     full=("tasks",),
     truths=("oracle",),
     known={"metric": {f"{kind}{metric}" for kind in ("", "pgr_") for metric in METRICS}},
+    beside={"difference": ("better", "worse")},
 )
 SWEEP_CELLS = Cells(
     numbers=("value", "low", "high", "l2", "contamination"),
@@ -87,9 +86,9 @@ SWEEP_CELLS = Cells(
     names=("labels", "probe", "rows", "metric"),
     truths=("oracle",),
     known={
-        "probe": ("knn", "logistic", "topo", "weak"),
+        "probe": (*PROBES, WEAK),
         "rows": ("training", "held-out"),
-        "metric": (*NAMES, *FILTER_NAMES),
+        "metric": (*MEASURES, *FILTER_MEASURES),
     },
 )
 FILTER_CELLS = Cells(
@@ -109,7 +108,7 @@ class Filtered:
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A finished run."""
 
     name: str  # its folder below the one asked for; empty for that one itself
@@ -129,7 +128,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class FinishedSweep:
     """A sweep's table, and its record where there is one."""
 
     name: str
@@ -143,8 +142,8 @@ class Contents:
     """All that a report is made of."""
 
     name: str  # of the folder
-    runs: list[Run]
-    sweeps: list[Sweep]
+    runs: list[FinishedRun]
+    sweeps: list[FinishedSweep]
     filtered: list[Filtered]
     unfinished: list[str]  # folders of runs that have begun and not ended
     students: list[TrainedStudent] = field(default_factory=list)  # of `w2s student`
@@ -173,7 +172,7 @@ def read_folder(folder: Path) -> Contents:
                 below = f"{name}/{file.name}" if name else file.name
                 if found >= SWEEP_COLUMNS or file.name.startswith("sweep."):
                     sweeps.append(_sweep(file, below))
-                elif found >= FILTER_COLUMNS:
+                elif found >= set(NEEDED):
                     filtered.append(Filtered(below, _verdicts(file)))
     if not runs and not sweeps and not filtered and not students:
         if unfinished:
@@ -193,7 +192,7 @@ def _folders(folder: Path, depth: int) -> Iterator[Path]:
                 yield from _folders(one, depth - 1)
 
 
-def _run(folder: Path, name: str) -> Run:
+def _run(folder: Path, name: str) -> FinishedRun:
     record = read_record(folder / RECORD, RunRecord)
     for needed in (RESULTS, COMPARISONS):
         if not (folder / needed).is_file():
@@ -221,7 +220,7 @@ def _run(folder: Path, name: str) -> Run:
     recipe = _recipe(folder / RECIPE)
     compared, controls = comparisons[~beside], comparisons[beside].copy()
     altered = not_as_written(folder / RECORD, record)
-    return Run(name, record, results, compared, recipe, predictions, filtered, controls, altered)
+    return FinishedRun(name, record, results, compared, recipe, predictions, filtered, controls, altered)
 
 
 def _refuse_unmeasured(results: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:
@@ -264,29 +263,28 @@ def filters_of(methods: Iterable[str]) -> list[str]:
     return [name for name in methods if not name.startswith("control-") and name not in relabelled]
 
 
-def _sweep(file: Path, name: str) -> Sweep:
+def _sweep(file: Path, name: str) -> FinishedSweep:
     beside = file.with_name(file.name.removesuffix(table_format(file)) + ".json")
     table = _table(file, SWEEP_COLUMNS, SWEEP_CELLS)
     record = read_record(beside, SweepRecord) if beside.exists() else None
-    return Sweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})
+    return FinishedSweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})
 
 
 def _verdicts(file: Path) -> pd.DataFrame:
-    table = typed(_table(file, FILTER_COLUMNS, FILTER_CELLS), str(file))
-    outside = ~numbers_of(table["label"]).between(0, 1)
-    if outside.any():
-        row = int(outside.argmax())
-        raise InputError(f"{file}: the label of row {table['id'].iloc[row]!r} is no number in [0, 1]")
-    truth_where_known(table, str(file))  # refuses one that is no probability; rows may lack it
-    return table.astype({"keep": bool})
+    _refuse_cut_off(file)
+    return checked(read_verdicts(file), file, FILTER_CELLS)
 
 
 def _table(file: Path, needed: set[str], cells: Cells) -> pd.DataFrame:
     """A table with at least these columns, its cells as they should be."""
-    if file.suffix == ".csv" and file.is_file() and not file.read_bytes().endswith(b"\n"):
-        raise InputError(f"{file}: cut off in its last line: make it again")
+    _refuse_cut_off(file)
     table = read_table(file)
     missing = sorted(needed - set(table.columns))
     if missing:
         raise InputError(f"{file}: has no column {missing[0]!r}: it is damaged, or no file of this kind")
     return checked(table, file, cells)
+
+
+def _refuse_cut_off(file: Path) -> None:
+    if file.suffix == ".csv" and file.is_file() and not file.read_bytes().endswith(b"\n"):
+        raise InputError(f"{file}: cut off in its last line: make it again")

@@ -297,22 +297,6 @@ def test_a_wrong_option_ends_with_2_and_another_error_with_1(world: Path) -> Non
     assert subprocess.run([*broken, "verify", "x"], capture_output=True).returncode == 1
 
 
-def test_without_the_checkout_or_the_models_the_remedy_is_named(
-    monkeypatch: pytest.MonkeyPatch, fails: Failing, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(sys.modules, "analyses.recipe.read", None)
-    assert "clone it and `pip install -e .` there" in fails("demo", "--out", tmp_path)
-    monkeypatch.undo()
-    monkeypatch.setitem(sys.modules, "extract.models.source", None)
-    monkeypatch.setattr("w2s_probes.cli.terminal.importlib.import_module", missing_torch)
-    message = fails("extract", "m", "--rows", "r.jsonl", "--out", tmp_path / "s")
-    assert "needs torch, which is not installed: pip install 'w2s-probes[models]'" in message
-
-
-def missing_torch(name: str) -> None:
-    raise ModuleNotFoundError("No module named 'torch'", name="torch")
-
-
 def test_the_installed_command_is_this_one() -> None:
     done = subprocess.run(
         [str(Path(sys.executable).parent / "w2s"), "--help"], capture_output=True, text=True, cwd=ROOT
