@@ -13,7 +13,7 @@ from extract.models.source import ModelSource
 from extract.tasks import find_task
 from w2s_probes.errors import InputError
 
-from .experiment.splits import Splits, split_task
+from .experiment.splits import RowSets, split_task
 from .experiment.task_models import every_row
 from .experiment.view import Method
 from .methods import find_methods
@@ -106,7 +106,7 @@ def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:
 
 def _training(
     recipe: Recipe,
-    splits: dict[str, list[Splits] | None],
+    splits: dict[str, list[RowSets] | None],
     model: Strong | Weak,
     training: Training,
     tokens_per_row: int | None,
@@ -130,7 +130,7 @@ def _training(
     return flops, ModelPlan(source, once, lengths, {}, sets is None)
 
 
-def _splits(recipe: Recipe, task: str, fetch: bool) -> list[Splits] | None:
+def _splits(recipe: Recipe, task: str, fetch: bool) -> list[RowSets] | None:
     """A task's row sets, one for each seed; None where there are no files to read."""
     short, _ = find_task(task)
     folder: Path | None = recipe.data.folder
@@ -138,7 +138,7 @@ def _splits(recipe: Recipe, task: str, fetch: bool) -> list[Splits] | None:
     return list(split_task(recipe, task).values()) if there else None
 
 
-def _needed(recipe: Recipe, splits: list[Splits] | None, with_weak: bool) -> pd.DataFrame | int:
+def _needed(recipe: Recipe, splits: list[RowSets] | None, with_weak: bool) -> pd.DataFrame | int:
     """The rows that a model reads, or the most that the recipe's sizes allow."""
     if splits is not None:
         tables = [table for sets in splits for table in (sets.tables if with_weak else sets.labelled).values()]

@@ -19,7 +19,7 @@ from w2s_probes.store.layers import LayerSpec
 from .concept_drawing import agreement_figure, components_figure, layers_figure, regularization_figure
 from .inputs import ById, Labelled, stored_layers
 from .layer_agreement import rank_correlations, similarities
-from .layer_curves import CURVES, SHUFFLED, LayerCurves, Measured, Settings
+from .layer_curves import CURVES, SHUFFLED, LayerCurves, LayerMeasures, Settings
 
 PENALTIES = (1e-4, 1e-2, 1.0, 1e2, 1e4)
 NEIGHBOURS = (1, 5, 15, 50)
@@ -212,7 +212,7 @@ def _measured(store: ActivationStore, layer: int, data: Labelled, settings: Sett
     def find(k: int) -> Neighbors:
         return store_neighbors(store, layer, k, X, ids=data.ids, apart=apart)
 
-    return Measured(layer, data, settings).all(X, apart, find, COMPARED)
+    return LayerMeasures(layer, data, settings).all(X, apart, find, COMPARED)
 
 
 def _first(values: "pd.Series[float]") -> float:
