@@ -17,7 +17,7 @@ from ..labels.verdicts import refuse_own_fields, with_verdicts
 from ..probes.connectivity import Connectivity
 from ..probes.registry import PROBES
 from ..rows.fields import kept_rows
-from ..rows.groups import groups_of
+from ..rows.groups import group_ids, groups_of, most_neighbors
 from ..store.activation_store import ActivationStore
 
 if TYPE_CHECKING:
@@ -91,10 +91,8 @@ class Rows:
         return ~kept_rows(self.table, self.where)
 
     @cached_property
-    def apart(self) -> NDArray[np.intp]:
+    def group_ids(self) -> NDArray[np.intp]:
         """Rows (n,) that may not judge each other share a number."""
-        from ..rows.groups import group_ids
-
         return group_ids(self.X, self.groups)
 
     def graph(self, probe: Any, in_sample: bool) -> "Neighbors | None":
@@ -102,15 +100,15 @@ class Rows:
         from ..neighbors.store_graphs import store_neighbors
         from ..probes import Probe, TopoProbe
 
-        apart = None if in_sample else self.apart
-        most = len(self.X) - (1 if apart is None else int(np.bincount(apart).max()))
+        ids = None if in_sample else self.group_ids
+        most = most_neighbors(ids, len(self.X))
         if isinstance(probe, TopoProbe):
             k = max(probe.k_cc, min(probe.graph_k, most))
         elif isinstance(probe, Probe) and probe.graph_k and not in_sample:
             k = probe.graph_k
         else:
             return None
-        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=apart, index=probe.index)
+        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, group_ids=ids, index=probe.index)
 
     def folds(self, probe: Any, in_sample: bool, seed: int) -> NDArray[np.object_]:
         """The fold (n,) in which each row was held out, where the probe was cross-fitted; NaN everywhere else."""
