@@ -1,5 +1,7 @@
 # make demo   set up what it needs and run the whole method on the embedded miniature
 # make test   set up and pass everything that guards a commit
+# make docs   build the documentation's site into site/, strict about its links and without network
+# make api    make the pages of docs/api again from the code
 # make simulate  how often intervals and verdicts are right, into docs/statistics.md; some twenty minutes
 # make harden  kill every command and damage every file that one reads, some hundred times each; about an hour
 # make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
@@ -11,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test bench simulate harden census encoder miniature clean
+.PHONY: demo test docs api bench simulate harden census encoder miniature clean
 
 demo: $(VENV)/ready-models
 	$(BIN)/w2s demo
@@ -21,6 +23,13 @@ test: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# With --quiet no warning is counted, and strict fails nothing.
+docs: $(VENV)/ready-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+api: $(BIN)/python
+	$(BIN)/python -m tools.api_pages
 
 bench: encoder $(VENV)/ready-dev
 	$(BIN)/python -m tests.benchmarks
@@ -43,7 +52,7 @@ miniature: $(VENV)/ready-models
 	$(BIN)/python data/miniature/prepare.py
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "w2s-probes needs Python 3.11 or later: make PYTHON=python3.11 ...")'
@@ -56,4 +65,8 @@ $(VENV)/ready-models: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/ready-dev: $(VENV)/ready-models
 	$(PIP) -e '.[models,dev]'
+	@touch $@
+
+$(VENV)/ready-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[docs]'
 	@touch $@

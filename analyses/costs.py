@@ -13,13 +13,13 @@ from extract.models.source import ModelSource
 from extract.tasks import find_task
 from w2s_probes.errors import InputError
 
-from .experiment.splits import Splits
+from .experiment.splits import Splits, split_task
 from .experiment.task_models import every_row
 from .experiment.view import Method
 from .methods import find_methods
-from .protocol import REFERENCES, split_task
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe, Strong, Training, Weak
+from .results.names import REFERENCES
 
 # Forward passes' worth of work for a training row and epoch: forward, and backward through activations and weights.
 PASSES = {"full": 3, "lora": 2}
@@ -57,7 +57,7 @@ class RecipePlan:
     @property
     def fits(self) -> int:
         """Of weak supervisors, ceilings and methods."""
-        return self.tasks * self.seeds * (REFERENCES + self.methods)
+        return self.tasks * self.seeds * (len(REFERENCES) + self.methods)
 
 
 def plan_recipe(

@@ -2,32 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from w2s_probes.errors import InputError
 
 from .costs import reads_activations
-from .experiment.clock import Steps
+from .experiment.clock import Clock
 from .experiment.learners import Leak
-from .experiment.splits import Splits
-from .experiment.task_models import Sources, every_row
-from .experiment.view import Experiment, Method, Undeclared
+from .experiment.result_cache import ResultCache
+from .experiment.splits import split_task
+from .experiment.task_models import Sources
+from .experiment.view import Undeclared
 from .methods import find_methods
-from .protocol import (
-    METHOD,
-    WEAK,
-    blind_view,
-    ceiling,
-    method_description,
-    method_view,
-    split_task,
-    weak_labels,
-    workshops,
-)
 from .recipe.schema import Recipe
-from .supervisors import as_seen, described
+from .results.names import WEAK
+from .trial import Step, Trial, trials
 
 
 @dataclass(frozen=True)
@@ -45,10 +35,10 @@ class _NotKept(Exception):  # no error: the answer to a question
     """Something would have to be trained, searched, probed or extracted."""
 
 
-class _NothingMade(Steps):
-    """Steps in which nothing may be made: what is not kept ends the look at a stage."""
+class _StoppedClock(Clock):
+    """A clock under which nothing may be made: what is not kept ends the look at a stage."""
 
-    def making(self, kind: str) -> NoReturn:
+    def timer(self, kind: str) -> NoReturn:
         raise _NotKept(kind)
 
 
@@ -59,47 +49,47 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
     already, on the same rows and labels, is kept.
     """
     methods = find_methods(recipe.methods)
-    sources, found = Sources(), []
+    sources, every = Sources(), []
     for name in recipe.data.tasks:
         task = Path(name).stem
-        splits = split_task(recipe, name)
-        supervisor, student = workshops(recipe, task, list(splits.values()), cache, sources, _NothingMade())
+        of_task = list(trials(recipe, task, split_task(recipe, name), methods, cache, sources, _StoppedClock()))
         if reads_activations(recipe, methods) and recipe.weak.errors != "imitation":
-            missing = len(student.activations(recipe.strong).missing())
-            rows = len(student.rows)
-            kept = f" ({rows - missing} kept)" if 0 < missing < rows else ""
-            found.append(Stage(task, None, f"activations of {missing or rows} of {rows} rows{kept}", not missing))
-        for seed, sets in splits.items():
-            if not supervisor.kept.has(WEAK, described(recipe.weak, sets, supervisor, recipe.strong, seed)):
-                found += [Stage(task, seed, one, False) for one in ("weak", "ceiling", *methods)]
-                continue
-            try:
-                labels = weak_labels(recipe, sets, supervisor, task, seed)
-            except _NotKept:  # there, and damaged
-                found += [Stage(task, seed, one, False) for one in ("weak", "ceiling", *methods)]
-                continue
-            found.append(Stage(task, seed, "weak", True))
-            seen = as_seen(recipe.weak, sets, labels)
-            own = student if seen is sets else student.of_rows(every_row(list(seen.labelled.values())))
-            experiment = blind_view(recipe, seen, labels, own, seed)
-            found.append(Stage(task, seed, "ceiling", _is_kept(partial(ceiling, experiment, seen))))
-            found += [_method_stage(task, seed, one, method, experiment, seen) for one, method in methods.items()]
-    return found
+            every.append(_activations_stage(of_task[0]))
+        for trial in of_task:
+            every += _trial_stages(trial)
+    return every
 
 
-def _method_stage(task: str, seed: int, name: str, method: Method, experiment: Experiment, sets: Splits) -> Stage:
-    """A method with what is kept: its outcome, or all the parts that its outcome is put together from."""
-    description = method_description(name, method, experiment, sets)
-    if _is_kept(lambda: experiment.kept.get(METHOD, description, _refuse)):
-        return Stage(task, seed, name, True)
-    if not method.students:  # a probe that is fitted anew: nothing of it is kept but its outcome
-        return Stage(task, seed, name, False)
-    try:
-        return Stage(task, seed, name, _is_kept(lambda: method.run(method_view(method, experiment, sets))))
-    except (Leak, Undeclared):
-        raise
-    except InputError as error:
-        return Stage(task, seed, name, True, str(error))
+def _activations_stage(trial: Trial) -> Stage:
+    """The strong model's activations, which a task's trials share."""
+    activations = trial.students.activations(trial.recipe.strong)
+    missing, rows = len(activations.missing()), len(trial.students.rows)
+    kept = f" ({rows - missing} kept)" if 0 < missing < rows else ""
+    return Stage(trial.task, None, f"activations of {missing or rows} of {rows} rows{kept}", not missing)
+
+
+def _trial_stages(trial: Trial) -> list[Stage]:
+    """The cache is asked for each step; where it lacks the weak labels, for no other, which hang on them."""
+    cache = trial.supervisor.cache
+    looked_at = []
+    for step in trial.steps():
+        looked_at.append(_stage(trial, step, cache))
+        if step.name == WEAK and not looked_at[0].kept:
+            return [Stage(trial.task, trial.seed, name, False) for name in trial.names]
+    return looked_at
+
+
+def _stage(trial: Trial, step: Step, cache: ResultCache) -> Stage:
+    """A step with what is kept: its result, or all the students that its result is made of."""
+    kept, left_out = _is_kept(lambda: cache.get(step.kind, step.description, _refuse)), ""
+    if not kept and step.assemble is not None:
+        try:
+            kept = _is_kept(step.assemble)
+        except (Leak, Undeclared):
+            raise
+        except InputError as error:
+            kept, left_out = True, str(error)
+    return Stage(trial.task, trial.seed, step.name, kept, left_out)
 
 
 def _is_kept(look: Callable[[], object]) -> bool:

@@ -1,51 +1,44 @@
-"""The experiment: recipe in, results out. Weak supervisor, ceiling and student are one operation, `Learner.train`."""
+"""The experiment: recipe in, results out."""
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from extract.tasks import TaskRows, load_task
+from extract.tasks import load_task
 from w2s_probes.errors import InputError
 from w2s_probes.io.tables import write_table
-from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.losses import LOSSES
 from w2s_probes.progress import Progress, silent
-from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
-from .experiment.clock import Steps
-from .experiment.learners import Curves, Examples, Leak, Scores
-from .experiment.outcomes import kept_outcome, outcome_of, write_verdict
-from .experiment.result_cache import Arrays, Record, array_hash, code_hash, table_hash
-from .experiment.splits import Splits, split
-from .experiment.task_models import Sources, Workshop, every_row
-from .experiment.view import Experiment, Method, Outcome, Undeclared
+from .experiment.clock import Clock, StepTime
+from .experiment.learners import Curves, Leak
+from .experiment.outcomes import write_verdict
+from .experiment.splits import Splits, split_loaded
+from .experiment.task_models import Sources
+from .experiment.view import Method, Outcome, Undeclared
 from .methods import find_method, find_methods
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe
 from .results.comparisons import compare
-from .results.names import CEILING
-from .results.run_folder import COMPARISONS as COMPARISONS
-from .results.run_folder import CURVES as CURVES
-from .results.run_folder import FILTERS as FILTERS
-from .results.run_folder import LABELS as LABELS
-from .results.run_folder import PREDICTIONS as PREDICTIONS
-from .results.run_folder import RECIPE as RECIPE
-from .results.run_folder import RECORD as RECORD
-from .results.run_folder import RESULTS as RESULTS
-from .results.run_folder import names_of, remove_earlier, write_labels, write_predictions, write_recipe, write_record
-from .results.table import Judged, results_table, task_rows
-from .supervisors import as_seen, described, supervise
-from .supervisors.from_model import examples
-
-WEAK, METHOD = "weak", "methods"  # kinds of kept results
-REFERENCES = 2  # weak supervisor and ceiling, which are trained beside the methods
+from .results.names import (
+    COMPARISONS,
+    CURVES,
+    RECIPE,
+    RECORD,
+    REFERENCES,
+    RESULTS,
+    WEAK,
+    filter_file,
+    trial_files,
+)
+from .results.run_folder import remove_earlier, write_labels, write_predictions, write_recipe, write_record
+from .results.table import TrialResult, results_table, task_rows
+from .trial import Trial, trials
 
 
 def run(
@@ -70,35 +63,26 @@ def run(
     if track is not None:
         refuse_absent(track)
     methods = find_methods(recipe.methods)
-    try:
-        find_method(recipe.baseline)
-    except InputError as error:
-        raise InputError(f"baseline: {error}") from error
-    if "bootstrap" in methods and not recipe.intermediate:
-        raise InputError("method 'bootstrap' needs models between weak and strong: add [[intermediate]] to the recipe")
+    _refuse_unusable(recipe, methods)
     loaded = [load_task(name, recipe.data.folder) for name in recipe.data.tasks]
     splits = {task.name: split_loaded(recipe, task) for task in loaded}
     sources = Sources()
     for name in recipe.models:
         sources.find(name)
     refuse_layers(recipe, sources.find)
-    steps = Steps(progress, len(splits) * len(recipe.seeds) * (REFERENCES + len(methods)))
-    this = _Run(recipe, Path(out), methods, sources, steps, Path(cache or out), track)
-    judged = {task: this.task(task, seeds) for task, seeds in splits.items()}
-    runs = len(splits) * len(recipe.seeds)
-    for name in methods:
-        if sum(failure.method == name for failure in this.failed) == runs:
-            reason = next(failure.reason for failure in this.failed if failure.method == name)
-            raise InputError(f"method {name!r} cannot be used here: {reason}")
-    results = results_table([line for task, runs in judged.items() for line in task_rows(task, runs, recipe.n_boot)])
-    steps.finish()
+    clock = Clock(progress, len(splits) * len(recipe.seeds) * (len(REFERENCES) + len(methods)))
+    this = _Run(recipe, Path(out), methods, sources, clock, Path(cache or out), track)
+    by_task = {task: this.task(task, seeds) for task, seeds in splits.items()}
+    this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
+    results = results_table([line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot)])
+    clock.finish()
     models = {name: source.weights for name, source in sources.found.items()}
     seconds = round(time.monotonic() - began, 1)
-    write_table(compare(judged, recipe.baseline), this.out / COMPARISONS)
+    write_table(compare(by_task, recipe.baseline), this.out / COMPARISONS)
     rows = {task.name: task.source for task in loaded}
     failed = [asdict(failure) for failure in this.failed]
-    made = {(task, seed): judged[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
-    files = names_of(made)
+    used = {(task, seed): by_task[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
+    files = trial_files(used)
     remove_earlier(this.out, files)
     write_recipe(this.out / RECIPE, recipe)
     write_table(results, this.out / RESULTS)
@@ -107,31 +91,14 @@ def run(
     return results
 
 
-def split_task(recipe: Recipe, name: str) -> dict[int, Splits]:
-    """A task's row sets for every seed."""
-    return split_loaded(recipe, load_task(name, recipe.data.folder))
-
-
-def split_loaded(recipe: Recipe, loaded: TaskRows) -> dict[int, Splits]:
-    """The row sets of a task that has been read."""
-    sizes = {"n_weak": recipe.weak.n_truth, **recipe.data.model_dump(include={"n_train", "n_val", "n_test"})}
-    if recipe.weak.kind == "labels":
-        sizes["n_weak"] = 0
-    found = {}
-    for seed in recipe.seeds:
-        sets = split(
-            loaded.train,
-            loaded.test,
-            **sizes,
-            at_most=recipe.data.at_most,
-            balance=loaded.task.balance,
-            seed=seed,
-            task=loaded.name,
-        )
-        if loaded.candidates is not None:
-            sets = replace(sets, candidates=loaded.candidates_of(sets.test["id"]))
-        found[seed] = sets
-    return found
+def _refuse_unusable(recipe: Recipe, methods: Mapping[str, Method]) -> None:
+    """InputError for a baseline that does not exist, and for a method that the recipe lacks models for."""
+    try:
+        find_method(recipe.baseline)
+    except InputError as error:
+        raise InputError(f"baseline: {error}") from error
+    if "bootstrap" in methods and not recipe.intermediate:
+        raise InputError("method 'bootstrap' needs models between weak and strong: add [[intermediate]] to the recipe")
 
 
 @dataclass(frozen=True)
@@ -150,144 +117,53 @@ class _Run:
     out: Path
     methods: Mapping[str, Method]
     sources: Sources
-    steps: Steps
+    clock: Clock
     cache: Path
     track: Tracker | None = None
-    record: dict[str, Any] = field(default_factory=dict)  # for run.json
+    record: dict[str, Any] = field(default_factory=dict)  # for run.json, by the trials' keys
     failed: list[Failure] = field(default_factory=list)
 
-    def task(self, task: str, seeds: dict[int, Splits]) -> dict[int, Judged]:
-        """What every method gave for one task, by seed."""
-        supervisor, student = workshops(self.recipe, task, list(seeds.values()), self.cache, self.sources, self.steps)
+    def task(self, task: str, seeds: dict[int, Splits]) -> dict[int, TrialResult]:
+        """The results of one task, by seed."""
+        curves = None
         if self.track is not None:
-            curves = Curves(self.track, self.out / CURVES, lambda: self.steps.doing)
-            supervisor, student = (replace(one, curves=curves) for one in (supervisor, student))
-        return {seed: self.seed(task, seed, sets, supervisor, student) for seed, sets in seeds.items()}
+            curves = Curves(self.track, self.out / CURVES, lambda: self.clock.doing)
+        of_task = trials(self.recipe, task, seeds, self.methods, self.cache, self.sources, self.clock, curves)
+        return {trial.seed: self.trial(trial) for trial in of_task}
 
-    def seed(self, task: str, seed: int, sets: Splits, supervisor: Workshop, student: Workshop) -> Judged:
-        """One task and seed: weak supervisor, ceiling, and every method."""
-        recipe = self.recipe
-        self.steps.next(f"{task}, seed {seed}: weak supervisor")
-        labels = weak_labels(recipe, sets, supervisor, task, seed)
-        taken = {"weak": self.steps.taken()}
-        sets = as_seen(recipe.weak, sets, labels)
-        if recipe.weak.errors == "imitation":
-            student = student.of_rows(every_row(list(sets.labelled.values())))
-        write_labels(self.out / LABELS, f"{task}-{seed}", sets, labels)
-        experiment = blind_view(recipe, sets, labels, student, seed)
-        self.steps.next(f"{task}, seed {seed}: ceiling")
-        outcomes = {"weak": Outcome(experiment.judged(labels)), "ceiling": ceiling(experiment, sets)}
-        taken["ceiling"] = self.steps.taken()
-        layer = student.activations(recipe.strong).index
-        for name, method in self.methods.items():
-            self.steps.next(f"{task}, seed {seed}: {name}")
+    def trial(self, trial: Trial) -> TrialResult:
+        """Make the steps of a trial, and write its files."""
+        outcomes: dict[str, Outcome] = {}
+        times: dict[str, StepTime] = {}
+        named = (trial.task, trial.seed)
+        for step in trial.steps():
+            self.clock.next(f"{trial.key}: {step.title}")
             try:
-                outcomes[name] = method_outcome(name, method, experiment, sets)
+                outcomes[step.name] = step.make()
             except (Leak, Undeclared):
                 raise
             except InputError as error:  # labels of one class, too few rows in the components: the others go on
-                self.failed.append(Failure(task, seed, name, str(error)))
+                if step.name in REFERENCES:
+                    raise
+                self.failed.append(Failure(*named, step.name, str(error)))
                 continue
-            taken[name] = self.steps.taken()
-            write_verdict(self.out / FILTERS, f"{task}-{seed}-{name}", sets, labels["val"], outcomes[name], layer)
-        self.record[f"{task}, seed {seed}"] = {
-            "splits": sets.summary(),
-            "activations": sorted({*supervisor.stores, *student.stores}),
+            times[step.name] = self.clock.taken()
+            if step.name == WEAK:
+                write_labels(self.out, *named, trial.sets, trial.labels)
+            file = self.out / filter_file(*named, step.name)
+            write_verdict(file, trial.sets, trial.labels["val"], outcomes[step.name], trial.layer)
+        self.record[trial.key] = {
+            "splits": trial.sets.summary(),
+            "activations": trial.stores,
             "methods": {name: outcome.notes for name, outcome in outcomes.items() if outcome.notes},
-            "taken": {name: asdict(one) for name, one in taken.items()},
+            "taken": {name: asdict(one) for name, one in times.items()},
         }
-        oracles = frozenset({"ceiling", *(name for name, method in self.methods.items() if method.oracle)})
-        write_predictions(self.out / PREDICTIONS, f"{task}-{seed}", sets.test, outcomes)
-        own = {
-            name: method.ceiling
-            for name, method in self.methods.items()
-            if method.ceiling in outcomes and method.ceiling != CEILING
-        }
-        return Judged(sets.test, sets.candidates, outcomes, oracles, seed, layer, own)
+        write_predictions(self.out, *named, trial.sets.test, outcomes)
+        return trial.result(outcomes)
 
-
-def workshops(
-    recipe: Recipe, task: str, seeds: list[Splits], cache: Path, sources: Sources, steps: Steps
-) -> tuple[Workshop, Workshop]:
-    """Where the supervisor and where students work: the strong model does not read weak-train."""
-    seen = every_row([table for sets in seeds for table in sets.labelled.values()])
-    taught = every_row([seen, *(sets.weak for sets in seeds)]) if recipe.weak.kind != "labels" else seen
-    supervisor = Workshop(task, taught, cache, sources, steps)
-    return supervisor, supervisor if recipe.weak.errors == "first-features" else supervisor.of_rows(seen)
-
-
-def weak_labels(recipe: Recipe, sets: Splits, workshop: Workshop, task: str, seed: int) -> Scores:
-    """The supervisor's labels of one task and seed, kept."""
-
-    def make() -> tuple[Arrays, Record]:
-        return dict(supervise(recipe.weak, sets, workshop, recipe.strong, task=task, seed=seed)), {}
-
-    return workshop.kept.get(WEAK, described(recipe.weak, sets, workshop, recipe.strong, seed), make)[0]
-
-
-def blind_view(recipe: Recipe, sets: Splits, labels: Scores, workshop: Workshop, seed: int) -> Experiment:
-    """What methods see of one task and seed: texts, activations and weak labels, no ground truth."""
-    ids = np.concatenate([sets.train["id"], sets.val["id"]])
-    training = recipe.student.training
-    return Experiment(
-        rows={name: table[["id", "text", GROUP]] for name, table in sets.labelled.items()},
-        weak=LabelSet(ids, np.concatenate([labels["train"], labels["val"]]), "weak"),
-        activations=workshop.activations(recipe.strong),
-        student=workshop.learner(recipe.strong, training),
-        loss=recipe.student.loss,
-        probes=recipe.probes,
-        seed=seed,
-        kept=workshop.kept,
-        intermediate=tuple(workshop.learner(model, training) for model in recipe.intermediate),
-    )
-
-
-def ceiling(experiment: Experiment, sets: Splits) -> Outcome:
-    """The student's twin that learned, and was stopped by, ground truth."""
-    fit, stop, predict = ceiling_lesson(experiment, sets)
-    return experiment.outcome(
-        experiment.student.train(fit, stop, predict, loss="xent", seed=experiment.seed, role="truth")
-    )
-
-
-def ceiling_lesson(experiment: Experiment, sets: Splits) -> tuple[Examples, Examples, dict[str, pd.DataFrame]]:
-    """What the ceiling learns from, is stopped by, and predicts."""
-    return examples(sets.train), examples(sets.val), experiment.predicted
-
-
-def method_description(name: str, method: Method, experiment: Experiment, sets: Splits) -> dict[str, Any]:
-    """All that decides a method's outcome."""
-    return {
-        "method": name,
-        "code": [code_hash(method.run), *([code_hash(method.removal)] if method.removal else [])],
-        "rows": {name: table_hash(table) for name, table in experiment.rows.items()},
-        "labels": array_hash(experiment.weak.p),
-        "truth": array_hash(truth_of(sets).p) if method.oracle else None,
-        "activations": experiment.activations.identity,
-        "student": experiment.student.description,
-        "intermediate": [learner.description for learner in experiment.intermediate],
-        "loss": experiment.loss,
-        "losses": {name: code_hash(loss) for name, loss in LOSSES.items()},
-        "probes": experiment.probes.model_dump(mode="json", include=set(method.settings)),
-        "seed": experiment.seed,
-    }
-
-
-def method_outcome(name: str, method: Method, experiment: Experiment, sets: Splits) -> Outcome:
-    """What a method gives, kept. Truth is at hand for those alone that are declared oracles."""
-
-    def make() -> tuple[Arrays, Record]:
-        return kept_outcome(method.run(method_view(method, experiment, sets)))
-
-    return outcome_of(*experiment.kept.get(METHOD, method_description(name, method, experiment, sets), make))
-
-
-def method_view(method: Method, experiment: Experiment, sets: Splits) -> Experiment:
-    """The experiment as a method may see it: the settings that it declares, and truth for declared oracles alone."""
-    return experiment.view(method.settings, truth_of(sets) if method.oracle else None)
-
-
-def truth_of(sets: Splits) -> LabelSet:
-    """The true labels of the training and validation rows."""
-    both = pd.concat([sets.train, sets.val])
-    return LabelSet(both["id"].to_numpy(dtype=object), both["label"].to_numpy(dtype=np.float64), "truth")
+    def refuse_used_nowhere(self, trials_run: int) -> None:
+        """InputError for a method that could not be used in any trial."""
+        for name in self.methods:
+            reasons = [failure.reason for failure in self.failed if failure.method == name]
+            if len(reasons) == trials_run:
+                raise InputError(f"method {name!r} cannot be used here: {reasons[0]}")

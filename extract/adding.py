@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from w2s_probes.errors import InputError, some
+from w2s_probes.progress import RowProgress, silent
 from w2s_probes.share import WHOLE, Share
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.manifest import Manifest, Shard, differing_fields
 
-from .extractor import Extraction, Progress, silent
+from .extractor import Extraction
 from .models.loading import Placement
 from .row_files import rows_hash
 
@@ -25,7 +26,7 @@ def add(
     placement: Placement | None = None,
     share: Share = WHOLE,
     notes: Mapping[str, Any] | None = None,
-    progress: Progress = silent,
+    progress: RowProgress = silent,
     check: bool = True,
 ) -> ActivationStore | None:
     """Add to the store at `out` what it lacks of the plan's rows and layers, and open it.

@@ -13,19 +13,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from w2s_probes.checkpoints.batches import padded
+from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import InputError
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import to_float32
 from w2s_probes.store.shards import Content
 
-from .batching import padded
-from .encoding import Tokens
-from .engine import Engine
 from .extractor import Extraction
+from .forward.engine import Engine
+from .forward.row_check import TOLERANCE, difference
+from .forward.trace import ActivationReader, Position, hidden, pool
 from .models.loading import Placement
 from .models.pooling import position_remarks
-from .row_check import TOLERANCE, difference
-from .trace import ActivationReader, Position, hidden, pool
 
 ROWS = 8
 # Of very different lengths, so that padding shows; used where no rows are given.

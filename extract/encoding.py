@@ -7,15 +7,14 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from w2s_probes.checkpoints.tokens import Tokens, token_limit, tokenize
 from w2s_probes.errors import InputError, did_you_mean
 
 from .models.source import ModelSource
 from .templates import Template, template_source
 
 Truncation = Literal["right", "left", "off"]
-Tokens = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -41,21 +40,13 @@ class Encoding:
         """Check the options and read the template: `own`, or a file's; InputError where they cannot be used."""
         if truncation not in get_args(Truncation):
             raise InputError(f"truncation {truncation!r}: {did_you_mean(truncation, get_args(Truncation))}")
-        if max_length is not None and max_length < 1:
-            raise InputError(f"max_length={max_length} must be at least 1 token")
-        limits = [limit for limit in (max_length, source.window) if limit is not None]
         side: Any = truncation
         template = None
         if chat_template is not None:
             jinja = template_source(source.tokenizer, source.name, chat_template)
             template = Template.plan(source.tokenizer, jinja, f"chat template {chat_template}")
-        planned = cls(min(limits, default=None), side, template)
-        if max_length is not None and max_length <= (added := planned.added_tokens(source.tokenizer)):
-            raise InputError(
-                f"max_length={max_length} leaves no room for text beside the {added} tokens that the tokenizer adds: "
-                "raise it"
-            )
-        return planned
+        added = 0 if template is not None else None  # a template writes the special tokens itself
+        return cls(token_limit(source.tokenizer, max_length, source.window, added=added), side, template)
 
     @classmethod
     def of_identity(cls, identity: Mapping[str, Any], tokenizer: Any, where: str) -> "Encoding":
@@ -63,10 +54,6 @@ class Encoding:
         jinja = identity.get("template")
         template = None if jinja is None else Template.plan(tokenizer, jinja, f"{where}: its chat template")
         return cls(identity.get("max_length"), identity.get("truncation", "right"), template)
-
-    def added_tokens(self, tokenizer: Any) -> int:
-        """How many special tokens stand around every text; with a template it writes them itself."""
-        return 0 if self.template is not None else int(tokenizer.num_special_tokens_to_add(pair=False))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -83,33 +70,24 @@ class Encoding:
         the template cannot be applied.
         """
         texts = list(texts)
-        options: dict[str, Any] = {"verbose": False, "return_attention_mask": False, "return_token_type_ids": False}
         if self.template is not None:
             self.template.refuse_changed(tokenizer)
-            rows = zip(ids, texts, strict=True)
-            texts = [self.template.render(tokenizer, text, f"row {row!r}") for row, text in rows]
-            options["add_special_tokens"] = False  # the template writes them out
-        if self.max_length is None:
-            tokens = tokenizer(texts, **options)["input_ids"]
-            cut: list[int] = []
-        else:
-            tokenizer.truncation_side = "left" if self.truncation == "left" else "right"
-            # One more than the limit is asked for, which tells a row that was cut from one that just fits.
-            tokens = tokenizer(texts, truncation=True, max_length=self.max_length + 1, **options)["input_ids"]
-            cut = [row for row, t in enumerate(tokens) if len(t) > self.max_length]
-            if cut and self.truncation == "off":
-                raise InputError(
-                    f"row {ids[cut[0]]!r} is longer than {self.max_length} tokens, and truncation is off: shorten or "
-                    f"drop it ({len(cut)} such rows among {len(texts)}), or choose --truncation right"
-                )
-            if cut:  # again, since the tokenizer puts its closing tokens inside the limit
-                shorter = tokenizer([texts[i] for i in cut], truncation=True, max_length=self.max_length, **options)
-                for row, short in zip(cut, shorter["input_ids"], strict=True):
-                    tokens[row] = short
-        for row_id, row in zip(ids, tokens, strict=True):
-            if not row:
-                raise InputError(f"row {row_id!r}: its text has no tokens in this model's vocabulary; drop it")
-        return Encoded([np.asarray(row, dtype=np.int32) for row in tokens], len(cut))
+            named = zip(ids, texts, strict=True)
+            texts = [self.template.render(tokenizer, text, f"row {row!r}") for row, text in named]
+        rows, cut = tokenize(
+            tokenizer,
+            texts,
+            self.max_length,
+            lambda row: f"row {ids[row]!r}",
+            side="left" if self.truncation == "left" else "right",
+            special_tokens=self.template is None,  # it writes them out
+        )
+        if cut and self.truncation == "off":
+            raise InputError(
+                f"row {ids[cut[0]]!r} is longer than {self.max_length} tokens, and truncation is off: shorten or "
+                f"drop it ({len(cut)} such rows among {len(texts)}), or choose --truncation right"
+            )
+        return Encoded(rows, len(cut))
 
 
 class EncodedAhead:

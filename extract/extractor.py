@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.errors import InputError
+from w2s_probes.progress import RowProgress, RowsRead, silent
 from w2s_probes.share import WHOLE, Share
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import WORDS, StoredDtype
@@ -22,33 +23,16 @@ from w2s_probes.store.shards import Content
 from w2s_probes.store.writer import StoreWriter
 
 from .encoding import Encoded, EncodedAhead, Encoding
-from .engine import BatchProgress, Engine
+from .forward.engine import BatchProgress, Engine
+from .forward.row_check import PARTS, refuse_dependent_rows
+from .forward.trace import Position, checked_position
 from .models.loading import Placement, quantization_config
 from .models.source import ModelSource
-from .row_check import PARTS, refuse_dependent_rows
 from .row_files import checked_rows, rows_hash
-from .trace import Position
 
 SHARD_BYTES = 256 << 20  # of activations: bounds the memory for results and the work lost to a kill
 SHARD_ROWS = 2048
 CHARACTERS_A_TOKEN = 4  # of English text; only the size of ragged shards hangs on it
-
-
-@dataclass(frozen=True)
-class Done:
-    """How far this process is."""
-
-    rows: int
-    of_rows: int
-    tokens: int = 0  # computed since it began
-    of_tokens: int | None = None  # None until they have been counted
-
-
-Progress = Callable[[Done], None]
-
-
-def silent(done: Done) -> None:
-    """No progress is shown."""
 
 
 @dataclass(frozen=True)
@@ -70,28 +54,34 @@ class Extraction:
         rows: pd.DataFrame,
         *,
         layers: LayerSpec = "all",
-        position: Position = "last",
+        position: str = "last",
         dtype: str = "auto",
         max_length: int | None = None,
         truncation: str = "right",
         chat_template: str | None = None,
         quantization: str | None = None,
     ) -> "Extraction":
-        """Resolve names and defaults: the model's own dtype and window, layers by index; see `extract`."""
+        """Resolve names and defaults of all options of an extraction; nothing but config and tokenizer is read.
+
+        `rows` has columns `text` and, where present, `id`. `layers` and `position` say what is kept of each row;
+        `dtype` is that of computing and storing, "auto" the checkpoint's own. Texts longer than `max_length` tokens
+        (the model's window unless given) are cut on the side that `truncation` names and counted in the manifest's
+        notes, or, with "off", refused. `chat_template` ("own", or a Jinja file) makes each text a user's message.
+        `quantization` is "8bit", "4bit" or JSON for transformers.
+
+        InputError for unusable models, rows, layers and options.
+        """
         source = ModelSource.find(model) if isinstance(model, str) else model
-        if position not in get_args(Position):
-            raise InputError(f"position {position!r}: {did_you_mean(position, get_args(Position))}")
+        site = checked_position(position)
         _ = source.config  # before what reads it for reasons of its own
         encoding = Encoding.plan(source, max_length, truncation, chat_template)
-        stored_as: Any = source.own_dtype if dtype == "auto" else dtype
-        if stored_as not in WORDS:
-            raise InputError(f"dtype {dtype!r}: {did_you_mean(dtype, ['auto', *WORDS])}")
+        stored_as = source.stored_dtype(dtype)
         source.refuse_if_remote(quantization=quantization)
         if quantization is not None:
             quantization_config(quantization)
         rows = checked_rows(rows, "rows")
         chosen = parse_layers(layers, source.depth)
-        return cls(source, rows, chosen, position, stored_as, encoding, quantization)
+        return cls(source, rows, chosen, site, stored_as, encoding, quantization)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -164,7 +154,7 @@ class Extraction:
         engine: Engine | None = None,
         share: Share = WHOLE,
         notes: Mapping[str, Any] | None = None,
-        progress: Progress = silent,
+        progress: RowProgress = silent,
         check: bool = True,
     ) -> ActivationStore | None:
         """Write the store at `out`, or go on with it, or open it where it is finished.
@@ -195,7 +185,7 @@ class Extraction:
         parts: dict[int, slice],
         load: Callable[[], Engine],
         notes: dict[str, Any],
-        progress: Progress,
+        progress: RowProgress,
         check: bool,
     ) -> dict[str, Any]:
         """Compute and write some parts: tokens are made ahead and files written behind, while the model works.
@@ -203,7 +193,7 @@ class Extraction:
         What is to be noted of this machine, which the manifest says from the first part on beside `notes`.
         """
         to_check, quantized = PARTS if check and not self.source.remote else 0, self.quantization is not None
-        of_rows, done = sum(chosen.stop - chosen.start for chosen in parts.values()), Done(0, 0)
+        of_rows, done = sum(chosen.stop - chosen.start for chosen in parts.values()), RowsRead(0, 0)
         with closing(EncodedAhead(self.source, self.encoding, self.rows, parts)) as ahead:
             if self.encoding.truncation == "off":
                 ahead.wait()
@@ -214,7 +204,7 @@ class Extraction:
 
                 def advance(rows: int, tokens: int) -> None:
                     nonlocal done
-                    done = Done(done.rows + rows, of_rows, done.tokens + tokens, ahead.tokens)
+                    done = RowsRead(done.rows + rows, of_rows, done.tokens + tokens, ahead.tokens)
                     progress(done)
 
                 for part, chosen in parts.items():
@@ -233,9 +223,7 @@ class Extraction:
                     written.result()
         return _notes_of(engine)
 
-    def content(
-        self, engine: Engine, encoded: Encoded, chosen: slice, progress: BatchProgress = lambda rows, tokens: None
-    ) -> Content:
+    def content(self, engine: Engine, encoded: Encoded, chosen: slice, progress: BatchProgress = silent) -> Content:
         """What a shard of some rows holds, from their tokens."""
         ids = self.rows["id"].iloc[chosen].tolist()
         layers = engine.read(encoded.rows, ids, progress)
@@ -251,49 +239,25 @@ def _notes_of(engine: Engine) -> dict[str, Any]:
 
 
 def extract(
-    model: str | ModelSource,
-    rows: pd.DataFrame,
+    plan: Extraction,
     out: Path | str,
     *,
-    layers: LayerSpec = "all",
-    position: Position = "last",
-    dtype: str = "auto",
-    max_length: int | None = None,
-    truncation: str = "right",
-    chat_template: str | None = None,
-    quantization: str | None = None,
     placement: Placement | None = None,
-    progress: Progress = silent,
+    progress: RowProgress = silent,
     check: bool = True,
 ) -> ActivationStore:
-    """Store the activations of `rows` (columns `id`, `text`) at some layers of a model.
+    """Store the activations that `Extraction.plan` describes in the folder `out`.
 
-    A finished store of the same model, rows and options at `out` is returned as it is; an unfinished one is
-    gone on with; one of anything else is refused. Texts longer than `max_length` tokens (the model's window
-    unless given) are cut on the side that `truncation` names and counted in the manifest's notes, or, with
-    "off", refused. `chat_template` ("own", or a Jinja file) makes each text a user's message. `quantization` is
-    "8bit", "4bit" or JSON for transformers. With `check` a few rows are read again, alone, and a model whose rows
-    depend on each other is refused.
-
-    Raises InputError for unusable models, rows, layers and options, before anything is written.
+    A finished store of the same plan at `out` is returned as it is; an unfinished one is gone on with; one of
+    anything else is refused. With `check` a few rows are read again, alone, and a model whose rows depend on each
+    other is refused. InputError for what cannot be stored, before anything is written.
     """
-    plan = Extraction.plan(
-        model,
-        rows,
-        layers=layers,
-        position=position,
-        dtype=dtype,
-        max_length=max_length,
-        truncation=truncation,
-        chat_template=chat_template,
-        quantization=quantization,
-    )
     store = plan.run(out, placement=placement, progress=progress, check=check)
     assert store is not None  # nobody else had a share
     return store
 
 
-def extract_cached(plan: Extraction, cache: Path, progress: Progress = silent) -> ActivationStore:
+def extract_cached(plan: Extraction, cache: Path, progress: RowProgress = silent) -> ActivationStore:
     """The planned store, kept in `cache` under its key, so that it is made once whoever asks."""
     store = plan.run(cache / plan.key[:16], progress=progress)
     assert store is not None

@@ -1,6 +1,6 @@
 """Repair: the shards of a store that are lost or damaged are made again from the same model and rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import pandas as pd
 
 from w2s_probes.errors import InputError
 from w2s_probes.io.files import remove_abandoned
+from w2s_probes.progress import Progress, silent
 from w2s_probes.store.manifest import Manifest, Shard, differing_fields, is_as_written
 from w2s_probes.store.shards import NAME, read_header, write_shard
 from w2s_probes.store.verification import manifest_faults, shard_faults
@@ -20,8 +21,6 @@ from .models.loading import Placement
 from .models.source import NDIF, ModelSource
 from .row_files import read_rows
 
-Report = Callable[[int, int], None]  # shards made, shards to make
-
 
 def repair(
     path: Path | str,
@@ -30,7 +29,7 @@ def repair(
     rows: pd.DataFrame | None = None,
     trust: Trust | None = None,
     placement: Placement | None = None,
-    report: Report = lambda done, total: None,
+    progress: Progress = silent,
 ) -> list[str]:
     """Make a finished store's bad shards again, and then remove shards that it does not list; the files made.
 
@@ -60,7 +59,7 @@ def repair(
             )
         )
         for shard in (s for s in bad if _folder(s) == folder):
-            report(len(made), len(bad))
+            progress("shards", len(made), len(bad))
             chosen = slice(shard.start, shard.stop)
             part = plan.rows.iloc[chosen]
             encoded = plan.encoding.encode(plan.source.tokenizer, part["id"].tolist(), part["text"].tolist())
@@ -70,7 +69,7 @@ def repair(
             file = write_shard(path / folder, number, content, manifest.dtype, piece.key)
             manifest = _replaced(path, manifest, shard, file)
             made.append(str(file))
-            report(len(made), len(bad))
+            progress("shards", len(made), len(bad))
     _remove_unlisted(path, manifest)
     return made
 

@@ -1,4 +1,4 @@
-"""The API page: it is that of today's code, says something of every name, and its signatures are the real ones."""
+"""The API pages: those of today's code, with something said of every name, and the real signatures."""
 
 import importlib
 import inspect
@@ -9,14 +9,23 @@ from typing import Any
 import pytest
 
 import w2s_probes
-from tests.api_page import PAGE, SURFACE, page, surface
-from tests.api_source import ROOT, Entry, entry
+from tools.api_pages.pages import FOLDER, INDEX, SURFACE, pages, rooms, surface
+from tools.api_pages.source import Entry, entry
 
 ENTRIES = [pytest.param(module, one, id=one.name) for module, entries in surface().items() for one in entries]
 
 
-def test_the_page_is_that_of_todays_code() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "make it again: python -m tests.api_page"
+def test_the_pages_are_those_of_todays_code() -> None:
+    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
+    assert there == pages(), "make them again: make api"
+
+
+def test_each_room_has_a_page_and_each_name_one_room() -> None:
+    assert len(pages()) == len(rooms()) + 1 > 10
+    names = [one.name for entries in rooms().values() for one in entries]
+    assert len(names) == len(set(names)) == sum(map(len, surface().values()))
+    for room, entries in rooms().items():
+        assert all(one.source.startswith(room.replace(".", "/") + "/") for one in entries)
 
 
 def test_every_public_name_of_the_library_is_on_it() -> None:
@@ -27,17 +36,24 @@ def test_every_public_name_of_the_library_is_on_it() -> None:
         w2s_probes.nonsense  # noqa: B018
 
 
-def test_its_links_lead_somewhere_and_no_place_has_two_names() -> None:
-    text = page()
-    anchors = re.findall(r'<a id="([^"]+)">', text)
-    assert len(anchors) == len(set(anchors)) > 100
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        assert target[1:] in anchors if target.startswith("#") else (ROOT / "docs" / target).is_file(), target
+def test_their_links_lead_somewhere_and_no_place_has_two_names() -> None:
+    made = pages()
+    anchors = {name: re.findall(r'<a id="([^"]+)">', text) for name, text in made.items()}
+    everywhere = [anchor for found in anchors.values() for anchor in found]
+    assert len(everywhere) == len(set(everywhere)) > 100
+    assert not anchors[INDEX]
+    for text in made.values():
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            page, _, anchor = target.partition("#")
+            if anchor:
+                assert anchor in anchors[page], target
+            else:
+                assert (FOLDER / page).is_file(), target
 
 
 @pytest.mark.parametrize(("module", "one"), ENTRIES)
 def test_what_is_said_of_a_name_is_what_python_finds_there(module: str, one: Entry) -> None:
-    """An independent reader: the page is made from the text of the code, this looks at the code as imported."""
+    """An independent reader: a page is made from the text of the code, this looks at the code as imported."""
     found = getattr(importlib.import_module(module), one.short)
     if one.kind == "value":
         assert not inspect.isroutine(found)
@@ -82,6 +98,6 @@ def test_fields_come_with_their_types_and_comments() -> None:
     assert entry("w2s_probes", "LabelSet").signature.endswith("provenance: dict[str, Any] = {},\n)")
 
 
-def test_the_modules_of_the_page_are_there() -> None:
+def test_the_modules_of_the_pages_are_there() -> None:
     for module in SURFACE:
         assert importlib.import_module(module).__doc__

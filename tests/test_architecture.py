@@ -11,7 +11,11 @@ import pytest
 
 from tests.conftest import ROOT
 
-BELOW = {"w2s_probes": {"extract", "analyses", "tests"}, "extract": {"analyses", "tests"}, "analyses": {"tests"}}
+BELOW = {
+    "w2s_probes": {"extract", "analyses", "tests", "tools"},
+    "extract": {"analyses", "tests", "tools"},
+    "analyses": {"tests", "tools"},
+}
 
 
 def imported(path: Path) -> set[str]:
@@ -36,7 +40,7 @@ def test_nothing_imports_upwards(package: str) -> None:
 def test_only_the_one_trace_and_its_way_to_ndif_know_nnsight() -> None:
     # remote.py traces nothing itself: it sends the block of trace.py elsewhere and turns the client's errors into ours.
     users = [f for f in ROOT.glob("[!.]*/**/*.py") if "nnsight" in imported(f) and "tests" not in f.parts]
-    assert sorted(str(f.relative_to(ROOT)) for f in users) == ["extract/remote.py", "extract/trace.py"]
+    assert sorted(str(f.relative_to(ROOT)) for f in users) == ["extract/forward/remote.py", "extract/forward/trace.py"]
 
 
 def test_importing_the_library_and_its_command_line_stays_light() -> None:

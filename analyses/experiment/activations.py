@@ -1,6 +1,5 @@
 """A model's activations of some rows, from whatever stores of a folder hold them; the rest is extracted."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,14 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from extract.extractor import Done, Extraction, extract_cached, silent
+from extract.extractor import Extraction, extract_cached
+from extract.forward.trace import Position
 from extract.models.source import ModelSource
-from extract.trace import Position
 from w2s_probes.errors import InputError
+from w2s_probes.progress import RowProgress, silent
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.manifest import MANIFEST, Manifest
 
-from .result_cache import Making
+from .result_cache import Timer
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Activations:
     position: Position
     rows: pd.DataFrame  # columns id and text
     folder: Path  # of stores, each under its key
-    progress: Callable[[Done], None] = silent
-    making: Making = nullcontext
+    progress: RowProgress = silent
+    timer: Timer = nullcontext
 
     def plan(self, rows: pd.DataFrame) -> Extraction:
         """The extraction of some rows."""
@@ -61,7 +61,7 @@ class Activations:
         """Stores that hold every row between them."""
         missing = self.missing()
         if len(missing):
-            with self.making("activations"):
+            with self.timer("activations"):
                 extract_cached(self.plan(missing), self.folder, self.progress)
         found = self._finished()
         wanted = set(self.rows["id"])

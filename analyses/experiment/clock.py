@@ -15,7 +15,7 @@ def first_process() -> bool:
 
 
 @dataclass(frozen=True)
-class Taken:
+class StepTime:
     """The time of one step."""
 
     seconds: float  # in all, reading what was kept included
@@ -23,8 +23,8 @@ class Taken:
 
 
 @dataclass
-class Steps:
-    """Steps that are counted as they begin."""
+class Clock:
+    """Clock that are counted as they begin."""
 
     progress: Progress = silent
     total: int = 0
@@ -45,7 +45,7 @@ class Steps:
         self.progress(f"{self.doing} ({doing})", max(0, self.done - 1), self.total)
 
     @contextmanager
-    def making(self, kind: str) -> Iterator[None]:
+    def timer(self, kind: str) -> Iterator[None]:
         """Around what has to be made: its time counts for its kind, and not for that of what it is made for."""
         began, outside, self._within = time.monotonic(), self._within, 0.0
         try:
@@ -55,10 +55,10 @@ class Steps:
             self._made[kind] = self._made.get(kind, 0.0) + whole - self._within
             self._within = outside + whole
 
-    def taken(self) -> Taken:
+    def taken(self) -> StepTime:
         """What the step has taken so far, to the hundredth of a second."""
         made = {kind: round(seconds, 2) for kind, seconds in self._made.items()}
-        return Taken(round(time.monotonic() - self._began, 2), made)
+        return StepTime(round(time.monotonic() - self._began, 2), made)
 
     def finish(self) -> None:
         """All are done."""

@@ -24,7 +24,7 @@ from w2s_probes.students.texts import Texts
 from ..recipe.schema import Training
 from .activations import Activations
 from .clock import first_process
-from .result_cache import Arrays, Kept, Record, array_hash, code_hash, table_hash
+from .result_cache import Arrays, Record, ResultCache, array_hash, code_hash, table_hash
 
 TRAINED = "trained"
 Scores = dict[str, NDArray[np.float64]]  # P(label = 1) of the rows of each named set
@@ -88,7 +88,7 @@ class Learner:
     source: ModelSource
     training: Training
     activations: Activations | None  # for a head
-    kept: Kept
+    cache: ResultCache
     note: Note = field(default=lambda doing: None, compare=False)
     curves: Curves | None = field(default=None, compare=False)
 
@@ -141,7 +141,7 @@ class Learner:
                 return self._head(self.activations, fit, stop, predict, loss, seed)
             return self._finetuned(fit, stop, predict, loss, seed, described)
 
-        arrays, record = self.kept.get(TRAINED, described, make)
+        arrays, record = self.cache.get(TRAINED, described, make)
         scores = {name: np.asarray(arrays[name], dtype=np.float64) for name in predict}
         return Trained(scores, record.get("epoch"), record.get("alpha"))
 
@@ -178,7 +178,7 @@ class Learner:
         seed: int,
         described: dict[str, Any],
     ) -> tuple[Arrays, Record]:
-        folder = self.kept.path("unfinished", described).with_suffix("")
+        folder = self.cache.path("unfinished", described).with_suffix("")
         done = finetune(
             self.source.folder,
             Texts(fit.rows["text"].tolist(), fit.p),

@@ -60,10 +60,8 @@ def outcome_of(arrays: Arrays, record: Record) -> Outcome:
     return Outcome(scores, **settings, taught=taught, filtered=result)
 
 
-def write_verdict(
-    folder: Path, name: str, sets: Splits, val: NDArray[np.float64], outcome: Outcome, layer: int
-) -> None:
-    """NAME.jsonl.gz: every row that had a weak label, with the verdict on the training rows; nothing for no filter.
+def write_verdict(file: Path, sets: Splits, val: NDArray[np.float64], outcome: Outcome, layer: int) -> None:
+    """Write every row that had a weak label, with the verdict on the training rows; nothing for no filter.
 
     The fields are those of `w2s filter` and `p`, the probe's P(label = 1) of a row by which it was judged.
     `val` (n_val,) are the weak labels of the validation rows, which no filter judges.
@@ -77,11 +75,11 @@ def write_verdict(
     )
     taught = result.labels if outcome.taught is None else outcome.taught
     write_verdicts(
-        folder / f"{name}.jsonl.gz",
+        file,
         rows,
         np.arange(len(train)),
         result.verdict_fields | {"new_label": taught},
-        where=name,
+        where=str(file),
         probe=outcome.probe,
         layer=layer,
         columns=COLUMNS,

@@ -23,15 +23,15 @@ from w2s_probes.store.manifest import identity_key
 FORMAT = 4  # goes up when the same description would stand for other numbers
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
-Making = Callable[[str], AbstractContextManager[Any]]  # around what has to be made, by its kind: a clock
+Timer = Callable[[str], AbstractContextManager[Any]]  # around what has to be made, by its kind: a clock
 
 
 @dataclass(frozen=True)
-class Kept:
+class ResultCache:
     """A folder of results. A description names all that changes a result, and its hash the file."""
 
     folder: Path
-    making: Making = field(default=nullcontext, compare=False)
+    timer: Timer = field(default=nullcontext, compare=False)
 
     def path(self, kind: str, description: Mapping[str, Any]) -> Path:
         """The file of a result, there or not."""
@@ -53,7 +53,7 @@ class Kept:
         if path.is_file():
             with suppress(InputError):
                 return read_arrays(path, key=key)
-        with self.making(kind):
+        with self.timer(kind):
             arrays, record = make()
         write_arrays(path, arrays, record, key=key)
         return arrays, record

@@ -1,13 +1,16 @@
 """Four disjoint row sets: weak-train, strong-train, validation and test; related rows stay together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from extract.tasks import TaskRows, load_task
 from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
+
+from ..recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,33 @@ class Splits:
             for name, table in self.tables.items()
             if len(table)
         }
+
+
+def split_task(recipe: Recipe, name: str) -> dict[int, Splits]:
+    """A task's row sets by seed."""
+    return split_loaded(recipe, load_task(name, recipe.data.folder))
+
+
+def split_loaded(recipe: Recipe, loaded: TaskRows) -> dict[int, Splits]:
+    """The row sets of a task that has been read, by seed."""
+    sizes = {"n_weak": recipe.weak.n_truth, **recipe.data.model_dump(include={"n_train", "n_val", "n_test"})}
+    if recipe.weak.kind == "labels":
+        sizes["n_weak"] = 0
+    by_seed = {}
+    for seed in recipe.seeds:
+        sets = split(
+            loaded.train,
+            loaded.test,
+            **sizes,
+            at_most=recipe.data.at_most,
+            balance=loaded.task.balance,
+            seed=seed,
+            task=loaded.name,
+        )
+        if loaded.candidates is not None:
+            sets = replace(sets, candidates=loaded.candidates_of(sets.test["id"]))
+        by_seed[seed] = sets
+    return by_seed
 
 
 def split(

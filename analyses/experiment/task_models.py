@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from extract.extractor import Done
 from extract.models.source import ModelSource
+from w2s_probes.progress import RowsRead
 
 from ..recipe.schema import Strong, Training, Weak
 from .activations import Activations
-from .clock import Steps
+from .clock import Clock
 from .learners import Curves, Learner
-from .result_cache import Kept
+from .result_cache import ResultCache
 
 ACTIVATIONS, KEPT = "activations", "kept"
 
@@ -31,23 +31,23 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class TaskModels:
     """The place where models read and learn, for the rows of one task over all its seeds."""
 
     task: str
     rows: pd.DataFrame  # id, text: all that any model here will read
     folder: Path  # of activations and kept results
     sources: Sources
-    steps: Steps
+    clock: Clock
     curves: Curves | None = None
     _reading: dict[tuple[str, int | str, str], Activations] = field(default_factory=dict, repr=False, compare=False)
 
     @property
-    def kept(self) -> Kept:
+    def cache(self) -> ResultCache:
         """Finished results."""
-        return Kept(self.folder / KEPT, self.steps.making)
+        return ResultCache(self.folder / KEPT, self.clock.timer)
 
-    def of_rows(self, rows: pd.DataFrame) -> "Workshop":
+    def of_rows(self, rows: pd.DataFrame) -> "TaskModels":
         """The same for other rows."""
         return replace(self, rows=rows, _reading={})
 
@@ -58,8 +58,8 @@ class Workshop:
         if key not in self._reading:
             name = Path(model.model).name
 
-            def progress(done: Done) -> None:
-                self.steps.within(f"activations of {name}, row {done.rows} of {done.of_rows}")
+            def progress(read: RowsRead, /) -> None:
+                self.clock.within(f"activations of {name}, row {read.rows} of {read.of_rows}")
 
             source = self.sources.find(model.model)
             self._reading[key] = Activations(
@@ -69,7 +69,7 @@ class Workshop:
                 self.rows,
                 self.folder / ACTIVATIONS,
                 progress,
-                self.steps.making,
+                self.clock.timer,
             )
         return self._reading[key]
 
@@ -83,7 +83,9 @@ class Workshop:
         """A model to be trained."""
         assert model.model is not None
         activations = self.activations(model) if training.kind == "head" else None
-        return Learner(self.sources.find(model.model), training, activations, self.kept, self.steps.within, self.curves)
+        return Learner(
+            self.sources.find(model.model), training, activations, self.cache, self.clock.within, self.curves
+        )
 
 
 def every_row(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from w2s_probes.rows.groups import group_ids, groups_of
 from ..recipe.schema import Probes
 from .activations import Activations
 from .learners import Examples, Leak, Learner, Scores, Trained
-from .result_cache import Arrays, Kept, Record, array_hash, table_hash
+from .result_cache import Arrays, Record, ResultCache, array_hash, table_hash
 
 SCORED = ("test", "candidates")  # the sets whose scores are judged
 EVERY_SETTING = frozenset(Probes.model_fields)
@@ -79,7 +79,7 @@ class Experiment:
     loss: LossName  # of students that learn from filtered or relabelled sets, or in rounds
     probes: Probes
     seed: int
-    kept: Kept
+    cache: ResultCache
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
     truth: LabelSet | None = None  # of the training and validation rows; for methods that are declared oracles alone
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
@@ -198,7 +198,7 @@ class Experiment:
             return nearest, {"recall": widest.recall}
 
         described = self._reads | {"apart": array_hash(np.asarray(self._apart)), "k": k}
-        arrays, record = self.kept.get("neighbors", described, make)
+        arrays, record = self.cache.get("neighbors", described, make)
         return Neighbors(arrays["indices"], arrays["distances"], record["recall"])
 
     @cached_property
@@ -240,7 +240,7 @@ class Experiment:
         probe = self.probe(name)
         described = self._reads | {"labels": array_hash(self.weak_train), "seed": self.seed}
         described |= {"probe": name, "parameters": probe.get_params()}
-        return self.kept.get("opinions", described, make)[0]["p"]
+        return self.cache.get("opinions", described, make)[0]["p"]
 
     def filtered(self, name: str) -> FilterResult:
         """The rows that a probe's filter keeps, at the recipe's contamination."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 import analyses
-from extract.extractor import extract
+from extract.extractor import Extraction, extract
 from w2s_probes import ActivationStore, LabelSet, LogisticProbe
 from w2s_probes.io.tables import read_table
 from w2s_probes.rows.ids import content_id
@@ -43,7 +43,7 @@ class Miniature:
 def miniature(task: str = "miniature_sound") -> Miniature:
     """The notebooks' world: made in some ten seconds, opened in one when it was made before."""
     rows = labelled(task)
-    store = extract(str(MINIATURE / "strong"), rows, kept_in() / f"{task}-strong")
+    store = extract(Extraction.plan(str(MINIATURE / "strong"), rows), kept_in() / f"{task}-strong")
     return Miniature(rows, store, MINIATURE / "strong")
 
 
@@ -63,7 +63,9 @@ def labelled(task: str) -> pd.DataFrame:
     split = ["supervisor"] * N_TRUTH + ["train"] * N_TRAIN + ["test"] * len(judged)
     rows = pd.concat([learned, judged], ignore_index=True).rename(columns={"label": "truth"}).assign(split=split)
     rows = rows.drop_duplicates("text").assign(id=lambda table: table["text"].map(content_id))
-    weak = extract(str(MINIATURE / "weak"), rows, kept_in() / f"{task}-weak", layers=-1, position="mean")
+    weak = extract(
+        Extraction.plan(str(MINIATURE / "weak"), rows, layers=-1, position="mean"), kept_in() / f"{task}-weak"
+    )
     known = rows[rows["split"] == "supervisor"]
     truth = known["truth"].to_numpy(dtype=np.float64)
     supervisor = LogisticProbe(l2=1e-4).fit(weak.layer(-1, ids=known["id"].to_numpy(dtype=object)), truth)

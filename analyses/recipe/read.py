@@ -29,6 +29,12 @@ class Ladder(Section):
     models: list[str] = Field(min_length=2)
 
 
+def named_recipe(name: Path | str) -> Path | None:
+    """The file of a recipe that comes along, by its name; None where a file or folder here is called so, or none is."""
+    path = RECIPES / f"{name}.toml"
+    return path if len(Path(name).parts) == 1 and not Path(name).exists() and path.is_file() else None
+
+
 def read_recipe(path: Path | str, settings: Sequence[str] = ()) -> Recipe:
     """A recipe of one pair of models; see `read_recipes`."""
     recipes = read_recipes(path, settings)
@@ -41,13 +47,15 @@ def read_recipe(path: Path | str, settings: Sequence[str] = ()) -> Recipe:
 def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Recipe]:
     """The recipes of a TOML file by pair of models, or one without a name where it has no ladder.
 
-    `settings` are `table.key=value`, on top of the file; of a list they may be `key=one,two`. A list of one value may
-    stand without brackets, in both. Paths in the file are relative to the file, those in settings to the working
-    directory. $NAME is an environment variable. InputError for a key or value that no recipe has.
+    `path` may be the name of a recipe that comes along, such as demo. `settings` are `table.key=value`, on top of the
+    file; of a list they may be `key=one,two`. A list of one value may stand without brackets, in both. Paths in the
+    file are relative to the file, those in settings to the working directory. $NAME is an environment variable.
+    InputError for a key or value that no recipe has.
     """
-    path = Path(path)
+    path = named_recipe(path) or Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such recipe; the ones that come along are in {RECIPES}")
+        names = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.toml")))
+        raise InputError(f"{path}: no such recipe; the ones that come along are {names}, in {RECIPES}")
     values = read_toml(path)
     overridden = {_override(values, setting) for setting in settings}
     with_lists(Recipe, values)

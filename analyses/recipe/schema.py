@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from w2s_probes.losses.names import LossName
-from w2s_probes.probes import Connectivity
+from w2s_probes.probes.connectivity import Connectivity
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
 Count = Annotated[int, Field(ge=1)]

@@ -10,7 +10,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from w2s_probes.errors import InputError
 from w2s_probes.io.files import replacing
 from w2s_probes.labels.class_mix import ClassRows
 from w2s_probes.printable import as_utf8
@@ -19,6 +18,7 @@ from ..passages import passage
 from .damage import damage_named
 from .drawing.cells import Cell, Column, Table, narrowed, number, p_value, shown, words
 from .load.folder import Contents, read_folder
+from .place import report_place
 from .views.altered import altered_lines
 from .views.cards import MIX_IN_RUN, MIX_REMEDY, Card, cards, first_seeds, random_ends, without_removal
 from .views.runs import run_view
@@ -27,8 +27,6 @@ from .views.sweeps import sweep_view
 
 TEMPLATE = Path(__file__).parent / "template"
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")  # no HTML may hold these
-NAME = "report.html"
-ENDINGS = (".html", ".htm")
 
 
 def write_report(
@@ -41,11 +39,7 @@ def write_report(
     file; nothing is written then.
     """
     folder = Path(folder)
-    out = Path(out) if out is not None else folder / NAME
-    if not out.name.lower().endswith(ENDINGS):  # no file that a report is made of ends so
-        raise InputError(f"{out}: a report is an HTML file: its name must end in {' or '.join(ENDINGS)}")
-    if out.is_dir():
-        raise InputError(f"{out}: is a folder: name a file in it, or move it elsewhere")
+    out = report_place(folder, out)
     with damage_named(folder):
         contents = read_folder(folder)
         content = as_utf8(page(contents)).encode()
@@ -189,4 +183,4 @@ def _hash(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 
-__all__: list[Any] = ["NAME", "page", "write_report"]
+__all__: list[Any] = ["page", "write_report"]

@@ -10,18 +10,13 @@ import pandas as pd
 from w2s_probes.metrics.recovery import LEAST_GAP, Metric, hard_labels, hardened, mean_metric
 from w2s_probes.stats import PairedTests, holm, paired_tests, pooled
 
-from .names import CEILING, RANDOM, WEAK, is_reference
-from .table import Judged, by_seeds, over_seeds
+from .names import CEILING, COMPARISON_COLUMNS, RANDOM, WEAK, is_reference
+from .table import TrialResult, by_seeds, over_seeds
 
-COLUMNS = ["metric", "method", "against", "tasks", "better", "worse", "difference", "low", "high"]
-COLUMNS += ["p", "p_holm", "p_better", "p_worse"]
-COLUMNS += ["t", "p_t", "p_t_worse", "p_t_holm", "w", "p_wilcoxon", "p_wilcoxon_worse", "p_wilcoxon_holm"]
-COLUMNS += ["pooled_pgr", "pooled_low", "pooled_high", "mean_pgr", "median_pgr", "saturated", "undefined", "status"]
-COLUMNS += ["oracle"]
 PGR = "pgr_"
 NAN = float("nan")
 
-Runs = Mapping[str, Mapping[int, Judged]]  # by task and seed
+Runs = Mapping[str, Mapping[int, TrialResult]]  # by task and seed
 Cells = Mapping[tuple[str, str], Mapping[int, float]]  # values by task and method, then seed
 
 
@@ -114,7 +109,7 @@ def comparison_table(metrics: Sequence[TaskValues], baseline: str) -> pd.DataFra
     """
     lines = [line for of_pgr in (False, True) for values in metrics for line in _lines(values, baseline, of_pgr=of_pgr)]
     lines += [line for values in metrics for line in _beside_controls(values)]
-    return pd.DataFrame(lines, columns=COLUMNS).astype({"better": "Int64", "worse": "Int64"})
+    return pd.DataFrame(lines, columns=COMPARISON_COLUMNS).astype({"better": "Int64", "worse": "Int64"})
 
 
 def _ratio(weak: float, student: float, ceiling: float) -> float:

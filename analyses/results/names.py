@@ -1,13 +1,69 @@
-"""Names that results, methods and reports share: of references, controls, metrics and statuses."""
+"""Names of a run's folder that results, methods and reports share: its files and columns, and its methods' prefixes.
 
-from collections.abc import Iterable
+No package is imported here, so that a report and a refusal are quick.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
+LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"  # folders
+
+RESULT_COLUMNS = ["task", "seed", "method", "probe", "layer", "k", "l2", "contamination", "alpha"]
+RESULT_COLUMNS += ["metric", "value", "low", "high", "n", "seeds", "status", "oracle", "gap", "gap_low", "gap_high"]
+COMPARISON_COLUMNS = ["metric", "method", "against", "tasks", "better", "worse", "difference", "low", "high"]
+COMPARISON_COLUMNS += ["p", "p_holm", "p_better", "p_worse", "t", "p_t", "p_t_worse", "p_t_holm"]
+COMPARISON_COLUMNS += ["w", "p_wilcoxon", "p_wilcoxon_worse", "p_wilcoxon_holm"]
+COMPARISON_COLUMNS += ["pooled_pgr", "pooled_low", "pooled_high", "mean_pgr", "median_pgr", "saturated", "undefined"]
+COMPARISON_COLUMNS += ["status", "oracle"]
 
 WEAK, CEILING = "weak", "ceiling"
+REFERENCES = (WEAK, CEILING)  # trained in every trial, beside the methods
 PROBE = "probe-"  # and the name of a probe: a method whose ceiling is that probe taught the truth
 RANDOM = "control-random:"  # and the name of the filter that this control is matched to
 COMMON = "_common"  # ending of a PGR in units of the students' gap, of a method that has a ceiling of its own
 ROWS_ONLY = "rows only"  # status of an interval from one seed: it takes the trained models as they are
 HARD = "hard labels"  # status of a PGR in AUROC where the supervisor gives labels, not scores
+
+_TRIAL_KEY = re.compile(r"(?s)(?P<task>.+), seed (?P<seed>[0-9]{1,18})")
+
+
+def trial_key(task: str, seed: int) -> str:
+    """The key of one task and seed in a run's record, and their name in messages: `TASK, seed SEED`."""
+    return f"{task}, seed {seed}"
+
+
+def parse_trial_key(key: str) -> tuple[str, int]:
+    """Task and seed of a key; ValueError for any other text."""
+    match = _TRIAL_KEY.fullmatch(key)
+    if match is None:
+        raise ValueError("a key 'TASK, seed SEED' was expected")
+    return match["task"], int(match["seed"])
+
+
+def labels_file(task: str, seed: int, kind: Literal["weak", "test"]) -> str:
+    """The weak labels of the training and validation rows, or those of the test rows, within a run's folder."""
+    return f"{LABELS}/{task}-{seed}-{kind}.jsonl"
+
+
+def predictions_file(task: str, seed: int) -> str:
+    """The test scores of every method, within a run's folder."""
+    return f"{PREDICTIONS}/{task}-{seed}.csv"
+
+
+def filter_file(task: str, seed: int, method: str) -> str:
+    """A filter's verdicts on the training rows, within a run's folder."""
+    return f"{FILTERS}/{task}-{seed}-{method}.jsonl.gz"
+
+
+def trial_files(methods: Mapping[tuple[str, int], Iterable[str]]) -> set[str]:
+    """The files, within a run's folder, that there may be of each task and seed and the methods used on them."""
+    files = set()
+    for (task, seed), used in methods.items():
+        files |= {labels_file(task, seed, "weak"), labels_file(task, seed, "test"), predictions_file(task, seed)}
+        files |= {filter_file(task, seed, method) for method in used}
+    return files
 
 
 def own_ceiling(probe: str) -> str:

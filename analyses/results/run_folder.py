@@ -19,27 +19,36 @@ from ..experiment.splits import Splits
 from ..experiment.view import Outcome
 from ..recipe.schema import Recipe
 from ..recipe.write_toml import toml
+from .names import (
+    COMPARISONS,
+    RECIPE,
+    RECORD,
+    RESULTS,
+    labels_file,
+    parse_trial_key,
+    predictions_file,
+    trial_files,
+)
 
-RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
-LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"
 PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu", "torch", "transformers", "nnsight", "peft")
 
 
-def write_labels(folder: Path, name: str, sets: Splits, labels: dict[str, NDArray[Any]]) -> None:
-    """The label files of one task and seed, as `w2s filter`, `relabel`, `student` and `extract` read them.
+def write_labels(out: Path, task: str, seed: int, sets: Splits, labels: dict[str, NDArray[Any]]) -> None:
+    """Write the label files of one task and seed, as `w2s filter`, `relabel`, `student` and `extract` read them.
 
-    NAME-weak.jsonl holds the weak labels of the training and validation rows, NAME-test.jsonl the test rows.
+    One holds the weak labels of the training and validation rows, the other those of the test rows.
     """
     parts = {
         part: sets.tables[part].rename(columns={"label": "truth"}).assign(label=labels[part], split=part)
         for part in ("train", "val", "test")
     }
-    write_table(pd.concat([parts["train"], parts["val"]], ignore_index=True), folder / f"{name}-weak.jsonl")
-    write_table(parts["test"], folder / f"{name}-test.jsonl")
+    taught = pd.concat([parts["train"], parts["val"]], ignore_index=True)
+    write_table(taught, out / labels_file(task, seed, "weak"))
+    write_table(parts["test"], out / labels_file(task, seed, "test"))
 
 
-def write_predictions(folder: Path, name: str, test: pd.DataFrame, outcomes: Mapping[str, Outcome]) -> None:
-    """NAME.csv: P(label = 1) of every test row by the supervisor, the ceiling and each method, beside the truth.
+def write_predictions(out: Path, task: str, seed: int, test: pd.DataFrame, outcomes: Mapping[str, Outcome]) -> None:
+    """Write P(label = 1) of every test row by the supervisor, the ceiling and each method, beside the truth.
 
     `group` is the test row's: rows of one group are not independent. A method of several draws has a column for each,
     METHOD/1, METHOD/2, ...
@@ -49,28 +58,17 @@ def write_predictions(folder: Path, name: str, test: pd.DataFrame, outcomes: Map
         drawn = outcome.scores["test"]
         scores |= {method: drawn} if drawn.ndim == 1 else {f"{method}/{i}": one for i, one in enumerate(drawn, 1)}
     table = pd.DataFrame({"id": test["id"], GROUP: test[GROUP], "truth": test["label"], **scores})
-    write_table(table, folder / f"{name}.csv")
-
-
-def names_of(methods: Mapping[tuple[str, int], Iterable[str]]) -> set[str]:
-    """The files, within a run's folder, that there may be of each task and seed and the methods used on them."""
-    names = set()
-    for (task, seed), used in methods.items():
-        one = f"{task}-{seed}"
-        names |= {f"{LABELS}/{one}-weak.jsonl", f"{LABELS}/{one}-test.jsonl", f"{PREDICTIONS}/{one}.csv"}
-        names |= {f"{FILTERS}/{one}-{method}.jsonl.gz" for method in used}
-    return names
+    write_table(table, out / predictions_file(task, seed))
 
 
 def remove_earlier(out: Path, own: Collection[str]) -> None:
-    """Delete the files that the run before this one says it wrote into the folder, but those `own` (as `names_of`).
+    """Delete the files that the run before this one says it wrote into the folder, but those `own` (as `trial_files`).
 
     Its record must still be there. A file of any other name is somebody else's, and is left.
     """
     try:
         record = read_json(out / RECORD)
-        runs = [name.rpartition(", seed ") for name in record["runs"]]
-        there = names_of({(task, int(seed)): record["recipe"]["methods"] for task, _, seed in runs})
+        there = trial_files({parse_trial_key(key): record["recipe"]["methods"] for key in record["runs"]})
     except (
         OSError,
         ValueError,
@@ -94,7 +92,7 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
 def write_record(path: Path, recipe: Recipe, files: Iterable[str] = (), **more: Any) -> None:
     """Write run.json: the whole configuration and versions, whatever else is given, and what belongs to the run.
 
-    That are the results, comparisons and recipe beside it, and `files` (as `names_of`): write it when they are there.
+    Those are results, comparisons and recipe beside it, and `files` (as `trial_files`): write it when they are there.
     """
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     content = {"recipe": recipe.model_dump(mode="json"), "versions": versions, **more}

@@ -23,16 +23,25 @@ from w2s_probes.rows.groups import group_numbers, groups_of
 from w2s_probes.stats import agreement
 
 from ..experiment.view import Outcome
-from .names import CEILING, COMMON, HARD, PROBE, ROWS_ONLY, WEAK, is_ceiling, is_reference, own_ceiling
+from .names import (
+    CEILING,
+    COMMON,
+    HARD,
+    PROBE,
+    RESULT_COLUMNS,
+    ROWS_ONLY,
+    WEAK,
+    is_ceiling,
+    is_reference,
+    own_ceiling,
+)
 from .unreadable_pgr import lines_over_seeds
 
-COLUMNS = ["task", "seed", "method", "probe", "layer", "k", "l2", "contamination", "alpha"]
-COLUMNS += ["metric", "value", "low", "high", "n", "seeds", "status", "oracle", "gap", "gap_low", "gap_high"]
 QUESTIONS = "question_accuracy"
 
 
 @dataclass(frozen=True)
-class Judged:
+class TrialResult:
     """What all methods gave for one task and seed, and the truth that they are judged by."""
 
     test: pd.DataFrame  # id, label
@@ -59,13 +68,13 @@ class Judged:
         return {name: outcome.scores["test"] for name, outcome in self.outcomes.items()}
 
 
-def task_rows(task: str, runs: Mapping[int, Judged], n_boot: int) -> list[dict[str, Any]]:
+def task_rows(task: str, runs: Mapping[int, TrialResult], n_boot: int) -> list[dict[str, Any]]:
     """The lines of one task: by seed and, where there are several, over all of them, with `seed` left empty."""
     rows = [line for judged in runs.values() for line in seed_rows(task, judged, n_boot)]
     return rows if len(runs) == 1 else rows + pooled_rows(task, list(runs.values()))
 
 
-def seed_rows(task: str, judged: Judged, n_boot: int) -> list[dict[str, Any]]:
+def seed_rows(task: str, judged: TrialResult, n_boot: int) -> list[dict[str, Any]]:
     """AUROC, accuracy, PGR and agreement of every method, on the same test rows.
 
     Intervals of values are DeLong's, of PGR those of a bootstrap, paired over all methods; by groups of test rows
@@ -94,7 +103,7 @@ def seed_rows(task: str, judged: Judged, n_boot: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _question_rows(task: str, judged: Judged, candidates: pd.DataFrame, n_boot: int) -> list[dict[str, Any]]:
+def _question_rows(task: str, judged: TrialResult, candidates: pd.DataFrame, n_boot: int) -> list[dict[str, Any]]:
     """The share of questions whose highest-scored candidate is right; empty where the supervisor has no scores."""
     right, asked = candidates["label"].to_numpy(), candidates["question"].to_numpy(dtype=object)
     scored = {name: outcome.scores for name, outcome in judged.outcomes.items() if "candidates" in outcome.scores}
@@ -122,7 +131,7 @@ def _question_groups(candidates: pd.DataFrame) -> NDArray[np.intp] | None:
 
 def _metric_rows(
     task: str,
-    judged: Judged,
+    judged: TrialResult,
     metric: str,
     values: Mapping[str, Estimate],
     points: Mapping[str, float],
@@ -166,7 +175,7 @@ def _ends(estimate: Estimate | GapRecoveredOverSeeds) -> dict[str, float]:
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
-def by_seeds(runs: Sequence[Judged]) -> list[tuple[list[Judged], list[str]]]:
+def by_seeds(runs: Sequence[TrialResult]) -> list[tuple[list[TrialResult], list[str]]]:
     """The methods that the same seeds have, with the runs of these seeds: a method may have been left out somewhere."""
     found: dict[tuple[int, ...], list[str]] = {}
     for name in dict.fromkeys(name for run in runs for name in run.scores):
@@ -174,7 +183,7 @@ def by_seeds(runs: Sequence[Judged]) -> list[tuple[list[Judged], list[str]]]:
     return [([runs[i] for i in seeds], names) for seeds, names in found.items()]
 
 
-def over_seeds(runs: Sequence[Judged], names: Sequence[str], metric: Metric) -> SeedResults:
+def over_seeds(runs: Sequence[TrialResult], names: Sequence[str], metric: Metric) -> SeedResults:
     """These methods, beside supervisor and ceilings, over the seeds of these runs."""
     references = [name for name in runs[0].scores if is_reference(name)]
     wanted = dict.fromkeys([*references, *names])
@@ -183,7 +192,7 @@ def over_seeds(runs: Sequence[Judged], names: Sequence[str], metric: Metric) -> 
     return gap_recovered_over_seeds(runs[0].truth, scores, metric, groups=runs[0].groups, ceilings=own)
 
 
-def pooled_rows(task: str, runs: list[Judged]) -> list[dict[str, Any]]:
+def pooled_rows(task: str, runs: list[TrialResult]) -> list[dict[str, Any]]:
     """Means over seeds: values, gains over the supervisor, PGR, with intervals by test rows and seeds.
 
     A method that some seeds lack is averaged, and compared, over those that have it.
@@ -213,7 +222,7 @@ def pooled_rows(task: str, runs: list[Judged]) -> list[dict[str, Any]]:
     return rows
 
 
-def _common(task: str, judged: Judged, name: str, n: int) -> dict[str, Any]:
+def _common(task: str, judged: TrialResult, name: str, n: int) -> dict[str, Any]:
     outcome = judged.outcomes[name]
     return {
         "task": task,
@@ -233,7 +242,7 @@ def _common(task: str, judged: Judged, name: str, n: int) -> dict[str, Any]:
 
 def results_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """The rows as a table with the columns of results.csv; whole numbers stay whole where some are missing."""
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"layer": "Int64", "k": "Int64", "seed": "Int64"})
+    return pd.DataFrame(rows, columns=RESULT_COLUMNS).astype({"layer": "Int64", "k": "Int64", "seed": "Int64"})
 
 
 def summary(results: pd.DataFrame, metric: Metric = "auroc") -> pd.DataFrame:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from extract.trace import Position, hidden, pool
+from extract.forward.trace import Position, hidden, pool
 
 from .held_norms import held_norms
 

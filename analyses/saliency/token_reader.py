@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from extract.encoding import Encoding
+from extract.forward.trace import Position
 from extract.models.loading import Placement, load_trunk
 from extract.models.source import ModelSource
-from extract.trace import Position
 from w2s_probes import ActivationStore, InputError, LogisticProbe
 from w2s_probes.errors import did_you_mean
 from w2s_probes.store.layers import LayerSpec

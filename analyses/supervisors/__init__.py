@@ -7,7 +7,7 @@ from w2s_probes.io.files import sha256
 from ..experiment.learners import Scores
 from ..experiment.result_cache import array_hash, code_hash, table_hash
 from ..experiment.splits import Splits
-from ..experiment.task_models import Workshop
+from ..experiment.task_models import TaskModels
 from ..recipe.schema import Strong, Weak
 from .ensembles import ensemble
 from .from_file import labels_of_file
@@ -18,23 +18,23 @@ from .tfidf import text_supervisor
 __all__ = ["as_seen", "described", "supervise"]
 
 
-def supervise(weak: Weak, sets: Splits, workshop: Workshop, strong: Strong, *, task: str, seed: int) -> Scores:
+def supervise(weak: Weak, sets: Splits, task_models: TaskModels, strong: Strong, *, task: str, seed: int) -> Scores:
     """P(label = 1) for the rows of each set (train, val, test; candidates where the supervisor labels them).
 
-    `workshop` knows the rows of weak-train, too; `strong` is read by simulations alone.
+    `task_models` knows the rows of weak-train, too; `strong` is read by simulations alone.
     """
     if weak.kind == "labels":
         assert weak.file is not None
         return labels_of_file(weak.file, sets)
     if weak.kind == "ensemble":
-        return ensemble(weak, sets, _one, workshop, task=task, seed=seed)
+        return ensemble(weak, sets, _one, task_models, task=task, seed=seed)
     if weak.kind != "simulated":
-        return _one(weak, sets, workshop, task=task, seed=seed)
+        return _one(weak, sets, task_models, task=task, seed=seed)
     if weak.errors == "first-features":
-        return nested_supervisor(weak, sets, workshop, strong)
+        return nested_supervisor(weak, sets, task_models, strong)
     (member,) = weak.members or [Weak(kind="text")]
-    base = _one(member, sets, workshop, task=task, seed=seed)
-    return base if weak.errors == "imitation" else mistaken_supervisor(weak, base, sets, workshop, strong, seed)
+    base = _one(member, sets, task_models, task=task, seed=seed)
+    return base if weak.errors == "imitation" else mistaken_supervisor(weak, base, sets, task_models, strong, seed)
 
 
 def as_seen(weak: Weak, sets: Splits, labels: Scores) -> Splits:
@@ -42,12 +42,12 @@ def as_seen(weak: Weak, sets: Splits, labels: Scores) -> Splits:
     return imitable(labels, sets) if weak.errors == "imitation" else sets
 
 
-def described(weak: Weak, sets: Splits, workshop: Workshop, strong: Strong, seed: int) -> dict[str, Any]:
+def described(weak: Weak, sets: Splits, task_models: TaskModels, strong: Strong, seed: int) -> dict[str, Any]:
     """All that decides a supervisor's labels."""
     models = [one.model for one in [weak, *weak.members] if one.model] + [strong.model] * (weak.kind == "simulated")
     return {
         "weak": weak.model_dump(mode="json", exclude={"model"}),
-        "weights": [workshop.sources.find(model).weights for model in models],
+        "weights": [task_models.sources.find(model).weights for model in models],
         "strong": strong.model_dump(mode="json", exclude={"model"}) if weak.kind == "simulated" else None,
         "rows": {name: table_hash(table) for name, table in sets.tables.items()},
         # Simulations read the truth of every row, other supervisors that of weak-train.
@@ -58,8 +58,8 @@ def described(weak: Weak, sets: Splits, workshop: Workshop, strong: Strong, seed
     }
 
 
-def _one(weak: Weak, sets: Splits, workshop: Workshop, *, task: str, seed: int) -> Scores:
+def _one(weak: Weak, sets: Splits, task_models: TaskModels, *, task: str, seed: int) -> Scores:
     """A single trained supervisor."""
     if weak.kind == "text":
         return text_supervisor(sets)
-    return model_supervisor(weak, sets, workshop, task=task, seed=seed)
+    return model_supervisor(weak, sets, task_models, task=task, seed=seed)

@@ -11,22 +11,22 @@ from w2s_probes.rows.groups import GROUP
 
 from ..experiment.learners import Scores
 from ..experiment.splits import Splits
-from ..experiment.task_models import Workshop
+from ..experiment.task_models import TaskModels
 from ..recipe.schema import Weak
 
 SEEDS = 1 << 31  # members' seeds are below
 
 
 def ensemble(
-    weak: Weak, sets: Splits, one: Callable[..., Scores], workshop: Workshop, *, task: str, seed: int
+    weak: Weak, sets: Splits, one: Callable[..., Scores], task_models: TaskModels, *, task: str, seed: int
 ) -> Scores:
     """The mean of the members' P(label = 1), each with its own seed and, with bagging, resample of weak-train."""
     parts: list[Scores] = []
     for number, member in enumerate(weak.members):
         own_seed = torch_seed(seed, task, "member", number) % SEEDS
         own_sets = replace(sets, weak=_resampled(sets.weak, own_seed)) if weak.bagging else sets
-        workshop.steps.within(f"member {number + 1} of {len(weak.members)}")
-        parts.append(one(member, own_sets, workshop, task=task, seed=own_seed))
+        task_models.clock.within(f"member {number + 1} of {len(weak.members)}")
+        parts.append(one(member, own_sets, task_models, task=task, seed=own_seed))
     return {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
 
 

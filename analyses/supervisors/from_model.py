@@ -9,16 +9,16 @@ from w2s_probes.rows.groups import GROUP
 
 from ..experiment.learners import Examples, Scores
 from ..experiment.splits import Splits
-from ..experiment.task_models import Workshop
+from ..experiment.task_models import TaskModels
 from ..recipe.schema import Weak
 
 HELD_OUT = 0.2  # of weak-train, for early stopping
 
 
-def model_supervisor(weak: Weak, sets: Splits, workshop: Workshop, *, task: str, seed: int) -> Scores:
+def model_supervisor(weak: Weak, sets: Splits, task_models: TaskModels, *, task: str, seed: int) -> Scores:
     """P(label = 1) for each set by a model trained on weak-train; a fifth of its groups stops the training early."""
     fit, stop = _parted(sets.weak, task, seed)
-    learner = workshop.learner(weak, weak.training)
+    learner = task_models.learner(weak, weak.training)
     predict = {name: table[["id", "text"]] for name, table in sets.labelled.items()}
     return learner.train(examples(fit), examples(stop), predict, loss="xent", seed=seed, role="truth").scores
 

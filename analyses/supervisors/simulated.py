@@ -18,19 +18,19 @@ from w2s_probes.simulated import first_features, hard, mistaken, trivial_imitati
 
 from ..experiment.learners import Scores
 from ..experiment.splits import Splits
-from ..experiment.task_models import Workshop
+from ..experiment.task_models import TaskModels
 from ..recipe.schema import Strong, Weak
 
 STRONG_L2 = 1e-3  # of the probe that says what the strong model is sure of
 
 
-def nested_supervisor(weak: Weak, sets: Splits, workshop: Workshop, strong: Strong) -> Scores:
+def nested_supervisor(weak: Weak, sets: Splits, task_models: TaskModels, strong: Strong) -> Scores:
     """E.1: hard labels by a probe on the strong model's first features, for training and where it is judged.
 
     As in E.2 they are labels everywhere, so that both simulations are judged alike: by accuracy. Soft test scores
     beside students of hard labels would make the supervisor look better than what its students were given.
     """
-    activations = workshop.activations(strong)
+    activations = task_models.activations(strong)
     X_fit, truth = activations.of(sets.weak), _truth(sets.weak)
     scores = {
         name: first_features(X_fit, truth, activations.of(table), weak.features)
@@ -41,12 +41,12 @@ def nested_supervisor(weak: Weak, sets: Splits, workshop: Workshop, strong: Stro
 
 
 def mistaken_supervisor(
-    weak: Weak, base: Scores, sets: Splits, workshop: Workshop, strong: Strong, seed: int
+    weak: Weak, base: Scores, sets: Splits, task_models: TaskModels, strong: Strong, seed: int
 ) -> Scores:
     """E.2: hard labels with as many errors as the base supervisor makes in each set, on the rows that a rule picks."""
     of_strong: Scores = {}
     if weak.errors is not None and weak.errors.startswith("strong"):
-        of_strong = _strong_opinion(sets, workshop, strong, seed)
+        of_strong = _strong_opinion(sets, task_models, strong, seed)
     labels: Scores = {}
     for name, table in sets.labelled.items():
         if name == "candidates":  # errors are picked among rows, not among answers to one question
@@ -72,9 +72,9 @@ def imitable(base: Scores, sets: Splits) -> Splits:
     return replace(sets, **changed)
 
 
-def _strong_opinion(sets: Splits, workshop: Workshop, strong: Strong, seed: int) -> Scores:
+def _strong_opinion(sets: Splits, task_models: TaskModels, strong: Strong, seed: int) -> Scores:
     """P(label = 1) by a probe of the strong model that learned the truth of the training rows; out of sample."""
-    activations = workshop.activations(strong)
+    activations = task_models.activations(strong)
     X, truth = activations.of(sets.train), _truth(sets.train)
     scores = {"train": relabel(LogisticProbe(STRONG_L2), X, truth, groups=groups_of(sets.train), seed=seed)}
     fitted = LogisticProbe(STRONG_L2).fit(X, truth)

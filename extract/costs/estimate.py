@@ -2,21 +2,20 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.errors import InputError
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 from w2s_probes.store.layers import LayerSpec, parse_layers
 from w2s_probes.store.shards import PAGE
 
-from ..engine import GPU_TOKENS
 from ..extractor import SHARD_BYTES, SHARD_ROWS
-from ..layout import refuse_layout_of_skeleton
+from ..forward.engine import GPU_TOKENS
+from ..forward.layout import refuse_layout_of_skeleton
+from ..forward.trace import Position, checked_position
 from ..models.source import ModelSource
-from ..trace import Position
 from .flops import Batching, BlockWork, block_work, experts_of, forward_flops
 
 A100 = {"bfloat16": 312e12, "float16": 312e12, "float32": 19.5e12}  # FLOP/s of its data sheet, dense, without TF32
@@ -91,16 +90,12 @@ def estimate(
     dtype: str = "auto",
     batch_tokens: int | None = None,
 ) -> Costs:
-    """The costs of extracting rows of these lengths (rows,) in tokens; options as of `extractor.extract`.
+    """The costs of extracting rows of these lengths (rows,) in tokens; options as of `Extraction.plan`.
 
     Of the model nothing but the config is read (`ModelSource.describe` finds it); `lengths.token_lengths` counts
-    the tokens of rows. Raises InputError for options that `extract` would refuse.
+    the tokens of rows. Raises InputError for options that it would refuse.
     """
-    if position not in get_args(Position):
-        raise InputError(f"position {position!r}: {did_you_mean(position, get_args(Position))}")
-    stored_as: Any = source.own_dtype if dtype == "auto" else dtype
-    if stored_as not in WORDS:
-        raise InputError(f"dtype {dtype!r}: {did_you_mean(dtype, ['auto', *WORDS])}")
+    site, stored_as = checked_position(position), source.stored_dtype(dtype)
     if batch_tokens is not None and batch_tokens < 1:
         raise InputError(f"batch_tokens={batch_tokens} must be at least 1")
     wanted = parse_layers(layers, source.depth)
@@ -109,7 +104,7 @@ def estimate(
     work = [block_work(block, source.config, i) for i, block in enumerate(blocks[: max(wanted)])]
     batching = Batching.of(lengths, batch_tokens or GPU_TOKENS)
     size, tokens = WORDS[stored_as].itemsize, int(lengths.sum())
-    vectors, ragged = (tokens, True) if position == "all" else (len(lengths), False)
+    vectors, ragged = (tokens, True) if site == "all" else (len(lengths), False)
     activations = vectors * source.width * size * len(wanted)
     parameters = sum(p.numel() for p in source.skeleton.parameters())
     return Costs(
@@ -117,7 +112,7 @@ def estimate(
         tokens=tokens,
         longest=batching.longest,
         layers=wanted,
-        position=position,  # type: ignore[arg-type]  # checked above
+        position=site,
         dtype=stored_as,
         depth=source.depth,
         width=source.width,

@@ -12,7 +12,7 @@ from w2s_probes.randomness import stream
 
 from ..encoding import Encoding
 from ..models.source import ModelSource
-from ..row_files import read_rows
+from .given_rows import given_rows
 
 SAMPLE = 2000  # rows: the mean of lengths that spread as much as they measure is then known to some 2 %
 MOST = 10_000_000  # rows, or tokens of one, beyond which a plan would itself be work; costs are proportional
@@ -83,26 +83,15 @@ def equal_lengths(
 
 
 def given_lengths(
-    source: ModelSource, rows: Sequence[str], *, tokens_per_row: int | None = None, max_length: int | None = None
+    source: ModelSource,
+    rows: Sequence[str] | int | pd.DataFrame,
+    *,
+    tokens_per_row: int | None = None,
+    max_length: int | None = None,
 ) -> Lengths:
-    """Lengths of `rows` as a user gives them: one number, or the paths of row files."""
-    if not rows:
-        raise InputError("no rows: give --rows, a number of them or a file of texts")
-    count = _count(rows[0]) if len(rows) == 1 else None
-    if tokens_per_row is not None:
-        known = count if count is not None else len(read_rows(*rows))
-        return said_lengths(source, known, tokens_per_row, max_length=max_length)
-    if count is not None:
-        raise InputError(f"--rows {rows[0]}: a number has no texts to count: give --tokens-per-row, or a file")
-    return count_tokens(source, read_rows(*rows), max_length=max_length)
-
-
-def _count(text: str) -> int | None:
-    """The whole number that a text is; None where it is none at all; InputError for numbers that count nothing."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    if not value.is_integer() or value < 1:
-        raise InputError(f"--rows {text}: give a whole number of at least 1, or a file")
-    return int(value)
+    """Lengths of rows as a user gives them (see `given_rows`), or as these have been read."""
+    read = rows if isinstance(rows, int | pd.DataFrame) else given_rows(rows, tokens_per_row=tokens_per_row)
+    if isinstance(read, pd.DataFrame):
+        return count_tokens(source, read, max_length=max_length)
+    assert tokens_per_row is not None
+    return said_lengths(source, read, tokens_per_row, max_length=max_length)

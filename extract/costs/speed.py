@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from w2s_probes.checkpoints.loading import usable
 from w2s_probes.errors import InputError
 from w2s_probes.store.dtypes import WORDS
 from w2s_probes.sweep.backends.memory import free_memory
 
-from ..engine import CPU_TOKENS, GPU_TOKENS
+from ..forward.engine import CPU_TOKENS, GPU_TOKENS
+from ..forward.trace import ActivationReader
 from ..models.loading import default_device, refuse_lacking_dtype
-from ..models.source import ModelSource, usable
-from ..trace import ActivationReader
+from ..models.source import ModelSource
 from .estimate import Costs
 from .flops import Batching, block_work, forward_flops
 

@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from w2s_probes.checkpoints.files import deciding_files
+from w2s_probes.checkpoints.files import (
+    CONFIG,
+    WEIGHTS,
+    deciding_files,
+    has_weights,
+    refuse_no_checkpoint,
+    refuse_own_code,
+)
 from w2s_probes.errors import InputError
 from w2s_probes.io.files import sha256
 
-WEIGHTS = "*.safetensors"
 PICKLES = "pytorch_model*.bin"
 PACKAGE = "package:"
 ADAPTER = "adapter_config.json"
@@ -37,23 +43,33 @@ def find_folder(name: str, revision: str | None, trust: Trust, *, weights: bool 
     or a hub id, which is downloaded once. Without `weights` only config and tokenizer are looked for, and the
     identity is empty. InputError if nothing usable is there.
     """
-    if name.startswith(PACKAGE):
-        folder = _in_package(name)
-    elif not is_hub_id(name):
-        folder = Path(name).expanduser()
-    else:
+    if is_hub_id(name):
         folder = _from_hub(name, revision, trust, weights)
         return folder, f"hub:{name}@{folder.name}" if weights else ""
+    folder = _local_folder(name, revision, trust, weights)
+    return folder, _hash_files(folder, trust) if weights else ""
+
+
+def refuse_no_model(
+    name: str, revision: str | None = None, trust: Trust | None = None, *, weights: bool = True
+) -> None:
+    """InputError where `find_folder` would find nothing usable: said without torch."""
+    if is_hub_id(name):
+        _from_hub(name, revision, trust or Trust(), weights=False)
+    else:
+        _local_folder(name, revision, trust or Trust(), weights)
+
+
+def _local_folder(name: str, revision: str | None, trust: Trust, weights: bool) -> Path:
+    """A folder, or one in an installed package, with the files of a checkpoint; InputError where some are missing."""
+    folder = _in_package(name) if name.startswith(PACKAGE) else Path(name).expanduser()
     if revision is not None:
         raise InputError(f"model {name}: --revision names a commit of a hub model, and this is a folder: leave it out")
-    if not (folder / "config.json").is_file():
-        what = "no config.json there" if folder.is_dir() else "no such folder"
-        raise InputError(f"model {name}: {what}; give a transformers checkpoint or a hub id")
+    refuse_no_checkpoint(name, folder, "give a transformers checkpoint or a hub id")
     _check_code(name, folder, trust)
-    if not weights:
-        return folder, ""
-    _check_weights(name, folder, trust)
-    return folder, _hash_files(folder, trust)
+    if weights:
+        _check_weights(name, folder, trust)
+    return folder
 
 
 def is_hub_id(name: str) -> bool:
@@ -71,7 +87,7 @@ def _in_package(name: str) -> Path:
 
 
 def _check_weights(name: str, folder: Path, trust: Trust) -> None:
-    if list(folder.glob(WEIGHTS)) or (trust.pickle and list(folder.glob(PICKLES))):
+    if has_weights(folder) or (trust.pickle and list(folder.glob(PICKLES))):
         return
     raise InputError(
         f"model {name}: the folder has no weights ({WEIGHTS}); pickle files can run code and are not read: save the "
@@ -80,20 +96,8 @@ def _check_weights(name: str, folder: Path, trust: Trust) -> None:
 
 
 def _check_code(name: str, folder: Path, trust: Trust) -> None:
-    """Refuse a checkpoint whose model is code of its own; whether transformers has one too is its own business."""
-    if trust.remote_code:
-        return
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return  # said better where the config is used
-    from transformers import CONFIG_MAPPING
-
-    if isinstance(config, dict) and "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
-        raise InputError(
-            f"model {name}: its classes are code that comes with the checkpoint, which is not run: read it, and give "
-            "--trust-remote-code if you trust it"
-        )
+    if not trust.remote_code:
+        refuse_own_code(name, folder, "read it, and give --trust-remote-code if you trust it")
 
 
 def _from_hub(name: str, revision: str | None, trust: Trust, weights: bool) -> Path:
@@ -114,7 +118,7 @@ def _from_hub(name: str, revision: str | None, trust: Trust, weights: bool) -> P
         if more := [file for file in vocabulary_files(folder) if not (folder / file).is_file()]:
             wanted += more
             folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=wanted, ignore_patterns=spare))
-        if weights and trust.pickle and not list(folder.glob(WEIGHTS)):
+        if weights and trust.pickle and not has_weights(folder):
             folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=[*wanted, PICKLES]))
         if (folder / MODULES).is_file() and not (folder / POOLING).is_file():
             folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=[POOLING]))
@@ -129,7 +133,7 @@ def _from_hub(name: str, revision: str | None, trust: Trust, weights: bool) -> P
             f"model {name}: neither a folder here nor a model that the hub gives out ({type(error).__name__}): check "
             "the name, the network, and for private models `hf auth login`"
         ) from error
-    if not (folder / "config.json").is_file():
+    if not (folder / CONFIG).is_file():
         raise InputError(f"model {name}: the hub's repository has no config.json: not a transformers checkpoint")
     _check_code(name, folder, trust)
     if weights:
@@ -171,7 +175,7 @@ def vocabulary_files(folder: Path) -> list[str]:
 
 def _hash_files(folder: Path, trust: Trust) -> str:
     """A hash of what decides a local checkpoint's numbers: config, tokenizer and weights, not its path."""
-    pickled = trust.pickle and not list(folder.glob(WEIGHTS))
+    pickled = trust.pickle and not has_weights(folder)
     files = deciding_files(folder, pickles=pickled, code=trust.remote_code)
     lines = [f"{p.relative_to(folder).as_posix()} {sha256(p)}" for p in files]
     return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()

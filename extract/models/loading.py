@@ -1,6 +1,5 @@
 """A model's weights on a device, as the user wants them there."""
 
-import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +9,13 @@ from torch import nn
 from transformers import BitsAndBytesConfig
 from transformers.quantizers.auto import AutoQuantizationConfig
 
+from w2s_probes.checkpoints.blocks import trunk_of
+from w2s_probes.checkpoints.files import has_weights
+from w2s_probes.checkpoints.loading import usable
 from w2s_probes.errors import InputError, some
 
-from .blocks import trunk_of
-from .checkpoints import WEIGHTS
-from .source import ModelSource, auto_class, usable
-
-BITS = {"8bit": {"load_in_8bit": True}, "4bit": {"load_in_4bit": True}}  # bitsandbytes, by their usual names
+from .quantization import BITS, quantization_settings
+from .source import ModelSource, auto_class
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantizati
     with usable(source.name, "it cannot be loaded as asked for"):
         model, report = auto_class(source.config).from_pretrained(
             source.folder,
-            use_safetensors=bool(list(source.folder.glob(WEIGHTS))),
+            use_safetensors=has_weights(source.folder),
             trust_remote_code=source.trust.remote_code,
             output_loading_info=True,
             **options,
@@ -79,15 +78,9 @@ def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantizati
 
 def quantization_config(named: str) -> Any:
     """transformers' configuration from `8bit`, `4bit`, or JSON with a `quant_method`; InputError for anything else."""
+    settings = quantization_settings(named)
     try:
-        if named in BITS:
-            return BitsAndBytesConfig(**BITS[named])
-        settings = json.loads(named)
-        if not isinstance(settings, dict):
-            raise json.JSONDecodeError("no object", named, 0)
-        return AutoQuantizationConfig.from_dict(settings)
-    except json.JSONDecodeError as error:
-        raise InputError(f"quantization {named!r}: give 8bit, 4bit, or JSON with a quant_method") from error
+        return BitsAndBytesConfig(**settings) if named in BITS else AutoQuantizationConfig.from_dict(settings)
     except (ValueError, TypeError, KeyError, AttributeError, ImportError, AssertionError) as error:
         raise InputError(f"quantization {named[:60]!r}: {' '.join(str(error).split())[:200]}") from error
 

@@ -9,7 +9,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.io.json_files import read_json
 
 from ..encoding import Encoding
-from ..trace import Position
+from ..forward.trace import Position
 from .checkpoints import POOLING
 from .source import ModelSource, auto_class
 

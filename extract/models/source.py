@@ -1,36 +1,24 @@
 """Models by name, described without loading their weights; and their weights, loaded when used."""
 
-import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from torch import nn
-from transformers import MODEL_FOR_TEXT_ENCODING_MAPPING, AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
-from transformers.utils import logging
+from transformers import MODEL_FOR_TEXT_ENCODING_MAPPING, AutoModel, AutoModelForTextEncoding
 
-from w2s_probes.errors import InputError
-from w2s_probes.store.dtypes import WORDS
+from w2s_probes.checkpoints.blocks import find_blocks, trunk_of
+from w2s_probes.checkpoints.files import WEIGHTS
+from w2s_probes.checkpoints.loading import read_config, read_tokenizer, usable
+from w2s_probes.checkpoints.tokens import window
+from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.store.dtypes import WORDS, StoredDtype
 
-from .blocks import find_blocks, trunk_of
-from .checkpoints import ADAPTER, WEIGHTS, Trust, find_folder, is_hub_id, stored_depth, tensors_header
+from .checkpoints import ADAPTER, Trust, find_folder, is_hub_id, stored_depth, tensors_header
 
-UNLIMITED = 10**9
 NDIF = "ndif:"  # begins the `weights` of a model that runs there
-# What transformers was seen to raise on damaged or contradictory files.
-BROKEN: tuple[type[Exception], ...] = (
-    *(OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, ArithmeticError, AssertionError),
-    *(RuntimeError, SafetensorError, StrictDataclassError, UnpicklingError, EOFError),
-)
-BOLD = re.compile(r"\x1b\[\d*m")  # stands in some of torch's messages
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # as safetensors headers spell them
 
 
@@ -91,8 +79,7 @@ class ModelSource:
     @cached_property
     def config(self) -> Any:
         """The model's transformers config."""
-        with usable(self.name, "its config cannot be used"):
-            return AutoConfig.from_pretrained(self.folder, trust_remote_code=self.trust.remote_code)
+        return read_config(self.name, self.folder, remote_code=self.trust.remote_code)
 
     @cached_property
     def skeleton(self) -> nn.Module:
@@ -147,15 +134,17 @@ class ModelSource:
             raise InputError(f"{first}: weights of dtype {most or 'nothing'}; choose one by --dtype {', '.join(WORDS)}")
         return DTYPES[most]
 
+    def stored_dtype(self, dtype: str) -> StoredDtype:
+        """The dtype in which activations are computed and stored: the named one, or with "auto" the model's own."""
+        name = self.own_dtype if dtype == "auto" else dtype
+        if name not in WORDS:
+            raise InputError(f"dtype {dtype!r}: {did_you_mean(dtype, ['auto', *WORDS])}")
+        return name
+
     @cached_property
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
-        with usable(self.name, "no usable tokenizer"):
-            found = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=self.trust.remote_code)
-            # From a folder without its files transformers may make one that knows nothing but its special tokens.
-            if set(found.get_vocab()) <= set(found.all_special_tokens):
-                raise ValueError("its files are missing or empty: it knows no word")
-            return found
+        return read_tokenizer(self.name, self.folder, remote_code=self.trust.remote_code)
 
     @cached_property
     def vocabulary(self) -> int:
@@ -202,16 +191,7 @@ class ModelSource:
     @property
     def window(self) -> int | None:
         """The most tokens that the model reads; None where neither tokenizer nor config sets a limit."""
-        limits: list[Any] = [
-            self.tokenizer.model_max_length,
-            getattr(self.text_config, "max_position_embeddings", None),
-        ]
-        for name, module in self.skeleton.named_modules():
-            # RoBERTa's table of positions begins with rows that no token stands at.
-            if name.endswith("position_embeddings") and (padding := getattr(module, "padding_idx", None)) is not None:
-                limits.append(int(module.weight.shape[0]) - int(padding) - 1)
-        # A tokenizer without a limit says so by a number of thirty digits; a model may say -1.
-        return min((int(n) for n in limits if isinstance(n, int | float) and 0 < n < UNLIMITED), default=None)
+        return window(self.tokenizer, self.text_config, self.skeleton)
 
 
 def auto_class(config: Any) -> Any:
@@ -219,24 +199,3 @@ def auto_class(config: Any) -> Any:
     names = getattr(config, "architectures", None) or [""]
     alone = str(names[0]).endswith("EncoderModel") and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
     return AutoModelForTextEncoding if alone else AutoModel
-
-
-@contextmanager
-def usable(name: str, what: str) -> Iterator[None]:
-    """Load quietly; any way in which transformers fails on a user's files is the files' fault."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # else: a table of head weights, which are left out on purpose
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except Exception as error:
-        if not isinstance(error, BROKEN) and type(error) is not Exception:  # which is what tokenizers raise
-            raise
-        reason = " ".join(BOLD.sub("", str(error)).split())[:200] or type(error).__name__
-        raise InputError(f"model {name}: {what} ({reason})") from error
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -81,9 +81,9 @@ def test_students_are_looked_at_by_content_where_their_methods_outcome_is_gone(
     (damaged, *_) = sorted((tmp_path / "run" / "kept" / "trained").iterdir())
     damaged.write_bytes(damaged.read_bytes()[:-8])
     shutil.rmtree(tmp_path / "run" / "kept" / "methods")
-    listed = {stage.name for stage in stages(recipe, tmp_path / "run") if not stage.kept} - fitted
+    listed = [stage.name for stage in stages(recipe, tmp_path / "run") if not stage.kept and stage.name not in fitted]
     run(recipe, tmp_path / "run")
-    assert made_anew(tmp_path / "run", {"trained"}) == listed
+    assert made_anew(tmp_path / "run", {"trained"}) == {listed[0]}  # the others read the same student
 
 
 def test_a_method_that_cannot_be_used_is_said_and_is_nothing_to_do(

@@ -10,10 +10,19 @@ import pytest
 
 from analyses.experiment.view import Experiment, Method, Outcome
 from analyses.methods import METHODS, PROBES
-from analyses.protocol import COMPARISONS, FILTERS, LABELS, PREDICTIONS, RECIPE, RECORD, RESULTS, run
+from analyses.protocol import run
 from analyses.recipe.read import read_recipe
+from analyses.results.names import (
+    COMPARISONS,
+    FILTERS,
+    LABELS,
+    PREDICTIONS,
+    RECIPE,
+    RECORD,
+    RESULT_COLUMNS,
+    RESULTS,
+)
 from analyses.results.run_folder import remove_earlier
-from analyses.results.table import COLUMNS
 from tests.worlds.experiments import small_recipe
 from w2s_probes import ActivationStore, InputError, LabelSet, auroc, topo_filter
 from w2s_probes.io.tables import read_table
@@ -43,7 +52,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFra
 
 def test_every_method_has_its_rows(finished: tuple[Path, pd.DataFrame]) -> None:
     out, results = finished
-    assert list(results.columns) == COLUMNS
+    assert list(results.columns) == RESULT_COLUMNS
     assert set(results["method"]) == {"weak", "ceiling", *CEILINGS, *METHODS_RUN}
     agreement = {"agreement", "agreement_on_errors"}
     common = {"pgr_auroc_common", "pgr_accuracy_common"}

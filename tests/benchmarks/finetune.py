@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from tests.benchmarks.timing import Line, in_turns
+from w2s_probes.checkpoints.batches import padded
 from w2s_probes.losses import Objective
 from w2s_probes.losses.functions import xent
 from w2s_probes.randomness import stream
@@ -26,7 +27,7 @@ from w2s_probes.students.finetune import finetune
 from w2s_probes.students.finetuning.classifier import Checkpoint
 from w2s_probes.students.finetuning.team import Team
 from w2s_probes.students.finetuning.updates import Student
-from w2s_probes.students.texts import Tokenized, padded, tokenize
+from w2s_probes.students.texts import Tokenized, tokenize
 
 PAD, RATE = 0, 1e-4
 PLAIN = "AdamW, the same batches padded to their longest"

@@ -45,7 +45,7 @@ def beside_its_parts(folder: Path, width: int, truth: bool) -> Line:
     if truth:
         table["truth"] = classes
     labels = read_labels(table, None, 0.0, store.ids, "")
-    units = Sweep.plan(store, labels, Grid(PUBLISHED_K, PENALTIES), "all", None).units
+    units = Sweep.plan(store, labels, Grid({"knn": PUBLISHED_K, "logistic": PENALTIES}), "all", None).units
 
     def parts(layer: int) -> float:
         X = store.layer(layer, ids=labels[0].training.ids)

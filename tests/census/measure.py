@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedTokenizerFast
 
 from extract.doctor import ROUNDED, diagnose
-from extract.engine import Engine
 from extract.extractor import Extraction
-from extract.models.blocks import trunk_of
+from extract.forward.engine import Engine
+from extract.forward.trace import hidden
 from extract.models.loading import Placement
-from extract.models.source import BROKEN, ModelSource
-from extract.trace import hidden
+from extract.models.source import ModelSource
 from tests.census.configs import FIRST_WORD, LAST_WORD, VOCABULARY, base_models, tiny_config
+from w2s_probes.checkpoints.blocks import trunk_of
+from w2s_probes.checkpoints.loading import BROKEN
 from w2s_probes.errors import InputError
 from w2s_probes.store.dtypes import to_float32
 

@@ -7,7 +7,7 @@ import pytest
 from torch import Tensor
 from transformers import CONFIG_MAPPING, ErnieModel
 
-from extract.trace import Position, pool
+from extract.forward.trace import Position, pool
 from tests.census.measure import DIFFERS, NAMED, READ, REFUSED, UNBUILT, Result, measure, reads_tokens
 from tests.census.page import named_types, page
 
@@ -51,7 +51,7 @@ def shifted_pool(states: Tensor, mask: Tensor, position: Position) -> Tensor:
     [
         ("transformers.ErnieModel.forward", without_mask, REFUSED, "read alone differs from the same row in a batch"),
         ("transformers.ErnieModel.forward", of_another_token, REFUSED, "read alone differs from the same row"),
-        ("extract.trace.pool", shifted_pool, DIFFERS, "alone its vectors differ from those of plain hooks by"),
+        ("extract.forward.trace.pool", shifted_pool, DIFFERS, "alone its vectors differ from those of plain hooks by"),
     ],
 )
 def test_the_census_sees_planted_faults(

@@ -12,10 +12,11 @@ import pytest
 
 from extract import extractor
 from extract.adding import add
-from extract.extractor import Done, Extraction
+from extract.extractor import Extraction
 from tests.extract.test_kill import files_of
 from w2s_probes import ActivationStore, InputError, LabelSet
 from w2s_probes.io.tables import write_table
+from w2s_probes.progress import RowsRead
 from w2s_probes.share import Share
 from w2s_probes.store.manifest import Manifest
 
@@ -154,7 +155,7 @@ def test_killed_half_way_the_store_is_as_it_was_and_can_be_completed(
     everything = planned(slice(0, 40), [2])
     files, seen = files_of(base.path), itertools.count(1)
 
-    def kill(done: Done) -> None:
+    def kill(done: RowsRead) -> None:
         if next(seen) == batches:
             raise Killed
 
@@ -185,7 +186,7 @@ def test_two_additions_at_once_do_not_undo_each_other(planned: Plan, tmp_path: P
     one, other = planned(slice(0, 30), [1]), planned(slice(0, 20), [2])
     begun: Iterator[Any] = iter([lambda: added(other, tmp_path / "s")])
 
-    def meanwhile(done: Done) -> None:
+    def meanwhile(done: RowsRead) -> None:
         next(begun, lambda: None)()
 
     with pytest.raises(InputError, match="another process has added to it meanwhile: give the same command again"):

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from extract import doctor, trace
+from extract import doctor
 from extract.doctor import diagnose, sample_plan
 from extract.extractor import Extraction, extract
+from extract.forward import trace
 from extract.models.source import ModelSource
 from tests.conftest import run_failing
-from tests.extract.test_families import FAMILIES, whole_model
+from tests.extract.forward.test_families import FAMILIES, whole_model
 from w2s_probes import ActivationStore, InputError
 
 Checkpoint = Callable[..., Path]
@@ -64,9 +65,9 @@ def no_move(input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(
     ("target", "fault", "family", "wrong"),
     [
-        ("extract.trace.pool", last_column, "llama", "batched = single rows"),
-        ("extract.trace.ActivationReader.read", blind, "bert", "batched = single rows"),
-        ("extract.trace.padding_moved_right", no_move, "gpt2", "padded left = padded right"),
+        ("extract.forward.trace.pool", last_column, "llama", "batched = single rows"),
+        ("extract.forward.trace.ActivationReader.read", blind, "bert", "batched = single rows"),
+        ("extract.forward.trace.padding_moved_right", no_move, "gpt2", "padded left = padded right"),
         ("extract.doctor.pool", last_column, "llama", "nnsight = plain hooks"),
     ],
 )
@@ -97,7 +98,7 @@ def test_a_store_is_compared_with_fresh_numbers_and_keeps_the_result(
 ) -> None:
     rows.to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
     folder, store = checkpoint(), tmp_path / "s"
-    extract(str(folder), rows, store, position="mean")
+    extract(Extraction.plan(str(folder), rows, position="mean"), store)
     w2s("doctor", folder, "--rows", tmp_path / "rows.jsonl", "--store", store)
     assert "stored = fresh               ok" in capsys.readouterr().out
     assert ActivationStore.open(store).manifest.notes["doctor"]["ok"] is True

@@ -14,16 +14,18 @@ from hypothesis import strategies as st
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
-from extract import engine, extractor
-from extract.batching import batches, padded
+from extract import extractor
 from extract.encoding import Encoding
-from extract.extractor import Done, Extraction, extract, extract_cached
+from extract.extractor import Extraction, extract, extract_cached
+from extract.forward import engine
+from extract.forward.trace import ActivationReader, pool
 from extract.models.loading import Placement, load_trunk
 from extract.models.source import ModelSource
 from extract.row_files import checked_rows, read_rows, rows_hash
-from extract.trace import ActivationReader, pool
 from tests.conftest import FAMILIES
 from w2s_probes import ActivationStore, InputError
+from w2s_probes.checkpoints.batches import batches, padded
+from w2s_probes.progress import RowsRead
 
 Checkpoint = Callable[..., Path]
 CPU = Placement("cpu")
@@ -48,7 +50,9 @@ def test_batched_activations_equal_transformers_own(
     checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, family: str, position: Any
 ) -> None:
     folder = checkpoint(family)
-    store = extract(str(folder), rows, tmp_path / "s", position=position, placement=Placement(batch_tokens=60))
+    store = extract(
+        Extraction.plan(str(folder), rows, position=position), tmp_path / "s", placement=Placement(batch_tokens=60)
+    )
     expected = one_by_one(folder, rows, position)
     assert store.ids.tolist() == rows["id"].tolist()
     assert store.layers == [0, 1, 2, 3]
@@ -74,7 +78,7 @@ def test_the_models_dtype_is_stored_bit_for_bit(
     checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, dtype: str
 ) -> None:
     folder = checkpoint("llama", dtype)
-    store = extract(str(folder), rows[:1], tmp_path / "s", layers="0-2")
+    store = extract(Extraction.plan(str(folder), rows[:1], layers="0-2"), tmp_path / "s")
     assert store.manifest.dtype == dtype
     model = AutoModel.from_pretrained(folder, dtype="auto").eval()
     assert model.dtype == getattr(torch, dtype)
@@ -89,28 +93,28 @@ def test_the_result_does_not_depend_on_the_batch_nor_on_a_stop_in_between(
     checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = str(checkpoint("gpt_neox"))
-    whole = extract(folder, rows, tmp_path / "whole", placement=Placement(batch_tokens=10_000))
-    small = extract(folder, rows, tmp_path / "small", placement=Placement(batch_tokens=1))
+    whole = extract(Extraction.plan(folder, rows), tmp_path / "whole", placement=Placement(batch_tokens=10_000))
+    small = extract(Extraction.plan(folder, rows), tmp_path / "small", placement=Placement(batch_tokens=1))
     assert small.key == whole.key
     for layer in whole.layers:
         assert small.layer(layer) == pytest.approx(whole.layer(layer), abs=2e-5)
 
     monkeypatch.setattr(extractor, "SHARD_ROWS", 16)
-    sharded = extract(folder, rows, tmp_path / "sharded")
+    sharded = extract(Extraction.plan(folder, rows), tmp_path / "sharded")
     assert [s.rows for s in sharded.manifest.shards] == [16, 16, 8]
 
     class Killed(BaseException):
         pass
 
-    def kill(done: Done) -> None:
+    def kill(done: RowsRead) -> None:
         if done.rows > 20:
             raise Killed
 
     with pytest.raises(Killed):
-        extract(folder, rows, tmp_path / "killed", progress=kill)
+        extract(Extraction.plan(folder, rows), tmp_path / "killed", progress=kill)
     with pytest.raises(InputError, match=r"not finished \(16 of 40 rows\)"):
         ActivationStore.open(tmp_path / "killed")
-    resumed = extract(folder, rows, tmp_path / "killed")
+    resumed = extract(Extraction.plan(folder, rows), tmp_path / "killed")
     for layer in sharded.layers:
         assert resumed.words(layer).tobytes() == sharded.words(layer).tobytes()
 
@@ -119,13 +123,13 @@ def test_a_truncated_shard_is_made_again_by_the_same_extraction(
     checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(extractor, "SHARD_ROWS", 16)
-    store = extract(str(checkpoint()), rows, tmp_path / "s")
+    store = extract(Extraction.plan(str(checkpoint()), rows), tmp_path / "s")
     before = store.words(2).tobytes()
     shard = store.path / store.manifest.shards[1].file
     shard.write_bytes(shard.read_bytes()[:-50])
     with pytest.raises(InputError, match="missing or truncated; `w2s repair`"):
         ActivationStore.open(store.path)
-    again = extract(str(checkpoint()), rows, tmp_path / "s")
+    again = extract(Extraction.plan(str(checkpoint()), rows), tmp_path / "s")
     assert again.words(2).tobytes() == before
     assert again.verify().ok
 
@@ -167,7 +171,7 @@ def test_long_texts_are_cut_and_counted(checkpoint: Checkpoint, tmp_path: Path) 
     source = ModelSource.find(str(checkpoint()))
     assert source.window == 64
     assert encoded(source, rows, 64) == ([64, 64, 1], 1)
-    store = extract(source, rows, tmp_path / "s", max_length=10)
+    store = extract(Extraction.plan(source, rows, max_length=10), tmp_path / "s")
     assert store.manifest.identity["max_length"] == 10
     assert store.manifest.notes["cut_rows"] == 2
 
@@ -201,7 +205,7 @@ def test_a_model_that_gives_infinities_is_stopped_before_anything_is_written(
     model.layers[1].mlp.gate_proj.weight.data.fill_(1e2)
     model.save_pretrained(folder)
     with pytest.raises(InputError, match=r"layer 2 of row 'row-\d+' is NaN or infinite in float16: try --dtype"):
-        extract(str(folder), rows, tmp_path / "s")
+        extract(Extraction.plan(str(folder), rows), tmp_path / "s")
     assert not (tmp_path / "s").exists()
 
 
@@ -241,5 +245,5 @@ def test_wrong_options_are_refused_before_anything_is_written(
     checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        extract(str(checkpoint()), rows, tmp_path / "s", **options)
+        extract(Extraction.plan(str(checkpoint()), rows, **options), tmp_path / "s")
     assert not (tmp_path / "s").exists()

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from extract.extractor import extract
+from extract.extractor import Extraction, extract
 from extract.models.loading import Placement
 from tests.worlds.processes import SMALL_IDS, Warm, write_small_store
 from w2s_probes import ActivationStore, InputError
@@ -150,7 +150,7 @@ def test_killed_between_the_last_shard_and_its_listing_the_manifest_says_the_sam
     checkpoint: Callable[..., Path], rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever lists the shards has computed none, and has no engine to tell of."""
-    whole = extract(str(checkpoint()), rows, tmp_path / "whole", placement=Placement(batch_tokens=50))
+    whole = extract(Extraction.plan(str(checkpoint()), rows), tmp_path / "whole", placement=Placement(batch_tokens=50))
     assert whole.manifest.notes["batch_tokens"] == 50
 
     class Killed(BaseException):
@@ -162,9 +162,9 @@ def test_killed_between_the_last_shard_and_its_listing_the_manifest_says_the_sam
     with monkeypatch.context() as patch:
         patch.setattr(StoreWriter, "finish", finish)
         with pytest.raises(Killed):
-            extract(str(checkpoint()), rows, tmp_path / "s", placement=Placement(batch_tokens=50))
+            extract(Extraction.plan(str(checkpoint()), rows), tmp_path / "s", placement=Placement(batch_tokens=50))
     assert not Manifest.read(tmp_path / "s").shards
-    extract(str(checkpoint()), rows, tmp_path / "s")
+    extract(Extraction.plan(str(checkpoint()), rows), tmp_path / "s")
     assert files_of(tmp_path / "s") == files_of(tmp_path / "whole")
 
 

@@ -267,13 +267,13 @@ def test_killed_while_repairing_the_store_is_no_worse_than_it_was(acts: Path) ->
     class Killed(BaseException):
         pass
 
-    def kill(done: int, total: int) -> None:
-        assert total == len(victims) == 4
+    def kill(doing: str, done: int, total: int, /) -> None:
+        assert (doing, total) == ("shards", len(victims)) == ("shards", 4)
         if done == 2:
             raise Killed
 
     with pytest.raises(Killed):
-        repair(acts, report=kill)
+        repair(acts, progress=kill)
     good = [name for name, bits in files_of(acts).items() if whole[name] == bits]
     assert len(good) == len(whole) - 2
     assert len(repair(acts)) == 2

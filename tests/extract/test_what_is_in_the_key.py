@@ -14,7 +14,7 @@ import transformers as hf
 
 from extract.adding import add
 from extract.extractor import Extraction
-from extract.layout import refuse_other_layouts
+from extract.forward.layout import refuse_other_layouts
 from extract.models.checkpoints import vocabulary_files
 from extract.models.source import ModelSource
 from extract.repair import repair

@@ -85,10 +85,10 @@ def begun(folder: Path, real: bool) -> Study:
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """On real text where data and encoder are there, else on the miniature; activations are in `acts`."""
-    from extract.extractor import extract
+    from extract.extractor import Extraction, extract
 
     made = begun(tmp_path_factory.mktemp("study"), REAL)
-    extract(str(made.model), read_table(made.rows), made.folder / "acts", position=made.position)
+    extract(Extraction.plan(str(made.model), read_table(made.rows), position=made.position), made.folder / "acts")
     return made
 
 

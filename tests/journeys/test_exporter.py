@@ -55,9 +55,9 @@ def test_ids_made_of_texts_are_named_when_they_do_not_match(here: Study, tmp_pat
     assert set(store.ids) == set(ids)
     renamed = read_table("rows.jsonl").assign(id=lambda table: [f"row-{i}" for i in range(len(table))])
     write_table(renamed, Path("renamed.jsonl"))
-    from extract.extractor import extract
+    from extract.extractor import Extraction, extract
 
-    extract(str(here.model), read_table("renamed.jsonl").head(50), "renamed")
+    extract(Extraction.plan(str(here.model), read_table("renamed.jsonl").head(50)), "renamed")
     said = run_failing("filter", "renamed", "no-ids.jsonl", "--layer", 1, "--out", tmp_path / "k.jsonl")
     assert "text" in said
     assert "id" in said

@@ -24,8 +24,9 @@ from w2s_probes import (
     relabel,
     report_card,
 )
+from w2s_probes.probes.registry import PROBES, SETTINGS
 from w2s_probes.sweep import Grid, SweepResult, sweep
-from w2s_probes.sweep.plot import COLORS, _layer_color
+from w2s_probes.sweep.plot import _layer_color
 
 DATA = planted()
 P = relabel(KNNProbe(10), DATA.X, DATA.weak)
@@ -125,7 +126,7 @@ def test_a_notebook_draws_the_plot_of_a_sweep_once(shown: dict[str, Any], tmp_pa
 
 
 def test_no_layer_has_a_colour_like_a_probes() -> None:
-    probes = [np.array(to_rgb(color)) for color in COLORS.values()]
+    probes = [np.array(to_rgb(color)) for color in (entry.color for entry in PROBES.values())]
     for count in (1, 3, 13, 40):
         colors = [np.array(_layer_color(at, count)[:3]) for at in range(count)]
         assert min(float(np.abs(one - probe).sum()) for one in colors for probe in probes) > 0.35
@@ -154,7 +155,10 @@ def test_every_option_of_a_sweep_that_lists_numbers_takes_a_single_one(world: Sw
 )
 def test_what_is_no_number_is_refused_with_an_example(name: str, wrong: Any) -> None:
     with pytest.raises(InputError, match=rf"{name} takes a number or a list of numbers, as {name}="):
-        Grid(**{"knn_k": 5, name: wrong})
+        if name in SETTINGS:
+            Grid({SETTINGS[name].name: wrong})
+        else:
+            Grid({"knn": [5]}, **{name: wrong})
 
 
 def test_a_sweep_says_how_far_it_is(world: Swept, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analyses.experiment.learners import Learner
-from analyses.experiment.result_cache import Kept
+from analyses.experiment.result_cache import ResultCache
 from analyses.experiment.view import Experiment
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Probes, Recipe, Training
@@ -56,7 +56,7 @@ def experiment(folder: Path, **more: Any) -> Experiment:
     both = np.concatenate([rows["train"]["id"], rows["val"]["id"]])
     given: Any = GivenActivations(by_id)
     source: Any = None
-    learner = Learner(source, Training(epochs=40), given, Kept(folder))
+    learner = Learner(source, Training(epochs=40), given, ResultCache(folder))
     fields: dict[str, Any] = {
         "rows": rows,
         "weak": LabelSet(both, np.concatenate([weak, sets["val"].weak])),
@@ -65,7 +65,7 @@ def experiment(folder: Path, **more: Any) -> Experiment:
         "loss": "xent",
         "probes": Probes(knn_k=20, topo_k=20),
         "seed": 0,
-        "kept": Kept(folder),
+        "cache": ResultCache(folder),
         "intermediate": (learner,),
     }
     return Experiment(**fields | more)

@@ -22,7 +22,7 @@ from nnsight.tracing.tracer import _saves, dec, inc
 from transformers import AutoTokenizer
 
 KEY = "00000000-0000-4000-8000-000000000000"
-OURS = ("extract", "extract.trace", "extract.batching", "w2s_probes", "tests")
+OURS = ("extract", "extract.forward", "extract.forward.trace", "w2s_probes.checkpoints.batches", "w2s_probes", "tests")
 
 
 @dataclass

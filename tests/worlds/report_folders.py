@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analyses.experiment.clock import Taken
+from analyses.experiment.clock import StepTime
 from analyses.experiment.outcomes import write_verdict
 from analyses.experiment.splits import Splits
 from analyses.experiment.view import Outcome
-from analyses.protocol import COMPARISONS, FILTERS, PREDICTIONS, RECIPE, RECORD, RESULTS
 from analyses.results.comparisons import compare
-from analyses.results.run_folder import names_of, write_predictions, write_recipe, write_record
-from analyses.results.table import Judged, results_table, task_rows
+from analyses.results.names import COMPARISONS, RECIPE, RECORD, RESULTS, filter_file, trial_files, trial_key
+from analyses.results.run_folder import write_predictions, write_recipe, write_record
+from analyses.results.table import TrialResult, results_table, task_rows
 from tests.worlds.experiments import small_recipe
 from w2s_probes.filtering.disagreement import disagreement_filter
 from w2s_probes.io.tables import write_table
@@ -40,7 +40,7 @@ def write_run(
     signal = SIGNAL if signal is None else signal
     methods = [name for name in signal if name not in ("weak", "ceiling")]
     recipe = small_recipe(f"methods={json.dumps(methods)}", f"seeds={list(seeds)}")
-    judged: dict[str, dict[int, Judged]] = {}
+    judged: dict[str, dict[int, TrialResult]] = {}
     runs = {}
     for number, task in enumerate(tasks):
         for seed in seeds:
@@ -57,12 +57,12 @@ def write_run(
                 result = disagreement_filter(weak, np.clip(rng.normal(weak, 0.3), 0, 1))
                 kept = Outcome(outcomes[name].scores, _probe(name), notes=result.report(), filtered=result)
                 outcomes[name] = kept
-                write_verdict(folder / FILTERS, f"{task}-{seed}-{name}", sets, weak[:4], kept, 2)
+                write_verdict(folder / filter_file(task, seed, name), sets, weak[:4], kept, 2)
             oracles = frozenset({"ceiling", ORACLE})
-            judged.setdefault(task, {})[seed] = Judged(sets.test, None, outcomes, oracles, seed, 2)
-            write_predictions(folder / PREDICTIONS, f"{task}-{seed}", sets.test, outcomes)
-            taken = {name: asdict(Taken(1.5, {} if name == PLAIN else {"trained": 1.25})) for name in signal}
-            runs[f"{task}, seed {seed}"] = {
+            judged.setdefault(task, {})[seed] = TrialResult(sets.test, None, outcomes, oracles, seed, 2)
+            write_predictions(folder, task, seed, sets.test, outcomes)
+            taken = {name: asdict(StepTime(1.5, {} if name == PLAIN else {"trained": 1.25})) for name in signal}
+            runs[trial_key(task, seed)] = {
                 "splits": sets.summary(),
                 "methods": {name: one.notes for name, one in outcomes.items() if one.notes},
                 "taken": taken,
@@ -72,7 +72,7 @@ def write_run(
     write_recipe(folder / RECIPE, recipe)
     rows = {task: f"sha256:{task}" for task in tasks}
     failed = [{"task": tasks[0], "seed": seeds[0], "method": "filter-topo", "reason": "one class is left"}]
-    files = names_of({(task, seed): methods for task in tasks for seed in seeds})
+    files = trial_files({(task, seed): methods for task in tasks for seed in seeds})
     more = {"models": {"m/strong": "sha256:abc"}, "rows": rows, "runs": runs, "failed": failed, "seconds": 9.5}
     write_record(folder / RECORD, recipe, files, **more)
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analyses.experiment.clock import Steps
+from analyses.experiment.clock import Clock
 from analyses.experiment.learners import Scores
-from analyses.experiment.splits import Splits
+from analyses.experiment.splits import Splits, split_task
 from analyses.experiment.task_models import Sources
-from analyses.protocol import split_task, weak_labels, workshops
 from analyses.recipe.read import read_recipe
 from analyses.recipe.schema import Recipe
+from analyses.trial import task_models, weak_labels
 from tests.conftest import ROOT
 from w2s_probes.io.tables import read_table
 
@@ -52,7 +52,7 @@ def labels_by(recipe: Recipe, cache: Path) -> tuple[Splits, Scores]:
     """One task's and seed's sets, and the supervisor's labels of them."""
     (task,), (name,) = recipe.data.tasks, recipe.task_names
     ((seed, sets),) = split_task(recipe, task).items()
-    supervisor, _ = workshops(recipe, name, [sets], cache, Sources(), Steps())
+    supervisor, _ = task_models(recipe, name, [sets], cache, Sources(), Clock())
     return sets, weak_labels(recipe, sets, supervisor, name, seed)
 
 

@@ -1,7 +1,13 @@
-"""Which files of a checkpoint's folder decide its numbers: all but those that are known not to."""
+"""The files of a checkpoint's folder: which decide its numbers, and what is refused before anything is loaded."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+
+from ..errors import InputError
+
+CONFIG = "config.json"
+WEIGHTS = "*.safetensors"
 
 # Read by people, by other frameworks, or to go on with a training. A tokenizer may read a file of any other name.
 PROSE = {".md", ".rst", ".pdf", ".html", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".ipynb", ".log"}
@@ -23,3 +29,31 @@ def deciding_files(folder: Path, *, pickles: bool = False, code: bool = False) -
         unread = (ending == ".bin" and not pickles) or (ending == ".py" and not code)
         if file.is_file() and not known and not unread and not name.startswith("events.out"):
             yield file
+
+
+def refuse_no_checkpoint(name: str, folder: Path, remedy: str) -> None:
+    """InputError, with the remedy, where the folder holds no config of a transformers checkpoint."""
+    if not (folder / CONFIG).is_file():
+        fault = f"no {CONFIG} there" if folder.is_dir() else "no such folder"
+        raise InputError(f"model {name}: {fault}; {remedy}")
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether there are weights in safetensors files."""
+    return any(folder.glob(WEIGHTS))
+
+
+def refuse_own_code(name: str, folder: Path, remedy: str) -> None:
+    """InputError, with the remedy, for a checkpoint whose model is code of its own that transformers does not have."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return  # said better where the config is used
+    if not isinstance(config, dict) or "auto_map" not in config:
+        return
+    from transformers import CONFIG_MAPPING
+
+    if config.get("model_type") not in CONFIG_MAPPING:
+        raise InputError(
+            f"model {name}: its classes are code that comes with the checkpoint, which is not run: {remedy}"
+        )

@@ -6,6 +6,7 @@ import numpy as np
 from rich.style import Style
 from rich.text import Text
 
+from ..probes.registry import PROBES
 from . import terminal
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ def show(result: "SweepResult", best: "Best", width: int) -> None:
         shown = _spread(columns, max(3, (width - 6) // WIDE), best.k if best.k is not None else best.l2)
         kept = "" if len(shown) == len(columns) else f", {len(shown)} of {len(columns)} values"
         terminal.say(f"{best.labels}, {probe}: {MEASURES[metric]}, in hundredths, {rows} rows{kept}")
-        name = "l2" if probe == "logistic" else "k"
-        terminal.say(f"{name:>5} " + "".join(f"{_short(value):>{WIDE - 1}} " for value in shown))
+        terminal.say(f"{PROBES[probe].value:>5} " + "".join(f"{_short(value):>{WIDE - 1}} " for value in shown))
         centre = 0.0 if metric == "auroc_gain" else 0.5
         far = float(np.nanmax(np.abs(grid.to_numpy(dtype=float) - centre))) or 1.0
         for layer, line in grid.iterrows():

@@ -4,24 +4,24 @@ import importlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+# What reads stores and label files. What computes is imported where it is used: bad files are refused without it.
 from ..errors import InputError, did_you_mean
 from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
 from ..labels.verdicts import refuse_own_fields, with_verdicts
-from ..neighbors import Neighbors
-from ..neighbors.store_graphs import store_neighbors
-from ..noise.audits import with_audit
-from ..probes import PROBES, Connectivity, KNNProbe, LogisticProbe, TopoProbe
-from ..probes.validation import soft_labels
+from ..probes.connectivity import Connectivity
+from ..probes.registry import PROBES
 from ..rows.fields import kept_rows
-from ..rows.folds import fold_numbers
-from ..rows.groups import group_ids, groups_of
+from ..rows.groups import groups_of
 from ..store.activation_store import ActivationStore
+
+if TYPE_CHECKING:
+    from ..neighbors import Neighbors
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Rows:
         training = in_split(table, "train", str(labels)) if "split" in table else np.ones(len(table), dtype=bool)
         if not training.any():
             raise InputError(f"{labels}: no row has split = train")
+        from ..probes.validation import soft_labels
+
         soft_labels(weak.p[training], int(training.sum()))  # refuses labels of one class before anything is made
         ids = weak.ids[training]
         return cls(opened, index, str(labels), table, training, ids, opened.layer(index, ids=ids), weak.p[training])
@@ -66,6 +68,8 @@ class Rows:
         """The truth (n,) by the file and by an audit of its own; None where neither has any."""
         if audit is None:
             return self.truth
+        from ..noise.audits import with_audit
+
         return with_audit(self.ids, self.truth, audit, self.table["id"].to_numpy(dtype=object))
 
     def relabelled(self, labels: Path, *, again: bool = False) -> list[str]:
@@ -89,22 +93,29 @@ class Rows:
     @cached_property
     def apart(self) -> NDArray[np.intp]:
         """Rows (n,) that may not judge each other share a number."""
+        from ..rows.groups import group_ids
+
         return group_ids(self.X, self.groups)
 
-    def graph(self, probe: Any, in_sample: bool) -> Neighbors | None:
+    def graph(self, probe: Any, in_sample: bool) -> "Neighbors | None":
         """The neighbours that a kNN or Topo probe asks for, kept beside the store; None for other probes."""
+        from ..neighbors.store_graphs import store_neighbors
+        from ..probes import Probe, TopoProbe
+
         apart = None if in_sample else self.apart
         most = len(self.X) - (1 if apart is None else int(np.bincount(apart).max()))
         if isinstance(probe, TopoProbe):
             k = max(probe.k_cc, min(probe.graph_k, most))
-        elif isinstance(probe, KNNProbe) and not in_sample:
-            k = probe.k
+        elif isinstance(probe, Probe) and probe.graph_k and not in_sample:
+            k = probe.graph_k
         else:
             return None
         return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=apart, index=probe.index)
 
     def folds(self, probe: Any, in_sample: bool, seed: int) -> NDArray[np.object_]:
         """The fold (n,) in which each row was held out, where the probe was cross-fitted; NaN everywhere else."""
+        from ..rows.folds import fold_numbers
+
         numbers = np.full(len(self.y), np.nan, dtype=object)  # of objects, so that whole numbers stay whole on disk
         if not in_sample and not hasattr(type(probe), "out_of_sample_"):
             numbers[:] = fold_numbers(self.X, self.y, groups=self.groups, seed=seed).tolist()
@@ -123,15 +134,21 @@ class Rows:
         )
 
 
+def refuse_no_probe(by: str) -> None:
+    """InputError for a name that is neither a probe's nor, as module:Class, that of a classifier that can be made."""
+    if ":" in by:
+        _classifier(by)
+    elif by not in PROBES:
+        raise InputError(f"--by {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
+
+
 def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str) -> Any:
     """The unfitted probe that the options name; InputError if there is none."""
     if ":" in by:
         return _classifier(by)
-    if by not in PROBES:
-        raise InputError(f"--by {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
-    if by == "logistic":
-        return LogisticProbe(l2)
-    return KNNProbe(k, index) if by == "knn" else TopoProbe(k, k, connectivity, index)
+    refuse_no_probe(by)
+    entry = PROBES[by]
+    return entry.make(k if entry.value == "k" else l2, connectivity=connectivity, index=index)
 
 
 def _classifier(by: str) -> Any:

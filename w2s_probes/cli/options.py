@@ -5,14 +5,18 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..probes.connectivity import Connectivity as Connectivity
+from ..probes.registry import PROBES
 from ..students.finetuning.settings import Tracker as Tracker
 
-# As the library has them, whose modules are too heavy for the help of a command.
-PROBE_NAMES = ("topo", "knn", "logistic")
-Connectivity = Literal["weak", "strong", "mutual"]
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 HELD_OUT = 0.2
 BEST = "best"  # of a sweep
+
+# The probes that read a value, as help lines name them.
+_READERS = {
+    value: " and ".join(name for name, entry in PROBES.items() if entry.value == value) for value in ("k", "l2")
+}
 
 StorePath = Annotated[Path, typer.Argument(help="Activation store, from `w2s extract`.")]
 LabelsPath = Annotated[
@@ -28,19 +32,16 @@ From = Annotated[
 By = Annotated[
     str,
     typer.Option(
-        help="The probe: topo, knn, logistic, module:Class of a scikit-learn classifier, or `best` (--from).",
-        autocompletion=lambda incomplete: [name for name in (*PROBE_NAMES, BEST) if name.startswith(incomplete)],
+        help=f"The probe: {', '.join(PROBES)}, module:Class of a scikit-learn classifier, or `best` (--from).",
+        autocompletion=lambda incomplete: [name for name in (*PROBES, BEST) if name.startswith(incomplete)],
     ),
 ]
 Audit = Annotated[
     Path | None,
     typer.Option(help="A file with `id` and `truth` of some rows drawn at random, beside those of LABELS."),
 ]
-K = Annotated[int | None, typer.Option(min=1, help="Neighbours, of knn and topo; 50 unless --mode says otherwise.")]
-L2 = Annotated[float | None, typer.Option(min=0, help="Penalty of logistic; .01 unless said.")]
-KnnK = Annotated[int | None, typer.Option(min=1, help="--k, as `w2s sweep` calls it for knn.")]
-TopoK = Annotated[int | None, typer.Option(min=1, help="--k, as `w2s sweep` calls it for topo.")]
-LogisticL2 = Annotated[float | None, typer.Option("--logistic-l2", min=0, help="--l2, as `w2s sweep` calls it.")]
+K = Annotated[int | None, typer.Option(min=1, help=f"Neighbours, of {_READERS['k']}; 50 unless --mode says otherwise.")]
+L2 = Annotated[float | None, typer.Option(min=0, help=f"Penalty of {_READERS['l2']}; .01 unless said.")]
 Connect = Annotated[Connectivity | None, typer.Option(help="Of topo's components; strong unless --mode says.")]
 InSample = Annotated[bool, typer.Option("--in-sample", help="Score rows with themselves, as the published code.")]
 Index = Annotated[

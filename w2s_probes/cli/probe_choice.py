@@ -1,16 +1,16 @@
 """Which probe, value and layer a command is to use: as typed, or as a sweep has chosen them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .options import BEST, PROBE_NAMES
+from ..probes.registry import PROBES
+from .options import BEST
 
 if TYPE_CHECKING:
     from ..sweep.chosen import ChosenCell
-
-Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,32 @@ class ProbeChoice:
         cls,
         layer: str,
         by: str,
-        k: dict[str, int | None],
-        l2: dict[str, float | None],
+        k: int | None,
+        l2: float | None,
+        values: Mapping[str, float | None],
         connectivity: str | None,
         index: str | None,
     ) -> "ProbeChoice":
-        """From the options as typed, k and l2 by each of their names; InputError for one that the probe does not read.
+        """From the options as typed, `values` by probe; InputError for one that the probe does not read.
 
         `--knn-k 5` is `--k 5` of knn alone, so that an option of a sweep is never read as another probe's.
         """
-        readers = {"--knn-k": ("knn",), "--topo-k": ("topo",), "--k": ("topo", "knn"), "--index": ("topo", "knn")}
-        readers |= {"--connectivity": ("topo",), "--l2": ("logistic",), "--logistic-l2": ("logistic",)}
-        given = {**k, **l2, "--connectivity": connectivity, "--index": index}
+        readers = {entry.flag: [name] for name, entry in PROBES.items()}
+        for option in ("k", "l2", "connectivity", "index"):
+            readers[f"--{option}"] = [name for name, entry in PROBES.items() if option in (entry.value, *entry.options)]
+        ks = {"--k": k, **{PROBES[name].flag: v for name, v in values.items() if PROBES[name].value == "k"}}
+        penalties = {"--l2": l2, **{PROBES[name].flag: v for name, v in values.items() if PROBES[name].value == "l2"}}
+        given = {**ks, **penalties, "--connectivity": connectivity, "--index": index}
         for option, value in given.items():
             if value is None:
                 continue
             if by == BEST and option not in ("--connectivity", "--index"):
                 raise InputError(f"{option}: --by best takes its value from the sweep: leave it out")
             # A probe that does not exist is refused elsewhere, by its name.
-            if by not in readers[option] and (by in PROBE_NAMES or ":" in by):
+            if by not in readers[option] and (by in PROBES or ":" in by):
                 raise InputError(f"{option} is for {' and '.join(readers[option])}: leave it out with --by {by}")
-        return cls(layer, by, _only(k), _only(l2), connectivity, index)
+        neighbors = _only(ks)
+        return cls(layer, by, None if neighbors is None else int(neighbors), _only(penalties), connectivity, index)
 
     def resolved(self, store: Path, labels: Path, source: Path | None) -> "ProbeChoice":
         """With `best` replaced by what the sweep at `source` chose for this store and label file."""
@@ -69,11 +74,11 @@ class ProbeChoice:
         chosen = self if self.layer != BEST else replace(self, layer=str(cell.layer))
         if self.by == BEST:
             chosen = replace(chosen, by=cell.probe, k=cell.k, l2=cell.l2)
-            if cell.probe == "logistic" and (self.connectivity or self.index):
-                option = "--connectivity" if self.connectivity else "--index"
-                raise InputError(f"{option}: the sweep's best probe is logistic, which does not read it: leave it out")
-            if cell.probe == "knn" and self.connectivity:
-                raise InputError("--connectivity: the sweep's best probe is knn, which does not read it: leave it out")
+            for option in ("connectivity", "index"):
+                if getattr(self, option) and option not in PROBES[cell.probe].options:
+                    raise InputError(
+                        f"--{option}: the sweep's best probe is {cell.probe}, which does not read it: leave it out"
+                    )
         return replace(chosen, cell=cell, labels=label_set_name(labels))
 
     def named(self, in_sample: bool) -> str:
@@ -94,7 +99,7 @@ class ProbeChoice:
         return lines
 
 
-def _only(options: dict[str, Number | None]) -> Number | None:
+def _only(options: Mapping[str, float | None]) -> float | None:
     """The value that was typed; InputError where two names of one option were."""
     given = {name: value for name, value in options.items() if value is not None}
     if len(given) > 1:

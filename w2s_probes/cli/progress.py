@@ -2,15 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from ..printable import visible
-from ..progress import Progress, silent
+from ..progress import Progress, RowProgress, RowsRead, silent
 from . import terminal
 from .options import Kind
 from .progress_lines import EVERY, Line, Lines
@@ -66,17 +65,17 @@ def _step_line(doing: str, done: int, total: int, speed: Speed) -> Line:
 
 
 @contextmanager
-def rows(kind: Kind = "auto") -> Iterator[Callable[[Any], None]]:
-    """A function that takes an extraction's `Done` and shows rows/s, tokens/s and the time left, as `steps` does."""
+def rows(kind: Kind = "auto") -> Iterator[RowProgress]:
+    """A function to call with an extraction's `RowsRead`; shows rows/s, tokens/s and the time left as `steps` does."""
     speed, tokens = Speed(), Speed()
 
-    def measure(done: Any) -> Line:
-        left = tokens.left() if done.of_tokens is not None and tokens.rate() else speed.left()
+    def measure(read: RowsRead) -> Line:
+        left = tokens.left() if read.of_tokens is not None and tokens.rate() else speed.left()
         facts = {
-            "rows": done.rows,
-            "of_rows": done.of_rows,
-            "tokens": done.tokens,
-            "of_tokens": done.of_tokens,
+            "rows": read.rows,
+            "of_rows": read.of_rows,
+            "tokens": read.tokens,
+            "of_tokens": read.of_tokens,
             "rows_per_s": round(speed.rate(), 1),
             "tokens_per_s": round(tokens.rate(), 1),
             "eta_s": None if left is None else round(left, 1),
@@ -85,9 +84,9 @@ def rows(kind: Kind = "auto") -> Iterator[Callable[[Any], None]]:
         text = f"{speed.rate():,.0f} rows/s, {tokens.rate():,.0f} tokens/s{remaining}"
         return Line(text, facts)
 
-    def count(done: Any) -> None:
-        speed.at(done.rows, done.of_rows)
-        tokens.at(done.tokens, done.of_tokens)
+    def count(read: RowsRead) -> None:
+        speed.at(read.rows, read.of_rows)
+        tokens.at(read.tokens, read.of_tokens)
 
     if _bar(kind):
         columns = (
@@ -100,27 +99,27 @@ def rows(kind: Kind = "auto") -> Iterator[Callable[[Any], None]]:
         with Bar(*columns, console=terminal.err, transient=True) as bar:
             task = bar.add_task("", total=None, speed="loading the model")
 
-            def update(done: Any) -> None:
-                count(done)
-                bar.update(task, completed=done.rows, total=done.of_rows, speed=measure(done).text)
+            def update(read: RowsRead) -> None:
+                count(read)
+                bar.update(task, completed=read.rows, total=read.of_rows, speed=measure(read).text)
 
             yield update
         return
     if _silent(kind):
-        yield lambda done: None
+        yield silent
         return
     with Lines(kind == "json", ROWS if kind != "auto" else None, EVERY).running() as lines:
         if kind != "json":
             lines.show(lambda: Line(f"loading the model, {clock(speed.elapsed())} so far", {}))
 
-        def line(done: Any) -> None:
-            count(done)
+        def line(read: RowsRead) -> None:
+            count(read)
 
             def now() -> Line:
-                measured = measure(done)
-                return Line(f"rows: {done.rows} of {done.of_rows} done, {measured.text}", measured.facts)
+                measured = measure(read)
+                return Line(f"rows: {read.rows} of {read.of_rows} done, {measured.text}", measured.facts)
 
-            lines.show(now, last=done.rows == done.of_rows)
+            lines.show(now, last=read.rows == read.of_rows)
 
         yield line
 

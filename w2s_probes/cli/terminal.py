@@ -1,17 +1,14 @@
-"""What the commands share: how they print, and the way up to the checkout."""
+"""What the commands share: how they print."""
 
-import importlib
 import os
 import shlex
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from ..errors import InputError
 from ..printable import visible
 
 if TYPE_CHECKING:
@@ -64,21 +61,6 @@ def sweep_next(store: Path, rows: list[Path]) -> None:
 
     labels = rows[0] if "label" in read_table(rows[0]) else "LABELS"
     next_command("w2s", "sweep", store, labels, "--out", store.parent / "sweep.csv")
-
-
-def from_checkout(module: str) -> ModuleType:
-    """A module of `extract` or `analyses`, which live in the repository and not in the installed wheel."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing in ("extract", "analyses"):
-            raise InputError(
-                f"this command needs the repository's {missing}/ folder: clone it and `pip install -e .` there"
-            ) from error
-        raise InputError(
-            f"this command needs {missing}, which is not installed: pip install 'w2s-probes[models]'"
-        ) from error
 
 
 def cache_folder() -> Path:

@@ -1,9 +1,17 @@
-"""Filters of weak labels, what they removed beside controls, and how far filters of several layers and seeds agree."""
+"""Filters of weak labels, what they removed beside controls, and how far filters of several layers and seeds agree.
 
-from .disagreement import FilterResult, disagreement_filter, probe_filter
-from .filter_stability import Stability, stability
-from .report_cards import Removal, ReportCard, report_card
-from .topo import TOPO_MODES, topo_filter
+Importing this package loads nothing heavy; a name of it, when first used, loads scikit-learn.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .disagreement import FilterResult, disagreement_filter, probe_filter
+    from .filter_stability import Stability, stability
+    from .report_cards import Removal, ReportCard, report_card
+    from .topo import topo_filter
+    from .topo_modes import TOPO_MODES
 
 __all__ = [
     "TOPO_MODES",
@@ -17,3 +25,26 @@ __all__ = [
     "stability",
     "topo_filter",
 ]
+
+_ELSEWHERE = {
+    "FilterResult": "disagreement",
+    "disagreement_filter": "disagreement",
+    "probe_filter": "disagreement",
+    "Stability": "filter_stability",
+    "stability": "filter_stability",
+    "Removal": "report_cards",
+    "ReportCard": "report_cards",
+    "report_card": "report_cards",
+    "TOPO_MODES": "topo_modes",
+    "topo_filter": "topo",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_ELSEWHERE[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -20,6 +20,7 @@ from ..probes.validation import check_activations, soft_labels
 from ..relabeling import relabel
 from ..rows.folds import fold_numbers
 from ..ties import above_half, levels
+from .shares import refuse_shares, share_of
 
 PER_ROW = ("mask", "scores", "reasons", "labels", "p", "ids", "folds")  # fields with a number a row
 
@@ -220,21 +221,6 @@ def verdict(
         left = max(0, budget - (len(rows) - len(inside)))
         reasons[_farthest(inside, order, left)] = DISAGREES
     return FilterResult(reasons == KEPT, scores, reasons, labels, requested, in_sample, p)
-
-
-def refuse_shares(contamination: float, max_removed: float | None = None, zeta: float | None = None) -> None:
-    """InputError for a share that is none."""
-    if not 0 <= contamination < 1:
-        raise InputError(f"contamination={contamination} must be in [0, 1): the share of rows to remove")
-    if max_removed is not None and not 0 <= max_removed <= 1:
-        raise InputError(f"max_removed={max_removed} must be in [0, 1]: the share of rows that components may remove")
-    if zeta is not None and not zeta >= 0:
-        raise InputError(f"zeta={zeta} must be at least 0: the share of agreeing neighbours (above 1: majority vote)")
-
-
-def share_of(rows: int, share: float) -> int:
-    """round(rows · share), of a share as it is written: .575 · 100 is 57.5 and not 57.49999999999999."""
-    return round(round(rows * share, 9))
 
 
 def capped(

@@ -1,7 +1,6 @@
 """TopoFilter: components first, then the rows that disagree with their neighbours inside them."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,13 +12,8 @@ from ..probes import Connectivity, TopoProbe
 from ..probes.validation import check_activations
 from ..rows.groups import group_ids
 from ..ties import ROUNDING, above_half
-from .disagreement import FilterResult, capped, refuse_shares, verdict
-
-# Arguments of `topo_filter` by the name of whose method they are.
-TOPO_MODES: dict[str, dict[str, Any]] = {
-    "eleuther": {"k_cc": 50, "k_zeta": 50, "connectivity": "strong", "zeta": None},  # and a contamination
-    "paper": {"k_cc": 4, "k_zeta": 32, "connectivity": "weak", "zeta": 0.5},  # the authors' defaults
-}
+from .disagreement import FilterResult, capped, verdict
+from .shares import refuse_shares
 
 
 def topo_filter(

@@ -28,6 +28,14 @@ def table_format(path: Path) -> str:
     raise InputError(f"{path}: unknown format; the name must end in one of {', '.join(FORMATS)}")
 
 
+def refuse_no_table(path: Path | str) -> None:
+    """InputError where there is no file that `read_table` could read, by its name and its being there."""
+    path = Path(path)
+    table_format(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+
+
 def read_table(path: Path | str) -> pd.DataFrame:
     """A table as a DataFrame of Python's values, as they stand in the file; `id` is always text.
 
@@ -35,9 +43,8 @@ def read_table(path: Path | str) -> pd.DataFrame:
     InputError that names the file, and for JSONL and CSV the line, where it cannot be read.
     """
     path = Path(path)
+    refuse_no_table(path)
     ending = table_format(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
     try:
         if ending == ".parquet":
             table = read_parquet(path)

@@ -1,22 +1,21 @@
-"""Probes: scikit-learn classifiers that learn from soft labels on one layer's activations."""
+"""Probes: scikit-learn classifiers that learn from soft labels on one layer's activations.
 
-from typing import Any
+Importing this package is light; each class below loads scikit-learn when it is first asked for.
+"""
 
-from .base import Probe, auroc_scorer
-from .design import Design
-from .knn import KNNProbe, NeighborPath
-from .logistic import LogisticProbe, RegularizationPath
-from .saving import load_probe, save_probe
-from .topo import Connectivity, TopoProbe, topo_cc
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-PROBES: dict[str, type[Probe]] = {"knn": KNNProbe, "logistic": LogisticProbe, "topo": TopoProbe}
+from .connectivity import Connectivity
+from .registry import PROBES, ProbeEntry
 
-
-def probe_name(probe: Any) -> str:
-    """What files call a probe, or a scikit-learn classifier: topo, knn or logistic, or module:Class."""
-    kind = type(probe)
-    return next((name for name, own in PROBES.items() if own is kind), f"{kind.__module__}:{kind.__qualname__}")
-
+if TYPE_CHECKING:
+    from .base import Probe, auroc_scorer
+    from .design import Design
+    from .knn import KNNProbe, NeighborPath
+    from .logistic import LogisticProbe, RegularizationPath
+    from .saving import load_probe, save_probe
+    from .topo import TopoProbe, topo_cc
 
 __all__ = [
     "PROBES",
@@ -26,6 +25,7 @@ __all__ = [
     "LogisticProbe",
     "NeighborPath",
     "Probe",
+    "ProbeEntry",
     "RegularizationPath",
     "TopoProbe",
     "auroc_scorer",
@@ -34,3 +34,35 @@ __all__ = [
     "save_probe",
     "topo_cc",
 ]
+
+_MODULES = {
+    "Design": "design",
+    "KNNProbe": "knn",
+    "LogisticProbe": "logistic",
+    "NeighborPath": "knn",
+    "Probe": "base",
+    "RegularizationPath": "logistic",
+    "TopoProbe": "topo",
+    "auroc_scorer": "base",
+    "load_probe": "saving",
+    "save_probe": "saving",
+    "topo_cc": "topo",
+}
+
+
+def probe_name(probe: Any) -> str:
+    """The name that files give a probe (knn, logistic, topo), or module:Class of another scikit-learn classifier."""
+    kind = type(probe)
+    names = (name for name, entry in PROBES.items() if entry.kind is kind)
+    return next(names, f"{kind.__module__}:{kind.__qualname__}")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

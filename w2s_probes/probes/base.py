@@ -28,6 +28,16 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     n_features_in_: int
     _one_sided = False  # whether soft labels that all lie on one side of ½ can be learned from
 
+    @classmethod
+    def with_value(cls, value: float, **options: Any) -> Self:
+        """An unfitted probe with this value of its one hyper-parameter that sweeps vary: here its first."""
+        return cls(value, **options)
+
+    @property
+    def graph_k(self) -> int:
+        """Neighbours a row that its fit reads from a graph of the training rows; 0 for a probe that reads none."""
+        return 0
+
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from activations X (n, d) and labels y (n,)."""
         self._fit(*self._read(X, y))

@@ -52,6 +52,11 @@ class KNNProbe(Probe):
         self.k = k  # neighbours; at most n - 1
         self.index = index  # "exact", a torch device such as "cuda" (exact too), or a faiss factory string
 
+    @property
+    def graph_k(self) -> int:
+        """Neighbours a row to search."""
+        return self.k
+
     def fit(self, X: ArrayLike, y: ArrayLike, apart: ArrayLike | None = None, graph: Neighbors | None = None) -> Self:
         """Learn from activations X (n, d) and labels y (n,).
 

@@ -9,11 +9,9 @@ import numpy as np
 from ..errors import InputError, did_you_mean, reason
 from ..io.arrays import read_arrays, write_arrays
 from .base import Probe
-from .knn import KNNProbe
-from .logistic import LogisticProbe
-from .topo import TopoProbe
+from .registry import PROBES
 
-KINDS: dict[str, type[Probe]] = {kind.__name__: kind for kind in (KNNProbe, LogisticProbe, TopoProbe)}
+CLASSES = {entry.where.partition(":")[2]: entry for entry in PROBES.values()}  # by the name of the class
 
 
 def save_probe(probe: Probe, path: Path | str) -> None:
@@ -23,8 +21,8 @@ def save_probe(probe: Probe, path: Path | str) -> None:
     one that is not fitted, or a path that cannot be written.
     """
     name = type(probe).__name__
-    if KINDS.get(name) is not type(probe):
-        raise InputError(f"{name} cannot be saved: {', '.join(KINDS)} can")
+    if name not in CLASSES or CLASSES[name].kind is not type(probe):
+        raise InputError(f"{name} cannot be saved: {', '.join(CLASSES)} can")
     if not hasattr(probe, "classes_"):
         raise InputError(f"this {name} is not fitted: fit it before saving it")
     searched = {key for key in vars(probe) if isinstance(getattr(type(probe), key, None), cached_property)}
@@ -41,10 +39,10 @@ def load_probe(path: Path | str) -> Any:
     """The fitted probe that `save_probe` wrote; InputError if the file holds none."""
     arrays, record = read_arrays(Path(path))
     name = str(record.get("probe")) if isinstance(record, dict) else ""
-    if name not in KINDS:
-        raise InputError(f"{path}: holds no probe ({name!r}): {did_you_mean(name, KINDS)}")
+    if name not in CLASSES:
+        raise InputError(f"{path}: holds no probe ({name!r}): {did_you_mean(name, CLASSES)}")
     try:
-        probe = KINDS[name](**record["parameters"])
+        probe = CLASSES[name].kind(**record["parameters"])
         named = {k: np.array(v, dtype=object if k == "feature_names_in_" else None) for k, v in record["named"].items()}
         fitted = {**arrays, **record["fitted"], **named}
         if "classes_" not in fitted or not all(key.endswith("_") and not key.startswith("_") for key in fitted):

@@ -1,7 +1,7 @@
 """TopoFilter's parts (Wu et al. 2020, "A Topological Filter for Learning with Label Noise"): TopoCC and its probe."""
 
 from functools import cached_property
-from typing import Literal, Self, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,9 +13,9 @@ from ..neighbors import Neighbors, first_of, mean_over, nearest, search, search_
 from ..randomness import stream
 from ..ties import above_half
 from .base import Probe, apart_of
+from .connectivity import Connectivity
 from .validation import check_activations, soft_labels
 
-Connectivity = Literal["weak", "strong", "mutual"]
 SPARE = 16  # neighbours searched beyond what the scores average, since some are not kept
 FOLDS = 5  # rows whose labels have no part in the components by which they are scored
 
@@ -85,6 +85,11 @@ class TopoProbe(Probe):
         self.k_zeta = k_zeta  # neighbours, among the rows kept, that a score averages
         self.connectivity = connectivity
         self.index = index  # as KNNProbe's
+
+    @classmethod
+    def with_value(cls, value: float, **options: Any) -> Self:
+        """A probe with this number of neighbours in the components and in the scores."""
+        return cls(int(value), int(value), **options)
 
     def fit(self, X: ArrayLike, y: ArrayLike, apart: ArrayLike | None = None, graph: Neighbors | None = None) -> Self:
         """Learn from activations X (n, d) and labels y (n,).

@@ -30,6 +30,12 @@ def parse_layers(spec: LayerSpec, depth: int) -> list[int]:
     return sorted({layer % (depth + 1) for layer in wanted})
 
 
+def refuse_no_layers(spec: str) -> None:
+    """InputError for a specification that names layers of no model, however deep."""
+    for part in spec.split(","):
+        _parse_part(part.strip(), 0)
+
+
 def _parse_part(part: str, depth: int) -> list[int]:
     if part == "all":
         return list(range(depth + 1))

@@ -2,26 +2,28 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+# What reads stores and label files. What trains is imported where it is used: bad files are refused without it.
 from ..errors import InputError
 from ..io.arrays import write_arrays
 from ..io.files import refuse_input
 from ..io.sealed import write_sealed
-from ..io.tables import write_table
+from ..io.tables import refuse_no_table, write_table
 from ..labels.label_set import LabelSet, read_label_table
-from ..losses import LossName, Objective
-from ..metrics.intervals import Estimate
+from ..losses import LossName
 from ..rows.groups import groups_of
 from ..store.activation_store import ActivationStore
-from .chosen_rows import ChosenRows, choose_rows
-from .comparing import as_listed, estimate, with_interval
 from .finetuning.settings import STUDENT_HEAD as HEAD
 from .finetuning.settings import STUDENT_PREDICTIONS as PREDICTIONS
 from .finetuning.settings import STUDENT_RECORD as RECORD
 from .finetuning.settings import Stop
-from .head import HeadStudent
-from .scored_rows import Numbers, ScoredRows, Scores
+
+if TYPE_CHECKING:
+    from ..metrics.intervals import Estimate
+    from .chosen_rows import ChosenRows
+    from .head import HeadStudent
+    from .scored_rows import Numbers, ScoredRows, Scores
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,12 @@ class WrittenStudent:
     """A trained student, what it was trained on, and how good it is; written to a folder."""
 
     folder: Path
-    head: HeadStudent
+    head: "HeadStudent"
     layer: int
-    rows: ChosenRows
-    validation: Estimate | None  # AUROC on the validation rows against their weak labels; None where of one class
-    tested: ScoredRows | None
-    scores: Scores | None  # of the test rows
+    rows: "ChosenRows"
+    validation: "Estimate | None"  # AUROC on the validation rows against their weak labels; None where of one class
+    tested: "ScoredRows | None"
+    scores: "Scores | None"  # of the test rows
 
     @property
     def lines(self) -> list[str]:
@@ -59,6 +61,8 @@ class WrittenStudent:
         return [*lines, "Intervals hold the choice of the test rows, not the luck of this one training."]
 
     def _untested(self) -> list[str]:
+        from .comparing import with_interval
+
         n = int(self.rows.val.sum())
         if self.validation is None:
             return [
@@ -101,6 +105,13 @@ def train_student(
     index = opened.resolve(layer)
     table = read_label_table(labels)
     LabelSet.from_table(table, where=str(labels))  # refuses bad labels before any row is chosen
+    if test is not None:
+        refuse_no_table(test)
+    from .chosen_rows import choose_rows
+    from .comparing import estimate
+    from .head import HeadStudent
+    from .scored_rows import ScoredRows
+
     tested = None if test is None else ScoredRows.read(test, table, labels)
     rows = choose_rows(table, str(labels), seed)
     weak, val = LabelSet.from_table(rows.table, where=str(labels)), rows.val
@@ -127,6 +138,8 @@ def train_student(
 
 def _record(student: WrittenStudent) -> dict[str, Any]:
     """For student.json. Intervals are [value, low, high], an end null where there are too few rows for one."""
+    from .comparing import as_listed
+
     head, rows, tested, scores = student.head, student.rows, student.tested, student.scores
     record: dict[str, Any] = {
         "parameters": _parameters(head),
@@ -150,11 +163,15 @@ def _record(student: WrittenStudent) -> dict[str, Any]:
     return record
 
 
-def _listed(numbers: Numbers) -> dict[str, list[float | None] | None]:
+def _listed(numbers: "Numbers") -> dict[str, list[float | None] | None]:
+    from .comparing import as_listed
+
     return {str(metric): as_listed(one) for metric, one in numbers.items()}
 
 
-def _parameters(head: HeadStudent) -> dict[str, Any]:
+def _parameters(head: "HeadStudent") -> dict[str, Any]:
     """A head's settings but those that its loss does not read."""
+    from ..losses import Objective
+
     own = Objective(head.loss).has_own_opinion
     return {name: value for name, value in head.get_params().items() if own or name not in ("alpha", "warm_up")}

@@ -5,15 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
+from ..checkpoints import tokens
 from ..checks import probabilities
 from ..errors import InputError
 
 OVERHEAD = 128  # tokens whose work a micro-batch's own overhead is worth: fewer, longer ones up to this much padding
-Tokens = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,44 +46,16 @@ def checked(texts: Sequence[str], what: str) -> list[str]:
 class Tokenized:
     """Token ids of every text, cut to the model's window."""
 
-    rows: list[Tokens]
+    rows: list[tokens.Tokens]
     lengths: NDArray[np.int64]  # (n,)
     cut: int  # rows of which the end was cut off
 
 
-def tokenize(tokenizer: Any, texts: Sequence[str], most: int | None, what: str) -> Tokenized:
-    """The tokens of each text, `most` of them at most; InputError for a text that has none."""
-    options: dict[str, Any] = {"verbose": False, "return_attention_mask": False, "return_token_type_ids": False}
+def tokenize(tokenizer: Any, texts: Sequence[str], limit: int | None, what: str) -> Tokenized:
+    """The tokens of each text, `limit` of them at most; InputError for a text that has none."""
     texts = list(texts)
-    cut: list[int] = []
-    if not texts:
-        return Tokenized([], np.zeros(0, dtype=np.int64), 0)
-    if most is None:
-        ids = tokenizer(texts, **options)["input_ids"]
-    else:
-        # One more than the limit is asked for, which tells a row that was cut from one that just fits.
-        tokenizer.truncation_side = "right"
-        ids = tokenizer(texts, truncation=True, max_length=most + 1, **options)["input_ids"]
-        cut = [row for row, own in enumerate(ids) if len(own) > most]
-        if cut:  # again, since the tokenizer puts its closing tokens inside the limit
-            shorter = tokenizer([texts[i] for i in cut], truncation=True, max_length=most, **options)["input_ids"]
-            for row, own in zip(cut, shorter, strict=True):
-                ids[row] = own
-    rows = [np.asarray(own, dtype=np.int64) for own in ids]
-    lengths = np.array([len(own) for own in rows])
-    if not lengths.all():
-        row = int(np.argmin(lengths))
-        raise InputError(f"{what}: the model's tokenizer makes no token of row {row}, {texts[row]!r}: drop it")
-    return Tokenized(rows, lengths, len(cut))
-
-
-def padded(rows: Sequence[Tokens], pad: int) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask, both (rows, longest) int64, padded on the right."""
-    ids = np.full((len(rows), max(map(len, rows))), pad, dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for row, own in enumerate(rows):
-        ids[row, : len(own)], mask[row, : len(own)] = own, 1
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+    rows, cut = tokens.tokenize(tokenizer, texts, limit, lambda row: f"{what}: row {row}, {texts[row]!r}")
+    return Tokenized(rows, np.array([len(row) for row in rows], dtype=np.int64), len(cut))
 
 
 def micro_batches(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.intp]]:
@@ -111,14 +81,3 @@ def micro_batches(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.in
         parts.append(order[begins[end] : end])
         end = int(begins[end])
     return parts[::-1]
-
-
-def under_budget(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.intp]]:
-    """All rows by falling length in batches of at most `budget` tokens, padding included; for scoring many rows."""
-    order = np.argsort(-lengths, kind="stable")
-    parts, start = [], 0
-    while start < len(order):
-        size = max(1, budget // int(lengths[order[start]]))
-        parts.append(order[start : start + size])
-        start += size
-    return parts

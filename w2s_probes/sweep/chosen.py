@@ -8,7 +8,8 @@ from ..errors import InputError
 from ..io.json_files import read_json
 from ..io.sealed import not_as_written
 from ..io.tables import FORMATS
-from .result import record_path
+from ..probes.registry import PROBES
+from .beside import record_path
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def chosen_cell(path: Path | str, store_key: str, labels: Path | str) -> ChosenC
 
 
 def _cell(best: Any) -> ChosenCell:
+    if best["probe"] not in PROBES:
+        raise ValueError(f"{best['probe']!r} is no probe")
     k, l2 = best["k"], best["l2"]
     return ChosenCell(
         labels=str(best["labels"]),

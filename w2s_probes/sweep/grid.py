@@ -1,7 +1,7 @@
 """What a sweep tries: probes and their values, contaminations, seeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, Literal, get_args
 
@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean
-from ..filtering.disagreement import refuse_shares
+from ..filtering.shares import refuse_shares
 from ..neighbors import whole
-from ..probes import Connectivity, TopoProbe
+from ..probes import Connectivity, Probe
 from ..probes.penalties import PENALTIES
 from ..probes.problems import checked_penalties
+from ..probes.registry import PROBES, SETTINGS, ProbeEntry
 
 PUBLISHED_K = (1, 5, *range(10, 100, 5))  # twenty numbers of neighbours
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 BY_TRUTH = ("auroc", "accuracy")
-LISTS = ("knn_k", "logistic_l2", "topo_k", "contamination", "seeds")  # fields of a grid that hold several numbers
 Numbers = float | Sequence[float] | NDArray[Any]  # one, or several
 
 
@@ -37,36 +37,35 @@ def listed(values: Any, name: str) -> tuple[Any, ...]:
     return tuple(several)
 
 
-EXAMPLES = {"knn_k": "5 or [5, 50]", "logistic_l2": "0.01 or [0.01, 1]", "topo_k": "20 or [20, 50]"}
-EXAMPLES |= {"contamination": "0.1 or [0.1, 0.2]", "seeds": "0 or [0, 1, 2]"}
+EXAMPLES = {"contamination": "0.1 or [0.1, 0.2]", "seeds": "0 or [0, 1, 2]"}
+EXAMPLES |= {name: {"k": "5 or [5, 50]", "l2": "0.01 or [0.01, 1]"}[entry.value] for name, entry in SETTINGS.items()}
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The values of a sweep; of the first three at least one has some."""
+    """The values of a sweep: of at least one probe there are some.
 
-    knn_k: Sequence[int] = ()
-    logistic_l2: Sequence[float] = ()
-    topo_k: Sequence[int] = ()
+    >>> Grid({"knn": (5, 50), "logistic": (0.01,)}).cells
+    3
+    """
+
+    values: Mapping[str, Sequence[float]] = field(default_factory=dict)  # probe -> its numbers of neighbours, or l2
     contamination: Sequence[float] = ()  # shares of rows that filters by the probes would remove
     connectivity: Connectivity = "strong"  # of Topo's components
-    folds: int = 5  # of logistic's out-of-sample scores
+    folds: int = 5  # of cross-fitted scores
     seeds: Sequence[int] = (0,)  # of those folds
     index: str = "exact"  # as KNNProbe's
 
     def __post_init__(self) -> None:
-        for name in LISTS:
+        values = {name: _checked(entry, self.values.get(name, ())) for name, entry in PROBES.items()}
+        if unknown := [name for name in self.values if name not in PROBES]:
+            raise InputError(f"probe {unknown[0]!r}: {did_you_mean(unknown[0], PROBES)}")
+        if not any(values.values()):
+            *first, last = SETTINGS
+            raise InputError(f"nothing to sweep: give {', '.join(first)} or {last} at least one value")
+        object.__setattr__(self, "values", values)
+        for name in ("contamination", "seeds"):
             object.__setattr__(self, name, listed(getattr(self, name), name))
-        if not (self.knn_k or self.logistic_l2 or self.topo_k):
-            raise InputError("nothing to sweep: give knn_k, logistic_l2 or topo_k at least one value")
-        for name in ("knn_k", "topo_k"):
-            values = tuple(dict.fromkeys(whole(k, name) for k in getattr(self, name)))
-            if values and min(values) < 1:
-                raise InputError(f"{name}={min(values)} must be at least 1")
-            object.__setattr__(self, name, values)
-        if self.logistic_l2:
-            values = tuple(dict.fromkeys(checked_penalties(np.asarray(self.logistic_l2, dtype=float)).tolist()))
-            object.__setattr__(self, "logistic_l2", values)
         for share in self.contamination:
             refuse_shares(share)
         object.__setattr__(self, "contamination", tuple(dict.fromkeys(float(share) for share in self.contamination)))
@@ -82,25 +81,49 @@ class Grid:
 
     @classmethod
     def published(cls, rows: int) -> "Grid":
-        """The values of the published sweeps, as far as so many training rows can serve them."""
-        return cls(knn_k=tuple(k for k in PUBLISHED_K if k < rows), logistic_l2=PENALTIES)
+        """The values of the published sweeps, as far as this number of training rows can serve them."""
+        return cls(published(rows))
 
     def refuse_too_few(self, rows: int) -> None:
-        """InputError for a number of neighbours that so many training rows cannot serve."""
-        largest = max((*self.knn_k, *self.topo_k), default=0)
+        """InputError for a number of neighbours that this number of training rows cannot serve."""
+        largest = max((k for name, entry in PROBES.items() if entry.value == "k" for k in self.values[name]), default=0)
         if largest >= rows:
             raise InputError(f"k={largest} needs at least {largest + 1} training rows, got {rows}: lower k or add data")
 
     @property
     def cells(self) -> int:
         """Probes with their values, for one layer, label set and seed."""
-        return len(self.knn_k) + len(self.logistic_l2) + len(self.topo_k)
+        return sum(map(len, self.values.values()))
 
     @property
     def graph_k(self) -> int:
-        """Neighbours a row that every kNN and Topo cell can be read from; 0 where there are none."""
-        return max((*self.knn_k, *(TopoProbe(k, k).graph_k for k in self.topo_k)), default=0)
+        """Neighbours a row that every cell can be read from; 0 where none reads neighbours."""
+        return max((self.probe(name, value).graph_k for name in self.values for value in self.values[name]), default=0)
+
+    def probe(self, name: str, value: float) -> Probe:
+        """The unfitted probe of one cell."""
+        return PROBES[name].make(value, connectivity=self.connectivity, index=self.index)
 
     def record(self) -> dict[str, Any]:
-        """For a file: every value."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        """For a file: every value, those of a probe under the name of its setting."""
+        settings = {PROBES[name].setting: list(values) for name, values in self.values.items()}
+        names = ("contamination", "connectivity", "folds", "seeds", "index")
+        others = {name: getattr(self, name) for name in names}
+        return settings | {name: list(value) if isinstance(value, tuple) else value for name, value in others.items()}
+
+
+def published(rows: int) -> dict[str, Sequence[float]]:
+    """Numbers of neighbours and penalties of the published sweeps, as far as this number of rows can serve them."""
+    return {"knn": tuple(k for k in PUBLISHED_K if k < rows), "logistic": PENALTIES}
+
+
+def _checked(entry: ProbeEntry, values: Any) -> tuple[float, ...]:
+    """The values of one probe, each once; InputError for one that it cannot take."""
+    name = entry.setting
+    numbers = listed(values, name)
+    if entry.value == "l2":
+        return tuple(dict.fromkeys(checked_penalties(np.asarray(numbers, dtype=float)).tolist())) if numbers else ()
+    neighbors = tuple(dict.fromkeys(whole(k, name) for k in numbers))
+    if neighbors and min(neighbors) < 1:
+        raise InputError(f"{name}={min(neighbors)} must be at least 1")
+    return neighbors

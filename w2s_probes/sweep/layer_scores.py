@@ -13,6 +13,8 @@ from ..neighbors import Neighbors, first_of, mean_over, search
 from ..neighbors.store_graphs import store_neighbors
 from ..probes import LogisticProbe, TopoProbe
 from ..probes.design import Design
+from ..probes.registry import PROBES
+from ..relabeling import relabel
 from ..rows.groups import group_ids
 from ..store.activation_store import ActivationStore
 from .grid import Grid
@@ -26,6 +28,11 @@ class Cell:
     probe: str
     k: int | None = None
     l2: float | None = None
+
+    @classmethod
+    def of(cls, probe: str, value: float) -> "Cell":
+        """The cell of a probe of the registry at one of its values."""
+        return cls(probe, k=int(value)) if PROBES[probe].value == "k" else cls(probe, l2=float(value))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +101,31 @@ class Layer:
         """What every logistic fit at this layer shares."""
         return Design.of(self.X)
 
-    def scores(self, p: NDArray[np.float64], seed: int) -> Iterator[Scores | LeftOut]:
-        """Every logistic cell for labels p (n,) and one seed."""
-        cells = [Cell("logistic", l2=l2) for l2 in self.grid.logistic_l2]
-        if not cells:
-            return
+    def seeded_scores(self, p: NDArray[np.float64], seed: int) -> Iterator[Scores | LeftOut]:
+        """Every cell whose scores hang on the seed of the folds, for labels p (n,)."""
+        if self.grid.values["logistic"]:
+            yield from self._logistic(p, seed)
+        for name, values in self.grid.values.items():
+            if name not in ("knn", "logistic", "topo"):
+                yield from (self._cross_fitted(p, seed, name, value) for value in values)
+
+    def _cross_fitted(self, p: NDArray[np.float64], seed: int, name: str, value: float) -> Scores | LeftOut:
+        """The cell of a probe that has no shorter way here than its own fits."""
+        cell, probe = Cell.of(name, value), self.grid.probe(name, value)
+        graph = self.graph if probe.graph_k else None
         try:
-            path = LogisticProbe.path(
-                self.design, p, l2=self.grid.logistic_l2, cv=self.grid.folds, groups=self.groups, seed=seed
-            )
+            inner = relabel(probe, self.X, p, groups=self.groups, folds=self.grid.folds, seed=seed, graph=graph)
+            outer = probe.fit(self.X, p).predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
+        except InputError as error:
+            return LeftOut((cell,), str(error))
+        return Scores(cell, inner, outer)
+
+    def _logistic(self, p: NDArray[np.float64], seed: int) -> Iterator[Scores | LeftOut]:
+        """Every logistic cell, all from one path."""
+        penalties = self.grid.values["logistic"]
+        cells = [Cell.of("logistic", l2) for l2 in penalties]
+        try:
+            path = LogisticProbe.path(self.design, p, l2=penalties, cv=self.grid.folds, groups=self.groups, seed=seed)
         except InputError as error:  # most often: too few rows that are not equal, as at the embedding
             yield LeftOut(tuple(cells), str(error))
             return
@@ -110,10 +133,10 @@ class Layer:
         for at, cell in enumerate(cells):
             yield Scores(cell, path.out_of_fold[at], np.asarray(outer[:, at], dtype=np.float64))
 
-    def neighbor_scores(self, p: NDArray[np.float64]) -> Iterator[Scores | LeftOut]:
+    def steady_scores(self, p: NDArray[np.float64]) -> Iterator[Scores | LeftOut]:
         """Every kNN and Topo cell for labels p (n,): nothing in them is random."""
         within: list[int] = []
-        for k in self.grid.knn_k:
+        for k in map(int, self.grid.values["knn"]):
             if k <= self.k:
                 within.append(k)
             else:
@@ -122,7 +145,7 @@ class Layer:
             inner, outer = self.graph.means(p, within), self._outer_means(p, within)
             for at, k in enumerate(within):
                 yield Scores(Cell("knn", k), inner[at], outer[at])
-        for k in self.grid.topo_k:
+        for k in map(int, self.grid.values["topo"]):
             yield self._topo(p, k)
 
     def _outer_means(self, p: NDArray[np.float64], ks: Sequence[int]) -> NDArray[np.float64]:

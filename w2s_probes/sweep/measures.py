@@ -21,7 +21,6 @@ COLUMNS += ["rows", "metric", "value", "low", "high", "n", "status", "oracle"]
 OK, ONE_CLASS = "ok", "one class"
 LEFT_OUT = "left out: "  # and the reason
 WEAK = "weak"
-VALUE = {"knn": "k", "topo": "k", "logistic": "l2"}  # what is swept of each probe
 Line = dict[str, Any]
 # What the truth says of a filter, and where a FilterResult's report has it.
 BY_AUDIT = {"precision": "precision", "base_rate": "base_rate", "recall": "recall", "accuracy_kept": "accuracy_after"}

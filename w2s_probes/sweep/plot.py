@@ -7,8 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..drawing import drawable
+from ..probes.registry import PROBES, VALUE_TITLES
 from .choosing import Best
-from .measures import OK, VALUE, RowSet
+from .measures import OK, RowSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,15 +17,11 @@ if TYPE_CHECKING:
 
     from .result import SweepResult
 
-TITLES = {"knn": "kNN", "logistic": "logistic", "topo": "Topo"}
-NAMES = {"k": "neighbours k", "l2": "penalty λ"}
 MEASURES = {
     "auroc_gain": "AUROC − AUROC of the weak labels",
     "weak_auroc": "AUROC against the weak labels",
 }
-COLORS = {"knn": "#0072B2", "logistic": "#D55E00", "topo": "#009E73"}  # Okabe and Ito's, for every kind of eye
 MOST_NAMED = 13  # layers in the key
-MARKERS = {"knn": "o", "logistic": "s", "topo": "^"}
 
 
 def sweep_figure(result: "SweepResult", labels: str) -> "Figure":
@@ -67,8 +64,8 @@ def _by_layer(
     x = lines["layer"].to_numpy(dtype=float) + shift
     value = lines["value"].to_numpy(dtype=float)
     ends = np.abs(np.stack([value - lines["low"], lines["high"] - value]).astype(float))
-    style = {"color": COLORS[probe], "marker": MARKERS[probe]}
-    ax.errorbar(x, value, ends, label=TITLES[probe], markersize=4, linewidth=1.2, elinewidth=0.8, **style)  # type: ignore[arg-type]
+    style = {"color": PROBES[probe].color, "marker": PROBES[probe].marker}
+    ax.errorbar(x, value, ends, label=PROBES[probe].title, markersize=4, linewidth=1.2, elinewidth=0.8, **style)  # type: ignore[arg-type]
 
 
 def chosen_by_layer(result: "SweepResult", labels: str, probe: str, metric: str, rows: RowSet) -> pd.DataFrame:
@@ -81,12 +78,12 @@ def chosen_by_layer(result: "SweepResult", labels: str, probe: str, metric: str,
     wanted = (table["labels"] == labels) & (table["probe"] == probe) & (table["metric"] == metric)
     wanted &= (table["rows"] == rows) & (table["status"] == OK) & (table["seed"] == table["seed"].min())
     lines: pd.DataFrame = table[wanted]
-    chosen = lines[VALUE[probe]].astype(float) == lines["layer"].map(values).astype(float)
+    chosen = lines[PROBES[probe].value].astype(float) == lines["layer"].map(values).astype(float)
     return lines.loc[chosen].sort_values("layer")
 
 
 def _by_value(ax: "Axes", grid: pd.DataFrame, probe: str, layers: list[int], best: Best) -> None:
-    name = VALUE[probe]
+    name = PROBES[probe].value
     x = _on_axis(ax, grid.columns.to_numpy(dtype=float))
     for layer, row in zip(grid.index.to_numpy(dtype=int), grid.to_numpy(dtype=float), strict=True):
         color = _layer_color(layers.index(int(layer)), len(layers))
@@ -96,8 +93,8 @@ def _by_value(ax: "Axes", grid: pd.DataFrame, probe: str, layers: list[int], bes
             ax.plot(x[chosen], row[chosen], color="black", marker="o", markersize=9, fillstyle="none", linestyle="none")
             ax.annotate("best by weak labels", (x[chosen][0], row[chosen][0]), (0, -14), textcoords="offset points",
                         ha="center", va="top", fontsize=7)  # fmt: skip
-    ax.set_xlabel(NAMES[name])
-    ax.set_title(TITLES[probe])
+    ax.set_xlabel(VALUE_TITLES[name])
+    ax.set_title(PROBES[probe].title)
 
 
 def _on_axis(ax: "Axes", values: NDArray[np.float64]) -> NDArray[np.float64]:

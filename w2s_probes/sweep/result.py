@@ -11,10 +11,12 @@ from ..errors import InputError, did_you_mean, reason
 from ..io.files import replacing
 from ..io.json_files import read_json
 from ..io.sealed import not_as_written, write_sealed
-from ..io.tables import read_table, table_format, write_table
+from ..io.tables import read_table, write_table
+from ..probes.registry import PROBES
+from .beside import record_path, refuse_other_record
 from .choosing import Best, choose
 from .grid import ChooseBy
-from .measures import COLUMNS, HELD_OUT, OK, TRAINING, VALUE, WEAK, RowSet, as_table
+from .measures import COLUMNS, HELD_OUT, OK, TRAINING, WEAK, RowSet, as_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,12 +81,12 @@ class SweepResult:
 
     def grid(self, probe: str, metric: str, rows: RowSet = TRAINING, labels: str | None = None) -> pd.DataFrame:
         """One metric of one probe as a matrix, layers down and values of k or l2 across; mean over the seeds."""
-        if probe not in VALUE:
-            raise InputError(f"probe {probe!r}: {did_you_mean(probe, VALUE)}")
+        if probe not in PROBES:
+            raise InputError(f"probe {probe!r}: {did_you_mean(probe, PROBES)}")
         table = self.table
         wanted = (table["labels"] == self._one(labels)) & (table["probe"] == probe) & (table["metric"] == metric)
         wanted &= (table["rows"] == rows) & (table["status"] == OK)
-        return table[wanted].pivot_table(index="layer", columns=VALUE[probe], values="value", aggfunc="mean")
+        return table[wanted].pivot_table(index="layer", columns=PROBES[probe].value, values="value", aggfunc="mean")
 
     def plot(self, labels: str | None = None) -> "Figure":
         """AUROC against layer and against k and l2, as differences to the weak labels where the truth is known.
@@ -165,25 +167,3 @@ class SweepResult:
         if len(self.labels) > 1:
             raise InputError(f"this sweep has {len(self.labels)} label sets: name one of {', '.join(self.labels)}")
         return self.labels[0]
-
-
-def record_path(path: Path) -> Path:
-    """Where the record of a sweep's table lies."""
-    return path.with_name(path.name.removesuffix(table_format(path)) + ".json")
-
-
-def parts_path(path: Path) -> Path:
-    """Where a sweep keeps its layers until, and after, the table is whole."""
-    return path.with_name(path.name.removesuffix(table_format(path)) + ".parts")
-
-
-def refuse_other_record(path: Path) -> None:
-    """InputError where the record of a table that is written here would take the place of something else."""
-    beside = record_path(path)
-    if beside.is_file():
-        try:
-            known = read_json(beside)
-        except InputError:
-            known = None
-        if not isinstance(known, dict) or not {"grid", "best"} <= known.keys():
-            raise InputError(f"{beside}: is no record of a sweep, and one would be written there: give another --out")

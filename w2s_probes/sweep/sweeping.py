@@ -9,14 +9,15 @@ from typing import Any
 
 import pandas as pd
 
+from ..errors import InputError, did_you_mean
 from ..probes import Connectivity
-from ..probes.penalties import PENALTIES
+from ..probes.registry import PROBES, SETTINGS
 from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
 from ..store.layers import LayerSpec, parse_layers
 from .backends.versions import versions
-from .grid import LISTS, PUBLISHED_K, Grid, Numbers, listed
+from .grid import Grid, Numbers, listed, published
 from .measures import Judge, as_table
 from .place import HERE, Place, run_units
 from .result import SweepResult
@@ -42,6 +43,7 @@ def sweep(
     parts: Path | None = None,
     place: Place = HERE,
     progress: Progress = silent,
+    **others: Numbers,
 ) -> SweepResult:
     """Measure every probe at every layer and value, each out of sample and on rows held out.
 
@@ -51,7 +53,8 @@ def sweep(
     row); else a share `held_out` (.2 unless given) set aside, whole groups and equal texts together, the same for
     every label set and seed. The best cell is chosen on the training rows, by weak
     labels, and held-out rows then say how good it is. Values are one number or several (`knn_k=5`, `knn_k=[5, 50]`);
-    with none given, kNN and logistic take the published ones. Every `contamination` is what a filter by each cell
+    with none given, kNN and logistic take the published ones; `others` are values of further probes of the registry,
+    by the names of their settings. Every `contamination` is what a filter by each cell
     would remove.
 
     A layer is read once; one neighbour graph and one factorisation serve all values, seeds and label sets of the same
@@ -62,19 +65,17 @@ def sweep(
     Raises InputError for layers that are not stored, labels that do not fit the store or are of one class, values
     that the rows cannot serve, a layer that is larger than the memory allowed, and a cluster that is not there.
     """
-    given = (knn_k, logistic_l2, topo_k, contamination, seeds)
-    values: dict[str, Any] = {name: listed(one, name) for name, one in zip(LISTS, given, strict=True)}
+    settings = {"knn_k": knn_k, "logistic_l2": logistic_l2, "topo_k": topo_k, **others}
+    if unknown := [name for name in settings if name not in SETTINGS]:
+        raise InputError(f"{unknown[0]}: {did_you_mean(unknown[0], SETTINGS)}")
+    values: dict[str, Any] = {SETTINGS[name].name: listed(value, name) for name, value in settings.items()}
+    shares, folds_seeds = listed(contamination, "contamination"), listed(seeds, "seeds")
     opened = store if isinstance(store, ActivationStore) else ActivationStore.open(store)
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
-    if not (values["knn_k"] or values["logistic_l2"] or values["topo_k"]):
-        values["knn_k"], values["logistic_l2"] = published(min(len(one.training) for one in rows))
-    grid = Grid(**values, connectivity=connectivity, folds=folds, index=index)
+    if not any(values.values()):
+        values = dict(published(min(len(labels.training) for labels in rows)))
+    grid = Grid(values, shares, connectivity, folds, folds_seeds, index)
     return Sweep.plan(opened, rows, grid, layers, parts).run(place, progress)
-
-
-def published(rows: int) -> tuple[list[int], list[float]]:
-    """Numbers of neighbours and penalties of the published sweeps, as far as so many training rows can serve them."""
-    return [k for k in PUBLISHED_K if k < rows], list(PENALTIES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +108,9 @@ class Sweep:
             known = ", with truth" if one.training.truth is not None else ", no truth: agreement with weak labels only"
             lines.append(f"{one.name}: {len(one.training):,} training rows, {held_out} held out{related}{known}")
         kept = sum(unit.kept() is not None for unit in self.units)
-        for name, values in (("knn k", self.grid.knn_k), ("topo k", self.grid.topo_k), ("l2", self.grid.logistic_l2)):
+        for name, values in self.grid.values.items():
             if len(values):
-                lines.append(f"{name}: {', '.join(f'{value:g}' for value in values)}")
+                lines.append(f"{name} {PROBES[name].value}: {', '.join(f'{value:g}' for value in values)}")
         cells = self.grid.cells * len(self.layers) * len(self.labels) * len(self.grid.seeds)
         lines.append(
             f"layers {', '.join(map(str, self.layers))}: {cells:,} cells of layer, probe, value, labels and seed"

@@ -13,7 +13,6 @@ from ..errors import InputError
 from ..io.tables import FORMATS
 from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
 from ..printable import as_utf8
-from ..probes.validation import soft_labels
 from ..randomness import stream
 from ..rows.fields import typed
 from ..rows.groups import group_numbers, groups_of
@@ -185,6 +184,8 @@ def _side(table: pd.DataFrame, file: str, learning: bool = True) -> Side:
 
 
 def _refuse_one_class(labels: LabelSet, file: str) -> None:
+    from ..probes.validation import soft_labels  # scikit-learn's: late, so that files are refused without it
+
     try:
         soft_labels(labels.p, len(labels))
     except InputError as error:

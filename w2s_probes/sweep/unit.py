@@ -73,7 +73,7 @@ class Unit:
         first = self.labels[0]
         n, m = len(first.training), 0 if first.held_out is None else len(first.held_out)
         k, row = self.grid.graph_k, width * BYTES
-        fits = len(self.grid.logistic_l2) * (1 + self.grid.folds)
+        fits = len(self.grid.values["logistic"]) * (1 + self.grid.folds)
         search = fit = 0
         if k:
             search = row * (2 * n + m) + 75 * n * k
@@ -107,10 +107,10 @@ class Unit:
         for labels in self.labels:
             judge = Judge.of(labels)
             p = labels.training.p
-            steady = [line for found in layer.neighbor_scores(p) for line in self._judged(judge, 0, found)]
+            steady = [line for found in layer.steady_scores(p) for line in self._judged(judge, 0, found)]
             for seed in self.grid.seeds:
                 lines += [line | {"seed": seed} for line in steady]
-                for found in layer.scores(p, seed):
+                for found in layer.seeded_scores(p, seed):
                     lines += self._judged(judge, seed, found)
         return lines
 

@@ -15,16 +15,31 @@ from w2s_probes.metrics.recovery import METRICS
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
 
-from ...results.names import CEILING, COMMON, RANDOM, WEAK, with_ceilings
+from ...results.names import (
+    CEILING,
+    COMMON,
+    COMPARISONS,
+    CURVES,
+    FILTERS,
+    LABELS,
+    PREDICTIONS,
+    RANDOM,
+    RECIPE,
+    RECORD,
+    RESULTS,
+    WEAK,
+    filter_file,
+    parse_trial_key,
+    predictions_file,
+    with_ceilings,
+)
 from ..views.wording import FILTER_NAMES, NAMES
 from .columns import Cells, checked
 from .peeking import columns_of
-from .records import RUN_KEY, RunRecord, SweepRecord, read_record
+from .records import RunRecord, SweepRecord, read_record
 from .student_files import TrainedStudent, read_student
 
-RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
-PREDICTIONS, FILTERS, LABELS = "predictions", "filters", "labels"
-OWN = {"activations", "kept", "labels", PREDICTIONS, FILTERS, "curves"}  # folders of a run, not searched for others
+OWN = {"activations", "kept", LABELS, PREDICTIONS, FILTERS, CURVES}  # folders of a run, not searched for others
 WORKING = (".parts",)  # folders where commands keep what is done for going on: all of it stands in their tables
 DEEP = 2  # folders below the one that is asked for: pairs of a ladder, or a folder of sweeps
 
@@ -135,8 +150,6 @@ class Contents:
 
 def read_folder(folder: Path) -> Contents:
     """Read a folder. InputError where nothing in it can be reported, or a file is damaged or missing."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; a report is made of what a run, a sweep or a filter wrote there")
     runs, sweeps, filtered, unfinished, students = [], [], [], [], []
     for place in _folders(folder, DEEP):
         name = place.relative_to(folder).as_posix() if place != folder else ""
@@ -193,16 +206,15 @@ def _run(folder: Path, name: str) -> Run:
     predictions: dict[str, dict[int, pd.DataFrame]] = {}
     filtered = []
     for key, made in record["runs"].items():
-        found = RUN_KEY.fullmatch(key)
-        assert found
-        task, seed = found["task"], int(found["seed"])
-        scores = folder / PREDICTIONS / f"{task}-{seed}.csv"
+        task, seed = parse_trial_key(key)
+        scores = folder / predictions_file(task, seed)
         if _there(scores):
             predictions.setdefault(task, {})[seed] = _predictions(scores)
         for method in filters_of([*made.get("taken", made.get("methods", {}))]):
-            file = folder / FILTERS / f"{task}-{seed}-{method}.jsonl.gz"
+            place = filter_file(task, seed, method)
+            file = folder / place
             if _there(file):
-                filtered.append(Filtered(f"{FILTERS}/{file.name}", _verdicts(file), task, seed, method))
+                filtered.append(Filtered(place, _verdicts(file), task, seed, method))
     beside = comparisons["against"].astype(str).str.startswith(RANDOM)
     recipe = _recipe(folder / RECIPE)
     compared, controls = comparisons[~beside], comparisons[beside].copy()

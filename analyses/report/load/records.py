@@ -3,7 +3,6 @@
 Other keys may stand there, and are not looked at. Keys that earlier versions did not write may be missing.
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,7 +12,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.io.files import is_plain
 from w2s_probes.io.json_files import read_json
 
-RUN_KEY = re.compile(r"(?s)(?P<task>.+), seed (?P<seed>[0-9]{1,18})")
+from ...results.names import parse_trial_key
 
 
 class _Part(BaseModel):
@@ -83,13 +82,11 @@ class _Failure(_Part):
     reason: str
 
 
-def _run_key(name: str) -> str:
-    found = RUN_KEY.fullmatch(name)
-    if not found:
-        raise ValueError("a key 'TASK, seed SEED' was expected")
-    if not is_plain(found["task"]):  # which names files
+def _trial_key(key: str) -> str:
+    task, _ = parse_trial_key(key)
+    if not is_plain(task):  # which names files
         raise ValueError("a task's name, which is no path, was expected")
-    return name
+    return key
 
 
 class RunRecord(_Part):
@@ -97,7 +94,7 @@ class RunRecord(_Part):
 
     recipe: _Recipe
     versions: dict[str, str]
-    runs: dict[Annotated[str, AfterValidator(_run_key)], _Made] = Field(min_length=1)
+    runs: dict[Annotated[str, AfterValidator(_trial_key)], _Made] = Field(min_length=1)
     models: dict[str, str] = {}
     rows: dict[str, str] = {}
     failed: list[_Failure] = []

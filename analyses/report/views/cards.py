@@ -17,6 +17,7 @@ from w2s_probes.labels.verdicts import judged_rows
 from w2s_probes.rows.groups import groups_of
 from w2s_probes.ties import above_half
 
+from ...results.names import trial_key
 from ..load.folder import Filtered
 
 EXAMPLES = 6  # removed rows shown of each filter: the ones it is surest of
@@ -126,11 +127,12 @@ def first_seeds(made: Sequence[Card]) -> dict[str, list[Card]]:
 def cards(filtered: Sequence[Filtered], notes: dict[str, Any] | None = None) -> list[Card]:
     """A card for each filter that removed something.
 
-    `notes` are a run's records by "TASK, seed SEED", which say how many rows were to go.
+    `notes` are a run's records by the trials' keys, which say how many rows were to go.
     """
     made = []
     for one in filtered:
-        told = (notes or {}).get(f"{one.task}, seed {one.seed}", {}).get("methods", {}).get(one.by, {})
+        record = (notes or {}).get(trial_key(one.task, one.seed), {}) if one.seed is not None else {}
+        told = record.get("methods", {}).get(one.by, {})
         table = one.table[judged_rows(one.table)].reset_index(drop=True)
         gone = ~table["keep"].to_numpy(dtype=bool)
         if gone.any():

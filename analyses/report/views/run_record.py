@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...results.names import parse_trial_key
 from ..drawing.cells import Cell, Column, Table, number, words
 
 KINDS = {"activations": "extraction", "trained": "training", "neighbors": "neighbours", "opinions": "probes"}
@@ -14,7 +15,7 @@ def row_sets(record: dict[str, Any]) -> Table:
     columns.append(Column("hash of the rows", False))
     rows = []
     for key, made in record["runs"].items():
-        task, _, seed = key.rpartition(", seed ")
+        task, seed = parse_trial_key(key)
         splits = made.get("splits", {})
         cells = [
             Cell(f"{splits[name]['rows']:,} ({splits[name]['positive']:.0%})", float(splits[name]["rows"]))
@@ -22,7 +23,7 @@ def row_sets(record: dict[str, Any]) -> Table:
             else number(None)
             for name in sets
         ]
-        rows.append([words(task), number(int(seed), ".0f"), *cells, _hash(record.get("rows", {}).get(task))])
+        rows.append([words(task), number(seed, ".0f"), *cells, _hash(record.get("rows", {}).get(task))])
     return Table("Row sets, with the share of label 1", columns, rows)
 
 

@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.experiment import splits
 from analyses.experiment.learners import Examples, Leak
-from analyses.experiment.splits import Splits
+from analyses.experiment.splits import Splits, split_task
 from analyses.experiment.view import Experiment, Method, Outcome
 from analyses.methods import METHODS
-from analyses.protocol import RESULTS, method_outcome, run, split_task
+from analyses.protocol import run
+from analyses.results.names import RESULTS
+from analyses.trial import method_outcome
 from tests.worlds.experiments import experiment, small_recipe, truth_of_planted
 from w2s_probes.labels.label_set import LabelSet
 
@@ -98,10 +101,8 @@ def test_the_truth_of_train_and_validation_moves_oracles_alone(tmp_path: Path, m
             for seed, sets in real(*arguments).items()  # type: ignore[arg-type]
         }
 
-    import analyses.protocol as protocol
-
-    real = protocol.split_loaded
-    monkeypatch.setattr(protocol, "split_loaded", turned)
+    real = splits.split_loaded
+    monkeypatch.setattr("analyses.protocol.split_loaded", turned)
     second = run(recipe, tmp_path / "b")
     for name in ("weak", "student-xent", "filter-knn", "relabel-topo"):
         plain = [

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyses.experiment.clock import Steps
+from analyses.experiment.clock import Clock
 from analyses.experiment.learners import Trained
 from analyses.experiment.outcomes import kept_outcome, outcome_of
 from analyses.experiment.view import Experiment, Outcome
@@ -76,20 +76,20 @@ def test_controls_say_what_they_removed_and_that_no_probe_was_asked(tmp_path: Pa
 
 
 def test_time_is_counted_once_for_what_it_was_spent_on() -> None:
-    steps = Steps()
-    steps.next("ceiling")
-    with steps.making("trained"):
+    clock = Clock()
+    clock.next("ceiling")
+    with clock.timer("trained"):
         time.sleep(0.04)
-        with steps.making("activations"):
+        with clock.timer("activations"):
             time.sleep(0.1)
-    with steps.making("activations"):
+    with clock.timer("activations"):
         time.sleep(0.05)
-    taken = steps.taken()
+    taken = clock.taken()
     assert taken.made["activations"] == pytest.approx(0.15, abs=0.03)
     assert taken.made["trained"] == pytest.approx(0.04, abs=0.03)
     assert taken.seconds == pytest.approx(sum(taken.made.values()), abs=0.03)
-    steps.next("student-xent")
-    assert steps.taken().made == {}
+    clock.next("student-xent")
+    assert clock.taken().made == {}
 
 
 PLAIN = st.one_of(

@@ -18,7 +18,7 @@ import pytest
 
 from analyses.dry_run import stages
 from analyses.experiment.activations import Activations
-from analyses.experiment.result_cache import Kept, code_hash
+from analyses.experiment.result_cache import ResultCache, code_hash
 from analyses.methods import METHODS
 from analyses.methods.controls import confidence_filter
 from analyses.protocol import run
@@ -185,7 +185,7 @@ def test_code_is_known_by_what_was_loaded_not_by_where_it_stands(tmp_path: Path)
 
 
 def test_a_result_of_another_record_is_not_mistaken(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
+    kept = ResultCache(tmp_path)
     write_arrays(kept.path("k", {"a": 1}), {"x": np.ones(2)}, {})
     assert kept.has("k", {"a": 1})
     assert not kept.has("k", {"a": 2})

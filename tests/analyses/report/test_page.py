@@ -34,7 +34,7 @@ from w2s_probes import InputError
 from w2s_probes.io.tables import read_table, write_table
 from w2s_probes.metrics.recovery_over_seeds import gap_recovered_over_seeds
 from w2s_probes.sweep import sweep
-from w2s_probes.sweep.result import parts_path
+from w2s_probes.sweep.beside import parts_path
 
 EVIL = "</td></table><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> \u202e \x07"
 

@@ -8,10 +8,10 @@ import pytest
 
 from analyses.experiment.view import Outcome
 from analyses.results.comparisons import compare
-from analyses.results.table import Judged, format_interval, results_table, seed_rows, summary, task_rows
+from analyses.results.table import TrialResult, format_interval, results_table, seed_rows, summary, task_rows
 
 
-def judged(quality: dict[str, float], seed: int = 0, n: int = 200, questions: int = 0) -> Judged:
+def judged(quality: dict[str, float], seed: int = 0, n: int = 200, questions: int = 0) -> TrialResult:
     """Scores of the truth plus noise: the higher the quality, the better."""
     rng = np.random.default_rng(seed)
     truth = np.tile([0.0, 1.0], n // 2)
@@ -26,12 +26,12 @@ def judged(quality: dict[str, float], seed: int = 0, n: int = 200, questions: in
             scores["candidates"] = rng.normal(size=len(candidates)) + q * candidates["label"].to_numpy()
         outcomes[name] = Outcome(scores)
     test = pd.DataFrame({"id": [f"r{i}" for i in range(n)], "label": truth})
-    return Judged(test, candidates, outcomes, frozenset({"ceiling", "control-oracle-filter"}), seed, layer=3)
+    return TrialResult(test, candidates, outcomes, frozenset({"ceiling", "control-oracle-filter"}), seed, layer=3)
 
 
 def test_a_ceiling_that_is_no_better_gives_no_ratio_in_the_table() -> None:
     one = judged({"weak": 0.5})
-    same = Judged(one.test, None, dict.fromkeys(("weak", "ceiling", "s"), one.outcomes["weak"]), frozenset(), 0, 3)
+    same = TrialResult(one.test, None, dict.fromkeys(("weak", "ceiling", "s"), one.outcomes["weak"]), frozenset(), 0, 3)
     results = results_table(seed_rows("t", same, 50))
     line = summary(results).iloc[0]
     assert (line["pgr"], line["status"]) == ("-", "undefined")
@@ -114,7 +114,7 @@ def test_a_run_and_a_sweep_give_the_same_scores_the_same_error() -> None:
     one = judged({"weak": 0.5, "ceiling": 2, "student-xent": 1})
     for groups in (None, np.repeat([f"g{i}" for i in range(50)], 4)):
         test = one.test if groups is None else one.test.assign(group=groups)
-        table = results_table(seed_rows("t", Judged(test, None, one.outcomes, frozenset(), 0, 3), 50))
+        table = results_table(seed_rows("t", TrialResult(test, None, one.outcomes, frozenset(), 0, 3), 50))
         line = table[(table["method"] == "student-xent") & (table["metric"] == "auroc")].iloc[0]
         measured = ranking(one.truth > 0.5, one.scores["student-xent"])
         assert measured is not None
@@ -131,7 +131,7 @@ def test_groups_of_test_rows_widen_every_interval_of_the_table() -> None:
     test = pd.DataFrame(one.test.to_dict("list")).take(rows).reset_index(drop=True)
     widths = {}
     for name, groups in (("told", rows), ("ignored", np.arange(400))):
-        given = Judged(test.assign(group=groups.astype(str)), None, twice, frozenset(), 0, 3)
+        given = TrialResult(test.assign(group=groups.astype(str)), None, twice, frozenset(), 0, 3)
         table = results_table(task_rows("t", {0: given, 1: given}, 300))
         keys: Any = table.assign(seed=table["seed"].astype(object).where(table["seed"].notna(), "all"))
         width = keys.assign(width=keys["high"] - keys["low"]).set_index(["seed", "method", "metric"])["width"]
@@ -146,7 +146,7 @@ def test_hard_labels_are_judged_by_accuracy_and_said_to_be() -> None:
     one = judged({"weak": 0.8, "ceiling": 3, "student-xent": 1.5}, n=600)
     hard = Outcome({"test": (one.scores["weak"] > 0.5).astype(float)})
     same = {**one.outcomes, "weak": hard, "student-same": Outcome({"test": one.scores["weak"]})}
-    given = Judged(one.test, None, same, frozenset({"ceiling"}), 0, 3)
+    given = TrialResult(one.test, None, same, frozenset({"ceiling"}), 0, 3)
     for runs in ({0: given}, {0: given, 1: given}):
         table = results_table(task_rows("t", runs, 200))
         pgr = table[(table["metric"] == "pgr_auroc") & (table["method"] == "student-same")]
@@ -160,7 +160,7 @@ def test_hard_labels_are_judged_by_accuracy_and_said_to_be() -> None:
 
 def test_a_probes_pgr_is_by_its_own_ceiling_with_the_students_beside_it() -> None:
     one = judged({"weak": 0.3, "ceiling": 2.0, "ceiling-knn": 1.2, "student-xent": 1.0, "probe-knn": 0.9}, n=600)
-    given = Judged(one.test, None, one.outcomes, frozenset(), 0, 3, {"probe-knn": "ceiling-knn"})
+    given = TrialResult(one.test, None, one.outcomes, frozenset(), 0, 3, {"probe-knn": "ceiling-knn"})
     for runs in ({0: given}, {0: given, 1: given}):
         table = results_table(task_rows("t", runs, 100))
         line = table[table["seed"].isna()] if len(runs) > 1 else table
@@ -187,8 +187,10 @@ def test_a_method_that_fails_somewhere_is_compared_on_what_is_left() -> None:
     names = {"weak": 0.3, "ceiling": 2.0, "student-xent": 1.0, "probe-x": 1.4}
     tasks = {f"t{i}": {s: judged(names, seed=10 * i + s) for s in (0, 1)} for i in range(7)}
 
-    def without(one: Judged, name: str) -> Judged:
-        return Judged(one.test, None, {k: v for k, v in one.outcomes.items() if k != name}, one.oracles, one.seed, 3)
+    def without(one: TrialResult, name: str) -> TrialResult:
+        return TrialResult(
+            one.test, None, {k: v for k, v in one.outcomes.items() if k != name}, one.oracles, one.seed, 3
+        )
 
     tasks["t0"] = {seed: without(one, "probe-x") for seed, one in tasks["t0"].items()}
     tasks["t1"][0] = without(tasks["t1"][0], "probe-x")

@@ -17,7 +17,7 @@ from analyses.saliency import TokenReader, TokenSaliency, stored_token_scores, t
 from analyses.saliency.held_norms import held_norms
 from analyses.saliency.token_pieces import token_pieces
 from extract.encoding import Encoding
-from extract.extractor import extract
+from extract.extractor import Extraction, extract
 from w2s_probes import ActivationStore, InputError, KNNProbe, LogisticProbe
 from w2s_probes.io.tables import write_table
 
@@ -42,7 +42,7 @@ def opened(
     def make(family: str, position: Any) -> tuple[TokenReader, ActivationStore]:
         if (family, position) not in made:
             folder = tmp_path_factory.mktemp("tokens")
-            store = extract(str(checkpoint(family)), ROWS, folder / "acts", position=position)
+            store = extract(Extraction.plan(str(checkpoint(family)), ROWS, position=position), folder / "acts")
             reader = TokenReader.open(str(checkpoint(family)), store, position="last" if position == "all" else None)
             made[family, position] = reader, store
         return made[family, position]

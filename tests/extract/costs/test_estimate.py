@@ -16,15 +16,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from extract.batching import batches, padded
 from extract.costs.estimate import Costs, default_rate, estimate
 from extract.costs.flops import Batching
 from extract.costs.lengths import equal_lengths, given_lengths, token_lengths
-from extract.extractor import extract
-from extract.models.blocks import trunk_of
+from extract.extractor import Extraction, extract
+from extract.forward.trace import ActivationReader
 from extract.models.source import ModelSource
-from extract.trace import ActivationReader
 from w2s_probes import InputError
+from w2s_probes.checkpoints.batches import batches, padded
+from w2s_probes.checkpoints.blocks import trunk_of
 from w2s_probes.store.dtypes import WORDS
 
 USUAL: dict[str, Any] = {
@@ -151,7 +151,7 @@ def test_a_real_store_has_the_planned_bytes(
     texts = [" ".join(f"w{i}" for i in rng.integers(0, 40, size=rng.integers(1, 30))) + f" w{i}" for i in range(400)]
     rows = pd.DataFrame({"id": [f"a row of no. {i:04d}" for i in range(400)], "text": texts})
     source = ModelSource.find(str(checkpoint()))
-    store = extract(source, rows, tmp_path / "s", layers=layers, position=position)
+    store = extract(Extraction.plan(source, rows, layers=layers, position=position), tmp_path / "s")
     lengths = token_lengths(source, rows)
     costs = estimate(source, lengths, layers=layers, position=position)
     assert costs.tokens == sum(len(text.split()) for text in texts)

@@ -16,10 +16,10 @@ from extract.costs.estimate import Costs, estimate
 from extract.costs.lengths import Lengths, count_tokens, given_lengths
 from extract.costs.speed import Machine, Speed, measure
 from extract.doctor import diagnose, example_rows, sample_plan
-from extract.engine import CPU_TOKENS
 from extract.extractor import Extraction
+from extract.forward.engine import CPU_TOKENS
+from extract.forward.trace import ActivationReader
 from extract.models.source import ModelSource, auto_class
-from extract.trace import ActivationReader
 from tests.extract.costs.test_estimate import CONFIGS, described
 from w2s_probes import InputError
 from w2s_probes.cli.units import roughly

@@ -10,12 +10,12 @@ import pytest
 from torch import nn
 
 from extract.extractor import Extraction
-from extract.models.blocks import find_blocks
 from extract.models.loading import Placement, load_trunk
 from extract.models.source import ModelSource
 from tests.conftest import FAMILIES
 from tests.extract.test_extraction import encoded
 from w2s_probes import InputError
+from w2s_probes.checkpoints.blocks import find_blocks
 
 Checkpoint = Callable[..., Path]
 CPU = Placement("cpu")

@@ -14,7 +14,7 @@ from w2s_probes.io.tables import read_table, write_table
 @pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory, checkpoint: Callable[..., Path]) -> Path:
     """A folder with a row file, its store, and a label file of 150 training, 30 validation and 60 test rows."""
-    from extract.extractor import extract
+    from extract.extractor import Extraction, extract
 
     folder = tmp_path_factory.mktemp("world")
     rng = np.random.default_rng(0)
@@ -28,7 +28,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, checkpoint: Callable[..., Pa
     write_table(table[["id", "text"]], folder / "rows.jsonl")
     write_table(table[:180].sample(frac=1, random_state=0), folder / "weak.jsonl")
     write_table(table[180:], folder / "test.jsonl")
-    extract(str(checkpoint()), table, folder / "acts", position="mean")
+    extract(Extraction.plan(str(checkpoint()), table, position="mean"), folder / "acts")
     return folder
 
 

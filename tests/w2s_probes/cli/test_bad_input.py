@@ -185,7 +185,7 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "neighbours for logistic": (
         lambda w: [*filtered(w, "logistic"), "--k", 9],
-        "--k is for topo and knn: leave it out with --by logistic",
+        "--k is for knn and topo: leave it out with --by logistic",
     ),
     "components for knn": (
         lambda w: [*filtered(w, "knn"), "--connectivity", "weak"],
@@ -193,7 +193,7 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "an index for somebody's classifier": (
         lambda w: [*filtered(w, "sklearn.naive_bayes:GaussianNB"), "--index", "exact"],
-        "--index is for topo and knn: leave it out with --by sklearn",
+        "--index is for knn and topo: leave it out with --by sklearn",
     ),
     "a penalty for topo": (
         lambda w: [*filtered(w, "topo"), "--l2", 1],

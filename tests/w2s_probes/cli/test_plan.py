@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 
 from analyses.costs import plan_recipe
-from analyses.experiment.splits import Splits
-from analyses.protocol import split_task
+from analyses.experiment.splits import Splits, split_task
 from analyses.recipe.read import RECIPES, read_recipe
 from w2s_probes.cli.units import amount, duration, spans
 

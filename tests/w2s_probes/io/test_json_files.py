@@ -18,8 +18,8 @@ from w2s_probes.io.tables import write_table
 from w2s_probes.io.validated import read_toml
 from w2s_probes.store.manifest import MANIFEST, Manifest
 from w2s_probes.sweep import SweepResult
+from w2s_probes.sweep.beside import refuse_other_record
 from w2s_probes.sweep.measures import COLUMNS
-from w2s_probes.sweep.result import refuse_other_record
 from w2s_probes.sweep.unit_files import read_part, write_part
 
 HOSTILE_JSON = {

@@ -11,8 +11,9 @@ from scipy.stats import rankdata
 
 from tests.conftest import planted
 from w2s_probes import KNNProbe, accuracy, disagreement_filter, probe_filter, relabel, report_card, topo_filter
-from w2s_probes.filtering.disagreement import share_of, verdict
+from w2s_probes.filtering.disagreement import verdict
 from w2s_probes.filtering.matched_controls import chosen_by_row_order, least_confident
+from w2s_probes.filtering.shares import share_of
 from w2s_probes.neighbors import mean_over, search
 from w2s_probes.ties import above_half, levels
 

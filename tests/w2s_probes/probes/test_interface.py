@@ -153,10 +153,10 @@ def test_bad_input_is_refused_with_the_numbers(name: str, spoil: Any, message: s
     with np.errstate(over="ignore"):
         X, y = spoil(data.X, data.weak)
     if (name == "logistic" and "k=50" in message) or y.max() == 3:
-        PROBES[name]().fit(X, y)  # two classes called 0 and 3, and a probe without k, are fine
+        PROBES[name].make().fit(X, y)  # two classes called 0 and 3, and a probe without k, are fine
         return
     with pytest.raises(InputError, match=message):
-        PROBES[name]().fit(X, y)
+        PROBES[name].make().fit(X, y)
 
 
 def test_components_that_leave_too_few_rows_are_refused() -> None:

@@ -41,7 +41,7 @@ def test_rows_that_do_not_fit_together_are_refused(checkpoint: Made) -> None:
         Texts("w1", [0, 1])
     assert "at least 2" in refused(checkpoint(), train=Texts(["w1"], [1.0]))
     assert "no validation rows" in refused(checkpoint(), val=Texts([], []))
-    assert "no token of row 1, ''" in refused(checkpoint(), train=Texts(["w1", ""], [0, 1]))
+    assert "train: row 1, '': its text has no tokens" in refused(checkpoint(), train=Texts(["w1", ""], [0, 1]))
     assert "predict 'test': row 0 is 3" in refused(checkpoint(), predict={"test": [3]})
 
 

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.worlds.finetuning import QUICK, task
+from w2s_probes.checkpoints.batches import batches, padded
 from w2s_probes.losses import LOSSES, Objective
 from w2s_probes.losses.names import LossName
 from w2s_probes.students import FineTuning
 from w2s_probes.students.finetuning.classifier import Checkpoint
 from w2s_probes.students.finetuning.team import Team
 from w2s_probes.students.finetuning.updates import Student
-from w2s_probes.students.texts import OVERHEAD, Tokenized, micro_batches, padded, tokenize, under_budget
+from w2s_probes.students.texts import OVERHEAD, Tokenized, micro_batches, tokenize
 
 ALONE = Team(0, 1, torch.device("cpu"))
 
@@ -117,7 +118,7 @@ def test_micro_batches_are_a_partition_within_the_budget_and_cost_least(lengths:
     for part in parts:
         assert len(part) * own[part].max() <= budget or len(part) == 1
     cost = sum(len(p) * own[p].max() + OVERHEAD for p in parts)
-    greedy = sum(len(p) * own[p].max() + OVERHEAD for p in under_budget(own, budget))
+    greedy = sum(len(p) * own[p].max() + OVERHEAD for p in batches(lengths, budget))
     assert cost <= greedy
     longest = [own[p].max() for p in parts]
     assert longest == sorted(longest, reverse=True)

@@ -44,7 +44,7 @@ from w2s_probes.sweep.swept_labels import Side, SweptLabels, read_labels
 from w2s_probes.sweep.unit import LIBRARIES, Unit
 
 LAYERS = 5
-GRID = Grid(knn_k=(3, 5), logistic_l2=(1e-2, 1.0), folds=3)
+GRID = Grid({"knn": (3, 5), "logistic": (1e-2, 1.0)}, folds=3)
 LOCAL = ("--knn-k", "3,5", "--logistic-l2", "1e-2,1", "--folds", "3")
 has_ray = importlib.util.find_spec("ray") is not None
 
@@ -340,8 +340,8 @@ def test_a_sweep_takes_the_memory_that_it_foretells(store: Path) -> None:
     tracemalloc.start()
     layer = Layer(ActivationStore.open(store), 0, side.ids, X, X[:0], None, unit.grid)
     layer.__dict__["graph"] = search(X, layer.k, apart=layer.apart)  # not kept beside the store
-    list(layer.neighbor_scores(side.p))
-    list(layer.scores(side.p, 0))
+    list(layer.steady_scores(side.p))
+    list(layer.seeded_scores(side.p, 0))
     peak = tracemalloc.get_traced_memory()[1] + X.nbytes
     tracemalloc.stop()
     foretold = unit.memory(d) - LIBRARIES

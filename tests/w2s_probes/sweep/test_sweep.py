@@ -243,8 +243,8 @@ def test_a_part_with_another_first_line_is_made_again(head: str, world: Swept, t
 
 def test_shares_fill_one_folder_and_the_last_has_the_table(world: Swept, tmp_path: Path) -> None:
     labels = read_labels(world.table, None, 0.2, world.store.ids, "")
-    planned = Sweep.plan(world.store, labels, Grid(knn_k=[3]), "all", tmp_path / "parts")
-    whole = Sweep.plan(world.store, labels, Grid(knn_k=[3]), "all", None).run()
+    planned = Sweep.plan(world.store, labels, Grid({"knn": [3]}), "all", tmp_path / "parts")
+    whole = Sweep.plan(world.store, labels, Grid({"knn": [3]}), "all", None).run()
     assert planned.run_share(Share(0, 2)) is None
     assert len(list((tmp_path / "parts").iterdir())) == 2
     last = planned.run_share(Share(1, 2))

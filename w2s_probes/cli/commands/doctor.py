@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ...checkout import from_checkout
 from ...errors import InputError
 from ...printable import visible
 from .. import terminal
@@ -49,10 +50,13 @@ def doctor(
     from ...store.activation_store import ActivationStore
     from ...store.manifest import Manifest
 
-    doctors = terminal.from_checkout("extract.doctor")
-    trust = terminal.from_checkout("extract.models.checkpoints").Trust(allow_pickle, trust_remote_code)
-    table = terminal.from_checkout("extract.row_files").read_rows(*rows) if rows else None
-    placement = terminal.from_checkout("extract.models.loading").Placement(device_map, attn, batch_tokens)
+    with from_checkout():
+        from extract.models.checkpoints import Trust, refuse_no_model
+        from extract.options import refuse_options
+        from extract.row_files import read_rows
+    trust = Trust(allow_pickle, trust_remote_code)
+    refuse_options(layers, chat_template, quantization)
+    table = read_rows(*rows) if rows else None
     opened = None
     if store is not None:
         if (
@@ -66,22 +70,28 @@ def doctor(
         ):
             raise InputError("--store says itself what was extracted: leave out --layers, --position, --dtype and such")
         opened = ActivationStore.open(store)
-        plan = terminal.from_checkout("extract.repair").plan_of(
-            store, opened.manifest, model=model, rows=table, trust=trust
-        )
     else:
-        plan = terminal.from_checkout("extract.extractor").Extraction.plan(
-            terminal.from_checkout("extract.models.source").ModelSource.find(
-                model, revision=revision, blocks=blocks, trust=trust
-            ),
-            doctors.example_rows() if table is None else table,
+        refuse_no_model(model, revision, trust)
+    with from_checkout():  # only what has passed so far is worth the seconds that these take
+        from extract.doctor import diagnose, example_rows, sample_plan
+        from extract.extractor import Extraction
+        from extract.models.loading import Placement
+        from extract.models.source import ModelSource
+        from extract.repair import plan_of
+    if store is not None and opened is not None:
+        plan = plan_of(store, opened.manifest, model=model, rows=table, trust=trust)
+    else:
+        plan = Extraction.plan(
+            ModelSource.find(model, revision=revision, blocks=blocks, trust=trust),
+            example_rows() if table is None else table,
             layers=layers,
             position=position,
             dtype=dtype,
             chat_template=chat_template,
             quantization=quantization,
         )
-    diagnosis = doctors.diagnose(doctors.sample_plan(plan), placement=placement, store=opened, against_float32=float32)
+    placement = Placement(device_map, attn, batch_tokens)
+    diagnosis = diagnose(sample_plan(plan), placement=placement, store=opened, against_float32=float32)
     for line in diagnosis.read:
         terminal.answer(line)
     for remark in diagnosis.remarks:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ...checkout import from_checkout
 from ...errors import InputError
 from ...share import Share
 from .. import progress, terminal
@@ -84,14 +85,26 @@ def extract(
 
     Example: `w2s extract data/miniature/strong --rows rows.jsonl --layers all --out acts`
     """
-    extractor = terminal.from_checkout("extract.extractor")
+    with from_checkout():
+        from extract.models.checkpoints import Trust, refuse_no_model
+        from extract.options import refuse_options
+        from extract.row_files import read_rows
     share = Share.parse(shard)
-    trust = terminal.from_checkout("extract.models.checkpoints").Trust(allow_pickle, trust_remote_code)
-    table = terminal.from_checkout("extract.row_files").read_rows(*rows)
-    source = terminal.from_checkout("extract.models.source").ModelSource.find(
-        model, revision=revision, blocks=blocks, trust=trust, remote=remote
-    )
-    plan = extractor.Extraction.plan(
+    if add and out is None:
+        raise InputError("--add adds to a store: say by --out to which")
+    trust = Trust(allow_pickle, trust_remote_code)
+    refuse_options(layers, chat_template, quantization)
+    table = read_rows(*rows)
+    if not remote:
+        refuse_no_model(model, revision, trust)
+    with from_checkout():  # only what has passed so far is worth the seconds that these take
+        from extract.adding import add as add_to
+        from extract.extractor import Extraction
+        from extract.models.loading import Placement
+        from extract.models.pooling import position_remarks
+        from extract.models.source import ModelSource
+    source = ModelSource.find(model, revision=revision, blocks=blocks, trust=trust, remote=remote)
+    plan = Extraction.plan(
         source,
         table,
         layers=layers,
@@ -103,14 +116,12 @@ def extract(
         quantization=quantization,
     )
     remarks = [] if remote else list(source.remarks)
-    remarks += terminal.from_checkout("extract.models.pooling").position_remarks(source, plan.position, plan.encoding)
+    remarks += position_remarks(source, plan.position, plan.encoding)
     for remark in remarks:
         terminal.say(remark)
-    placement = terminal.from_checkout("extract.models.loading").Placement(device_map, attn, batch_tokens)
-    if add and out is None:
-        raise InputError("--add adds to a store: say by --out to which")
+    placement = Placement(device_map, attn, batch_tokens)
     place = out if out is not None else terminal.cache_folder() / plan.key[:16]
-    run = terminal.from_checkout("extract.adding").add if add else extractor.Extraction.run
+    run = add_to if add else Extraction.run
     with progress.rows(show) as report:
         # Names that are no UTF-8 cannot stand in a manifest as they are.
         named = [str(path.resolve()).encode(errors="backslashreplace").decode() for path in rows]

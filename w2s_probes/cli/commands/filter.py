@@ -17,18 +17,17 @@ from ..options import (
     Index,
     InSample,
     K,
-    KnnK,
     LabelsPath,
     Layer,
-    LogisticL2,
     Seed,
     ShowProgress,
     StorePath,
-    TopoK,
 )
 from ..probe_choice import ProbeChoice
+from ..probe_options import with_probe_value
 
 
+@with_probe_value
 def filter_labels(
     store: StorePath,
     labels: LabelsPath,
@@ -61,9 +60,7 @@ def filter_labels(
     in_sample: InSample = False,
     seed: Seed = 0,
     show: ShowProgress = "auto",
-    knn_k: KnnK = None,
-    topo_k: TopoK = None,
-    logistic_l2: LogisticL2 = None,
+    values: dict[str, float | None] = {},  # noqa: B006 - an option for each probe
 ) -> None:
     """Mark the rows whose weak label a probe disbelieves. Scores are out-of-sample; no row is left out of the file.
 
@@ -72,14 +69,11 @@ def filter_labels(
 
     Example: `w2s filter acts weak.jsonl --layer 2 --by topo --contamination 0.1 --out kept.jsonl`
     """
-    from ...filtering.disagreement import disagreement_filter, refuse_shares
-    from ...filtering.topo import TOPO_MODES, topo_filter
-    from ...io.tables import refuse_unwritable, table_format, write_table
-    from ...probes import TopoProbe
-    from ...relabeling import relabel as out_of_sample_scores
+    from ...filtering.shares import refuse_shares
+    from ...filtering.topo_modes import TOPO_MODES
+    from ...io.tables import refuse_no_table, refuse_unwritable, table_format, write_table
     from ...sweep.chosen import files_of_sweep
-    from ..findings import of_approximation, of_filter, teaches
-    from ..labelled_layer import Rows, probe_of
+    from ..labelled_layer import Rows, probe_of, refuse_no_probe
 
     table_format(out)
     refuse_no_file(out)
@@ -87,8 +81,9 @@ def filter_labels(
     choice = ProbeChoice.typed(
         layer,
         by,
-        {"--k": k, "--knn-k": knn_k, "--topo-k": topo_k},
-        {"--l2": l2, "--logistic-l2": logistic_l2},
+        k,
+        l2,
+        values,
         connectivity,
         index,
     ).resolved(store, labels, sweep)
@@ -105,13 +100,23 @@ def filter_labels(
     share = 0.1 if contamination is None else contamination
     refuse_shares(share, max_removed, zeta)
     connected = connectivity or settings["connectivity"]
-    probe = probe_of(by, k or 50, 0.01 if l2 is None else l2, connected, index or "exact")
-    if isinstance(probe, TopoProbe):
-        probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
+    refuse_no_probe(by)
+    if audit is not None:
+        refuse_no_table(audit)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
         rows = Rows.read(store, labels, choice.layer)
         refuse_unwritable(rows.table, out)
+        # Only what has passed so far is worth the seconds that these take.
+        from ...filtering.disagreement import disagreement_filter
+        from ...filtering.topo import topo_filter
+        from ...probes import TopoProbe
+        from ...relabeling import relabel as out_of_sample_scores
+        from ..findings import of_approximation, of_filter, teaches
+
+        probe = probe_of(by, k or 50, 0.01 if l2 is None else l2, connected, index or "exact")
+        if isinstance(probe, TopoProbe):
+            probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
         truth = rows.known_truth(audit)
         step("neighbours", 1, 3)
         graph = rows.graph(probe, in_sample)

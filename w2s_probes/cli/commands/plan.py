@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ...checkout import from_checkout
 from ...errors import InputError
 from .. import terminal
 from ..options import SetOption
@@ -12,13 +13,17 @@ from ..plan_intervals import fact_line, intervals, pilot_of_run
 from ..units import amount, duration, roughly, spans
 
 if TYPE_CHECKING:
-    pass
+    from extract.costs.estimate import Costs
+    from extract.costs.lengths import Lengths
+    from extract.models.source import ModelSource
 
 Rates = dict[str, float | None]  # as `Costs.seconds` calls them
 
 
 def plan(
-    target: Annotated[str, typer.Argument(help="RECIPE.toml, or a model: folder, hub id or package:NAME/FOLDER.")],
+    target: Annotated[
+        str, typer.Argument(help="Recipe as for `w2s run`, or model: folder, hub id, package:NAME/FOLDER.")
+    ],
     rows: Annotated[list[str], typer.Option(help="With a model: how many, or a file; may be repeated.")] = [],  # noqa: B006
     layers: Annotated[str | None, typer.Option(help="With a model: as of `w2s extract`; else all.")] = None,
     position: Annotated[
@@ -56,36 +61,39 @@ def plan(
     counted = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
     bare = {"rows": rows, "layers": layers, "position": position, "dtype": dtype, "max_length": max_length}
     bare |= {"test_rows": test_rows, "revision": revision, "blocks": blocks}
-    if target.endswith(".toml"):
+    with from_checkout():
+        from analyses.recipe.read import named_recipe
+    recipe = target.endswith(".toml") or named_recipe(target) is not None
+    if pilot is not None and correlation is not None:
+        raise InputError("--correlation and --pilot exclude each other: a pilot measures the correlation")
+    measured = None if pilot is None else pilot_of_run(pilot)
+    if recipe:
         given = [name.replace("_", "-") for name, value in bare.items() if value not in (None, [])]
         if given:
             raise InputError(f"--{given[0]} is for a model, and a recipe says it itself: use --set table.key=value")
-        lines, test_rows = _recipe(Path(target), settings, counted, rates)
+        lines, rows_of_test = _recipe(Path(target), settings, counted, rates)
+        facts, table = intervals(rows_of_test, gap, weak, correlation, measured)
     else:
         if settings:
-            raise InputError(f"--set is for a recipe, and {target} does not end in .toml")
+            raise InputError(f"--set is for a recipe, and {target} is none: it does not end in .toml")
         needing = {"--gap": gap, "--weak": weak is not None, "--correlation": correlation is not None, "--pilot": pilot}
         for option, named in needing.items():
             if named and test_rows is None:
                 raise InputError(f"{option} needs --test-rows: on how many rows the gap will be measured")
+        facts, table = [], None
+        if test_rows is not None:
+            facts, table = intervals(test_rows, gap, weak, correlation, measured)
         lines = _model(target, bare | counted, rates)
-    if pilot is not None and correlation is not None:
-        raise InputError("--correlation and --pilot exclude each other: a pilot measures the correlation")
-    measured = None if pilot is None else pilot_of_run(pilot)
-    table = None
-    if test_rows is not None:
-        facts, table = intervals(test_rows, gap, weak, correlation, measured)
-        lines += facts
-    for line in lines:
+    for line in (*lines, *facts):
         terminal.answer(line)
     if table is not None:
         terminal.show(table, by="rows", asked=True)
-    terminal.next_command(*_next(target, bare, settings))
+    terminal.next_command(*_next(target, bare, settings, recipe=recipe))
 
 
-def _next(target: str, bare: dict[str, Any], settings: list[str]) -> list[object]:
+def _next(target: str, bare: dict[str, Any], settings: list[str], *, recipe: bool) -> list[object]:
     """The command that was planned."""
-    if target.endswith(".toml"):
+    if recipe:
         chosen: list[object] = [word for setting in settings for word in ("--set", setting)]
         return ["w2s", "run", target, *chosen, "--out", Path("runs", Path(target).stem)]
     files = [rows for rows in bare["rows"] if not rows.isdecimal()] or ["ROWS"]
@@ -98,8 +106,12 @@ def _next(target: str, bare: dict[str, Any], settings: list[str]) -> list[object
 
 def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rates) -> tuple[list[str], int]:
     """What to say of a recipe's costs, and how many test rows it has."""
-    recipe = terminal.from_checkout("analyses.recipe.read").read_recipe(path, settings)
-    found = terminal.from_checkout("analyses.costs").plan_recipe(recipe, **counted)
+    with from_checkout():
+        from analyses.recipe.read import read_recipe
+    recipe = read_recipe(path, settings)
+    with from_checkout():
+        from analyses.costs import plan_recipe
+    found = plan_recipe(recipe, **counted)
     lines: list[str] = []
     for role, part in found.models.items():
         lines += _costs(f"{role} model: {part.model}", part.costs, part.lengths, rates, at_most=part.at_most)
@@ -117,20 +129,27 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
 
 def _model(name: str, options: dict[str, Any], rates: Rates) -> list[str]:
     """What to say of one extraction's costs."""
-    source = terminal.from_checkout("extract.models.source").ModelSource.describe(
-        name, revision=options["revision"], blocks=options["blocks"]
-    )
-    lengths = terminal.from_checkout("extract.costs.lengths").given_lengths(
-        source, options["rows"], tokens_per_row=options["tokens_per_row"], max_length=options["max_length"]
-    )
+    with from_checkout():
+        from extract.costs.given_rows import given_rows
+        from extract.models.checkpoints import refuse_no_model
+        from extract.options import refuse_options
+    refuse_options(options["layers"] or "all")
+    rows = given_rows(options["rows"], tokens_per_row=options["tokens_per_row"])
+    refuse_no_model(name, options["revision"], weights=False)
+    with from_checkout():  # only what has passed so far is worth the seconds that these take
+        from extract.costs.estimate import estimate
+        from extract.costs.lengths import given_lengths
+        from extract.models.source import ModelSource
+    source = ModelSource.describe(name, revision=options["revision"], blocks=options["blocks"])
+    lengths = given_lengths(source, rows, tokens_per_row=options["tokens_per_row"], max_length=options["max_length"])
     usual = {"layers": "all", "position": "last", "dtype": "auto", "batch_tokens": None}
-    chosen = {option: options[option] or default for option, default in usual.items()}
-    costs = terminal.from_checkout("extract.costs.estimate").estimate(source, lengths.tokens, **chosen)
+    chosen: dict[str, Any] = {option: options[option] or default for option, default in usual.items()}
+    costs = estimate(source, lengths.tokens, **chosen)
     lines = _costs(f"model: {name}", costs, lengths, rates) + _here(source, lengths, chosen, rates)
     return lines + _remarks(source, costs, "--position {}")
 
 
-def _costs(title: str, costs: Any, lengths: Any, rates: Rates, *, at_most: bool = False) -> list[str]:
+def _costs(title: str, costs: "Costs", lengths: "Lengths", rates: Rates, *, at_most: bool = False) -> list[str]:
     visited, experts = costs.experts
     routed = ""
     if experts:
@@ -154,7 +173,7 @@ def _costs(title: str, costs: Any, lengths: Any, rates: Rates, *, at_most: bool 
     return [title, *(fact_line(name, text) for name, text in said.items())]
 
 
-def _cut(lengths: Any) -> str:
+def _cut(lengths: "Lengths") -> str:
     """How many texts lose something at the limit, and on which side."""
     rows = len(lengths.tokens)
     if lengths.limit is None:
@@ -168,16 +187,18 @@ def _cut(lengths: Any) -> str:
     return f"{about}{lengths.cut:,} of {rows:,} texts, on the right: they have more than {limit} and lose their end"
 
 
-def _here(source: Any, lengths: Any, options: dict[str, Any], rates: Rates) -> list[str]:
+def _here(source: "ModelSource", lengths: "Lengths", options: dict[str, Any], rates: Rates) -> list[str]:
     """What to say of the machine that this runs on: estimated time, unless a rate was given, memory and batches."""
-    speeds = terminal.from_checkout("extract.costs.speed")
-    machine = speeds.Machine.here()
+    with from_checkout():
+        from extract.costs.estimate import estimate
+        from extract.costs.speed import Machine, measure
+    machine = Machine.here()
     chosen = options | {"batch_tokens": options["batch_tokens"] or machine.batch_tokens}
-    costs = terminal.from_checkout("extract.costs.estimate").estimate(source, lengths.tokens, **chosen)
+    costs = estimate(source, lengths.tokens, **chosen)
     said = {}
     if rates == dict.fromkeys(rates):
         try:
-            speed = speeds.measure(source, costs, machine)
+            speed = measure(source, costs, machine)
             said["this machine"] = (
                 f"about {roughly(speed.seconds(costs))} on {machine}: an estimate, from {speed.timed} that did "
                 f"{amount(speed.flops_per_s, 'FLOP/s')} just now; loading the model comes on top"
@@ -196,28 +217,32 @@ def _tuning_here(part: Any, flops: float, rates: Rates) -> list[str]:
     """How long all fine-tuning will take on this machine, unless a rate was given."""
     if rates != dict.fromkeys(rates):
         return []
-    speeds = terminal.from_checkout("extract.costs.speed")
+    with from_checkout():
+        from extract.costs.speed import Machine, measure
     try:
-        machine = speeds.Machine.here()
-        speed = speeds.measure(part.source, part.costs, machine)
+        machine = Machine.here()
+        speed = measure(part.source, part.costs, machine)
     except InputError as error:
         return [fact_line("this machine", f"time not estimated: {error}")]
     time = roughly(flops / speed.flops_per_s)
     return [fact_line("this machine", f"about {time} on {machine}: an estimate, from {speed.timed}, forward alone")]
 
 
-def _remarks(source: Any, costs: Any, option: str) -> list[str]:
-    found = terminal.from_checkout("extract.models.pooling").position_remarks(source, costs.position, option=option)
+def _remarks(source: "ModelSource", costs: "Costs", option: str) -> list[str]:
+    with from_checkout():
+        from extract.models.pooling import position_remarks
+    found = position_remarks(source, costs.position, option=option)
     return [fact_line("position", remark.removeprefix(f"model {source.name}: ")) for remark in found]
 
 
-def _rate(costs: Any, rates: Rates) -> str:
+def _rate(costs: "Costs", rates: Rates) -> str:
     if rates["tokens_per_s"] is not None:
         return amount(rates["tokens_per_s"], "tokens/s")
     if rates["flops_per_s"] is not None:
         return amount(rates["flops_per_s"], "FLOP/s")
-    estimates = terminal.from_checkout("extract.costs.estimate")
+    with from_checkout():
+        from extract.costs.estimate import UTILISATION, default_rate
     return (
-        f"{amount(estimates.default_rate(costs.dtype), 'FLOP/s')}, {estimates.UTILISATION:.0%} of an A100's peak in "
+        f"{amount(default_rate(costs.dtype), 'FLOP/s')}, {UTILISATION:.0%} of an A100's peak in "
         f"{costs.dtype}: for others give --flops-per-s or --tokens-per-s"
     )

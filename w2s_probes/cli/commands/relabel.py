@@ -16,18 +16,17 @@ from ..options import (
     Index,
     InSample,
     K,
-    KnnK,
     LabelsPath,
     Layer,
-    LogisticL2,
     Seed,
     ShowProgress,
     StorePath,
-    TopoK,
 )
 from ..probe_choice import ProbeChoice
+from ..probe_options import with_probe_value
 
 
+@with_probe_value
 def relabel(
     store: StorePath,
     labels: LabelsPath,
@@ -45,9 +44,7 @@ def relabel(
     in_sample: InSample = False,
     seed: Seed = 0,
     show: ShowProgress = "auto",
-    knn_k: KnnK = None,
-    topo_k: TopoK = None,
-    logistic_l2: LogisticL2 = None,
+    values: dict[str, float | None] = {},  # noqa: B006 - an option for each probe
 ) -> None:
     """Replace weak labels by a probe's P(label = 1), from a probe that did not learn the row it labels.
 
@@ -55,12 +52,10 @@ def relabel(
 
     Example: `w2s relabel acts weak.jsonl --layer 2 --by logistic --l2 0.01 --out relabeled.jsonl`
     """
-    from ...io.tables import refuse_unwritable, table_format, write_table
+    from ...io.tables import refuse_no_table, refuse_unwritable, table_format, write_table
     from ...labels.verdicts import relabelling_verdict
-    from ...relabeling import relabel as out_of_sample_scores
     from ...sweep.chosen import files_of_sweep
-    from ..findings import of_approximation, of_new_labels
-    from ..labelled_layer import Rows, probe_of
+    from ..labelled_layer import Rows, probe_of, refuse_no_probe
 
     table_format(out)
     refuse_no_file(out)
@@ -68,17 +63,25 @@ def relabel(
     choice = ProbeChoice.typed(
         layer,
         by,
-        {"--k": k, "--knn-k": knn_k, "--topo-k": topo_k},
-        {"--l2": l2, "--logistic-l2": logistic_l2},
+        k,
+        l2,
+        values,
         connectivity,
         index,
     ).resolved(store, labels, sweep)
     value = 0.01 if choice.l2 is None else choice.l2
-    probe = probe_of(choice.by, choice.k or 50, value, connectivity or "strong", index or "exact")
+    refuse_no_probe(choice.by)
+    if audit is not None:
+        refuse_no_table(audit)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
         rows = Rows.read(store, labels, choice.layer)
         refuse_unwritable(rows.table, out)
+        # Only what has passed so far is worth the seconds that these take.
+        from ...relabeling import relabel as out_of_sample_scores
+        from ..findings import of_approximation, of_new_labels
+
+        probe = probe_of(choice.by, choice.k or 50, value, connectivity or "strong", index or "exact")
         truth = rows.known_truth(audit)
         step("neighbours", 1, 3)
         graph = None if in_sample else rows.graph(probe, in_sample)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ...checkout import from_checkout
 from .. import progress, terminal
 from ..options import ShowProgress
 
@@ -24,8 +25,13 @@ def report(
 
     Example: `w2s report runs/demo`
     """
+    with from_checkout():
+        from analyses.report.place import report_place
+    report_place(folder, out)
+    with from_checkout():
+        from analyses.report import write_report
     with progress.steps(show) as step:
         step(f"report of {folder}", 0, 1)
-        written = terminal.from_checkout("analyses.report").write_report(folder, out, warn=terminal.answer)
+        written = write_report(folder, out, warn=terminal.answer)
         step(f"{written} written", 1, 1)
     terminal.say(f"Written: {written}, {written.stat().st_size / 1e3:,.0f} kB")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ...checkout import from_checkout
 from ...io.json_files import read_json
 from .. import progress, terminal
 from ..options import SetOption, ShowProgress, Tracker
@@ -13,11 +14,13 @@ from ..units import amount
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyses.recipe.schema import Recipe
+
 DEMO_SEEDS = 3
 
 
 def run(
-    recipe: Annotated[Path, typer.Argument(help="A TOML recipe; the ones that come along are in analyses/recipes.")],
+    recipe: Annotated[Path, typer.Argument(help="A TOML recipe, or the name of one that comes along, such as demo.")],
     out: Annotated[Path, typer.Option(help="Folder for the results, and for all that later runs can use again.")],
     settings: SetOption = [],  # noqa: B006  # typer's way to declare a repeatable option
     cache: Annotated[
@@ -34,20 +37,25 @@ def run(
     What an earlier run with this cache has finished is not done again, so a run that was killed goes on. A recipe
     with a ladder of models is run for every pair of them.
 
-    Example: `w2s run analyses/recipes/minilm_real.toml --out runs/minilm --set seeds=[1] --set data.n_train=2000`
+    Example: `w2s run minilm_real --out runs/minilm --set seeds=[1] --set data.n_train=2000`
     """
-    chosen = terminal.from_checkout("analyses.recipe.read").read_recipes(recipe, settings)
+    with from_checkout():
+        from analyses.recipe.read import read_recipes
+    chosen = read_recipes(recipe, settings)
     cache = cache or out
     if dry_run:
         for name, one in chosen.items():
             _plan(name, one, cache)
         return
-    protocol = terminal.from_checkout("analyses.protocol")
+    with from_checkout():  # only what has passed so far is worth the seconds that these take
+        from analyses.experiment.clock import first_process
+        from analyses.protocol import run as run_recipe
+        from analyses.results.names import RESULTS
     tables = []
     for name, one in chosen.items():
         with progress.steps(show) as report:
-            found = protocol.run(one, out / name, report, cache=cache, track=track)
-        if terminal.from_checkout("analyses.experiment.clock").first_process():
+            found = run_recipe(one, out / name, report, cache=cache, track=track)
+        if first_process():
             if name:
                 terminal.say(name)
             _show(one, found, out / name)
@@ -57,9 +65,9 @@ def run(
 
         from ...io.tables import write_table
 
-        write_table(pd.concat(tables, ignore_index=True), out / protocol.RESULTS)
-        terminal.say(f"Written: {out / protocol.RESULTS}, all pairs in one")
-    if terminal.from_checkout("analyses.experiment.clock").first_process():
+        write_table(pd.concat(tables, ignore_index=True), out / RESULTS)
+        terminal.say(f"Written: {out / RESULTS}, all pairs in one")
+    if first_process():
         terminal.next_command("w2s", "report", out)
 
 
@@ -77,22 +85,24 @@ def demo(
 
     Example: `w2s demo --out runs/demo`
     """
-    folder = terminal.from_checkout("analyses.recipe.read").RECIPES
     out = out or Path("runs", "demo" if students == "head" else f"demo-{students}")
     seeds = f"seeds={[seed + number for number in range(DEMO_SEEDS)]}"
     if students == "head":
-        run(folder / "demo.toml", out, [seeds], show=show)
+        run(Path("demo"), out, [seeds], show=show)
         return
     settings = [seeds, f"student.kind={students}"]
     if students == "lora":  # adapters start from nothing and want larger steps
         settings.append("student.finetuning.learning_rate=3e-3")
-    run(folder / "demo_finetuned.toml", out, settings, show=show)
+    run(Path("demo_finetuned"), out, settings, show=show)
 
 
-def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:
+def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
     """The table of PGR, the tests across tasks, and where everything is."""
-    protocol = terminal.from_checkout("analyses.protocol")
-    lines = terminal.from_checkout("analyses.results.table").summary(results).rename(columns={"pgr": "PGR"})
+    with from_checkout():
+        from analyses.results import names
+        from analyses.results.table import summary
+        from analyses.results.unreadable_pgr import remedies, unreadable_pgr
+    lines = summary(results).rename(columns={"pgr": "PGR"})
     seeds = f", mean of {len(recipe.seeds)} seeds" if len(recipe.seeds) > 1 else ", one seed"
     if set(lines["metric"]) == {"auroc"}:
         lines, metric = lines.drop(columns="metric"), "AUROC"
@@ -100,34 +110,35 @@ def _show(recipe: Any, results: "pd.DataFrame", out: Path) -> None:
         metric = "AUROC (accuracy where the supervisor gives hard labels)"
     terminal.say(f"{metric} on {recipe.data.n_test} test rows{seeds}; PGR = (student - weak) / (ceiling - weak) [95 %]")
     terminal.show(lines, by="task")
-    unreadable = terminal.from_checkout("analyses.results.unreadable_pgr")
-    shaky = unreadable.unreadable_pgr(results)
-    for line in (*(one.line for one in shaky), *unreadable.remedies(shaky)):
+    shaky = unreadable_pgr(results)
+    for line in (*(one.line for one in shaky), *remedies(shaky)):
         terminal.say(line)
     if len(recipe.seeds) == 1:
         terminal.say(
             "rows only: one seed tells nothing of the luck of a training, so no method can be judged here; give "
             "seeds=[0,1,2] or more"
         )
-    for line in _splits(out / protocol.RECORD):
+    for line in _splits(out / names.RECORD):
         terminal.say(line)
-    for one in read_json(out / protocol.RECORD)["failed"]:
+    for one in read_json(out / names.RECORD)["failed"]:
         terminal.say(f"left out: {one['method']} on {one['task']}, seed {one['seed']}: {one['reason']}")
     if lines["method"].str.endswith("*").any():
         terminal.say("* chose by ground truth: an oracle, no method")
     if len(recipe.data.tasks) > 1:
-        _show_tests(out / protocol.COMPARISONS, recipe)
-    written = [out / name for name in (protocol.RESULTS, protocol.COMPARISONS, protocol.RECORD, protocol.RECIPE)]
-    places = [out / name for name in (protocol.LABELS, protocol.PREDICTIONS, protocol.FILTERS)]
+        _show_tests(out / names.COMPARISONS, recipe)
+    written = [out / one for one in (names.RESULTS, names.COMPARISONS, names.RECORD, names.RECIPE)]
+    places = [out / one for one in (names.LABELS, names.PREDICTIONS, names.FILTERS)]
     folders = [f"{place}/" for place in places if place.is_dir()]
     terminal.say(f"Written: {', '.join(map(str, [*written, *folders]))}")
 
 
 def _splits(record: Path) -> list[str]:
     """The row sets of each task with their shares of label 1, the least and the most over its seeds."""
+    with from_checkout():
+        from analyses.results import names
     runs: dict[str, list[dict[str, Any]]] = {}
-    for name, made in read_json(record)["runs"].items():
-        runs.setdefault(name.rpartition(", seed ")[0], []).append(made["splits"])
+    for key, made in read_json(record)["runs"].items():
+        runs.setdefault(names.parse_trial_key(key)[0], []).append(made["splits"])
     lines = []
     for task, splits in runs.items():
         parts = []
@@ -139,14 +150,17 @@ def _splits(record: Path) -> list[str]:
     return lines
 
 
-def _show_tests(path: Path, recipe: Any) -> None:
+def _show_tests(path: Path, recipe: "Recipe") -> None:
     import pandas as pd
+
+    with from_checkout():
+        from analyses.results.table import format_interval
 
     table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a task may be called NA
     table = table[(table["metric"] == "auroc") & ~table["oracle"]]
     beside = table["against"].notna() & (table["against"] != recipe.baseline)
     controlled, table = table[beside], table[~beside]
-    n, pgr = len(recipe.data.tasks), terminal.from_checkout("analyses.results.table").format_interval
+    n, pgr = len(recipe.data.tasks), format_interval
     terminal.say(
         f"Over {n} tasks, AUROC: PGR pooled [95 % over tasks]; mean difference to {recipe.baseline}, tasks on which "
         "it is above 0, two-sided p of sign flips"
@@ -179,18 +193,21 @@ def _show_tests(path: Path, recipe: Any) -> None:
         terminal.say(f"{n} tasks cannot tell any two methods apart: the smallest p that signs can give is {least:.2g}")
 
 
-def _plan(name: str, recipe: Any, cache: Path) -> None:
+def _plan(name: str, recipe: "Recipe", cache: Path) -> None:
     """What a run would do, stage by stage, with what is there."""
-    plans, stages = terminal.from_checkout("analyses.costs"), terminal.from_checkout("analyses.dry_run")
+    with from_checkout():
+        from analyses.costs import plan_recipe
+        from analyses.dry_run import stages
+        from analyses.results import names
     if name:
         terminal.answer(name)
-    plan = plans.plan_recipe(recipe, fetch=True)
-    found = stages.stages(recipe, cache)
+    plan = plan_recipe(recipe, fetch=True)
+    found = stages(recipe, cache)
     for task in dict.fromkeys(stage.task for stage in found):
         for seed in dict.fromkeys(stage.seed for stage in found if stage.task == task):
             here = [stage for stage in found if (stage.task, stage.seed) == (task, seed)]
             there, to_do = ([s.name for s in here if s.kept is kept and not s.left_out] for kept in (True, False))
-            place = task if seed is None else f"{task}, seed {seed}"
+            place = task if seed is None else names.trial_key(task, seed)
             terminal.answer(f"{place}: to do {', '.join(to_do) or 'nothing'}; kept {', '.join(there) or 'nothing'}")
             for stage in here:
                 if stage.left_out:
@@ -203,5 +220,5 @@ def _plan(name: str, recipe: Any, cache: Path) -> None:
         )
     if plan.flops is not None:
         terminal.answer(f"fine-tuning: {amount(plan.flops, 'FLOP')} for {plan.students} students and what they need")
-    to_do = [stage for stage in found if not stage.kept]
-    terminal.answer(f"{len(to_do)} of {len(found)} stages to do")
+    left = [stage for stage in found if not stage.kept]
+    terminal.answer(f"{len(left)} of {len(found)} stages to do")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ...checkout import from_checkout
 from ...errors import InputError
 from .. import progress, terminal
 from .extract import BatchOption, DeviceOption, PickleOption, RemoteCodeOption
@@ -53,16 +54,28 @@ def repair(
 
     Example: `w2s repair acts`
     """
-    table = terminal.from_checkout("extract.row_files").read_rows(*rows) if rows else None
-    placement = terminal.from_checkout("extract.models.loading").Placement(device_map, None, batch_tokens)
+    from ...store.manifest import Manifest
+
+    with from_checkout():
+        from extract.models.checkpoints import Trust, refuse_no_model
+        from extract.row_files import read_rows
+    trust = Trust(allow_pickle, trust_remote_code)
+    table = read_rows(*rows) if rows else None
+    Manifest.read(store)
+    if model is not None:
+        refuse_no_model(model, None, trust)
+    with from_checkout():  # only what has passed so far is worth the seconds that these take
+        from extract.models.loading import Placement
+        from extract.repair import repair as make_again
+    placement = Placement(device_map, None, batch_tokens)
     with progress.steps() as report:
-        made = terminal.from_checkout("extract.repair").repair(
+        made = make_again(
             store,
             model=model,
             rows=table,
-            trust=terminal.from_checkout("extract.models.checkpoints").Trust(allow_pickle, trust_remote_code),
+            trust=trust,
             placement=placement,
-            report=lambda done, total: report("shards", done, total),
+            progress=report,
         )
     for file in made:
         terminal.say(f"made again: {file}")

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ...checkout import from_checkout
 from ...losses import LossName
 from ...students.finetuning.settings import Stop
 from .. import progress, terminal
@@ -43,12 +44,13 @@ def student(
 
     Example: `w2s student acts kept.jsonl --layer 2 --loss logconf --test test.jsonl --out student`
     """
-    module = terminal.from_checkout("w2s_probes.students.from_files")
+    from ...students.from_files import train_student
+
     settings: dict[str, Any] = {"loss": loss, "epochs": epochs, "l2": l2, "stop": stop, "seed": seed}
     choice = ProbeChoice(layer, "").resolved(store, labels, sweep)
-    with progress.steps(show) as step:
+    with from_checkout(), progress.steps(show) as step:
         step(f"{loss} head on {labels}", 0, 1)
-        written = module.train_student(store, labels, choice.layer, out, test=test, **settings)
+        written = train_student(store, labels, choice.layer, out, test=test, **settings)
         step(f"{out} written", 1, 1)
     for line in (*choice.said(), *written.lines):
         terminal.say(line)

@@ -1,5 +1,6 @@
 """`w2s sweep`: layers x probes x values x seeds x label sets, from one read and one search a layer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
@@ -8,9 +9,11 @@ import typer
 
 from ...errors import InputError
 from ...io.files import refuse_input, refuse_no_file
+from ...probes.registry import PROBES
 from ...share import Share
 from .. import progress, terminal
 from ..options import ChooseBy, Connectivity, ShowProgress, StorePath
+from ..probe_options import with_sweep_values
 from ..units import in_bytes
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ FIGURES = (".png", ".svg", ".pdf")
 FREE = 0.9  # of the memory that is free, unless --max-memory says otherwise
 
 
+@with_sweep_values
 def sweep(
     store: StorePath,
     labels: Annotated[
@@ -33,11 +37,7 @@ def sweep(
     layers: Annotated[
         str, typer.Option("--layers", "--layer", help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")
     ] = "all",
-    knn_k: Annotated[str, typer.Option("--knn-k", "--k", help="kNN: numbers of neighbours, such as 1,5,10,50.")] = "",
-    logistic_l2: Annotated[
-        str, typer.Option("--logistic-l2", "--l2", help="Logistic: penalties, such as 0,1e-4,1e-2.")
-    ] = "",
-    topo_k: Annotated[str, typer.Option(help="Topo: numbers of neighbours.")] = "",
+    values: dict[str, str] = {},  # noqa: B006 - an option for each probe
     contamination: Annotated[
         str, typer.Option(help="Also what filters by each cell remove: shares such as .05,.1.")
     ] = "",
@@ -78,12 +78,11 @@ def sweep(
 
     Example: `w2s sweep acts weak.jsonl --knn-k 1,5,10,50 --logistic-l2 1e-4,1e-2 --out sweep.csv --plot sweep.png`
     """
-    from ...io.tables import table_format
+    from ...io.tables import refuse_no_table, table_format
     from ...store.activation_store import ActivationStore
-    from ...sweep import Place
+    from ...store.layers import refuse_no_layers
     from ...sweep.backends.memory import free_memory
-    from ...sweep.result import parts_path, record_path, refuse_other_record
-    from ...sweep.sweeping import Sweep
+    from ...sweep.beside import parts_path, record_path, refuse_other_record
     from ...sweep.swept_labels import read_labels
 
     table_format(out)
@@ -100,14 +99,22 @@ def sweep(
         )
     if choose_by in ("auroc", "accuracy") and not oracle:
         raise InputError(f"--choose-by {choose_by} reads the truth: add --oracle, and the choice is marked so")
+    refuse_no_layers(layers)
+    wanted = _Wanted(values, contamination, connectivity, folds, seeds)
+    wanted.refuse_no_numbers()
+    for file in (*labels, test):
+        if file is not None:
+            refuse_no_table(file)
     memory = in_bytes(max_memory, "--max-memory") if max_memory else free_memory()
     if memory is not None and not max_memory:
         memory = round(FREE * memory)
-    where = Place(backend, address, jobs, memory if max_memory or backend == "local" else None)
     share = Share.parse(shard)
     opened = ActivationStore.open(store)
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
-    wanted = _Wanted(knn_k, logistic_l2, topo_k, contamination, connectivity, folds, seeds)
+    from ...sweep import Place
+    from ...sweep.sweeping import Sweep
+
+    where = Place(backend, address, jobs, memory if max_memory or backend == "local" else None)
     grid = wanted.grid(min(len(one.training) for one in rows), index)
     if oracle and (without := [one.name for one in rows if one.training.truth is None]):
         raise InputError(f"--choose-by {choose_by}: the rows of {without[0]} have no `truth` to choose by")
@@ -137,32 +144,43 @@ def sweep(
 class _Wanted:
     """Options that say what is swept, as typed."""
 
-    knn_k: str
-    logistic_l2: str
-    topo_k: str
+    values: dict[str, str]  # of each probe
     contamination: str
     connectivity: Connectivity | None
     folds: int | None
     seeds: str
 
+    def refuse_no_numbers(self) -> None:
+        """InputError for a list that holds something else than numbers."""
+        self.probe_values()
+        _whole(self.seeds, "--seeds")
+        _numbers(self.contamination, "--contamination")
+
+    def probe_values(self) -> dict[str, Sequence[float]]:
+        """The values of each probe."""
+        return {
+            name: (_whole if PROBES[name].value == "k" else _numbers)(text, PROBES[name].flag)
+            for name, text in self.values.items()
+        }
+
     def grid(self, rows: int, index: str) -> "Grid":
         """The grid for so many training rows; InputError for options that nothing in it reads."""
         from ...sweep import Grid
-        from ...sweep.sweeping import published
+        from ...sweep.grid import published
 
-        ks, penalties = _whole(self.knn_k, "--knn-k"), _numbers(self.logistic_l2, "--logistic-l2")
-        components = _whole(self.topo_k, "--topo-k")
-        if not (ks or penalties or components):
-            ks, penalties = published(rows)
-        for option, given, of, read in (
-            ("--connectivity", self.connectivity, "--topo-k", components),
-            ("--folds", self.folds, "--logistic-l2", penalties),
-            ("--seeds", self.seeds, "--logistic-l2", penalties),
+        values = self.probe_values()
+        if not any(values.values()):
+            values = published(rows)
+        for option, given, readers in (
+            ("--connectivity", self.connectivity, [e for e in PROBES.values() if "connectivity" in e.options]),
+            ("--folds", self.folds, [e for e in PROBES.values() if e.cross_fitted]),
+            ("--seeds", self.seeds, [e for e in PROBES.values() if e.cross_fitted]),
         ):
-            if given and not read:
-                raise InputError(f"{option} is for the cells of {of}, of which there are none: leave it out")
+            if given and not any(values.get(entry.name) for entry in readers):
+                flags = " and ".join(entry.flag for entry in readers)
+                raise InputError(f"{option} is for the cells of {flags}, of which there are none: leave it out")
         shares, seeds = _numbers(self.contamination, "--contamination"), _whole(self.seeds, "--seeds") or [0]
-        return Grid(ks, penalties, components, shares, self.connectivity or "strong", self.folds or 5, seeds, index)
+        return Grid(values, shares, self.connectivity or "strong", self.folds or 5, seeds, index)
 
 
 def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:

@@ -1,33 +1,21 @@
 """A checkpoint as a trainable classifier with two labels: loaded, its head made anew, adapters put in."""
 
-import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
-from transformers.utils import logging
+from transformers import AutoModelForSequenceClassification
 
+from ...checkpoints.files import has_weights, refuse_no_checkpoint, refuse_own_code
+from ...checkpoints.loading import read_config, read_tokenizer, usable
+from ...checkpoints.tokens import window
 from ...errors import InputError, some
 from ...randomness import torch_seed
 from .model_heads import expert_tensors, find_head, initialise, is_projection, keep_in_float32, lora_targets
 from .settings import FineTuning
-
-UNLIMITED = 10**9
-# What transformers was seen to raise on damaged or contradictory files.
-BROKEN: tuple[type[Exception], ...] = (
-    *(OSError, ValueError, TypeError, LookupError, AttributeError, ImportError, ArithmeticError, AssertionError),
-    *(RuntimeError, SafetensorError, StrictDataclassError, UnpicklingError, EOFError),
-)
-BOLD = re.compile(r"\x1b\[\d*m")  # stands in some of torch's messages
 
 
 @dataclass(frozen=True)
@@ -42,35 +30,22 @@ class Checkpoint:
     def open(cls, folder: Path | str) -> "Checkpoint":
         """InputError where no usable checkpoint is there, or one of an encoder-decoder."""
         folder = Path(folder).expanduser()
-        if not (folder / "config.json").is_file():
-            what = "no config.json there" if folder.is_dir() else "no such folder"
-            raise InputError(f"model {folder}: {what}; give the folder of a transformers checkpoint")
-        if not list(folder.glob("*.safetensors")):
-            raise InputError(f"model {folder}: no weights in safetensors; save it again with save_pretrained")
-        with usable(folder, "its config cannot be used"):
-            config = AutoConfig.from_pretrained(folder, num_labels=2)
+        name = str(folder)
+        refuse_no_checkpoint(name, folder, "give the folder of a transformers checkpoint")
+        refuse_own_code(name, folder, "give a model whose classes transformers has")
+        if not has_weights(folder):
+            raise InputError(f"model {name}: no weights in safetensors; save it again with save_pretrained")
+        config = read_config(name, folder, num_labels=2)
         if config.is_encoder_decoder:
             raise InputError(
                 f"model {folder}: an encoder-decoder ({config.model_type}) cannot be the student: give a decoder such "
                 "as Llama, or an encoder such as BERT"
             )
-        with usable(folder, "no usable tokenizer"):
-            tokenizer = AutoTokenizer.from_pretrained(folder)
-            # From a folder without its files transformers may make one that knows nothing but its special tokens.
-            if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
-                raise ValueError("its files are missing or empty: it knows no word")
-        return cls(folder, config, tokenizer)
+        return cls(folder, config, read_tokenizer(name, folder))
 
     def window(self, model: nn.Module) -> int | None:
         """The most tokens that the model reads; None where neither tokenizer nor config sets a limit."""
-        text_config = self.config.get_text_config()
-        limits = [self.tokenizer.model_max_length, getattr(text_config, "max_position_embeddings", None)]
-        for name, module in model.named_modules():
-            # RoBERTa's table of positions begins with rows that no token stands at.
-            if name.endswith("position_embeddings") and (padding := getattr(module, "padding_idx", None)) is not None:
-                limits.append(module.num_embeddings - int(padding) - 1)
-        # A tokenizer without a limit says so by a number of thirty digits; a model may say -1.
-        return min((int(n) for n in limits if isinstance(n, int | float) and 0 < n < UNLIMITED), default=None)
+        return window(self.tokenizer, self.config.get_text_config(), model)
 
     def classifier(self, settings: FineTuning, *, seed: int, dtype: torch.dtype) -> Any:
         """The model with a new head, everything that is to be trained in float32; torch's random state is changed.
@@ -80,13 +55,14 @@ class Checkpoint:
         """
         frozen = dtype if settings.kind == "lora" else torch.float32
         torch.default_generator.manual_seed(torch_seed(seed, "weights that the checkpoint lacks"))
-        with usable(self.folder, "no sequence classifier can be made of it"):
+        with usable(str(self.folder), "no sequence classifier can be made of it"):
             model, found = AutoModelForSequenceClassification.from_pretrained(
                 self.folder,
                 config=self.config,
                 dtype=frozen,
                 ignore_mismatched_sizes=True,  # of a head with other labels; others are refused below
                 use_safetensors=True,
+                trust_remote_code=False,  # else transformers asks, at a terminal, whether to run it
                 output_loading_info=True,
             )
         head = find_head(model)
@@ -102,7 +78,7 @@ class Checkpoint:
         for config in (model.config, model.config.get_text_config()):
             config.use_cache = False  # else every pass also keeps keys and values for a next token
         if settings.gradient_checkpointing:
-            with usable(self.folder, "it cannot trade time for memory: set gradient_checkpointing = false"):
+            with usable(str(self.folder), "it cannot trade time for memory: set gradient_checkpointing = false"):
                 model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if settings.kind == "full":
             return model
@@ -151,25 +127,3 @@ def set_padding(checkpoint: Checkpoint, model: Any, used: set[int]) -> int:
     for config in (model.config, model.config.get_text_config()):
         config.pad_token_id = pad
     return pad
-
-
-@contextmanager
-def usable(folder: Path, what: str) -> Iterator[None]:
-    """Load quietly; any way in which transformers fails on a user's files is the files' fault."""
-    verbosity = logging.get_verbosity()
-    bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # else: a table of head weights, which are made anew on purpose
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except Exception as error:
-        if not isinstance(error, BROKEN) and type(error) is not Exception:  # which is what tokenizers raise
-            raise
-        reason = " ".join(BOLD.sub("", str(error)).split())[:200] or type(error).__name__
-        raise InputError(f"model {folder}: {what} ({reason})") from error
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...checkpoints.tokens import refuse_unknown_tokens, token_limit
 from ...errors import InputError
 from ...randomness import stream
 from ..stopping import Criterion
@@ -51,15 +52,21 @@ class Sets:
         predict: Mapping[str, Sequence[str]],
         settings: FineTuning,
     ) -> "Sets":
-        limits = [limit for limit in (settings.max_length, checkpoint.window(model)) if limit is not None]
-        most = min(limits, default=None)
+        limit = token_limit(checkpoint.tokenizer, settings.max_length, checkpoint.window(model))
+        known = int(model.get_input_embeddings().weight.shape[0])
+
+        def tokenized(texts: Sequence[str], what: str) -> Tokenized:
+            result = tokenize(checkpoint.tokenizer, texts, limit, what)
+            refuse_unknown_tokens(str(checkpoint.folder), result.rows, known, lambda row: f"{what}: row {row}")
+            return result
+
         judge = None if val is None else Criterion.of(settings.stop, val.soft)
         return cls(
-            tokenize(checkpoint.tokenizer, train.texts, most, "train"),
+            tokenized(train.texts, "train"),
             train.soft,
-            tokenize(checkpoint.tokenizer, val.texts, most, "val") if val is not None and judge else None,
+            tokenized(val.texts, "val") if val is not None and judge else None,
             judge,
-            {name: tokenize(checkpoint.tokenizer, t, most, f"predict {name!r}") for name, t in predict.items()},
+            {name: tokenized(texts, f"predict {name!r}") for name, texts in predict.items()},
         )
 
     @property

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...errors import InputError, did_you_mean, some
+from ...checkpoints.blocks import block_lists, depth_of
+from ...errors import InputError, did_you_mean
 
 USUAL_SCALE = 0.02  # of initial weights where a config names no `initializer_range`
 ROUTERS = ("gate", "router", "shared_expert_gate")  # choose experts; no projections of attention or MLP
@@ -106,9 +107,13 @@ def lora_targets(model: Any, wanted: list[str] | None) -> list[str]:
     experts; and the matrices of experts that are held as one tensor (`is_expert_tensor`). InputError where there are
     no blocks or no such layers, or one `wanted` is not there.
     """
-    path = _blocks(model)
+    paths = block_lists(model, model.config)
+    if not paths:
+        raise InputError(
+            f"{type(model).__name__}: cannot find its {depth_of(model.config)} blocks: choose kind = 'full'"
+        )
     found: dict[str, None] = {}
-    for block in model.get_submodule(path):
+    for block in (block for path in paths for block in model.get_submodule(path)):
         for name, module in block.named_modules():
             if is_projection(module) and name.rpartition(".")[2] not in ROUTERS:
                 found[name] = None
@@ -116,7 +121,9 @@ def lora_targets(model: Any, wanted: list[str] | None) -> list[str]:
                 if is_expert_tensor(module, parameter):
                     found[f"{name}.{own}".lstrip(".")] = None
     if not found:
-        raise InputError(f"{type(model).__name__}: no linear layers in {path}: give lora_targets, or kind = 'full'")
+        raise InputError(
+            f"{type(model).__name__}: no linear layers in {' and '.join(paths)}: give lora_targets, or kind = 'full'"
+        )
     if wanted is None:
         return list(found)
     layers = [name for name, module in model.named_modules() if is_projection(module)] + expert_tensors(model)
@@ -148,16 +155,3 @@ def expert_tensors(model: nn.Module) -> list[str]:
         for own, parameter in module.named_parameters(recurse=False)
         if is_expert_tensor(module, parameter)
     ]
-
-
-def _blocks(model: Any) -> str:
-    """The path of the model's list of blocks: the one ModuleList as long as the config says the model is deep."""
-    depth = getattr(model.config.get_text_config(), "num_hidden_layers", None)
-    lists = {n: len(m) for n, m in model.named_modules() if isinstance(m, nn.ModuleList)}
-    fitting = sorted((name.count("."), name) for name, length in lists.items() if length == depth)
-    if not fitting:
-        raise InputError(
-            f"{type(model).__name__}: cannot find its {depth} blocks among {some(list(lists)) or 'no lists of modules'}"
-            ": choose kind = 'full'"
-        )
-    return str(fitting[0][1])

@@ -17,7 +17,7 @@ from .settings import FineTuning
 from .team import Team
 from .updates import Loss
 
-FORMAT = 3  # of what is kept, and of how training goes: raised where either changes
+FORMAT = 4  # of what is kept, and of how training goes: raised where either changes
 
 
 def training_key(

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from torch import Tensor, nn
 
+from ...checkpoints.batches import batches, padded
 from ...randomness import torch_seed
-from ..texts import Tokenized, micro_batches, padded, under_budget
+from ..texts import Tokenized, micro_batches
 from .settings import FineTuning
 from .team import Team, seed_everything
 
@@ -124,11 +125,11 @@ class Student:
         """The second logit less the first (n,): scores that do not tie where the model is sure."""
         self.model.eval()
         found = torch.zeros(len(tokenized.rows), device=self.team.device)
-        parts = under_budget(tokenized.lengths, SCORING * self.settings.batch_tokens)
+        parts = list(batches(tokenized.lengths.tolist(), SCORING * self.settings.batch_tokens))
         with torch.inference_mode():
             for part in parts[self.team.rank :: self.team.size]:
                 logits = self._logits(tokenized, part, None)
-                found[torch.from_numpy(part)] = logits[:, 1] - logits[:, 0]
+                found[part] = logits[:, 1] - logits[:, 0]
             return self.team.add(found).cpu().double().numpy()
 
     def margins_of(self, tokenized: Tokenized, rows: Iterable[int]) -> NDArray[np.float64]:

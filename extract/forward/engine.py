@@ -1,0 +1,211 @@
+"""The engine: a loaded model that turns token ids into a store's words, batch by batch, at the device's pace."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from w2s_probes.checkpoints.batches import batches, padded
+from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
+from w2s_probes.errors import InputError, whole_reason
+from w2s_probes.progress import silent
+from w2s_probes.store.dtypes import WORDS, StoredDtype
+
+from ..models.loading import Placement, load_trunk
+from ..models.source import ModelSource
+from .layout import out_of_memory, refuse_other_layouts
+from .model_state import ModelState
+from .remote import RemoteReader
+from .switches import mode_of
+from .trace import ActivationReader, Position
+
+CPU_TOKENS = 1024  # more do not make a processor faster; fewer do not fill it
+GPU_TOKENS = 32768  # the same for the fastest cards at hand, where memory allows
+REMOTE_TOKENS = 8192  # a request takes seconds, however small; the memory there is shared with others
+REMOTE_BYTES = 64 << 20  # of an answer; what no server should mind
+BatchProgress = Callable[[int, int], None]  # rows and tokens since the last call
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Results of one batch on their way to the host: (layers, vectors, width), and which are finite."""
+
+    rows: list[int]
+    words: Tensor
+    finite: Tensor
+    arrived: torch.cuda.Event | None
+
+
+class Engine:
+    """Reads chosen layers at one position of any number of token sequences."""
+
+    def __init__(
+        self,
+        source: ModelSource,
+        *,
+        layers: Sequence[int],
+        position: Position,
+        dtype: StoredDtype,
+        quantization: str | None = None,
+        placement: Placement | None = None,
+    ) -> None:
+        placement = placement or Placement()
+        if source.remote:
+            source.refuse_if_remote(quantization=quantization, device_map=placement.device_map, attn=placement.attn)
+            self.reader: ActivationReader = RemoteReader(source, dtype)
+        else:
+            self.reader = ActivationReader(load_trunk(source, dtype, placement, quantization), source.block_path)
+        self._source, self._layers, self._position, self._dtype = source, sorted(layers), position, dtype
+        self._state = None if source.remote else ModelState(self.reader.model)
+        self._mode, self._layout_known = mode_of(source.text_config), source.remote
+        self.budget = placement.batch_tokens or self._affordable()
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs go."""
+        return self.reader.device
+
+    @property
+    def place(self) -> str:
+        """Where the model runs, in words."""
+        return "NDIF" if self._source.remote else str(self.device)
+
+    def restore(self) -> None:
+        """Put the model's state back as it was loaded, so that no batch depends on those before it."""
+        if self._state is not None:
+            self._state.restore()
+
+    def together(self, lengths: Sequence[int]) -> list[list[int]]:
+        """The rows (n,) in groups that the model reads alike, each of which may be one batch; any budget aside."""
+        return list(batches(lengths, 1 << 62, mode=self._mode))
+
+    def read(
+        self, tokens: Sequence[Tokens], names: Sequence[str], progress: BatchProgress = silent
+    ) -> dict[int, NDArray[Any]]:
+        """For each layer the words (rows, width), or with position `all` (tokens, width), rows in their own order.
+
+        A batch that does not fit into memory is tried again in halves, and those after it are as small. Raises
+        InputError, naming the row, for numbers that are not finite and for a single row that does not fit.
+        """
+        lengths = [len(row) for row in tokens]
+        refuse_unknown_tokens(self._source.name, tokens, self._source.vocabulary, lambda row: f"row {names[row]!r}")
+        if not self._layout_known and len(tokens):
+            self._refuse_other_layouts(tokens[0])
+        places = np.concatenate([[0], np.cumsum(lengths if self._position == "all" else np.ones(len(lengths), int))])
+        arrays = {layer: np.empty((int(places[-1]), self._source.width), WORDS[self._dtype]) for layer in self._layers}
+        queue = deque(batches(lengths, self.budget, mode=self._mode))
+        before: Vectors | None = None
+        while queue:
+            rows = queue.popleft()
+            vectors = self._forward([tokens[row] for row in rows], rows)
+            if vectors is None:
+                self._halve(lengths[rows[0]] * len(rows), names[rows[0]], len(rows))
+                left = [*rows, *(row for batch in queue for row in batch)]
+                queue = deque(batches(lengths, self.budget, left, self._mode))
+                continue
+            if before is not None:  # copied while the device was busy with the batch after it
+                self._place(before, arrays, places, names)
+            before = vectors
+            progress(len(rows), sum(lengths[row] for row in rows))
+        if before is not None:
+            self._place(before, arrays, places, names)
+        return arrays
+
+    @torch.inference_mode()
+    def _forward(self, tokens: Sequence[Tokens], rows: list[int]) -> Vectors | None:
+        """One batch; None where it does not fit into memory."""
+        ids, mask = padded(tokens, pad=self._source.pad)
+        self.restore()
+        try:
+            found = self.reader.read(ids, mask, self._layers, self._position)
+            device = found[self._layers[-1]].device
+            # Some models hand on another dtype than their weights': rounded here, before anything is checked.
+            dtype = getattr(torch, self._dtype)
+            words = torch.stack([found[layer].to(device=device, dtype=dtype) for layer in self._layers])
+            finite = torch.isfinite(words).all(dim=-1)
+            if device.type != "cuda":
+                return Vectors(rows, words.cpu(), finite.cpu(), None)
+            # Into pinned memory, without waiting for the device.
+            words, finite = words.to("cpu", non_blocking=True), finite.to("cpu", non_blocking=True)
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived.record(torch.cuda.current_stream(device))
+            return Vectors(rows, words, finite, arrived)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                reason = whole_reason(error)
+                raise InputError(
+                    f"model {self._source.name} fails on texts of {ids.shape[1]} tokens in {self._dtype} ({reason}): "
+                    "try another --dtype, --attn or --max-length"
+                ) from error
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None
+
+    def _halve(self, tokens: int, first: str, rows: int) -> None:
+        if rows == 1:
+            more = "" if self._source.remote else ", or choose a smaller --dtype, --quantization, or --device-map auto"
+            raise InputError(
+                f"row {first!r} with {tokens} tokens does not fit into the memory of {self.place}: lower --max-length"
+                + more
+            )
+        self.budget = max(1, min(self.budget, tokens) // 2)
+
+    def _place(
+        self, vectors: Vectors, arrays: dict[int, NDArray[Any]], places: NDArray[np.int64], names: Sequence[str]
+    ) -> None:
+        if vectors.arrived is not None:
+            vectors.arrived.synchronize()
+        at = np.concatenate([np.arange(places[row], places[row + 1]) for row in vectors.rows])
+        finite = vectors.finite.numpy()
+        if not finite.all():
+            layer, vector = np.argwhere(~finite)[0]
+            row = names[int(np.searchsorted(places, at[vector], side="right")) - 1]
+            self._refuse_non_finite(self._layers[layer], row)
+        words = words_of(vectors.words)
+        assert words.dtype == WORDS[self._dtype]  # else NumPy would convert words as if they were numbers
+        for layer, layer_words in zip(self._layers, words, strict=True):
+            arrays[layer][at] = layer_words
+
+    def _refuse_other_layouts(self, tokens: Tokens) -> None:
+        """InputError for a model whose blocks do not hand on (rows, tokens, width); asked once."""
+        path, width = self._source.block_path, self._source.width
+        try:
+            refuse_other_layouts(self.reader.model, path, width, self._layers, tokens.tolist(), self.device)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            return  # the rows themselves will not fit either, and are refused by name
+        self._layout_known = True
+
+    def _refuse_non_finite(self, layer: int, row: str) -> None:
+        advice = "try --dtype bfloat16 or float32" if self._dtype == "float16" else "are the model's weights damaged?"
+        raise InputError(f"layer {layer} of row {row!r} is NaN or infinite in {self._dtype}: {advice}")
+
+    def _affordable(self) -> int:
+        """Tokens a batch: what the processor needs, or a power of two for which the card's memory is enough."""
+        width = self._source.width
+        if self._source.remote:
+            vector = width * len(self._layers) * WORDS[self._dtype].itemsize
+            return min(REMOTE_TOKENS, max(1, REMOTE_BYTES // vector)) if self._position == "all" else REMOTE_TOKENS
+        if self.device.type != "cuda":
+            return CPU_TOKENS
+        free, _ = torch.cuda.mem_get_info(self.device)
+        config = self._source.text_config
+        inner = max(getattr(config, "intermediate_size", None) or 0, 4 * width)
+        # At its fullest a block holds about a dozen copies of the stream and a few of the MLP's inner layer.
+        numbers = 12 * width + 4 * inner + (2 * width * len(self._layers) if self._position == "all" else 0)
+        most = int(0.6 * free) // (numbers * WORDS[self._dtype].itemsize)
+        return min(GPU_TOKENS, max(CPU_TOKENS, 1 << (most.bit_length() - 1)))
+
+
+def words_of(vectors: Tensor) -> NDArray[Any]:
+    """A tensor's numbers as the store keeps them, bit for bit."""
+    vectors = vectors.detach().cpu().contiguous()
+    if vectors.dtype == torch.bfloat16:
+        return np.asarray(vectors.view(torch.uint16).numpy())
+    return np.asarray(vectors.numpy())

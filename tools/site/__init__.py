@@ -1,0 +1,1 @@
+"""What mkdocs is helped with, to make a site from pages that are read on their own, too."""

@@ -1,0 +1,59 @@
+"""An option for the value of each probe, made from the registry: a command takes them all as one dictionary."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from ..probes.registry import PROBES, ProbeEntry
+
+NUMBERS = {"k": "numbers of neighbours, such as 1,5,10,50", "l2": "penalties, such as 0,1e-4,1e-2"}
+
+
+def with_sweep_values(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option of text a probe (`--knn-k 1,5`), in place of its argument `values`: name -> text."""
+
+    def option(entry: ProbeEntry) -> tuple[Any, Any]:
+        first = next(other for other in PROBES.values() if other.value == entry.value)
+        short = [f"--{entry.value}"] if first is entry else []
+        said = f"{entry.title[0].upper() if entry.title.islower() else entry.title[0]}{entry.title[1:]}"
+        return Annotated[str, typer.Option(entry.flag, *short, help=f"{said}: {NUMBERS[entry.value]}.")], ""
+
+    return _with_options(command, option)
+
+
+def with_probe_value(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option of one number a probe (`--knn-k 5`), in place of its argument `values`."""
+
+    def option(entry: ProbeEntry) -> tuple[Any, Any]:
+        said = f"--{entry.value}, as `w2s sweep` calls it for {entry.name}."
+        if entry.value == "k":
+            return Annotated[int | None, typer.Option(entry.flag, min=1, help=said)], None
+        return Annotated[float | None, typer.Option(entry.flag, min=0, help=said)], None
+
+    return _with_options(command, option)
+
+
+def _with_options(command: Callable[..., None], option: Callable[[ProbeEntry], tuple[Any, Any]]) -> Callable[..., None]:
+    """The command with one keyword a probe where its signature has `values`."""
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name != "values":
+            parameters.append(parameter)
+            continue
+        for entry in PROBES.values():
+            annotation, default = option(entry)
+            kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+            parameters.append(inspect.Parameter(entry.setting, kind, default=default, annotation=annotation))
+
+    @wraps(command)
+    def called(**arguments: Any) -> None:
+        values = {name: arguments.pop(entry.setting) for name, entry in PROBES.items()}
+        command(values=values, **arguments)
+
+    # Typer reads the options from these two.
+    called.__dict__["__signature__"] = inspect.Signature(parameters)
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return called

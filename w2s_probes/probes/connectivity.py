@@ -1,0 +1,5 @@
+"""Which edges join two rows of a neighbour graph; see `TopoProbe`."""
+
+from typing import Literal
+
+Connectivity = Literal["weak", "strong", "mutual"]

@@ -1,0 +1,103 @@
+"""The probes by name, in the order of tables and figures: adding one is a class of `Probe` and one entry here.
+
+The command line, recipes, sweeps, reports and saliency take the names, values and captions of probes from this table.
+It imports neither scikit-learn nor NumPy, so that the help of a command stays quick.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from .base import Probe
+
+ValueName = Literal["k", "l2"]
+VALUE_TITLES: dict[ValueName, str] = {"k": "neighbours k", "l2": "penalty λ"}
+
+
+@dataclass(frozen=True)
+class ProbeEntry:
+    """A probe as the rest of the program knows it.
+
+    >>> from w2s_probes.probes.registry import PROBES
+    >>> PROBES["topo"].setting, PROBES["topo"].flag
+    ('topo_k', '--topo-k')
+    >>> PROBES["logistic"].make(0.5)
+    LogisticProbe(l2=0.5)
+    """
+
+    name: str  # in files, recipes and options
+    title: str  # in figures and reports
+    value: ValueName  # what is swept of it, and the column that holds it in tables
+    default: float  # of that value, where none is given
+    where: str  # module of this package: name of the class
+    values: str  # what a sweep's report calls several of its values
+    options: tuple[str, ...] = ()  # other settings that it reads: of `connectivity` and `index`
+    cross_fitted: bool = True  # whether its out-of-sample scores come of folds, and so hang on their seed
+    color: str = "#56606b"
+    marker: str = "D"
+
+    @property
+    def setting(self) -> str:
+        """The name of its value in recipes and sweeps, such as knn_k."""
+        return f"{self.name}_{self.value}"
+
+    @property
+    def flag(self) -> str:
+        """The name of its value on the command line, such as --knn-k."""
+        return "--" + self.setting.replace("_", "-")
+
+    @property
+    def kind(self) -> "type[Probe]":
+        """The class, whose module is imported now."""
+        module, _, name = self.where.partition(":")
+        loaded: type[Probe] = getattr(import_module(module if "." in module else f".{module}", __package__), name)
+        return loaded
+
+    def make(self, value: float | None = None, **options: Any) -> "Probe":
+        """An unfitted probe with this value, or its default; `options` that it does not read are left out."""
+        number: float = self.default if value is None else value
+        read = {name: option for name, option in options.items() if name in self.options}
+        return self.kind.with_value(int(number) if self.value == "k" else float(number), **read)
+
+
+# Colours that the colour-blind can tell apart (Okabe and Ito).
+ENTRIES = (
+    ProbeEntry(
+        name="knn",
+        title="kNN",
+        value="k",
+        default=50,
+        where="knn:KNNProbe",
+        values="Neighbours k of kNN",
+        options=("index",),
+        cross_fitted=False,
+        color="#0072B2",
+        marker="o",
+    ),
+    ProbeEntry(
+        name="logistic",
+        title="logistic",
+        value="l2",
+        default=1e-2,
+        where="logistic:LogisticProbe",
+        values="Penalties λ of the logistic probe",
+        color="#D55E00",
+        marker="s",
+    ),
+    ProbeEntry(
+        name="topo",
+        title="Topo",
+        value="k",
+        default=50,
+        where="topo:TopoProbe",
+        values="Neighbours k of Topo",
+        options=("connectivity", "index"),
+        cross_fitted=False,
+        color="#009E73",
+        marker="^",
+    ),
+)
+PROBES: Mapping[str, ProbeEntry] = {entry.name: entry for entry in ENTRIES}
+SETTINGS: Mapping[str, ProbeEntry] = {entry.setting: entry for entry in ENTRIES}
