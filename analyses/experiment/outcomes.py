@@ -79,7 +79,7 @@ def write_verdict(file: Path, sets: Splits, val: NDArray[np.float64], outcome: O
         rows,
         np.arange(len(train)),
         result.verdict_fields | {"new_label": taught},
-        where=str(file),
+        where=file.name,
         probe=outcome.probe,
         layer=layer,
         columns=COLUMNS,

@@ -9,12 +9,15 @@ from w2s_probes.losses.names import LossName
 
 from ..experiment.view import Method
 from ..results.names import PROBE, RANDOM, own_ceiling
+from .by_name import METHODS
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
 from .filters import probe_filter, probe_removal
 from .probes import probe_ceiling, probe_prediction
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
 from .students import plain_student
+
+__all__ = ["METHODS", "PROBES", "find_method", "find_methods"]
 
 PROBES = ("knn", "logistic", "topo")
 NO_SETTING: frozenset[str] = frozenset()
@@ -32,7 +35,7 @@ def _filter(probe: str, *, relabels: bool = False) -> Method:
     return Method(run, removal=decide, settings=READS[probe] | SHARE)
 
 
-METHODS: dict[str, Method] = {
+METHODS |= {
     **{
         f"student-{loss}": Method(partial(plain_student, loss=loss), activations=False, settings=NO_SETTING)
         for loss in get_args(LossName)

@@ -12,6 +12,7 @@ from w2s_probes.rows.groups import group_numbers
 from w2s_probes.ties import levels
 
 from ..experiment.view import Experiment, Outcome, Removal
+from .by_name import METHODS
 
 DRAWS = 5  # of a random control: their spread is known to a third of itself, and enters the error of the comparison
 
@@ -23,9 +24,7 @@ def random_control(experiment: Experiment, *, of: str) -> Outcome:
     (`matched_removal`), and a student is trained on what the filter's student would have been taught of the rest. A
     draw has scores of its own: the mean of their metrics is the control's value, and their spread part of its error.
     """
-    from . import METHODS  # the filter may have been added by the user
-
-    decide = METHODS[of].removal
+    decide = METHODS[of].removal  # of a filter that the user may have added
     assert decide is not None  # `find_methods` refuses it
     removal = decide(experiment)
     gone, positive = ~removal.result.mask, experiment.weak_train > 0.5

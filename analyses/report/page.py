@@ -10,12 +10,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from w2s_probes.errors import InputError
 from w2s_probes.io.files import replacing
 from w2s_probes.labels.class_mix import ClassRows
 from w2s_probes.printable import as_utf8
 
 from ..passages import passage
-from .damage import damage_named
 from .drawing.cells import Cell, Column, Table, narrowed, number, p_value, shown, words
 from .load.folder import Contents, read_folder
 from .place import report_place
@@ -40,9 +40,12 @@ def write_report(
     """
     folder = Path(folder)
     out = report_place(folder, out)
-    with damage_named(folder):
+    try:
         contents = read_folder(folder)
         content = as_utf8(page(contents)).encode()
+    except InputError as error:
+        message = " ".join(str(error).split())
+        raise (error if message.startswith(str(folder)) else InputError(f"{folder}: {message}")) from error
     with replacing(out) as temporary:
         temporary.write_bytes(content)
     for kind, every in (("run", contents.runs), ("sweep", contents.sweeps)):

@@ -3,8 +3,10 @@
 from .concept import ConceptSaliency, concept_saliency
 from .drawing import Picture, as_png
 from .maps import RowMap, row_map
-from .row_explorer import RowExplorer, RowSaliency, row_saliency
-from .token_reader import TokenReader, TokenSaliencies, TokenSaliency, stored_token_scores, token_saliency
+from .row_explorer import RowExplorer, row_saliency
+from .row_result import RowSaliency
+from .token_reader import TokenReader, stored_token_scores, token_saliency
+from .token_result import TokenSaliencies, TokenSaliency
 
 __all__ = [
     "ConceptSaliency",

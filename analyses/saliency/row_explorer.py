@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import logit
 
@@ -20,48 +19,9 @@ from w2s_probes.store.layers import LayerSpec
 
 from ..passages import TextTable
 from .inputs import ById, Labelled, stored_layers
-from .row_result import layers_of_row_figure, row_html, row_text
+from .row_result import RowSaliency
 
 SURE = 1e-6  # of a probability: beyond it the log-odds are cut, so that a margin stays a number
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class RowSaliency:
-    """One row: its label, what each layer's probe says of it, its neighbours, and the filter's verdict."""
-
-    id: str
-    text: str
-    weak: float  # the weak label, P(label = 1)
-    truth: float | None  # P(label = 1), where it was given
-    layer: int  # whose neighbours are listed
-    by_layer: pd.DataFrame  # `layer`, `logistic`, `knn`: P(label = 1) out of sample; `margin`
-    neighbors: (
-        pd.DataFrame
-    )  # `rank`, `id`, `distance` (Euclidean), `weak`, `agrees`, `kept`, `truth` where given, `text`
-    verdict: str  # the filter's, in words; empty where none was given
-    reason: str  # as in FilterResult.reasons: "" where kept
-
-    @property
-    def margin(self) -> float:
-        """Log-odds that the logistic probe of `layer`, fitted without this row, gives to the weak label's side.
-
-        Below 0 the probe disagrees with the label.
-        """
-        return float(self.by_layer["margin"][self.by_layer["layer"] == self.layer].iloc[0])
-
-    def to_frame(self) -> pd.DataFrame:
-        """The row's scores, a line a layer; a copy."""
-        return self.by_layer.copy()
-
-    def figure(self) -> Figure:
-        """The row's scores against the layer, beside its weak label."""
-        return layers_of_row_figure(self.by_layer, self.weak, self.id)
-
-    def __repr__(self) -> str:
-        return row_text(self)
-
-    def _repr_html_(self) -> str:
-        return row_html(self)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

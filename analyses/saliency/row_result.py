@@ -1,7 +1,7 @@
-"""How a single row is shown: as text, as HTML, and as a figure of its scores by layer."""
+"""One row as probes see it, and how it is shown: as text, as HTML, and as a figure of its scores by layer."""
 
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,20 +12,56 @@ from ..passages import TextTable, brief, passage
 from .colours import BLUE, DARK, GREEN, VERMILION, diverging, ink
 from .drawing import Picture, tidy
 
-if TYPE_CHECKING:
-    from .row_explorer import RowSaliency
-
 SHOWN = 300  # characters of a text in a terminal; neighbours' texts get a fifth
 NEAR = 20  # words of a neighbour's text that are shown at once
 
 
-def labelled(row: "RowSaliency") -> str:
+@dataclass(frozen=True, eq=False, repr=False)
+class RowSaliency:
+    """One row: its label, what each layer's probe says of it, its neighbours, and the filter's verdict."""
+
+    id: str
+    text: str
+    weak: float  # the weak label, P(label = 1)
+    truth: float | None  # P(label = 1), where it was given
+    layer: int  # whose neighbours are listed
+    by_layer: pd.DataFrame  # `layer`, `logistic`, `knn`: P(label = 1) out of sample; `margin`
+    neighbors: (
+        pd.DataFrame
+    )  # `rank`, `id`, `distance` (Euclidean), `weak`, `agrees`, `kept`, `truth` where given, `text`
+    verdict: str  # the filter's, in words; empty where none was given
+    reason: str  # as in FilterResult.reasons: "" where kept
+
+    @property
+    def margin(self) -> float:
+        """Log-odds that the logistic probe of `layer`, fitted without this row, gives to the weak label's side.
+
+        Below 0 the probe disagrees with the label.
+        """
+        return float(self.by_layer["margin"][self.by_layer["layer"] == self.layer].iloc[0])
+
+    def to_frame(self) -> pd.DataFrame:
+        """The row's scores, a line a layer; a copy."""
+        return self.by_layer.copy()
+
+    def figure(self) -> Figure:
+        """The row's scores against the layer, beside its weak label."""
+        return layers_of_row_figure(self.by_layer, self.weak, self.id)
+
+    def __repr__(self) -> str:
+        return row_text(self)
+
+    def _repr_html_(self) -> str:
+        return row_html(self)
+
+
+def labelled(row: RowSaliency) -> str:
     """The row's label, and the truth where it was given, which is said to be one."""
     truth = "" if row.truth is None else f", truth {row.truth:g} (ground truth)"
     return f"weak label {row.weak:.3g}{truth}"
 
 
-def row_text(row: "RowSaliency") -> str:
+def row_text(row: RowSaliency) -> str:
     """Plain text, for terminals and where HTML is not shown."""
     lines = [f"row {row.id!r}: {labelled(row)}; margin {row.margin:+.2f} at layer {row.layer}"]
     if row.text:
@@ -37,7 +73,7 @@ def row_text(row: "RowSaliency") -> str:
     return "\n".join([*lines, "P(label = 1) out of sample:", scores, f"neighbours at layer {row.layer}:", near])
 
 
-def row_html(row: "RowSaliency") -> str:
+def row_html(row: RowSaliency) -> str:
     """HTML with colours by P(label = 1): blue for 0, orange for 1. All of the user's texts are escaped."""
     head = f"<b>row {escape(repr(row.id))}</b>: {escape(labelled(row))}; margin {row.margin:+.2f} at layer {row.layer}"
     text = f'<div style="max-width:50em;margin:.8em 0">{passage(row.text)}</div>' if row.text else ""

@@ -5,7 +5,6 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from extract.encoding import Encoding
@@ -19,76 +18,9 @@ from w2s_probes.store.layers import LayerSpec
 from .gradients import Tracer
 from .inputs import Texts, texts_by_id
 from .token_pieces import token_pieces
-from .token_result import token_figure, token_html, token_text
+from .token_result import Array, TokenSaliencies, TokenSaliency
 
 SAME = 1e-3  # of a vector's length: what another sequence length may change by rounding alone
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class TokenSaliency:
-    """One text as a probe of one layer reads it. Numbers are log-odds of label 1, none of them seen by a label."""
-
-    id: str
-    tokens: list[str]  # what each token stands for
-    token_ids: NDArray[np.int32]  # (tokens,)
-    layer: int
-    position: Position
-    causal: bool  # whether a token's state knows only what stands before it
-    log_odds: float  # of the whole text
-    scores: Array  # (tokens,) the probe on each token's own activation
-    prefixes: Array  # (tokens,) the probe had the text ended there; NaN unless causal
-    gradient_x_input: Array  # (tokens,) what this token's embedding adds to `log_odds`, to first order
-    left_out: Array  # (tokens,) `log_odds` less those of the text without this token; NaN unless asked for
-
-    def to_frame(self) -> pd.DataFrame:
-        """A line a token: `position`, `token`, `token_id`, `score`, `prefix`, `gradient_x_input`, `left_out`."""
-        return pd.DataFrame(
-            {
-                "position": np.arange(len(self.tokens)),
-                "token": self.tokens,
-                "token_id": self.token_ids,
-                "score": self.scores,
-                "prefix": self.prefixes,
-                "gradient_x_input": self.gradient_x_input,
-                "left_out": self.left_out,
-            }
-        )
-
-    @property
-    def shown(self) -> tuple[str, Array]:
-        """What the first coloured line shows: the prefixes' log-odds where these exist, else the tokens' own."""
-        if self.causal:
-            return "had the text ended there", self.prefixes
-        return "of each token's own activation", self.scores
-
-    def figure(self) -> Figure:
-        """Log-odds along the text, over bars of gradient x input."""
-        return token_figure(self)
-
-    def __repr__(self) -> str:
-        return token_text(self)
-
-    def _repr_html_(self) -> str:
-        return token_html(self)
-
-
-class TokenSaliencies(dict[str, TokenSaliency]):
-    """Texts by id, each as a probe reads it; shows them all."""
-
-    def to_frame(self) -> pd.DataFrame:
-        """A line a token of every text: its `id` before the columns of `TokenSaliency.to_frame`."""
-        tables = [found.to_frame() for found in self.values()]
-        for name, table in zip(self, tables, strict=True):
-            table.insert(0, "id", name)
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-    def __repr__(self) -> str:
-        return "\n".join(map(repr, self.values())) or "TokenSaliencies: no texts"
-
-    def _repr_html_(self) -> str:
-        return "<hr>".join(found._repr_html_() for found in self.values()) or "TokenSaliencies: no texts"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

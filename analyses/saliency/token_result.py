@@ -1,21 +1,20 @@
-"""How a text's token saliency is shown: coloured HTML, plain text, and a figure."""
+"""One text as a probe reads its tokens, and how it is shown: coloured HTML, plain text, and a figure."""
 
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from extract.forward.trace import Position
 from w2s_probes.drawing import drawable
 from w2s_probes.errors import shortened
 
 from ..passages import brief, folded
 from .colours import BLUE, DARK, GREEN, GREY, ORANGE, legend, swatch
 from .drawing import Picture, tidy
-
-if TYPE_CHECKING:
-    from .token_reader import TokenSaliency
 
 LONGEST_TOKEN = 20  # characters of one under an axis
 MOST_BARS = 60  # tokens whose names still fit under an axis
@@ -25,7 +24,75 @@ SHOWN = 80  # tokens of a long text that are shown at once, and marks of its cur
 CHARACTERS = 300  # of the text in a terminal
 
 
-def token_html(found: "TokenSaliency") -> str:
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TokenSaliency:
+    """One text as a probe of one layer reads it. Numbers are log-odds of label 1, none of them seen by a label."""
+
+    id: str
+    tokens: list[str]  # what each token stands for
+    token_ids: NDArray[np.int32]  # (tokens,)
+    layer: int
+    position: Position
+    causal: bool  # whether a token's state knows only what stands before it
+    log_odds: float  # of the whole text
+    scores: Array  # (tokens,) the probe on each token's own activation
+    prefixes: Array  # (tokens,) the probe had the text ended there; NaN unless causal
+    gradient_x_input: Array  # (tokens,) what this token's embedding adds to `log_odds`, to first order
+    left_out: Array  # (tokens,) `log_odds` less those of the text without this token; NaN unless asked for
+
+    def to_frame(self) -> pd.DataFrame:
+        """A line a token: `position`, `token`, `token_id`, `score`, `prefix`, `gradient_x_input`, `left_out`."""
+        return pd.DataFrame(
+            {
+                "position": np.arange(len(self.tokens)),
+                "token": self.tokens,
+                "token_id": self.token_ids,
+                "score": self.scores,
+                "prefix": self.prefixes,
+                "gradient_x_input": self.gradient_x_input,
+                "left_out": self.left_out,
+            }
+        )
+
+    @property
+    def shown(self) -> tuple[str, Array]:
+        """What the first coloured line shows: the prefixes' log-odds where these exist, else the tokens' own."""
+        if self.causal:
+            return "had the text ended there", self.prefixes
+        return "of each token's own activation", self.scores
+
+    def figure(self) -> Figure:
+        """Log-odds along the text, over bars of gradient x input."""
+        return token_figure(self)
+
+    def __repr__(self) -> str:
+        return token_text(self)
+
+    def _repr_html_(self) -> str:
+        return token_html(self)
+
+
+class TokenSaliencies(dict[str, TokenSaliency]):
+    """Texts by id, each as a probe reads it; shows them all."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """A line a token of every text: its `id` before the columns of `TokenSaliency.to_frame`."""
+        tables = [found.to_frame() for found in self.values()]
+        for name, table in zip(self, tables, strict=True):
+            table.insert(0, "id", name)
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.values())) or "TokenSaliencies: no texts"
+
+    def _repr_html_(self) -> str:
+        return "<hr>".join(found._repr_html_() for found in self.values()) or "TokenSaliencies: no texts"
+
+
+def token_html(found: TokenSaliency) -> str:
     """Coloured copies of the text with their scales; tooltips have the numbers. All tokens are escaped.
 
     The probe's scores are coloured by their distance from the text's own median: of a text that is all one class
@@ -48,7 +115,7 @@ def token_html(found: "TokenSaliency") -> str:
     return f'<div style="line-height:1.9;max-width:60em"><div>{head}</div>{"".join(lines)}</div>'
 
 
-def token_text(found: "TokenSaliency") -> str:
+def token_text(found: TokenSaliency) -> str:
     """Plain text: the tokens of most weight, and the probe's log-odds along the text in eight steps of height.
 
     The lowest mark is the text's own lowest score and the highest its own highest.
@@ -67,7 +134,7 @@ def token_text(found: "TokenSaliency") -> str:
     )
 
 
-def token_figure(found: "TokenSaliency") -> Figure:
+def token_figure(found: TokenSaliency) -> Figure:
     """The probe's log-odds along the text, over bars of gradient x input."""
     n = len(found.tokens)
     figure = Picture(max(5.5, min(14.0, 0.32 * n + 1.5)), 4.4)
@@ -93,7 +160,7 @@ def token_figure(found: "TokenSaliency") -> Figure:
 
 
 def _line(
-    found: "TokenSaliency",
+    found: TokenSaliency,
     values: NDArray[np.float64],
     what: str,
     centre: float,

@@ -1,16 +1,22 @@
-"""The cells of a table, checked column by column: a damaged one is named by file, row and column."""
+"""The columns of a table: their names, from its first bytes, and their cells, of which a damaged one is named."""
 
+import csv
+import gzip
+import json
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from w2s_probes.errors import InputError
 
 TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}  # as files have them
 SHOWN = 40  # characters of a damaged value
+UNREADABLE = (ValueError, OSError, EOFError, RecursionError, zlib.error, csv.Error)  # pyarrow's own are among these
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,29 @@ class Cells:
     full: Collection[str] = ()  # of the columns above those where nothing may be empty
     truths: Collection[str] = ()  # true or false
     known: Mapping[str, Collection[str]] = field(default_factory=dict)  # columns of these names alone
+    beside: Mapping[str, Collection[str]] = field(default_factory=dict)  # columns that are full where this one is
+
+
+def columns_of(file: Path) -> set[str]:
+    """The names of a JSONL, CSV or Parquet file's columns; InputError for a file that is none, or is empty.
+
+    Of JSONL those of the first row.
+    """
+    try:
+        if file.suffix == ".parquet":
+            return set(pq.read_schema(file).names)
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+            line = stream.readline().decode("utf-8")
+        if not line.strip():
+            raise InputError(f"{file}: holds no rows: make it again, or move it elsewhere")
+        if ".csv" in file.suffixes:
+            return set(next(csv.reader([line])))
+        first = json.loads(line)
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(f"{file}: cannot be read ({str(error).splitlines()[0]}): make it again, or move it") from error
+    return set(first) if isinstance(first, dict) else set()
 
 
 def checked(table: pd.DataFrame, file: Path, cells: Cells) -> pd.DataFrame:
@@ -55,6 +84,9 @@ def checked(table: pd.DataFrame, file: Path, cells: Cells) -> pd.DataFrame:
             truths = table[name].astype(str).str.lower().map(TRUTHS)
             _refuse(table[name], truths.isna().to_numpy(), file, "is neither true nor false")
             table[name] = truths.astype(bool)
+    for name, others in cells.beside.items():
+        for other in {*others}.intersection(table.columns) if name in table else ():
+            _refuse(table[other], (table[name].notna() & table[other].isna()).to_numpy(), file, "")
     for name, values in cells.known.items():
         if name in table:
             _refuse(table[name], ~table[name].isin(list(values)).to_numpy(), file, "is not known")

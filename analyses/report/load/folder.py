@@ -33,11 +33,10 @@ from ...results.names import (
     predictions_file,
     with_ceilings,
 )
-from ..views.wording import FILTER_NAMES, NAMES
-from .columns import Cells, checked
-from .peeking import columns_of
+from .columns import Cells, checked, columns_of
 from .records import RunRecord, SweepRecord, read_record
 from .student_files import TrainedStudent, read_student
+from .sweep_measures import FILTER_MEASURES, MEASURES
 
 OWN = {"activations", "kept", LABELS, PREDICTIONS, FILTERS, CURVES}  # folders of a run, not searched for others
 WORKING = (".parts",)  # folders where commands keep what is done for going on: all of it stands in their tables
@@ -78,6 +77,7 @@ COMPARISON_CELLS = Cells(
     full=("tasks",),
     truths=("oracle",),
     known={"metric": {f"{kind}{metric}" for kind in ("", "pgr_") for metric in METRICS}},
+    beside={"difference": ("better", "worse")},
 )
 SWEEP_CELLS = Cells(
     numbers=("value", "low", "high", "l2", "contamination"),
@@ -87,7 +87,7 @@ SWEEP_CELLS = Cells(
     known={
         "probe": ("knn", "logistic", "topo", "weak"),
         "rows": ("training", "held-out"),
-        "metric": (*NAMES, *FILTER_NAMES),
+        "metric": (*MEASURES, *FILTER_MEASURES),
     },
 )
 FILTER_CELLS = Cells(

@@ -8,7 +8,8 @@ import pandas as pd
 from ..drawing.cells import Cell, Column, Table, estimate, narrowed, number, words
 from ..drawing.figures import Figure, Line, lines
 from ..load.folder import Sweep
-from .wording import NAMES, facts, name_of
+from ..load.sweep_measures import MEASURES, name_of
+from .wording import facts
 
 PROBES = ("knn", "logistic", "topo")
 CHOOSING = "weak_brier"  # by which settings are chosen unless the record says another: never by truth
@@ -84,7 +85,7 @@ def _headline(best: list[dict[str, Any]]) -> str:
             own = f"{_ends(held_out['auroc'], '.3f').text.split(' ')[0]}, " if held_out.get("auroc") else ""
             told.append(f"{where}, AUROC by truth {own}{cell.text} against that of the weak labels, on rows held out")
         elif SEEN in held_out:
-            told.append(f"{where}, {NAMES[SEEN]} {_ends(held_out[SEEN], '.3f').text} on rows held out")
+            told.append(f"{where}, {MEASURES[SEEN]} {_ends(held_out[SEEN], '.3f').text} on rows held out")
         else:
             told.append(f"{where}, not measured on rows held out")
     return "Best cell of " + "; of ".join(told) + "."
@@ -92,13 +93,13 @@ def _headline(best: list[dict[str, Any]]) -> str:
 
 def _best(best: list[dict[str, Any]]) -> Table:
     """Each best cell: on rows that the choice did not read, and as it looked where it was chosen."""
-    metrics = [m for m in NAMES if any(m in one.get(part, {}) for one in best for part in ("training", "held_out"))]
+    metrics = [m for m in MEASURES if any(m in one.get(part, {}) for one in best for part in ("training", "held_out"))]
     columns = [
         Column("labels", False),
         Column("seed"),
         Column("cell", False),
         Column("rows", False),
-        *(Column(f"{NAMES[name]} [95 %]") for name in metrics),
+        *(Column(f"{MEASURES[name]} [95 %]") for name in metrics),
         Column("cells compared"),
         Column("chosen by", False),
     ]
@@ -197,8 +198,8 @@ def _line(name: str, probe: str, seen: pd.DataFrame, over: str) -> Line:
 
 def _cells(plain: pd.DataFrame, weak: pd.DataFrame, best: list[dict[str, Any]]) -> Table:
     """For each label set, layer and probe the setting that agrees best with the weak labels."""
-    shown = [(m, rows) for rows in (HELD_OUT, TRAINING) for m in NAMES if _has(plain, m, rows)]
-    columns = [*SETTING, *(Column(f"{NAMES[m]}, {rows} [95 %]") for m, rows in shown)]
+    shown = [(m, rows) for rows in (HELD_OUT, TRAINING) for m in MEASURES if _has(plain, m, rows)]
+    columns = [*SETTING, *(Column(f"{MEASURES[m]}, {rows} [95 %]") for m, rows in shown)]
     rows = []
     keys = ["labels", "seed", "probe"]
     for (labels, seed, probe), own in plain.groupby(keys, sort=False):

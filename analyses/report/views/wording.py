@@ -5,21 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-NAMES = {
-    "weak_auroc": "AUROC against the weak labels",
-    "auroc_gain": "AUROC of the probe − of the weak labels, by truth",
-    "auroc": "AUROC, by truth",
-    "accuracy": "accuracy, by truth",
-    "weak_brier": "Brier score against the weak labels",
-}
-FILTER_NAMES = {
-    "removed": "rows removed",
-    "overshoot": "removed beyond those asked for",
-    "precision": "wrong of removed, by truth",
-    "base_rate": "wrong of all, by truth",
-    "recall": "wrong labels found, by truth",
-    "accuracy_kept": "accuracy of the labels kept, by truth",
-}
 GRID = {
     "knn_k": "Neighbours k of kNN",
     "logistic_l2": "Penalties λ of the logistic probe",
@@ -33,11 +18,6 @@ PROBE_NAMES = {"knn": "kNN", "logistic": "logistic", "topo": "Topo"}
 READ_BY = {"knn_k": "knn", "logistic_l2": "logistic", "folds": "logistic", "topo_k": "topo", "connectivity": "topo"}
 KEY = 12  # digits of a store's key, which are enough to tell it from others
 LISTED = 6  # values that are shown one by one
-
-
-def name_of(measure: str) -> str:
-    """A measure in words."""
-    return (NAMES | FILTER_NAMES).get(measure, measure)
 
 
 def facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str, str]]:

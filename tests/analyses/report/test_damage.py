@@ -131,6 +131,7 @@ CELLS = [  # file, column, values that no cell of it may hold
     ("comparisons.csv", "tasks", ["x", "", "inf"]),
     ("comparisons.csv", "difference", ["x", "inf"]),
     ("comparisons.csv", "p_wilcoxon_holm", ["x", "7"]),
+    ("comparisons.csv", "better", ["x", "0.5"]),
     ("comparisons.csv", "metric", ["", "unknown"]),
     ("sweep.csv", "value", ["x", "inf"]),
     ("sweep.csv", "low", ["x", "inf"]),
@@ -159,6 +160,19 @@ def test_a_damaged_cell_is_named_by_file_row_and_column(
             csv.writer(written, lineterminator="\n").writerows(lines)
             said = damaged(name, written.getvalue().encode())
             assert said.startswith(f"row {rows[0]}: {column} ")
+
+
+def test_a_comparison_that_lacks_the_tasks_it_is_above_on_is_named(
+    folder: Path, damaged: Callable[[str, bytes], str]
+) -> None:
+    whole = list(csv.DictReader(io.StringIO((folder / place("comparisons.csv")).read_text())))
+    compared = next(row for row, line in enumerate(whole) if line["difference"])
+    whole[compared]["better"] = ""
+    written = io.StringIO()
+    writer = csv.DictWriter(written, list(whole[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(whole)
+    assert damaged("comparisons.csv", written.getvalue().encode()).startswith(f"row {compared + 1}: better is empty")
 
 
 @pytest.mark.parametrize(
@@ -209,15 +223,26 @@ def test_a_folder_in_the_place_of_a_record_is_not_passed_over(tmp_path: Path) ->
         write_report(tmp_path)
 
 
-def test_damage_that_no_check_knows_names_the_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_the_page_is_not_said_to_be_damage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
-        raise KeyError("of\nsome kind")
+        raise KeyError("a bug")
 
     monkeypatch.setattr("analyses.report.page.run_view", fail)
-    with pytest.raises(InputError, match="a file in it is damaged") as caught:
+    with pytest.raises(KeyError, match="a bug"):
         write_report(folder)
-    assert str(caught.value).startswith(f"{folder}: ")
-    assert "\n" not in str(caught.value)
+    assert not list(folder.rglob("*.html"))
+
+
+def test_what_is_wrong_with_files_together_names_the_folder_in_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise InputError("kept.jsonl: row 1:\nis of no kind")
+
+    monkeypatch.setattr("analyses.report.page.cards", refuse)
+    with pytest.raises(InputError) as caught:
+        write_report(folder)
+    assert str(caught.value) == f"{folder}: kept.jsonl: row 1: is of no kind"
 
 
 def test_the_page_goes_into_an_html_file_and_into_no_other(folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analyses.saliency.map_drawing import map_figure
 from analyses.saliency.row_result import layers_of_row_figure
-from analyses.saliency.token_reader import TokenSaliency
+from analyses.saliency.token_result import TokenSaliency
 from tests.worlds.report_folders import write_sweep
 from w2s_probes.drawing import drawable
 from w2s_probes.sweep import SweepResult

@@ -47,7 +47,8 @@ def run(
         for name, one in chosen.items():
             _plan(name, one, cache)
         return
-    with from_checkout():  # only what has passed so far is worth the seconds that these take
+    with from_checkout():
+        # Only what has passed so far is worth the seconds that these take.
         from analyses.experiment.clock import first_process
         from analyses.protocol import run as run_recipe
         from analyses.results.names import RESULTS
@@ -135,10 +136,10 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
 def _splits(record: Path) -> list[str]:
     """The row sets of each task with their shares of label 1, the least and the most over its seeds."""
     with from_checkout():
-        from analyses.results import names
+        from analyses.results.names import parse_trial_key
     runs: dict[str, list[dict[str, Any]]] = {}
     for key, made in read_json(record)["runs"].items():
-        runs.setdefault(names.parse_trial_key(key)[0], []).append(made["splits"])
+        runs.setdefault(parse_trial_key(key)[0], []).append(made["splits"])
     lines = []
     for task, splits in runs.items():
         parts = []
@@ -198,7 +199,7 @@ def _plan(name: str, recipe: "Recipe", cache: Path) -> None:
     with from_checkout():
         from analyses.costs import plan_recipe
         from analyses.dry_run import stages
-        from analyses.results import names
+        from analyses.results.names import trial_key
     if name:
         terminal.answer(name)
     plan = plan_recipe(recipe, fetch=True)
@@ -207,7 +208,7 @@ def _plan(name: str, recipe: "Recipe", cache: Path) -> None:
         for seed in dict.fromkeys(stage.seed for stage in found if stage.task == task):
             here = [stage for stage in found if (stage.task, stage.seed) == (task, seed)]
             there, to_do = ([s.name for s in here if s.kept is kept and not s.left_out] for kept in (True, False))
-            place = task if seed is None else names.trial_key(task, seed)
+            place = task if seed is None else trial_key(task, seed)
             terminal.answer(f"{place}: to do {', '.join(to_do) or 'nothing'}; kept {', '.join(there) or 'nothing'}")
             for stage in here:
                 if stage.left_out:
