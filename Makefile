@@ -1,5 +1,9 @@
 # make demo   set up what it needs and run the whole method on the embedded miniature
 # make test   set up and pass everything that guards a commit
+# make wheel  build the wheel into dist/
+# make test-wheel   build the wheel, install it into a fresh environment and use it there; part of `make test`
+# make test-lowest  the tests of the core and of extraction with the lowest declared version of every dependency
+# make test-python  the tests of the core with a newer Python, where this machine has one
 # make docs   build the documentation's site into site/, strict about its links and without network
 # make api    make the pages of docs/api again from the code
 # make simulate  how often intervals and verdicts are right, into docs/statistics.md; some twenty minutes
@@ -7,13 +11,17 @@
 # make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
 # make bench  measure speed and memory beside references; some twenty-five minutes on a quiet machine
 PYTHON ?= python3
+OLDEST ?= python3.11
+# The newest Python that is here, installed or by pyenv, beside the one of $(VENV).
+NEWER ?= $(firstword $(foreach python,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3) python3.12 \
+  $(wildcard $(HOME)/.pyenv/versions/3.12*/bin/python3),$(shell $(python) -c 'import venv' 2> /dev/null && echo $(python))))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test docs api bench simulate harden census encoder miniature clean
+.PHONY: demo test wheel test-wheel test-lowest test-python docs api bench simulate harden census encoder miniature clean
 
 demo: $(VENV)/ready-models
 	$(BIN)/w2s demo
@@ -23,6 +31,47 @@ test: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+wheel: $(VENV)/ready-dev
+	rm -rf dist
+	$(BIN)/python -m build --wheel --no-isolation
+
+test-wheel: $(VENV)/ready-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_wheel.py
+
+# What the core of the package is tested by: with neither models nor their libraries.
+CORE := $(addprefix tests/w2s_probes/,filtering io labels metrics neighbors probes rows simulated stats store \
+  sweep/test_choosing.py sweep/test_sweep.py noise/test_model.py noise/test_audits.py)
+# And what of the rest shows whether an old torch-side library fails: models opened, read, fine-tuned with adapters.
+WITH_MODELS := tests/extract/test_extraction.py tests/extract/models tests/w2s_probes/students/test_finetune.py
+# Old releases warn of what is now past, which is no failure.
+OLD := -n 2 --dist loadfile -p no:cacheprovider -W default --disable-warnings
+
+# Releases as old as the declared ones have wheels for Python 3.11.
+test-lowest: .venv-lowest/ready
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest $(OLD) -m "not slow" $(CORE) $(WITH_MODELS)
+
+.venv-lowest/ready: pyproject.toml constraints.txt tools/lowest.py
+	$(OLDEST) -m venv --clear .venv-lowest
+	$(OLDEST) tools/lowest.py models dask > .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -r .venv-lowest/lowest.txt -e '.[models,dask]'
+	@touch $@
+
+NEED_TORCH := filtering/test_disagreement.py io/test_files.py labels/test_everywhere.py probes/test_interface.py \
+  probes/test_sklearn_soft_labels.py probes/test_topo.py store/test_hostile_arrays.py
+
+# Without the models: torch for another Python is a download of gigabytes.
+test-python:
+	@if [ -n "$(NEWER)" ]; then $(MAKE) .venv-newer/ready && OMP_NUM_THREADS=1 \
+	  .venv-newer/bin/python -m pytest $(OLD) -m "not slow" $(CORE) $(NEED_TORCH:%=--ignore=tests/w2s_probes/%); \
+	  else echo "test-python: skipped, since this machine has no newer Python; give NEWER=python3.12"; fi
+
+.venv-newer/ready: pyproject.toml constraints.txt
+	$(NEWER) -m venv --clear .venv-newer
+	.venv-newer/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -e . pytest pytest-xdist hypothesis threadpoolctl filelock cleanlab
+	@touch $@
 
 # With --quiet no warning is counted, and strict fails nothing.
 docs: $(VENV)/ready-docs
@@ -52,7 +101,7 @@ miniature: $(VENV)/ready-models
 	$(BIN)/python data/miniature/prepare.py
 
 clean:
-	rm -rf $(VENV) runs site
+	rm -rf $(VENV) .venv-lowest .venv-newer runs site
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "w2s-probes needs Python 3.11 or later: make PYTHON=python3.11 ...")'

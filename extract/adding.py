@@ -1,5 +1,5 @@
-"""Adding rows or layers to a finished store. What is new becomes a store of its own inside it, and only when that is
-whole does the manifest list it: whoever reads meanwhile, or after a kill, sees the store as it was."""
+"""Adding rows or layers to a finished store. The new part becomes a store of its own inside it, and the manifest lists
+it only when it is whole: a reader meanwhile, or after a kill, sees the store as it was."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,7 +29,7 @@ def add(
     progress: RowProgress = silent,
     check: bool = True,
 ) -> ActivationStore | None:
-    """Add to the store at `out` what it lacks of the plan's rows and layers, and open it.
+    """Add to the store at `out` those of the plan's rows and layers that it lacks, and open it.
 
     The plan's rows must hold the store's, unchanged; they keep their places, and new ones follow. New rows get
     every layer. The result has the key that a single extraction of it all would have. None while other processes'
@@ -95,7 +95,7 @@ def _list(store: ActivationStore, whole: Extraction, shards: list[Shard], notes:
         }
     )
     cut = sum(shard.cut for shard in manifest.cells(whole.layers[0]))
-    said = {"model": whole.source.name, **notes, "cut_rows": cut}
-    manifest = manifest.model_copy(update={"notes": store.manifest.notes | said})
+    added = {"model": whole.source.name, **notes, "cut_rows": cut}
+    manifest = manifest.model_copy(update={"notes": store.manifest.notes | added})
     manifest.write(store.path)
     return ActivationStore.open(store.path)

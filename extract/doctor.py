@@ -1,4 +1,4 @@
-"""The doctor: on a few rows of the user's own model, are the numbers that extraction gives the right ones?"""
+"""The doctor: on a few rows of the user's model, extraction's numbers beside the same ones got in other ways."""
 
 import tempfile
 import time
@@ -45,7 +45,7 @@ ROUNDED = 0.5  # the same for half precision against float32, where nothing is w
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison of the same vectors, got in two ways."""
+    """One comparison of the same vectors that were got in two ways."""
 
     name: str
     worst: float  # largest difference of a vector, as a share of the median distance between rows; the worst layer's
@@ -59,8 +59,8 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """How fast the loaded model read tokens."""
+class ReadingSpeed:
+    """The rate at which the loaded model read tokens."""
 
     tokens_per_s: float
     batch: int  # tokens of the batch that was timed
@@ -73,12 +73,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the doctor found."""
+    """The doctor's checks, with the tokens read, remarks and speed."""
 
     checks: tuple[Check, ...]
-    read: tuple[str, ...]  # which token stood for each row
-    remarks: tuple[str, ...]  # what a user may not expect of this model or of the position
-    speed: Measured  # of the same model, loaded, on this machine
+    read: tuple[str, ...]  # the token that stands for each row, a line each
+    remarks: tuple[str, ...]  # properties of this model, or of the position, that a user may not expect
+    speed: ReadingSpeed  # of the same model, loaded, on this machine
 
     @property
     def ok(self) -> bool:
@@ -86,7 +86,7 @@ class Diagnosis:
         return all(check.ok for check in self.checks)
 
     def record(self) -> dict[str, Any]:
-        """For a manifest's notes."""
+        """The checks, for a manifest's notes."""
         return {"ok": self.ok, "checks": [asdict(check) | {"ok": check.ok} for check in self.checks]}
 
 
@@ -109,7 +109,7 @@ def diagnose(
     store: ActivationStore | None = None,
     against_float32: bool = True,
 ) -> Diagnosis:
-    """Compare what an extraction of the plan's (few) rows gives with the same numbers got in other ways.
+    """Compare the numbers of an extraction of the plan's (few) rows with the same ones got in other ways.
 
     Batched with single rows, padded left with right, through nnsight with plain hooks, read back from a store with
     fresh (from `store`, if given, which must hold the plan's rows; otherwise from a new one), and the dtype with
@@ -126,20 +126,20 @@ def diagnose(
     fresh = {layer: to_float32(layer_words, plan.dtype) for layer, layer_words in words.items()}
     together, single = engine.together([len(row) for row in tokens]), [[row] for row in range(len(tokens))]
     ways: dict[str, Mapping[int, NDArray[np.float32]]] = {
-        "batched = single rows": _in_groups(engine, plan, tokens, single, lambda some: _read(engine, plan, some)),
+        "batched = single rows": _in_groups(engine, plan, tokens, single, lambda batch: _read(engine, plan, batch)),
         "padded left = padded right": _in_groups(
-            engine, plan, tokens, together, lambda some: _read(engine, plan, some, left=True)
+            engine, plan, tokens, together, lambda batch: _read(engine, plan, batch, left=True)
         ),
         "nnsight = plain hooks": _in_groups(
-            engine, plan, tokens, together, lambda some: _by_hooks(engine.reader, plan, *padded(some, pad=pad))
+            engine, plan, tokens, together, lambda batch: _by_hooks(engine.reader, plan, *padded(batch, pad=pad))
         ),
     }
     checks = [_compared(name, fresh, other, TOLERANCE[plan.dtype]) for name, other in ways.items()]
     if store is None:
         checks.append(_compared("stored = fresh, bit for bit", fresh, _through_a_store(plan, words, tokens), 0.0))
     else:
-        kept = {layer: _stored(store, layer, names) for layer in plan.layers}
-        checks.append(_compared("stored = fresh", fresh, kept, TOLERANCE[plan.dtype]))
+        stored = {layer: _stored(store, layer, names) for layer in plan.layers}
+        checks.append(_compared("stored = fresh", fresh, stored, TOLERANCE[plan.dtype]))
     speed = _speed(engine, tokens, names)
     if against_float32 and plan.dtype != "float32" and plan.quantization is None:
         del engine, ways  # its memory is needed
@@ -150,15 +150,15 @@ def diagnose(
     return Diagnosis(tuple(checks), read, tuple(remarks), speed)
 
 
-def _speed(engine: Engine, tokens: Sequence[Tokens], names: Sequence[str]) -> Measured:
-    """The rate at which a batch of these rows, again and again up to the usual size, is read; in some seconds."""
+def _speed(engine: Engine, tokens: Sequence[Tokens], names: Sequence[str]) -> ReadingSpeed:
+    """The rate at which a batch of these rows, repeated up to the usual size, is read; measured in some seconds."""
     once, repeats = _seconds(engine, tokens, names), 1
     count = sum(map(len, tokens))
     while 2 * once < LONGEST and 2 * repeats * count <= engine.budget:
         repeats *= 2
         once = _seconds(engine, list(tokens) * repeats, list(names) * repeats)
     once = min(once, _seconds(engine, list(tokens) * repeats, list(names) * repeats))
-    return Measured(repeats * count / once, min(repeats * count, engine.budget), engine.place)
+    return ReadingSpeed(repeats * count / once, min(repeats * count, engine.budget), engine.place)
 
 
 def _seconds(engine: Engine, tokens: Sequence[Tokens], names: Sequence[str]) -> float:
@@ -170,8 +170,8 @@ def _seconds(engine: Engine, tokens: Sequence[Tokens], names: Sequence[str]) -> 
 def _read(
     engine: Engine, plan: Extraction, tokens: Sequence[Tokens], *, left: bool = False
 ) -> dict[int, NDArray[np.float32]]:
-    found = engine.reader.read(*padded(tokens, pad=plan.source.pad, left=left), plan.layers, plan.position)
-    return {layer: vectors.float().cpu().numpy() for layer, vectors in found.items()}
+    read = engine.reader.read(*padded(tokens, pad=plan.source.pad, left=left), plan.layers, plan.position)
+    return {layer: vectors.float().cpu().numpy() for layer, vectors in read.items()}
 
 
 def _in_groups(
@@ -181,19 +181,19 @@ def _in_groups(
     groups: Sequence[Sequence[int]],
     read: Callable[[list[Tokens]], dict[int, NDArray[np.float32]]],
 ) -> dict[int, NDArray[np.float32]]:
-    """What a way to read gives of all rows, in their order: group by group, the model's state put back before each."""
+    """The vectors of all rows, in their order, read group by group, the model's state put back before each."""
     by_row: dict[int, dict[int, NDArray[np.float32]]] = {}
     for rows in groups:
         engine.restore()
-        found = read([tokens[row] for row in rows])
+        vectors_of = read([tokens[row] for row in rows])
         ends = np.cumsum([len(tokens[row]) if plan.position == "all" else 1 for row in rows])[:-1]
-        pieces = {layer: np.split(vectors, ends) for layer, vectors in found.items()}
+        pieces = {layer: np.split(vectors, ends) for layer, vectors in vectors_of.items()}
         by_row |= {row: {layer: pieces[layer][at] for layer in pieces} for at, row in enumerate(rows)}
     return {layer: np.concatenate([by_row[row][layer] for row in range(len(tokens))]) for layer in plan.layers}
 
 
 def _by_hooks(reader: ActivationReader, plan: Extraction, ids: Tensor, mask: Tensor) -> dict[int, NDArray[np.float32]]:
-    """The same batch through the bare model: everything is run, and torch's own hooks look on."""
+    """The vectors of the same batch through the bare model: everything is run, and torch's own hooks read it."""
     blocks = list(reader.model.get_submodule(plan.source.block_path).children())
     seen: dict[int, Tensor] = {}
 
@@ -230,7 +230,7 @@ def _through_a_store(
             layers = {layer: layer_words[first:last] for layer, layer_words in words.items()}
             writer.write(part, Content(names[rows], layers, 0, offsets, np.concatenate(tokens[rows])))
         store = writer.finish({})
-        assert store is not None  # nobody else writes there
+        assert store is not None  # no other process writes there
         return {layer: _stored(store, layer, names) for layer in plan.layers}
 
 

@@ -1,4 +1,4 @@
-"""From texts to token ids: template, window, and what is cut; in a thread that runs ahead of the model."""
+"""The rows of an extraction as token ids: template, window, cuts; in a thread that runs ahead of the model."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ Truncation = Literal["right", "left", "off"]
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of some rows, and of how many rows the text was cut."""
+    """The token ids of some rows, and the number of rows whose text was cut."""
 
     rows: list[Tokens]
     cut: int
@@ -27,7 +27,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a text becomes tokens: all of it is part of a store's key."""
+    """The way from a text to its tokens; all of it is part of a store's key."""
 
     max_length: int | None  # tokens; None where the model has no limit
     truncation: Truncation  # which end of a longer text is cut; off: it is refused
@@ -50,14 +50,14 @@ class Encoding:
 
     @classmethod
     def of_identity(cls, identity: Mapping[str, Any], tokenizer: Any, where: str) -> "Encoding":
-        """That of a store's identity, its template rendered anew: on another day it may say something else."""
+        """The encoding of a store's identity, its template rendered anew: it may hold the date."""
         jinja = identity.get("template")
         template = None if jinja is None else Template.plan(tokenizer, jinja, f"{where}: its chat template")
         return cls(identity.get("max_length"), identity.get("truncation", "right"), template)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What of it is part of a store's key."""
+        """The fields of a store's identity."""
         identity = {"max_length": self.max_length, "truncation": self.truncation, "template": None}
         if self.template is None:
             return identity
@@ -91,7 +91,7 @@ class Encoding:
 
 
 class EncodedAhead:
-    """The parts of a table, tokenized one after another in a thread that runs ahead of whoever reads them.
+    """The parts of a table, tokenized one after another in a thread that runs ahead of their reader.
 
     Token ids are kept as 4-byte integers until they are read, about as much memory as the texts themselves.
     """
@@ -106,7 +106,7 @@ class EncodedAhead:
 
     @property
     def tokens(self) -> int | None:
-        """How many tokens all parts have; None until they have been counted."""
+        """The tokens of all parts; None until they have been counted."""
         return sum(self._counts.values()) if len(self._counts) == self._total else None
 
     def take(self, part: int) -> Encoded:
@@ -116,7 +116,7 @@ class EncodedAhead:
         return Encoded(np.split(flat, np.cumsum(lengths)[:-1]), cut)
 
     def raise_errors(self) -> None:
-        """Raise what is wrong with any part that has been looked at, long before it would be computed."""
+        """Raise the error of any part that has been tokenized, long before the part would be computed."""
         for part in self._parts.values():
             if part.done() and (error := part.exception()) is not None:
                 raise error
@@ -127,7 +127,7 @@ class EncodedAhead:
             part.result()
 
     def close(self) -> None:
-        """Stop; parts not begun are left."""
+        """Stop the thread; parts that are not begun are never tokenized."""
         self._thread.shutdown(cancel_futures=True)
 
     def _encode(self, part: int, chosen: slice) -> tuple[Tokens, list[int], int]:

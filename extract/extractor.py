@@ -37,7 +37,7 @@ CHARACTERS_A_TOKEN = 4  # of English text; only the size of ragged shards hangs 
 
 @dataclass(frozen=True)
 class Extraction:
-    """What is to be stored: everything that decides the numbers, and so the store's key; nothing is loaded yet."""
+    """A plan of what is stored: all that determines the numbers, and so the store's key; nothing is loaded yet."""
 
     source: ModelSource
     rows: pd.DataFrame  # columns `id` and `text`
@@ -85,7 +85,7 @@ class Extraction:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """All that changes the numbers but by rounding, which differs by device and batch (see the notes)."""
+        """All that determines the numbers but their rounding, which differs by device and batch (see the notes)."""
         return {
             "weights": self.source.weights,
             "blocks": self.source.block_path,
@@ -99,17 +99,17 @@ class Extraction:
 
     @property
     def key(self) -> str:
-        """The name of these numbers."""
+        """The store's key: a hash of the identity."""
         return identity_key(self.identity)
 
     @property
     def sites(self) -> dict[int, str]:
-        """The module that is read for each layer."""
+        """The module that is read for each layer, by its path."""
         path = self.source.block_path
         return {i: f"{path}.{i - 1}" if i else f"input of {path}.0" for i in self.layers}
 
     def shard_rows(self, processes: int = 1) -> int:
-        """How many rows go into a part: by the plan alone, so that all processes cut alike, into equal shares."""
+        """The rows of a part: by the plan alone, so that all processes cut alike, into equal shares."""
         bytes_a_row = self.source.width * WORDS[self.dtype].itemsize * len(self.layers)
         if self.position == "all":
             characters = int(self.rows["text"].str.len().mean()) if len(self.rows) else 0
@@ -122,7 +122,7 @@ class Extraction:
         return max(1, -(-len(self.rows) // (processes * rounds)))
 
     def writer(self, out: Path | str, processes: int = 1) -> StoreWriter:
-        """What writes this extraction's store at `out`, or goes on with it, cut as it was begun."""
+        """The writer of this extraction's store at `out`, which goes on with an unfinished one, cut as it was begun."""
         return StoreWriter.open(
             out,
             identity=self.identity,
@@ -136,7 +136,7 @@ class Extraction:
         )
 
     def engine(self, placement: Placement, layers: Sequence[int] | None = None) -> Engine:
-        """The model, loaded, to be read at the plan's layers or at some of them."""
+        """The loaded model, read at the plan's layers or at some of them."""
         return Engine(
             self.source,
             layers=self.layers if layers is None else layers,
@@ -160,8 +160,8 @@ class Extraction:
         """Write the store at `out`, or go on with it, or open it where it is finished.
 
         With an `engine` of this plan's model and layers nothing is loaded. With a `share`, only this process's
-        parts; None while those of others are missing. With `check` a few rows of its first parts are read again,
-        alone, and a model that gives them other numbers is refused; not on NDIF.
+        parts; None while the parts of other processes are missing. With `check` a few rows of its first parts are
+        read again, alone, and a model that gives them other numbers is refused; not on NDIF.
         """
         writer = self.writer(out, share.count)
         missing = set(writer.missing())
@@ -190,7 +190,7 @@ class Extraction:
     ) -> dict[str, Any]:
         """Compute and write some parts: tokens are made ahead and files written behind, while the model works.
 
-        What is to be noted of this machine, which the manifest says from the first part on beside `notes`.
+        Returns notes on this machine, which stand in the manifest from the first part on beside `notes`.
         """
         to_check, quantized = PARTS if check and not self.source.remote else 0, self.quantization is not None
         of_rows, done = sum(chosen.stop - chosen.start for chosen in parts.values()), RowsRead(0, 0)
@@ -224,7 +224,7 @@ class Extraction:
         return _notes_of(engine)
 
     def content(self, engine: Engine, encoded: Encoded, chosen: slice, progress: BatchProgress = silent) -> Content:
-        """What a shard of some rows holds, from their tokens."""
+        """The content of a shard of some rows, from their tokens."""
         ids = self.rows["id"].iloc[chosen].tolist()
         layers = engine.read(encoded.rows, ids, progress)
         if self.position != "all":
@@ -234,6 +234,7 @@ class Extraction:
 
 
 def _notes_of(engine: Engine) -> dict[str, Any]:
+    """The device and the versions that computed, for a manifest's notes."""
     versions = {package: version(package) for package in ("torch", "transformers", "nnsight")}
     return {"device": engine.place, "batch_tokens": engine.budget, **versions}
 
@@ -253,12 +254,12 @@ def extract(
     other is refused. InputError for what cannot be stored, before anything is written.
     """
     store = plan.run(out, placement=placement, progress=progress, check=check)
-    assert store is not None  # nobody else had a share
+    assert store is not None  # no other process had a share
     return store
 
 
 def extract_cached(plan: Extraction, cache: Path, progress: RowProgress = silent) -> ActivationStore:
-    """The planned store, kept in `cache` under its key, so that it is made once whoever asks."""
+    """The planned store in the folder `cache`, under its key: it is made once for all that ask for it."""
     store = plan.run(cache / plan.key[:16], progress=progress)
     assert store is not None
     return store

@@ -1,4 +1,4 @@
-"""Repair: the shards of a store that are lost or damaged are made again from the same model and rows."""
+"""Repair: lost or damaged shards of a store are made again from the same model and rows."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,11 +31,11 @@ def repair(
     placement: Placement | None = None,
     progress: Progress = silent,
 ) -> list[str]:
-    """Make a finished store's bad shards again, and then remove shards that it does not list; the files made.
+    """Make a finished store's bad shards again, then remove shards that it does not list; returns the files written.
 
-    Model and rows are those that the manifest's notes name, unless given, and so is what `placement` leaves open:
-    on the same device the shards come out bit for bit as they were. Each is replaced when its successor is whole, so
-    that a kill leaves a store no worse than it was.
+    Model and rows are those that the manifest's notes name, unless given, and so are the fields that `placement`
+    leaves open: on the same device the shards come out bit for bit as they were. Each is replaced when its
+    successor is whole, so that a kill leaves a store no worse than it was.
 
     Raises InputError for an unfinished store, and where model or rows are not those that the store was made from.
     """
@@ -46,20 +46,22 @@ def repair(
     if problems := manifest_faults(path, manifest):
         raise InputError(problems[0])
     bad = [shard for shard in manifest.shards if shard_faults(path, manifest, shard)]
-    made: list[str] = []
+    written: list[str] = []
     if bad:
         sound = [shard for shard in manifest.shards if shard not in bad]
         plan = plan_of(path, manifest, model=model, rows=rows, trust=trust, sound=sound)
     for folder in sorted({_folder(shard) for shard in bad}):
-        piece, own = _piece(plan, manifest, folder), _notes(path, manifest, folder)
-        asked = placement or Placement()
+        piece, notes = _piece(plan, manifest, folder), _notes(path, manifest, folder)
+        here = placement or Placement()
         engine = piece.engine(
             replace(
-                asked, attn=asked.attn or own.get("attn"), batch_tokens=asked.batch_tokens or own.get("batch_tokens")
+                here,
+                attn=here.attn or notes.get("attn"),
+                batch_tokens=here.batch_tokens or notes.get("batch_tokens"),
             )
         )
         for shard in (s for s in bad if _folder(s) == folder):
-            progress("shards", len(made), len(bad))
+            progress("shards", len(written), len(bad))
             chosen = slice(shard.start, shard.stop)
             part = plan.rows.iloc[chosen]
             encoded = plan.encoding.encode(plan.source.tokenizer, part["id"].tolist(), part["text"].tolist())
@@ -68,10 +70,10 @@ def repair(
             content = plan.content(engine, encoded, chosen)
             file = write_shard(path / folder, number, content, manifest.dtype, piece.key)
             manifest = _replaced(path, manifest, shard, file)
-            made.append(str(file))
-            progress("shards", len(made), len(bad))
+            written.append(str(file))
+            progress("shards", len(written), len(bad))
     _remove_unlisted(path, manifest)
-    return made
+    return written
 
 
 def plan_of(
@@ -117,15 +119,15 @@ def plan_of(
 
 
 def _in_order(path: Path, manifest: Manifest, sound: Sequence[Shard], table: pd.DataFrame) -> pd.DataFrame:
-    """The table in the store's order, as far as shards tell it; the rows of others in the table's own."""
+    """The table in the store's order as far as sound shards tell it; rows of other shards in the table's own order."""
     known: dict[int, str] = {}
     for shard in sound:
         known |= zip(range(shard.start, shard.stop), read_header(path / shard.file).ids, strict=False)
     places = pd.Series(range(len(table)), index=table["id"])
     if not set(known.values()) <= set(places.index):
         return table  # its hash will not be right
-    others = iter(places.drop(list(known.values())))
-    order = [int(places[known[row]] if row in known else next(others, -1)) for row in range(manifest.rows)]
+    unplaced = iter(places.drop(list(known.values())))
+    order = [int(places[known[row]] if row in known else next(unplaced, -1)) for row in range(manifest.rows)]
     return table if -1 in order else table.iloc[order].reset_index(drop=True)
 
 
@@ -141,7 +143,7 @@ def _piece(plan: Extraction, manifest: Manifest, folder: str) -> Extraction:
 
 
 def _notes(path: Path, manifest: Manifest, folder: str) -> dict[str, Any]:
-    """How a folder's shards were made."""
+    """The notes of the extraction that wrote a folder's shards."""
     if is_as_written(path / folder):
         return Manifest.read(path / folder).notes
     return manifest.notes  # of what was added, only the shards are needed
@@ -149,7 +151,7 @@ def _notes(path: Path, manifest: Manifest, folder: str) -> dict[str, Any]:
 
 def _replaced(path: Path, manifest: Manifest, old: Shard, file: Path) -> Manifest:
     name = NAME.fullmatch(file.name)
-    assert name is not None  # we named it
+    assert name is not None  # a name of our own
     new = old.model_copy(
         update={
             "file": file.relative_to(path).as_posix(),

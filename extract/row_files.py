@@ -39,7 +39,7 @@ def checked_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def rows_hash(table: pd.DataFrame) -> str:
-    """A name for the rows' ids and texts, in order: their number and a hash."""
+    """The number of rows and a hash of their ids and texts, in order."""
     digest = hashlib.sha256()
     for row_id, text in zip(table["id"], table["text"], strict=True):
         digest.update(f"{len(row_id)} {row_id} {len(text)} {text}".encode())

@@ -11,7 +11,7 @@ from w2s_probes.errors import InputError, did_you_mean, whole_reason
 
 OWN = "own"  # the template that comes with the tokenizer; `own:NAME` where it has several
 DEFAULT = "default"
-# Rendered to see what a template makes of a text: long, so that one that shortens texts shows, and unlike any other.
+# The sample text: long, so that a template that shortens texts shows, and unlike any other.
 MARKER = "the quick heron of 1873 wades past eleven silent boats while nobody counts the rain"
 # What Jinja and what it calls were seen to raise: a template is a program.
 WRONG = (TemplateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -19,7 +19,7 @@ WRONG = (TemplateError, ValueError, TypeError, LookupError, AttributeError, Arit
 
 @dataclass(frozen=True)
 class Template:
-    """Jinja source that makes a conversation of a text, in the form of content that it reads, and what it renders."""
+    """Jinja source that makes a conversation of a text, the form of content that it reads, and a sample."""
 
     source: str
     rendering: str  # of MARKER, when the extraction was planned: a template may hold the date
@@ -69,7 +69,7 @@ class Template:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what it renders, for a store's key."""
+        """A hash of the sample rendering, for a store's key."""
         return hashlib.sha256(self.rendering.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
@@ -77,15 +77,17 @@ def template_source(tokenizer: Any, model: str, named: str) -> str:
     """The Jinja source that `own`, `own:NAME` or a file's path stands for."""
     head, _, wanted = named.partition(":")
     if head == OWN:
-        own = getattr(tokenizer, "chat_template", None)
-        if isinstance(own, dict):
-            if (name := wanted or DEFAULT) in own:
-                return str(own[name])
-            raise InputError(f"model {model}: no chat template {name!r}; {did_you_mean(name, own)}: give own:NAME")
-        if not isinstance(own, str) or wanted:
+        templates = getattr(tokenizer, "chat_template", None)
+        if isinstance(templates, dict):
+            if (name := wanted or DEFAULT) in templates:
+                return str(templates[name])
+            raise InputError(
+                f"model {model}: no chat template {name!r}; {did_you_mean(name, templates)}: give own:NAME"
+            )
+        if not isinstance(templates, str) or wanted:
             what = "no chat template" if not wanted else "no chat templates by name"
             raise InputError(f"model {model}: its tokenizer has {what}: give --chat-template FILE")
-        return own
+        return templates
     try:
         return Path(named).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, ValueError) as error:

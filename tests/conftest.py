@@ -8,34 +8,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import settings
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, pre_tokenizers
-from tokenizers.models import WordLevel
-from transformers import (
-    BertConfig,
-    BertModel,
-    GPT2Config,
-    GPT2LMHeadModel,
-    GPTNeoXConfig,
-    GPTNeoXModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-)
-from transformers.utils import logging
 
 settings.register_profile("repository", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("repository")
-torch.set_num_threads(1)  # tiny models: a second thread only waits
-logging.disable_progress_bar()
+if find_spec("torch"):  # the tests of what needs no model run without it, too (`make test-python`)
+    import torch
+    from transformers.utils import logging
+
+    torch.set_num_threads(1)  # tiny models: a second thread only waits
+    logging.disable_progress_bar()
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
@@ -71,6 +61,18 @@ def planted(n: int = 300, d: int = 12, noise: float = 0.2, apart: float = 4.0, s
 
 def model_of(family: str) -> Any:
     """A tiny random model; the seed makes it the same each time."""
+    import torch
+    from transformers import (
+        BertConfig,
+        BertModel,
+        GPT2Config,
+        GPT2LMHeadModel,
+        GPTNeoXConfig,
+        GPTNeoXModel,
+        LlamaConfig,
+        LlamaForCausalLM,
+    )
+
     torch.manual_seed(0)
     size: dict[str, Any] = {"vocab_size": 44, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
     if family == "llama":
@@ -89,6 +91,10 @@ FAMILIES = ("llama", "gpt_neox", "bert", "gpt2")
 
 def save_checkpoint(model: Any, folder: Path, window: int = 64) -> Path:
     """The model in the usual format, with a tokenizer of 40 words that reads `window` tokens at most."""
+    from tokenizers import Tokenizer, pre_tokenizers
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+
     model.save_pretrained(folder)
     vocabulary = {w: i for i, w in enumerate(["<pad>", "<unk>", "<s>", "</s>", *WORDS])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
@@ -103,6 +109,8 @@ def save_checkpoint(model: Any, folder: Path, window: int = 64) -> Path:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """A function from a family's name to the folder of a tiny checkpoint in the usual format."""
+    import torch
+
     made: dict[tuple[str, str], Path] = {}
 
     def make(family: str = "llama", dtype: str = "float32") -> Path:

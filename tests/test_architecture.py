@@ -4,7 +4,6 @@ import ast
 import subprocess
 import sys
 import tomllib
-import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -62,23 +61,6 @@ def test_constraints_pin_every_direct_dependency() -> None:
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
     assert {r.partition(">=")[0] for r in wanted} <= pinned
     assert "torch==2.13.0" in lines
-
-
-def test_the_wheel_holds_the_library_alone_and_imports_from_anywhere(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {name.partition("/")[0] for name in names} == {"w2s_probes", "w2s_probes-0.1.0.dist-info"}
-    modules = [n.removesuffix(".py").replace("/", ".") for n in names if n.endswith(".py")]
-    modules = [m.removesuffix(".__init__") for m in modules]
-    assert {"w2s_probes.students.head", "w2s_probes.cli.app", "w2s_probes.probes.topo"} <= set(modules)
-    code = (
-        f"import sys; sys.path = [{str(wheel)!r}, *(p for p in sys.path if 'lib/python' in p)]; "
-        f"import importlib; found = [importlib.import_module(m) for m in {modules!r}]; "
-        "assert all('.whl' in m.__file__ for m in found), found[0]"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
 
 def test_no_file_of_the_packages_is_longer_than_300_lines() -> None:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-# At the version of constraints.txt. Torch: every release is gigabytes, and one of them lies on the machines of CI; its
-# lower bound is that of transformers 5, which refuses older ones.
-PINNED = ("torch", "pytest", "pytest-xdist", "hypothesis", "threadpoolctl", "filelock")
+# At the version of constraints.txt. Torch: every release is gigabytes. Its bound is the one that transformers asks for.
+PINNED = ("torch",)
+TOOLS = ("pytest", "pytest-xdist", "hypothesis", "threadpoolctl", "filelock")
 BOUND = re.compile(r"(?P<name>[A-Za-z0-9._-]+)>=(?P<version>[0-9][0-9a-z.]*)")
 
 
@@ -34,7 +34,7 @@ def lowest(extras: Sequence[str] = (), root: Path = ROOT) -> list[str]:
             raise ValueError(f"{requirement!r}: write name>=version, so that the lowest can be tested")
         versions[bound["name"]] = bound["version"]
     constraints = dict(_constraints(root / "constraints.txt"))
-    versions |= {name: constraints[name] for name in PINNED}
+    versions |= {name: constraints[name] for name in TOOLS} | {n: constraints[n] for n in PINNED if n in versions}
     return [f"{name}=={version}" for name, version in versions.items()]
 
 

@@ -5,7 +5,6 @@ site-packages gets no package of such general names; `on_path` makes that folder
 """
 
 import importlib.util
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,10 +34,7 @@ def on_path() -> Path:
                 "`pip install -e .` in a clone"
             )
     if str(HOME) not in sys.path:
-        sys.path.append(str(HOME))
-        # Workers of joblib, Dask and Ray are told sys.path or inherit the environment, according to how they start.
-        inherited = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = f"{inherited}{os.pathsep}{HOME}" if inherited else str(HOME)
+        sys.path.append(str(HOME))  # joblib, Dask and Ray hand it on to the processes that they start from here
     for package in PACKAGES:
         _refuse_foreign(package)
     return HOME

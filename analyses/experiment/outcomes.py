@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_probes.filtering.disagreement import FilterResult
-from w2s_probes.io.tables import write_table
+from w2s_probes.labels.verdicts import write_verdicts
 
 from .result_cache import Arrays, Record
 from .splits import RowSets
@@ -16,7 +16,7 @@ from .view import Outcome
 
 PREFIX = "filter "  # of the arrays' names beside the scores of row sets
 TAUGHT = "taught"
-NOT_JUDGED = "not a training row"  # as `w2s filter` says it of validation rows
+COLUMNS = ("keep", "score", "p", "new_label", "reason", "probe", "layer")  # the store and the folds are the run's
 
 
 def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:
@@ -70,17 +70,17 @@ def write_verdict(file: Path, sets: RowSets, val: NDArray[np.float64], outcome: 
     if result is None:
         return
     train, validation = (sets.tables[part].rename(columns={"label": "truth"}) for part in ("train", "val"))
-    judged = train.assign(
-        label=result.labels,
-        split="train",
-        keep=result.mask,
-        score=result.scores,
-        p=np.nan if result.p is None else result.p,
-        new_label=result.labels if outcome.taught is None else outcome.taught,
-        reason=result.reasons,
+    rows = pd.concat(
+        [train.assign(label=result.labels, split="train"), validation.assign(label=val, split="val")], ignore_index=True
     )
-    passed = validation.assign(
-        label=val, split="val", keep=True, score=np.nan, p=np.nan, new_label=val, reason=NOT_JUDGED
+    taught = result.labels if outcome.taught is None else outcome.taught
+    write_verdicts(
+        file,
+        rows,
+        np.arange(len(train)),
+        result.verdict_fields | {"new_label": taught},
+        where=file.name,
+        probe=outcome.probe,
+        layer=layer,
+        columns=COLUMNS,
     )
-    table = pd.concat([judged, passed], ignore_index=True).assign(probe=outcome.probe, layer=layer)
-    write_table(table, file)

@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_probes.filtering.disagreement import KEPT, FilterResult
+from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.filtering.matched_controls import matched_removal
 from w2s_probes.filtering.shares import share_of
+from w2s_probes.labels.verdicts import KEPT
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import group_numbers
 from w2s_probes.ties import levels

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from w2s_probes.labels import verdicts
+
 from ..passages import brief
 from .colours import BLUE, DARK, ORANGE, VERMILION, diverging
 from .drawing import Picture, tidy
@@ -26,7 +28,7 @@ LEGENDS = {
         "|weak label - probe|",
         [(STEPS[0], "none"), (STEPS[2], "half of the most"), (STEPS[4], "the most")],
     ),
-    "filter": ("filter", [(KEPT, "kept"), (ORANGE, "outside component"), (VERMILION, "disagreement")]),
+    "filter": ("filter", [(KEPT, "kept"), (ORANGE, verdicts.OUTSIDE), (VERMILION, verdicts.DISAGREES)]),
     "truth": ("ground truth, P(1)", ENDS),
 }
 
@@ -132,7 +134,7 @@ def _fills(table: pd.DataFrame, colour: str) -> list[str]:
     if colour == "disagreement":
         most = float(table["disagreement"].max()) or 1.0
         return [STEPS[min(len(STEPS) - 1, int(d / most * len(STEPS)))] for d in table["disagreement"]]
-    reasons = {"": KEPT, "outside component": ORANGE, "disagreement": VERMILION}
+    reasons = {verdicts.KEPT: KEPT, verdicts.OUTSIDE: ORANGE, verdicts.DISAGREES: VERMILION}
     return [reasons.get(str(reason), BLUE) for reason in table["reason"]]
 
 

@@ -10,7 +10,7 @@ from scipy.special import logit
 
 from w2s_probes import ActivationStore, FilterResult, InputError, LabelSet, LogisticProbe
 from w2s_probes.errors import did_you_mean
-from w2s_probes.filtering.disagreement import DISAGREES, KEPT, OUTSIDE
+from w2s_probes.labels.verdicts import DISAGREES, KEPT, OUTSIDE
 from w2s_probes.neighbors import Neighbors, whole
 from w2s_probes.neighbors.store_graphs import store_neighbors
 from w2s_probes.progress import Progress, silent

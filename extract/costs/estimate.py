@@ -1,4 +1,4 @@
-"""What an extraction will cost, from the model's config and the rows' lengths: disk, memory, operations, hours."""
+"""The costs of an extraction by the model's config and the rows' lengths: disk, memory, operations, hours."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ UTILISATION = 0.4  # of that peak, which forward passes of long batches usually 
 ID, OFFSET, TOKEN, SHARD_HEADER, DATASET_HEADER, MANIFEST = 16, 8, 4, 3200, 420, 2000
 PROGRAM = 1_000_000_000  # bytes of host memory: Python, torch and transformers, once loaded
 TEXT_BYTES = 12  # of host memory a token: its id, and the characters of the row that it came from
-# Intermediate results of a block against what its matrices' larger sides hold: activation functions and norms keep
+# Intermediate results of a block, in units of its matrices' larger sides: activation functions and norms keep
 # copies. The peaks that tests/extract/costs/test_estimate.py measures are .5 to 1.1 of the working memory that follows.
 COPIES = 1.5
 SCORE_COPIES = 3  # of the attention scores, in float32, where a model has no fused attention
@@ -32,7 +32,7 @@ SCORE_COPIES = 3  # of the attention scores, in float32, where a model has no fu
 
 @dataclass(frozen=True)
 class Costs:
-    """What one extraction needs; sizes in bytes."""
+    """The costs of one extraction; sizes in bytes."""
 
     rows: int
     tokens: int  # without padding
@@ -56,12 +56,12 @@ class Costs:
 
     @property
     def blocks_run(self) -> int:
-        """How many blocks: the model is stopped after the last wanted layer."""
+        """The number of blocks: the model is stopped after the last wanted layer."""
         return max(self.layers)
 
     @property
     def device(self) -> int:
-        """Memory of the GPU, but for what its driver keeps."""
+        """Memory of the GPU, without its driver's."""
         return self.weights + self.working
 
     def seconds(self, *, flops_per_s: float | None = None, tokens_per_s: float | None = None) -> float:
@@ -77,7 +77,7 @@ class Costs:
 
 
 def default_rate(dtype: StoredDtype) -> float:
-    """FLOP/s: `UTILISATION` of what an A100 does in this dtype."""
+    """FLOP/s: the share `UTILISATION` of an A100's peak in this dtype."""
     return UTILISATION * A100[dtype]
 
 
@@ -118,7 +118,7 @@ def estimate(
         width=source.width,
         parameters=parameters,
         block_parameters=sum(p.numel() for block in blocks for p in block.parameters()),
-        active_parameters=round(sum(one.weights for one in work)),
+        active_parameters=round(sum(block.weights for block in work)),
         experts=experts_of(source.config),
         flops=forward_flops(work, batching),
         store=activations + _beside(len(lengths), tokens if ragged else 0, activations, len(wanted)),
@@ -141,8 +141,8 @@ def _beside(rows: int, ragged_tokens: int, activations: int, layers: int) -> int
 
 
 def _held(source: ModelSource, work: list[BlockWork], longest: int, size: int, kept_layers: int) -> int:
-    """Bytes that one token of a batch needs at the fullest moment: one block's results, not those of all."""
-    results = COPIES * max((one.held for one in work), default=0) * size
+    """Bytes that one token of a batch needs at the fullest moment: the results of one block, not of all."""
+    results = COPIES * max((block.held for block in work), default=0) * size
     stream = source.width * 4  # in float32, for norms and means
     mask = longest * (1 + size)  # of attention, as booleans and as numbers
     scores = 0

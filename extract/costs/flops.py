@@ -1,4 +1,4 @@
-"""What a forward pass multiplies, counted from the shapes of a model's blocks: no weights are needed."""
+"""The multiplications of a forward pass, counted from the shapes of a model's blocks, without weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-# The names under which configs say how many experts a token visits, and how many there are.
+# The names in configs for the experts that a token visits, and for their number.
 VISITED = ("num_experts_per_tok", "moe_topk", "moe_top_k", "moe_k", "top_k_experts")
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 
 
 @dataclass(frozen=True)
 class BlockWork:
-    """What one block does with a token."""
+    """The multiplications of one block for one token."""
 
     weights: float  # entries of the matrices that the token is multiplied with; of experts, the visited ones' only
     pairs: int  # multiplications for every token that it is attended with: queries' and values' widths, all heads
@@ -34,7 +34,7 @@ class Batching:
 
     @classmethod
     def of(cls, lengths: NDArray[np.int64], budget: int) -> "Batching":
-        """What `batching.batches` makes of `lengths` (rows,), without listing the rows of each batch."""
+        """The batches that `checkpoints.batches` makes of `lengths` (rows,), without listing the rows of each."""
         ordered = np.sort(lengths)[::-1]
         tokens = pairs = count = largest = start = 0
         while start < len(ordered):
@@ -60,9 +60,9 @@ def block_work(block: nn.Module, config: Any, index: int) -> BlockWork:
     visited, known = experts_of(config)
     weights = held = 0.0
     for name, parameter in block.named_parameters():
-        path, _, own = name.rpartition(".")
+        path, _, parameter_name = name.rpartition(".")
         owner, shape = block.get_submodule(path), parameter.shape
-        if parameter.dim() < 2 or "bias" in own or isinstance(owner, nn.Embedding):
+        if parameter.dim() < 2 or "bias" in parameter_name or isinstance(owner, nn.Embedding):
             continue
         experts = copies = 1
         if "Expert" in type(owner).__name__:  # one parameter holds every expert's matrix: stacked, or end to end
@@ -75,7 +75,7 @@ def block_work(block: nn.Module, config: Any, index: int) -> BlockWork:
 
 
 def experts_of(config: Any) -> tuple[int, int]:
-    """How many experts a token visits, and of how many; zeros where there are none or the config does not say."""
+    """The experts that a token visits, and their number; zeros where there are none or the config does not tell."""
     text = config.get_text_config()
     places = [text, getattr(text, "ffn_config", None)]
     return _first(places, VISITED), _first(places, EXPERTS)
@@ -95,5 +95,5 @@ def _pairs(block: nn.Module, text: Any, index: int) -> int:
 
 
 def _first(places: Sequence[Any], names: Sequence[str]) -> int:
-    found = (getattr(place, name, None) for place in places for name in names)
-    return next((value for value in found if isinstance(value, int) and value), 0)
+    values = (getattr(place, name, None) for place in places for name in names)
+    return next((value for value in values if isinstance(value, int) and value), 0)

@@ -1,4 +1,4 @@
-"""How many tokens rows have: counted by the model's tokenizer, in a sample where they are many, or said."""
+"""The tokens of rows: counted by the model's tokenizer, in a sample where rows are many, or given as a number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MOST = 10_000_000  # rows, or tokens of one, beyond which a plan would itself be
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long rows are for a model, and how many lose text at its limit."""
+    """The lengths of rows for a model, and the number that lose text at its limit."""
 
     tokens: NDArray[np.int64]  # (rows,), as the extractor would cut them; of a sample's distribution, not row by row
     cut: int  # rows with more tokens than `limit`, which lose their end; of a sample, its share of all rows
@@ -30,7 +30,7 @@ class Lengths:
 
     @classmethod
     def joined(cls, parts: Sequence["Lengths"]) -> "Lengths":
-        """Those of several row sets, for one model."""
+        """The lengths of several row sets together, for one model."""
         tokens = np.concatenate([part.tokens for part in parts])
         flags = (any(part.sampled for part in parts), any(part.said for part in parts))
         return cls(tokens, sum(part.cut for part in parts), parts[0].limit, *flags)
@@ -50,10 +50,10 @@ def count_tokens(source: ModelSource, rows: pd.DataFrame, *, max_length: int | N
     chosen = stream(seed, "rows to tokenize").permutation(len(rows))[:SAMPLE]
     sample = rows.iloc[np.sort(chosen)]
     encoded = encoding.encode(tokenizer, sample["id"].tolist(), sample["text"].tolist())
-    found = np.sort([len(tokens) for tokens in encoded.rows])
-    tokens = found[np.arange(len(rows)) * len(found) // len(rows)].astype(np.int64)
-    cut = round(encoded.cut * len(rows) / len(found))
-    return Lengths(tokens, cut, encoding.max_length, sampled=len(found) < len(rows))
+    counts = np.sort([len(tokens) for tokens in encoded.rows])
+    tokens = counts[np.arange(len(rows)) * len(counts) // len(rows)].astype(np.int64)
+    cut = round(encoded.cut * len(rows) / len(counts))
+    return Lengths(tokens, cut, encoding.max_length, sampled=len(counts) < len(rows))
 
 
 def token_lengths(

@@ -33,10 +33,10 @@ SIDES = (256, 1024, 2048)  # rows and sides, at most, of that product
 
 
 @dataclass(frozen=True)
-class Speed:
-    """What this machine did with one block of a model, or of a large one with a product of its width."""
+class BlockSpeed:
+    """The speed of this machine on one block of a model, or for a large one on a product of its width."""
 
-    timed: str  # what was timed, in words
+    timed: str  # the thing timed, in words
     batch_seconds: float  # of every batch beside its blocks: tracing, the table of tokens
     flops_per_s: float
 
@@ -75,7 +75,7 @@ class Machine:
         return f"{self.device.type}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def measure(source: ModelSource, costs: Costs, machine: Machine | None = None) -> Speed:
+def measure(source: ModelSource, costs: Costs, machine: Machine | None = None) -> BlockSpeed:
     """Time one block of the model on this machine, in the dtype and at the lengths of `costs`: about a second.
 
     No weights are read: the block's are random numbers. Batches grow until one takes a moment, or is as large as an
@@ -87,7 +87,7 @@ def measure(source: ModelSource, costs: Costs, machine: Machine | None = None) -
     block: Any = source.skeleton.get_submodule(source.block_path)[number]  # type: ignore[index]
     parameters = sum(p.numel() for p in block.parameters())
     if machine.device.type == "cpu" and parameters > BIG:
-        return Speed("one product of its width", 0.0, _product(source.width, costs.dtype))
+        return BlockSpeed("one product of its width", 0.0, _product(source.width, costs.dtype))
     needed = parameters * WORDS[costs.dtype].itemsize
     if machine.free is not None and needed > ROOM * machine.free:
         raise InputError(f"one block alone takes {needed / 1e9:.1f} GB, and {machine.free / 1e9:.1f} GB are free")
@@ -98,7 +98,7 @@ def measure(source: ModelSource, costs: Costs, machine: Machine | None = None) -
         whole, beside = (_usual(partial(_once, reader, rows, length, layers)) for layers in ([0, 1], [0]))
     flops = forward_flops([block_work(block, source.config, number)], Batching.of(np.full(rows, length), rows * length))
     # Of a tiny block nearly all may be lost in the noise of what is beside it.
-    return Speed("one of its blocks with random weights", beside, flops / max(whole - beside, whole / 20))
+    return BlockSpeed("one of its blocks with random weights", beside, flops / max(whole - beside, whole / 20))
 
 
 def _one_block(source: ModelSource, number: int, costs: Costs, machine: Machine) -> Any:

@@ -33,12 +33,12 @@ BatchProgress = Callable[[int, int], None]  # rows and tokens since the last cal
 
 @dataclass(frozen=True)
 class Vectors:
-    """Results of one batch on their way to the host: (layers, vectors, width), and which are finite."""
+    """The vectors of one batch on their way to the host."""
 
     rows: list[int]
-    words: Tensor
-    finite: Tensor
-    arrived: torch.cuda.Event | None
+    words: Tensor  # (layers, vectors, width)
+    finite: Tensor  # (layers, vectors) whether all of a vector's numbers are
+    arrived: torch.cuda.Event | None  # None where they are there already
 
 
 class Engine:
@@ -67,12 +67,12 @@ class Engine:
 
     @property
     def device(self) -> torch.device:
-        """Where inputs go."""
+        """The device of the inputs."""
         return self.reader.device
 
     @property
     def place(self) -> str:
-        """Where the model runs, in words."""
+        """The device that the model runs on, in words."""
         return "NDIF" if self._source.remote else str(self.device)
 
     def restore(self) -> None:
@@ -122,11 +122,11 @@ class Engine:
         ids, mask = padded(tokens, pad=self._source.pad)
         self.restore()
         try:
-            found = self.reader.read(ids, mask, self._layers, self._position)
-            device = found[self._layers[-1]].device
+            vectors = self.reader.read(ids, mask, self._layers, self._position)
+            device = vectors[self._layers[-1]].device
             # Some models hand on another dtype than their weights': rounded here, before anything is checked.
             dtype = getattr(torch, self._dtype)
-            words = torch.stack([found[layer].to(device=device, dtype=dtype) for layer in self._layers])
+            words = torch.stack([vectors[layer].to(device=device, dtype=dtype) for layer in self._layers])
             finite = torch.isfinite(words).all(dim=-1)
             if device.type != "cuda":
                 return Vectors(rows, words.cpu(), finite.cpu(), None)
@@ -187,7 +187,7 @@ class Engine:
         raise InputError(f"layer {layer} of row {row!r} is NaN or infinite in {self._dtype}: {advice}")
 
     def _affordable(self) -> int:
-        """Tokens a batch: what the processor needs, or a power of two for which the card's memory is enough."""
+        """Tokens of a batch: enough to fill the processor, or a power of two that fits into the card's memory."""
         width = self._source.width
         if self._source.remote:
             vector = width * len(self._layers) * WORDS[self._dtype].itemsize

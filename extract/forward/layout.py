@@ -1,4 +1,4 @@
-"""The shape of what a model's blocks hand on: checked on one small batch before any row is believed."""
+"""The shape of the states that a model's blocks hand on, checked on one small batch before any row is read."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from ..models.source import ModelSource, auto_class
 
 @dataclass
 class _Seen:
-    """What one block was given and handed on."""
+    """The calls of one block, and the states of the last one."""
 
     calls: int = 0
     came: Any = None
@@ -41,7 +41,7 @@ def refuse_layout_of_skeleton(source: ModelSource, layers: Sequence[int]) -> Non
 
 @contextmanager
 def _without_tracebacks() -> Iterator[None]:
-    """Keep torch from writing out what it cannot follow without numbers, such as a mixture's products."""
+    """Keep torch from logging steps that it cannot follow without numbers, such as a mixture's products."""
     logger = logging.getLogger("torch._subclasses.fake_tensor")
     before, logger.disabled = logger.disabled, True
     try:
@@ -135,5 +135,5 @@ def _refuse_shape(states: Any, expected: tuple[int, int, int], what: str) -> Non
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether this is what torch raises where something does not fit into memory, on any device."""
+    """Whether torch raised this because something does not fit into memory, on any device."""
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error) or "can't allocate" in str(error)

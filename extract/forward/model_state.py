@@ -1,4 +1,4 @@
-"""What a forward pass changes in a model beside its output, put back, so that no row depends on those read before it.
+"""The state of a model beside its output, put back after each forward pass, so that no row depends on earlier ones.
 
 Some models choose a mode by the first or the longest batch and keep it: BigBird leaves sparse attention for good,
 rotary embeddings of the dynamic and long kinds replace their frequencies.

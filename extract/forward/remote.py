@@ -34,7 +34,7 @@ TASK = "text-generation"  # part of the name by which NDIF knows a deployment
 # Seconds without any sign of life, not even the pings that servers send while a job waits its turn.
 SILENCE = 600.0
 UNREACHABLE = (websocket.WebSocketException, httpx.HTTPError, OSError)
-# What nnsight was seen to raise for answers that are not as agreed, such as one without the results.
+# Exceptions that nnsight was seen to raise for answers that are not as agreed, such as one without the results.
 UNREADABLE = (
     *(ValueError, TypeError, LookupError, UnboundLocalError, EOFError, RuntimeError),
     *(pickle.UnpicklingError, ZstdError),
@@ -74,13 +74,13 @@ class RemoteReader(ActivationReader):
         torch.OutOfMemoryError where it was the server's memory.
         """
         with self._one_line():
-            found = super().read(input_ids, attention_mask, layers, position)
+            answer = super().read(input_ids, attention_mask, layers, position)
         vectors = int(attention_mask.sum()) if position == "all" else len(input_ids)
-        self._check(found, layers, vectors)
-        return {layer: found[layer].detach() for layer in layers}  # the server may record gradients
+        self._check(answer, layers, vectors)
+        return {layer: answer[layer].detach() for layer in layers}  # the server may record gradients
 
     def _backend(self, served: Any) -> Any:
-        """What sends a trace; the hub is asked how the model's name is properly spelled."""
+        """The sender of traces; the hub is asked for the proper spelling of the model's name."""
         try:
             key = served.to_model_key()
         except (HubError, HFValidationError, OSError) as error:
@@ -118,12 +118,13 @@ class RemoteReader(ActivationReader):
         finally:
             websocket.setdefaulttimeout(before)
 
-    def _check(self, found: dict[int, Any], layers: Sequence[int], vectors: int) -> None:
-        if set(found) != set(layers):
+    def _check(self, answer: dict[int, Any], layers: Sequence[int], vectors: int) -> None:
+        """InputError unless the answer holds these layers with this number of vectors, in the store's dtype."""
+        if set(answer) != set(layers):
             raise InputError(
-                f"model {self._name}: NDIF sent layers {sorted(map(str, found))} when asked for {sorted(layers)}"
+                f"model {self._name}: NDIF sent layers {sorted(map(str, answer))} when asked for {sorted(layers)}"
             )
-        for layer, states in found.items():
+        for layer, states in answer.items():
             shape = tuple(getattr(states, "shape", ()))
             if shape != (vectors, self._width):
                 raise InputError(
@@ -165,7 +166,7 @@ def _block_path(source: ModelSource, model: nn.Module) -> str:
 
 
 def _gist(text: str) -> str:
-    """The line that says what is wrong: of a traceback the last, else the first."""
+    """The line of a message that names the fault: of a traceback the last, else the first."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nothing"]
     return (lines[-1] if lines[0].startswith("Traceback") else lines[0])[:200]
 

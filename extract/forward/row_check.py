@@ -1,4 +1,4 @@
-"""Do a row's numbers depend on the rows beside it? A few rows of a part, read alone against the batch they came in."""
+"""A check that a row's numbers do not depend on the rows beside it: a few rows of a part, alone and in their batch."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ def refuse_dependent_rows(
     beyond: list[tuple[float, int, int]] = []  # difference, layer and row, of each row with too much
     for row in chosen:
         alone = engine.read([tokens[row]], [names[row]])
-        found = {
+        differences = {
             layer: difference(
                 to_float32(together[ends[row] : ends[row + 1]], dtype),
                 to_float32(alone[layer], dtype),
@@ -51,9 +51,9 @@ def refuse_dependent_rows(
             )
             for layer, together in content.layers.items()
         }
-        layer = max(found, key=lambda layer: (np.isnan(found[layer]), found[layer]))
-        if not found[layer] <= allowed:
-            beyond.append((found[layer], layer, row))
+        layer = max(differences, key=lambda layer: (np.isnan(differences[layer]), differences[layer]))
+        if not differences[layer] <= allowed:
+            beyond.append((differences[layer], layer, row))
     exact = dtype == "float32" and not quantized
     if beyond and (exact or len(beyond) > 1 or not beyond[0][0] <= 2 * allowed):
         worst, layer, row = beyond[0]
@@ -73,14 +73,15 @@ def difference(a: NDArray[np.float32], b: NDArray[np.float32], rows: NDArray[np.
     if a.shape != b.shape:
         return float("nan")
     errors = np.linalg.norm(a.astype(np.float64) - b, axis=1)
-    some = _few(a if rows is None else rows).astype(np.float64)
-    distances = np.linalg.norm(some[:, None] - some[None], axis=2)[np.triu_indices(len(some), 1)]
+    sample = _few(a if rows is None else rows).astype(np.float64)
+    distances = np.linalg.norm(sample[:, None] - sample[None], axis=2)[np.triu_indices(len(sample), 1)]
     scale = float(np.median(distances)) if len(distances) else 0.0
-    size = float(np.linalg.norm(some, axis=1).max())
+    size = float(np.linalg.norm(sample, axis=1).max())
     if scale <= 1e-6 * size:  # such as the first token's embedding, which all rows share
         scale = size
     return float(errors.max() / scale) if scale else float(errors.max())
 
 
 def _few(vectors: NDArray[Any]) -> NDArray[Any]:
+    """At most `FEW` of the vectors (n, width), evenly spread."""
     return np.asarray(vectors[np.linspace(0, len(vectors) - 1, min(len(vectors), FEW)).astype(int)])

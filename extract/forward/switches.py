@@ -1,4 +1,4 @@
-"""Lengths at which a model reads differently: a batch must lie on one side, or a row's numbers hang on its company."""
+"""Lengths at which a model reads differently: a batch on both sides would make its rows depend on each other."""
 
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -7,19 +7,18 @@ Mode = Callable[[int], Hashable]  # of a number of tokens; rows of equal mode ma
 
 
 def mode_of(config: Any) -> Mode:
-    """For a row's number of tokens what rows of one batch must have in common.
+    """A function from a row's number of tokens to a value that all rows of one batch must share.
 
     - `attention_type` block_sparse (BigBird): up to a length attention is full; above it rows are filled up to whole
       blocks, the last of which every token sees, so that only rows of as many blocks go together.
     - rotary embeddings `longrope` (Phi-3): other frequencies beyond `original_max_position_embeddings`; `dynamic`:
       beyond it the frequencies are those of the batch's longest row, so that only rows of one length go together.
 
-    What is not known here the check of rows alone against rows in a batch finds (`row_check.py`).
+    Models that are not known here are found by the check of rows alone against rows in a batch (`row_check.py`).
     """
     rotary = [_rotary(config, rope) for rope in _ropes(config)]
-    modes = [*_sparse(config), *(one for one in rotary if one is not None)]
-
-    return lambda length: tuple(one(length) for one in modes)
+    modes = [*_sparse(config), *(mode for mode in rotary if mode is not None)]
+    return lambda length: tuple(mode(length) for mode in modes)
 
 
 def _sparse(config: Any) -> list[Mode]:
@@ -31,12 +30,12 @@ def _sparse(config: Any) -> list[Mode]:
 
 
 def _ropes(config: Any) -> list[dict[str, Any]]:
-    """The settings of the rotary embeddings, of which a model may have one for each kind of layer."""
-    given = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
-    if not isinstance(given, dict):
+    """The settings of the rotary embeddings: one dict, or one for each kind of layer."""
+    settings = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
+    if not isinstance(settings, dict):
         return []
-    nested = [value for value in given.values() if isinstance(value, dict)]
-    return nested or [given]
+    nested = [value for value in settings.values() if isinstance(value, dict)]
+    return nested or [settings]
 
 
 def _rotary(config: Any, rope: dict[str, Any]) -> Mode | None:

@@ -34,7 +34,7 @@ class ActivationReader:
     def _begin(
         self, model: nn.Module, traced: Any, block_path: str, device: torch.device, how: Mapping[str, Any]
     ) -> None:
-        """Set what `read` uses: nnsight's view of the model, where inputs go, further arguments of the trace."""
+        """Set the model, nnsight's view of it, the device of the inputs, and further arguments of the trace."""
         self.model, self._traced, self.device, self._how = model, traced, device, how
         self._blocks: Any = traced.get(block_path)
 
@@ -49,20 +49,20 @@ class ActivationReader:
         input_ids, attention_mask = padding_moved_right(input_ids, attention_mask)
         inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
         mask, blocks = inputs["attention_mask"], self._blocks
-        # What the block uses may be sent to a server (see remote.py): no `self`, and nothing that is not needed there.
+        # The names that the block uses may be sent to a server (see remote.py): no `self`, and nothing needless.
         with self._traced.trace(**inputs, **self._how) as tracer:
-            found = save({})
+            vectors = save({})
             if 0 in layers:
-                found[0] = pool(blocks[0].input, mask, position)
+                vectors[0] = pool(blocks[0].input, mask, position)
             for layer in range(1, max(layers) + 1):
                 if layer in layers:
-                    found[layer] = pool(hidden(blocks[layer - 1].output), mask, position)
+                    vectors[layer] = pool(hidden(blocks[layer - 1].output), mask, position)
             tracer.stop()
-        return dict(found)
+        return dict(vectors)
 
 
 def hidden(output: Tensor | tuple[Tensor, ...] | list[Tensor]) -> Tensor:
-    """The hidden states (rows, length, width) in a block's output: some blocks return them first of several."""
+    """The hidden states (rows, length, width) in a block's output, of which they are the first entry in some models."""
     return output if isinstance(output, Tensor) else output[0]
 
 

@@ -1,4 +1,4 @@
-"""Where a model's files are: a local folder, a hub snapshot, or a folder inside an installed package."""
+"""The folder of a model's files: a local one, a hub snapshot, or a folder inside an installed package."""
 
 import hashlib
 import importlib.util
@@ -30,7 +30,7 @@ CODE = "*.py"
 
 @dataclass(frozen=True)
 class Trust:
-    """What a user allowed by name; both can run whatever code the checkpoint's author wrote."""
+    """The user's permissions for a checkpoint; both let it run any code that its author wrote."""
 
     pickle: bool = False  # weights in pickle files
     remote_code: bool = False  # model classes that come with the checkpoint
@@ -46,34 +46,37 @@ def find_folder(name: str, revision: str | None, trust: Trust, *, weights: bool 
     if is_hub_id(name):
         folder = _from_hub(name, revision, trust, weights)
         return folder, f"hub:{name}@{folder.name}" if weights else ""
-    folder = _local_folder(name, revision, trust, weights)
-    return folder, _hash_files(folder, trust) if weights else ""
+    folder = _local_folder(name, revision)
+    _check_code(name, folder, trust)
+    if not weights:
+        return folder, ""
+    _check_weights(name, folder, trust)
+    return folder, _hash_files(folder, trust)
 
 
 def refuse_no_model(
     name: str, revision: str | None = None, trust: Trust | None = None, *, weights: bool = True
 ) -> None:
-    """InputError where `find_folder` would find nothing usable: said without torch."""
+    """InputError where `find_folder` would find no files; of a folder it is said without transformers."""
     if is_hub_id(name):
         _from_hub(name, revision, trust or Trust(), weights=False)
-    else:
-        _local_folder(name, revision, trust or Trust(), weights)
+        return
+    folder = _local_folder(name, revision)
+    if weights:
+        _check_weights(name, folder, trust or Trust())
 
 
-def _local_folder(name: str, revision: str | None, trust: Trust, weights: bool) -> Path:
-    """A folder, or one in an installed package, with the files of a checkpoint; InputError where some are missing."""
+def _local_folder(name: str, revision: str | None) -> Path:
+    """A folder, or one in an installed package, with a checkpoint's config; InputError where there is none."""
     folder = _in_package(name) if name.startswith(PACKAGE) else Path(name).expanduser()
     if revision is not None:
         raise InputError(f"model {name}: --revision names a commit of a hub model, and this is a folder: leave it out")
     refuse_no_checkpoint(name, folder, "give a transformers checkpoint or a hub id")
-    _check_code(name, folder, trust)
-    if weights:
-        _check_weights(name, folder, trust)
     return folder
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a model's name is to be looked for on the hub: nothing here is called so, nor could be."""
+    """Whether a name stands for a model of the hub: no file or folder here has it, nor could have."""
     local = Path(name).expanduser().exists() or name.startswith((PACKAGE, ".", "/", "~"))
     return not local and name.count("/") <= 1
 
@@ -142,20 +145,20 @@ def _from_hub(name: str, revision: str | None, trust: Trust, weights: bool) -> P
 
 
 def tensors_header(file: Path) -> Any:
-    """What a safetensors file says of its tensors, by name; of a damaged file whatever reading and parsing raise."""
+    """The header of a safetensors file: its tensors by name; of a damaged one the errors of reading and parsing."""
     with file.open("rb") as stream:
         return json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
 
 
 def stored_depth(folder: Path, block_path: str) -> int:
-    """How many blocks the weights' names speak of; 0 where their headers cannot be read, as with pickle files."""
+    """The number of blocks in the weights' names; 0 where their headers cannot be read, as with pickle files."""
     number, most = re.compile(rf"(?:^|\.){re.escape(block_path)}\.(\d+)\."), 0
     for file in folder.glob(WEIGHTS):
         try:
             names = tensors_header(file)
         except (OSError, ValueError, MemoryError, OverflowError, RecursionError):
             continue  # said better where the weights are loaded
-        most = max([most, *(int(found[1]) + 1 for name in names if (found := number.search(name)))])
+        most = max([most, *(int(match[1]) + 1 for name in names if (match := number.search(name)))])
     return most
 
 
@@ -169,12 +172,12 @@ def vocabulary_files(folder: Path) -> list[str]:
         classes = [getattr(transformers, name, None) for name in (named, named.removesuffix("Fast"))]
     except (OSError, ValueError, RecursionError, AttributeError, TypeError, ImportError):
         return []
-    files = [file for found in classes for file in (getattr(found, "vocab_files_names", None) or {}).values()]
+    files = [file for tokenizer in classes for file in (getattr(tokenizer, "vocab_files_names", None) or {}).values()]
     return sorted({file for file in files if isinstance(file, str)})
 
 
 def _hash_files(folder: Path, trust: Trust) -> str:
-    """A hash of what decides a local checkpoint's numbers: config, tokenizer and weights, not its path."""
+    """A hash of the files that determine a local checkpoint's numbers: config, tokenizer and weights, not its path."""
     pickled = trust.pickle and not has_weights(folder)
     files = deciding_files(folder, pickles=pickled, code=trust.remote_code)
     lines = [f"{p.relative_to(folder).as_posix()} {sha256(p)}" for p in files]

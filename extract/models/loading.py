@@ -1,4 +1,4 @@
-"""A model's weights on a device, as the user wants them there."""
+"""A model's weights on its devices, in the dtype and quantization of an extraction."""
 
 import os
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from .source import ModelSource, auto_class
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how a model runs; changes its numbers by rounding alone, and so no store's key."""
+    """The devices, attention and batches of a model; they change its numbers by rounding alone, and no store's key."""
 
     device_map: str | None = None  # a device, or `auto`, `balanced`, `sequential` for several; None: the first GPU
     attn: str | None = None  # eager, sdpa, flash_attention_2, ...; None: transformers' choice
@@ -38,7 +38,7 @@ def default_device() -> torch.device:
 def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantization: str | None = None) -> nn.Module:
     """The trunk (no language-model head; of an encoder-decoder the encoder), in evaluation mode, on its devices.
 
-    Raises InputError where the device lacks the dtype, where what was asked for is not installed, and where the
+    Raises InputError where the device lacks the dtype, where a library that it needs is not installed, and where the
     checkpoint lacks weights that the activations depend on: transformers would fill them with random numbers.
     """
     placed: Any = placement.device_map
@@ -98,7 +98,7 @@ def _device(name: str | None) -> torch.device:
 
 
 def refuse_lacking_dtype(device: torch.device, dtype: str) -> None:
-    """InputError unless the device can do in this dtype what every block does; tried before weights are read."""
+    """InputError unless the device can compute a block's operations in this dtype; tried before weights are read."""
     try:
         x = torch.ones(2, 8, dtype=getattr(torch, dtype), device=device)
         torch.nn.functional.layer_norm(torch.nn.functional.gelu(x @ x.T), (2,)).sum().item()

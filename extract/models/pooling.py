@@ -1,4 +1,4 @@
-"""Which token a model's own training lets stand for a text, and what to type where another one was asked for."""
+"""The token that a model's own training lets stand for a text, and the option to type where another was asked for."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ READS: dict[Position, str] = {"first": "the first token", "mean": "the mean of a
 def position_remarks(
     source: ModelSource, position: Position, encoding: Encoding | None = None, *, option: str = "--position {}"
 ) -> list[str]:
-    """What speaks against reading this model at `position`, with the option to give instead; [] where nothing does.
+    """Remarks against reading this model at `position`, with the option to give instead; [] where there are none.
 
     A sentence-transformers checkpoint says how it pools. Of an encoder the last token may be one that closes every
     text, and of a causal model the first one has read nothing. Position `all` holds every answer. `encoding` is how
@@ -49,22 +49,22 @@ def position_remarks(
 def _against_pooling(
     source: ModelSource, position: Position, modes: list[str], encoding: Encoding | None, option: str
 ) -> list[str]:
-    own = [MODES[mode] for mode in modes if mode in MODES]
-    if position in own:
+    trained = [MODES[mode] for mode in modes if mode in MODES]
+    if position in trained:
         return []
-    if not own:
+    if not trained:
         return [f"model {source.name}: pools by {' and '.join(modes)} ({POOLING}), which no --position does"]
-    reads = " and ".join(READS[one] for one in own)
+    reads = " and ".join(READS[place] for place in trained)
     closing = _closing_token(source, encoding) if position == "last" and reads_both_ways(source) else ""
     asked = f"reads {closing!r} in every text" if closing else "was asked for"
     return [
         f"model {source.name}: its own pooling is {reads} ({POOLING}), and position {position} {asked}: "
-        f"{option.format(own[0])} is what it was trained for"
+        f"{option.format(trained[0])} is what it was trained for"
     ]
 
 
 def pooling_modes(folder: Path) -> list[str]:
-    """How a sentence-transformers checkpoint pools, by its own names (`mean`, `cls`, ...); [] where no file says it."""
+    """The pooling of a sentence-transformers checkpoint, by its own names (`mean`, `cls`, ...); [] without a file."""
     file = folder / POOLING
     if not file.is_file():
         return []

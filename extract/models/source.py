@@ -1,4 +1,4 @@
-"""Models by name, described without loading their weights; and their weights, loaded when used."""
+"""Models by name, described without loading their weights."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,7 +46,7 @@ class ModelSource:
     ) -> "ModelSource":
         """Resolve a model's name (see `checkpoints.find_folder`); InputError if nothing usable is there.
 
-        A `remote` model is a hub id that NDIF knows: its weights are neither downloaded nor ours to vouch for.
+        A `remote` model is a hub id that NDIF knows: its weights are neither downloaded nor checked.
         """
         trust = trust or Trust()
         if remote:
@@ -89,25 +89,25 @@ class ModelSource:
 
     @cached_property
     def block_path(self) -> str:
-        """Where the blocks are, seen from the trunk."""
+        """The path of the list of blocks, seen from the trunk."""
         return find_blocks(self.skeleton, self.config, self.blocks)
 
     @property
     def depth(self) -> int:
-        """How many blocks the model has."""
+        """The number of blocks."""
         return len(self.skeleton.get_submodule(self.block_path))  # type: ignore[arg-type]
 
     @property
     def width(self) -> int:
-        """Size of the residual stream."""
+        """The size of the residual stream."""
         named = getattr(self.text_config, "hidden_size", None)
         if isinstance(named, int):
             return named
-        return int(self._embeddings.weight.shape[1])  # a config of somebody's own class need not say it
+        return int(self._embeddings.weight.shape[1])  # a config of a class of its own need not say it
 
     @property
     def text_config(self) -> Any:
-        """The config of what reads the text: of an encoder-decoder the encoder's."""
+        """The config of the part that reads the text: of an encoder-decoder the encoder's."""
         return getattr(self.skeleton, "config", self.config).get_text_config()
 
     @property
@@ -148,43 +148,43 @@ class ModelSource:
 
     @cached_property
     def vocabulary(self) -> int:
-        """How many tokens the model knows: the rows of its table, or where it hands out none, what its config says."""
+        """The number of tokens that the model knows: the rows of its table, or without one the number in its config."""
         try:
             return int(self._embeddings.weight.shape[0])
         except InputError:
             for name in ("vocab_size", "src_vocab_size"):
-                if isinstance(named := getattr(self.text_config, name, None), int):
-                    return named
+                if isinstance(size := getattr(self.text_config, name, None), int):
+                    return size
             raise
 
     @cached_property
     def _embeddings(self) -> Any:
         """The table of tokens (tokens, width), without its values."""
         with usable(self.name, "it has no table of tokens"):
-            found: Any = self.skeleton.get_input_embeddings()  # type: ignore[operator]  # every model has it
-            _ = found.weight.shape
-            return found
+            table: Any = self.skeleton.get_input_embeddings()  # type: ignore[operator]  # every model has it
+            _ = table.weight.shape
+            return table
 
     @property
     def remarks(self) -> list[str]:
-        """What a user may not expect of these files, a sentence each; nothing of it is an error."""
-        said = []
+        """Properties of these files that a user may not expect, a sentence each; none of them is an error."""
+        remarks = []
         if (self.folder / ADAPTER).is_file():
-            said.append(
+            remarks.append(
                 f"model {self.name}: {ADAPTER} lies beside the weights, and transformers adds that adapter to them: "
                 "move it away if it has been merged"
             )
         stored = stored_depth(self.folder, self.block_path)
         if stored > self.depth:
-            said.append(
+            remarks.append(
                 f"model {self.name}: its config says {self.depth} blocks and its files hold {stored}: the first "
                 f"{self.depth} are read"
             )
-        return said
+        return remarks
 
     @property
     def pad(self) -> int:
-        """The id that fills batches up; any that the model knows will do, since the mask hides it."""
+        """The id that batches are padded with; any that the model knows will do, since the mask hides it."""
         named = self.tokenizer.pad_token_id
         return named if isinstance(named, int) and 0 <= named < self.vocabulary else 0
 
@@ -195,7 +195,7 @@ class ModelSource:
 
 
 def auto_class(config: Any) -> Any:
-    """transformers' class of classes that makes the model: of an encoder saved alone, such as T5's, the encoder's."""
+    """The auto class of transformers that makes the model: of an encoder saved alone, such as T5's, the encoders'."""
     names = getattr(config, "architectures", None) or [""]
     alone = str(names[0]).endswith("EncoderModel") and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
     return AutoModelForTextEncoding if alone else AutoModel

@@ -2,17 +2,17 @@
 
 from .definition import Task
 from .load import TASKS, TaskRows, find_task, load_task, read_task
-from .rules import Answer, Label, Part
-from .sources import Hub, Local, Splits
+from .rules import AnswerRule, FieldPart, LabelRule
+from .sources import Hub, Local, SourceSplits
 
 __all__ = [
     "TASKS",
-    "Answer",
+    "AnswerRule",
+    "FieldPart",
     "Hub",
-    "Label",
+    "LabelRule",
     "Local",
-    "Part",
-    "Splits",
+    "SourceSplits",
     "Task",
     "TaskRows",
     "find_task",

@@ -12,7 +12,7 @@ from w2s_probes.rows.ids import content_id
 
 from .fields import Record, field, placeholders, render, text_of
 from .questions import SEPARATOR, Question, choice_question, pair_question
-from .rules import Answer, Label, Part, Rule
+from .rules import AnswerRule, FieldPart, LabelRule, Rule
 from .sources import Hub, Local
 
 KINDS = ("label", "choices", "pair")
@@ -22,12 +22,12 @@ class Task(Rule):
     """One binary task: single texts with a label, multiple choice, or pairs of a better and a worse text."""
 
     text: str  # template: {field}, dotted for nested fields; {choice}, {first}, {second}, {shared}
-    label: Label | None = None
+    label: LabelRule | None = None
     choices: str | list[str] | None = None  # names of the choices' fields, or of one list-valued field
-    answer: Answer | None = None
+    answer: AnswerRule | None = None
     pair: list[str] | None = Field(None, min_length=2, max_length=2)  # the fields of the better and the worse text
     shared: str | None = Field(None, min_length=1)  # see pair_question
-    group: list[str | Part] = Field([])  # what rows must share, all of it, to be kept on one side of a split
+    group: list[str | FieldPart] = Field([])  # what rows must share, all of it, to be kept on one side of a split
     balance: bool = True  # as many rows of each class, by leaving out some of the larger
     hub: Hub | None = None
     local: Local = Local()
@@ -186,5 +186,5 @@ class Task(Rule):
         return [text_of(field(record, name, place), name, place) for name in self.choices]
 
 
-def _group_part(part: str | Part, record: Record, place: str) -> str:
-    return part.of(record, place) if isinstance(part, Part) else text_of(field(record, part, place), part, place)
+def _group_part(part: str | FieldPart, record: Record, place: str) -> str:
+    return part.of(record, place) if isinstance(part, FieldPart) else text_of(field(record, part, place), part, place)

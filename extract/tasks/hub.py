@@ -31,7 +31,7 @@ SHARD = re.compile(r"-(\d+)-of-(\d+)\.\w+")
 
 @dataclass(frozen=True)
 class HubTables:
-    """What was read of a dataset."""
+    """The tables of a dataset, and its commit."""
 
     tables: dict[str, pd.DataFrame]  # by part, train and test, in the dataset's own fields
     commit: str  # of the dataset's repository: with it, the rows can be had again
@@ -56,7 +56,7 @@ def read_hub(task: str, hub: Hub) -> HubTables:
 
 
 def patterns(split: str, config: str) -> list[str]:
-    """Where the files of a split may lie, likeliest first: a name as most datasets lay it out, or a path itself."""
+    """Patterns for the files of a split, likeliest first; of a path, the path itself."""
     if "/" in split or split.endswith(FORMATS):
         return [split]
     found = []

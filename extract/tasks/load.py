@@ -14,17 +14,17 @@ from w2s_probes.io.validated import read_toml, validated
 from w2s_probes.rows.groups import GROUP
 
 from .definition import Task
-from .rules import Answer, Label, Part, Rule
-from .sources import Hub, Local, Splits
+from .rules import AnswerRule, FieldPart, LabelRule, Rule
+from .sources import Hub, Local, SourceSplits
 
 TASKS = Path(__file__).parent.parent.parent / "data" / "tasks"
 TABLES: dict[str, type[Rule]] = {
-    "label": Label,
-    "answer": Answer,
+    "label": LabelRule,
+    "answer": AnswerRule,
     "hub": Hub,
     "local": Local,
-    "splits": Splits,
-    GROUP: Part,
+    "splits": SourceSplits,
+    GROUP: FieldPart,
 }
 
 

@@ -1,4 +1,4 @@
-"""What a task file says of labels, right answers and groups."""
+"""The rules of a task file for labels, right answers and groups."""
 
 from typing import Any, Literal
 
@@ -15,8 +15,8 @@ class Rule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Label(Rule):
-    """Which rows of single texts are label 1."""
+class LabelRule(Rule):
+    """The rule that gives single texts their label."""
 
     field: str
     positive: list[str | int | bool] = []  # label 1 for these values and, without `negative`, 0 for all others
@@ -25,7 +25,7 @@ class Label(Rule):
     above: float | None = None  # label 1 where the number is greater
 
     @model_validator(mode="after")
-    def _one_rule(self) -> "Label":
+    def _one_rule(self) -> "LabelRule":
         rules = [bool(self.positive or self.negative), bool(self.contains), self.above is not None]
         if sum(rules) != 1:
             raise ValueError("give one rule: positive and/or negative, or contains, or above")
@@ -54,8 +54,8 @@ class Label(Rule):
         return None if self.positive and self.negative else int(not self.positive)
 
 
-class Answer(Rule):
-    """Which of a question's choices is the right one."""
+class AnswerRule(Rule):
+    """The rule that finds the right one of a question's choices."""
 
     field: str
     base: Literal[0, 1] | None = None  # the field is an index that starts here
@@ -64,7 +64,7 @@ class Answer(Rule):
     )
 
     @model_validator(mode="after")
-    def _index_or_not(self) -> "Answer":
+    def _index_or_not(self) -> "AnswerRule":
         if self.base is not None and self.kind is not None:
             raise ValueError(f"base = {self.base} makes it an index, and kind = {self.kind!r} does not: give one")
         return self
@@ -104,8 +104,8 @@ class Answer(Rule):
         return int(text) - (self.base or 0)
 
 
-class Part(Rule):
-    """A part of a field, in `group`: what stands before a mark."""
+class FieldPart(Rule):
+    """A part of a field, in `group`: the text before a mark."""
 
     field: str
     before: str = Field(min_length=1)  # up to its first occurrence; the whole field where it does not occur

@@ -1,12 +1,12 @@
-"""Where a task's rows come from: a dataset on the hub, or files in a local folder."""
+"""The sources of a task's rows: a dataset on the hub, or files in a local folder."""
 
 from pydantic import Field, model_validator
 
-from .rules import Answer, Label, Part, Rule
+from .rules import AnswerRule, FieldPart, LabelRule, Rule
 
 
-class Splits(Rule):
-    """The source's names for what serves as train and as test: of a split, of several, or of none ([])."""
+class SourceSplits(Rule):
+    """The source's splits that serve as train and as test: one, several, or none ([])."""
 
     train: str | list[str] = "train"
     test: str | list[str] = "test"
@@ -18,7 +18,7 @@ class Hub(Rule):
     id: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")
     revision: str = Field(min_length=1)  # a commit, a tag or a branch whose files are Parquet, JSON lines or CSV
     config: str = ""  # the folder of the dataset's configuration, where it has several
-    splits: Splits = Splits()
+    splits: SourceSplits = SourceSplits()
     n_test: int | None = Field(None, ge=2)  # all splits are pooled, and this many rows, in whole groups, are test
     max_rows: int | None = Field(None, ge=2)  # of a larger split, a fixed sample of this many is read
 
@@ -30,13 +30,13 @@ class Hub(Rule):
 
 
 class Local(Rule):
-    """What is different about a task's files in a local folder; the other keys hold there too."""
+    """The keys of a task that differ for its files in a local folder; the others hold there too."""
 
-    splits: Splits = Splits()  # names of files, without their endings
+    splits: SourceSplits = SourceSplits()  # names of files, without their endings
     text: str | None = None
-    label: Label | None = None
+    label: LabelRule | None = None
     choices: str | list[str] | None = None
-    answer: Answer | None = None
+    answer: AnswerRule | None = None
     pair: list[str] | None = None
     shared: str | None = None
-    group: list[str | Part] | None = None
+    group: list[str | FieldPart] | None = None

@@ -25,8 +25,8 @@ from w2s_probes.randomness import stream
 from w2s_probes.students import FineTuning, Texts
 from w2s_probes.students.finetune import finetune
 from w2s_probes.students.finetuning.classifier import Checkpoint
-from w2s_probes.students.finetuning.team import Team
-from w2s_probes.students.finetuning.updates import Student
+from w2s_probes.students.finetuning.process_group import ProcessGroup
+from w2s_probes.students.finetuning.updates import ModelInTraining
 from w2s_probes.students.texts import Tokenized, tokenize
 
 PAD, RATE = 0, 1e-4
@@ -106,7 +106,7 @@ def by_hand(folder: Path, rows: Texts, settings: FineTuning) -> Any:
     return model
 
 
-class AsTheyCome(Student):
+class AsTheyCome(ModelInTraining):
     """Micro-batches of rows in the order of the batch, with as few of them as the budget allows."""
 
     def gradients(self, tokenized: Tokenized, soft: Tensor, rows: Any, loss: Any, *, step: int) -> Tensor:
@@ -127,16 +127,16 @@ def padding(folder: Path, rows: Texts) -> Line:
     settings = FineTuning(kind="full", learning_rate=RATE)
     checkpoint = Checkpoint.open(folder)
     tokens = tokenize(checkpoint.tokenizer, rows.texts, 256, "train")
-    soft, team = torch.from_numpy(rows.soft).float(), Team(0, 1, torch.device("cpu"))
+    soft, processes = torch.from_numpy(rows.soft).float(), ProcessGroup(0, 1, torch.device("cpu"))
 
-    def epoch(kind: type[Student]) -> None:
+    def epoch(kind: type[ModelInTraining]) -> None:
         model = checkpoint.classifier(settings, seed=0, dtype=torch.float32)
         model.config.pad_token_id = PAD
-        student = kind(model, settings, pad=PAD, dtype=torch.float32, team=team, seed=0)
+        student = kind(model, settings, pad=PAD, dtype=torch.float32, processes=processes, seed=0)
         order = stream(0, "order of the rows", 0).permutation(len(rows))
         for step, batch in enumerate(np.array_split(order, -(-len(rows) // 32))):
             student.update(tokens, soft, batch, Objective("xent"), step=step, rate=RATE)
 
-    ours, theirs, ratio = in_turns(lambda: epoch(Student), lambda: epoch(AsTheyCome), times=3)
+    ours, theirs, ratio = in_turns(lambda: epoch(ModelInTraining), lambda: epoch(AsTheyCome), times=3)
     what = f"micro-batches of like length, width 256, {len(rows)} rows of 2 to 250 words"
     return Line(what, ours, theirs, "s", SPREAD, ratio, 1.0)

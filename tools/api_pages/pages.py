@@ -10,7 +10,7 @@ INDEX = "index.md"
 # A package stands for all that its __all__ names, another module for the names that follow it.
 SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes": (),
-    "w2s_probes.probes": ("auroc_scorer", "RegularizationPath", "NeighborPath"),
+    "w2s_probes.probes": ("PROBES", "ProbeEntry", "auroc_scorer", "RegularizationPath", "NeighborPath"),
     "w2s_probes.sweep": (),
     "w2s_probes.export": (),
     "w2s_probes.losses": (),
@@ -20,7 +20,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.simulated": (),
     "w2s_probes.metrics.power": ("expected_pgr", "ExpectedPGR"),
     "w2s_probes.io.tables": ("read_table", "write_table"),
-    "extract.extractor": ("extract",),
+    "extract.extractor": ("extract", "Extraction"),
     "extract.adding": ("add",),
     "extract.doctor": ("diagnose", "Diagnosis"),
     "analyses.experiment": ("Experiment", "Outcome", "Method", "FilterDecision"),
@@ -39,46 +39,48 @@ data or arguments is an `InputError`, a `ValueError` in one line.
 
 def surface() -> dict[str, list[Entry]]:
     """Every public name by the module that it is imported from."""
-    found: dict[str, list[Entry]] = {}
+    public: dict[str, list[Entry]] = {}
     for module, names in SURFACE.items():
         home = read(module)
         assert home is not None
-        found[module] = [entry(module, name) for name in names or home.public]
-    return found
+        public[module] = [entry(module, name) for name in names or home.public]
+    return public
 
 
 def rooms() -> dict[str, list[Entry]]:
     """Every public name by the package that defines it, `w2s_probes.probes` say; the library first."""
-    found: dict[str, list[Entry]] = {}
+    by_room: dict[str, list[Entry]] = {}
     for entries in surface().values():
-        for one in entries:
-            found.setdefault(_room(one), []).append(one)
-    return {room: sorted(found[room], key=lambda one: one.short.lower()) for room in sorted(found, key=_place)}
+        for public in entries:
+            by_room.setdefault(_room(public), []).append(public)
+    return {
+        room: sorted(by_room[room], key=lambda public: public.short.lower()) for room in sorted(by_room, key=_place)
+    }
 
 
 def pages() -> dict[str, str]:
     """The text of each page by its file's name, as the code would have it."""
-    found = rooms()
-    names = {room: f"{room.rpartition('.')[2]}.md" for room in found}
+    by_room = rooms()
+    names = {room: f"{room.rpartition('.')[2]}.md" for room in by_room}
     assert len({*names.values(), INDEX}) == len(names) + 1, "two rooms would have one page"
     index = [HEAD, "| room | what is public there |", "|---|---|"]
-    for room, entries in found.items():
-        links = ", ".join(f"[`{one.short}`]({names[room]}#{one.name})" for one in entries)
+    for room, entries in by_room.items():
+        links = ", ".join(f"[`{public.short}`]({names[room]}#{public.name})" for public in entries)
         index.append(f"| [`{room}`]({names[room]}) | {links} |")
-    made = {INDEX: "\n".join(index) + "\n"}
-    for room, entries in found.items():
+    texts = {INDEX: "\n".join(index) + "\n"}
+    for room, entries in by_room.items():
         parts = [f"# `{room}`", ""]
         home = read(room)
         if home is not None and home.doc:
             parts += [home.doc, ""]
-        for one in entries:
-            parts += _entry(one)
-        made[names[room]] = "\n".join(parts).rstrip() + "\n"
-    return made
+        for public in entries:
+            parts += _entry(public)
+        texts[names[room]] = "\n".join(parts).rstrip() + "\n"
+    return texts
 
 
-def _room(one: Entry) -> str:
-    folder = PurePosixPath(one.source).parent
+def _room(public: Entry) -> str:
+    folder = PurePosixPath(public.source).parent
     return ".".join(folder.parts[:2])
 
 
@@ -87,21 +89,21 @@ def _place(room: str) -> tuple[int, str]:
     return ("w2s_probes", "extract", "analyses").index(room.partition(".")[0]), room
 
 
-def _entry(one: Entry) -> list[str]:
-    module, short = one.name.rpartition(".")[::2]
-    lines = [f'<a id="{one.name}"></a>', f"## `{short}`", ""]
-    lines += ["```python", f"from {module} import {short}", "", one.signature, "```", ""]
-    if one.doc:
-        lines += [one.doc, ""]
-    if one.fields:
+def _entry(public: Entry) -> list[str]:
+    module, short = public.name.rpartition(".")[::2]
+    lines = [f'<a id="{public.name}"></a>', f"## `{short}`", ""]
+    lines += ["```python", f"from {module} import {short}", "", public.signature, "```", ""]
+    if public.doc:
+        lines += [public.doc, ""]
+    if public.fields:
         lines += ["| field | type | |", "|---|---|---|"]
-        lines += [f"| `{name}` | `{_cell(kind)}` | {_cell(comment)} |" for name, kind, comment in one.fields]
+        lines += [f"| `{name}` | `{_cell(kind)}` | {_cell(comment)} |" for name, kind, comment in public.fields]
         lines.append("")
-    for member in one.members:
+    for member in public.members:
         lines += [f"- `{_flat(member.signature)}`" + ("" if member.kind == "method" else f" ({member.kind})"), ""]
         # Four spaces are part of the item for every reader of Markdown, two for some.
         lines += [*textwrap.indent(member.doc, "    ").splitlines(), ""]
-    return [*lines, f"[{one.source}](../../{one.source})", ""]
+    return [*lines, f"[{public.source}](../../{public.source})", ""]
 
 
 def _cell(text: str) -> str:

@@ -22,6 +22,8 @@ FENCE = re.compile(r"(^ *```.*?^ *```[^\S\n]*$)", flags=re.DOTALL | re.MULTILINE
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
 ANCHOR = re.compile(r'<a id="([^"]+)"></a>\n(#+ .+)')
 CODE = re.compile(r"`([^`\n]+)`")
+LONGEST = 28  # letters of a name that a phone's table keeps in one line
+HIDDEN = "\ue000"  # a private character in place of a number sign inside a block of code
 
 
 def of_site(text: str, page: str, *, source: str = "", repository: str = "") -> str:
@@ -37,8 +39,8 @@ def of_site(text: str, page: str, *, source: str = "", repository: str = "") -> 
 def api() -> dict[str, str]:
     """The API's pages below docs/ by their titles, in the order of their index."""
     index = (ROOT / "docs" / "api" / "index.md").read_text(encoding="utf-8")
-    found = re.findall(r"^\| \[`(\S+)`\]\((\S+)\)", index, flags=re.MULTILINE)
-    return {"Index": "api/index.md", **{room: f"api/{page}" for room, page in found}}
+    rooms = re.findall(r"^\| \[`(\S+)`\]\((\S+)\)", index, flags=re.MULTILINE)
+    return {"Index": "api/index.md", **{room: f"api/{page}" for room, page in rooms}}
 
 
 def readme(part: str) -> str:
@@ -46,14 +48,10 @@ def readme(part: str) -> str:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     above, *parts = re.split(r"^(?=## )", re.sub(FENCE, _hidden, text), flags=re.MULTILINE)
     _, promise, demo = above.split("\n\n", 2)
-    found = {"promise": promise, "demo": demo, **{below.partition("\n")[0].lstrip("# "): below for below in parts}}
-    if part not in found:
-        raise ValueError(f"the README has no part {part!r}: {', '.join(found)}")
-    return found[part].replace(HIDDEN, "#").strip()
-
-
-LONGEST = 28  # letters of a name that a phone's table keeps in one line
-HIDDEN = "\ue000"  # a private character in place of a number sign inside a block of code
+    sections = {"promise": promise, "demo": demo, **{below.partition("\n")[0].lstrip("# "): below for below in parts}}
+    if part not in sections:
+        raise ValueError(f"the README has no part {part!r}: {', '.join(sections)}")
+    return sections[part].replace(HIDDEN, "#").strip()
 
 
 def _hidden(block: re.Match[str]) -> str:
@@ -77,12 +75,12 @@ def _link(link: re.Match[str], source: str, page: str, repository: str) -> str:
         return link[0]
     there = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
     if there in OUTSIDE or there.startswith("docs/"):
-        found = OUTSIDE.get(there, there.removeprefix("docs/"))
+        other = OUTSIDE.get(there, there.removeprefix("docs/"))
         if words in (path, posixpath.basename(path)):
             words = _title(there)
-        if found == page and not anchor:
+        if other == page and not anchor:
             return words
-        return f"{mark}[{words}]({posixpath.relpath(found, posixpath.dirname(page) or '.')}{hash_}{anchor})"
+        return f"{mark}[{words}]({posixpath.relpath(other, posixpath.dirname(page) or '.')}{hash_}{anchor})"
     if not (ROOT / there).exists():
         return link[0]  # mkdocs names it
     if repository:

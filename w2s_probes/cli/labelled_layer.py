@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 # What reads stores and label files. What computes is imported where it is used: bad files are refused without it.
 from ..errors import InputError, did_you_mean
 from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
-from ..labels.verdicts import with_verdict
+from ..labels.verdicts import refuse_own_fields, with_verdicts
 from ..probes.connectivity import Connectivity
 from ..probes.registry import PROBES
-from ..rows.fields import kept_rows, refuse_own_fields
+from ..rows.fields import kept_rows
 from ..rows.groups import groups_of
 from ..store.activation_store import ActivationStore
 
@@ -122,8 +122,8 @@ class Rows:
         return numbers
 
     def judged(self, verdict: dict[str, NDArray[Any]], by: str) -> pd.DataFrame:
-        """Every input row and field, with the verdict on the judged rows beside them (`with_verdict`)."""
-        return with_verdict(
+        """Every input row and field, with the verdict on the judged rows beside them (`with_verdicts`)."""
+        return with_verdicts(
             self.table,
             self.training,
             verdict,

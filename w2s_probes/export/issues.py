@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import InputError
+from ..labels.verdicts import OTHER_CLASS
 from ..ties import above_half
 from .label_rows import LabelRows
 
@@ -24,7 +25,7 @@ def label_issues(rows: LabelRows) -> tuple[pa.Table, LabelRows]:
         )
     table = judged.table
     p, given = np.asarray(table["p"].to_numpy()), above_half(table["weak_label"].to_numpy())
-    changed = np.array([reason == "other class" for reason in table["reason"].to_pylist()])
+    changed = np.array([reason == OTHER_CLASS for reason in table["reason"].to_pylist()])
     columns: dict[str, Any] = {
         "is_label_issue": pa.array(~np.array(table["keep"].to_pylist(), dtype=bool) | changed),
         "label_quality": pa.array(np.where(given, p, 1 - p)),

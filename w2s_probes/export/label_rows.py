@@ -12,18 +12,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean, some
-from ..io.files import sha256
 from ..io.plain_values import as_json, is_missing, plain
 from ..io.tables import read_table
 from ..labels.class_mix import ClassMix, class_mix
-from ..labels.label_set import LabelSet, read_label_table
-from ..rows.fields import typed
+from ..labels.label_file import LabelFile
+from ..labels.label_set import LabelSet
+from ..labels.verdicts import users_fields
 from ..rows.groups import GROUP
 from ..rows.ids import with_ids
 from ..ties import above_half
-from .provenance import PROVENANCE, missing, provenance, users_fields
+from .provenance import PROVENANCE, provenance
 
-Labels = Path | str | pd.DataFrame | LabelSet
 Choice = Literal["new", "weak"]
 Kept = Literal["kept", "all"]
 
@@ -50,37 +49,6 @@ class Wanted:
         for split in self.splits:
             if split not in SPLITS:
                 raise InputError(f"split {split!r}: {did_you_mean(split, SPLITS)}")
-
-
-@dataclass(frozen=True)
-class LabelFile:
-    """What is to be exported, as it stands in its file or in memory."""
-
-    frame: pd.DataFrame
-    where: str  # its name, for errors
-    source: dict[str, Any]  # its name and hash, for records
-
-    @classmethod
-    def read(cls, labels: Labels) -> "LabelFile":
-        """From a path, a DataFrame with a label file's columns, or a LabelSet."""
-        if isinstance(labels, LabelSet):
-            where = str(labels.provenance.get("file", "the label set"))
-            if labels.role == "truth":
-                raise InputError(
-                    f"{where}: ground truth is no label set to export: `truth=True` puts it beside weak labels"
-                )
-            frame = pd.DataFrame({"id": labels.ids, "label": labels.p})
-            return cls(frame, where, {"file": Path(where).name})
-        if isinstance(labels, pd.DataFrame):
-            frame = typed(labels.reset_index(drop=True), "the labels")
-            return cls(frame, "the labels", {"file": "a DataFrame"})
-        path = Path(labels)
-        return cls(read_label_table(path), str(path), {"file": path.name, "sha256": sha256(path)})
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of its fields."""
-        return [str(name) for name in self.frame.columns]
 
 
 @dataclass(frozen=True)
@@ -158,7 +126,8 @@ def chosen_rows(file: LabelFile, wanted: Wanted, texts: Path | str | None = None
     columns |= {name: provenance(frame, name, where) for name in PROVENANCE if name != "weak_label"}
     for name in (GROUP, "split"):
         if name in frame:
-            columns[name] = pa.array([None if missing(v) else str(v) for v in frame[name]], pa.string())
+            names = [None if is_missing(value) or value == "" else str(value) for value in frame[name]]
+            columns[name] = pa.array(names, pa.string())
     if wanted.truth:
         columns[TRUTH] = pa.array(LabelSet.from_table(frame, "truth", where).p) if TRUTH in frame else None
         if columns[TRUTH] is None:

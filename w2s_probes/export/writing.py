@@ -12,10 +12,11 @@ from ..errors import InputError, did_you_mean
 from ..io.files import replacing
 from ..io.tables import FORMATS as ENDINGS
 from ..io.tables import table_format, write_table
+from ..labels.label_file import LabelFile, Labels
 from .folders import refuse_foreign, replacing_folder, write_record
 from .hub_folder import classification, write_hub
 from .issues import label_issues
-from .label_rows import Choice, Kept, LabelFile, LabelRows, Labels, Wanted, chosen_rows
+from .label_rows import Choice, Kept, LabelRows, Wanted, chosen_rows
 from .preference import Pairs, preferences
 from .reference import refuse_oai_place, write_eai, write_oai
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from ..checks import probabilities, truth_sides
 from ..errors import InputError
 from ..labels.class_mix import ClassMix, class_mix
+from ..labels.label_file import Labels
 from ..labels.label_set import ids_of, refuse_other_ids
+from ..labels.verdict_export import export_verdicts
+from ..labels.verdicts import DISAGREES, KEPT, OUTSIDE
 from ..probes import probe_name
 from ..probes.validation import check_activations, soft_labels
 from ..relabeling import relabel
@@ -19,11 +22,7 @@ from ..rows.folds import fold_numbers
 from ..ties import above_half, levels
 from .shares import refuse_shares, share_of
 
-if TYPE_CHECKING:
-    from ..export.label_rows import Labels
-
 PER_ROW = ("mask", "scores", "reasons", "labels", "p", "ids", "folds")  # fields with a number a row
-KEPT, OUTSIDE, DISAGREES = "", "outside component", "disagreement"
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +62,17 @@ class FilterResult:
         columns |= {"reason": self.reasons, "p": self.p}
         return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
 
-    def export(self, path: Path | str, labels: "Labels", *, layer: int | None = None, store: str | None = None) -> None:
+    @property
+    def verdict_fields(self) -> dict[str, NDArray[Any]]:
+        """The fields of a verdict file (n,) that it knows, by name."""
+        fields: dict[str, NDArray[Any]] = {"keep": self.mask, "score": self.scores, "reason": self.reasons}
+        if self.p is not None:
+            fields["p"] = self.p
+        if self.folds is not None:
+            fields["fold"] = self.folds.astype(object)  # so that whole numbers stay whole on disk
+        return fields
+
+    def export(self, path: Path | str, labels: Labels, *, layer: int | None = None, store: str | None = None) -> None:
         """Write the file that `w2s filter` writes, which `w2s student`, `w2s export` and `w2s report` read.
 
         `labels` are those that were judged, as a path, a DataFrame with a label file's columns, or a LabelSet: every
@@ -72,9 +81,8 @@ class FilterResult:
         `split` = train, in that order. `layer` and `store` (`store.key`) say what the probe has read. InputError where
         rows or labels are others than those judged, or the file cannot be written.
         """
-        from ..labels.verdicts import export_verdict
-
-        export_verdict(self, path, labels, layer=layer, store=store)
+        by = f"{self.probe}, in-sample" if self.in_sample else self.probe
+        export_verdicts(path, labels, self.ids, self.labels, self.verdict_fields, probe=by, layer=layer, store=store)
 
     def report(self, truth: ArrayLike | None = None) -> dict[str, float]:
         """Counts; with ground truth (n,) also how well the removed rows match the wrong labels.

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..labels.label_set import ids_of
+from ..labels.verdicts import DISAGREES, KEPT, OUTSIDE
 from ..neighbors import Neighbors
 from ..probes import Connectivity, TopoProbe
 from ..probes.validation import check_activations
 from ..rows.groups import group_ids
 from ..ties import ROUNDING, above_half
-from .disagreement import DISAGREES, KEPT, OUTSIDE, FilterResult, capped, verdict
+from .disagreement import FilterResult, capped, verdict
 from .shares import refuse_shares
 
 

@@ -8,8 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import probabilities, truth_sides
 from ..errors import InputError
-from ..metrics.influence import NOTHING, Measured, mean, ranking
+from ..metrics.influence import NOTHING
 from ..metrics.intervals import Estimate
+from ..metrics.paired import METRIC_NAMES, difference, estimate
+from ..metrics.recovery import Metric
 from ..rows.groups import group_numbers
 from ..ties import above_half
 from .label_set import ids_of, refuse_other_ids
@@ -73,10 +75,7 @@ def label_change(
     auroc = accuracy = None
     if known.any():
         side = truth_sides(np.asarray(truth, dtype=np.float64)[known], int(known.sum()))
-        numbers = group_numbers(groups, len(first))
-        of = None if numbers is None else np.unique(numbers[known], return_inverse=True)[1]
-        auroc = _change(ranking(side, first[known]), ranking(side, second[known]), of)
-        accuracy = _change(_hits(classes[known], side), _hits(new[known], side), of)
+        auroc, accuracy = (_change(metric, side, first, second, known, groups) for metric in METRIC_NAMES)
     return LabelChange(
         n=len(first),
         to_one=int((new & ~classes).sum()),
@@ -87,11 +86,20 @@ def label_change(
     )
 
 
-def _hits(classes: NDArray[np.bool_], side: NDArray[np.bool_]) -> Measured:
-    return mean((classes == side).astype(np.float64))
-
-
-def _change(before: Measured | None, after: Measured | None, groups: NDArray[np.intp] | None) -> Change:
-    if before is None or after is None:
-        return Change(NOTHING, NOTHING, NOTHING)
-    return Change(before.share(groups), after.share(groups), (after - before).estimate(groups))
+def _change(
+    metric: Metric,
+    side: NDArray[np.bool_],
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    groups: ArrayLike | None,
+) -> Change:
+    """The metric by the true classes `side` of the known rows, before and after; NaN where they are of one class."""
+    truth, old, new = side.astype(np.float64), before[known], after[known]
+    codes = group_numbers(groups, len(known))
+    of = None if codes is None else codes[known]
+    return Change(
+        estimate(metric, truth, old, of) or NOTHING,
+        estimate(metric, truth, new, of) or NOTHING,
+        difference(metric, truth, new, old, of) or NOTHING,
+    )

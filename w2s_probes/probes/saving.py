@@ -1,6 +1,8 @@
 """Fitted probes on disk: safetensors for the arrays, JSON for the rest, never pickle."""
 
+from collections.abc import Mapping
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,21 @@ from .base import Probe
 from .registry import PROBES
 
 CLASSES = {entry.where.partition(":")[2]: entry for entry in PROBES.values()}  # by the name of the class
+# Probes that no table of probes lists; imported when one is saved or loaded, since their modules load torch.
+HEAVY = {"HeadStudent": "w2s_probes.students.head"}
 
 
-def save_probe(probe: Probe, path: Path | str) -> None:
+def save_probe(probe: Probe, path: Path | str, *, notes: Mapping[str, Any] | None = None) -> None:
     """Write a fitted probe to PATH.safetensors: its arrays, and its parameters and classes as JSON in the header.
+
+    `notes`, fit for JSON, stand in the header beside them, for people: what the probe was fitted to.
 
     A neighbour graph is not kept: it is searched again when asked for. InputError for an estimator of another kind,
     one that is not fitted, or a path that cannot be written.
     """
     name = type(probe).__name__
-    if name not in CLASSES or CLASSES[name].kind is not type(probe):
-        raise InputError(f"{name} cannot be saved: {', '.join(CLASSES)} can")
+    if _kind(name) is not type(probe):
+        raise InputError(f"{name} cannot be saved: {', '.join([*CLASSES, *HEAVY])} can")
     if not hasattr(probe, "classes_"):
         raise InputError(f"this {name} is not fitted: fit it before saving it")
     searched = {key for key in vars(probe) if isinstance(getattr(type(probe), key, None), cached_property)}
@@ -32,17 +38,18 @@ def save_probe(probe: Probe, path: Path | str) -> None:
     plain = {key: v for key, v in fitted.items() if v is None or isinstance(v, int | float | str)}
     parameters = {key: v.item() if isinstance(v, np.generic) else v for key, v in probe.get_params().items()}
     record = {"probe": name, "parameters": parameters, "fitted": plain, "named": named}
-    write_arrays(Path(path), arrays, record)
+    write_arrays(Path(path), arrays, record if notes is None else record | {"notes": dict(notes)})
 
 
 def load_probe(path: Path | str) -> Any:
     """The fitted probe that `save_probe` wrote; InputError if the file holds none."""
     arrays, record = read_arrays(Path(path))
     name = str(record.get("probe")) if isinstance(record, dict) else ""
-    if name not in CLASSES:
-        raise InputError(f"{path}: holds no probe ({name!r}): {did_you_mean(name, CLASSES)}")
+    kind = _kind(name)
+    if kind is None:
+        raise InputError(f"{path}: holds no probe ({name!r}): {did_you_mean(name, [*CLASSES, *HEAVY])}")
     try:
-        probe = CLASSES[name].kind(**record["parameters"])
+        probe = kind(**record["parameters"])
         named = {k: np.array(v, dtype=object if k == "feature_names_in_" else None) for k, v in record["named"].items()}
         fitted = {**arrays, **record["fitted"], **named}
         if "classes_" not in fitted or not all(key.endswith("_") and not key.startswith("_") for key in fitted):
@@ -52,3 +59,14 @@ def load_probe(path: Path | str) -> Any:
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: holds no {name} that was saved here ({reason(error)}): save it again") from error
     return probe
+
+
+def _kind(name: str) -> type[Probe] | None:
+    """The class of probes of this name; None where there is none."""
+    if name in HEAVY:
+        try:
+            heavy: type[Probe] = getattr(import_module(HEAVY[name]), name)
+        except ImportError as error:
+            raise InputError(f"{name} needs torch: pip install 'w2s-probes[models]'") from error
+        return heavy
+    return CLASSES[name].kind if name in CLASSES else None

@@ -5,7 +5,6 @@
 """
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,6 @@ from .ids import with_ids
 TEXTS = (GROUP, "split", "reason", "probe", "store")
 NUMBERS = ("label", "truth", "p", "score", "new_label", "weak_label", "layer", "fold")
 KEEP = "keep"
-# What `w2s filter` and `w2s relabel` always write: a file with all of these is one of theirs.
-VERDICT = frozenset({KEEP, "score", "probe", "layer", "new_label", "reason"})
-ADDED = (*sorted(VERDICT), "p", "fold", "store")  # and all that they may write
 TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
@@ -67,27 +63,6 @@ def kept_rows(table: pd.DataFrame, where: str) -> NDArray[np.bool_]:
             raise InputError(f"{where}: the keep of row {_named(table)[at]!r} is {said}: it is true or false")
         kept[at] = known
     return kept
-
-
-def own_fields(columns: Iterable[str]) -> list[str]:
-    """The user's fields that bear the name of one of a verdict's, and are none.
-
-    A file that `w2s filter` or `w2s relabel` has written has all of VERDICT. In any other, `keep` and `new_label` are
-    what they are in every command, and so is the `reason` beside a `keep`; the rest is the user's.
-    """
-    there = set(columns)
-    if there >= VERDICT:
-        return []
-    known = {KEEP, "new_label", *(["reason"] if KEEP in there else [])}
-    return [name for name in ADDED if name in there - known]
-
-
-def refuse_own_fields(table: pd.DataFrame, where: str) -> None:
-    """InputError where a verdict would be written over a field of the user's (`own_fields`)."""
-    if own := own_fields(table.columns):
-        raise InputError(
-            f"{where}: the verdict's {own[0]!r} would take the place of the file's own field {own[0]!r}: rename that"
-        )
 
 
 def number(value: Any) -> Any:

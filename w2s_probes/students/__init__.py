@@ -1,4 +1,4 @@
-"""Students: what is trained on weak labels, frozen activations' heads and whole language models.
+"""Students, trained on weak labels: heads on frozen activations, and whole language models.
 
 Importing this package loads nothing heavy; a name of it, when first used, loads torch. `finetune` itself is in the
 module of that name, which loads transformers too.

@@ -1,4 +1,4 @@
-"""Which rows of a label file teach a student, and which stop its training."""
+"""The rows of a label file that teach a student, and those that stop its training."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from ..randomness import stream
 from ..rows.fields import kept_rows
 from ..rows.held_out import set_aside
 
-HELD_OUT = 0.1  # of the rows, for early stopping, where the file names no validation rows
+VALIDATION_SHARE = 0.1  # of the rows, for early stopping, where the file names no validation rows
 
 
 @dataclass(frozen=True)
 class ChosenRows:
-    """The rows that a student reads, and where the file's other rows went: the counts add up to `of_rows`."""
+    """The rows that a student reads, and the counts of the file's other rows: all counts add up to `of_rows`."""
 
     table: pd.DataFrame  # the rows used; `label` is what the student learns, and what validation rows are held to
     val: NDArray[np.bool_]  # (n,) those that stop training
@@ -39,9 +39,9 @@ class ChosenRows:
 
     @property
     def account(self) -> str:
-        """Where every row went: "1,213 of 1,500 rows: 150 dropped by the filter, 137 held out to stop training"."""
-        kept = f" ({self.dropped_val:,} of these dropped by the filter, too)" if self.dropped_val else ""
-        stop = f"{self.val.sum():,} {'of `split` val stop' if self.named else 'held out to stop'} training{kept}"
+        """The use of all rows: "1,213 of 1,500 rows: 150 dropped by the filter, 137 held out to stop training"."""
+        also = f" ({self.dropped_val:,} of these dropped by the filter, too)" if self.dropped_val else ""
+        stop = f"{self.val.sum():,} {'of `split` val stop' if self.named else 'held out to stop'} training{also}"
         parts = [f"{self.dropped:,} dropped by the filter"] if self.dropped else []
         parts += [f"{self.test:,} of `split` test left out"] if self.test else []
         return f"{self.train:,} of {self.of_rows:,} rows: {', '.join([*parts, stop])}"
@@ -57,7 +57,7 @@ def choose_rows(table: pd.DataFrame, where: str, seed: int) -> ChosenRows:
     val, named = _validation(table, where, seed)
     if "new_label" in table:
         table = table.assign(label=table["label"].where(val, table["new_label"]))
-    kept = kept_rows(table, where) if "keep" in table else np.ones(len(table), dtype=bool)
+    kept = kept_rows(table, where)
     test = in_split(table, "test", where) if "split" in table else np.zeros(len(table), dtype=bool)
     used = (val | kept) & ~test
     if not used[~val].any():
@@ -74,7 +74,7 @@ def choose_rows(table: pd.DataFrame, where: str, seed: int) -> ChosenRows:
 
 
 def _validation(table: pd.DataFrame, where: str, seed: int) -> tuple[NDArray[np.bool_], bool]:
-    """Which rows (n,) are for early stopping, and whether the file says so.
+    """The rows (n,) for early stopping, and whether the file names them.
 
     Whole groups and equal texts are drawn together, a row without a group by itself; rows of `split` test are not.
     """
@@ -82,7 +82,7 @@ def _validation(table: pd.DataFrame, where: str, seed: int) -> tuple[NDArray[np.
         return val, True
     known = np.ones(len(table), dtype=bool) if "split" not in table else ~in_split(table, "test", where)
     val = np.zeros(len(table), dtype=bool)
-    val[known] = set_aside(table[known], HELD_OUT, stream(seed, "validation rows"))
+    val[known] = set_aside(table[known], VALIDATION_SHARE, stream(seed, "validation rows"))
     if val[known].all():
         rows = int(known.sum())
         raise InputError(f"{where}: all {rows} rows hang together, so none can be held out to stop training by")

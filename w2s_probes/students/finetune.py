@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean
 from .finetuning.classifier import Checkpoint, set_padding
-from .finetuning.loop import Look, Sets, Training
+from .finetuning.loop import Evaluation, TrainingLoop
+from .finetuning.process_group import ProcessGroup, random_devices
 from .finetuning.row_dependence import refuse_dependent_rows
 from .finetuning.settings import FineTuning, Tracker
-from .finetuning.team import Team, random_devices
+from .finetuning.token_sets import TokenSets
 from .finetuning.tracking import TRACKERS, tracker
-from .finetuning.training_folder import Folder
+from .finetuning.training_folder import TrainingFolder
 from .finetuning.training_key import training_key
-from .finetuning.updates import Loss, Student
+from .finetuning.updates import Loss, ModelInTraining
 from .texts import Texts, checked
 from .threads import one_thread
 
@@ -31,16 +32,16 @@ SMALL = 3_000_000  # weights of a model below which its steps are too small to b
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What a fine-tuning gave."""
+    """The scores of a fine-tuned model, and how it was trained."""
 
     scores: dict[str, NDArray[np.float64]]  # P(1) (n,) of each set that was to be predicted, in its order
     best_step: int  # the update after which the scores' model stood
-    best_auroc: float | None  # of that model against the validation labels; None where they could not judge
-    best_alpha: float | None  # the weight of the student's own opinion in that update; None for losses without one
-    history: tuple[Look, ...]
+    best_auroc: float | None  # of that model against the validation labels; None where they cannot judge
+    best_alpha: float | None  # the weight of the student's own prediction in that update; None for losses without one
+    history: tuple[Evaluation, ...]
     stopped: bool  # early, since nothing became better
     cut: dict[str, int]  # texts longer than the window, of which the end was cut off, in each set
-    seconds: float  # of training and scoring, over all processes that were killed on the way
+    seconds: float  # of training and scoring, killed processes included
     model: Path | None = None  # where it was saved, in transformers' or peft's format
 
 
@@ -55,14 +56,14 @@ def finetune(
     seed: int = 0,
     folder: Path | None = None,
     save: bool = False,
-    report: Callable[[Look], None] | None = None,
+    report: Callable[[Evaluation], None] | None = None,
     track: Tracker | None = None,
     curves: Path | None = None,
 ) -> FineTuned:
     """Fine-tune the checkpoint in the folder `model` as a classifier with two labels, and score other texts with it.
 
     AdamW without decay of biases and norms, linear warm-up and cosine decay. Every `eval_every` updates the model is
-    looked at by `settings.stop` (`stopping.Criterion`) on `val`: pass *weak* labels there, or the result is an
+    evaluated by `settings.stop` (`stopping.Criterion`) on `val`: pass *weak* labels there, or the result is an
     oracle's. The best such model makes the scores, among those after the loss has stopped changing (its ramp, if it
     has one); without `val`, or where it is all of one class and cannot judge, the last.
     `objective` is copied, and begins anew. Everything random follows from `seed`; torch's own state is left alone.
@@ -78,52 +79,60 @@ def finetune(
     """
     began = time.monotonic()
     checkpoint = Checkpoint.open(model)
-    asked = {name: checked(texts, f"predict {name!r}") for name, texts in (predict or {}).items()}
+    to_predict = {name: checked(texts, f"predict {name!r}") for name, texts in (predict or {}).items()}
     _check(train, val, settings, folder, save=save, track=track)
-    team = Team.join()
-    dtype = _dtype(settings, team.device)
+    processes = ProcessGroup.join()
+    dtype = _dtype(settings, processes.device)
     objective = copy.deepcopy(objective)
     objective.reset()
     key = ""
     if folder is not None:
         key = training_key(
-            checkpoint.folder, train, val, asked, settings=settings, loss=objective, seed=seed, team=team, dtype=dtype
+            checkpoint.folder,
+            train,
+            val,
+            to_predict,
+            settings=settings,
+            loss=objective,
+            seed=seed,
+            processes=processes,
+            dtype=dtype,
         )
-    kept = Folder(folder, key, team.first)
-    done, state = kept.result(), kept.state()
-    team.wait()  # until everybody has read what the first process may now replace
-    if done is not None and not (save and kept.model and not kept.model.is_dir()):
-        return _restored(done, kept.model if save else None)
+    results = TrainingFolder(folder, key, processes.first)
+    earlier, state = results.result(), results.state()
+    processes.wait()  # until all have read what the first process may now replace
+    if earlier is not None and not (save and results.model and not results.model.is_dir()):
+        return _restored(earlier, results.model if save else None)
     with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=random_devices(team.device)))
+        stack.enter_context(torch.random.fork_rng(devices=random_devices(processes.device)))
         classifier = checkpoint.classifier(settings, seed=seed, dtype=dtype)
         if sum(weights.numel() for weights in classifier.parameters()) < SMALL:
             stack.enter_context(one_thread())
-        sets = Sets.tokenized(checkpoint, classifier, train, val, asked, settings)
+        sets = TokenSets.tokenized(checkpoint, classifier, train, val, to_predict, settings)
         pad = set_padding(checkpoint, classifier, sets.tokens)
-        student = Student(classifier, settings, pad=pad, dtype=dtype, team=team, seed=seed)
+        student = ModelInTraining(classifier, settings, pad=pad, dtype=dtype, processes=processes, seed=seed)
         refuse_dependent_rows(student, sets.train, str(checkpoint.folder))
-        drawn = None
-        if track is not None and team.first:
+        curve_log = None
+        if track is not None and processes.first:
             place = curves or folder or Path(f"finetune-{checkpoint.folder.name}-{seed}")
-            drawn = tracker(track, place, settings.model_dump())
+            curve_log = tracker(track, place, settings.model_dump())
         try:
-            training = Training(student, sets, objective, kept, report if team.first else None, drawn)
+            training = TrainingLoop(student, sets, objective, results, report if processes.first else None, curve_log)
             training.run(state)
         finally:
-            if drawn is not None:
-                drawn.finish()
+            if curve_log is not None:
+                curve_log.finish()
         scores = {name: student.scores(tokenized) for name, tokenized in sets.predict.items()}
         if save:
-            kept.keep_model(lambda place: _save(student, checkpoint, place))
+            results.keep_model(lambda place: _save(student, checkpoint, place))
     result = {
-        "scores": {name: own.tolist() for name, own in scores.items()},
-        **training.progress.facts(),
+        "scores": {name: p.tolist() for name, p in scores.items()},
+        **training.status.facts(),
         "cut": sets.cut,
-        "seconds": training.progress.seconds + time.monotonic() - began,
+        "seconds": training.status.seconds + time.monotonic() - began,
     }
-    kept.finish(result)
-    return _restored(result, kept.model if save else None)
+    results.finish(result)
+    return _restored(result, results.model if save else None)
 
 
 def _check(
@@ -144,26 +153,26 @@ def _check(
 
 
 def _dtype(settings: FineTuning, device: torch.device) -> torch.dtype:
-    """What products are computed in."""
+    """The dtype in which matrices are multiplied."""
     if settings.dtype == "auto":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if fast else torch.float32
-    found: torch.dtype = getattr(torch, settings.dtype)
-    return found
+    named: torch.dtype = getattr(torch, settings.dtype)
+    return named
 
 
-def _save(student: Student, checkpoint: Checkpoint, place: Path) -> None:
+def _save(student: ModelInTraining, checkpoint: Checkpoint, place: Path) -> None:
     student.model.save_pretrained(place)
     checkpoint.tokenizer.save_pretrained(place)
 
 
 def _restored(result: Mapping[str, Any], model: Path | None) -> FineTuned:
     return FineTuned(
-        scores={name: np.array(own, dtype=np.float64) for name, own in result["scores"].items()},
+        scores={name: np.array(p, dtype=np.float64) for name, p in result["scores"].items()},
         best_step=result["best_step"],
         best_auroc=result["best_auroc"],
         best_alpha=result["best_alpha"],
-        history=tuple(Look(**look) for look in result["history"]),
+        history=tuple(Evaluation(**entry) for entry in result["history"]),
         stopped=result["stopped"],
         cut=dict(result["cut"]),
         seconds=result["seconds"],

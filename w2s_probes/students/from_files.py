@@ -1,4 +1,4 @@
-"""A head student from a store and a label file to a folder: chosen rows, training, test, and what is written."""
+"""A head student from a store and a label file to a folder: chosen rows, training, test, and the files written."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 # What reads stores and label files. What trains is imported where it is used: bad files are refused without it.
 from ..errors import InputError
-from ..io.arrays import write_arrays
 from ..io.files import refuse_input
 from ..io.sealed import write_sealed
 from ..io.tables import refuse_no_table, write_table
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
     from ..metrics.intervals import Estimate
     from .chosen_rows import ChosenRows
     from .head import HeadStudent
-    from .scored_rows import Numbers, ScoredRows, Scores
+    from .scored_rows import Numbers, ScoredRows, StudentScores
 
 
 @dataclass(frozen=True)
 class WrittenStudent:
-    """A trained student, what it was trained on, and how good it is; written to a folder."""
+    """A trained student that was written to a folder, with its rows and its scores."""
 
     folder: Path
     head: "HeadStudent"
@@ -36,11 +35,11 @@ class WrittenStudent:
     rows: "ChosenRows"
     validation: "Estimate | None"  # AUROC on the validation rows against their weak labels; None where of one class
     tested: "ScoredRows | None"
-    scores: "Scores | None"  # of the test rows
+    scores: "StudentScores | None"  # of the test rows
 
     @property
     def lines(self) -> list[str]:
-        """What is to be said: what it learned from, and its numbers with what they are worth."""
+        """The rows that it learned from and its scores with their intervals, a line each."""
         lines = [f"{self.folder}: {self.head.loss} head of layer {self.layer}, trained on {self.rows.account}"]
         if self.tested is None or self.scores is None:
             return [*lines, *self._untested()]
@@ -61,7 +60,7 @@ class WrittenStudent:
         return [*lines, "Intervals hold the choice of the test rows, not the luck of this one training."]
 
     def _untested(self) -> list[str]:
-        from .comparing import with_interval
+        from ..metrics.paired import with_interval
 
         n = int(self.rows.val.sum())
         if self.validation is None:
@@ -91,9 +90,9 @@ def train_student(
     """Train a `HeadStudent` on one layer of a store and a label file, and write it to the folder `out`.
 
     Rows are chosen by `choose_rows`. `test` is a file of other rows with `truth`, or else scored against `label`;
-    with both, the supervisor's `label` is scored beside the student. Writes student.json, which knows the checksums of
-    the others, head.safetensors and, with a test, predictions.jsonl; predictions of an earlier student there are
-    removed. InputError for rows or files that do not fit, before anything is written.
+    with both, the supervisor's `label` is scored beside the student. Writes student.json, which knows the checksums
+    of the others, head.safetensors, which `load_probe` reads, and, with a test, predictions.jsonl; predictions of an
+    earlier student there are removed. InputError for rows or files that do not fit, before anything is written.
     """
     if (out / "manifest.json").exists():
         raise InputError(f"{out}: is an activation store; give another --out")
@@ -107,8 +106,9 @@ def train_student(
     LabelSet.from_table(table, where=str(labels))  # refuses bad labels before any row is chosen
     if test is not None:
         refuse_no_table(test)
+    from ..metrics.paired import estimate
+    from ..probes.saving import save_probe
     from .chosen_rows import choose_rows
-    from .comparing import estimate
     from .head import HeadStudent
     from .scored_rows import ScoredRows
 
@@ -125,20 +125,20 @@ def train_student(
     if tested is not None and X_test is not None:
         p = head.predict_proba(X_test)[:, 1]
         scores = tested.score(p)
-    found = WrittenStudent(out, head, index, rows, validation, tested, scores)
-    record = {"store": opened.key, "layer": index, "labels": str(labels), **_record(found)}
+    student = WrittenStudent(out, head, index, rows, validation, tested, scores)
+    record = {"store": opened.key, "layer": index, "labels": str(labels), **_record(student)}
     if tested is not None and p is not None:
         write_table(tested.predictions(p), out / PREDICTIONS)
     else:
         (out / PREDICTIONS).unlink(missing_ok=True)
-    write_arrays(out / HEAD, {"coef": head.coef_, "intercept": head.intercept_}, record)
+    save_probe(head, out / HEAD, notes=record)
     write_sealed(out / RECORD, record, [HEAD, PREDICTIONS])
-    return found
+    return student
 
 
 def _record(student: WrittenStudent) -> dict[str, Any]:
-    """For student.json. Intervals are [value, low, high], an end null where there are too few rows for one."""
-    from .comparing import as_listed
+    """The content of student.json. Intervals are [value, low, high], with null ends where there are too few rows."""
+    from ..metrics.paired import as_listed
 
     head, rows, tested, scores = student.head, student.rows, student.tested, student.scores
     record: dict[str, Any] = {
@@ -153,7 +153,7 @@ def _record(student: WrittenStudent) -> dict[str, Any]:
     if tested is None or scores is None:
         return record
     record["test"] = {"file": tested.file, "against": tested.against, "rows": scores.rows, "of_rows": len(tested.ids)}
-    record["test"] |= {metric: one.value for metric, one in scores.student.items() if one is not None}
+    record["test"] |= {metric: value.value for metric, value in scores.student.items() if value is not None}
     record["test"]["intervals"] = _listed(scores.student)
     if scores.supervisor is not None and scores.difference is not None:
         record["test"]["supervisor"] = {"rows": scores.supervised, **_listed(scores.supervisor)}
@@ -164,14 +164,14 @@ def _record(student: WrittenStudent) -> dict[str, Any]:
 
 
 def _listed(numbers: "Numbers") -> dict[str, list[float | None] | None]:
-    from .comparing import as_listed
+    from ..metrics.paired import as_listed
 
-    return {str(metric): as_listed(one) for metric, one in numbers.items()}
+    return {str(metric): as_listed(value) for metric, value in numbers.items()}
 
 
 def _parameters(head: "HeadStudent") -> dict[str, Any]:
-    """A head's settings but those that its loss does not read."""
+    """The head's settings without those that its loss does not read."""
     from ..losses import Objective
 
-    own = Objective(head.loss).has_own_opinion
-    return {name: value for name, value in head.get_params().items() if own or name not in ("alpha", "warm_up")}
+    weighted = Objective(head.loss).has_own_opinion
+    return {name: value for name, value in head.get_params().items() if weighted or name not in ("alpha", "warm_up")}

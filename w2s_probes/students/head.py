@@ -19,7 +19,7 @@ from .stopping import Criterion
 from .threads import one_thread
 
 Loss = LossName
-WARM_UP = 0.2  # of training, over which the weight of the student's own opinion ramps up (Burns et al. 2023, 4.3)
+WARM_UP = 0.2  # of training, over which the weight of the student's own prediction ramps up (Burns et al. 2023, 4.3)
 FEWEST_BATCHES = 16  # an epoch: small sets get smaller batches, or Adam's steps would be too few to get anywhere
 CONSTANT = 1e-6  # deviation, by the mean, up to which a column is its own rounding
 BLOCK = 1 << 20  # numbers in float64 at once
@@ -36,12 +36,21 @@ class HeadStudent(Probe):
     experiments, where D.2 takes agreement (`stop`); `logconf` takes its threshold from the last 32 predictions, a
     quarter of a batch of 128.
 
-    A loss whose weight of the student's own opinion ramps up is judged once the ramp is over: an epoch before would be
-    a student of another loss. `alpha_` is that weight in the last update of the chosen epoch, `n_epochs_`; None for
-    losses that have none.
+    With a loss whose weight of the student's own prediction ramps up, epochs are compared once the ramp is over: one
+    before would be a student of another loss. `alpha_` is that weight in the last update of the chosen epoch,
+    `n_epochs_`; None for losses that have none.
 
     `l2` adds l2 · ‖w‖² to the loss, w the difference of the two logits' weights, bias free, as `LogisticProbe` does,
     but on standardised inputs. Early stopping by AUROC, which no scale of the scores moves, regularises little.
+
+    >>> import numpy as np
+    >>> X, weak = np.random.default_rng(0).normal(size=(200, 4)), np.tile([0.1, 0.9], 100)
+    >>> X[:, 0] += np.tile([-2.0, 2.0], 100)
+    >>> head = HeadStudent("logconf", epochs=5).fit(X[:150], weak[:150], X[150:], weak[150:])
+    >>> head.predict_proba(X[150:]).shape
+    (50, 2)
+    >>> bool((head.predict(X[150:]) == (weak[150:] > 0.5)).mean() > 0.9)
+    True
     """
 
     _one_sided = True  # cross-entropy with soft labels needs no row of another class
@@ -62,14 +71,14 @@ class HeadStudent(Probe):
         seed: int = 0,
     ) -> None:
         self.loss = loss
-        self.alpha = alpha  # the weight of the student's own opinion once warmed up, in the losses that have one
+        self.alpha = alpha  # the weight of the student's own prediction once warmed up, in the losses that have one
         self.warm_up = warm_up  # of that weight: updates, or below 1 a share of all epochs
         self.prior = prior  # of the log-confidence losses: see `losses.Objective`
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.l2 = l2
-        self.stop = stop  # what is compared on validation rows: see `stopping.Criterion`
+        self.stop = stop  # the criterion on validation rows: see `stopping.Criterion`
         self.patience = patience  # epochs without a better one after which training ends
         self.seed = seed
 
@@ -188,7 +197,7 @@ def _standardised(
 
 
 def _parts(X: NDArray[np.float32]) -> Iterator[slice]:
-    """Some rows at a time: all of them in float64 would be twice the memory of X."""
+    """The rows in slices, a block at a time: all of them in float64 would be twice the memory of X."""
     step = max(1, BLOCK // X.shape[1])
     for start in range(0, len(X), step):
         yield slice(start, start + step)
@@ -205,5 +214,6 @@ def _weights(sample_weight: ArrayLike, rows: int) -> NDArray[np.float32]:
 
 
 def _difference(head: torch.nn.Linear) -> tuple[NDArray[np.float64], float]:
+    """The weights (d,) and the bias of the second logit less those of the first."""
     weights = (head.weight[1] - head.weight[0]).detach().double().numpy()
     return weights, float((head.bias[1] - head.bias[0]).detach())

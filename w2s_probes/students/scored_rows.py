@@ -1,4 +1,4 @@
-"""Rows that score a student: what they are scored against, and what the weak supervisor says of them."""
+"""Test rows of a student: the values it is scored against, and the weak supervisor's labels of the same rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from ..errors import InputError
 from ..io.plain_values import is_missing
 from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
 from ..metrics.intervals import Estimate
+from ..metrics.paired import METRIC_NAMES, difference, estimate, with_interval
 from ..metrics.recovery import Metric, hard_labels
 from ..rows.fields import number
 from ..rows.groups import groups_of
 from ..rows.held_out import related_rows
 from ..ties import above_half
-from .comparing import METRIC_NAMES, difference, estimate, with_interval
 
 Against = Literal["truth", "label"]
 Numbers = dict[Metric, Estimate | None]
@@ -25,20 +25,20 @@ Numbers = dict[Metric, Estimate | None]
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Test rows, without those whose labels training has learned."""
+    """Test rows without those that are related to training rows: their labels were learned."""
 
     file: str
     ids: NDArray[np.object_]  # (n,)
     values: NDArray[np.float64]  # (n,) P(1) that the student is scored against; NaN where the file does not say it
     against: Against
     weak: NDArray[np.float64] | None  # (n,) the supervisor's P(1) beside the truth, NaN where a row lacks it
-    groups: NDArray[np.object_] | None  # (n,) related rows share one; None where no two are related
+    groups: NDArray[np.object_] | None  # (n,) the user's groups; None where no two rows share one
     related: int  # rows of the file that are left out: they share a text or a group with training or validation rows
-    no_weak: str = ""  # why there is no `weak`
+    no_weak: str = ""  # the reason why `weak` is None
 
     @classmethod
     def read(cls, path: Path, labels: pd.DataFrame, where: Path) -> Self:
-        """From a file; InputError where it says nothing, or has rows that train or stop training on `labels`.
+        """The test rows of a file; InputError where they rank nothing, or are training or validation rows of `labels`.
 
         Rows related to those by text or group are left out, as a sweep leaves them out: their labels were learned.
         """
@@ -46,8 +46,8 @@ class ScoredRows:
         truth = truth_where_known(table, str(path)) if "id" in table else None
         against: Against = "label" if truth is None else "truth"
         if truth is None:
-            given = LabelSet.from_table(table, where=str(path))
-            ids, values = given.ids, given.p
+            label_set = LabelSet.from_table(table, where=str(path))
+            ids, values = label_set.ids, label_set.p
         else:
             ids, values = table["id"].to_numpy(dtype=object), truth
         if "split" in labels:
@@ -82,14 +82,14 @@ class ScoredRows:
 
     @property
     def remark(self) -> str:
-        """What is to be said beside the numbers."""
+        """A remark on the rows, for the line of the numbers."""
         if self.against == "label":
             return ", against `label` (no `truth` there)"
         some = not self.known.all()
         return f", on the {self.known.sum()} of {len(self.ids)} rows that have `truth`" if some else ""
 
-    def score(self, p: NDArray[np.float64]) -> "Scores":
-        """What the student's P(1) of the rows (n,) is worth, and the supervisor's on the same rows."""
+    def score(self, p: NDArray[np.float64]) -> "StudentScores":
+        """AUROC and accuracy of the student's P(1) of the rows (n,), and of the supervisor's on the same rows."""
         weak = np.full(len(p), np.nan) if self.weak is None else self.weak
         return compare_with_supervisor(self.values, p, weak, self.groups)
 
@@ -103,7 +103,7 @@ class ScoredRows:
 
 
 def _supervisor(table: pd.DataFrame, truth: NDArray[np.float64], where: str) -> tuple[NDArray[np.float64] | None, str]:
-    """The weak supervisor's P(1) of a file's rows (n,), which stands under `label`; or why it is not known."""
+    """The weak supervisor's P(1) of a file's rows (n,), which stands under `label`; or the reason why it is unknown."""
     there = ~np.isnan(truth)
     if "label" in table:
         there = there & np.array([not is_missing(number(value)) for value in table["label"].tolist()], dtype=bool)
@@ -120,7 +120,7 @@ def _supervisor(table: pd.DataFrame, truth: NDArray[np.float64], where: str) -> 
 
 
 @dataclass(frozen=True)
-class Scores:
+class StudentScores:
     """A student's AUROC and accuracy on test rows, beside those of its supervisor on the same rows where it is known.
 
     Every interval holds the choice of the rows alone.
@@ -137,17 +137,17 @@ class Scores:
     @property
     def lines(self) -> list[str]:
         """The numbers of student, supervisor and difference, a line each."""
-        lines = [f"student: {_told(self.student)}"]
+        lines = [f"student: {_in_words(self.student)}"]
         if self.supervisor is None or self.difference is None:
             return lines
         if self.student_there is not None:
             lines.append(
                 f"student on the {self.supervised:,} rows that have the supervisor's `label`: "
-                + _told(self.student_there)
+                + _in_words(self.student_there)
             )
-        shown: Numbers = {name: one for name, one in self.supervisor.items() if name == "accuracy" or not self.hard}
-        lines.append(f"supervisor (`label`), same rows: {_told(shown)}")
-        lines.append(f"student - supervisor: {_told(self.difference, '+.3f')}")
+        shown: Numbers = {name: value for name, value in self.supervisor.items() if name == "accuracy" or not self.hard}
+        lines.append(f"supervisor (`label`), same rows: {_in_words(shown)}")
+        lines.append(f"student - supervisor: {_in_words(self.difference, '+.3f')}")
         if self.hard:
             lines.append("The supervisor gives hard labels, which rank nothing: compare accuracy.")
         return lines
@@ -158,26 +158,26 @@ def compare_with_supervisor(
     p: NDArray[np.float64],
     weak: NDArray[np.float64],
     groups: NDArray[np.object_] | None,
-) -> Scores:
-    """Scores of a student's P(1) (n,) and its supervisor's on rows whose `values` (n,) are known; NaN is unknown."""
+) -> StudentScores:
+    """The scores of a student's P(1) (n,) and its supervisor's on rows whose `values` (n,) are known, not NaN."""
     known = ~np.isnan(values)
     student, there = _numbers(values, p, groups, known), known & ~np.isnan(weak)
     if not there.any():
-        return Scores(int(known.sum()), student)
+        return StudentScores(int(known.sum()), student)
     hard = hard_labels(weak[there])
-    of = None if groups is None else groups[there]
-    apart: Numbers = {
-        metric: difference(metric, values[there], p[there], weak[there], of)
+    there_groups = None if groups is None else groups[there]
+    differences: Numbers = {
+        metric: difference(metric, values[there], p[there], weak[there], there_groups)
         for metric in METRIC_NAMES
         if metric == "accuracy" or not hard
     }
-    return Scores(
+    return StudentScores(
         int(known.sum()),
         student,
         int(there.sum()),
         _numbers(values, weak, groups, there),
         None if (there == known).all() else _numbers(values, p, groups, there),
-        apart,
+        differences,
         hard,
     )
 
@@ -185,9 +185,9 @@ def compare_with_supervisor(
 def _numbers(
     values: NDArray[np.float64], p: NDArray[np.float64], groups: NDArray[np.object_] | None, rows: NDArray[np.bool_]
 ) -> Numbers:
-    of = None if groups is None else groups[rows]
-    return {metric: estimate(metric, values[rows], p[rows], of) for metric in METRIC_NAMES}
+    row_groups = None if groups is None else groups[rows]
+    return {metric: estimate(metric, values[rows], p[rows], row_groups) for metric in METRIC_NAMES}
 
 
-def _told(numbers: Numbers, spec: str = ".3f") -> str:
-    return ", ".join(f"{METRIC_NAMES[metric]} {with_interval(one, spec)}" for metric, one in numbers.items())
+def _in_words(numbers: Numbers, spec: str = ".3f") -> str:
+    return ", ".join(f"{METRIC_NAMES[metric]} {with_interval(value, spec)}" for metric, value in numbers.items())

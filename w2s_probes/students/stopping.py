@@ -1,4 +1,4 @@
-"""What validation rows are read for: which point of a training is the best, by weak labels."""
+"""The criterion by which validation rows and their weak labels choose the best point of a training."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from .finetuning.settings import STOPS, Stop
 
 @dataclass(frozen=True)
 class Criterion:
-    """How well scores agree with the weak labels of the validation rows; higher is better.
+    """The agreement of scores with the weak labels of the validation rows; higher is better.
 
     - `auroc`: AUROC against the labels' classes (1 above ½), the criterion of EleutherAI's experiments.
     - `log_loss`: minus the mean cross-entropy with the soft labels; the only one that asks for calibration.
@@ -26,7 +26,7 @@ class Criterion:
 
     @classmethod
     def of(cls, stop: Stop, soft: NDArray[np.float64]) -> "Criterion | None":
-        """The criterion, or None where these labels (n,) cannot judge: AUROC needs labels of both classes."""
+        """The criterion on labels (n,), or None where they cannot judge: AUROC needs labels of both classes."""
         if stop not in STOPS:
             raise InputError(f"stop={stop!r}: {did_you_mean(stop, STOPS)}")
         criterion = cls(stop, np.asarray(soft, dtype=np.float64))
@@ -43,7 +43,7 @@ class Criterion:
         return bool(self.side.any()) and not bool(self.side.all())
 
     def score(self, margins: NDArray[np.floating]) -> float:
-        """Of log-odds (n,)."""
+        """The criterion of log-odds (n,)."""
         margins = np.asarray(margins, dtype=np.float64)
         if self.stop == "auroc":
             return auroc(self.side, margins)
@@ -54,5 +54,5 @@ class Criterion:
         return -float(lost.mean())
 
     def auroc(self, margins: NDArray[np.floating]) -> float | None:
-        """AUROC of log-odds (n,) against the classes; None where there is one."""
+        """AUROC of log-odds (n,) against the classes; None where there is only one class."""
         return auroc(self.side, margins) if self.two_sided else None

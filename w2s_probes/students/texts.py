@@ -1,4 +1,4 @@
-"""Texts with soft labels, their tokens, and micro-batches of like length that waste little on padding."""
+"""Texts with soft labels, their tokens, and micro-batches of like length with little padding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from ..checkpoints import tokens
 from ..checks import probabilities
 from ..errors import InputError
 
-OVERHEAD = 128  # tokens whose work a micro-batch's own overhead is worth: fewer, longer ones up to this much padding
+OVERHEAD = 128  # tokens that cost as much as a micro-batch beside its rows: so much padding is worth one fewer
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Texts:
 
 
 def checked(texts: Sequence[str], what: str) -> list[str]:
-    """The texts as a list; InputError, naming the first that is none."""
+    """The texts as a list; InputError, naming the first entry that is no text."""
     if isinstance(texts, str):
         raise InputError(f"{what}: give a list of texts, not one text")
     rows = list(texts)
@@ -59,7 +59,7 @@ def tokenize(tokenizer: Any, texts: Sequence[str], limit: int | None, what: str)
 
 
 def micro_batches(lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.intp]]:
-    """Which rows go through the model together: the partition into rows of like length that costs least.
+    """The rows of each pass through the model: the partition into rows of like length that costs least.
 
     `lengths` (b,) are those of the rows. A micro-batch costs rows x longest tokens and `OVERHEAD`; it stays within
     `budget` tokens unless it is one long row. Longest first, so that the memory needed shows at once. O(b²).

@@ -1,4 +1,4 @@
-"""How many threads torch uses."""
+"""The number of threads that torch uses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch on one thread for a while.
+    """Run torch on one thread inside the block.
 
     The steps of a head, or of a tiny model, are too small to share out; on a busy machine threads that wait for each
     other in every one of them made training thirty times slower.

@@ -10,10 +10,9 @@ import pandas as pd
 from w2s_probes.errors import InputError
 from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import FORMATS, read_table, table_format
-from w2s_probes.labels.label_set import truth_where_known
+from w2s_probes.labels.verdicts import NEEDED, read_verdicts
 from w2s_probes.metrics.recovery import METRICS
 from w2s_probes.probes.registry import PROBES
-from w2s_probes.rows.fields import typed
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
 
@@ -35,7 +34,7 @@ from ...results.names import (
     predictions_file,
     with_ceilings,
 )
-from .columns import Cells, checked, columns_of, numbers_of
+from .columns import Cells, checked, columns_of
 from .records import RunRecord, SweepRecord, read_record
 from .student_files import TrainedStudent, read_student
 from .sweep_measures import FILTER_MEASURES, MEASURES
@@ -49,7 +48,6 @@ COMPARISON_COLUMNS = {"metric", "method", "against", "tasks", "better", "differe
 COMPARISON_COLUMNS |= {"p", "p_holm", "p_better", "p_worse", "p_wilcoxon", "p_wilcoxon_worse", "p_t", "p_t_worse"}
 COMPARISON_COLUMNS |= {"pooled_pgr", "pooled_low", "pooled_high", "median_pgr", "worse"}
 SWEEP_COLUMNS = {"labels", "seed", "layer", "probe", "k", "l2", "rows", "metric", "value", "low", "high", "oracle"}
-FILTER_COLUMNS = {"id", "label", "keep", "reason"}
 MEASURED = {f"{kind}{metric}" for kind in ("", "pgr_", "gap_", "gain_") for metric in (*METRICS, "question_accuracy")}
 MEASURED |= {f"pgr_{metric}{COMMON}" for metric in (*METRICS, "question_accuracy")}
 RESULT_CELLS = Cells(
@@ -174,7 +172,7 @@ def read_folder(folder: Path) -> Contents:
                 below = f"{name}/{file.name}" if name else file.name
                 if found >= SWEEP_COLUMNS or file.name.startswith("sweep."):
                     sweeps.append(_sweep(file, below))
-                elif found >= FILTER_COLUMNS:
+                elif found >= set(NEEDED):
                     filtered.append(Filtered(below, _verdicts(file)))
     if not runs and not sweeps and not filtered and not students:
         if unfinished:
@@ -273,21 +271,20 @@ def _sweep(file: Path, name: str) -> FinishedSweep:
 
 
 def _verdicts(file: Path) -> pd.DataFrame:
-    table = typed(_table(file, FILTER_COLUMNS, FILTER_CELLS), str(file))
-    outside = ~numbers_of(table["label"]).between(0, 1)
-    if outside.any():
-        row = int(outside.argmax())
-        raise InputError(f"{file}: the label of row {table['id'].iloc[row]!r} is no number in [0, 1]")
-    truth_where_known(table, str(file))  # refuses one that is no probability; rows may lack it
-    return table.astype({"keep": bool})
+    _refuse_cut_off(file)
+    return checked(read_verdicts(file), file, FILTER_CELLS)
 
 
 def _table(file: Path, needed: set[str], cells: Cells) -> pd.DataFrame:
     """A table with at least these columns, its cells as they should be."""
-    if file.suffix == ".csv" and file.is_file() and not file.read_bytes().endswith(b"\n"):
-        raise InputError(f"{file}: cut off in its last line: make it again")
+    _refuse_cut_off(file)
     table = read_table(file)
     missing = sorted(needed - set(table.columns))
     if missing:
         raise InputError(f"{file}: has no column {missing[0]!r}: it is damaged, or no file of this kind")
     return checked(table, file, cells)
+
+
+def _refuse_cut_off(file: Path) -> None:
+    if file.suffix == ".csv" and file.is_file() and not file.read_bytes().endswith(b"\n"):
+        raise InputError(f"{file}: cut off in its last line: make it again")

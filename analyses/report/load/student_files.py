@@ -13,7 +13,7 @@ from w2s_probes.io.tables import read_table
 from w2s_probes.rows.fields import typed
 from w2s_probes.rows.groups import GROUP, groups_of
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
-from w2s_probes.students.scored_rows import Scores, compare_with_supervisor
+from w2s_probes.students.scored_rows import StudentScores, compare_with_supervisor
 from w2s_probes.ties import above_half
 
 from .columns import Cells, checked
@@ -37,7 +37,7 @@ class TrainedStudent:
         return str((self.record.get("test") or {}).get("against", ""))
 
     @property
-    def scores(self) -> Scores | None:
+    def scores(self) -> StudentScores | None:
         """Its AUROC and accuracy beside its supervisor's; None where the scores of test rows are not there."""
         if self.predictions is None:
             return None

@@ -13,6 +13,7 @@ from w2s_probes.filtering import ReportCard, report_card
 from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.labels.class_mix import ClassMix, class_mix
 from w2s_probes.labels.label_set import truth_where_known
+from w2s_probes.labels.verdicts import judged_rows
 from w2s_probes.rows.groups import groups_of
 from w2s_probes.ties import above_half
 
@@ -22,7 +23,6 @@ from ..load.folder import Filtered
 EXAMPLES = 6  # removed rows shown of each filter: the ones it is surest of
 LONGEST = 20_000  # characters of a text, of which the page shows head and tail until asked for all
 DRAWS = 1000  # of the random control: its p is then known to a third of itself at .01
-NOT_JUDGED = "not a training row"
 MIX_REMEDY = "The mix of classes moves: w2s filter --per-class drops the same share of each."
 MIX_IN_RUN = "The mix of classes moves, and so does that of its control, which drops as many rows of each class."
 
@@ -133,7 +133,7 @@ def cards(filtered: Sequence[Filtered], notes: dict[str, Any] | None = None) -> 
     for one in filtered:
         record = (notes or {}).get(trial_key(one.task, one.seed), {}) if one.seed is not None else {}
         told = record.get("methods", {}).get(one.by, {})
-        table = one.table[one.table["reason"] != NOT_JUDGED].reset_index(drop=True)
+        table = one.table[judged_rows(one.table)].reset_index(drop=True)
         gone = ~table["keep"].to_numpy(dtype=bool)
         if gone.any():
             made.append(_card(one, table, gone, told))

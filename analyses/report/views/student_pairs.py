@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 
 from w2s_probes.metrics.intervals import Estimate
+from w2s_probes.metrics.paired import METRIC_NAMES, difference
 from w2s_probes.metrics.recovery import Metric
 from w2s_probes.rows.groups import groups_of
-from w2s_probes.students.comparing import METRIC_NAMES, difference
 from w2s_probes.ties import above_half
 
 from ..load.student_files import TrainedStudent

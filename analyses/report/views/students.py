@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from w2s_probes.metrics.intervals import Estimate
+from w2s_probes.metrics.paired import METRIC_NAMES
 from w2s_probes.metrics.recovery import Metric
-from w2s_probes.students.comparing import METRIC_NAMES
-from w2s_probes.students.scored_rows import Numbers, Scores
+from w2s_probes.students.scored_rows import Numbers, StudentScores
 
 from ..drawing.cells import Column, Table, TableCell, estimate, narrowed, number, shown, words
 from ..drawing.figures import Bar, Figure, forest
@@ -53,7 +53,9 @@ def students_view(students: Sequence[TrainedStudent], key: str) -> StudentsView 
     )
 
 
-def _headline(students: Sequence[TrainedStudent], scores: dict[str, Scores | None], compared: Sequence[Pair]) -> str:
+def _headline(
+    students: Sequence[TrainedStudent], scores: dict[str, StudentScores | None], compared: Sequence[Pair]
+) -> str:
     """What the students reach, on which rows, and that one training says nothing of its luck."""
     n, known = len(students), {name: one for name, one in scores.items() if one is not None}
     counted = f"{n} student{'' if n == 1 else 's'}"
@@ -80,7 +82,7 @@ def _headline(students: Sequence[TrainedStudent], scores: dict[str, Scores | Non
     return text + ". One training each does not tell which student is better."
 
 
-def _beside(scores: Scores) -> str:
+def _beside(scores: StudentScores) -> str:
     """The supervisor beside a student."""
     assert scores.supervisor is not None
     assert scores.difference is not None
@@ -94,7 +96,7 @@ def _beside(scores: Scores) -> str:
 
 def _facts(
     students: Sequence[TrainedStudent],
-    scores: dict[str, Scores | None],
+    scores: dict[str, StudentScores | None],
     compared: Sequence[Pair],
     apart: Sequence[str],
 ) -> list[str]:
@@ -130,7 +132,7 @@ def _facts(
     return [*facts, *apart]
 
 
-def _table(students: Sequence[TrainedStudent], scores: dict[str, Scores | None]) -> Table:
+def _table(students: Sequence[TrainedStudent], scores: dict[str, StudentScores | None]) -> Table:
     columns = [
         Column("student", False),
         Column("labels", False, "the file that it was trained on"),
@@ -210,7 +212,7 @@ def _pairs_table(compared: Sequence[Pair], *, every: bool) -> Table | None:
     return Table("Differences on the test rows that both scored" + ("" if every else ", some pairs"), columns, rows)
 
 
-def _figure(students: Sequence[TrainedStudent], scores: dict[str, Scores | None], key: str) -> Figure | None:
+def _figure(students: Sequence[TrainedStudent], scores: dict[str, StudentScores | None], key: str) -> Figure | None:
     bars, supervisors = [], set()
     for one in students:
         found = scores[one.name]

@@ -14,7 +14,7 @@ import torch
 from extract.costs import speed
 from extract.costs.estimate import Costs, estimate
 from extract.costs.lengths import Lengths, count_tokens, given_lengths
-from extract.costs.speed import Machine, Speed, measure
+from extract.costs.speed import BlockSpeed, Machine, measure
 from extract.doctor import diagnose, example_rows, sample_plan
 from extract.extractor import Extraction
 from extract.forward.engine import CPU_TOKENS
@@ -81,7 +81,7 @@ def test_time_grows_with_batches_and_operations(tmp_path: Path) -> None:
     source = described(tmp_path, "Llama", **CONFIGS["Llama"])
     costs = costs_of(source, rows=640)
     assert costs.batches == 10
-    rate = Speed("", batch_seconds=0.5, flops_per_s=costs.flops / 7)
+    rate = BlockSpeed("", batch_seconds=0.5, flops_per_s=costs.flops / 7)
     assert rate.seconds(costs) == pytest.approx(5 + 7)
     assert rate.seconds(replace(costs, flops=0.0)) == 5
 

@@ -22,6 +22,7 @@ from w2s_probes import (
     KNNProbe,
     LogisticProbe,
     disagreement_filter,
+    load_probe,
     probe_filter,
     relabel,
     topo_filter,
@@ -189,12 +190,12 @@ def test_the_output_of_a_filter_trains_a_student(
     assert record["test"]["auroc"] > 0.9
     predictions = read_table(out / "predictions.jsonl")
     assert len(predictions) == 60
-    from safetensors.numpy import load_file
-
-    head = load_file(out / "head.safetensors")
+    head = load_probe(out / "head.safetensors")
     X = ActivationStore.open(world / "acts").layer(1, ids=predictions["id"].to_numpy())
-    p = 1 / (1 + np.exp(-(X @ head["coef"][0] + head["intercept"][0])))
-    assert predictions["label"].astype(float).tolist() == pytest.approx(p.tolist(), abs=1e-6)
+    assert predictions["label"].astype(float).tolist() == head.predict_proba(X)[:, 1].tolist()
+    assert head.get_params()["loss"] == "logconf"
+    by_hand = 1 / (1 + np.exp(-(X @ head.coef_[0] + head.intercept_[0])))
+    assert predictions["label"].astype(float).tolist() == pytest.approx(by_hand.tolist(), abs=1e-6)
 
 
 def test_a_student_without_validation_rows_holds_some_back(w2s: Call, world: Path, tmp_path: Path) -> None:
@@ -294,22 +295,6 @@ def test_a_wrong_option_ends_with_2_and_another_error_with_1(world: Path) -> Non
     broken = [sys.executable, "-c", "import w2s_probes.cli.commands.stores as s; s.Manifest.read = lambda p: 1 / 0\n"]
     broken[-1] += "from w2s_probes.cli import main; main()"
     assert subprocess.run([*broken, "verify", "x"], capture_output=True).returncode == 1
-
-
-def test_without_the_checkout_or_the_models_the_remedy_is_named(
-    monkeypatch: pytest.MonkeyPatch, fails: Failing, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(sys.modules, "analyses.recipe.read", None)
-    assert "clone it and `pip install -e .` there" in fails("demo", "--out", tmp_path)
-    monkeypatch.undo()
-    monkeypatch.setitem(sys.modules, "extract.models.source", None)
-    monkeypatch.setattr("w2s_probes.cli.terminal.importlib.import_module", missing_torch)
-    message = fails("extract", "m", "--rows", "r.jsonl", "--out", tmp_path / "s")
-    assert "needs torch, which is not installed: pip install 'w2s-probes[models]'" in message
-
-
-def missing_torch(name: str) -> None:
-    raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
 
 def test_the_installed_command_is_this_one() -> None:

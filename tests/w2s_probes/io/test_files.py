@@ -18,7 +18,7 @@ from w2s_probes.io.arrays import write_arrays
 from w2s_probes.io.files import HOST, PARTIAL, remove_abandoned, replacing
 from w2s_probes.io.tables import FORMATS, write_table
 from w2s_probes.store.shards import Content, write_shard
-from w2s_probes.students.finetuning.training_folder import Folder, State
+from w2s_probes.students.finetuning.training_folder import SavedState, TrainingFolder
 from w2s_probes.sweep.measures import COLUMNS
 from w2s_probes.sweep.unit_files import write_part
 
@@ -27,10 +27,10 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     **{f"table{ending}": lambda path: write_table(TABLE, path) for ending in FORMATS},
     "arrays.safetensors": lambda path: write_arrays(path, {"x": np.arange(3)}, {}),
     "part.jsonl.gz": lambda path: write_part(path, pd.DataFrame(columns=COLUMNS), "key"),
-    "state.safetensors": lambda path: Folder(path.parent, "key").keep(
-        lambda: State({}, {"now": {"x": torch.zeros(2)}})
+    "state.safetensors": lambda path: TrainingFolder(path.parent, "key").keep(
+        lambda: SavedState({}, {"now": {"x": torch.zeros(2)}})
     ),
-    "result.json": lambda path: Folder(path.parent, "key").finish({"scores": {}}),
+    "result.json": lambda path: TrainingFolder(path.parent, "key").finish({"scores": {}}),
 }
 
 

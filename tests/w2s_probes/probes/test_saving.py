@@ -1,6 +1,9 @@
 """Probes and arrays on disk: what was fitted comes back, nothing is run on reading, damage is noticed."""
 
+import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,12 @@ from sklearn.linear_model import LogisticRegression
 from tests.conftest import planted
 from w2s_probes import InputError, KNNProbe, LogisticProbe, TopoProbe, load_probe, save_probe
 from w2s_probes.io.arrays import read_arrays, write_arrays
+from w2s_probes.students import HeadStudent
 
-PROBES: list[Any] = [KNNProbe(7), LogisticProbe(0.1), TopoProbe(9, 5, "weak")]
+PROBES: list[Any] = [
+    *(KNNProbe(7), LogisticProbe(0.1), TopoProbe(9, 5, "weak")),
+    *(HeadStudent("logconf", epochs=3), HeadStudent(epochs=2, l2=0.1)),
+]
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=repr)
@@ -99,3 +106,26 @@ def test_a_record_that_is_no_object_or_is_nested_too_deep_is_refused(tmp_path: P
         save_file({"x": np.arange(3)}, file, metadata={"w2s-probes": about})
         with pytest.raises(InputError):
             read_arrays(file)
+
+
+def test_a_students_head_is_loaded_where_nothing_has_loaded_it_before(tmp_path: Path) -> None:
+    data = planted()
+    head = HeadStudent(epochs=2).fit(data.X, data.weak)
+    save_probe(head, tmp_path / "head.safetensors", notes={"layer": 3})
+    np.save(tmp_path / "X.npy", data.X)
+    code = (
+        "import sys, numpy as np; from w2s_probes import load_probe; assert 'torch' not in sys.modules; "
+        f"p = load_probe({str(tmp_path / 'head.safetensors')!r}).predict_proba(np.load({str(tmp_path / 'X.npy')!r})); "
+        "print(p[:, 1].tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == head.predict_proba(data.X)[:, 1].tolist()
+
+
+def test_a_students_head_is_refused_in_one_line_where_torch_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_arrays(tmp_path / "head.safetensors", {"coef_": np.zeros((1, 2))}, {"probe": "HeadStudent"})
+    monkeypatch.setitem(sys.modules, "w2s_probes.students.head", None)
+    with pytest.raises(InputError, match=r"HeadStudent needs torch: pip install 'w2s-probes\[models\]'"):
+        load_probe(tmp_path / "head.safetensors")

@@ -14,7 +14,7 @@ from w2s_probes.export import FORMATS, PROVENANCE, Format, Pairs, export
 from w2s_probes.importing import import_activations
 from w2s_probes.io.tables import write_table
 from w2s_probes.labels.label_set import read_label_table
-from w2s_probes.rows.fields import ADDED, VERDICT
+from w2s_probes.labels.verdicts import ALWAYS, COLUMNS
 
 N = 24
 ENDINGS = {"jsonl": "out.jsonl", "csv": "out.csv", "parquet": "out.parquet", "cleanlab": "out.jsonl"}
@@ -77,7 +77,7 @@ def test_a_carried_field_never_takes_the_place_of_a_pairs_text(tmp_path: Path, n
             export(joined, tmp_path / "out", "trl", pairs=Pairs("question", by=name))
 
 
-@pytest.mark.parametrize("name", sorted({*ADDED, *PROVENANCE} - {"keep", "new_label", "weak_label", "p"}))
+@pytest.mark.parametrize("name", sorted({*COLUMNS, *PROVENANCE} - {"keep", "new_label", "weak_label", "p"}))
 def test_a_field_that_only_bears_a_verdicts_name_is_not_exported_as_one(tmp_path: Path, name: str) -> None:
     table = labels().assign(**{name: ["A+", "B"] * (N // 2)})
     export(table, tmp_path / "out.parquet", "parquet")
@@ -87,7 +87,7 @@ def test_a_field_that_only_bears_a_verdicts_name_is_not_exported_as_one(tmp_path
 
 
 @pytest.mark.parametrize("command", ["filter", "relabel"])
-@pytest.mark.parametrize("name", sorted({*ADDED} - {"keep", "new_label"}))
+@pytest.mark.parametrize("name", sorted({*COLUMNS} - {"keep", "new_label"}))
 def test_a_verdict_is_not_written_over_a_field_of_the_users(
     tmp_path: Path, acts: Path, fails: Callable[..., str], command: str, name: str
 ) -> None:
@@ -108,7 +108,7 @@ def test_filters_and_relabellings_follow_each_other_and_lose_nothing(
     w2s("relabel", acts, first, "--by", "knn", *options, second)
     w2s("filter", acts, second, "--by", "knn", "--contamination", "0.3", *options, third)
     filtered, relabelled, again = (read_label_table(path) for path in (first, second, third))
-    assert set(filtered.columns) >= VERDICT
+    assert set(filtered.columns) >= ALWAYS
     assert (~filtered["keep"]).sum() == 6
     assert relabelled["keep"].tolist() == filtered["keep"].tolist()
     assert again["new_label"].tolist() == relabelled["new_label"].tolist()

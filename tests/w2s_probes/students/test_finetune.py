@@ -16,7 +16,7 @@ from w2s_probes.losses import Objective
 from w2s_probes.students import FineTuning, Texts
 from w2s_probes.students.finetune import FineTuned, finetune
 from w2s_probes.students.finetuning.classifier import Checkpoint, set_padding
-from w2s_probes.students.finetuning.loop import Look
+from w2s_probes.students.finetuning.loop import Evaluation
 from w2s_probes.students.finetuning.model_heads import find_head, lora_targets
 
 SIZE: dict[str, Any] = {"vocab_size": 44, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
@@ -173,7 +173,7 @@ def test_a_text_is_judged_by_its_last_token_even_where_that_is_the_padding(
 
 
 def test_the_best_look_is_kept_and_patience_ends_training(model: Made) -> None:
-    looks: list[Look] = []
+    looks: list[Evaluation] = []
     settings = QUICK.model_copy(update={"epochs": 30, "patience": 3, "eval_every": 2, "learning_rate": 1e-2})
     found = trained(model("llama"), settings, report=looks.append)
     scores = [look.auroc or 0 for look in looks]

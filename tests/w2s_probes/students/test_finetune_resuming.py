@@ -159,8 +159,8 @@ def test_no_changed_bit_of_a_state_or_a_result_is_taken(tmp_path: Path) -> None:
         "now": {"a": torch.arange(30.0).reshape(5, 6), "b": torch.ones(3, dtype=torch.bfloat16)},
         "best": {"scalar": torch.tensor(2.5), "none": torch.empty(0, 4), "whole": torch.arange(4)},
     }
-    folder = training_folder.Folder(tmp_path, "the key")
-    folder.keep(lambda: training_folder.State({"progress": {"step": 7, "losses": [0.5, 0.25]}}, tensors))
+    folder = training_folder.TrainingFolder(tmp_path, "the key")
+    folder.keep(lambda: training_folder.SavedState({"progress": {"step": 7, "losses": [0.5, 0.25]}}, tensors))
     there = folder.state()
     assert there is not None
     assert all(torch.equal(there.tensors[kind][name], t) for kind, own in tensors.items() for name, t in own.items())
@@ -176,7 +176,7 @@ def test_no_changed_bit_of_a_state_or_a_result_is_taken(tmp_path: Path) -> None:
                 found = folder.state() if file == training_folder.STATE else folder.result()
             assert bool(told) == (found is None), changed
             said, tried = said + (found is None), tried + 1
-            if isinstance(found, training_folder.State):
+            if isinstance(found, training_folder.SavedState):
                 assert found.facts == there.facts
                 assert all(
                     torch.equal(t, there.tensors[k][n]) for k, own in found.tensors.items() for n, t in own.items()
@@ -186,7 +186,9 @@ def test_no_changed_bit_of_a_state_or_a_result_is_taken(tmp_path: Path) -> None:
         (tmp_path / file).write_bytes(content)
     assert tried > 300
     assert said > 0.9 * tried  # the others are spaces
-    assert training_folder.Folder(tmp_path, "another key").result() is None  # and says nothing: it is not damaged
+    assert (
+        training_folder.TrainingFolder(tmp_path, "another key").result() is None
+    )  # and says nothing: it is not damaged
 
 
 def test_divergence_stops_with_the_step_and_leaves_the_best_weights(checkpoint: Made, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from w2s_probes.losses import Objective
 from w2s_probes.students import FineTuning, Texts
 from w2s_probes.students.finetune import FineTuned, finetune
 from w2s_probes.students.finetuning import training_folder
-from w2s_probes.students.finetuning.updates import Student
+from w2s_probes.students.finetuning.updates import ModelInTraining
 
 Made = Callable[..., Path]
 RAMP = 12  # so that a look falls on its end, when no update has yet had the full weight
@@ -53,13 +53,13 @@ def trained(
 def margins(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The student's log-odds of the validation rows at each look, and at the end those that it is scored by."""
     seen: list[Any] = []
-    score = Student.margins
+    score = ModelInTraining.margins
 
-    def recorded(self: Student, tokenized: Any) -> Any:
+    def recorded(self: ModelInTraining, tokenized: Any) -> Any:
         seen.append(score(self, tokenized))
         return seen[-1]
 
-    monkeypatch.setattr(Student, "margins", recorded)
+    monkeypatch.setattr(ModelInTraining, "margins", recorded)
     return seen
 
 

@@ -16,23 +16,23 @@ from w2s_probes.losses import LOSSES, Objective
 from w2s_probes.losses.names import LossName
 from w2s_probes.students import FineTuning
 from w2s_probes.students.finetuning.classifier import Checkpoint
-from w2s_probes.students.finetuning.team import Team
-from w2s_probes.students.finetuning.updates import Student
+from w2s_probes.students.finetuning.process_group import ProcessGroup
+from w2s_probes.students.finetuning.updates import ModelInTraining
 from w2s_probes.students.texts import OVERHEAD, Tokenized, micro_batches, tokenize
 
-ALONE = Team(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 
 
-def student(folder: Path, **settings: Any) -> tuple[Student, Tokenized]:
+def student(folder: Path, **settings: Any) -> tuple[ModelInTraining, Tokenized]:
     checkpoint = Checkpoint.open(folder)
     chosen = FineTuning(**{"kind": "full", "head_scale": 50, **settings})  # logits that differ between rows
     model = checkpoint.classifier(chosen, seed=0, dtype=torch.float32)
     model.config.pad_token_id = 0
     rows = tokenize(checkpoint.tokenizer, task(24).texts, 64, "train")
-    return Student(model, chosen, pad=0, dtype=torch.float32, team=ALONE, seed=0), rows
+    return ModelInTraining(model, chosen, pad=0, dtype=torch.float32, processes=ALONE, seed=0), rows
 
 
-def gradients(found: Student) -> dict[str, torch.Tensor]:
+def gradients(found: ModelInTraining) -> dict[str, torch.Tensor]:
     return {n: p.grad.clone() for n, p in found.named.items() if p.grad is not None}
 
 

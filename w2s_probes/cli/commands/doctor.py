@@ -70,9 +70,10 @@ def doctor(
         ):
             raise InputError("--store says itself what was extracted: leave out --layers, --position, --dtype and such")
         opened = ActivationStore.open(store)
-    else:
-        refuse_no_model(model, revision, trust)
-    with from_checkout():  # only what has passed so far is worth the seconds that these take
+    with from_checkout():
+        if opened is None:
+            refuse_no_model(model, revision, trust)
+        # Only what has passed so far is worth the seconds that these take.
         from extract.doctor import diagnose, example_rows, sample_plan
         from extract.extractor import Extraction
         from extract.models.loading import Placement

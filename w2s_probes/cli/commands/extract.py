@@ -95,9 +95,10 @@ def extract(
     trust = Trust(allow_pickle, trust_remote_code)
     refuse_options(layers, chat_template, quantization)
     table = read_rows(*rows)
-    if not remote:
-        refuse_no_model(model, revision, trust)
-    with from_checkout():  # only what has passed so far is worth the seconds that these take
+    with from_checkout():
+        if not remote:
+            refuse_no_model(model, revision, trust)
+        # Only what has passed so far is worth the seconds that these take.
         from extract.adding import add as add_to
         from extract.extractor import Extraction
         from extract.models.loading import Placement

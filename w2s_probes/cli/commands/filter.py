@@ -139,10 +139,7 @@ def filter_labels(
         else:
             p = out_of_sample_scores(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
             result = disagreement_filter(rows.y, p, share, per_class=per_class, in_sample=in_sample)
-        verdict = {"keep": result.mask, "score": result.scores, "reason": result.reasons}
-        if result.p is not None:
-            verdict["p"] = result.p
-        verdict["fold"] = rows.folds(probe, in_sample, seed)
+        verdict = result.verdict_fields | {"fold": rows.folds(probe, in_sample, seed)}
         dropped = rows.dropped[rows.training]
         advise = not per_class and zeta is None
         findings = of_filter(result, truth, rows.groups, labels, dropped=dropped, advise=advise)

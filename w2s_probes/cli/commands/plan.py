@@ -135,8 +135,9 @@ def _model(name: str, options: dict[str, Any], rates: Rates) -> list[str]:
         from extract.options import refuse_options
     refuse_options(options["layers"] or "all")
     rows = given_rows(options["rows"], tokens_per_row=options["tokens_per_row"])
-    refuse_no_model(name, options["revision"], weights=False)
-    with from_checkout():  # only what has passed so far is worth the seconds that these take
+    with from_checkout():
+        refuse_no_model(name, options["revision"], weights=False)
+        # Only what has passed so far is worth the seconds that these take.
         from extract.costs.estimate import estimate
         from extract.costs.lengths import given_lengths
         from extract.models.source import ModelSource

@@ -52,11 +52,9 @@ def relabel(
 
     Example: `w2s relabel acts weak.jsonl --layer 2 --by logistic --l2 0.01 --out relabeled.jsonl`
     """
-    import numpy as np
-
     from ...io.tables import refuse_no_table, refuse_unwritable, table_format, write_table
+    from ...labels.verdicts import relabelling_verdict
     from ...sweep.chosen import files_of_sweep
-    from ...ties import above_half
     from ..labelled_layer import Rows, probe_of, refuse_no_probe
 
     table_format(out)
@@ -89,9 +87,7 @@ def relabel(
         graph = None if in_sample else rows.graph(probe, in_sample)
         step("scores", 2, 3)
         p = out_of_sample_scores(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
-        moved = above_half(p) != above_half(rows.y)
-        verdict = {"score": np.abs(p - rows.y), "new_label": p, "reason": np.where(moved, "other class", ""), "p": p}
-        verdict["fold"] = rows.folds(probe, in_sample, seed)
+        verdict = relabelling_verdict(rows.y, p) | {"fold": rows.folds(probe, in_sample, seed)}
         findings = of_new_labels(rows.y, p, truth, rows.groups, labels)
         write_table(rows.judged(verdict, choice.named(in_sample)), out)
         step(f"{out} written", 3, 3)

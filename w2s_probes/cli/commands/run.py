@@ -47,7 +47,8 @@ def run(
         for name, one in chosen.items():
             _plan(name, one, cache)
         return
-    with from_checkout():  # only what has passed so far is worth the seconds that these take
+    with from_checkout():
+        # Only what has passed so far is worth the seconds that these take.
         from analyses.experiment.clock import first_process
         from analyses.protocol import run as run_recipe
         from analyses.results.names import RESULTS

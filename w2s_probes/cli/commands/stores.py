@@ -62,9 +62,10 @@ def repair(
     trust = Trust(allow_pickle, trust_remote_code)
     table = read_rows(*rows) if rows else None
     Manifest.read(store)
-    if model is not None:
-        refuse_no_model(model, None, trust)
-    with from_checkout():  # only what has passed so far is worth the seconds that these take
+    with from_checkout():
+        if model is not None:
+            refuse_no_model(model, None, trust)
+        # Only what has passed so far is worth the seconds that these take.
         from extract.models.loading import Placement
         from extract.repair import repair as make_again
     placement = Placement(device_map, None, batch_tokens)

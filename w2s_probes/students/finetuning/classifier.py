@@ -56,7 +56,7 @@ class Checkpoint:
         frozen = dtype if settings.kind == "lora" else torch.float32
         torch.default_generator.manual_seed(torch_seed(seed, "weights that the checkpoint lacks"))
         with usable(str(self.folder), "no sequence classifier can be made of it"):
-            model, found = AutoModelForSequenceClassification.from_pretrained(
+            model, report = AutoModelForSequenceClassification.from_pretrained(
                 self.folder,
                 config=self.config,
                 dtype=frozen,
@@ -66,7 +66,7 @@ class Checkpoint:
                 output_loading_info=True,
             )
         head = find_head(model)
-        wrong = {str(name) for name in found["missing_keys"]} | {str(entry[0]) for entry in found["mismatched_keys"]}
+        wrong = {str(name) for name in report["missing_keys"]} | {str(entry[0]) for entry in report["mismatched_keys"]}
         lacking = sorted(name for name in wrong if not head.holds(name))
         if lacking:
             raise InputError(

@@ -66,8 +66,8 @@ def initialise(model: nn.Module, head: Head, *, scale: float, missing: set[str],
     for name in head.modules:
         for inner, module in model.get_submodule(name).named_modules():
             path = f"{name}.{inner}".rstrip(".")
-            own = {f"{path}.{parameter}" for parameter, _ in module.named_parameters(recurse=False)}
-            if not own or (name == head.pooler and not own & missing):
+            parameters = {f"{path}.{parameter}" for parameter, _ in module.named_parameters(recurse=False)}
+            if not parameters or (name == head.pooler and not parameters & missing):
                 continue
             with torch.no_grad():
                 for parameter_name, parameter in module.named_parameters(recurse=False):
@@ -112,24 +112,24 @@ def lora_targets(model: Any, wanted: list[str] | None) -> list[str]:
         raise InputError(
             f"{type(model).__name__}: cannot find its {depth_of(model.config)} blocks: choose kind = 'full'"
         )
-    found: dict[str, None] = {}
+    targets: dict[str, None] = {}
     for block in (block for path in paths for block in model.get_submodule(path)):
         for name, module in block.named_modules():
             if is_projection(module) and name.rpartition(".")[2] not in ROUTERS:
-                found[name] = None
-            for own, parameter in module.named_parameters(recurse=False):
+                targets[name] = None
+            for parameter_name, parameter in module.named_parameters(recurse=False):
                 if is_expert_tensor(module, parameter):
-                    found[f"{name}.{own}".lstrip(".")] = None
-    if not found:
+                    targets[f"{name}.{parameter_name}".lstrip(".")] = None
+    if not targets:
         raise InputError(
             f"{type(model).__name__}: no linear layers in {' and '.join(paths)}: give lora_targets, or kind = 'full'"
         )
     if wanted is None:
-        return list(found)
+        return list(targets)
     layers = [name for name, module in model.named_modules() if is_projection(module)] + expert_tensors(model)
     for target in wanted:
         if not any(name == target or name.endswith(f".{target}") for name in layers):
-            ends = {name.rpartition(".")[2] for name in found}
+            ends = {name.rpartition(".")[2] for name in targets}
             raise InputError(
                 f"lora_targets: no linear layer of {type(model).__name__} is called {target!r}; "
                 f"{did_you_mean(target, ends)}"
@@ -150,8 +150,8 @@ def is_expert_tensor(module: nn.Module, parameter: Tensor) -> bool:
 def expert_tensors(model: nn.Module) -> list[str]:
     """The full names of all such parameters."""
     return [
-        f"{name}.{own}"
+        f"{name}.{parameter_name}"
         for name, module in model.named_modules()
-        for own, parameter in module.named_parameters(recurse=False)
+        for parameter_name, parameter in module.named_parameters(recurse=False)
         if is_expert_tensor(module, parameter)
     ]

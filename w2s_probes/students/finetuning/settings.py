@@ -1,4 +1,4 @@
-"""How a language model is fine-tuned; read by recipes, and so without torch."""
+"""The settings of a fine-tuning; read by recipes, and so without torch."""
 
 from math import cos, pi
 from typing import Literal, get_args
@@ -19,7 +19,14 @@ RATES: dict[Kind, float] = {"lora": 8e-5, "full": 2e-5}
 
 
 class FineTuning(BaseModel):
-    """The settings of `finetune`; the defaults are those of EleutherAI's weak-to-strong experiments."""
+    """The settings of `finetune`; the defaults are those of EleutherAI's weak-to-strong experiments.
+
+    >>> settings = FineTuning(kind="full", warm_up=2)
+    >>> settings.rate
+    2e-05
+    >>> [round(1e5 * settings.rate_at(step, 40), 2) for step in (0, 1, 2, 39)]
+    [0.67, 1.33, 2.0, 0.0]
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,12 +38,14 @@ class FineTuning(BaseModel):
     beta2: float = Field(0.95, gt=0, lt=1)  # of AdamW; its beta1 is .9
     clip: float = Field(1.0, gt=0, allow_inf_nan=False)  # the largest norm of an update's gradient
     warm_up: int = Field(40, ge=0)  # updates of linear rise, a tenth of all at most; cosine decay to 0 follows
-    eval_every: int = Field(25, ge=1)  # updates between looks at the validation rows
-    stop: Stop = "auroc"  # what is compared on validation rows, against weak labels
-    patience: int | None = Field(None, ge=1)  # looks in a row without a better one after which training ends
+    eval_every: int = Field(25, ge=1)  # updates between evaluations on the validation rows
+    stop: Stop = "auroc"  # the criterion on validation rows, against their weak labels
+    patience: int | None = Field(None, ge=1)  # evaluations in a row without a better one after which training ends
     lora_rank: int = Field(8, ge=1)
     lora_alpha: float = Field(8, gt=0, allow_inf_nan=False)  # adapters count alpha / rank
-    lora_targets: list[str] | None = Field(None, min_length=1)  # layers, by the ends of their names; None: see `heads`
+    lora_targets: list[str] | None = Field(
+        None, min_length=1
+    )  # layers, by the ends of their names; None: all (`lora_targets`)
     max_length: int | None = Field(None, ge=1)  # tokens, beyond which texts are cut; None: the model's window
     batch_tokens: int = Field(8192, ge=1)  # padding included, that go through the model at once: bounds the memory
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # of products; auto: bfloat16 on GPUs that have it

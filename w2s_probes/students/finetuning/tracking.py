@@ -11,14 +11,14 @@ from .settings import Tracker
 PROJECT = "w2s-probes"
 
 
-class Track(Protocol):
-    """Where numbers go."""
+class CurveLog(Protocol):
+    """A place that draws curves of named numbers over steps."""
 
     def log(self, numbers: Mapping[str, float], step: int) -> None:
         """Add a point to each curve."""
 
     def finish(self) -> None:
-        """Nothing more comes."""
+        """Close the log; nothing is added after it."""
 
 
 class TensorBoard:
@@ -38,7 +38,7 @@ class TensorBoard:
         self._writer.close()
 
 
-class Run:
+class TrackedRun:
     """A run of Weights & Biases, or of trackio, which has the same calls."""
 
     def __init__(self, library: str, name: str, settings: Mapping[str, Any]) -> None:
@@ -54,14 +54,14 @@ class Run:
         self._library.finish()
 
 
-TRACKERS: dict[str, Callable[[Path, Mapping[str, Any]], Track]] = {
+TRACKERS: dict[str, Callable[[Path, Mapping[str, Any]], CurveLog]] = {
     "tensorboard": TensorBoard,
-    "wandb": lambda folder, settings: Run("wandb", folder.name, settings),
-    "trackio": lambda folder, settings: Run("trackio", folder.name, settings),
+    "wandb": lambda folder, settings: TrackedRun("wandb", folder.name, settings),
+    "trackio": lambda folder, settings: TrackedRun("trackio", folder.name, settings),
 }
 
 
-def tracker(name: str, folder: Path, settings: Mapping[str, Any]) -> Track:
+def tracker(name: str, folder: Path, settings: Mapping[str, Any]) -> CurveLog:
     """The tracker of this name; `folder` is where TensorBoard writes, its name the run's name elsewhere.
 
     InputError for an unknown name, or where the library is not installed.

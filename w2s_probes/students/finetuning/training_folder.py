@@ -1,4 +1,4 @@
-"""A fine-tuning's folder: its state while it runs, its result when it is done, both whole or not there."""
+"""A fine-tuning's folder: its state while it runs, its result when it is finished, both whole or absent."""
 
 import hashlib
 import json
@@ -29,19 +29,19 @@ SHARE = 20  # a state is written when training took so many times as long as wri
 
 
 @dataclass(frozen=True)
-class State:
-    """Where a training stands."""
+class SavedState:
+    """A training between two updates: all that a resumed one goes on from."""
 
     facts: dict[str, Any]  # fit for JSON
     tensors: dict[str, dict[str, Tensor]]  # by kind and name
 
 
 @dataclass
-class Folder:
-    """What one process keeps of one training; without a path nothing is kept.
+class TrainingFolder:
+    """The files of one training as one process sees them; without a path nothing is written.
 
-    Everything carries `key`, a hash of all that decides the numbers: files with another one are as good as none. So
-    are damaged ones, found by their checksums, of which the first process warns.
+    Each file carries `key`, a hash of all that determines the numbers: files with another one count as absent. So do
+    damaged ones, found by their checksums, of which the first process warns.
     """
 
     path: Path | None
@@ -56,11 +56,11 @@ class Folder:
 
     @property
     def model(self) -> Path | None:
-        """Where a saved model is."""
+        """The folder of the saved model."""
         return None if self.path is None else self.path / MODEL
 
     def result(self) -> dict[str, Any] | None:
-        """The result of this very training, if it is done."""
+        """The result of this very training, if it is finished."""
         if self.path is None:
             return None
         file = self.path / RESULT
@@ -72,17 +72,17 @@ class Folder:
             self._damaged(file)
             return None
         try:
-            found = parse_json(text, str(file))
-            if found["sha256"] != _result_hash(found["key"], found["result"]):
+            content = parse_json(text, str(file))
+            if content["sha256"] != _result_hash(content["key"], content["result"]):
                 self._damaged(file)
                 return None
-            return found["result"] if found["key"] == self.key else None
+            return content["result"] if content["key"] == self.key else None
         except (ValueError, LookupError, TypeError, RecursionError):
             self._damaged(file)
             return None
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Keep the result, and nothing of the way there."""
+        """Write the result, and delete the state."""
         if self.path is None or not self.writes:
             return
         with replacing(self.path / RESULT) as temporary:
@@ -91,7 +91,7 @@ class Folder:
         for name in (STATE, LAST_GOOD):
             (self.path / name).unlink(missing_ok=True)
 
-    def state(self) -> State | None:
+    def state(self) -> SavedState | None:
         """The last state of this very training, if there is one."""
         if self.path is None:
             return None
@@ -109,22 +109,24 @@ class Folder:
                 return None
             tensors: dict[str, dict[str, Tensor]] = {}
             for name, tensor in whole.items():
-                kind, _, own = name.partition("/")
-                tensors.setdefault(kind, {})[own] = tensor
-            return State(parse_json(metadata["facts"], str(path)), tensors)
+                kind, _, inner = name.partition("/")
+                tensors.setdefault(kind, {})[inner] = tensor
+            return SavedState(parse_json(metadata["facts"], str(path)), tensors)
         except (OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError):
             self._damaged(path)
             return None
 
     def due(self) -> bool:
-        """Whether it is time to keep a state."""
+        """Whether it is time to write a state."""
         return self.path is not None and self.writes and time.monotonic() >= self._next
 
-    def keep(self, state: Callable[[], State]) -> None:
+    def keep(self, state: Callable[[], SavedState]) -> None:
         """Write a state in the place of the last one."""
         assert self.path is not None
         began, now = time.monotonic(), state()
-        self._write(STATE, {f"{kind}/{n}": t for kind, own in now.tensors.items() for n, t in own.items()}, now.facts)
+        self._write(
+            STATE, {f"{kind}/{n}": t for kind, named in now.tensors.items() for n, t in named.items()}, now.facts
+        )
         took = time.monotonic() - began
         self._next = time.monotonic() + max(SECONDS, SHARE * took)
 
@@ -160,8 +162,8 @@ class Folder:
         assert self.path is not None
         with replacing(self.path / name) as temporary:
             whole = {key: tensor.contiguous() for key, tensor in tensors.items()}
-            told = json.dumps(facts)
-            metadata = {"key": self.key, "facts": told, "sha256": _state_hash(self.key, told, whole)}
+            text = json.dumps(facts)
+            metadata = {"key": self.key, "facts": text, "sha256": _state_hash(self.key, text, whole)}
             save_file(whole, temporary, metadata=metadata)
 
 
@@ -170,7 +172,7 @@ def _result_hash(key: str, result: object) -> str:
 
 
 def _state_hash(key: str, facts: str, tensors: Mapping[str, Tensor]) -> str:
-    """Of everything in a state, names and shapes included."""
+    """A hash of everything in a state, names and shapes included."""
     digest = hashlib.sha256(json.dumps([key, facts]).encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach()

@@ -1,4 +1,4 @@
-"""What decides a fine-tuning's numbers, as one hash: a result is used again only where all of it is the same."""
+"""The key of a fine-tuning: a hash of all that determines its numbers, under which its result is used again."""
 
 import hashlib
 import json
@@ -13,11 +13,11 @@ import torch
 from ...checkpoints.files import deciding_files
 from ...io.files import sha256
 from ..texts import Texts
+from .process_group import ProcessGroup
 from .settings import FineTuning
-from .team import Team
 from .updates import Loss
 
-FORMAT = 4  # of what is kept, and of how training goes: raised where either changes
+FORMAT = 4  # of the files, and of how training goes: raised where either changes
 
 
 def training_key(
@@ -29,7 +29,7 @@ def training_key(
     settings: FineTuning,
     loss: Loss,
     seed: int,
-    team: Team,
+    processes: ProcessGroup,
     dtype: torch.dtype,
 ) -> str:
     """A hexadecimal SHA-256 of the checkpoint's files, texts, labels, settings, loss, seed, versions and machine."""
@@ -42,8 +42,8 @@ def training_key(
         "settings": settings.model_dump(),
         "loss": describe(loss),
         "seed": seed,
-        "processes": team.size,
-        "device": team.device.type,
+        "processes": processes.size,
+        "device": processes.device.type,
         "dtype": str(dtype),
         "versions": {name: _version(name) for name in ("torch", "transformers", "peft", "tokenizers")},
     }
@@ -51,10 +51,10 @@ def training_key(
 
 
 def describe(loss: Loss) -> dict[str, Any]:
-    """The settings of a loss, without what it has learnt."""
+    """The settings of a loss, without its memory."""
     settings: Any = loss
-    own = [entry.name for entry in fields(settings) if entry.init] if is_dataclass(settings) else []
-    return {"class": type(loss).__name__, **{name: getattr(loss, name) for name in own}}
+    names = [entry.name for entry in fields(settings) if entry.init] if is_dataclass(settings) else []
+    return {"class": type(loss).__name__, **{name: getattr(loss, name) for name in names}}
 
 
 def _texts(rows: Texts) -> str:

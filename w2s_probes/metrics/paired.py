@@ -1,25 +1,25 @@
-"""AUROC and accuracy of scores on test rows, and of two models' difference on the same rows, with 95 % intervals.
+"""AUROC and accuracy of scores on rows, and the paired difference of two sets of scores there, with 95 % intervals.
 
-The intervals hold the choice of the test rows (DeLong; by groups Obuchowski), for the models as they were trained:
-another training seed moves the numbers, too.
+The intervals hold the choice of the rows (DeLong et al. 1988; by groups Obuchowski 1997), for scores as they are: of
+models that were trained, another training seed moves the numbers, too.
 """
 
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ..metrics.influence import Measured, mean, ranking
-from ..metrics.intervals import Estimate
-from ..metrics.recovery import Metric
 from ..rows.groups import group_numbers
 from ..ties import above_half
+from .influence import Measured, mean, ranking
+from .intervals import Estimate
+from .recovery import Metric
 
 METRIC_NAMES: dict[Metric, str] = {"auroc": "AUROC", "accuracy": "accuracy"}
 
 
 def estimate(
-    metric: Metric, truth: NDArray[np.float64], scores: NDArray[np.float64], groups: NDArray[np.object_] | None = None
+    metric: Metric, truth: NDArray[np.float64], scores: NDArray[np.float64], groups: ArrayLike | None = None
 ) -> Estimate | None:
     """The metric of scores (n,); None for the AUROC of rows of one class, which nothing can rank."""
     measured = _measured(metric, truth, scores)
@@ -31,9 +31,9 @@ def difference(
     truth: NDArray[np.float64],
     a: NDArray[np.float64],
     b: NDArray[np.float64],
-    groups: NDArray[np.object_] | None = None,
+    groups: ArrayLike | None = None,
 ) -> Estimate | None:
-    """The metric of scores a (n,) - that of b, paired on the rows; None for the AUROC of rows of one class."""
+    """The metric of scores a (n,) minus that of b (n,), paired on the rows; None for the AUROC of rows of one class."""
     left, right = (_measured(metric, truth, scores) for scores in (a, b))
     if left is None or right is None:
         return None

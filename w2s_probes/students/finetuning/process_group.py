@@ -1,4 +1,4 @@
-"""One process or several, as torchrun and accelerate start them: who computes which rows, and what they add up."""
+"""One process or several, as torchrun and accelerate start them: each one's rows, and sums over all of them."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ BUCKET = 1 << 24  # numbers sent at once: few messages, and little memory beside
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """The processes that train one student together, seen from one of them."""
 
     rank: int
@@ -23,8 +23,8 @@ class Team:
     device: torch.device
 
     @classmethod
-    def join(cls) -> "Team":
-        """The team that the environment describes (torchrun, accelerate launch, Slurm); alone without one.
+    def join(cls) -> "ProcessGroup":
+        """The processes that the environment describes (torchrun, accelerate launch, Slurm), or else this one alone.
 
         Joining twice is joining once. InputError where there are several processes but no accelerate.
         """
@@ -37,7 +37,7 @@ class Team:
         except ImportError as error:
             raise InputError("several processes need accelerate: pip install 'w2s-probes[models]'") from error
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        # Without being told, it takes processes without accelerators for so many that know nothing of each other.
+        # Without `cpu` it takes processes without accelerators for unrelated ones.
         state = PartialState(cpu=accelerator is None or accelerator.type == "mps")
         if state.num_processes != int(os.environ["WORLD_SIZE"]):
             raise InputError(
@@ -51,8 +51,8 @@ class Team:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
-    def own(self, items: NDArray[np.intp]) -> NDArray[np.intp]:
-        """This process's share, in turns."""
+    def share_of(self, items: NDArray[np.intp]) -> NDArray[np.intp]:
+        """This process's share of some items (n,): every `size`-th one."""
         return items[self.rank :: self.size]
 
     def add(self, values: Tensor) -> Tensor:
@@ -78,13 +78,13 @@ class Team:
             gradients = gradients[count:]
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes are here."""
         if self.size > 1:
             distributed.barrier()
 
 
 def seed_everything(device: torch.device, seed: int) -> None:
-    """Torch's random numbers on the processor and this device; other devices are left alone."""
+    """Seed torch's random numbers on the processor and this device; other devices are left alone."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)

@@ -1,0 +1,180 @@
+"""One wheel does everything: built, installed into a fresh environment, and used far from the checkout."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+MOST = 8 << 20  # bytes
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (file,) = folder.glob("*.whl")
+    return file
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new environment with the wheel, whose dependencies are those of this one.
+
+    They are found by a line in a .pth file. Python reads no .pth files of a folder that is named there, so this
+    environment's own way to the checkout is not followed.
+    """
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    install = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--no-deps"]
+    subprocess.run([*install, "--quiet", "--no-index", str(wheel)], check=True, capture_output=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A function that runs a program of the new environment in a folder far from the checkout."""
+    here = tmp_path_factory.mktemp("elsewhere")
+    variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "W2S_DATA")}
+
+    def call(program: str, *words: object, code: int = 0, **more: str) -> "subprocess.CompletedProcess[str]":
+        command = [str(environment / "bin" / program), *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=here, env=variables | more)
+        assert done.returncode == code, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def home(run: Run) -> Path:
+    """The folder of the installed package that holds extract, analyses and data."""
+    return Path(run("python", "-c", "from w2s_probes import checkout; print(checkout.on_path())").stdout.strip())
+
+
+@pytest.fixture(scope="module")
+def acts(run: Run, home: Path) -> str:
+    """A store made by the installed command, named as seen from where it runs."""
+    run("w2s", "extract", home / "data/miniature/weak", "--rows", rows_of(home), "--out", "acts")
+    return "acts"
+
+
+def rows_of(home: Path) -> Path:
+    """Rows with labels."""
+    return home / "data" / "miniature" / "rows" / "miniature_mood" / "test.jsonl.gz"
+
+
+def test_the_wheel_is_small_and_takes_one_name(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.partition("/")[0] for name in names} == {"w2s_probes", "w2s_probes-0.1.0.dist-info"}
+    assert wheel.stat().st_size < MOST
+    within = {name.removeprefix("w2s_probes/_bundled/") for name in names if "/_bundled/" in name}
+    for package in ("extract", "analyses"):  # every file of them, and nothing that Python has made of it
+        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*") if path.is_file()}
+        assert {name for name in within if name.startswith(package)} == {f for f in files if "__pycache__" not in f}
+    assert {"data/tasks/sciq.toml", "data/miniature/strong/model.safetensors"} <= within
+    assert not any("test" in name and name.endswith(".py") for name in names)
+    assert "w2s_probes/py.typed" in names
+
+
+def test_the_checkout_is_not_what_is_tried(run: Run, environment: Path, home: Path) -> None:
+    assert home.is_relative_to(environment)
+    code = "import importlib.util as u, w2s_probes; print(w2s_probes.__file__, u.find_spec('analyses'))"
+    where, spec = run("python", "-c", code).stdout.split()
+    assert Path(where).is_relative_to(environment)
+    assert spec == "None"
+
+
+def test_the_demo_its_report_and_the_repair_of_its_store(run: Run, home: Path, tmp_path: Path) -> None:
+    done = run("w2s", "demo", "--out", tmp_path / "demo")
+    assert "student-xent" in done.stdout
+    run("w2s", "report", tmp_path / "demo")
+    assert (tmp_path / "demo" / "report.html").stat().st_size > 100_000
+    shard = next((tmp_path / "demo" / "activations").rglob("shard-*.h5"))
+    content = shard.read_bytes()
+    shard.write_bytes(content[: len(content) // 2])
+    store = next(folder for folder in shard.parents if (folder / "manifest.json").is_file())
+    run("w2s", "verify", store, code=2)
+    rows, model = repairing(store, home)
+    assert "1 shard made again" in run("w2s", "repair", store, "--model", model, *rows).stdout
+    run("w2s", "verify", store)
+
+
+def repairing(store: Path, home: Path) -> tuple[list[str], str]:
+    """The options that name a store's rows, and its model."""
+    notes = json.loads((store / "manifest.json").read_text())["notes"]
+    rows = [word for file in notes.get("rows_from", []) for word in ("--rows", file)]
+    return rows, notes.get("model", str(home / "data" / "miniature" / "strong"))
+
+
+def test_a_sweep_in_two_processes_is_that_of_one(run: Run, acts: str, home: Path, tmp_path: Path) -> None:
+    for jobs in ("1", "2"):
+        out = tmp_path / f"sweep-{jobs}.csv"
+        run("w2s", "sweep", acts, rows_of(home), "--knn-k", "5", "--l2", "1e-2", "--out", out, "--jobs", jobs)
+    assert (tmp_path / "sweep-1.csv").read_bytes() == (tmp_path / "sweep-2.csv").read_bytes()
+
+
+def test_doctor_plan_and_recipes_by_name(run: Run, home: Path) -> None:
+    assert "checks passed" in run("w2s", "doctor", home / "data" / "miniature" / "weak").stdout
+    assert "w2s run demo" in run("w2s", "plan", "demo").stdout
+    assert "stages to do" in run("w2s", "run", "demo", "--out", "planned", "--dry-run").stdout
+    # Its rows lie where this variable says, which is the next thing that a user has to tell it.
+    said = run("w2s", "run", "minilm_real", "--out", "real", "--dry-run", code=2).stderr
+    assert "the environment variable W2S_DATA is not set" in said
+
+
+WORKERS = """
+from w2s_probes import checkout
+checkout.on_path()
+from joblib import Parallel, delayed
+from analyses.passages import passage
+assert Parallel(2)(delayed(passage)("a text") for _ in range(2)) == [passage("a text")] * 2
+"""
+DASK = """
+from w2s_probes import checkout
+if __name__ == "__main__":
+    checkout.on_path()
+    from distributed import Client, LocalCluster
+    from analyses.passages import passage
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        assert client.submit(passage, "a text").result() == passage("a text")
+"""
+
+
+def test_processes_that_are_started_from_here_find_the_folders_too(run: Run, tmp_path: Path) -> None:
+    run("python", "-c", WORKERS)
+    pytest.importorskip("distributed")
+    (tmp_path / "script.py").write_text(DASK)
+    run("python", tmp_path / "script.py")
+
+
+def test_saliency_and_the_notebooks_modules_are_imported_from_a_notebook(run: Run, acts: str, home: Path) -> None:
+    code = "from w2s_probes import checkout; checkout.on_path(); "
+    for notebook in sorted((home / "analyses" / "notebooks").glob("*.ipynb")):
+        cells = json.loads(notebook.read_text())["cells"]
+        lines = [line.strip() for cell in cells if cell["cell_type"] == "code" for line in cell["source"]]
+        whole = [line for line in lines if line.startswith(("from analyses", "import analyses", "from w2s_probes"))]
+        code += "".join(f"{line}; " for line in whole if not line.endswith("("))
+    run("python", "-c", code + "assert RowSaliency" if "RowSaliency" in code else code + "TokenReader")
+
+
+def test_a_foreign_package_in_the_way_is_refused(run: Run, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "extract").mkdir()
+    (tmp_path / "extract" / "__init__.py").write_text("")
+    said = run("w2s", "doctor", home / "data/miniature/weak", code=2, PYTHONPATH=str(tmp_path)).stderr
+    assert said.startswith(f"w2s: {tmp_path / 'extract'}: another package named extract is in the way")
+    (tmp_path / "extract" / "__init__.py").unlink()  # a mere folder of the name is no package, and is not in the way
+    run("w2s", "extract", "x", "--rows", "none.jsonl", code=2, PYTHONPATH=str(tmp_path))

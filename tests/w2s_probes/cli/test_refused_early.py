@@ -1,0 +1,166 @@
+"""Wrong files, arguments and recipes are refused before torch, transformers or scikit-learn are loaded."""
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT
+from w2s_probes.importing import import_activations
+from w2s_probes.io.tables import write_table
+
+MODEL = str(ROOT / "data" / "miniature" / "weak")
+HEAVY = ("torch", "transformers", "nnsight", "sklearn", "matplotlib")
+# One process for all cases: it stops at the first that loads something heavy, and none of them does.
+ALL_IN_ONE = f"""
+import contextlib, io, json, sys
+from w2s_probes.cli import main
+for words, said in json.load(sys.stdin):
+    stderr = io.StringIO()
+    code = None
+    with contextlib.redirect_stderr(stderr):
+        try:
+            main(words)
+        except SystemExit as ended:
+            code = ended.code
+    loaded = [name for name in {HEAVY} if name in sys.modules]
+    line = stderr.getvalue()
+    if code != 2 or loaded or said not in line or line.count(chr(10)) != 1:
+        sys.exit(f"w2s {{' '.join(words)}}: code {{code}}, loaded {{loaded}}, said {{line!r}}, not {{said!r}}")
+"""
+CASES = """
+extract MODEL --rows none.jsonl --out o | none.jsonl: no such file
+extract MODEL --rows rows.xyz --out o | rows.xyz: unknown format
+extract MODEL --rows bad.jsonl --out o | bad.jsonl, line 1: not JSON
+extract MODEL --rows bare.jsonl --out o | bare.jsonl: no field 'text'
+extract ./none --rows rows.jsonl --out o | model ./none: no such folder
+extract no/such --rows rows.jsonl --out o | model no/such: neither a folder here nor
+extract MODEL --rows rows.jsonl --out o --layers x | layer 'x' is not an index
+extract MODEL --rows rows.jsonl --out o --chat-template none.jinja | chat template none.jinja: not a readable file
+extract MODEL --rows rows.jsonl --out o --quantization 5bit | quantization '5bit': give 8bit, 4bit, or JSON
+extract MODEL --rows rows.jsonl --add | say by --out to which
+extract MODEL --rows rows.jsonl --out o --dtype float8 | 'float8' is not one of
+doctor ./none | model ./none: no such folder
+doctor MODEL --rows none.jsonl | none.jsonl: no such file
+doctor MODEL --rows rows.xyz | rows.xyz: unknown format
+doctor MODEL --store none | none: no such store
+doctor MODEL --layers x | layer 'x' is not an index
+verify none | none: no such store
+repair none | none: no such store
+repair acts --rows rows.xyz | rows.xyz: unknown format
+repair acts --model ./none | model ./none: no such folder
+cache ls none | none: no such folder
+import none.npy --rows rows.jsonl --out i | none.npy: no such file
+import rows.xyz --rows rows.jsonl --out i | rows.xyz: unknown format
+import acts.npy --rows rows.xyz --out i | rows.xyz: unknown format
+import acts.npy --rows rows.jsonl --out i --dtype x | 'x' is not one of
+plan none.toml | none.toml: no such recipe; the ones that come along are burns_ladder, demo
+plan bad.toml | bad.toml: not valid TOML
+plan other.toml | other.toml: unknown key 'colour'
+plan demo --rows 5 | --rows is for a model
+plan demo --set data.n_train=x | data.n_train
+plan ./none --rows 10 --tokens-per-row 5 | model ./none: no such folder
+plan MODEL --rows none.jsonl | none.jsonl: no such file
+plan MODEL --rows rows.xyz | rows.xyz: unknown format
+plan MODEL --rows 10 | a number has no texts to count
+plan MODEL --rows 10 --tokens-per-row 5 --test-rows 99 --weak 3 | a weak supervisor of AUROC 3
+run none.toml --out o | none.toml: no such recipe
+run bad.toml --out o | bad.toml: not valid TOML
+run other.toml --out o | other.toml: unknown key 'colour'
+run demo --out o --set data.n_train=x | data.n_train
+demo --students x | 'x' is not one of
+report none | none: no such folder
+report . --out report.txt | report.txt: a report is an HTML file
+sweep none labels.jsonl --out s.csv | none: no such store
+sweep acts none.jsonl --out s.csv | none.jsonl: no such file
+sweep acts rows.xyz --out s.csv | rows.xyz: unknown format
+sweep acts bad.jsonl --out s.csv | bad.jsonl, line 1: not JSON
+sweep acts rows.jsonl --out s.csv | rows.jsonl: no field 'label'
+sweep acts labels.jsonl --out s.xyz | s.xyz: unknown format
+sweep acts labels.jsonl --out s.csv --knn-k x | --knn-k 'x': give whole numbers
+sweep acts labels.jsonl --out s.csv --layers x | layer 'x' is not an index
+sweep acts labels.jsonl --out s.csv --test none.csv | none.csv: no such file
+filter none labels.jsonl --layer 1 --out k.jsonl | none: no such store
+filter acts none.jsonl --layer 1 --out k.jsonl | none.jsonl: no such file
+filter acts rows.xyz --layer 1 --out k.jsonl | rows.xyz: unknown format
+filter acts bad.jsonl --layer 1 --out k.jsonl | bad.jsonl, line 1: not JSON
+filter acts rows.jsonl --layer 1 --out k.jsonl | rows.jsonl: no field 'label'
+filter acts labels.jsonl --layer 9 --out k.jsonl | layer 9 is outside
+filter acts labels.jsonl --layer 1 --out k.xyz | k.xyz: unknown format
+filter acts labels.jsonl --layer 1 --out k.jsonl --by tropo | --by tropo: did you mean 'topo'
+filter acts labels.jsonl --layer 1 --out k.jsonl --contamination 3 | contamination=3.0 must be in [0, 1)
+filter acts labels.jsonl --layer 1 --out k.jsonl --audit none.csv | none.csv: no such file
+filter acts labels.jsonl --layer best --out k.jsonl --from none.json | none.json: no record of a sweep there
+relabel none labels.jsonl --layer 1 --out k.jsonl | none: no such store
+relabel acts none.jsonl --layer 1 --out k.jsonl | none.jsonl: no such file
+relabel acts rows.xyz --layer 1 --out k.jsonl | rows.xyz: unknown format
+relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: knn, logistic, topo
+student none labels.jsonl --layer 1 --out st | none: no such store
+student acts none.jsonl --layer 1 --out st | none.jsonl: no such file
+student acts rows.xyz --layer 1 --out st | rows.xyz: unknown format
+student acts rows.jsonl --layer 1 --out st | rows.jsonl: no field 'label'
+student acts labels.jsonl --layer 1 --out st --loss x | 'x' is not one of
+student acts labels.jsonl --layer 1 --out st --test none.csv | none.csv: no such file
+export none.jsonl --format hf --out e | none.jsonl: no such file
+export rows.xyz --format hf --out e | rows.xyz: unknown format
+export labels.jsonl --format hff --out e | format 'hff': did you mean 'hf'
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small store, files that can be read, and files that cannot."""
+    here = tmp_path_factory.mktemp("early")
+    table = pd.DataFrame({"id": ["a", "b", "c", "d"], "text": ["w1", "w2", "w3", "w4"]})
+    write_table(table, here / "rows.jsonl")
+    write_table(table.assign(label=[0.1, 0.9, 0.2, 0.8]), here / "labels.jsonl")
+    write_table(table[["id"]], here / "bare.jsonl")
+    np.save(here / "acts.npy", np.arange(24, dtype=np.float32).reshape(4, 2, 3))
+    import_activations(here / "acts.npy", here / "rows.jsonl", here / "acts")
+    (here / "rows.xyz").write_text("{}")
+    (here / "bad.jsonl").write_text("no JSON\n")
+    (here / "bad.toml").write_text("seeds = [")
+    demo = (ROOT / "analyses" / "recipes" / "demo.toml").read_text()
+    (here / "other.toml").write_text(f"colour = 1\n{demo}")
+    return here
+
+
+def cases() -> Iterator[tuple[list[str], str]]:
+    """The words of each command, and what its one line holds."""
+    for line in CASES.strip().splitlines():
+        command, said = line.split(" | ")
+        yield command.replace("MODEL", MODEL).split(), said
+
+
+def test_no_refusal_loads_what_takes_seconds(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALL_IN_ONE],
+        input=json.dumps(list(cases())),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_is_among_the_cases() -> None:
+    from w2s_probes.cli.app import VERBS
+
+    assert {words[0] for words, _ in cases()} == set(VERBS)
+
+
+@pytest.mark.parametrize("command", ["extract", "doctor", "repair", "student", "run", "sweep"])
+def test_a_refusal_takes_about_a_second_of_processor_time(command: str, folder: Path) -> None:
+    words = next(words for words, _ in cases() if words[0] == command)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-m", "w2s_probes", *words], capture_output=True, cwd=folder)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 2
+    # Some .5 s on an idle machine; loaded ones count more, and with torch, transformers or scikit-learn it is 3 to 9.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2

@@ -1,0 +1,73 @@
+"""The texts of a fine-tuning as tokens, cut to what the model reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...checkpoints.tokens import refuse_unknown_tokens, token_limit
+from ..stopping import Criterion
+from ..texts import Texts, Tokenized, tokenize
+from .classifier import Checkpoint
+from .settings import FineTuning
+
+
+@dataclass(frozen=True)
+class TokenSets:
+    """The texts of a fine-tuning as tokens, by what they are for."""
+
+    train: Tokenized
+    soft: NDArray[np.float64]  # (n,) P(label = 1) of the training texts
+    val: Tokenized | None
+    judge: Criterion | None  # by the validation labels; None where they cannot judge
+    predict: dict[str, Tokenized]
+
+    @classmethod
+    def tokenized(
+        cls,
+        checkpoint: Checkpoint,
+        model: Any,
+        train: Texts,
+        val: Texts | None,
+        predict: Mapping[str, Sequence[str]],
+        settings: FineTuning,
+    ) -> "TokenSets":
+        """Tokenize every text to the limit of settings and model; InputError for texts that the model cannot read."""
+        limit = token_limit(checkpoint.tokenizer, settings.max_length, checkpoint.window(model))
+        known = int(model.get_input_embeddings().weight.shape[0])
+
+        def tokenized(texts: Sequence[str], what: str) -> Tokenized:
+            result = tokenize(checkpoint.tokenizer, texts, limit, what)
+            refuse_unknown_tokens(str(checkpoint.folder), result.rows, known, lambda row: f"{what}: row {row}")
+            return result
+
+        judge = None if val is None else Criterion.of(settings.stop, val.soft)
+        return cls(
+            tokenized(train.texts, "train"),
+            train.soft,
+            tokenized(val.texts, "val") if val is not None and judge else None,
+            judge,
+            {name: tokenized(texts, f"predict {name!r}") for name, texts in predict.items()},
+        )
+
+    @property
+    def by_name(self) -> dict[str, Tokenized]:
+        """Every set: `train`, `val` where it can judge, and those to be predicted."""
+        return {"train": self.train, **({"val": self.val} if self.val else {}), **self.predict}
+
+    @property
+    def cut(self) -> dict[str, int]:
+        """How many texts of each set lost their end."""
+        return {name: tokenized.cut for name, tokenized in self.by_name.items()}
+
+    @property
+    def tokens(self) -> set[int]:
+        """The ids of all tokens that occur."""
+        return {
+            int(i)
+            for tokenized in self.by_name.values()
+            if tokenized.rows
+            for i in np.unique(np.concatenate(tokenized.rows))
+        }
