@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..checks import probabilities, truth_sides
 from ..errors import InputError, preview
 from ..labels.label_set import ids_of, refuse_other_ids
-from ..metrics.recovery import interval
+from ..metrics.resampling import interval
 from ..rows.groups import group_numbers
 from ..ties import above_half
 from .calibration import auroc_interval, expected_calibration_error, reliability

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
-from ..metrics.recovery import LEVEL
+from ..metrics.intervals import quantile as t_quantile
 
 # Power tuned on few audited rows is a noisy number: that many more rows of each class are taken to have spoken for
 UNTUNED_ROWS = 20
@@ -169,5 +168,5 @@ def _power(
 
 
 def quantile(groups_audited: int) -> float:
-    """Standard errors on each side of a 95 % interval from so many independent audited rows or groups."""
-    return float(student.ppf((1 + LEVEL) / 2, max(1, groups_audited - 1)))
+    """Standard errors on each side of a 95 % interval from this number of independent audited rows or groups."""
+    return t_quantile(max(1, groups_audited - 1))
