@@ -35,7 +35,7 @@ def confident_joint(positive: NDArray[np.bool_], p: NDArray[np.float64]) -> NDAr
 
 
 def excess(positive: NDArray[np.bool_], p: NDArray[np.float64]) -> float:
-    """How much more noise the confident joint sees than the rows of which the probe is surest.
+    """The noise by the confident joint less that of the rows of which the probe is surest.
 
     P(weak 1 | true 0) + P(weak 0 | true 1) by the joint, less the shares of labels 1 among the tenth of the rows with
     the lowest scores and of labels 0 among the highest. 0 where errors do not depend on the row; above, errors sit on
@@ -46,7 +46,7 @@ def excess(positive: NDArray[np.bool_], p: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True)
 class Resampled:
-    """Bootstrap resamples (b) of the joint and of what checks it."""
+    """Bootstrap resamples (b) of the joint and of its check, `excess`."""
 
     joints: NDArray[np.float64]  # (b, 2, 2)
     excess: NDArray[np.float64]  # (b,)
@@ -59,7 +59,7 @@ def resampled(
     seed: int,
     groups: NDArray[np.intp] | None = None,
 ) -> Resampled:
-    """On bootstrap resamples of rows, or of whole groups (n,): `draws` of them, or fewer.
+    """The joint and its excess on `draws` (or fewer) bootstrap resamples of rows, or of whole groups (n,).
 
     A resample without one of the classes, or without one of the ends of the scores, is left out. O(draws · n).
     """
