@@ -207,12 +207,12 @@ def concept_saliency(
 
 def _measured(store: ActivationStore, layer: int, data: Labelled, settings: Settings) -> LayerCurves:
     X = store.layer(layer, ids=data.ids)
-    apart = group_ids(X, data.groups)
+    ids = group_ids(X, data.groups)
 
     def find(k: int) -> Neighbors:
-        return store_neighbors(store, layer, k, X, ids=data.ids, apart=apart)
+        return store_neighbors(store, layer, k, X, ids=data.ids, group_ids=ids)
 
-    return LayerMeasures(layer, data, settings).all(X, apart, find, COMPARED)
+    return LayerMeasures(layer, data, settings).all(X, ids, find, COMPARED)
 
 
 def _first(values: "pd.Series[float]") -> float:

@@ -16,7 +16,7 @@ from w2s_probes.io.tables import FORMATS, read_table
 from w2s_probes.probes.validation import soft_labels
 from w2s_probes.rows.groups import GROUP, group_numbers
 from w2s_probes.rows.ids import with_ids
-from w2s_probes.store.layers import LayerSpec, parse_layers
+from w2s_probes.store.layers import LayerSpec
 
 ById = Mapping[str, Any] | pd.Series | pd.DataFrame | Sequence[Any] | NDArray[Any] | Path | str  # the last: a file
 Texts = str | Path | Sequence[str] | Mapping[str, str] | pd.Series | pd.DataFrame
@@ -144,6 +144,4 @@ def stored_layers(store: ActivationStore, layers: LayerSpec) -> list[int]:
     """
     if store.manifest.ragged:
         raise InputError(f"{store.path} holds every token of its rows: extract with --position last, first or mean")
-    if layers == "all":
-        return store.layers
-    return [store.resolve(layer) for layer in parse_layers(layers, store.manifest.depth)]
+    return store.select(layers)

@@ -183,9 +183,9 @@ def row_saliency(
     for done, number in enumerate(numbers):
         progress(f"layer {number}", done, len(numbers))
         X = store.layer(number, ids=data.ids)
-        apart = group_ids(X, data.groups)
+        ids = group_ids(X, data.groups)
         try:
-            found = store_neighbors(store, number, k, X, ids=data.ids, apart=apart)
+            found = store_neighbors(store, number, k, X, ids=data.ids, group_ids=ids)
             penalties = {} if l2 is None else {"l2": [l2]}
             path = LogisticProbe.path(X, data.weak, cv=folds, groups=data.groups, seed=seed, **penalties)
         except InputError:

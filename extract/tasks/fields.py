@@ -72,11 +72,11 @@ def placeholders(template: str) -> set[str]:
     return names
 
 
-def render(template: str, record: Record, place: str, given: Mapping[str, str]) -> str:
-    """The template with its fields filled in; names in `given` come before the record's own."""
+def render(template: str, record: Record, place: str, values: Mapping[str, str]) -> str:
+    """The template with its fields filled in; names in `values` come before the record's own."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
-        return given[name] if name in given else text_of(field(record, name, place), name, place)
+        return values[name] if name in values else text_of(field(record, name, place), name, place)
 
     return PLACEHOLDER.sub(value, template)

@@ -83,14 +83,14 @@ class AnswerRule(Rule):
             raise InputError(
                 f"{named}, both a choice's letter and a choice's text: say answer.kind = 'letter' or 'text'"
             )
-        found = as_text if as_text is not None else as_letter
-        if found is None:
+        position = as_text if as_text is not None else as_letter
+        if position is None:
             what = {"letter": "no letter of", "text": "none of", None: "neither a letter nor the text of one of"}[
                 self.kind
             ]
             index = "; for an index give answer.base" if plain(value).lstrip("-").isdigit() else ""
             raise InputError(f"{named}, {what} the {len(choices)} choices {preview(choices)}{index}")
-        return found
+        return position
 
     def _index(self, value: Any, n: int, named: str) -> int:
         text = plain(value).strip()
