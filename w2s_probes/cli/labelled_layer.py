@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rows:
+class LabelledLayer:
     """A label file joined to a store. Rows whose `split` is not train pass through unjudged."""
 
     store: ActivationStore
@@ -39,7 +39,7 @@ class Rows:
     y: NDArray[np.float64]  # (n,) and their labels
 
     @classmethod
-    def read(cls, store: Path, labels: Path, layer: str) -> "Rows":
+    def read(cls, store: Path, labels: Path, layer: str) -> "LabelledLayer":
         """Read both; InputError where they do not fit."""
         opened = ActivationStore.open(store)
         index = opened.resolve(layer)
@@ -108,7 +108,8 @@ class Rows:
             k = probe.graph_k
         else:
             return None
-        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, group_ids=ids, index=probe.index)
+        index = getattr(probe, "index", "exact")  # a further probe of the registry need not have one
+        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, group_ids=ids, index=index)
 
     def folds(self, probe: Any, in_sample: bool, seed: int) -> NDArray[np.object_]:
         """The fold (n,) in which each row was held out, where the probe was cross-fitted; NaN everywhere else."""
@@ -140,8 +141,8 @@ def refuse_no_probe(by: str) -> None:
         raise InputError(f"--by {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
 
 
-def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str) -> Any:
-    """The unfitted probe that the options name; InputError if there is none."""
+def probe_of(by: str, k: int | None, l2: float | None, connectivity: Connectivity, index: str) -> Any:
+    """The unfitted probe that the options name, with its default where a value is None; InputError if there is none."""
     if ":" in by:
         return _classifier(by)
     refuse_no_probe(by)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..rows.duplicates import equal_rows
 from .exhaustive import SPARE, FlatSearch, RoughIndex, faiss_index
-from .final_order import Rows, settled, squared_norms
+from .final_order import SearchRows, settled, squared_norms
 from .graph import Neighbors
 from .ragged import tables
 from .screening import Precision, Screen, full_precision, low_precision
@@ -93,14 +93,14 @@ def _distinct(
     index: Callable[[NDArray[np.float32]], RoughIndex] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The search among rows X (n, d) of which no two are equal."""
-    rows = Rows.of(X if queries is None else queries, X)
+    rows = SearchRows.of(X if queries is None else queries, X)
     center = rows.base.mean(axis=0, dtype=np.float64).astype(np.float32)
     indices, distances = _searched(rows, center, k, queries is None, index)
     return indices, distances * rows.unit**2
 
 
 def _searched(
-    rows: Rows,
+    rows: SearchRows,
     center: NDArray[np.float32],
     k: int,
     own: bool,
@@ -117,7 +117,7 @@ def _searched(
 
 
 def screened(
-    rows: Rows,
+    rows: SearchRows,
     center: NDArray[np.float32],
     k: int,
     precisions: Sequence[Callable[[NDArray[np.float32], NDArray[np.float64]], Precision | None]] = PRECISIONS,
@@ -141,7 +141,7 @@ def screened(
 
 
 def _from_pairs(
-    rows: Rows, first: NDArray[np.int64], second: NDArray[np.int64], k: int
+    rows: SearchRows, first: NDArray[np.int64], second: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Each row's k nearest among the pairs that it is in."""
     n = len(rows.base)

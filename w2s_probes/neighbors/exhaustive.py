@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .final_order import Rows, settled, squared_norms
+from .final_order import SearchRows, settled, squared_norms
 
 SPARE = 8  # candidates searched beyond k, so that rounding at the k-th place can usually be settled among them
 LARGEST_NORM = 1e18  # the square of twice as much is still a float32
@@ -31,7 +31,9 @@ def faiss_index(rows: NDArray[np.float32]) -> RoughIndex:
 class FlatSearch:
     """The k nearest of the rows (n, d) to each query (m, d), both in their unit and centred (float32, C-contiguous)."""
 
-    def __init__(self, rows: Rows, queries: NDArray[np.float32], base: NDArray[np.float32], index: RoughIndex) -> None:
+    def __init__(
+        self, rows: SearchRows, queries: NDArray[np.float32], base: NDArray[np.float32], index: RoughIndex
+    ) -> None:
         self.rows, self.queries, self.index = rows, queries, index
         self.n = len(base)
         self.norms = np.sqrt(squared_norms(queries))

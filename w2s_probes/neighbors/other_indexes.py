@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .exhaustive import RoughIndex
-from .final_order import Rows, in_unit, settled
+from .final_order import SearchRows, in_unit, settled
 
 CELLS = 1 << 27  # distances held at once on a device: half a gigabyte
 
@@ -62,7 +62,7 @@ class ApproximateIndex:
 
     def __init__(self, X: NDArray[np.float32], description: str) -> None:
         self.X, self.description = X, description
-        rows = Rows.of(X, X)
+        rows = SearchRows.of(X, X)
         self.unit = rows.unit
         self.center = rows.base.mean(axis=0, dtype=np.float64).astype(np.float32)
         base = rows.base - self.center
@@ -81,7 +81,7 @@ class ApproximateIndex:
 
     def search(self, k: int, queries: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Rows (m, k) near to each query (m, d), measured again and ordered; -1 where the index found none."""
-        rows = Rows.of(queries, self.X)
+        rows = SearchRows.of(queries, self.X)
         with np.errstate(over="ignore"):  # a query beyond all rows by more than float32 holds finds none here
             asked = in_unit(queries, self.unit) - self.center
         _, found = self.index.search(asked, k)

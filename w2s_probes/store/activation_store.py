@@ -75,7 +75,7 @@ class ActivationStore:
     def ids(self) -> NDArray[np.object_]:
         """(n,) row ids, in the order in which rows were given to the extractor."""
         names: list[str] = []
-        for shard in self.manifest.cells(self.layers[0]):
+        for shard in self.manifest.shards_of(self.layers[0]):
             names += read_header(self.path / shard.file).ids
             if len(names) != shard.stop:
                 raise InputError(f"{self.path / shard.file}: holds other rows than the manifest says: `w2s repair`")
@@ -103,7 +103,7 @@ class ActivationStore:
             "dtype": m.dtype,
             "position": "every token" if m.ragged else str(m.identity.get("position", "")),
             "model": str(m.notes.get("model", "")),
-            "texts cut": f"{sum(shard.cut for shard in m.cells(self.layers[0])):,}",
+            "texts cut": f"{sum(shard.cut for shard in m.shards_of(self.layers[0])):,}",
             "size": f"{sum(shard.bytes for shard in m.shards) / 1e6:,.1f} MB",
         }
         body = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in about.items())
@@ -190,13 +190,13 @@ class ActivationStore:
     @cached_property
     def _ragged(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Offsets (n + 1,) and token ids (tokens,) of all rows."""
-        parts = [read_offsets(self.path / s.file, s.rows) for s in self.manifest.cells(self.layers[0])]
+        parts = [read_offsets(self.path / s.file, s.rows) for s in self.manifest.shards_of(self.layers[0])]
         lengths = np.concatenate([np.diff(offsets) for offsets, _ in parts])
         return np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([tokens for _, tokens in parts])
 
     def _counts(self, layer: int) -> list[int]:
         """How many vectors each shard of a layer holds."""
-        cells = self.manifest.cells(layer)
+        cells = self.manifest.shards_of(layer)
         if not self.manifest.ragged:
             return [shard.rows for shard in cells]
         offsets, _ = self._ragged
@@ -210,7 +210,7 @@ class ActivationStore:
     def _pieces(self, layer: int, wanted: Wanted | None) -> Iterator[Piece]:
         m, start = self.manifest, 0
         row_bytes = m.width * WORDS[m.dtype].itemsize
-        for shard, count in zip(m.cells(layer), self._counts(layer), strict=True):
+        for shard, count in zip(m.shards_of(layer), self._counts(layer), strict=True):
             yield from pieces(self.path / shard.file, self._begin(shard, layer, count), count, row_bytes, start, wanted)
             start += count
 

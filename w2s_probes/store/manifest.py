@@ -64,9 +64,9 @@ class Manifest(BaseModel):
     @property
     def complete(self) -> bool:
         """Whether the listed shards hold every row at every layer, each once."""
-        return all(_tile(self.cells(layer), self.rows) for layer in self.sites)
+        return all(_tile(self.shards_of(layer), self.rows) for layer in self.sites)
 
-    def cells(self, layer: int) -> list[Shard]:
+    def shards_of(self, layer: int) -> list[Shard]:
         """The listed shards that hold a layer, in the order of their rows."""
         return sorted((shard for shard in self.shards if layer in shard.layers), key=lambda shard: shard.start)
 

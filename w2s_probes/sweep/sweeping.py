@@ -17,9 +17,9 @@ from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
 from ..store.layers import LayerSpec
-from .backends.versions import versions
+from .backends.pool import versions
 from .grid import Grid, Numbers, listed, published
-from .measures import Judge, as_table
+from .measures import SweepScorer, as_table
 from .place import HERE, Place, run_units
 from .result import SweepResult
 from .swept_labels import SweptLabels, read_labels
@@ -76,11 +76,11 @@ def sweep(
     if not any(values.values()):
         values = dict(published(min(len(labels.training) for labels in rows)))
     grid = Grid(values, shares, connectivity, folds, folds_seeds, index)
-    return Sweep.plan(opened, rows, grid, layers, parts).run(place, progress)
+    return SweepPlan.plan(opened, rows, grid, layers, parts).run(place, progress)
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep:
+class SweepPlan:
     """A sweep that fits its store and labels, and is not done yet."""
 
     store: ActivationStore
@@ -92,7 +92,7 @@ class Sweep:
     @classmethod
     def plan(
         cls, store: ActivationStore, labels: list[SweptLabels], grid: Grid, layers: LayerSpec, parts: Path | None
-    ) -> "Sweep":
+    ) -> "SweepPlan":
         """Check that everything fits; nothing is read but ids."""
         grid.refuse_too_few(min(len(one.training) for one in labels))
         numbers = store.select(layers)
@@ -136,7 +136,7 @@ class Sweep:
         return self._result(there) if len(there) == len(self.units) else None
 
     def _result(self, tables: list[pd.DataFrame]) -> SweepResult:
-        weak = as_table([line for one in self.labels for line in Judge.of(one).weak_lines()])
+        weak = as_table([line for one in self.labels for line in SweepScorer.of(one).weak_lines()])
         whole = pd.concat([table for table in (weak, *tables) if len(table)], ignore_index=True)
         return SweepResult(_in_order(whole, self.labels), _record(self.store, self.layers, self.labels, self.grid))
 

@@ -10,8 +10,7 @@ from typing import Any
 from ...errors import InputError
 from ..swept_labels import SweptLabels
 from ..unit import Unit
-from .pool import TRIES, Outcome, bare, run_there
-from .versions import versions
+from .pool import TRIES, Outcome, bare, run_there, versions
 
 CONNECT = 10  # seconds to find a cluster
 Labels = tuple[SweptLabels, ...]

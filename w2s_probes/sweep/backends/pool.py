@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import replace
+from importlib.metadata import version
 from socket import gethostname
 from typing import Any, Protocol
 
@@ -18,11 +19,11 @@ import pandas as pd
 from ...errors import InputError
 from ..swept_labels import SweptLabels
 from ..unit import Unit
-from .versions import refuse_others
 
 TRIES = 4  # workers that may die over one unit, as many as Dask allows
 LOOK = 5.0  # seconds between looks at whether there are workers
 ALONE = 600.0  # seconds without any, after which a sweep ends: a batch system may take long to start some
+PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu")  # which decide a sweep's numbers
 Outcome = pd.DataFrame | InputError  # returned, not raised: each library wraps what is raised in its own manner
 
 
@@ -124,3 +125,19 @@ def _refuse_without_library(error: BaseException) -> None:
                 "the workers of this cluster have no w2s_probes: install the same version on all machines"
             ) from error
         known = known.__cause__ or known.__context__
+
+
+def versions() -> dict[str, str]:
+    """What is installed for this process."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def refuse_others(expected: Mapping[str, str], where: str) -> None:
+    """InputError if this process, on the machine `where`, has other versions than those expected of it."""
+    here = versions()
+    for name, wanted in expected.items():
+        if here[name] != wanted:
+            raise InputError(
+                f"the worker on {where} has {name} {here[name]}, this command {wanted}: install the same versions on "
+                "all machines"
+            )
