@@ -18,7 +18,7 @@ from ..labels.verdicts import refuse_own_fields, with_verdicts
 from ..probes.connectivity import Connectivity
 from ..probes.registry import PROBES
 from ..rows.fields import kept_rows
-from ..rows.groups import groups_of
+from ..rows.groups import groups_of, largest_group
 from ..store.activation_store import ActivationStore
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rows:
+class LabelledLayer:
     """A label file joined to a store. Rows whose `split` is not train pass through unjudged."""
 
     store: ActivationStore
@@ -39,7 +39,7 @@ class Rows:
     y: NDArray[np.float64]  # (n,) and their labels
 
     @classmethod
-    def read(cls, store: Path, labels: Path, layer: str) -> "Rows":
+    def read(cls, store: Path, labels: Path, layer: str) -> "LabelledLayer":
         """Read both; InputError where they do not fit."""
         opened = ActivationStore.open(store)
         index = opened.resolve(layer)
@@ -91,8 +91,8 @@ class Rows:
         return ~kept_rows(self.table, self.where)
 
     @cached_property
-    def apart(self) -> NDArray[np.intp]:
-        """Rows (n,) that may not judge each other share a number."""
+    def group_ids(self) -> NDArray[np.intp]:
+        """The code of each row (n,); related rows, which may not judge each other, share one."""
         from ..rows.groups import group_ids
 
         return group_ids(self.X, self.groups)
@@ -102,15 +102,15 @@ class Rows:
         from ..neighbors.store_graphs import store_neighbors
         from ..probes import Probe, TopoProbe
 
-        apart = None if in_sample else self.apart
-        most = len(self.X) - (1 if apart is None else int(np.bincount(apart).max()))
+        group_ids = None if in_sample else self.group_ids
+        most = len(self.X) - (1 if group_ids is None else largest_group(group_ids))
         if isinstance(probe, TopoProbe):
             k = max(probe.k_cc, min(probe.graph_k, most))
         elif isinstance(probe, Probe) and probe.graph_k and not in_sample:
             k = probe.graph_k
         else:
             return None
-        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=apart, index=probe.index)
+        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=group_ids, index=probe.index)
 
     def folds(self, probe: Any, in_sample: bool, seed: int) -> NDArray[np.object_]:
         """The fold (n,) in which each row was held out, where the probe was cross-fitted; NaN everywhere else."""

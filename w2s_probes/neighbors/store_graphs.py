@@ -67,7 +67,7 @@ def graph_name(
     store: ActivationStore, layer: int, ids: Iterable[str], apart: NDArray[np.intp] | None, index: str
 ) -> str:
     """The file that holds this graph: named by the layer's numbers, the rows and their order, and what is left out."""
-    cells = [f"{shard.file} {shard.checksum}" for shard in store.manifest.cells(layer)]
+    cells = [f"{shard.file} {shard.checksum}" for shard in store.manifest.shards_of(layer)]
     related = None if apart is None else np.asarray(apart).tolist()
     # JSON: no two lists of parts are written alike, whatever characters an id has.
     text = json.dumps([FORMAT, store.key, cells, layer, list(ids), related, index])

@@ -42,7 +42,7 @@ class Unit:
         described = {
             "format": FORMAT,
             "store": store.key,
-            "cells": [f"{shard.file} {shard.checksum}" for shard in store.manifest.cells(layer)],
+            "cells": [f"{shard.file} {shard.checksum}" for shard in store.manifest.shards_of(layer)],
             "layer": layer,
             "rows": labels[0].rows_hash,
             "labels": [[one.name, one.labels_hash] for one in labels],
