@@ -229,7 +229,7 @@ class ActivationStore:
             start += count
 
     def _begin(self, shard: Shard, layer: int, count: int) -> int:
-        """The byte at which a layer begins in its file; looked up for all layers at once, since opening HDF5 is slow."""
+        """The byte at which a layer begins in its file; found for all layers at once, since opening HDF5 is slow."""
         if shard.file not in self._located:
             m = self.manifest
             self._located[shard.file] = locate_layers(self.path / shard.file, shard.layers, m.dtype, count, m.width)
