@@ -92,7 +92,7 @@ class LabelledLayer:
 
     @cached_property
     def group_ids(self) -> NDArray[np.intp]:
-        """Rows (n,) that may not judge each other share a number."""
+        """The code of each row (n,); related rows, which may not judge each other, share one."""
         return group_ids(self.X, self.groups)
 
     def graph(self, probe: Any, in_sample: bool) -> "Neighbors | None":

@@ -1,4 +1,4 @@
-"""What a filter does to the mix of classes: rows of each weak class before and after it."""
+"""The mix of classes in a filtered label set: rows of each weak class before and after the filter."""
 
 import math
 from dataclasses import dataclass
