@@ -10,7 +10,7 @@ from ..checks import probabilities, truth_sides
 from ..errors import InputError
 from ..metrics.influence import NOTHING
 from ..metrics.intervals import Estimate
-from ..metrics.paired import METRIC_NAMES, difference, estimate
+from ..metrics.paired_scores import METRIC_NAMES, difference, estimate
 from ..metrics.recovery import Metric
 from ..rows.groups import group_numbers
 from ..ties import above_half
