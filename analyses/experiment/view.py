@@ -18,7 +18,7 @@ from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import PROBES, Probe
 from w2s_probes.probes.registry import VALUE_TITLES
 from w2s_probes.relabeling import relabel
-from w2s_probes.rows.groups import group_ids, groups_of
+from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 
 from ..recipe.schema import Probes
 from .activations import Activations
@@ -186,7 +186,7 @@ class Experiment:
         return getattr(self.probes, PROBES[name].setting)
 
     def graph(self, name: str) -> Neighbors:
-        """The neighbours of the training rows, related rows apart, as many as this probe asks for; kept.
+        """The neighbours of the training rows, none of a row's own group, as many as this probe asks for; kept.
 
         Each probe has its own: a changed k of one changes nothing that the other's results are made of.
         """
@@ -197,7 +197,7 @@ class Experiment:
             nearest = {"indices": widest.indices[:, :k], "distances": widest.distances[:, :k]}
             return nearest, {"recall": widest.recall}
 
-        described = self._reads | {"apart": array_hash(np.asarray(self._apart)), "k": k}
+        described = self._reads | {"apart": array_hash(np.asarray(self._group_ids)), "k": k}
         arrays, record = self.cache.get("neighbors", described, make)
         return Neighbors(arrays["indices"], arrays["distances"], record["recall"])
 
@@ -207,17 +207,17 @@ class Experiment:
         if (same := self._same_rows) is not None:
             return same._widest
         k = max(self._neighbors_of(name) for name in PROBES)
-        return search(self.X_train, k, apart=self._apart)
+        return search(self.X_train, k, group_ids=self._group_ids)
 
     @cached_property
-    def _apart(self) -> NDArray[np.intp]:
+    def _group_ids(self) -> NDArray[np.intp]:
         """Training rows (n_train,) that may not judge each other share a number."""
         return group_ids(self.X_train, self.groups)
 
     def _neighbors_of(self, name: str) -> int:
         """How many neighbours a probe asks for, as far as the rows allow."""
         wanted = PROBES[name].make(self._value(name)).graph_k
-        return min(wanted, len(self._apart) - int(np.bincount(self._apart).max()))
+        return min(wanted, most_neighbors(self._group_ids, len(self._group_ids)))
 
     @property
     def _same_rows(self) -> "Experiment | None":

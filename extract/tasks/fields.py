@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from w2s_probes.errors import InputError, some
+from w2s_probes.errors import InputError, preview
 from w2s_probes.io.plain_values import is_missing
 
 Record = Mapping[str, Any]
@@ -33,7 +33,7 @@ def _inner(value: Any, path: list[str], name: str, place: str) -> Any:
         if isinstance(value, list):
             return [_inner(entry, path[at:], name, place) for entry in value]
         if not isinstance(value, Mapping) or part not in value:
-            has = some(list(value), 8) if isinstance(value, Mapping) else f"a {type(value).__name__}"
+            has = preview(list(value), 8) if isinstance(value, Mapping) else f"a {type(value).__name__}"
             raise InputError(f"{place}: no field {name!r}; {'.'.join(path[:at]) or 'it'} has {has}")
         value = value[part]
     return value

@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from w2s_probes.errors import InputError, some
+from w2s_probes.errors import InputError, preview
 from w2s_probes.io.parquet_files import frame_of
 from w2s_probes.io.tables import FORMATS, read_table
 from w2s_probes.randomness import stream
@@ -105,7 +105,7 @@ def _files(task: str, hub: Hub, folder: Path, split: str, each: Sequence[str]) -
     raise InputError(
         f"task {task}: dataset {hub.id}: no Parquet, JSON lines or CSV files of split {split!r}"
         f"{f' of configuration {hub.config!r}' if hub.config else ''} at {folder.name[:12]}, which has "
-        f"{some(there) or 'no files'}: correct hub.splits, hub.config or hub.revision in the task file"
+        f"{preview(there) or 'no files'}: correct hub.splits, hub.config or hub.revision in the task file"
     )
 
 

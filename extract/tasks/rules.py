@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from w2s_probes.errors import InputError, some
+from w2s_probes.errors import InputError, preview
 
 from .fields import Record, field, plain, text_of
 
@@ -31,7 +31,7 @@ class LabelRule(Rule):
             raise ValueError("give one rule: positive and/or negative, or contains, or above")
         both = {plain(v) for v in self.positive} & {plain(v) for v in self.negative}
         if both:
-            raise ValueError(f"positive and negative both name {some(sorted(both))}")
+            raise ValueError(f"positive and negative both name {preview(sorted(both))}")
         return self
 
     def of(self, record: Record, place: str) -> int | None:
@@ -89,7 +89,7 @@ class AnswerRule(Rule):
                 self.kind
             ]
             index = "; for an index give answer.base" if plain(value).lstrip("-").isdigit() else ""
-            raise InputError(f"{named}, {what} the {len(choices)} choices {some(choices)}{index}")
+            raise InputError(f"{named}, {what} the {len(choices)} choices {preview(choices)}{index}")
         return position
 
     def _index(self, value: Any, n: int, named: str) -> int:
