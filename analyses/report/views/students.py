@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from w2s_probes.metrics.intervals import Estimate
-from w2s_probes.metrics.paired import METRIC_NAMES
+from w2s_probes.metrics.paired_scores import METRIC_NAMES
 from w2s_probes.metrics.recovery import Metric
 from w2s_probes.students.scored_rows import Numbers, StudentScores
 
