@@ -76,7 +76,7 @@ def run(
     this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
     results = results_table([line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot)])
     clock.finish()
-    models = {name: source.weights for name, source in sources.found.items()}
+    models = {name: source.weights for name, source in sources.by_name.items()}
     seconds = round(time.monotonic() - began, 1)
     write_table(compare(by_task, recipe.baseline), this.out / COMPARISONS)
     rows = {task.name: task.source for task in loaded}
