@@ -132,7 +132,7 @@ class _Run:
         return {trial.seed: self.trial(trial) for trial in of_task}
 
     def trial(self, trial: Trial) -> TrialResult:
-        """Make the steps of a trial, and write its files."""
+        """Make the steps of a trial and write its files."""
         outcomes: dict[str, Outcome] = {}
         times: dict[str, StepTime] = {}
         named = (trial.task, trial.seed)
