@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from extract.costs.estimate import Costs, estimate
-from extract.costs.lengths import Lengths, count_tokens, said_lengths
+from extract.costs.lengths import Lengths, assumed_lengths, count_tokens
 from extract.models.source import ModelSource
 from extract.tasks import find_task
 from w2s_probes.errors import InputError
@@ -150,7 +150,7 @@ def _needed(recipe: Recipe, splits: list[RowSets] | None, with_weak: bool) -> pd
 def _lengths(source: ModelSource, rows: pd.DataFrame | int, tokens_per_row: int | None) -> Lengths:
     count = rows if isinstance(rows, int) else len(rows)
     if tokens_per_row is not None:
-        return said_lengths(source, count, tokens_per_row)
+        return assumed_lengths(source, count, tokens_per_row)
     if isinstance(rows, int):
         raise InputError(
             "data.folder does not hold the tasks' files, so there is no text to count: give --tokens-per-row"

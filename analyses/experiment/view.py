@@ -18,7 +18,7 @@ from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import PROBES, Probe
 from w2s_probes.probes.registry import VALUE_TITLES
 from w2s_probes.relabeling import relabel
-from w2s_probes.rows.groups import group_ids, groups_of
+from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 
 from ..recipe.schema import Probes
 from .activations import Activations
@@ -210,7 +210,7 @@ class Experiment:
         if (same := self._same_rows) is not None:
             return same._widest
         k = max(self._neighbors_of(name) for name in PROBES)
-        return search(self.X_train, k, apart=self._group_ids)
+        return search(self.X_train, k, group_ids=self._group_ids)
 
     @cached_property
     def _group_ids(self) -> NDArray[np.intp]:
@@ -220,7 +220,7 @@ class Experiment:
     def _neighbors_of(self, name: str) -> int:
         """The number of neighbours that a probe reads, at most those outside the largest group."""
         wanted = PROBES[name].make(self._value(name)).graph_k
-        return min(wanted, len(self._group_ids) - int(np.bincount(self._group_ids).max()))
+        return min(wanted, most_neighbors(self._group_ids, len(self._group_ids)))
 
     @property
     def _same_rows(self) -> "Experiment | None":

@@ -13,6 +13,7 @@ from w2s_probes.noise.calibration import auroc_interval
 from w2s_probes.probes.design import Design
 from w2s_probes.probes.logistic import RegularizationPath
 from w2s_probes.randomness import stream
+from w2s_probes.rows.groups import most_neighbors
 
 from .curve_controls import SEARCHED, random_features, range_of_draws, shuffled_labels
 from .inputs import Labelled
@@ -90,7 +91,7 @@ class LayerMeasures:
         ]
 
     def all(
-        self, X: NDArray[np.float32], apart: NDArray[np.intp], find: Callable[[int], Neighbors], leading: int
+        self, X: NDArray[np.float32], group_ids: NDArray[np.intp], find: Callable[[int], Neighbors], leading: int
     ) -> LayerCurves:
         """Every curve of activations X (n, d), whose k neighbours `find` finds; `leading` components are kept."""
         design = Design.of(X)
@@ -101,7 +102,7 @@ class LayerMeasures:
             for i in range(self.settings.draws)
         ]
         self.logistic(design, noise)
-        self.nearest(find, noise, apart)
+        self.nearest(find, noise, group_ids)
         for r in self.settings.components:
             if not np.isfinite(self.penalty):
                 continue
@@ -132,10 +133,10 @@ class LayerMeasures:
             self._drawn("logistic", At(), control, drawn, True)
 
     def nearest(
-        self, find: Callable[[int], Neighbors], noise: Sequence[NDArray[np.float32]], apart: NDArray[np.intp]
+        self, find: Callable[[int], Neighbors], noise: Sequence[NDArray[np.float32]], group_ids: NDArray[np.intp]
     ) -> None:
         """kNN at every k that the rows can serve, from one graph."""
-        others = len(apart) - int(np.bincount(apart).max())
+        others = most_neighbors(group_ids, len(group_ids))
         for k in self.settings.k:
             if not 1 <= k <= others:
                 self._line(
@@ -152,7 +153,7 @@ class LayerMeasures:
         for at, k in enumerate(ks):
             self._judged("knn", At(k=k), means[at], float(losses[at]), at == int(losses.argmin()))
         shuffled = [(y, graph.means(y, ks)) for y in self._shuffled]
-        searched = [search(_first(features, SEARCHED), max(ks), apart=apart) for features in noise]
+        searched = [search(_first(features, SEARCHED), max(ks), group_ids=group_ids) for features in noise]
         random = [(self.data.weak, found.means(self.data.weak, ks)) for found in searched]
         for control, draws in ((SHUFFLED, shuffled), (RANDOM, random)):
             for at, k in enumerate(ks):

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 # What reads stores and label files. What computes is imported where it is used: bad files are refused without it.
 from ..errors import InputError, did_you_mean
-from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
+from ..labels.label_file import LabelFile
+from ..labels.label_set import truth_where_known
 from ..labels.verdicts import refuse_own_fields, with_verdicts
 from ..probes.connectivity import Connectivity
 from ..probes.registry import PROBES
 from ..rows.fields import kept_rows
-from ..rows.groups import groups_of
+from ..rows.groups import group_ids, groups_of, most_neighbors
 from ..store.activation_store import ActivationStore
 
 if TYPE_CHECKING:
@@ -42,17 +43,16 @@ class Rows:
         """Read both; InputError where they do not fit."""
         opened = ActivationStore.open(store)
         index = opened.resolve(layer)
-        table = read_label_table(labels)
-        refuse_own_fields(table, str(labels))
-        weak = LabelSet.from_table(table, where=str(labels))
-        training = in_split(table, "train", str(labels)) if "split" in table else np.ones(len(table), dtype=bool)
+        file = LabelFile.read(labels)
+        refuse_own_fields(file.frame, file.where)
+        weak, training = file.weak, file.training
         if not training.any():
             raise InputError(f"{labels}: no row has split = train")
         from ..probes.validation import soft_labels
 
         soft_labels(weak.p[training], int(training.sum()))  # refuses labels of one class before anything is made
         ids = weak.ids[training]
-        return cls(opened, index, str(labels), table, training, ids, opened.layer(index, ids=ids), weak.p[training])
+        return cls(opened, index, file.where, file.frame, training, ids, opened.layer(index, ids=ids), weak.p[training])
 
     @property
     def groups(self) -> NDArray[Any] | None:
@@ -91,10 +91,8 @@ class Rows:
         return ~kept_rows(self.table, self.where)
 
     @cached_property
-    def apart(self) -> NDArray[np.intp]:
+    def group_ids(self) -> NDArray[np.intp]:
         """Rows (n,) that may not judge each other share a number."""
-        from ..rows.groups import group_ids
-
         return group_ids(self.X, self.groups)
 
     def graph(self, probe: Any, in_sample: bool) -> "Neighbors | None":
@@ -102,15 +100,15 @@ class Rows:
         from ..neighbors.store_graphs import store_neighbors
         from ..probes import Probe, TopoProbe
 
-        apart = None if in_sample else self.apart
-        most = len(self.X) - (1 if apart is None else int(np.bincount(apart).max()))
+        ids = None if in_sample else self.group_ids
+        most = most_neighbors(ids, len(self.X))
         if isinstance(probe, TopoProbe):
             k = max(probe.k_cc, min(probe.graph_k, most))
         elif isinstance(probe, Probe) and probe.graph_k and not in_sample:
             k = probe.graph_k
         else:
             return None
-        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=apart, index=probe.index)
+        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, group_ids=ids, index=probe.index)
 
     def folds(self, probe: Any, in_sample: bool, seed: int) -> NDArray[np.object_]:
         """The fold (n,) in which each row was held out, where the probe was cross-fitted; NaN everywhere else."""
