@@ -53,8 +53,8 @@ class FilterResult:
     def of_rows(self, rows: NDArray[np.bool_]) -> "FilterResult":
         """The verdict on some of the rows (n,) alone, say those whose truth is known."""
         gone = int((rows & ~self.mask).sum())
-        some = {name: getattr(self, name)[rows] for name in PER_ROW if getattr(self, name) is not None}
-        return replace(self, requested=gone, **some)
+        parts = {name: getattr(self, name)[rows] for name in PER_ROW if getattr(self, name) is not None}
+        return replace(self, requested=gone, **parts)
 
     def to_frame(self) -> pd.DataFrame:
         """One line a row, in the order given: `label`, `keep`, `score`, `reason`, and `id` and `p` where known."""
@@ -235,8 +235,8 @@ def capped(
         return ~core
     order, outside = levels(scores), np.zeros(len(core), dtype=bool)
     for rows in _parts(labels, per_class):
-        found = rows[~core[rows]]
-        outside[_farthest(found, order, min(len(found), share_of(len(rows), max_removed)))] = True
+        beyond = rows[~core[rows]]
+        outside[_farthest(beyond, order, min(len(beyond), share_of(len(rows), max_removed)))] = True
     return outside
 
 

@@ -70,19 +70,19 @@ def stability(results: Mapping[str, FilterResult] | Sequence[FilterResult]) -> S
     positive = above_half(next(iter(results.values())).labels)
     ranks = {name: _ranks(result.scores) for name, result in results.items()}
     pairs = []
-    for one, other in combinations(results, 2):
-        gone, too = ~results[one].mask, ~results[other].mask
+    for first, other in combinations(results, 2):
+        gone, too = ~results[first].mask, ~results[other].mask
         shared = overlap(gone, too, positive)
         pairs.append(
             {
-                "first": one,
+                "first": first,
                 "second": other,
                 "both": int((gone & too).sum()),
                 "jaccard": shared.jaccard,
                 "by_chance": shared.expected,
                 "low": shared.low,
                 "high": shared.high,
-                "rank_correlation": _correlation(ranks[one], ranks[other]),
+                "rank_correlation": _correlation(ranks[first], ranks[other]),
             }
         )
     return Stability(pd.DataFrame([_line(n, r) for n, r in results.items()]), pd.DataFrame(pairs))
@@ -116,7 +116,7 @@ def _ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(rankdata(np.where(np.isnan(scores), np.nan, levels(scores))))
 
 
-def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    if len(one) < 2 or not one.std() or not other.std():
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    if len(first) < 2 or not first.std() or not second.std():
         return float("nan")
-    return float(np.corrcoef(one, other)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])
