@@ -1,4 +1,4 @@
-"""What a sweep found: one tidy table, the best cells, and a figure."""
+"""The result of a sweep: one tidy table, the best cells, and a figure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -25,7 +25,7 @@ HELD_OUT = 0.2  # of the rows, where no others are named
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """Some rows of one label set, in the store's order."""
+    """The training rows, or the held-out rows, of a label set, in the store's order."""
 
     ids: NDArray[np.object_]  # (n,)
     p: NDArray[np.float64]  # (n,) weak labels
@@ -37,14 +37,14 @@ class Side:
 
     @property
     def rows_hash(self) -> str:
-        """A name for which rows these are and which of them are related."""
+        """A hash of the ids of the rows and of their groups."""
         digest = hashlib.sha256("\x1f".join(map(str, self.ids)).encode(errors="backslashreplace"))
         digest.update(b"" if self.groups is None else self.groups.astype(np.int64).tobytes())
         return digest.hexdigest()
 
     @property
     def labels_hash(self) -> str:
-        """A name for their labels."""
+        """A hash of the labels and of the truth."""
         digest = hashlib.sha256(self.p.tobytes())
         digest.update(b"" if self.truth is None else self.truth.tobytes())
         return digest.hexdigest()
@@ -66,7 +66,7 @@ class SweptLabels:
 
     @property
     def labels_hash(self) -> str:
-        """A name for the labels on both sides."""
+        """A hash of the labels on both sides."""
         return self.training.labels_hash + ("" if self.held_out is None else self.held_out.labels_hash)
 
 
@@ -86,13 +86,13 @@ def read_labels(
     if held_out is not None and not 0 <= held_out < 1:
         raise InputError(f"held_out={held_out} must be in [0, 1): the share of rows to set aside")
     tests = None if test is None else _table(test)
-    found = [
+    label_sets = [
         _swept(name, table, file, tests, held_out, order, where)
-        for name, (table, file) in {name: _table(one) for name, one in named(sources).items()}.items()
+        for name, (table, file) in {name: _table(source) for name, source in named(sources).items()}.items()
     ]
-    if not found:
+    if not label_sets:
         raise InputError("no label set to sweep: give at least one")
-    return found
+    return label_sets
 
 
 def named(sources: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSource]) -> dict[str, LabelSource]:
@@ -101,11 +101,11 @@ def named(sources: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSourc
         return dict(sources)
     listed = [sources] if isinstance(sources, Path | str | pd.DataFrame | LabelSet) else list(sources)
     names: dict[str, LabelSource] = {}
-    for number, one in enumerate(listed):
-        name = _stem(one) if isinstance(one, Path | str) else "labels" if len(listed) == 1 else f"labels-{number}"
+    for number, source in enumerate(listed):
+        name = _stem(source) if isinstance(source, Path | str) else "labels" if len(listed) == 1 else f"labels-{number}"
         if name in names:
             raise InputError(f"two label sets are called {name!r}: rename a file, or give them as a mapping by name")
-        names[name] = one
+        names[name] = source
     return names
 
 
@@ -165,7 +165,7 @@ def _swept(
 def _parted(
     name: str, table: pd.DataFrame, file: str, other: pd.DataFrame, other_file: str, held_out: float | None
 ) -> SweptLabels:
-    """Training rows and those held out by name, of which related ones are no test: what they are has been learned."""
+    """Training rows and named held-out rows, less those related to a training row, of which probes have learned."""
     if held_out is not None:
         raise InputError(f"held_out={held_out}: {other_file} names the rows to hold out; leave the share out")
     related = related_rows(other, table)
