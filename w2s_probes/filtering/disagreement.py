@@ -27,7 +27,12 @@ PER_ROW = ("mask", "scores", "reasons", "labels", "p", "ids", "folds")  # fields
 
 @dataclass(frozen=True, repr=False)
 class FilterResult:
-    """A filter's verdict on n rows, in the order in which they were given."""
+    """A filter's verdict on n rows, in the order in which they were given.
+
+    >>> result = disagreement_filter([0.9, 0.8, 0.1, 0.2], [0.8, 0.1, 0.2, 0.3], contamination=0.25)
+    >>> result, result.removed.tolist()
+    (FilterResult(removed 1 of 4 rows), [1])
+    """
 
     mask: NDArray[np.bool_]  # (n,) true where the row is kept
     scores: NDArray[np.float64]  # (n,) how far the label is from the probe's P(label = 1)

@@ -17,7 +17,13 @@ from .overlap import overlap, refuse_other_rows
 
 @dataclass(frozen=True)
 class Stability:
-    """Filters of the same rows, one by one and pair by pair. No ground truth was read."""
+    """Filters of the same rows, one by one and pair by pair. No ground truth was read.
+
+    >>> from w2s_probes.filtering import disagreement_filter
+    >>> y, p, q = [0.9, 0.8, 0.1, 0.2], [0.8, 0.1, 0.2, 0.3], [0.7, 0.2, 0.1, 0.4]
+    >>> stability([disagreement_filter(y, scores, 0.25) for scores in (p, q)]).jaccard
+    1.0
+    """
 
     filters: pd.DataFrame  # a row a filter: see `stability`
     pairs: pd.DataFrame  # a row a pair: see `stability`

@@ -13,7 +13,13 @@ from .matched_controls import Flags, matched_pmf
 
 @dataclass(frozen=True)
 class Overlap:
-    """The Jaccard index of two removed sets: rows that both remove / rows that either removes; NaN if none does."""
+    """The Jaccard index of two removed sets: rows that both remove / rows that either removes; NaN if none does.
+
+    >>> first, second = np.array([True, True, False, False]), np.array([True, False, True, False])
+    >>> shared = overlap(first, second, positive=np.ones(4, dtype=bool))
+    >>> round(shared.jaccard, 3), round(shared.expected, 3)
+    (0.333, 0.389)
+    """
 
     jaccard: float
     expected: float  # its mean where each filter removes as many rows of each class at random

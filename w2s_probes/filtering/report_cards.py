@@ -20,7 +20,13 @@ from .overlap import Overlap, overlap, refuse_other_rows
 
 @dataclass(frozen=True)
 class RemovalMeasures:
-    """A removal judged by the ground truth. Ratios over no rows are NaN."""
+    """A removal judged by the ground truth. Ratios over no rows are NaN.
+
+    >>> from w2s_probes.filtering import disagreement_filter
+    >>> result = disagreement_filter([0.9, 0.8, 0.1, 0.2], [0.8, 0.1, 0.2, 0.3], contamination=0.25)
+    >>> report_card(result, [1, 0, 0, 0], draws=100).filter.accuracy_kept
+    1.0
+    """
 
     wrong: float  # wrong labels removed; of the random control the mean or an end of its interval
     precision: float  # share of the removed labels that are wrong
@@ -33,7 +39,14 @@ class RemovalMeasures:
 
 @dataclass(frozen=True)
 class ReportCard:
-    """A filter beside its controls. All that needs the ground truth is an oracle's: nothing may be chosen by it."""
+    """A filter beside its controls. All that needs the ground truth is an oracle's: nothing may be chosen by it.
+
+    >>> from w2s_probes.filtering import disagreement_filter
+    >>> result = disagreement_filter([0.9, 0.8, 0.1, 0.2], [0.8, 0.1, 0.2, 0.3], contamination=0.25)
+    >>> card = report_card(result, [1, 0, 0, 0], draws=100)
+    >>> card.filter.precision, card.base_rate, card.oracle.recall
+    (1.0, 0.25, 1.0)
+    """
 
     n: int  # rows judged
     requested: int  # rows the filter was asked to remove

@@ -14,6 +14,7 @@ from ..errors import InputError
 class Neighbors:
     """For each of n query rows its k nearest rows, nearest first; the first columns are the graph of a lower k.
 
+    >>> from w2s_probes.neighbors import search
     >>> graph = search(np.array([[0.0], [1.0], [3.0]]), 2)
     >>> graph
     Neighbors(3 rows, 2 neighbours each, exact)

@@ -37,6 +37,10 @@ class LogisticProbe(Probe):
     preconditioned by the spectrum of X, which does not mind the outlier dimensions of transformers, to within 1e-6
     of the minimum, and to rounding where X holds at most a million numbers. With `l2=0` and separable classes there
     is no minimum: the fit is left once it separates them. For many penalties, folds or label sets see `path`.
+
+    >>> probe = LogisticProbe(l2=0.1).fit([[-2.0], [-1.0], [1.0], [2.0]], [0.1, 0.2, 0.8, 0.9])
+    >>> probe.predict([[-0.5], [0.5]]).tolist()
+    [0, 1]
     """
 
     def __init__(self, l2: float = 1e-2) -> None:
@@ -130,6 +134,11 @@ class RegularizationPath:
     `separable` where hard labels have no minimum (`l2=0`, or one class) and the fit was left once all of its rows
     were on their side; or `stopped`, where rounding ended it sooner,
     or may have: where a wide X has columns far smaller than its spectrum can tell.
+
+    >>> X, y = [[-2.0], [-1.5], [-1.0], [1.0], [1.5], [2.0]], [0.1, 0.2, 0.3, 0.7, 0.8, 0.9]
+    >>> path = LogisticProbe.path(X, y, l2=[0.01, 100], cv=2)
+    >>> path.best, path.out_of_fold.shape
+    (0.01, (2, 6))
     """
 
     l2: NDArray[np.float64]  # (P,) as given

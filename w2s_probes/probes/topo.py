@@ -77,6 +77,10 @@ class TopoProbe(Probe):
     components of the graph's edges among the others, which are on average four fifths of k_cc a row: at a low k_cc such
     components are smaller than `core_`. `core_scores_` rest on `core_`, for which a row's own label picks its
     neighbours: on labels that are pure noise their AUROC is .55 at k = 5 (.51 at 20, ½ at 50) and 400 to 2,000 rows.
+
+    >>> X = [[0.0], [0.1], [0.2], [5.0], [5.1], [5.2], [9.0]]
+    >>> TopoProbe(k_cc=1, k_zeta=1, connectivity="weak").fit(X, [0, 0, 0, 1, 1, 1, 0]).core_.tolist()
+    [True, True, True, True, True, True, False]
     """
 
     def __init__(

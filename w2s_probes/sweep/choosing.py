@@ -21,6 +21,11 @@ class Best:
     """A sweep's best cell for one label set.
 
     `training` flatters it: it is the best of `cells` values on those rows. `held_out` does not.
+
+    >>> weak = {"weak_auroc": (0.7, 0.6, 0.8)}
+    >>> best = Best("weak", "weak_brier", 3, "knn", 5, None, 20, training=weak, held_out={}, weak={}, oracle=False)
+    >>> best.setting, best.is_chance
+    ('layer 3, knn, k = 5', False)
     """
 
     labels: str
