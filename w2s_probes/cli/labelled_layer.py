@@ -1,4 +1,4 @@
-"""What `w2s filter` and `w2s relabel` share: a label file joined to a store, and the probe that judges it."""
+"""The work that `w2s filter` and `w2s relabel` share: a label file joined to a store, and the probe that judges it."""
 
 import importlib
 from dataclasses import dataclass
@@ -151,13 +151,13 @@ def probe_of(by: str, k: int | None, l2: float | None, connectivity: Connectivit
 
 
 def _classifier(by: str) -> Any:
-    """A classifier of anybody's, with the parameters that it has by default."""
+    """A scikit-learn classifier, with its default parameters."""
     module, _, name = by.partition(":")
     try:
-        made = getattr(importlib.import_module(module), name)()
+        classifier = getattr(importlib.import_module(module), name)()
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"--by {by}: cannot be made ({error}); e.g. sklearn.naive_bayes:GaussianNB") from error
-    missing = [needed for needed in ("fit", "predict_proba", "get_params") if not hasattr(made, needed)]
+    missing = [needed for needed in ("fit", "predict_proba", "get_params") if not hasattr(classifier, needed)]
     if missing:
         raise InputError(f"--by {by}: has no {missing[0]}, so it is no classifier that gives probabilities")
-    return made
+    return classifier

@@ -24,7 +24,7 @@ class ProgressLine:
 class ProgressLines:
     """Writes lines to stderr, the latest of them again and again until the next.
 
-    A thread of its own keeps time: what computes for minutes calls nobody.
+    A thread of its own keeps time: what computes for minutes calls nothing here.
     """
 
     as_json: bool

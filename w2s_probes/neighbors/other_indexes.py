@@ -50,8 +50,8 @@ class _TorchIndex:
                 asked = torch.from_numpy(queries[part]).to(self.device)
                 far = torch.addmm(self.squares, asked, self.rows.T, alpha=-2)
                 far += asked.square().sum(dim=1)[:, None]
-                found = far.topk(k, dim=1, largest=False)
-                distances[part], indices[part] = found.values.cpu().numpy(), found.indices.cpu().numpy()
+                nearest = far.topk(k, dim=1, largest=False)
+                distances[part], indices[part] = nearest.values.cpu().numpy(), nearest.indices.cpu().numpy()
         finally:
             torch.backends.cuda.matmul.allow_tf32 = allowed
         return distances, indices
@@ -84,8 +84,8 @@ class ApproximateIndex:
         rows = SearchRows.of(queries, self.X)
         with np.errstate(over="ignore"):  # a query beyond all rows by more than float32 holds finds none here
             asked = in_unit(queries, self.unit) - self.center
-        _, found = self.index.search(asked, k)
-        far = rows.direct(np.repeat(np.arange(len(queries)), k), np.maximum(found, 0).ravel()).reshape(found.shape)
-        far[found < 0] = np.inf
-        indices, distances = settled(rows, np.arange(len(queries)), found, far)
+        _, nearest = self.index.search(asked, k)
+        far = rows.direct(np.repeat(np.arange(len(queries)), k), np.maximum(nearest, 0).ravel()).reshape(nearest.shape)
+        far[nearest < 0] = np.inf
+        indices, distances = settled(rows, np.arange(len(queries)), nearest, far)
         return indices, distances * rows.unit**2

@@ -40,13 +40,13 @@ def store_neighbors(
     path = store.path / graph_name(store, layer, ids, group_ids, EXACT if exact else f"{index} {k}")
     if (kept := _kept(path, len(X), k, group_ids)) is not None:
         return kept
-    found = search(X, k, group_ids=group_ids, index=index)
+    graph = search(X, k, group_ids=group_ids, index=index)
     small = np.int32 if len(X) < 2**31 else np.int64
-    arrays = {"indices": found.indices.astype(small), "distances": found.distances}
-    record = {"k": k, "recall": found.recall, "layer": layer, "index": index, "rows": len(X)}
+    arrays = {"indices": graph.indices.astype(small), "distances": graph.distances}
+    record = {"k": k, "recall": graph.recall, "layer": layer, "index": index, "rows": len(X)}
     with suppress(InputError):
         write_arrays(path, arrays, record, key=path.name)
-    return found
+    return graph
 
 
 def _kept(path: Path, rows: int, k: int, group_ids: NDArray[np.intp] | None) -> Neighbors | None:

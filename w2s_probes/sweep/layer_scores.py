@@ -25,7 +25,7 @@ SHORTER = ("knn", "logistic", "topo")  # probes whose cells are read from what a
 
 @dataclass(frozen=True)
 class SweepCell:
-    """A probe with its value."""
+    """A cell of a sweep's grid: a probe with its value."""
 
     probe: str
     k: int | None = None
@@ -50,7 +50,7 @@ class CellScores:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Cells that could not be used at a layer, and why."""
+    """Cells that a layer cannot serve, and the reason."""
 
     cells: tuple[SweepCell, ...]
     reason: str
@@ -72,7 +72,7 @@ class SweptLayer:
     def read(
         cls, store: ActivationStore, number: int, training: Side, held_out: Side | None, grid: Grid
     ) -> "SweptLayer":
-        """One read for both sides."""
+        """Both sides from one read."""
         n = len(training)
         ids = training.ids if held_out is None else np.concatenate([training.ids, held_out.ids])
         both = store.layer(number, ids=ids)
@@ -80,12 +80,12 @@ class SweptLayer:
 
     @cached_property
     def group_ids(self) -> NDArray[np.intp]:
-        """Rows (n,) that may not judge each other share a number."""
+        """A code (n,) shared by rows of which none may judge another (`rows.groups.group_ids`)."""
         return group_ids(self.X, self.groups)
 
     @cached_property
     def k(self) -> int:
-        """Neighbours searched: all that is asked for, as far as the rows allow."""
+        """Neighbours searched for each row: the grid's largest number, as far as the rows allow."""
         return min(self.grid.graph_k, most_neighbors(self.group_ids, len(self.X)))
 
     @cached_property
@@ -102,7 +102,7 @@ class SweptLayer:
 
     @cached_property
     def design(self) -> Design:
-        """What every logistic fit at this layer shares."""
+        """The prepared activations that every logistic fit at this layer shares."""
         return Design.of(self.X)
 
     def seeded_scores(self, p: NDArray[np.float64], seed: int) -> Iterator[CellScores | LeftOut]:
@@ -179,8 +179,8 @@ class SweptLayer:
         kept = core[self.outer_graph.indices]
         scores = np.empty(len(self.other))
         enough = kept.sum(axis=1) >= k
-        found = first_of(self.outer_graph, kept, k).indices
-        scores[enough] = mean_over(p, found[enough])
+        nearest = first_of(self.outer_graph, kept, k).indices
+        scores[enough] = mean_over(p, nearest[enough])
         if not enough.all():
             rest = search(self.X[core], k, self.other[~enough], index=self.grid.index)
             scores[~enough] = mean_over(p[core], rest.indices)

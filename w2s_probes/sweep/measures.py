@@ -32,12 +32,12 @@ HELD_OUT: RowSet = "held-out"
 def as_table(lines: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
     """The lines as a DataFrame with the columns of every sweep; cells may be text, as they come from CSV."""
     table = pd.DataFrame(lines, columns=COLUMNS)
-    whole = dict.fromkeys(("seed", "layer", "k", "n"), "Int64")
+    integers = dict.fromkeys(("seed", "layer", "k", "n"), "Int64")
     numbers = dict.fromkeys(("l2", "contamination", "value", "low", "high"), "float64")
-    for name in (*whole, *numbers):
+    for name in (*integers, *numbers):
         table[name] = table[name].map(number)
     table["oracle"] = table["oracle"].map(lambda value: TRUTHS[str(value).lower()])
-    return table.astype(whole | numbers | {"oracle": bool})
+    return table.astype(integers | numbers | {"oracle": bool})
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +107,8 @@ class SweepScorer:
         known, _ = _audited(side)
         report = result.of_rows(known).report(side.truth[known])
         for metric, name in BY_AUDIT.items():
-            found = Estimate(report[name], np.nan, np.nan, np.nan)
-            yield here | {"metric": metric, **_values(found), "n": int(known.sum())}
+            estimate = Estimate(report[name], np.nan, np.nan, np.nan)
+            yield here | {"metric": metric, **_values(estimate), "n": int(known.sum())}
 
     def left_out_lines(self, layer: int, seed: int, left_out: LeftOut) -> Iterator[SweepLine]:
         """A line for each cell that could not be used; its status says why."""
@@ -134,9 +134,9 @@ def _hits(p: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.floa
 def _estimated(metric: str, measured: InfluenceEstimate | None, groups: NDArray[np.intp] | None) -> SweepLine:
     if measured is None:
         return {"metric": metric, **_values(NO_ESTIMATE), "status": ONE_CLASS}
-    found = measured.estimate(groups) if metric in ("auroc_gain", "weak_brier") else measured.share(groups)
-    return {"metric": metric, **_values(found), "status": OK}
+    estimate = measured.estimate(groups) if metric in ("auroc_gain", "weak_brier") else measured.share(groups)
+    return {"metric": metric, **_values(estimate), "status": OK}
 
 
-def _values(found: Estimate) -> SweepLine:
-    return {"value": found.value, "low": found.low, "high": found.high}
+def _values(estimate: Estimate) -> SweepLine:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -1,4 +1,4 @@
-"""What a sweep found: one tidy table, the best cells, and a figure."""
+"""The result of a sweep: one tidy table, the best cells, and a figure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SweepResult(SweptTable):
-    """The lines of a sweep (see docs/sweeps.md for the columns) and the record of how they were made."""
+    """The lines of a sweep (see docs/sweeps.md for the columns) and the record of how they were made.
+
+    >>> line = {"labels": "weak", "seed": 0, "layer": 3, "probe": "knn", "k": 5, "rows": "training", "status": "ok"}
+    >>> line |= {"metric": "weak_brier", "value": 0.2, "oracle": False}
+    >>> float(SweepResult(as_table([line])).grid("knn", "weak_brier").loc[3, 5])
+    0.2
+    """
 
     record: Mapping[str, Any] = field(default_factory=dict)
 

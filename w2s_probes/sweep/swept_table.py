@@ -53,14 +53,14 @@ class SweptTable:
         return sorted(int(layer) for layer in self.table["layer"].dropna().unique())
 
     def shown_metric(self, labels: str) -> tuple[str, RowSet]:
-        """What tables and figures show: the gain over the weak labels, or agreement with them; on held-out rows."""
+        """The measure and rows to show: the gain over the weak labels, or agreement with them; on held-out rows."""
         of = self.table[(self.table["labels"] == labels) & (self.table["status"] == OK)]
         metric = "auroc_gain" if (of["metric"] == "auroc_gain").any() else "weak_auroc"
         held_out = bool(((of["rows"] == HELD_OUT) & (of["metric"] == metric)).any())
         return metric, HELD_OUT if held_out else TRAINING
 
     def left_out(self) -> dict[str, int]:
-        """Why cells were left out, and how many."""
+        """The number of cells left out, by reason."""
         reasons = self.table["status"][self.table["status"].str.startswith("left out")]
         return {str(reason): int(count) for reason, count in reasons.value_counts(sort=False).items()}
 

@@ -1,4 +1,4 @@
-"""The piece of a sweep that is done, kept and sent elsewhere as a whole: one layer for label sets of the same rows."""
+"""The unit of work of a sweep, run, kept and sent to workers as a whole: one layer for label sets of the same rows."""
 
 import gzip
 import hashlib
@@ -37,20 +37,20 @@ class Unit:
     labels: tuple[SweptLabels, ...]  # of the same rows
     grid: Grid
     parts: Path | None  # where results are kept; None: nowhere
-    key: str  # a name for all that decides the numbers
+    key: str  # a hash of all that determines the numbers
 
     @classmethod
     def of(
         cls, store: ActivationStore, layer: int, labels: tuple[SweptLabels, ...], grid: Grid, parts: Path | None
     ) -> "Unit":
-        """The unit with its name."""
+        """The unit with its key."""
         described = {
             "format": FORMAT,
             "store": store.key,
             "cells": [f"{shard.file} {shard.checksum}" for shard in store.manifest.shards_of(layer)],
             "layer": layer,
             "rows": labels[0].rows_hash,
-            "labels": [[one.name, one.labels_hash] for one in labels],
+            "labels": [[label_set.name, label_set.labels_hash] for label_set in labels],
             "grid": grid.record(),
         }
         return cls(store.path, layer, labels, grid, parts, identity_key(described)[:16])
@@ -61,11 +61,11 @@ class Unit:
         return None if self.parts is None else self.parts / f"layer-{self.layer:03d}-{self.key}.jsonl.gz"
 
     def kept(self) -> pd.DataFrame | None:
-        """Its lines, if they were made before and can be read."""
+        """The lines of an earlier run; None where there are none to read."""
         return None if self.part is None else read_part(self.part, self.key)
 
     def memory(self, width: int) -> int:
-        """Bytes that doing it takes, at most, beside the interpreter and its libraries.
+        """Bytes that running it takes, at most, beside the interpreter and its libraries.
 
         The larger of its two steps: the searches, which hold the rows, copies of them, and 75 or 150 bytes a neighbour
         asked for beside the pairs still in question; and the fits, which hold the rows, the design, and some fifteen
@@ -99,9 +99,9 @@ class Unit:
         return LIBRARIES + row * (n + m) + max(search, fit)
 
     def run(self) -> pd.DataFrame:
-        """Its lines, made and kept; or as they were kept before."""
-        if (there := self.kept()) is not None:
-            return there
+        """The lines of an earlier run, or computed now and kept."""
+        if (earlier := self.kept()) is not None:
+            return earlier
         lines = list(self._lines())
         table = as_table(lines)
         if self.part is not None:
@@ -114,21 +114,21 @@ class Unit:
         layer = SweptLayer.read(store, self.layer, first.training, first.held_out, self.grid)
         lines: list[SweepLine] = []
         for labels in self.labels:
-            judge = SweepScorer.of(labels)
+            scorer = SweepScorer.of(labels)
             p = labels.training.p
-            steady = [line for found in layer.steady_scores(p) for line in self._judged(judge, 0, found)]
+            steady = [line for scores in layer.steady_scores(p) for line in self._judged(scorer, 0, scores)]
             for seed in self.grid.seeds:
                 lines += [line | {"seed": seed} for line in steady]
-                for found in layer.seeded_scores(p, seed):
-                    lines += self._judged(judge, seed, found)
+                for scores in layer.seeded_scores(p, seed):
+                    lines += self._judged(scorer, seed, scores)
         return lines
 
-    def _judged(self, judge: SweepScorer, seed: int, found: CellScores | LeftOut) -> list[SweepLine]:
-        if isinstance(found, LeftOut):
-            return list(judge.left_out_lines(self.layer, seed, found))
-        lines = list(judge.cell_lines(self.layer, seed, found))
+    def _judged(self, scorer: SweepScorer, seed: int, scores: CellScores | LeftOut) -> list[SweepLine]:
+        if isinstance(scores, LeftOut):
+            return list(scorer.left_out_lines(self.layer, seed, scores))
+        lines = list(scorer.cell_lines(self.layer, seed, scores))
         for contamination in self.grid.contamination:
-            lines += judge.filter_lines(self.layer, seed, found, contamination)
+            lines += scorer.filter_lines(self.layer, seed, scores, contamination)
         return lines
 
 

@@ -28,13 +28,13 @@ Outcome = pd.DataFrame | InputError  # returned, not raised: each library wraps 
 
 
 class Workers(Protocol):
-    """Where units are done."""
+    """A kind of workers that run units."""
 
     at_once: int  # units handed over at a time
     tries: int  # times that a unit is handed over, if workers die
 
     def submit(self, unit: Unit) -> "Future[Outcome]":
-        """Hand a unit over."""
+        """Start a unit on a worker."""
         ...
 
     def lost(self, error: BaseException) -> bool:
@@ -42,16 +42,16 @@ class Workers(Protocol):
         ...
 
     def count(self) -> int:
-        """How many there are now; InputError where nobody can tell any more."""
+        """Live workers; InputError if the scheduler is gone."""
         ...
 
     def close(self) -> None:
-        """Stop what is in hand, and leave."""
+        """Stop the units in hand, and disconnect."""
         ...
 
 
 def finished(units: Sequence[Unit], workers: Workers, unit_bytes: int) -> Iterator[tuple[Unit, pd.DataFrame] | None]:
-    """Each unit with its lines, in the order in which they are done; None whenever there is no worker at all.
+    """Each unit with its lines, in the order in which they end; None at each look that finds no worker.
 
     Raises InputError where a unit cannot be done, where workers die over it again and again, and where for ten
     minutes there are none.
@@ -89,7 +89,7 @@ def finished(units: Sequence[Unit], workers: Workers, unit_bytes: int) -> Iterat
 
 
 def run_there(unit: Unit, labels: tuple[SweptLabels, ...], expected: Mapping[str, str]) -> Outcome:
-    """Do a unit, whose label sets come apart from it, on a worker that has the versions expected."""
+    """Run a unit, whose label sets are sent separately, on a worker that has the expected versions."""
     where = gethostname()
     try:
         refuse_others(expected, where)
@@ -117,7 +117,7 @@ def _deadly(unit: Unit, unit_bytes: int, error: BaseException) -> InputError:
 
 
 def _refuse_without_library(error: BaseException) -> None:
-    """InputError where a worker could not even read what it was sent."""
+    """InputError where a worker could not unpickle its unit."""
     known: Any = error
     while known is not None:
         if "No module named 'w2s_probes" in str(known):
@@ -128,7 +128,7 @@ def _refuse_without_library(error: BaseException) -> None:
 
 
 def versions() -> dict[str, str]:
-    """What is installed for this process."""
+    """The installed version of each of `PACKAGES`."""
     return {name: version(name) for name in PACKAGES}
 
 
