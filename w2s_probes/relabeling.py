@@ -33,7 +33,7 @@ def relabel(
 
     `probe` is an unfitted probe or any scikit-learn classifier with `predict_proba`; it is cloned, never changed.
     kNN and Topo leave each row, its exact duplicates and its group (`groups` (n,)) out of its own neighbours, which
-    `graph` may give (`neighbors.search`, with rows apart as in `group_ids`), and Topo out of the rows whose
+    `graph` may give (`neighbors.search`, with `group_ids=group_ids(X, groups)`), and Topo out of the rows whose
     components it takes; everything else is cross-fitted over `folds` folds that keep duplicates and groups together. On
     labels that are pure noise the AUROC of kNN's and Topo's scores is a little under ½: .49 at k = 50 and 400 rows, .43
     at 100. A classifier that is not one of ours learns from the
@@ -47,7 +47,7 @@ def relabel(
     if in_sample:
         return _positive(_fitted(probe, matrix, p), matrix)
     if hasattr(type(probe), "out_of_sample_"):
-        fitted = clone(probe).fit(matrix, p, apart=group_ids(matrix, groups), graph=graph)
+        fitted = clone(probe).fit(matrix, p, group_ids=group_ids(matrix, groups), graph=graph)
         return np.asarray(fitted.out_of_sample_)
     return cross_fitted(probe, matrix, p, groups=groups, folds=folds, seed=seed)
 

@@ -13,6 +13,7 @@ from w2s_probes.noise.calibration import auroc_interval
 from w2s_probes.probes.design import Design
 from w2s_probes.probes.logistic import RegularizationPath
 from w2s_probes.randomness import stream
+from w2s_probes.rows.groups import most_neighbors
 
 from .curve_controls import SEARCHED, random_features, range_of_draws, shuffled_labels
 from .inputs import Labelled
@@ -46,7 +47,7 @@ class At(NamedTuple):
     components: int | None = None
 
 
-class Line(NamedTuple):
+class CurvePoint(NamedTuple):
     """A line of the table, but for what is the same in all lines of a layer."""
 
     probe: str
@@ -77,7 +78,7 @@ def principal_scores(design: Design, most: int) -> NDArray[np.float32]:
     return np.asarray((design.matrix @ axes) * design.scale, dtype=np.float32)
 
 
-class Measured:
+class LayerMeasures:
     """Takes the measurements of one layer; its lines fill up as it goes."""
 
     def __init__(self, layer: int, data: Labelled, settings: Settings) -> None:
@@ -90,7 +91,7 @@ class Measured:
         ]
 
     def all(
-        self, X: NDArray[np.float32], apart: NDArray[np.intp], find: Callable[[int], Neighbors], leading: int
+        self, X: NDArray[np.float32], group_ids: NDArray[np.intp], find: Callable[[int], Neighbors], leading: int
     ) -> LayerCurves:
         """Every curve of activations X (n, d), whose k neighbours `find` finds; `leading` components are kept."""
         design = Design.of(X)
@@ -101,7 +102,7 @@ class Measured:
             for i in range(self.settings.draws)
         ]
         self.logistic(design, noise)
-        self.nearest(find, noise, apart)
+        self.nearest(find, noise, group_ids)
         for r in self.settings.components:
             if not np.isfinite(self.penalty):
                 continue
@@ -109,7 +110,7 @@ class Measured:
                 self.first_components(scores, noise, r)
             else:
                 status = f"the layer has only {scores.shape[1]} components"
-                self._line(Line("components", At(components=r), status=status))
+                self._line(CurvePoint("components", At(components=r), status=status))
         return LayerCurves(self.lines, self.scores, scores[:, :leading])
 
     def logistic(self, design: Design, noise: Sequence[NDArray[np.float32]]) -> None:
@@ -118,7 +119,7 @@ class Measured:
             path, *shuffled = self._paths(design, [self.data.weak, *self._shuffled], self.settings.l2)
             random = [self._paths(features, [self.data.weak], self.settings.l2)[0] for features in noise]
         except InputError as error:  # such as a layer at which all rows are equal
-            self._line(Line("logistic", At(), status=str(error)))
+            self._line(CurvePoint("logistic", At(), status=str(error)))
             return
         best = int(np.flatnonzero(path.l2 == path.best)[0])
         self.scores, self.penalty = path.out_of_fold[best], path.best
@@ -132,14 +133,14 @@ class Measured:
             self._drawn("logistic", At(), control, drawn, True)
 
     def nearest(
-        self, find: Callable[[int], Neighbors], noise: Sequence[NDArray[np.float32]], apart: NDArray[np.intp]
+        self, find: Callable[[int], Neighbors], noise: Sequence[NDArray[np.float32]], group_ids: NDArray[np.intp]
     ) -> None:
         """kNN at every k that the rows can serve, from one graph."""
-        others = len(apart) - int(np.bincount(apart).max())
+        others = most_neighbors(group_ids, len(group_ids))
         for k in self.settings.k:
             if not 1 <= k <= others:
                 self._line(
-                    Line(
+                    CurvePoint(
                         "knn", At(k=k), status=f"k={k}, but some row has {others} others that are not equal or related"
                     )
                 )
@@ -152,7 +153,7 @@ class Measured:
         for at, k in enumerate(ks):
             self._judged("knn", At(k=k), means[at], float(losses[at]), at == int(losses.argmin()))
         shuffled = [(y, graph.means(y, ks)) for y in self._shuffled]
-        searched = [search(_first(features, SEARCHED), max(ks), apart=apart) for features in noise]
+        searched = [search(_first(features, SEARCHED), max(ks), group_ids=group_ids) for features in noise]
         random = [(self.data.weak, found.means(self.data.weak, ks)) for found in searched]
         for control, draws in ((SHUFFLED, shuffled), (RANDOM, random)):
             for at, k in enumerate(ks):
@@ -167,7 +168,7 @@ class Measured:
             path, *shuffled = self._paths(_first(scores, r), [self.data.weak, *self._shuffled], l2)
             random = [self._paths(_first(features, r), [self.data.weak], l2)[0] for features in noise]
         except InputError as error:  # such as a first component that is the same for all rows
-            self._line(Line("components", At(components=r), status=str(error)))
+            self._line(CurvePoint("components", At(components=r), status=str(error)))
             return
         at = At(l2[0], components=r)
         self._judged("components", at, path.out_of_fold[0], float(path.cv_loss[0]), False)
@@ -190,18 +191,18 @@ class Measured:
         """A line against the weak labels and, where it was given, one against the truth."""
         groups = self.data.groups
         ends = auroc_interval(self.data.positive, scores, groups)
-        self._line(Line(probe, at, *ends, loss=loss, chosen=chosen))
+        self._line(CurvePoint(probe, at, *ends, loss=loss, chosen=chosen))
         if self.data.truth is not None:
             positive = self.data.truth > 0.5
             ends = auroc_interval(positive, scores, groups) if 0 < positive.mean() < 1 else (NAN, NAN, NAN)
-            self._line(Line(probe, at, *ends, target="truth", chosen=chosen))
+            self._line(CurvePoint(probe, at, *ends, target="truth", chosen=chosen))
 
     def _drawn(self, probe: str, at: At, control: str, drawn: list[float], chosen: bool) -> None:
         if drawn:
             ends = range_of_draws(drawn)
-            self._line(Line(probe, at, *ends, control=control, chosen=chosen, draws=len(drawn)))
+            self._line(CurvePoint(probe, at, *ends, control=control, chosen=chosen, draws=len(drawn)))
 
-    def _line(self, line: Line) -> None:
+    def _line(self, line: CurvePoint) -> None:
         # Truth chose nothing in any line, which is what `oracle` says; `target` says which lines it is read in.
         told = line._asdict() | line.at._asdict() | {"layer": self.layer, "n": len(self.data), "oracle": False}
         self.lines.append({name: told[name] for name in CURVES})

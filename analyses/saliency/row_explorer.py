@@ -11,7 +11,7 @@ from scipy.special import logit
 from w2s_probes import ActivationStore, FilterResult, InputError, LabelSet, LogisticProbe
 from w2s_probes.errors import did_you_mean
 from w2s_probes.labels.verdicts import DISAGREES, KEPT, OUTSIDE
-from w2s_probes.neighbors import Neighbors, whole
+from w2s_probes.neighbors import Neighbors, as_int
 from w2s_probes.neighbors.store_graphs import store_neighbors
 from w2s_probes.progress import Progress, silent
 from w2s_probes.rows.groups import group_ids
@@ -178,14 +178,14 @@ def row_saliency(
     logistic: dict[int, NDArray[np.float64]] = {}
     knn: dict[int, NDArray[np.float64]] = {}
     graph: Neighbors | None = None
-    k = whole(k, "k")
+    k = as_int(k, "k")
     numbers = sorted({*stored_layers(store, layers), *shown})
     for done, number in enumerate(numbers):
         progress(f"layer {number}", done, len(numbers))
         X = store.layer(number, ids=data.ids)
-        apart = group_ids(X, data.groups)
+        ids = group_ids(X, data.groups)
         try:
-            found = store_neighbors(store, number, k, X, ids=data.ids, apart=apart)
+            found = store_neighbors(store, number, k, X, ids=data.ids, group_ids=ids)
             penalties = {} if l2 is None else {"l2": [l2]}
             path = LogisticProbe.path(X, data.weak, cv=folds, groups=data.groups, seed=seed, **penalties)
         except InputError:

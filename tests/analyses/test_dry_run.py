@@ -113,6 +113,6 @@ def test_a_setting_that_a_method_has_not_declared_cannot_be_read(
 def test_each_probes_neighbours_are_those_of_a_search_of_its_own(tmp_path: Path) -> None:
     view = experiment(tmp_path, probes=Probes(knn_k=7, topo_k=20))
     for name, k in (("knn", 7), ("topo", TopoProbe(20, 20).graph_k)):
-        alone = search(view.X_train, k, apart=group_ids(view.X_train, view.groups))
+        alone = search(view.X_train, k, group_ids=group_ids(view.X_train, view.groups))
         np.testing.assert_array_equal(view.graph(name).indices, alone.indices)
         np.testing.assert_array_equal(view.graph(name).distances, alone.distances)

@@ -49,8 +49,10 @@ def beside_its_parts(folder: Path, width: int, truth: bool) -> Line:
 
     def parts(layer: int) -> float:
         X = store.layer(layer, ids=labels[0].training.ids)
-        apart = group_ids(X)
-        return seconds(lambda: (search(X, max(PUBLISHED_K), apart=apart), LogisticProbe.path(X, labels[0].training.p)))
+        ids = group_ids(X)
+        return seconds(
+            lambda: (search(X, max(PUBLISHED_K), group_ids=ids), LogisticProbe.path(X, labels[0].training.p))
+        )
 
     units[0].run(), parts(0)
     for file in store.path.glob("neighbors-*"):

@@ -18,7 +18,7 @@ from ..labels.verdicts import refuse_own_fields, with_verdicts
 from ..probes.connectivity import Connectivity
 from ..probes.registry import PROBES
 from ..rows.fields import kept_rows
-from ..rows.groups import groups_of, largest_group
+from ..rows.groups import group_ids, groups_of, most_neighbors
 from ..store.activation_store import ActivationStore
 
 if TYPE_CHECKING:
@@ -93,8 +93,6 @@ class LabelledLayer:
     @cached_property
     def group_ids(self) -> NDArray[np.intp]:
         """The code of each row (n,); related rows, which may not judge each other, share one."""
-        from ..rows.groups import group_ids
-
         return group_ids(self.X, self.groups)
 
     def graph(self, probe: Any, in_sample: bool) -> "Neighbors | None":
@@ -102,15 +100,15 @@ class LabelledLayer:
         from ..neighbors.store_graphs import store_neighbors
         from ..probes import Probe, TopoProbe
 
-        group_ids = None if in_sample else self.group_ids
-        most = len(self.X) - (1 if group_ids is None else largest_group(group_ids))
+        ids = None if in_sample else self.group_ids
+        most = most_neighbors(ids, len(self.X))
         if isinstance(probe, TopoProbe):
             k = max(probe.k_cc, min(probe.graph_k, most))
         elif isinstance(probe, Probe) and probe.graph_k and not in_sample:
             k = probe.graph_k
         else:
             return None
-        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, apart=group_ids, index=probe.index)
+        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, group_ids=ids, index=probe.index)
 
     def folds(self, probe: Any, in_sample: bool, seed: int) -> NDArray[np.object_]:
         """The fold (n,) in which each row was held out, where the probe was cross-fitted; NaN everywhere else."""

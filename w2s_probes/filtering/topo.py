@@ -52,8 +52,8 @@ def topo_filter(
     """
     refuse_shares(contamination, max_removed, zeta)
     matrix = check_activations(X)
-    apart = None if in_sample else group_ids(matrix, groups)
-    probe = TopoProbe(k_cc, k_zeta, connectivity, index).fit(matrix, y, apart=apart, graph=graph)
+    ids = None if in_sample else group_ids(matrix, groups)
+    probe = TopoProbe(k_cc, k_zeta, connectivity, index).fit(matrix, y, group_ids=ids, graph=graph)
     p = probe.core_scores_  # as published: by components in which a row's own label has a say
     if zeta is None:
         result = verdict(

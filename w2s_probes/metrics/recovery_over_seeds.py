@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, did_you_mean, some
+from ..errors import InputError, did_you_mean, preview
 from ..rows.groups import group_numbers
 from ..ties import above_half
 from .influence import Measured, mean, ranking
@@ -205,5 +205,5 @@ def _names(runs: Sequence[Run]) -> list[str]:
         if missing := [name for name in (WEAK, CEILING) if name not in run]:
             raise InputError(f"run {s} has no {missing[0]!r}: each needs the scores of {WEAK} and {CEILING}")
         if uneven := sorted(set(names) ^ set(run)):
-            raise InputError(f"runs 0 and {s} have not the same models ({some(uneven)}): leave out what one lacks")
+            raise InputError(f"runs 0 and {s} have not the same models ({preview(uneven)}): leave out what one lacks")
     return names

@@ -29,15 +29,15 @@ class Neighbors:
             raise InputError(f"k={k}, but the graph given has {self.k} neighbours a row: make it with a higher k")
         return self.indices[:, :k]
 
-    def refuse_other(self, rows: int, k: int, apart: NDArray[np.intp] | None) -> None:
-        """InputError unless this can be the graph of so many rows, k neighbours or more each, with these apart."""
+    def refuse_other(self, rows: int, k: int, group_ids: NDArray[np.intp] | None) -> None:
+        """InputError unless this can be the graph of `rows` rows, k neighbours or more each, none of its group."""
         if len(self.indices) != rows or self.indices.min() < 0 or self.indices.max() >= rows:
             raise InputError(f"the graph given is of {len(self.indices)} rows, the activations have {rows}")
-        own = np.arange(rows) if apart is None else apart
+        own = np.arange(rows) if group_ids is None else group_ids
         if (own[self.indices] == own[:, None]).any():
             raise InputError(
                 "the graph given joins rows that must be apart (a row and itself, duplicates, a group): search it with "
-                "apart=group_ids(X, groups)"
+                "group_ids=group_ids(X, groups)"
             )
         self.first(k)
 

@@ -1,4 +1,4 @@
-"""The one search that every probe makes: exact or not, with rows that belong together kept apart."""
+"""The one search that every probe makes: exact or not, with rows of one group never neighbours of each other."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..randomness import stream
-from .exact import as_rows, nearest, whole
+from ..rows.groups import largest_group
+from .exact import as_int, as_rows, nearest
 from .exhaustive import RoughIndex
 from .graph import Neighbors
 from .other_indexes import ApproximateIndex, on_device
@@ -23,29 +24,29 @@ def search(
     k: int,
     queries: NDArray[np.float32] | None = None,
     *,
-    apart: NDArray[np.intp] | None = None,
+    group_ids: NDArray[np.intp] | None = None,
     index: str = EXACT,
 ) -> Neighbors:
     """The k nearest rows of X (n, d) to each query (m, d), or to each row of X itself, which is then left out.
 
-    Without queries, rows that share a number in `apart` (n,) are not each other's neighbours either: exact
-    duplicates and groups, from `group_ids`. `index` is "exact", the name of a torch device such as "cuda"
-    (exact, the same result), or a faiss factory string: then `recall` says which share of the true neighbours of
-    256 rows was found. InputError if there are too few rows, or no such index.
+    Without queries, rows that share a code in `group_ids` (n,) are not each other's neighbours either: groups, and
+    duplicates (`rows.groups.group_ids`). `index` is "exact", the name of a torch device such as "cuda" (exact, the
+    same result), or a faiss factory string: then `recall` says which share of the true neighbours of 256 rows was
+    found. InputError if there are too few rows, or no such index.
     """
-    X, k = as_rows(X), whole(k, "k")
+    X, k = as_rows(X), as_int(k, "k")
     queries = None if queries is None else as_rows(queries, X.shape[1])
     if index != EXACT and not is_device(index):
-        return _approximate(X, k, queries, apart, index)
+        return _approximate(X, k, queries, group_ids, index)
     rough = None if index == EXACT else on_device(index)
-    if queries is not None or apart is None:
+    if queries is not None or group_ids is None:
         return nearest(X, k, queries, index=rough)
-    _refuse_too_few(X, apart, k)
-    width = k + min(int(np.bincount(apart).max()) - 1, SPARE)
+    _refuse_too_few(X, group_ids, k)
+    width = k + min(largest_group(group_ids) - 1, SPARE)
     found = nearest(X, min(width, len(X) - 1), index=rough)
-    graph, short = outside(found, np.arange(len(X)), apart, k)
+    graph, short = outside(found, np.arange(len(X)), group_ids, k)
     if len(short):
-        rest = search_some(X, short, k, apart=apart, rough=rough)
+        rest = search_some(X, short, k, group_ids=group_ids, rough=rough)
         graph.indices[short], graph.distances[short] = rest.indices, rest.distances
     return graph
 
@@ -61,7 +62,7 @@ def search_some(
     k: int,
     *,
     among: NDArray[np.intp] | None = None,
-    apart: NDArray[np.intp] | None = None,
+    group_ids: NDArray[np.intp] | None = None,
     rough: Callable[[NDArray[np.float32]], RoughIndex] | None = None,
 ) -> Neighbors:
     """Exact neighbours (r, k) of some rows (r,) of X (n, d), themselves and their groups left out.
@@ -69,7 +70,7 @@ def search_some(
     Neighbours come from the rows `among`, or from all. InputError if these are too few.
     """
     base = np.arange(len(X)) if among is None else among
-    group = np.arange(len(X)) if apart is None else apart
+    group = np.arange(len(X)) if group_ids is None else group_ids
     sizes = np.bincount(group[base], minlength=int(group.max()) + 1)[group[rows]]
     if len(base) - sizes.max() < k:
         raise InputError(
@@ -92,10 +93,10 @@ def search_some(
 
 
 def outside(
-    found: Neighbors, rows: NDArray[np.intp], apart: NDArray[np.intp], k: int
+    found: Neighbors, rows: NDArray[np.intp], group_ids: NDArray[np.intp], k: int
 ) -> tuple[Neighbors, NDArray[np.intp]]:
     """Of what was found (r, w) for some rows (r,) the first k outside of each row's group, and who has fewer."""
-    excluded = (apart[found.indices] == apart[rows][:, None]) | (found.indices < 0)
+    excluded = (group_ids[found.indices] == group_ids[rows][:, None]) | (found.indices < 0)
     return first_of(found, ~excluded, k), rows[(~excluded).sum(axis=1) < k]
 
 
@@ -105,8 +106,8 @@ def first_of(found: Neighbors, wanted: NDArray[np.bool_], k: int) -> Neighbors:
     return Neighbors(np.take_along_axis(found.indices, order, 1), np.take_along_axis(found.distances, order, 1))
 
 
-def _refuse_too_few(X: NDArray[np.float32], apart: NDArray[np.intp], k: int) -> None:
-    largest = int(np.bincount(apart).max())
+def _refuse_too_few(X: NDArray[np.float32], group_ids: NDArray[np.intp], k: int) -> None:
+    largest = largest_group(group_ids)
     if k < 1 or len(X) - largest < k:
         raise InputError(
             f"k={k} needs at least {max(k, 1) + largest} rows, got {len(X)}: lower k or add data"
@@ -115,21 +116,21 @@ def _refuse_too_few(X: NDArray[np.float32], apart: NDArray[np.intp], k: int) -> 
 
 
 def _approximate(
-    X: NDArray[np.float32], k: int, queries: NDArray[np.float32] | None, apart: NDArray[np.intp] | None, index: str
+    X: NDArray[np.float32], k: int, queries: NDArray[np.float32] | None, group_ids: NDArray[np.intp] | None, index: str
 ) -> Neighbors:
     n = len(X)
-    together = np.arange(n) if apart is None else apart
+    ids = np.arange(n) if group_ids is None else group_ids
     if queries is None:
-        _refuse_too_few(X, together, k)
+        _refuse_too_few(X, ids, k)
     elif not 1 <= k <= n:
         raise InputError(f"k={k} needs at least {max(k, 1)} rows, got {n}: lower k or add data")
     made = ApproximateIndex(X, index)
     if queries is None:
-        width = min(n, k + min(int(np.bincount(together).max()), LARGEST))
-        found, short = outside(Neighbors(*made.search(width, X)), np.arange(n), together, k)
+        width = min(n, k + min(largest_group(ids), LARGEST))
+        found, short = outside(Neighbors(*made.search(width, X)), np.arange(n), ids, k)
         sample = stream(0, "recall").permutation(n)[:SAMPLE]
-        recall = _recall(found.indices[sample], search_some(X, sample, k, apart=together).indices)
-        exact = search_some(X, short, k, apart=together) if len(short) else None
+        recall = _recall(found.indices[sample], search_some(X, sample, k, group_ids=ids).indices)
+        exact = search_some(X, short, k, group_ids=ids) if len(short) else None
     else:
         found = Neighbors(*made.search(k, queries))
         recall = _recall(found.indices[:SAMPLE], nearest(X, k, queries[:SAMPLE]).indices)

@@ -27,20 +27,20 @@ def store_neighbors(
     X: NDArray[np.float32],
     *,
     ids: Iterable[str],
-    apart: NDArray[np.intp] | None = None,
+    group_ids: NDArray[np.intp] | None = None,
     index: str = EXACT,
 ) -> Neighbors:
     """The graph of some rows of a layer, X (n, d) with these ids (n,): read if it lies there, else searched and kept.
 
     A kept graph of more neighbours serves a lower k, if it is exact: what an approximate index finds depends on k.
     Where the store's folder cannot be written, or what lies there is damaged, the graph is searched and the caller
-    never knows. `apart` and `index` are as for `search`.
+    never knows. `group_ids` and `index` are as for `search`.
     """
     exact = index == EXACT or is_device(index)
-    path = store.path / graph_name(store, layer, ids, apart, EXACT if exact else f"{index} {k}")
-    if (kept := _kept(path, len(X), k, apart)) is not None:
+    path = store.path / graph_name(store, layer, ids, group_ids, EXACT if exact else f"{index} {k}")
+    if (kept := _kept(path, len(X), k, group_ids)) is not None:
         return kept
-    found = search(X, k, apart=apart, index=index)
+    found = search(X, k, group_ids=group_ids, index=index)
     small = np.int32 if len(X) < 2**31 else np.int64
     arrays = {"indices": found.indices.astype(small), "distances": found.distances}
     record = {"k": k, "recall": found.recall, "layer": layer, "index": index, "rows": len(X)}
@@ -49,7 +49,7 @@ def store_neighbors(
     return found
 
 
-def _kept(path: Path, rows: int, k: int, apart: NDArray[np.intp] | None) -> Neighbors | None:
+def _kept(path: Path, rows: int, k: int, group_ids: NDArray[np.intp] | None) -> Neighbors | None:
     """The k nearest from the graph in a file; None where there is none, or it is damaged, smaller or of other rows."""
     try:
         arrays, record = read_arrays(path, key=path.name)
@@ -57,18 +57,18 @@ def _kept(path: Path, rows: int, k: int, apart: NDArray[np.intp] | None) -> Neig
         if indices.dtype.kind != "i" or indices.shape != distances.shape or indices.shape[1] < k:
             return None
         kept = Neighbors(indices[:, :k].astype(np.int64), distances[:, :k], float(record["recall"]))
-        kept.refuse_other(rows, k, apart)
+        kept.refuse_other(rows, k, group_ids)
         return kept
     except (InputError, LookupError, TypeError, ValueError):  # none of ours: its checksum says only that it is whole
         return None
 
 
 def graph_name(
-    store: ActivationStore, layer: int, ids: Iterable[str], apart: NDArray[np.intp] | None, index: str
+    store: ActivationStore, layer: int, ids: Iterable[str], group_ids: NDArray[np.intp] | None, index: str
 ) -> str:
     """The file that holds this graph: named by the layer's numbers, the rows and their order, and what is left out."""
     cells = [f"{shard.file} {shard.checksum}" for shard in store.manifest.shards_of(layer)]
-    related = None if apart is None else np.asarray(apart).tolist()
+    related = None if group_ids is None else np.asarray(group_ids).tolist()
     # JSON: no two lists of parts are written alike, whatever characters an id has.
     text = json.dumps([FORMAT, store.key, cells, layer, list(ids), related, index])
     return f"neighbors-{layer:03d}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.safetensors"

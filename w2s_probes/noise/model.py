@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import probabilities, truth_sides
-from ..errors import InputError, some
+from ..errors import InputError, preview
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..metrics.recovery import interval
 from ..rows.groups import group_numbers
@@ -283,10 +283,10 @@ def _audit(
         raise InputError("audited rows must be a vector of row numbers, or a mask")
     outside = rows[(rows < 0) | (rows >= n)]
     if len(outside):
-        raise InputError(f"audited rows {some(outside.tolist())} are out of range: there are {n} rows, from 0")
+        raise InputError(f"audited rows {preview(outside.tolist())} are out of range: there are {n} rows, from 0")
     named, times = np.unique(rows.astype(np.intp), return_counts=True)
     if len(named) < len(rows):
-        raise InputError(f"audited rows {some(named[times > 1].tolist())} are named more than once")
+        raise InputError(f"audited rows {preview(named[times > 1].tolist())} are named more than once")
     seen, side = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     seen[named] = True
     if len(rows):

@@ -105,6 +105,6 @@ def auroc_scorer(probe: Any, X: ArrayLike, y: ArrayLike) -> float:
     return auroc(labels_to_score(y, len(p), probe.classes_), p)
 
 
-def apart_of(apart: ArrayLike | None, rows: int) -> NDArray[np.intp] | None:
-    """`apart` as whole numbers (n,) from 0; InputError if there is not one a row."""
-    return group_numbers(apart, rows)
+def checked_group_ids(group_ids: ArrayLike | None, rows: int) -> NDArray[np.intp] | None:
+    """`group_ids` as whole numbers (n,) from 0; InputError if there is not one a row."""
+    return group_numbers(group_ids, rows)

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from ..neighbors import Neighbors, mean_over, search, whole
+from ..neighbors import Neighbors, as_int, mean_over, search
 from ..rows.groups import group_ids
-from .base import Probe, apart_of
+from .base import Probe, checked_group_ids
 from .validation import check_activations, soft_labels
 
 
@@ -57,19 +57,21 @@ class KNNProbe(Probe):
         """Neighbours a row to search."""
         return self.k
 
-    def fit(self, X: ArrayLike, y: ArrayLike, apart: ArrayLike | None = None, graph: Neighbors | None = None) -> Self:
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, group_ids: ArrayLike | None = None, graph: Neighbors | None = None
+    ) -> Self:
         """Learn from activations X (n, d) and labels y (n,).
 
-        Rows that share a number in `apart` (n,) (`group_ids`) are not among each other's neighbours in
+        Rows that share a number in `group_ids` (n,) (`rows.groups.group_ids`) are not among each other's neighbours in
         `out_of_sample_`. `graph`: the neighbours of these rows, searched before (`neighbors.search`), with k or more.
         """
         self.X_, self.p_ = self._read(X, y)
-        self.apart_ = apart_of(apart, len(self.X_))
+        self.group_ids_ = checked_group_ids(group_ids, len(self.X_))
         self.__dict__.pop("neighbors_", None)
         # Refuses a k that the rows cannot serve before anything is searched.
-        search(self.X_[: whole(self.k, "k") + 1], self.k)
+        search(self.X_[: as_int(self.k, "k") + 1], self.k)
         if graph is not None:
-            graph.refuse_other(len(self.X_), self.k, self.apart_)
+            graph.refuse_other(len(self.X_), self.k, self.group_ids_)
             self.__dict__["neighbors_"] = graph
         return self
 
@@ -79,7 +81,7 @@ class KNNProbe(Probe):
     @cached_property
     def neighbors_(self) -> Neighbors:
         """The graph of the training rows, each without itself; searched when first asked for."""
-        return search(self.X_, self.k, apart=self.apart_, index=self.index)
+        return search(self.X_, self.k, group_ids=self.group_ids_, index=self.index)
 
     @property
     def out_of_sample_(self) -> NDArray[np.float64]:
@@ -107,12 +109,12 @@ class KNNProbe(Probe):
         """
         if not len(k):
             raise InputError("k is empty: give at least one number of neighbours")
-        numbers = [whole(value, "k") for value in k]
+        numbers = [as_int(value, "k") for value in k]
         matrix = check_activations(X)
         p, _ = soft_labels(y, len(matrix))
-        apart = group_ids(matrix, groups)
+        ids = group_ids(matrix, groups)
         if graph is None:
-            graph = search(matrix, max(numbers), apart=apart, index=index)
-        graph.refuse_other(len(matrix), max(numbers), apart)
+            graph = search(matrix, max(numbers), group_ids=ids, index=index)
+        graph.refuse_other(len(matrix), max(numbers), ids)
         scores = graph.means(p, numbers)
         return NeighborPath(np.array(numbers), scores, ((scores - p) ** 2).mean(axis=1))

@@ -9,10 +9,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError, did_you_mean
-from ..neighbors import Neighbors, first_of, mean_over, nearest, search, search_some, whole
+from ..neighbors import Neighbors, as_int, first_of, mean_over, nearest, search, search_some
 from ..randomness import stream
+from ..rows.groups import most_neighbors
 from ..ties import above_half
-from .base import Probe, apart_of
+from .base import Probe, checked_group_ids
 from .connectivity import Connectivity
 from .validation import check_activations, soft_labels
 
@@ -72,7 +73,7 @@ class TopoProbe(Probe):
 
     One search serves the components and the rows' neighbours among those kept; only rows with too few of these in
     it are searched again. `out_of_sample_` (n,) scores each training row by components that its label had no part in:
-    rows are dealt to `FOLDS` folds, those that share a number in `apart` to one, and those of a fold scored by the
+    rows are dealt to `FOLDS` folds, those that share a number in `group_ids` to one, and those of a fold scored by the
     components of the graph's edges among the others, which are on average four fifths of k_cc a row: at a low k_cc such
     components are smaller than `core_`. `core_scores_` rest on `core_`, for which a row's own label picks its
     neighbours: on labels that are pure noise their AUROC is .55 at k = 5 (.51 at 20, ½ at 50) and 400 to 2,000 rows.
@@ -91,21 +92,23 @@ class TopoProbe(Probe):
         """A probe with this number of neighbours in the components and in the scores."""
         return cls(int(value), int(value), **options)
 
-    def fit(self, X: ArrayLike, y: ArrayLike, apart: ArrayLike | None = None, graph: Neighbors | None = None) -> Self:
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, group_ids: ArrayLike | None = None, graph: Neighbors | None = None
+    ) -> Self:
         """Learn from activations X (n, d) and labels y (n,).
 
-        Rows that share a number in `apart` (n,) (`group_ids`) are not neighbours, in the components as in
-        the scores. `graph`: the neighbours of these rows, searched before with the same `apart`, k_cc or more each;
-        from `graph_k` on hardly a row is searched again.
+        Rows that share a number in `group_ids` (n,) (`rows.groups.group_ids`) are not neighbours, in the components
+        as in the scores. `graph`: the neighbours of these rows, searched before with the same `group_ids`, k_cc or
+        more each; from `graph_k` on hardly a row is searched again.
         """
         self.X_, self.p_ = self._read(X, y)
-        self.apart_ = apart_of(apart, len(self.X_))
+        self.group_ids_ = checked_group_ids(group_ids, len(self.X_))
         for searched in ("graph_", "core_neighbors_", "out_of_sample_"):
             self.__dict__.pop(searched, None)
-        if whole(self.k_cc, "k_cc") < 1 or whole(self.k_zeta, "k_zeta") < 1:
+        if as_int(self.k_cc, "k_cc") < 1 or as_int(self.k_zeta, "k_zeta") < 1:
             raise InputError(f"k_cc={self.k_cc} and k_zeta={self.k_zeta} must be at least 1")
         if graph is not None:
-            graph.refuse_other(len(self.X_), self.k_cc, self.apart_)
+            graph.refuse_other(len(self.X_), self.k_cc, self.group_ids_)
             self.__dict__["graph_"] = graph
         self.core_ = components(self.graph_.first(self.k_cc), above_half(self.p_), self.connectivity)
         self._refuse_few(self.core_, len(self.X_))
@@ -127,10 +130,9 @@ class TopoProbe(Probe):
     @cached_property
     def graph_(self) -> Neighbors:
         """The neighbours of the training rows, as given or searched."""
-        own = 1 if self.apart_ is None else int(np.bincount(self.apart_).max())
         # k_cc at least, so that too few rows are refused by that.
-        k = max(self.k_cc, min(self.graph_k, len(self.X_) - own))
-        return search(self.X_, k, apart=self.apart_, index=self.index)
+        k = max(self.k_cc, min(self.graph_k, most_neighbors(self.group_ids_, len(self.X_))))
+        return search(self.X_, k, group_ids=self.group_ids_, index=self.index)
 
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         found = search(self.X_[self.core_], self.k_zeta, X, index=self.index)
@@ -153,8 +155,8 @@ class TopoProbe(Probe):
         On labels that are pure noise their AUROC is a little under ½, as kNN's. InputError where the others of a fold
         keep too few rows for k_zeta.
         """
-        together = np.arange(len(self.X_)) if self.apart_ is None else self.apart_
-        fold = stream(0, "topo folds").permutation(int(together.max()) + 1)[together] % FOLDS
+        ids = np.arange(len(self.X_)) if self.group_ids_ is None else self.group_ids_
+        fold = stream(0, "topo folds").permutation(int(ids.max()) + 1)[ids] % FOLDS
         scores = np.empty(len(self.X_))
         for number in range(FOLDS):
             rows = np.flatnonzero(fold == number)
@@ -174,5 +176,7 @@ class TopoProbe(Probe):
         short = np.flatnonzero(kept.sum(axis=1) < self.k_zeta)
         if len(short):
             inside = np.flatnonzero(core)
-            found[short] = search_some(self.X_, rows[short], self.k_zeta, among=inside, apart=self.apart_).indices
+            found[short] = search_some(
+                self.X_, rows[short], self.k_zeta, among=inside, group_ids=self.group_ids_
+            ).indices
         return found

@@ -57,5 +57,14 @@ def linked(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def largest_group(ids: NDArray[np.intp]) -> int:
-    """The rows of the largest group of related rows: a row has n minus that many possible neighbours at least."""
+    """The number of rows of the largest group in codes (n,)."""
     return int(np.bincount(ids).max())
+
+
+def most_neighbors(ids: NDArray[np.intp] | None, rows: int) -> int:
+    """The largest k that each of n `rows` can have: n less the largest group of codes (n,), or less 1 without codes.
+
+    >>> most_neighbors(np.array([0, 0, 0, 1, 2]), 5)
+    2
+    """
+    return rows - (1 if ids is None else largest_group(ids))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, some
+from ..errors import InputError, preview
 from ..rows.ids import Ids, positions, refuse_doubled
 from .dtypes import WORDS
 from .layer_reading import Piece, WantedVectors, pieces, read_float32, read_words
@@ -130,7 +130,7 @@ class ActivationStore:
         """The stored layer that a specification names (see `layers.parse_layers`); InputError if not stored."""
         index = one_layer(layer, self.manifest.depth)
         if index not in self.manifest.sites:
-            raise InputError(f"layer {index} is not in {self.path}; it holds {some(self.layers, 40)}")
+            raise InputError(f"layer {index} is not in {self.path}; it holds {preview(self.layers, 40)}")
         return index
 
     def select(self, layers: LayerSpec) -> list[int]:

@@ -15,7 +15,7 @@ from ..probes import LogisticProbe, TopoProbe
 from ..probes.design import Design
 from ..probes.registry import PROBES
 from ..relabeling import relabel
-from ..rows.groups import group_ids
+from ..rows.groups import group_ids, largest_group, most_neighbors
 from ..store.activation_store import ActivationStore
 from .grid import Grid
 from .swept_labels import Side
@@ -75,20 +75,20 @@ class Layer:
         return cls(store, number, training.ids, both[:n], both[n:], training.groups, grid)
 
     @cached_property
-    def apart(self) -> NDArray[np.intp]:
+    def group_ids(self) -> NDArray[np.intp]:
         """Rows (n,) that may not judge each other share a number."""
         return group_ids(self.X, self.groups)
 
     @cached_property
     def k(self) -> int:
         """Neighbours searched: all that is asked for, as far as the rows allow."""
-        return min(self.grid.graph_k, len(self.X) - int(np.bincount(self.apart).max()))
+        return min(self.grid.graph_k, most_neighbors(self.group_ids, len(self.X)))
 
     @cached_property
     def graph(self) -> Neighbors:
-        """Of the training rows, related rows apart; kept beside the store."""
+        """The neighbours of the training rows, none of a row's own group; kept beside the store."""
         return store_neighbors(
-            self.store, self.number, self.k, self.X, ids=self.ids, apart=self.apart, index=self.grid.index
+            self.store, self.number, self.k, self.X, ids=self.ids, group_ids=self.group_ids, index=self.grid.index
         )
 
     @cached_property
@@ -140,7 +140,7 @@ class Layer:
             if k <= self.k:
                 within.append(k)
             else:
-                yield LeftOut((Cell("knn", k),), _too_many(k, self.apart))
+                yield LeftOut((Cell("knn", k),), _too_many(k, self.group_ids))
         if within:
             inner, outer = self.graph.means(p, within), self._outer_means(p, within)
             for at, k in enumerate(within):
@@ -154,10 +154,10 @@ class Layer:
     def _topo(self, p: NDArray[np.float64], k: int) -> Scores | LeftOut:
         cell = Cell("topo", k)
         if k > self.k:
-            return LeftOut((cell,), _too_many(k, self.apart))
+            return LeftOut((cell,), _too_many(k, self.group_ids))
         probe = TopoProbe(k, k, self.grid.connectivity, self.grid.index)
         try:
-            fitted = probe.fit(self.X, p, apart=self.apart, graph=self.graph)
+            fitted = probe.fit(self.X, p, group_ids=self.group_ids, graph=self.graph)
             inner = fitted.out_of_sample_
         except InputError as error:  # too few rows in the components
             return LeftOut((cell,), str(error))
@@ -178,6 +178,6 @@ class Layer:
         return scores
 
 
-def _too_many(k: int, apart: NDArray[np.intp]) -> str:
-    largest = int(np.bincount(apart).max())
-    return f"k={k}, but {largest} of the {len(apart)} rows are equal or related at this layer: lower k"
+def _too_many(k: int, ids: NDArray[np.intp]) -> str:
+    largest = largest_group(ids)
+    return f"k={k}, but {largest} of the {len(ids)} rows are equal or related at this layer: lower k"

@@ -1,4 +1,4 @@
-"""Graphs that keep related rows apart, approximate indexes, and the search on another device."""
+"""Graphs that join no related rows, approximate indexes, and the search on another device."""
 
 from pathlib import Path
 from typing import Any
@@ -18,30 +18,30 @@ from w2s_probes.store.shards import Content
 from w2s_probes.store.writer import StoreWriter
 
 
-def apart_by_brute_force(X: Any, k: int, apart: Any) -> Any:
+def unrelated_by_brute_force(X: Any, k: int, ids: Any) -> Any:
     order = brute_force(X, len(X) - 1)
-    return np.stack([row[apart[row] != apart[i]][:k] for i, row in enumerate(order)])
+    return np.stack([row[ids[row] != ids[i]][:k] for i, row in enumerate(order)])
 
 
 @given(st.integers(0, 10**6), st.integers(8, 60), st.integers(1, 5), st.integers(1, 25))
 def test_rows_of_one_group_are_never_neighbours(seed: int, n: int, k: int, groups: int) -> None:
     rng = np.random.default_rng(seed)
     X = rng.integers(-3, 4, size=(n, 2)).astype(np.float32)
-    apart = rng.integers(groups + 1, size=n)
-    if n - np.bincount(apart).max() < k:
+    ids = rng.integers(groups + 1, size=n)
+    if n - np.bincount(ids).max() < k:
         with pytest.raises(InputError, match=f"k={k} needs at least"):
-            search(X, k, apart=apart)
+            search(X, k, group_ids=ids)
         return
-    assert np.array_equal(search(X, k, apart=apart).indices, apart_by_brute_force(X, k, apart))
+    assert np.array_equal(search(X, k, group_ids=ids).indices, unrelated_by_brute_force(X, k, ids))
 
 
 def test_large_groups_are_searched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("w2s_probes.neighbors.searching.LARGEST", 20)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 3)).astype(np.float32)
-    apart = np.where(np.arange(200) < 60, 0, np.where(np.arange(200) < 110, 1, np.arange(200)))
+    ids = np.where(np.arange(200) < 60, 0, np.where(np.arange(200) < 110, 1, np.arange(200)))
     X[:110] *= 0.01  # within each large group all rows are close
-    assert np.array_equal(search(X, 7, apart=apart).indices, apart_by_brute_force(X, 7, apart))
+    assert np.array_equal(search(X, 7, group_ids=ids).indices, unrelated_by_brute_force(X, 7, ids))
 
 
 def test_some_rows_among_some_others() -> None:
@@ -90,9 +90,9 @@ def test_rows_for_which_an_index_finds_too_few_are_searched_exactly() -> None:
 
 def test_approximate_neighbours_are_kept_apart_too() -> None:
     X = np.random.default_rng(5).normal(size=(500, 8)).astype(np.float32)
-    apart = np.arange(500) // 4
-    found = search(X, 5, apart=apart, index="HNSW16")
-    assert not (apart[found.indices] == apart[:, None]).any()
+    ids = np.arange(500) // 4
+    found = search(X, 5, group_ids=ids, index="HNSW16")
+    assert not (ids[found.indices] == ids[:, None]).any()
 
 
 @pytest.mark.parametrize("index", ["nonsense", "IVF,Flat", "PQ7", "", "cuda:99"])
@@ -146,9 +146,9 @@ def test_kept_graphs_are_told_apart_by_every_part_of_their_name(tmp_path: Path) 
     store = written(tmp_path / "s")
     X = store.layer(0)
     names = {
-        graph_name(store, 0, ids, apart, index)
+        graph_name(store, 0, ids, group_ids, index)
         for ids in (["a\0b", "c"], ["a", "b\0c"], ["c", "a\0b"])
-        for apart in (None, np.array([0, 1]), np.array([0, 0]))
+        for group_ids in (None, np.array([0, 1]), np.array([0, 0]))
         for index in ("exact", "HNSW32 5")
     }
     assert len(names) == 18

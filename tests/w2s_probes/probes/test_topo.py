@@ -77,8 +77,8 @@ def test_components_nest_mutual_in_strong_in_weak(seed: int, n: int, k: int) -> 
 
 def test_one_graph_serves_knn_at_every_k_and_both_steps_of_topo() -> None:
     data = planted(n=400, noise=0.2)
-    apart = group_ids(data.X)
-    graph = search(data.X, TopoProbe(20, 30).graph_k, apart=apart)
+    ids = group_ids(data.X)
+    graph = search(data.X, TopoProbe(20, 30).graph_k, group_ids=ids)
     shared = topo_filter(data.X, data.weak, 20, 30, 0.2, graph=graph)
     alone = topo_filter(data.X, data.weak, 20, 30, 0.2)
     assert np.array_equal(shared.mask, alone.mask)
@@ -98,8 +98,8 @@ def test_one_graph_serves_knn_at_every_k_and_both_steps_of_topo() -> None:
 
 def test_a_narrow_graph_gives_the_same_scores_after_a_second_search() -> None:
     data = planted(n=300, noise=0.3, d=40)
-    narrow = search(data.X, 3, apart=group_ids(data.X))
-    probe = TopoProbe(3, 40).fit(data.X, data.weak, apart=group_ids(data.X), graph=narrow)
+    narrow = search(data.X, 3, group_ids=group_ids(data.X))
+    probe = TopoProbe(3, 40).fit(data.X, data.weak, group_ids=group_ids(data.X), graph=narrow)
     assert not probe.core_.all()
     order = dense.neighbour_order(data.X)
     near = np.stack([row[probe.core_[row]][:40] for row in order])
@@ -159,7 +159,7 @@ def test_twins_do_not_vouch_for_each_other_unless_asked_to() -> None:
     assert not out.in_sample
     group = np.arange(400) // 4
     apart = topo_filter(X, y, 8, 5, 0.2, "weak", groups=group)
-    probe = TopoProbe(8, 5, "weak").fit(X, y, apart=group_ids(X, group))
+    probe = TopoProbe(8, 5, "weak").fit(X, y, group_ids=group_ids(X, group))
     assert not (group[probe.core_neighbors_] == group[:, None]).any()
     assert apart.p == pytest.approx(probe.core_scores_)
 

@@ -339,7 +339,7 @@ def test_a_sweep_takes_the_memory_that_it_foretells(store: Path) -> None:
     X = np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)
     tracemalloc.start()
     layer = Layer(ActivationStore.open(store), 0, side.ids, X, X[:0], None, unit.grid)
-    layer.__dict__["graph"] = search(X, layer.k, apart=layer.apart)  # not kept beside the store
+    layer.__dict__["graph"] = search(X, layer.k, group_ids=layer.group_ids)  # not kept beside the store
     list(layer.steady_scores(side.p))
     list(layer.seeded_scores(side.p, 0))
     peak = tracemalloc.get_traced_memory()[1] + X.nbytes
