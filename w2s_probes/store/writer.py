@@ -15,7 +15,18 @@ from .shards import NAME, Content, write_shard
 
 
 class StoreWriter:
-    """Writes a store part by part, in any order; nothing is on disk before the first part is whole."""
+    """The writer of a store, part by part, in any order; nothing is on disk before the first part is whole.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> about = {"identity": {"weights": "w"}, "sites": {0: "embedding"}, "depth": 2, "width": 3, "dtype": "float32"}
+    >>> writer = StoreWriter.open(f"{tempfile.mkdtemp()}/acts", ids=["a", "b"], shard_rows=1, **about)
+    >>> for part in writer.missing():
+    ...     ids = writer.ids[writer.rows_of(part)]
+    ...     writer.write(part, Content(ids, {0: np.zeros((len(ids), 3), dtype=np.float32)}))
+    >>> writer.finish({}).shape
+    (2, 1, 3)
+    """
 
     def __init__(self, path: Path, manifest: Manifest, ids: Sequence[str]) -> None:
         self.path = path
