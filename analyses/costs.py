@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from extract.costs.estimate import Costs, estimate
-from extract.costs.lengths import Lengths, count_tokens, said_lengths
+from extract.costs.lengths import Lengths, assumed_lengths, count_tokens
 from extract.models.source import ModelSource
 from extract.tasks import find_task
 from w2s_probes.errors import InputError
 
-from .experiment.splits import Splits, split_task
+from .experiment.splits import RowSets, split_task
 from .experiment.task_models import every_row
 from .experiment.view import Method
 from .methods import find_methods
@@ -106,7 +106,7 @@ def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:
 
 def _training(
     recipe: Recipe,
-    splits: dict[str, list[Splits] | None],
+    splits: dict[str, list[RowSets] | None],
     model: Strong | Weak,
     training: Training,
     tokens_per_row: int | None,
@@ -130,7 +130,7 @@ def _training(
     return flops, ModelPlan(source, once, lengths, {}, sets is None)
 
 
-def _splits(recipe: Recipe, task: str, fetch: bool) -> list[Splits] | None:
+def _splits(recipe: Recipe, task: str, fetch: bool) -> list[RowSets] | None:
     """A task's row sets, one for each seed; None where there are no files to read."""
     short, _ = find_task(task)
     folder: Path | None = recipe.data.folder
@@ -138,7 +138,7 @@ def _splits(recipe: Recipe, task: str, fetch: bool) -> list[Splits] | None:
     return list(split_task(recipe, task).values()) if there else None
 
 
-def _needed(recipe: Recipe, splits: list[Splits] | None, with_weak: bool) -> pd.DataFrame | int:
+def _needed(recipe: Recipe, splits: list[RowSets] | None, with_weak: bool) -> pd.DataFrame | int:
     """The rows that a model reads, or the most that the recipe's sizes allow."""
     if splits is not None:
         tables = [table for sets in splits for table in (sets.tables if with_weak else sets.labelled).values()]
@@ -150,7 +150,7 @@ def _needed(recipe: Recipe, splits: list[Splits] | None, with_weak: bool) -> pd.
 def _lengths(source: ModelSource, rows: pd.DataFrame | int, tokens_per_row: int | None) -> Lengths:
     count = rows if isinstance(rows, int) else len(rows)
     if tokens_per_row is not None:
-        return said_lengths(source, count, tokens_per_row)
+        return assumed_lengths(source, count, tokens_per_row)
     if isinstance(rows, int):
         raise InputError(
             "data.folder does not hold the tasks' files, so there is no text to count: give --tokens-per-row"

@@ -18,7 +18,7 @@ from w2s_probes.students.finetuning.tracking import refuse_absent
 from .experiment.clock import Clock, StepTime
 from .experiment.learners import Curves, Leak
 from .experiment.outcomes import write_verdict
-from .experiment.splits import Splits, split_loaded
+from .experiment.splits import RowSets, split_loaded
 from .experiment.task_models import Sources
 from .experiment.view import Method, Outcome, Undeclared
 from .methods import find_method, find_methods
@@ -123,7 +123,7 @@ class _Run:
     record: dict[str, Any] = field(default_factory=dict)  # for run.json, by the trials' keys
     failed: list[Failure] = field(default_factory=list)
 
-    def task(self, task: str, seeds: dict[int, Splits]) -> dict[int, TrialResult]:
+    def task(self, task: str, seeds: dict[int, RowSets]) -> dict[int, TrialResult]:
         """The results of one task, by seed."""
         curves = None
         if self.track is not None:

@@ -21,7 +21,7 @@ from .experiment.clock import Clock
 from .experiment.learners import TRAINED, Curves, Examples, Scores
 from .experiment.outcomes import kept_outcome, outcome_of
 from .experiment.result_cache import Arrays, Record, array_hash, code_hash, table_hash
-from .experiment.splits import Splits
+from .experiment.splits import RowSets
 from .experiment.task_models import Sources, TaskModels, every_row
 from .experiment.view import SCORED, Experiment, Method, Outcome
 from .recipe.schema import Recipe
@@ -63,7 +63,7 @@ class Trial:
     recipe: Recipe
     task: str
     seed: int
-    drawn: Splits  # as the supervisor sees them
+    drawn: RowSets  # as the supervisor sees them
     methods: Mapping[str, Method]
     supervisor: TaskModels
     students: TaskModels  # which read no rows of weak-train
@@ -95,7 +95,7 @@ class Trial:
         return weak_labels(self.recipe, self.drawn, self.supervisor, self.task, self.seed)
 
     @cached_property
-    def sets(self) -> Splits:
+    def sets(self) -> RowSets:
         """The row sets as ceiling and methods see them."""
         return as_seen(self.recipe.weak, self.drawn, self.labels)
 
@@ -142,7 +142,7 @@ class Trial:
 def trials(
     recipe: Recipe,
     task: str,
-    splits: Mapping[int, Splits],
+    splits: Mapping[int, RowSets],
     methods: Mapping[str, Method],
     cache: Path,
     sources: Sources,
@@ -158,7 +158,7 @@ def trials(
 def task_models(
     recipe: Recipe,
     task: str,
-    seeds: list[Splits],
+    seeds: list[RowSets],
     cache: Path,
     sources: Sources,
     clock: Clock,
@@ -171,7 +171,7 @@ def task_models(
     return supervisor, supervisor if recipe.weak.errors == "first-features" else supervisor.of_rows(labelled)
 
 
-def weak_labels(recipe: Recipe, sets: Splits, models: TaskModels, task: str, seed: int) -> Scores:
+def weak_labels(recipe: Recipe, sets: RowSets, models: TaskModels, task: str, seed: int) -> Scores:
     """The supervisor's labels of one task and seed, from the cache where it has them."""
 
     def make() -> tuple[Arrays, Record]:
@@ -180,7 +180,7 @@ def weak_labels(recipe: Recipe, sets: Splits, models: TaskModels, task: str, see
     return models.cache.get(SUPERVISED, described(recipe.weak, sets, models, recipe.strong, seed), make)[0]
 
 
-def blind_view(recipe: Recipe, sets: Splits, labels: Scores, models: TaskModels, seed: int) -> Experiment:
+def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels, seed: int) -> Experiment:
     """What methods see of one task and seed: texts, activations and weak labels, no ground truth."""
     ids = np.concatenate([sets.train["id"], sets.val["id"]])
     training = recipe.student.training
@@ -197,7 +197,7 @@ def blind_view(recipe: Recipe, sets: Splits, labels: Scores, models: TaskModels,
     )
 
 
-def ceiling(experiment: Experiment, sets: Splits) -> Outcome:
+def ceiling(experiment: Experiment, sets: RowSets) -> Outcome:
     """The student's twin that learned, and was stopped by, ground truth."""
     fit, stop, predict = ceiling_examples(experiment, sets)
     return experiment.outcome(
@@ -205,18 +205,18 @@ def ceiling(experiment: Experiment, sets: Splits) -> Outcome:
     )
 
 
-def ceiling_description(experiment: Experiment, sets: Splits) -> dict[str, Any]:
+def ceiling_description(experiment: Experiment, sets: RowSets) -> dict[str, Any]:
     """All that decides the ceiling's scores."""
     fit, stop, predict = ceiling_examples(experiment, sets)
     return experiment.student.describe(fit, stop, predict, loss=CEILING_LOSS, seed=experiment.seed)
 
 
-def ceiling_examples(experiment: Experiment, sets: Splits) -> tuple[Examples, Examples, dict[str, pd.DataFrame]]:
+def ceiling_examples(experiment: Experiment, sets: RowSets) -> tuple[Examples, Examples, dict[str, pd.DataFrame]]:
     """The rows that the ceiling learns from, those that stop it, and those that it scores."""
     return examples(sets.train), examples(sets.val), experiment.predicted
 
 
-def method_description(name: str, method: Method, experiment: Experiment, sets: Splits) -> dict[str, Any]:
+def method_description(name: str, method: Method, experiment: Experiment, sets: RowSets) -> dict[str, Any]:
     """All that decides a method's outcome."""
     return {
         "method": name,
@@ -234,7 +234,7 @@ def method_description(name: str, method: Method, experiment: Experiment, sets: 
     }
 
 
-def method_outcome(name: str, method: Method, experiment: Experiment, sets: Splits) -> Outcome:
+def method_outcome(name: str, method: Method, experiment: Experiment, sets: RowSets) -> Outcome:
     """A method's outcome, from the cache where it has it."""
 
     def make() -> tuple[Arrays, Record]:
@@ -243,12 +243,12 @@ def method_outcome(name: str, method: Method, experiment: Experiment, sets: Spli
     return outcome_of(*experiment.cache.get(METHOD, method_description(name, method, experiment, sets), make))
 
 
-def run_method(method: Method, experiment: Experiment, sets: Splits) -> Outcome:
+def run_method(method: Method, experiment: Experiment, sets: RowSets) -> Outcome:
     """What a method gives that sees the settings it declares, and the truth if it is a declared oracle."""
     return method.run(experiment.view(method.settings, truth_of(sets) if method.oracle else None))
 
 
-def truth_of(sets: Splits) -> LabelSet:
+def truth_of(sets: RowSets) -> LabelSet:
     """The true labels of the training and validation rows."""
     both = pd.concat([sets.train, sets.val])
     return LabelSet(both["id"].to_numpy(dtype=object), both["label"].to_numpy(dtype=np.float64), "truth")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from w2s_probes.errors import InputError, some
+from w2s_probes.errors import InputError, preview
 from w2s_probes.progress import RowProgress, silent
 from w2s_probes.share import WHOLE, Share
 from w2s_probes.store.activation_store import ActivationStore
@@ -69,8 +69,8 @@ def _split(plan: Extraction, store: ActivationStore) -> tuple[pd.DataFrame, pd.D
     lacking = [name for name in store.ids if name not in rows.index]
     if lacking:
         raise InputError(
-            f"{store.path}: {len(lacking)} of its rows are not among those given: {some(lacking)}: give its own --rows "
-            "again, beside the new ones"
+            f"{store.path}: {len(lacking)} of its rows are not among those given: {preview(lacking)}: give its own "
+            "--rows again, beside the new ones"
         )
     old = rows.loc[store.ids.tolist()].reset_index(drop=True)
     if rows_hash(old) != identity["rows"]:

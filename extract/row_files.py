@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from w2s_probes.errors import InputError, some
+from w2s_probes.errors import InputError, preview
 from w2s_probes.io.plain_values import is_missing
 from w2s_probes.io.tables import read_table
 from w2s_probes.rows.ids import with_ids
@@ -23,7 +23,7 @@ def checked_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
     InputError if `text` is missing, is empty somewhere, or if rows without ids have equal texts.
     """
     if "text" not in table:
-        raise InputError(f"{where}: no field 'text'; it has {some(list(table.columns), 8)}")
+        raise InputError(f"{where}: no field 'text'; it has {preview(list(table.columns), 8)}")
     if "id" in table:
         table = with_ids(table, where)
     texts = table["text"]

@@ -168,7 +168,7 @@ def test_saliency_and_the_notebooks_modules_are_imported_from_a_notebook(run: Ru
         lines = [line.strip() for cell in cells if cell["cell_type"] == "code" for line in cell["source"]]
         whole = [line for line in lines if line.startswith(("from analyses", "import analyses", "from w2s_probes"))]
         code += "".join(f"{line}; " for line in whole if not line.endswith("("))
-    run("python", "-c", code + "assert RowSaliency" if "RowSaliency" in code else code + "TokenReader")
+    run("python", "-c", code + "assert concept_saliency and token_saliency and miniature")
 
 
 def test_a_foreign_package_in_the_way_is_refused(run: Run, home: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(shown)}{more}"
 
 
-def some(items: Sequence[object], most: int = 3) -> str:
+def preview(items: Sequence[object], most: int = 3) -> str:
     """The first few of many, for a message."""
     shown = ", ".join(repr(shortened(item)) if isinstance(item, str) else str(item) for item in items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

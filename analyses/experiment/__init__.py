@@ -1,5 +1,5 @@
 """One trial of an experiment: its rows, what a method sees of them, what it learns with, and the results kept."""
 
-from .view import Experiment, Method, Outcome, Removal, Undeclared
+from .view import Experiment, FilterDecision, Method, Outcome, Undeclared
 
-__all__ = ["Experiment", "Method", "Outcome", "Removal", "Undeclared"]
+__all__ = ["Experiment", "FilterDecision", "Method", "Outcome", "Undeclared"]

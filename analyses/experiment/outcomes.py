@@ -11,7 +11,7 @@ from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.labels.verdicts import write_verdicts
 
 from .result_cache import Arrays, Record
-from .splits import Splits
+from .splits import RowSets
 from .view import Outcome
 
 PREFIX = "filter "  # of the arrays' names beside the scores of row sets
@@ -60,7 +60,7 @@ def outcome_of(arrays: Arrays, record: Record) -> Outcome:
     return Outcome(scores, **settings, taught=taught, filtered=result)
 
 
-def write_verdict(file: Path, sets: Splits, val: NDArray[np.float64], outcome: Outcome, layer: int) -> None:
+def write_verdict(file: Path, sets: RowSets, val: NDArray[np.float64], outcome: Outcome, layer: int) -> None:
     """Write every row that had a weak label, with the verdict on the training rows; nothing for no filter.
 
     The fields are those of `w2s filter` and `p`, the probe's P(label = 1) of a row by which it was judged.

@@ -14,7 +14,7 @@ from ..recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
-class Splits:
+class RowSets:
     """Tables of rows (id, text, label, group); no two of them share a group."""
 
     weak: pd.DataFrame  # ground truth, for the weak supervisor alone
@@ -43,12 +43,12 @@ class Splits:
         }
 
 
-def split_task(recipe: Recipe, name: str) -> dict[int, Splits]:
+def split_task(recipe: Recipe, name: str) -> dict[int, RowSets]:
     """A task's row sets by seed."""
     return split_loaded(recipe, load_task(name, recipe.data.folder))
 
 
-def split_loaded(recipe: Recipe, loaded: TaskRows) -> dict[int, Splits]:
+def split_loaded(recipe: Recipe, loaded: TaskRows) -> dict[int, RowSets]:
     """The row sets of a task that has been read, by seed."""
     sizes = {"n_weak": recipe.weak.n_truth, **recipe.data.model_dump(include={"n_train", "n_val", "n_test"})}
     if recipe.weak.kind == "labels":
@@ -82,7 +82,7 @@ def split(
     seed: int,
     task: str,
     at_most: bool = False,
-) -> Splits:
+) -> RowSets:
     """Draw the sets: test from `test`, the same rows for every seed; the others from `train`, by seed.
 
     Groups are dealt whole, in random order, to the weak-train, then the validation, then the strong-train set.
@@ -126,7 +126,7 @@ def split(
     for name, part in {"weak-train": weak, "strong-train": strong, "validation": val}.items():
         if (n_weak or part is not weak) and part["label"].nunique() < 2:
             raise InputError(f"{task}: the {name} set of {len(part)} rows has one class only: ask for more rows")
-    return Splits(weak, strong, val, chosen_test)
+    return RowSets(weak, strong, val, chosen_test)
 
 
 def _drawn(

@@ -15,7 +15,8 @@ from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.losses.names import LossName
 from w2s_probes.neighbors import Neighbors, search
-from w2s_probes.probes import KNNProbe, LogisticProbe, Probe, TopoProbe
+from w2s_probes.probes import PROBES, Probe
+from w2s_probes.probes.registry import VALUE_TITLES
 from w2s_probes.relabeling import relabel
 from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 
@@ -173,17 +174,16 @@ class Experiment:
 
     def probe(self, name: str) -> Probe:
         """An unfitted probe with the recipe's hyper-parameters."""
-        settings = self.probes
-        if name == "knn":
-            return KNNProbe(settings.knn_k)
-        if name == "logistic":
-            return LogisticProbe(settings.logistic_l2)
-        return TopoProbe(settings.topo_k, settings.topo_k, settings.connectivity)
+        options = {option: getattr(self.probes, option) for option in EVERY_SETTING.intersection(PROBES[name].options)}
+        return PROBES[name].make(self._value(name), **options)
 
     def probe_settings(self, name: str) -> dict[str, Any]:
         """The fields of an outcome that name a probe and its settings."""
-        k = self.probes.knn_k if name == "knn" else self.probes.topo_k if name == "topo" else None
-        return {"probe": name, "k": k, "l2": self.probes.logistic_l2 if name == "logistic" else None}
+        return {"probe": name, **dict.fromkeys(VALUE_TITLES), PROBES[name].value: self._value(name)}
+
+    def _value(self, name: str) -> Any:
+        """The recipe's value of a probe: its number of neighbours, or its penalty."""
+        return getattr(self.probes, PROBES[name].setting)
 
     def graph(self, name: str) -> Neighbors:
         """The neighbours of the training rows, none of a row's own group, as many as this probe asks for; kept.
@@ -206,7 +206,7 @@ class Experiment:
         """One search for all probes: each one's neighbours are the first of these."""
         if (same := self._same_rows) is not None:
             return same._widest
-        k = max(self._neighbors_of(name) for name in ("knn", "topo"))
+        k = max(self._neighbors_of(name) for name in PROBES)
         return search(self.X_train, k, group_ids=self._group_ids)
 
     @cached_property
@@ -216,7 +216,7 @@ class Experiment:
 
     def _neighbors_of(self, name: str) -> int:
         """How many neighbours a probe asks for, as far as the rows allow."""
-        wanted = self.probes.knn_k if name == "knn" else TopoProbe(self.probes.topo_k, self.probes.topo_k).graph_k
+        wanted = PROBES[name].make(self._value(name)).graph_k
         return min(wanted, most_neighbors(self._group_ids, len(self._group_ids)))
 
     @property
@@ -230,14 +230,13 @@ class Experiment:
     def opinion(self, name: str) -> NDArray[np.float64]:
         """A probe's out-of-sample P(label = 1) of the training rows (n_train,), from weak labels; kept."""
 
+        probe = self.probe(name)
+
         def make() -> tuple[Arrays, Record]:
-            graph = None if name == "logistic" else self.graph(name)
-            p = relabel(
-                self.probe(name), self.X_train, self.weak_train, groups=self.groups, seed=self.seed, graph=graph
-            )
+            graph = self.graph(name) if probe.graph_k else None
+            p = relabel(probe, self.X_train, self.weak_train, groups=self.groups, seed=self.seed, graph=graph)
             return {"p": p}, {}
 
-        probe = self.probe(name)
         described = self._reads | {"labels": array_hash(self.weak_train), "seed": self.seed}
         described |= {"probe": name, "parameters": probe.get_params()}
         return self.cache.get("opinions", described, make)[0]["p"]
@@ -269,7 +268,7 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class Removal:
+class FilterDecision:
     """What a filter decides, before any student is trained."""
 
     result: FilterResult
@@ -285,7 +284,7 @@ class Method:
     activations: bool = True  # whether it reads activations itself; a student that is a head always does
     students: int = 1  # how many it trains, for plans
     # Of a filter: its decision alone. Its control, `control-random:NAME`, removes as many rows of each class by it.
-    removal: Callable[[Experiment], Removal] | None = None
+    removal: Callable[[Experiment], FilterDecision] | None = None
     # The settings of `Probes` that it reads. Results are kept by these alone: a change of any other leaves them valid.
     settings: frozenset[str] = EVERY_SETTING
     ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given

@@ -6,8 +6,9 @@ from typing import get_args
 
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.losses.names import LossName
+from w2s_probes.probes.registry import PROBES
 
-from ..experiment.view import Method
+from ..experiment.view import EVERY_SETTING, Method
 from ..results.names import PROBE, RANDOM, own_ceiling
 from .by_name import METHODS
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
@@ -17,16 +18,11 @@ from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
 from .students import plain_student
 
-__all__ = ["METHODS", "PROBES", "find_method", "find_methods"]
+__all__ = ["METHODS", "find_method", "find_methods"]
 
-PROBES = ("knn", "logistic", "topo")
 NO_SETTING: frozenset[str] = frozenset()
 SHARE = frozenset({"contamination"})
-READS = {
-    "knn": frozenset({"knn_k"}),
-    "logistic": frozenset({"logistic_l2"}),
-    "topo": frozenset({"topo_k", "connectivity"}),
-}
+READS = {name: frozenset({entry.setting, *entry.options}) & EVERY_SETTING for name, entry in PROBES.items()}
 
 
 def _filter(probe: str, *, relabels: bool = False) -> Method:

@@ -11,7 +11,7 @@ from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import group_numbers
 from w2s_probes.ties import levels
 
-from ..experiment.view import Experiment, Outcome, Removal
+from ..experiment.view import Experiment, FilterDecision, Outcome
 from .by_name import METHODS
 
 DRAWS = 5  # of a random control: their spread is known to a third of itself, and enters the error of the comparison
@@ -39,12 +39,12 @@ def random_control(experiment: Experiment, *, of: str) -> Outcome:
     return Outcome(scores, contamination=experiment.probes.contamination, notes=notes)
 
 
-def confidence_removal(experiment: Experiment) -> Removal:
+def confidence_removal(experiment: Experiment) -> FilterDecision:
     """The rows of which the weak supervisor is least sure go: no probe is asked."""
     return _farthest(experiment, -np.abs(experiment.weak_train - 0.5), "least confident")
 
 
-def oracle_removal(experiment: Experiment) -> Removal:
+def oracle_removal(experiment: Experiment) -> FilterDecision:
     """The rows whose weak labels are farthest from the truth go.
 
     A reference that knows every label, not a bound on what a filter can do: which rows teach a student best is
@@ -64,7 +64,7 @@ def oracle_filter(experiment: Experiment) -> Outcome:
     return _without(experiment, oracle_removal(experiment))
 
 
-def _farthest(experiment: Experiment, badness: NDArray[np.float64], reason: str) -> Removal:
+def _farthest(experiment: Experiment, badness: NDArray[np.float64], reason: str) -> FilterDecision:
     """The worst rows go, as many as the recipe's contamination says; ties by row order."""
     count = share_of(len(badness), experiment.probes.contamination)
     mask = np.ones(len(badness), dtype=bool)
@@ -72,10 +72,10 @@ def _farthest(experiment: Experiment, badness: NDArray[np.float64], reason: str)
     reasons = np.where(mask, KEPT, reason).astype(object)
     # No probe was asked, so there is no distance to a probe's opinion.
     result = FilterResult(mask, np.full(len(mask), np.nan), reasons, experiment.weak_train, count)
-    return Removal(result, experiment.weak_train)
+    return FilterDecision(result, experiment.weak_train)
 
 
-def _without(experiment: Experiment, removal: Removal) -> Outcome:
+def _without(experiment: Experiment, removal: FilterDecision) -> Outcome:
     result = removal.result
     return experiment.outcome(
         experiment.train(removal.labels, result.mask),

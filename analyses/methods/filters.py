@@ -1,12 +1,12 @@
 """Filters: a student trained on the weak labels that a probe does not object to."""
 
-from ..experiment.view import Experiment, Outcome, Removal
+from ..experiment.view import Experiment, FilterDecision, Outcome
 
 
-def probe_removal(experiment: Experiment, *, probe: str, relabels: bool = False) -> Removal:
+def probe_removal(experiment: Experiment, *, probe: str, relabels: bool = False) -> FilterDecision:
     """What the probe's filter drops; the student learns the weak labels, or the probe's opinion, of the rest."""
     labels = experiment.opinion(probe) if relabels else experiment.weak_train
-    return Removal(experiment.filtered(probe), labels)
+    return FilterDecision(experiment.filtered(probe), labels)
 
 
 def probe_filter(experiment: Experiment, *, probe: str, relabels: bool = False) -> Outcome:

@@ -1,12 +1,13 @@
 """Recipes: one TOML file says everything that a run does. Here is what may stand in it."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
 from w2s_probes.losses.names import LossName
 from w2s_probes.probes.connectivity import Connectivity
+from w2s_probes.probes.registry import PROBES
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
 Count = Annotated[int, Field(ge=1)]
@@ -155,14 +156,30 @@ class Weak(Section):
         return self.members if self.members else [self] if self.model or self.kind == "text" else []
 
 
-class Probes(Section):
-    """Hyper-parameters of probes and filters; fixed in advance, never chosen by truth."""
+if TYPE_CHECKING:
 
-    knn_k: Count = 50
-    logistic_l2: float = Field(1e-2, ge=0)
-    topo_k: Count = 50  # k_cc = k_zeta
+    class _ProbeValues(Section):
+        def __getattr__(self, setting: str) -> Any: ...
+
+else:
+    VALUES = {"k": Count, "l2": Annotated[float, Field(ge=0)]}
+    FIELDS = {entry.setting: (VALUES[entry.value], entry.default) for entry in PROBES.values()}
+    _ProbeValues = create_model("_ProbeValues", __base__=Section, **FIELDS)
+
+
+class Probes(_ProbeValues):
+    """Hyper-parameters of probes and filters; fixed in advance, never chosen by truth.
+
+    Each probe of the registry has its value here by the name of its setting: `knn_k`, `logistic_l2`, `topo_k` (which is
+    both k_cc and k_zeta).
+    """
+
     connectivity: Connectivity = "strong"
     contamination: float = Field(0.1, ge=0, lt=1)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **values: Any) -> None: ...
 
 
 class Recipe(Section):
@@ -194,9 +211,10 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _neighbours_within_rows(self) -> "Recipe":
-        for name, k in (("knn_k", self.probes.knn_k), ("topo_k", self.probes.topo_k)):
+        for setting in [entry.setting for entry in PROBES.values() if entry.value == "k"]:
+            k = getattr(self.probes, setting)
             if k >= self.data.n_train:
-                raise ValueError(f"probes.{name} = {k} needs more rows than data.n_train = {self.data.n_train}")
+                raise ValueError(f"probes.{setting} = {k} needs more rows than data.n_train = {self.data.n_train}")
         return self
 
     @model_validator(mode="after")

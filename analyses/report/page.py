@@ -16,7 +16,7 @@ from w2s_probes.labels.class_mix import ClassRows
 from w2s_probes.printable import as_utf8
 
 from ..passages import passage
-from .drawing.cells import Cell, Column, Table, narrowed, number, p_value, shown, words
+from .drawing.cells import Column, Table, TableCell, narrowed, number, p_value, shown, words
 from .load.folder import Contents, read_folder
 from .place import report_place
 from .views.altered import altered_lines
@@ -122,12 +122,12 @@ def card_table(made: list[Card]) -> Table | None:
     for card, found in judged:
         low, high = random_ends(found)
         over = f", overshoot {card.overshoot:,}" if card.overshoot else ""
-        random = Cell(f"{found.random.precision:.0%} [{low:.0%}, {high:.0%}]", found.random.precision)
+        random = TableCell(f"{found.random.precision:.0%} [{low:.0%}, {high:.0%}]", found.random.precision)
         rows.append(
             [
                 *((words(card.task), number(card.seed, ".0f")) if of_run else ()),
                 words(card.name, "" if of_run else "file"),
-                Cell(f"{card.removed:,} ({card.removed / card.n:.0%}){over}", float(card.removed)),
+                TableCell(f"{card.removed:,} ({card.removed / card.n:.0%}){over}", float(card.removed)),
                 *((words(card.of_known or "all", "file"),) if partly else ()),
                 number(found.filter.precision, ".0%"),
                 random,
@@ -136,7 +136,9 @@ def card_table(made: list[Card]) -> Table | None:
                 p_value(found.p_confidence),
                 number(found.oracle.precision, ".0%"),
                 number(found.filter.recall, ".0%"),
-                Cell(f"{found.filter.accuracy_kept:.1%} (all {1 - found.base_rate:.1%})", found.filter.accuracy_kept),
+                TableCell(
+                    f"{found.filter.accuracy_kept:.1%} (all {1 - found.base_rate:.1%})", found.filter.accuracy_kept
+                ),
             ]
         )
     caption = "Filter report cards, by the truth (an oracle's figures: nothing was chosen by them)"
@@ -177,8 +179,8 @@ def class_table(made: list[Card]) -> Table | None:
     return narrowed("Rows of each class before and after the filters", columns, rows, [1] if of_run else [])
 
 
-def _dropped(rows: ClassRows) -> Cell:
-    return Cell(f"{rows.dropped:,} ({rows.share:.0%})", rows.share) if rows.before else number(None)
+def _dropped(rows: ClassRows) -> TableCell:
+    return TableCell(f"{rows.dropped:,} ({rows.share:.0%})", rows.share) if rows.before else number(None)
 
 
 def _hash(content: str) -> str:

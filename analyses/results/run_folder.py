@@ -15,7 +15,7 @@ from w2s_probes.io.sealed import write_sealed
 from w2s_probes.io.tables import write_table
 from w2s_probes.rows.groups import GROUP
 
-from ..experiment.splits import Splits
+from ..experiment.splits import RowSets
 from ..experiment.view import Outcome
 from ..recipe.schema import Recipe
 from ..recipe.write_toml import toml
@@ -33,7 +33,7 @@ from .names import (
 PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu", "torch", "transformers", "nnsight", "peft")
 
 
-def write_labels(out: Path, task: str, seed: int, sets: Splits, labels: dict[str, NDArray[Any]]) -> None:
+def write_labels(out: Path, task: str, seed: int, sets: RowSets, labels: dict[str, NDArray[Any]]) -> None:
     """Write the label files of one task and seed, as `w2s filter`, `relabel`, `student` and `extract` read them.
 
     One holds the weak labels of the training and validation rows, the other those of the test rows.

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from w2s_probes import ActivationStore, InputError, LabelSet
-from w2s_probes.errors import some
-from w2s_probes.neighbors import Neighbors, whole
+from w2s_probes.errors import preview
+from w2s_probes.neighbors import Neighbors, as_int
 from w2s_probes.neighbors.store_graphs import store_neighbors
 from w2s_probes.progress import Progress, silent
 from w2s_probes.rows.groups import group_ids
@@ -19,7 +19,7 @@ from w2s_probes.store.layers import LayerSpec
 from .concept_drawing import agreement_figure, components_figure, layers_figure, regularization_figure
 from .inputs import ById, Labelled, stored_layers
 from .layer_agreement import rank_correlations, similarities
-from .layer_curves import CURVES, SHUFFLED, LayerCurves, Measured, Settings
+from .layer_curves import CURVES, SHUFFLED, LayerCurves, LayerMeasures, Settings
 
 PENALTIES = (1e-4, 1e-2, 1.0, 1e2, 1e4)
 NEIGHBOURS = (1, 5, 15, 50)
@@ -95,7 +95,7 @@ class ConceptSaliency:
         """
         chosen = _some(self.layers) if layers is None else [int(x) for x in layers]
         if unknown := [x for x in chosen if x not in self.layers]:
-            raise InputError(f"layers={some(unknown)}: measured were {some(self.layers, 40)}")
+            raise InputError(f"layers={preview(unknown)}: measured were {preview(self.layers, 40)}")
         return components_figure(self.curves, chosen or self.layers[:1])
 
     def agreement_figure(self) -> Figure:
@@ -182,10 +182,10 @@ def concept_saliency(
     chosen = stored_layers(store, layers)
     settings = Settings(
         tuple(float(x) for x in l2),
-        tuple(sorted({whole(x, "k") for x in k})),
-        tuple(sorted({whole(x, "components") for x in components})),
-        whole(draws, "draws"),
-        whole(folds, "folds"),
+        tuple(sorted({as_int(x, "k") for x in k})),
+        tuple(sorted({as_int(x, "components") for x in components})),
+        as_int(draws, "draws"),
+        as_int(folds, "folds"),
         seed,
     )
     if settings.draws < 0 or min(settings.components, default=1) < 1:
@@ -212,7 +212,7 @@ def _measured(store: ActivationStore, layer: int, data: Labelled, settings: Sett
     def find(k: int) -> Neighbors:
         return store_neighbors(store, layer, k, X, ids=data.ids, group_ids=ids)
 
-    return Measured(layer, data, settings).all(X, ids, find, COMPARED)
+    return LayerMeasures(layer, data, settings).all(X, ids, find, COMPARED)
 
 
 def _first(values: "pd.Series[float]") -> float:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from extract.row_files import checked_rows, read_rows
 from w2s_probes import ActivationStore, InputError, LabelSet
-from w2s_probes.errors import shortened, some
+from w2s_probes.errors import preview, shortened
 from w2s_probes.io.tables import FORMATS, read_table
 from w2s_probes.probes.validation import soft_labels
 from w2s_probes.rows.groups import GROUP, group_numbers
 from w2s_probes.rows.ids import with_ids
-from w2s_probes.store.layers import LayerSpec, parse_layers
+from w2s_probes.store.layers import LayerSpec
 
 ById = Mapping[str, Any] | pd.Series | pd.DataFrame | Sequence[Any] | NDArray[Any] | Path | str  # the last: a file
 Texts = str | Path | Sequence[str] | Mapping[str, str] | pd.Series | pd.DataFrame
@@ -82,14 +82,14 @@ def by_id(values: ById, ids: NDArray[np.object_], name: str, column: str) -> NDA
     if isinstance(values, pd.DataFrame):
         for field in ("id", column):
             if field not in values:
-                raise InputError(f"{name}: no column {field!r}; it has {some(list(values.columns), 8)}")
+                raise InputError(f"{name}: no column {field!r}; it has {preview(list(values.columns), 8)}")
         values = dict(zip(values["id"].astype(str), values[column], strict=True))
     if isinstance(values, pd.Series):
         values = {str(row): value for row, value in values.items()}
     if isinstance(values, Mapping):
         missing = [row for row in ids if row not in values]
         if missing:
-            raise InputError(f"{name}: nothing for {len(missing)} of {len(ids)} ids: {some(missing)}")
+            raise InputError(f"{name}: nothing for {len(missing)} of {len(ids)} ids: {preview(missing)}")
         values = [values[row] for row in ids]
     found = np.empty(len(values), dtype=object)
     found[:] = list(values)
@@ -144,6 +144,4 @@ def stored_layers(store: ActivationStore, layers: LayerSpec) -> list[int]:
     """
     if store.manifest.ragged:
         raise InputError(f"{store.path} holds every token of its rows: extract with --position last, first or mean")
-    if layers == "all":
-        return store.layers
-    return [store.resolve(layer) for layer in parse_layers(layers, store.manifest.depth)]
+    return store.select(layers)

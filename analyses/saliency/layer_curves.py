@@ -47,7 +47,7 @@ class At(NamedTuple):
     components: int | None = None
 
 
-class Line(NamedTuple):
+class CurvePoint(NamedTuple):
     """A line of the table, but for what is the same in all lines of a layer."""
 
     probe: str
@@ -78,7 +78,7 @@ def principal_scores(design: Design, most: int) -> NDArray[np.float32]:
     return np.asarray((design.matrix @ axes) * design.scale, dtype=np.float32)
 
 
-class Measured:
+class LayerMeasures:
     """Takes the measurements of one layer; its lines fill up as it goes."""
 
     def __init__(self, layer: int, data: Labelled, settings: Settings) -> None:
@@ -110,7 +110,7 @@ class Measured:
                 self.first_components(scores, noise, r)
             else:
                 status = f"the layer has only {scores.shape[1]} components"
-                self._line(Line("components", At(components=r), status=status))
+                self._line(CurvePoint("components", At(components=r), status=status))
         return LayerCurves(self.lines, self.scores, scores[:, :leading])
 
     def logistic(self, design: Design, noise: Sequence[NDArray[np.float32]]) -> None:
@@ -119,7 +119,7 @@ class Measured:
             path, *shuffled = self._paths(design, [self.data.weak, *self._shuffled], self.settings.l2)
             random = [self._paths(features, [self.data.weak], self.settings.l2)[0] for features in noise]
         except InputError as error:  # such as a layer at which all rows are equal
-            self._line(Line("logistic", At(), status=str(error)))
+            self._line(CurvePoint("logistic", At(), status=str(error)))
             return
         best = int(np.flatnonzero(path.l2 == path.best)[0])
         self.scores, self.penalty = path.out_of_fold[best], path.best
@@ -140,7 +140,7 @@ class Measured:
         for k in self.settings.k:
             if not 1 <= k <= others:
                 self._line(
-                    Line(
+                    CurvePoint(
                         "knn", At(k=k), status=f"k={k}, but some row has {others} others that are not equal or related"
                     )
                 )
@@ -168,7 +168,7 @@ class Measured:
             path, *shuffled = self._paths(_first(scores, r), [self.data.weak, *self._shuffled], l2)
             random = [self._paths(_first(features, r), [self.data.weak], l2)[0] for features in noise]
         except InputError as error:  # such as a first component that is the same for all rows
-            self._line(Line("components", At(components=r), status=str(error)))
+            self._line(CurvePoint("components", At(components=r), status=str(error)))
             return
         at = At(l2[0], components=r)
         self._judged("components", at, path.out_of_fold[0], float(path.cv_loss[0]), False)
@@ -191,18 +191,18 @@ class Measured:
         """A line against the weak labels and, where it was given, one against the truth."""
         groups = self.data.groups
         ends = auroc_interval(self.data.positive, scores, groups)
-        self._line(Line(probe, at, *ends, loss=loss, chosen=chosen))
+        self._line(CurvePoint(probe, at, *ends, loss=loss, chosen=chosen))
         if self.data.truth is not None:
             positive = self.data.truth > 0.5
             ends = auroc_interval(positive, scores, groups) if 0 < positive.mean() < 1 else (NAN, NAN, NAN)
-            self._line(Line(probe, at, *ends, target="truth", chosen=chosen))
+            self._line(CurvePoint(probe, at, *ends, target="truth", chosen=chosen))
 
     def _drawn(self, probe: str, at: At, control: str, drawn: list[float], chosen: bool) -> None:
         if drawn:
             ends = range_of_draws(drawn)
-            self._line(Line(probe, at, *ends, control=control, chosen=chosen, draws=len(drawn)))
+            self._line(CurvePoint(probe, at, *ends, control=control, chosen=chosen, draws=len(drawn)))
 
-    def _line(self, line: Line) -> None:
+    def _line(self, line: CurvePoint) -> None:
         # Truth chose nothing in any line, which is what `oracle` says; `target` says which lines it is read in.
         told = line._asdict() | line.at._asdict() | {"layer": self.layer, "n": len(self.data), "oracle": False}
         self.lines.append({name: told[name] for name in CURVES})

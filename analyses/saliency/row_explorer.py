@@ -11,7 +11,7 @@ from scipy.special import logit
 from w2s_probes import ActivationStore, FilterResult, InputError, LabelSet, LogisticProbe
 from w2s_probes.errors import did_you_mean
 from w2s_probes.labels.verdicts import DISAGREES, KEPT, OUTSIDE
-from w2s_probes.neighbors import Neighbors, whole
+from w2s_probes.neighbors import Neighbors, as_int
 from w2s_probes.neighbors.store_graphs import store_neighbors
 from w2s_probes.progress import Progress, silent
 from w2s_probes.rows.groups import group_ids
@@ -178,7 +178,7 @@ def row_saliency(
     logistic: dict[int, NDArray[np.float64]] = {}
     knn: dict[int, NDArray[np.float64]] = {}
     graph: Neighbors | None = None
-    k = whole(k, "k")
+    k = as_int(k, "k")
     numbers = sorted({*stored_layers(store, layers), *shown})
     for done, number in enumerate(numbers):
         progress(f"layer {number}", done, len(numbers))

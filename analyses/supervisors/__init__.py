@@ -6,7 +6,7 @@ from w2s_probes.io.files import sha256
 
 from ..experiment.learners import Scores
 from ..experiment.result_cache import array_hash, code_hash, table_hash
-from ..experiment.splits import Splits
+from ..experiment.splits import RowSets
 from ..experiment.task_models import TaskModels
 from ..recipe.schema import Strong, Weak
 from .ensembles import ensemble
@@ -18,7 +18,7 @@ from .tfidf import text_supervisor
 __all__ = ["as_seen", "described", "supervise"]
 
 
-def supervise(weak: Weak, sets: Splits, task_models: TaskModels, strong: Strong, *, task: str, seed: int) -> Scores:
+def supervise(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong, *, task: str, seed: int) -> Scores:
     """P(label = 1) for the rows of each set (train, val, test; candidates where the supervisor labels them).
 
     `task_models` knows the rows of weak-train, too; `strong` is read by simulations alone.
@@ -37,12 +37,12 @@ def supervise(weak: Weak, sets: Splits, task_models: TaskModels, strong: Strong,
     return base if weak.errors == "imitation" else mistaken_supervisor(weak, base, sets, task_models, strong, seed)
 
 
-def as_seen(weak: Weak, sets: Splits, labels: Scores) -> Splits:
+def as_seen(weak: Weak, sets: RowSets, labels: Scores) -> RowSets:
     """The sets as everybody but the supervisor sees them: those of an imitation carry the label in their texts."""
     return imitable(labels, sets) if weak.errors == "imitation" else sets
 
 
-def described(weak: Weak, sets: Splits, task_models: TaskModels, strong: Strong, seed: int) -> dict[str, Any]:
+def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong, seed: int) -> dict[str, Any]:
     """All that decides a supervisor's labels."""
     models = [one.model for one in [weak, *weak.members] if one.model] + [strong.model] * (weak.kind == "simulated")
     return {
@@ -58,7 +58,7 @@ def described(weak: Weak, sets: Splits, task_models: TaskModels, strong: Strong,
     }
 
 
-def _one(weak: Weak, sets: Splits, task_models: TaskModels, *, task: str, seed: int) -> Scores:
+def _one(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Scores:
     """A single trained supervisor."""
     if weak.kind == "text":
         return text_supervisor(sets)

@@ -10,7 +10,7 @@ from w2s_probes.randomness import stream, torch_seed
 from w2s_probes.rows.groups import GROUP
 
 from ..experiment.learners import Scores
-from ..experiment.splits import Splits
+from ..experiment.splits import RowSets
 from ..experiment.task_models import TaskModels
 from ..recipe.schema import Weak
 
@@ -18,7 +18,7 @@ SEEDS = 1 << 31  # members' seeds are below
 
 
 def ensemble(
-    weak: Weak, sets: Splits, one: Callable[..., Scores], task_models: TaskModels, *, task: str, seed: int
+    weak: Weak, sets: RowSets, one: Callable[..., Scores], task_models: TaskModels, *, task: str, seed: int
 ) -> Scores:
     """The mean of the members' P(label = 1), each with its own seed and, with bagging, resample of weak-train."""
     parts: list[Scores] = []

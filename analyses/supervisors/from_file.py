@@ -10,10 +10,10 @@ from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.rows.ids import with_ids
 
 from ..experiment.learners import Scores
-from ..experiment.splits import Splits
+from ..experiment.splits import RowSets
 
 
-def labels_of_file(path: Path, sets: Splits) -> Scores:
+def labels_of_file(path: Path, sets: RowSets) -> Scores:
     """P(label = 1) for each set from a file with `label`, and `text` or the rows' `id`.
 
     Rows of other tasks and splits may be in it. The candidates of test questions are left out where it does not

@@ -8,14 +8,14 @@ from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
 from ..experiment.learners import Examples, Scores
-from ..experiment.splits import Splits
+from ..experiment.splits import RowSets
 from ..experiment.task_models import TaskModels
 from ..recipe.schema import Weak
 
 HELD_OUT = 0.2  # of weak-train, for early stopping
 
 
-def model_supervisor(weak: Weak, sets: Splits, task_models: TaskModels, *, task: str, seed: int) -> Scores:
+def model_supervisor(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Scores:
     """P(label = 1) for each set by a model trained on weak-train; a fifth of its groups stops the training early."""
     fit, stop = _parted(sets.weak, task, seed)
     learner = task_models.learner(weak, weak.training)

@@ -17,14 +17,14 @@ from w2s_probes.rows.ids import content_id
 from w2s_probes.simulated import first_features, hard, mistaken, trivial_imitation
 
 from ..experiment.learners import Scores
-from ..experiment.splits import Splits
+from ..experiment.splits import RowSets
 from ..experiment.task_models import TaskModels
 from ..recipe.schema import Strong, Weak
 
 STRONG_L2 = 1e-3  # of the probe that says what the strong model is sure of
 
 
-def nested_supervisor(weak: Weak, sets: Splits, task_models: TaskModels, strong: Strong) -> Scores:
+def nested_supervisor(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong) -> Scores:
     """E.1: hard labels by a probe on the strong model's first features, for training and where it is judged.
 
     As in E.2 they are labels everywhere, so that both simulations are judged alike: by accuracy. Soft test scores
@@ -41,7 +41,7 @@ def nested_supervisor(weak: Weak, sets: Splits, task_models: TaskModels, strong:
 
 
 def mistaken_supervisor(
-    weak: Weak, base: Scores, sets: Splits, task_models: TaskModels, strong: Strong, seed: int
+    weak: Weak, base: Scores, sets: RowSets, task_models: TaskModels, strong: Strong, seed: int
 ) -> Scores:
     """E.2: hard labels with as many errors as the base supervisor makes in each set, on the rows that a rule picks."""
     of_strong: Scores = {}
@@ -62,7 +62,7 @@ def mistaken_supervisor(
     return labels
 
 
-def imitable(base: Scores, sets: Splits) -> Splits:
+def imitable(base: Scores, sets: RowSets) -> RowSets:
     """E.3: the sets with the weak label written into every text; texts get ids of their own."""
     changed: dict[str, pd.DataFrame] = {}
     for name, table in sets.labelled.items():
@@ -72,7 +72,7 @@ def imitable(base: Scores, sets: Splits) -> Splits:
     return replace(sets, **changed)
 
 
-def _strong_opinion(sets: Splits, task_models: TaskModels, strong: Strong, seed: int) -> Scores:
+def _strong_opinion(sets: RowSets, task_models: TaskModels, strong: Strong, seed: int) -> Scores:
     """P(label = 1) by a probe of the strong model that learned the truth of the training rows; out of sample."""
     activations = task_models.activations(strong)
     X, truth = activations.of(sets.train), _truth(sets.train)

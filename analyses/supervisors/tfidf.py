@@ -7,10 +7,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from ..experiment.learners import Scores
-from ..experiment.splits import Splits
+from ..experiment.splits import RowSets
 
 
-def text_supervisor(sets: Splits) -> Scores:
+def text_supervisor(sets: RowSets) -> Scores:
     """P(label = 1) for each set by TF-IDF of words and word pairs with balanced L2 logistic regression."""
     # Balanced: where words tell little all predictions lie near the share of label 1, and on one side of one half.
     model: Any = make_pipeline(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.checkpoints.tokens import window
 from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
 
@@ -26,13 +27,13 @@ class Lengths:
     cut: int  # rows with more tokens than `limit`, which lose their end; of a sample, its share of all rows
     limit: int | None  # tokens: the model's window, or less where that was asked for; None: there is none
     sampled: bool = False  # whether but some rows were tokenized
-    said: bool = False  # whether lengths were said, and no text was read
+    assumed: bool = False  # whether lengths were given as a number, and no text was read
 
     @classmethod
     def joined(cls, parts: Sequence["Lengths"]) -> "Lengths":
         """The lengths of several row sets together, for one model."""
         tokens = np.concatenate([part.tokens for part in parts])
-        flags = (any(part.sampled for part in parts), any(part.said for part in parts))
+        flags = (any(part.sampled for part in parts), any(part.assumed for part in parts))
         return cls(tokens, sum(part.cut for part in parts), parts[0].limit, *flags)
 
 
@@ -63,23 +64,30 @@ def token_lengths(
     return count_tokens(source, rows, max_length=max_length, seed=seed).tokens
 
 
-def said_lengths(source: ModelSource, rows: int, tokens_per_row: int, *, max_length: int | None = None) -> Lengths:
+def assumed_lengths(source: ModelSource, rows: int, tokens_per_row: int, *, max_length: int | None = None) -> Lengths:
     """As many rows of this many tokens, or of the model's window where that is less."""
     for name, value in (("rows", rows), ("tokens_per_row", tokens_per_row), ("max_length", max_length)):
         if value is not None and not 1 <= value <= MOST:
             raise InputError(f"{name}={value} must be at least 1 and at most {MOST:,}")
-    window = getattr(source.config.get_text_config(), "max_position_embeddings", None)
-    limits = [limit for limit in (max_length, window) if isinstance(limit, int) and limit > 0]
-    limit = min(limits, default=None)
+    limit = min((most for most in (max_length, _window(source)) if most is not None), default=None)
     cut = rows if limit is not None and tokens_per_row > limit else 0
-    return Lengths(np.full(rows, min([tokens_per_row, *limits]), dtype=np.int64), cut, limit, said=True)
+    length = tokens_per_row if limit is None else min(tokens_per_row, limit)
+    return Lengths(np.full(rows, length, dtype=np.int64), cut, limit, assumed=True)
+
+
+def _window(source: ModelSource) -> int | None:
+    """The most tokens that the model reads; without a tokenizer, by its config alone."""
+    try:
+        return source.window
+    except InputError:
+        return window(None, source.text_config, source.skeleton)
 
 
 def equal_lengths(
     source: ModelSource, rows: int, tokens_per_row: int, *, max_length: int | None = None
 ) -> NDArray[np.int64]:
-    """Tokens (rows,) of `said_lengths` alone."""
-    return said_lengths(source, rows, tokens_per_row, max_length=max_length).tokens
+    """Tokens (rows,) of `assumed_lengths` alone."""
+    return assumed_lengths(source, rows, tokens_per_row, max_length=max_length).tokens
 
 
 def given_lengths(
@@ -94,4 +102,4 @@ def given_lengths(
     if isinstance(read, pd.DataFrame):
         return count_tokens(source, read, max_length=max_length)
     assert tokens_per_row is not None
-    return said_lengths(source, read, tokens_per_row, max_length=max_length)
+    return assumed_lengths(source, read, tokens_per_row, max_length=max_length)

@@ -102,10 +102,10 @@ class RemoteReader(ActivationReader):
         try:
             yield
         except RemoteError as error:  # the server's words are all there is
-            said = self._without_key(_gist(str(error)))
-            if "out of memory" in said or "OutOfMemoryError" in said:
-                raise torch.OutOfMemoryError(said) from error
-            raise InputError(f"model {self._name}: NDIF says: {said}") from error
+            words = self._without_key(_gist(str(error)))
+            if "out of memory" in words or "OutOfMemoryError" in words:
+                raise torch.OutOfMemoryError(words) from error
+            raise InputError(f"model {self._name}: NDIF says: {words}") from error
         except UNREACHABLE as error:
             reason = self._without_key(f"{type(error).__name__}: {_brief(error)}")
             raise InputError(

@@ -12,7 +12,7 @@ from transformers.quantizers.auto import AutoQuantizationConfig
 from w2s_probes.checkpoints.blocks import trunk_of
 from w2s_probes.checkpoints.files import has_weights
 from w2s_probes.checkpoints.loading import usable
-from w2s_probes.errors import InputError, some
+from w2s_probes.errors import InputError, preview
 
 from .quantization import BITS, quantization_settings
 from .source import ModelSource, auto_class
@@ -69,7 +69,7 @@ def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantizati
     )
     if missing:
         raise InputError(
-            f"model {source.name}: the weights do not fit the config, {len(missing)} are missing: {some(missing)}"
+            f"model {source.name}: the weights do not fit the config, {len(missing)} are missing: {preview(missing)}"
         )
     for config in (model.config, getattr(trunk, "config", model.config)):
         config.use_cache = False  # else every forward pass also keeps keys and values for a next token

@@ -43,10 +43,10 @@ class Task(Rule):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Task":
-        given = [name for name in KINDS if getattr(self, name) is not None]
-        if len(given) != 1:
-            found = f"{' and '.join(given)} contradict each other" if given else "none is there"
-            raise ValueError(f"give one of label, choices and pair; {found}")
+        kinds = [name for name in KINDS if getattr(self, name) is not None]
+        if len(kinds) != 1:
+            fault = f"{' and '.join(kinds)} contradict each other" if kinds else "none is there"
+            raise ValueError(f"give one of label, choices and pair; {fault}")
         if (self.answer is None) == (self.choices is not None):
             raise ValueError("choices and answer belong together: give both or neither")
         if self.shared is not None and self.pair is None:

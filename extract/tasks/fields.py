@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from w2s_probes.errors import InputError, some
+from w2s_probes.errors import InputError, preview
 from w2s_probes.io.plain_values import is_missing
 
 Record = Mapping[str, Any]
@@ -33,7 +33,7 @@ def _inner(value: Any, path: list[str], name: str, place: str) -> Any:
         if isinstance(value, list):
             return [_inner(entry, path[at:], name, place) for entry in value]
         if not isinstance(value, Mapping) or part not in value:
-            has = some(list(value), 8) if isinstance(value, Mapping) else f"a {type(value).__name__}"
+            has = preview(list(value), 8) if isinstance(value, Mapping) else f"a {type(value).__name__}"
             raise InputError(f"{place}: no field {name!r}; {'.'.join(path[:at]) or 'it'} has {has}")
         value = value[part]
     return value
@@ -72,11 +72,11 @@ def placeholders(template: str) -> set[str]:
     return names
 
 
-def render(template: str, record: Record, place: str, given: Mapping[str, str]) -> str:
-    """The template with its fields filled in; names in `given` come before the record's own."""
+def render(template: str, record: Record, place: str, values: Mapping[str, str]) -> str:
+    """The template with its fields filled in; names in `values` come before the record's own."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
-        return given[name] if name in given else text_of(field(record, name, place), name, place)
+        return values[name] if name in values else text_of(field(record, name, place), name, place)
 
     return PLACEHOLDER.sub(value, template)

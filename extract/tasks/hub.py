@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from w2s_probes.errors import InputError, some
+from w2s_probes.errors import InputError, preview
 from w2s_probes.io.parquet_files import frame_of
 from w2s_probes.io.tables import FORMATS, read_table
 from w2s_probes.randomness import stream
@@ -46,9 +46,9 @@ def read_hub(task: str, hub: Hub) -> HubTables:
     parts = {name: _names(getattr(hub.splits, name)) for name in ("train", "test")}
     wanted = {split: patterns(split, hub.config) for splits in parts.values() for split in splits}
     folder = _snapshot(task, hub, [pattern for each in wanted.values() for pattern in each])
-    found = {split: _files(task, hub, folder, split, each) for split, each in wanted.items()}
+    files = {split: _files(task, hub, folder, split, each) for split, each in wanted.items()}
     tables = {
-        name: pd.concat([_read(found[split], hub.max_rows, split) for split in splits], ignore_index=True)
+        name: pd.concat([_read(files[split], hub.max_rows, split) for split in splits], ignore_index=True)
         for name, splits in parts.items()
         if splits
     }
@@ -59,13 +59,13 @@ def patterns(split: str, config: str) -> list[str]:
     """Patterns for the files of a split, likeliest first; of a path, the path itself."""
     if "/" in split or split.endswith(FORMATS):
         return [split]
-    found = []
+    likely = []
     for folder in [config] if config else FOLDERS:
         start = f"{folder}/{split}" if folder else split
-        found += [f"{start}-[0-9]*-of-*.parquet", f"{start}/*.parquet", *(start + ending for ending in FORMATS)]
+        likely += [f"{start}-[0-9]*-of-*.parquet", f"{start}/*.parquet", *(start + ending for ending in FORMATS)]
         # The hub's conversion of a large dataset is cut off, and says so in the folder's name.
-        found.append(f"{folder}/partial-{split}/*.parquet" if folder else f"partial-{split}/*.parquet")
-    return found
+        likely.append(f"{folder}/partial-{split}/*.parquet" if folder else f"partial-{split}/*.parquet")
+    return likely
 
 
 def _names(split: str | list[str]) -> list[str]:
@@ -105,7 +105,7 @@ def _files(task: str, hub: Hub, folder: Path, split: str, each: Sequence[str]) -
     raise InputError(
         f"task {task}: dataset {hub.id}: no Parquet, JSON lines or CSV files of split {split!r}"
         f"{f' of configuration {hub.config!r}' if hub.config else ''} at {folder.name[:12]}, which has "
-        f"{some(there) or 'no files'}: correct hub.splits, hub.config or hub.revision in the task file"
+        f"{preview(there) or 'no files'}: correct hub.splits, hub.config or hub.revision in the task file"
     )
 
 

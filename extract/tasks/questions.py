@@ -70,8 +70,8 @@ def pair_question(
     length = max(_common(better, worse).rfind(shared), 0) if shared is not None else 0
     beginning, rests = better[:length], (better[length:], worse[length:])
 
-    def text(given: Mapping[str, str]) -> str:
-        return render(template, record, place, {"shared": beginning, **given})
+    def text(fields: Mapping[str, str]) -> str:
+        return render(template, record, place, {"shared": beginning, **fields})
 
     if "{choice}" in template:
         right, wrong = (text({"choice": rest}) for rest in rests)

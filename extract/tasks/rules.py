@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from w2s_probes.errors import InputError, some
+from w2s_probes.errors import InputError, preview
 
 from .fields import Record, field, plain, text_of
 
@@ -31,7 +31,7 @@ class LabelRule(Rule):
             raise ValueError("give one rule: positive and/or negative, or contains, or above")
         both = {plain(v) for v in self.positive} & {plain(v) for v in self.negative}
         if both:
-            raise ValueError(f"positive and negative both name {some(sorted(both))}")
+            raise ValueError(f"positive and negative both name {preview(sorted(both))}")
         return self
 
     def of(self, record: Record, place: str) -> int | None:
@@ -83,14 +83,14 @@ class AnswerRule(Rule):
             raise InputError(
                 f"{named}, both a choice's letter and a choice's text: say answer.kind = 'letter' or 'text'"
             )
-        found = as_text if as_text is not None else as_letter
-        if found is None:
+        position = as_text if as_text is not None else as_letter
+        if position is None:
             what = {"letter": "no letter of", "text": "none of", None: "neither a letter nor the text of one of"}[
                 self.kind
             ]
             index = "; for an index give answer.base" if plain(value).lstrip("-").isdigit() else ""
-            raise InputError(f"{named}, {what} the {len(choices)} choices {some(choices)}{index}")
-        return found
+            raise InputError(f"{named}, {what} the {len(choices)} choices {preview(choices)}{index}")
+        return position
 
     def _index(self, value: Any, n: int, named: str) -> int:
         text = plain(value).strip()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analyses.experiment.view import Experiment, Method, Outcome
-from analyses.methods import METHODS, PROBES
+from analyses.methods import METHODS
 from analyses.protocol import run
 from analyses.recipe.read import read_recipe
 from analyses.results.names import (
@@ -26,6 +26,7 @@ from analyses.results.run_folder import remove_earlier
 from tests.worlds.experiments import small_recipe
 from w2s_probes import ActivationStore, InputError, LabelSet, auroc, topo_filter
 from w2s_probes.io.tables import read_table
+from w2s_probes.probes import PROBES
 
 METHODS_RUN = [
     "student-xent",

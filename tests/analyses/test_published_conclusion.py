@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.report.load.folder import Run
-from analyses.report.views.answer import Answer, answer
+from analyses.report.load.folder import FinishedRun
+from analyses.report.views.answer import RunAnswer, answer
 from analyses.results.comparisons import TaskValues, comparison_table
 from tests.conftest import ROOT
 
@@ -35,7 +35,7 @@ REST = {
 }
 
 
-def published(baseline: str, figures: Mapping[str, Mapping[str, str]]) -> tuple[Any, Answer]:
+def published(baseline: str, figures: Mapping[str, Mapping[str, str]]) -> tuple[Any, RunAnswer]:
     """The comparisons of a run that gave the figures' values, and the report's answer.
 
     Each figure shows its own vanilla student; a method's PGR is put beside the run's baseline by the difference.
@@ -63,7 +63,7 @@ def published(baseline: str, figures: Mapping[str, Mapping[str, str]]) -> tuple[
     values = TaskValues("auroc", cells, cells)
     comparisons = comparison_table([values], baseline)
     record = {"recipe": {"baseline": baseline, "seeds": [0]}}
-    run = Run("", record, pd.DataFrame(lines), comparisons, None, {}, [])
+    run = FinishedRun("", record, pd.DataFrame(lines), comparisons, None, {}, [])
     return comparisons.set_index(["metric", "method"]), answer(run, {})
 
 

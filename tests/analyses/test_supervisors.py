@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analyses.experiment.clock import Clock
-from analyses.experiment.splits import Splits, split_task
+from analyses.experiment.splits import RowSets, split_task
 from analyses.experiment.task_models import Sources, TaskModels, every_row
 from analyses.protocol import run
 from analyses.recipe.schema import Weak
@@ -60,18 +60,18 @@ def test_a_supervisor_learns_the_truth_of_weak_train_and_of_no_other_rows(
     assert auroc(sets.test["label"], own["test"]) < 0.45
 
 
-def grouped(n: int = 60) -> Splits:
+def grouped(n: int = 60) -> RowSets:
     """Weak-train of n rows in groups of two; the other sets have one row."""
     rows = pd.DataFrame({"id": [f"r{i}" for i in range(n)], "text": "w", "label": 1})
     rows["group"] = [f"g{i // 2}" for i in range(n)]
-    return Splits(rows, rows[:1], rows[:1], rows[:1])
+    return RowSets(rows, rows[:1], rows[:1], rows[:1])
 
 
 def taught(weak: Weak, seed: int = 0) -> tuple[list[tuple[int, list[str]]], Any]:
     """The seed and the rows that each member of an ensemble gets, member i answering (i + 1) / 10; and the mean."""
     seen: list[tuple[int, list[str]]] = []
 
-    def one(member: Weak, sets: Splits, task_models: TaskModels, *, task: str, seed: int) -> dict[str, Any]:
+    def one(member: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> dict[str, Any]:
         seen.append((seed, sets.weak["id"].tolist()))
         return {"train": np.array([len(seen) / 10])}
 
@@ -101,7 +101,7 @@ def test_an_ensemble_without_bagging_differs_by_seeds_alone() -> None:
 
 
 @pytest.fixture(scope="module")
-def rated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Splits, pd.DataFrame]:
+def rated(tmp_path_factory: pytest.TempPathFactory) -> tuple[RowSets, pd.DataFrame]:
     """The rows of a run on labels, and a file's worth of labels: a tenth of them wrong."""
     folder = tmp_path_factory.mktemp("rated")
     recipe = recipe_with(folder, {"kind": "labels", "file": "nowhere.jsonl"})
@@ -119,7 +119,7 @@ def given(folder: Path, table: pd.DataFrame) -> dict[str, Any]:
 
 @pytest.mark.parametrize("column", ["id", "text"])
 def test_labels_of_a_file_are_joined_by_id_or_by_text_never_by_order(
-    column: str, rated: tuple[Splits, pd.DataFrame], tmp_path: Path
+    column: str, rated: tuple[RowSets, pd.DataFrame], tmp_path: Path
 ) -> None:
     sets, table = rated
     others = pd.DataFrame({"id": ["x1", "x2"], "text": ["of another task", "of another split"], "label": [0.5, 0.1]})
@@ -132,7 +132,7 @@ def test_labels_of_a_file_are_joined_by_id_or_by_text_never_by_order(
         assert np.array_equal(found[name], expected[sets.tables[name]["id"]].to_numpy())
 
 
-def test_a_file_whose_ids_are_its_own_is_joined_by_text(rated: tuple[Splits, pd.DataFrame], tmp_path: Path) -> None:
+def test_a_file_whose_ids_are_its_own_is_joined_by_text(rated: tuple[RowSets, pd.DataFrame], tmp_path: Path) -> None:
     sets, table = rated
     own = table.assign(id=[f"rater-{i}" for i in range(len(table))])
     found = labels_by(recipe_with(tmp_path, given(tmp_path, own)), tmp_path / "cache")[1]
@@ -153,7 +153,7 @@ BROKEN: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_file_that_does_not_serve_ends_in_one_line(
-    case: str, rated: tuple[Splits, pd.DataFrame], tmp_path: Path
+    case: str, rated: tuple[RowSets, pd.DataFrame], tmp_path: Path
 ) -> None:
     change, message = BROKEN[case]
     recipe = recipe_with(tmp_path, given(tmp_path, change(rated[1])))
@@ -163,7 +163,7 @@ def test_a_file_that_does_not_serve_ends_in_one_line(
     assert str(tmp_path / "labels.jsonl") in str(refused.value)
 
 
-def test_equal_labels_of_one_text_are_one_label(rated: tuple[Splits, pd.DataFrame], tmp_path: Path) -> None:
+def test_equal_labels_of_one_text_are_one_label(rated: tuple[RowSets, pd.DataFrame], tmp_path: Path) -> None:
     doubled = pd.concat([rated[1], rated[1].iloc[:5]])[["text", "label"]]
     sets, found = labels_by(recipe_with(tmp_path, given(tmp_path, doubled)), tmp_path / "cache")
     assert len(found["train"]) == len(sets.train)
@@ -175,7 +175,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_labels_that_changed_in_the_same_file_are_read_again(
-    rated: tuple[Splits, pd.DataFrame], tmp_path: Path
+    rated: tuple[RowSets, pd.DataFrame], tmp_path: Path
 ) -> None:
     recipe = recipe_with(tmp_path, given(tmp_path, rated[1]))
     before = labels_by(recipe, tmp_path / "cache")[1]

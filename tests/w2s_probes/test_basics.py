@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from w2s_probes.errors import InputError, did_you_mean, some
+from w2s_probes.errors import InputError, did_you_mean, preview
 from w2s_probes.io.files import replacing, sha256
 from w2s_probes.io.validated import validated
 from w2s_probes.randomness import stream, torch_seed
@@ -152,7 +152,7 @@ def test_settings_faults_name_the_place_and_the_nearest_key(values: dict[str, ob
 
 
 def test_messages_name_a_few_of_many() -> None:
-    assert some(["a", "b", "c", "d"]) == "'a', 'b', 'c' and 1 more"
+    assert preview(["a", "b", "c", "d"]) == "'a', 'b', 'c' and 1 more"
     assert did_you_mean("zzz", ["knn", "topo"]) == "known: knn, topo"
 
 

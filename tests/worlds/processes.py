@@ -38,7 +38,7 @@ class Warm:
         self.log = log
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), MODULES: " ".join(modules)}
         self._process = subprocess.Popen(
-            [sys.executable, __file__],
+            [sys.executable, "-P", __file__],  # -P: else a module beside this one stands for a package of its name
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

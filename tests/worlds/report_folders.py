@@ -10,7 +10,7 @@ import pandas as pd
 
 from analyses.experiment.clock import StepTime
 from analyses.experiment.outcomes import write_verdict
-from analyses.experiment.splits import Splits
+from analyses.experiment.splits import RowSets
 from analyses.experiment.view import Outcome
 from analyses.results.comparisons import compare
 from analyses.results.names import COMPARISONS, RECIPE, RECORD, RESULTS, filter_file, trial_files, trial_key
@@ -150,13 +150,13 @@ def kept_table(text: str = TEXT) -> pd.DataFrame:
     return table
 
 
-def _sets(task: str, n: int, text: str) -> Splits:
+def _sets(task: str, n: int, text: str) -> RowSets:
     def rows(part: str) -> pd.DataFrame:
         ids = [f"{task}-{part}-{i}" for i in range(n)]
         table = pd.DataFrame({"id": ids, "text": [f"{text} {i}" for i in range(n)], "group": ids})
         return table.assign(label=np.arange(n) % 2)
 
-    return Splits(weak=rows("weak"), train=rows("train"), val=rows("val")[:4], test=rows("test"))
+    return RowSets(weak=rows("weak"), train=rows("train"), val=rows("val")[:4], test=rows("test"))
 
 
 def _squashed(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analyses.experiment.clock import Clock
 from analyses.experiment.learners import Scores
-from analyses.experiment.splits import Splits, split_task
+from analyses.experiment.splits import RowSets, split_task
 from analyses.experiment.task_models import Sources
 from analyses.recipe.read import read_recipe
 from analyses.recipe.schema import Recipe
@@ -48,7 +48,7 @@ def _toml(value: Any) -> str:
     return "[" + ", ".join(map(_toml, value)) + "]" if isinstance(value, list) else json.dumps(value)
 
 
-def labels_by(recipe: Recipe, cache: Path) -> tuple[Splits, Scores]:
+def labels_by(recipe: Recipe, cache: Path) -> tuple[RowSets, Scores]:
     """One task's and seed's sets, and the supervisor's labels of them."""
     (task,), (name,) = recipe.data.tasks, recipe.task_names
     ((seed, sets),) = split_task(recipe, task).items()

@@ -11,6 +11,7 @@ INDEX = "index.md"
 SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes": (),
     "w2s_probes.probes": ("PROBES", "ProbeEntry", "auroc_scorer", "RegularizationPath", "NeighborPath"),
+    "w2s_probes.labels.verdict_export": ("export_new_labels",),
     "w2s_probes.sweep": (),
     "w2s_probes.export": (),
     "w2s_probes.losses": (),
@@ -23,7 +24,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "extract.extractor": ("extract", "Extraction"),
     "extract.adding": ("add",),
     "extract.doctor": ("diagnose", "Diagnosis"),
-    "analyses.experiment": ("Experiment", "Outcome", "Method", "Removal"),
+    "analyses.experiment": ("Experiment", "Outcome", "Method", "FilterDecision"),
     "analyses.recipe.read": ("read_recipe", "read_recipes"),
     "analyses.protocol": ("run",),
     "analyses.saliency": (),

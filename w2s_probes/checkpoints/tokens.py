@@ -16,9 +16,13 @@ UNLIMITED = 10**9  # a tokenizer without a limit says so by a number of thirty d
 def window(tokenizer: Any, text_config: Any, model: nn.Module) -> int | None:
     """The most tokens that the model reads; None where neither tokenizer nor config nor positions set a limit.
 
-    `text_config` is the config of the part that reads the text; of `model` only shapes are looked at.
+    `tokenizer` may be None, of a model that is only planned with. `text_config` is the config of the part that reads
+    the text; of `model` only shapes are looked at.
     """
-    limits: list[Any] = [tokenizer.model_max_length, getattr(text_config, "max_position_embeddings", None)]
+    limits: list[Any] = [
+        getattr(tokenizer, "model_max_length", None),
+        getattr(text_config, "max_position_embeddings", None),
+    ]
     for name, module in model.named_modules():
         # RoBERTa's table of positions begins with rows that no token stands at.
         if name.endswith("position_embeddings") and (padding := getattr(module, "padding_idx", None)) is not None:

@@ -128,7 +128,7 @@ def _of_wrong_labels(
     No share is named without an audit, whatever the probe: its AUROC says how well it separates the labels.
     """
     from ..noise import noise_model
-    from ..noise.model import LEAST_AUDITED
+    from ..noise.audits import LEAST_AUDITED
     from ..ties import above_half
 
     sides = [above_half(result.labels) == side for side in (False, True)]

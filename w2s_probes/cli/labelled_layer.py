@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 # What reads stores and label files. What computes is imported where it is used: bad files are refused without it.
 from ..errors import InputError, did_you_mean
-from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
+from ..labels.label_file import LabelFile
+from ..labels.label_set import truth_where_known
 from ..labels.verdicts import refuse_own_fields, with_verdicts
 from ..probes.connectivity import Connectivity
 from ..probes.registry import PROBES
@@ -42,17 +43,16 @@ class LabelledLayer:
         """Read both; InputError where they do not fit."""
         opened = ActivationStore.open(store)
         index = opened.resolve(layer)
-        table = read_label_table(labels)
-        refuse_own_fields(table, str(labels))
-        weak = LabelSet.from_table(table, where=str(labels))
-        training = in_split(table, "train", str(labels)) if "split" in table else np.ones(len(table), dtype=bool)
+        file = LabelFile.read(labels)
+        refuse_own_fields(file.frame, file.where)
+        weak, training = file.weak, file.training
         if not training.any():
             raise InputError(f"{labels}: no row has split = train")
         from ..probes.validation import soft_labels
 
         soft_labels(weak.p[training], int(training.sum()))  # refuses labels of one class before anything is made
         ids = weak.ids[training]
-        return cls(opened, index, str(labels), table, training, ids, opened.layer(index, ids=ids), weak.p[training])
+        return cls(opened, index, file.where, file.frame, training, ids, opened.layer(index, ids=ids), weak.p[training])
 
     @property
     def groups(self) -> NDArray[Any] | None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..errors import InputError, did_you_mean, some
+from ..errors import InputError, did_you_mean, preview
 from ..io.plain_values import as_json, is_missing, plain
 from ..io.tables import read_table
 from ..labels.class_mix import ClassMix, class_mix
@@ -157,11 +157,11 @@ def _with_texts(frame: pd.DataFrame, texts: Path | str, where: str) -> pd.DataFr
     table = with_ids(read_table(texts), str(texts))
     for name in ("id", "text"):
         if name not in table:
-            raise InputError(f"{texts}: no field {name!r}; it has {some(list(table.columns), 8)}")
+            raise InputError(f"{texts}: no field {name!r}; it has {preview(list(table.columns), 8)}")
     found = frame["id"].map(table.set_index("id")["text"])
     if found.isna().any():
         missing = frame["id"][found.isna()].tolist()
-        raise InputError(f"{texts} has no text for {len(missing)} of {len(frame)} rows of {where}: {some(missing)}")
+        raise InputError(f"{texts} has no text for {len(missing)} of {len(frame)} rows of {where}: {preview(missing)}")
     return frame.assign(text=found)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import betaln
 
 from ..errors import InputError
-from ..metrics.recovery import CELLS
+from ..metrics.resampling import WEIGHTS_AT_ONCE
 from ..randomness import stream
 from ..ties import above_half, levels
 
@@ -75,7 +75,7 @@ def matched_draws(
             ((_, w, r),) = counts
             total += rng.hypergeometric(w.sum(), len(w) - w.sum(), r.sum(), size=draws)
             continue
-        block = max(1, CELLS // len(members))
+        block = max(1, WEIGHTS_AT_ONCE // len(members))
         for start in range(0, draws, block):
             count = min(block, draws - start)
             # One order for both classes: what was removed of a group moves as a whole.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from ..metrics.recovery import LEVEL
+from ..metrics.resampling import LEVEL
 from .disagreement import FilterResult
 from .matched_controls import Flags, matched_pmf
 

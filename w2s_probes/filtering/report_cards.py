@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from ..checks import truth_sides
 from ..labels.label_set import ids_of, refuse_other_ids
-from ..metrics.recovery import interval
+from ..metrics.resampling import interval
 from ..rows.groups import group_numbers
 from ..ties import above_half
 from .disagreement import FilterResult

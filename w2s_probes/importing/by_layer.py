@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
 
-from ..errors import InputError, did_you_mean, some
+from ..errors import InputError, did_you_mean, preview
 from ..store.dtypes import StoredDtype
 from ..store.layers import LayerSpec, parse_layers
 from .saved import WHOLE, Saved, last_number, words
@@ -84,7 +84,7 @@ def by_layer(
     for what, values in (("widths", widths), ("number formats", dtypes)):
         if len(set(values.values())) > 1:
             raise InputError(
-                f"{where}: its layers have several {what} ({some(sorted(set(values.values())))}): one store has one"
+                f"{where}: its layers have several {what} ({preview(sorted(set(values.values())))}): one store has one"
             )
     return Layers(
         found, {layer: f"imported {part.place}" for layer, part in parts.items()}, next(iter(dtypes.values()))
@@ -99,12 +99,13 @@ def _numbered(
     by_number = {number: name for name, number in numbers.items() if number is not None}
     if None in numbers.values() or len(by_number) < len(names):
         raise InputError(
-            f"{where}: holds {some(names, 6)}, whose names do not end in layer numbers, one each: choose one with --key"
+            f"{where}: holds {preview(names, 6)}, whose names do not end in layer numbers, one each: "
+            "choose one with --key"
         )
     wanted = sorted(by_number) if layers is None else chosen_layers(layers, depth)
     missing = [layer for layer in wanted if layer not in by_number]
     if missing:
-        raise InputError(f"{where}: no layer {missing[0]}; it holds {some(sorted(by_number), 40)}")
+        raise InputError(f"{where}: no layer {missing[0]}; it holds {preview(sorted(by_number), 40)}")
     return {layer: _Part(by_number[layer], saved.arrays[by_number[layer]]) for layer in wanted}
 
 

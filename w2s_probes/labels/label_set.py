@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, some
+from ..errors import InputError, preview
 from ..io.plain_values import as_text, is_missing
 from ..io.tables import read_table
 from ..rows.fields import number, typed
@@ -66,7 +66,7 @@ class LabelSet:
         column = "truth" if role == "truth" and "truth" in table else "label"
         for name in ("id", column):
             if name not in table:
-                raise InputError(f"{where}: no field {name!r}; it has {some(list(table.columns), 8)}")
+                raise InputError(f"{where}: no field {name!r}; it has {preview(list(table.columns), 8)}")
         ids = table["id"].to_numpy(dtype=object)
         given = [number(value) for value in table[column].tolist()]
         numbers = np.array([_number(value) for value in given])

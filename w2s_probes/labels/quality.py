@@ -8,8 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import probabilities, truth_sides
 from ..errors import InputError
-from ..metrics.influence import NOTHING
-from ..metrics.intervals import Estimate
+from ..metrics.intervals import NO_ESTIMATE, Estimate
 from ..metrics.paired import METRIC_NAMES, difference, estimate
 from ..metrics.recovery import Metric
 from ..rows.groups import group_numbers
@@ -99,7 +98,7 @@ def _change(
     codes = group_numbers(groups, len(known))
     of = None if codes is None else codes[known]
     return Change(
-        estimate(metric, truth, old, of) or NOTHING,
-        estimate(metric, truth, new, of) or NOTHING,
-        difference(metric, truth, new, old, of) or NOTHING,
+        estimate(metric, truth, old, of) or NO_ESTIMATE,
+        estimate(metric, truth, new, of) or NO_ESTIMATE,
+        difference(metric, truth, new, old, of) or NO_ESTIMATE,
     )

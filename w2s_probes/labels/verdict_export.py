@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks import probabilities
-from ..errors import InputError, some
+from ..errors import InputError, preview
 from ..io.files import refuse_input, refuse_no_file
 from ..io.tables import refuse_unwritable, table_format
 from ..rows.ids import positions
@@ -93,7 +93,7 @@ def _judged_rows(file: LabelFile, ids: NDArray[np.object_] | None, n: int) -> ND
     rows = positions(file.weak.ids, ids, file.where)
     left = np.setdiff1d(training, rows)
     if len(left):
-        names = some(list(file.weak.ids[left]))
+        names = preview(list(file.weak.ids[left]))
         raise InputError(
             f"{file.where}: {len(left)} of {len(training)} training rows were not judged ({names}): filter them too, "
             "or leave them out of the labels"

@@ -16,11 +16,10 @@ from scipy.stats import rankdata
 from .intervals import Estimate, quantile, share_interval, unseen
 
 NAN = float("nan")
-NOTHING = Estimate(NAN, NAN, NAN, NAN)
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class InfluenceEstimate:
     """A measure on n rows, and how much each of them moves it."""
 
     value: float
@@ -28,10 +27,10 @@ class Measured:
     positive: NDArray[np.bool_] | None = None  # (n,) the classes, of a measure that compares rows of one with the other
     blind: int = 0  # measures in a difference on which no row differs from the others, as where scores are perfect
 
-    def __sub__(self, other: "Measured") -> "Measured":
+    def __sub__(self, other: "InfluenceEstimate") -> "InfluenceEstimate":
         """The difference of two measures on the same rows: paired."""
         blind = sum(one.blind or not one.influence.any() for one in (self, other))
-        return Measured(self.value - other.value, self.influence - other.influence, self.positive, int(blind))
+        return InfluenceEstimate(self.value - other.value, self.influence - other.influence, self.positive, int(blind))
 
     def parts(self, groups: NDArray[np.intp] | None) -> NDArray[np.float64]:
         """A vector, one number a row or a group, whose inner product with another measure's is their covariance.
@@ -82,13 +81,13 @@ def _unbiased(count: int) -> float:
     return math.sqrt(count / (count - 1)) if count > 1 else NAN
 
 
-def mean(values: NDArray[np.float64]) -> Measured:
+def mean(values: NDArray[np.float64]) -> InfluenceEstimate:
     """The mean of numbers (n,), such as hits or squared differences."""
     value = float(values.mean())
-    return Measured(value, (values - value) / len(values))
+    return InfluenceEstimate(value, (values - value) / len(values))
 
 
-def ranking(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Measured | None:
+def ranking(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> InfluenceEstimate | None:
     """AUROC of scores (n,), ties counting one half; None where the rows are of one class. O(n log n)."""
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
     if not n_pos or not n_neg:
@@ -102,4 +101,4 @@ def ranking(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Measure
     influence -= value
     influence[positive] /= n_pos
     influence[~positive] /= n_neg
-    return Measured(value, influence, positive)
+    return InfluenceEstimate(value, influence, positive)

@@ -24,15 +24,23 @@ LEAST_P = 1e-12  # below, a p-value is given as this
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, contrast, share or ratio, with its 95 % interval; what there is not is NaN."""
+    """A mean, contrast, share or ratio with its 95 % interval; a number that is not known is NaN.
+
+    >>> estimate = Estimate(0.857, 0.821, 0.886)
+    >>> f"{estimate:.2f}"
+    '0.86 [0.82, 0.89]'
+    """
 
     value: float
     low: float
     high: float
-    error: float  # standard error
+    error: float = math.nan  # standard error; NaN where the interval was made without one
 
     def __format__(self, spec: str) -> str:
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+
+NO_ESTIMATE = Estimate(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -68,9 +76,9 @@ class SeededMeans:
     ) -> "SeededMeans":
         """From the values (m, S) and what each of u rows, or groups, adds to their error (m, S, u).
 
-        `parts` are such that inner products over u are covariances (`influence.Measured.parts`), known with `freedom`
-        degrees. `spread` (m,): the variance of the mean of `n_draws` repetitions within a seed, 0 for a model that is
-        not repeated. With several seeds it is part of their scatter; with one it is a source by itself.
+        Inner products of `parts` over u are covariances (`InfluenceEstimate.parts`), known with `freedom` degrees.
+        `spread` (m,): the variance of the mean of `n_draws` repetitions within a seed, 0 for a model that is not
+        repeated. With several seeds it is part of their scatter; with one it is a source by itself.
         """
         m, n_seeds, _ = parts.shape
         mean = parts.mean(axis=1)

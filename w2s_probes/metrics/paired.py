@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..rows.groups import group_numbers
 from ..ties import above_half
-from .influence import Measured, mean, ranking
+from .influence import InfluenceEstimate, mean, ranking
 from .intervals import Estimate
 from .recovery import Metric
 
@@ -56,7 +56,7 @@ def as_listed(value: Estimate | None) -> list[float | None] | None:
     return [None if math.isnan(end) else end for end in (value.value, value.low, value.high)]
 
 
-def _measured(metric: Metric, truth: NDArray[np.float64], scores: NDArray[np.float64]) -> Measured | None:
+def _measured(metric: Metric, truth: NDArray[np.float64], scores: NDArray[np.float64]) -> InfluenceEstimate | None:
     positive = above_half(truth)
     if metric == "accuracy":
         return mean((above_half(scores) == positive).astype(np.float64))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, some
+from ..errors import InputError, preview
 
 
 def question_hits(
@@ -36,7 +36,7 @@ def question_hits(
     if empty.any():
         raise InputError(
             f"{int(empty.sum())} of {len(names)} questions have no right or no wrong candidate: "
-            f"{some(list(names[empty]))}"
+            f"{preview(list(names[empty]))}"
         )
     highest = np.full(len(names), -np.inf)
     np.maximum.at(highest, codes, s)

@@ -14,10 +14,7 @@ from ..errors import InputError, did_you_mean
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..rows.groups import group_numbers
 from ..ties import above_half, levels
-from .resampling import CELLS as CELLS
-from .resampling import LEVEL as LEVEL
-from .resampling import Drawn, Ranking, resamples
-from .resampling import interval as interval
+from .resampling import Ranking, ResampleBlock, interval, resamples
 
 Metric = Literal["auroc", "accuracy"]
 Status = Literal["ok", "hard labels", "unstable", "undefined"]
@@ -243,10 +240,10 @@ def bootstrap(
     drawn_rows = resamples(positive, n_boot, seed, group_numbers(groups, len(positive)))
     blocks = []
     if metric == "auroc":
-        rankings = [[Ranking.of(one, positive) for one in s] for _, s in arrays.values()]
+        rankings = [[Ranking.of(draw, positive) for draw in s] for _, s in arrays.values()]
         for counts in drawn_rows:
-            drawn = Drawn.of(counts, positive)
-            blocks.append(np.array([np.mean([one.auroc(drawn) for one in own], axis=0) for own in rankings]))
+            block = ResampleBlock.of(counts, positive)
+            blocks.append(np.array([np.mean([draw.auroc(block) for draw in draws], axis=0) for draws in rankings]))
     else:
         right = np.array([(above_half(s) == positive).mean(axis=0) for _, s in arrays.values()], dtype=np.float64)
         blocks = [right @ counts.T / counts.sum(axis=1) for counts in drawn_rows]

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, did_you_mean, some
+from ..errors import InputError, did_you_mean, preview
 from ..rows.groups import group_numbers
 from ..ties import above_half
-from .influence import Measured, mean, ranking
+from .influence import InfluenceEstimate, mean, ranking
 from .intervals import NORMAL, Estimate, SeededMeans
 from .recovery import (
     LEAST_GAP,
@@ -188,7 +188,7 @@ def gap_recovered_over_seeds(
     )
 
 
-def _measured(metric: Metric, positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Measured:
+def _measured(metric: Metric, positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> InfluenceEstimate:
     if metric == "accuracy":
         return mean((above_half(scores) == positive).astype(np.float64))
     measured = ranking(positive, scores)
@@ -205,5 +205,5 @@ def _names(runs: Sequence[Run]) -> list[str]:
         if missing := [name for name in (WEAK, CEILING) if name not in run]:
             raise InputError(f"run {s} has no {missing[0]!r}: each needs the scores of {WEAK} and {CEILING}")
         if uneven := sorted(set(names) ^ set(run)):
-            raise InputError(f"runs 0 and {s} have not the same models ({some(uneven)}): leave out what one lacks")
+            raise InputError(f"runs 0 and {s} have not the same models ({preview(uneven)}): leave out what one lacks")
     return names

@@ -1,7 +1,7 @@
 """The neighbour graph that kNN, TopoCC and the ζ-filter share."""
 
-from .exact import nearest, whole
+from .exact import as_int, nearest
 from .graph import Neighbors, mean_over
 from .searching import first_of, search, search_some
 
-__all__ = ["Neighbors", "first_of", "mean_over", "nearest", "search", "search_some", "whole"]
+__all__ = ["Neighbors", "as_int", "first_of", "mean_over", "nearest", "search", "search_some"]

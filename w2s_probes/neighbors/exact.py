@@ -38,7 +38,7 @@ def nearest(
 
     Raises InputError if k is not in 1..n (with queries) or 1..n-1 (without).
     """
-    X, k = as_rows(X), whole(k, "k")
+    X, k = as_rows(X), as_int(k, "k")
     queries = None if queries is None else as_rows(queries, X.shape[1])
     n, among_themselves = len(X), queries is None
     if k < 1 or k > n - among_themselves:
@@ -67,7 +67,7 @@ def as_rows(X: NDArray[Any], width: int | None = None) -> NDArray[np.float32]:
     return np.ascontiguousarray(X, dtype=np.float32)
 
 
-def whole(value: Any, name: str) -> int:
+def as_int(value: Any, name: str) -> int:
     """A number such as k as Python's int; InputError if it is none."""
     try:
         return index_of(value)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..randomness import stream
 from ..rows.groups import largest_group
-from .exact import as_rows, nearest, whole
+from .exact import as_int, as_rows, nearest
 from .exhaustive import RoughIndex
 from .graph import Neighbors
 from .other_indexes import ApproximateIndex, on_device
@@ -34,7 +34,7 @@ def search(
     same result), or a faiss factory string: then `recall` says which share of the true neighbours of 256 rows was
     found. InputError if there are too few rows, or no such index.
     """
-    X, k = as_rows(X), whole(k, "k")
+    X, k = as_rows(X), as_int(k, "k")
     queries = None if queries is None else as_rows(queries, X.shape[1])
     if index != EXACT and not is_device(index):
         return _approximate(X, k, queries, group_ids, index)

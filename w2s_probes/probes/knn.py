@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from ..neighbors import Neighbors, mean_over, search, whole
+from ..neighbors import Neighbors, as_int, mean_over, search
 from ..rows.groups import group_ids
 from .base import Probe, checked_group_ids
 from .validation import check_activations, soft_labels
@@ -78,7 +78,7 @@ class KNNProbe(Probe):
         self.group_ids_ = checked_group_ids(group_ids, len(self.X_))
         self.__dict__.pop("neighbors_", None)
         # Refuses a k that the rows cannot serve before anything is searched.
-        search(self.X_[: whole(self.k, "k") + 1], self.k)
+        search(self.X_[: as_int(self.k, "k") + 1], self.k)
         if graph is not None:
             graph.refuse_other(len(self.X_), self.k, self.group_ids_)
             self.__dict__["neighbors_"] = graph
@@ -118,7 +118,7 @@ class KNNProbe(Probe):
         """
         if not len(k):
             raise InputError("k is empty: give at least one number of neighbours")
-        numbers = [whole(value, "k") for value in k]
+        numbers = [as_int(value, "k") for value in k]
         matrix = check_activations(X)
         p, _ = soft_labels(y, len(matrix))
         ids = group_ids(matrix, groups)

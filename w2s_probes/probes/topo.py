@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError, did_you_mean
-from ..neighbors import Neighbors, first_of, mean_over, nearest, search, search_some, whole
+from ..neighbors import Neighbors, as_int, first_of, mean_over, nearest, search, search_some
 from ..randomness import stream
 from ..rows.groups import most_neighbors
 from ..ties import above_half
@@ -109,7 +109,7 @@ class TopoProbe(Probe):
         self.group_ids_ = checked_group_ids(group_ids, len(self.X_))
         for searched in ("graph_", "core_neighbors_", "out_of_sample_"):
             self.__dict__.pop(searched, None)
-        if whole(self.k_cc, "k_cc") < 1 or whole(self.k_zeta, "k_zeta") < 1:
+        if as_int(self.k_cc, "k_cc") < 1 or as_int(self.k_zeta, "k_zeta") < 1:
             raise InputError(f"k_cc={self.k_cc} and k_zeta={self.k_zeta} must be at least 1")
         if graph is not None:
             graph.refuse_other(len(self.X_), self.k_cc, self.group_ids_)

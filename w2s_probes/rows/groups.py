@@ -5,8 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError
 from .duplicates import equal_rows
@@ -49,6 +47,9 @@ def group_ids(X: NDArray[np.float32], groups: ArrayLike | None = None) -> NDArra
 
 def linked(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.intp]:
     """The finest codes (n,) that rows share wherever they share one in `first` (n,) or in `second` (n,)."""
+    from scipy.sparse import coo_array  # a quarter of a second that commands which only refuse a file need not wait
+    from scipy.sparse.csgraph import connected_components
+
     shift = int(first.max()) + 1
     nodes = shift + int(second.max()) + 1
     links = coo_array((np.ones(len(first), dtype=np.int8), (first, second + shift)), shape=(nodes, nodes))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError, some
+from ..errors import InputError, preview
 from ..io.plain_values import as_text, is_missing, plain
 
 Ids = Sequence[str] | NDArray[np.object_]
@@ -64,7 +64,7 @@ def refuse_doubled(ids: Iterable[str], where: str) -> None:
     series = pd.Series(list(ids), dtype=object)
     doubled = series[series.duplicated()].unique()
     if len(doubled):
-        raise InputError(f"{where}: ids must be unique, but these stand twice: {some(list(doubled))}")
+        raise InputError(f"{where}: ids must be unique, but these stand twice: {preview(list(doubled))}")
 
 
 def made_of_texts(ids: Ids) -> bool:
@@ -95,5 +95,5 @@ def positions(have: NDArray[np.object_], wanted: Ids, where: str) -> NDArray[np.
     if (found < 0).any():
         missing = wanted[found < 0]
         none = f" (none of them match: {_no_match(have, wanted)})" if len(missing) == len(wanted) else ""
-        raise InputError(f"{where} has no row for {len(missing)} of {len(wanted)} ids: {some(list(missing))}{none}")
+        raise InputError(f"{where} has no row for {len(missing)} of {len(wanted)} ids: {preview(list(missing))}{none}")
     return np.asarray(found, dtype=np.intp)

@@ -9,11 +9,9 @@ from ..checks import probabilities, truth_sides
 from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..metrics.influence import mean
-from ..metrics.intervals import NORMAL, Estimate
+from ..metrics.intervals import NO_ESTIMATE, NORMAL, Estimate
 from ..rows.groups import group_numbers
 from ..ties import above_half
-
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def share(hits: NDArray[np.float64], groups: NDArray[np.intp] | None = None) -> 
     or miss together; where all agree, as many as there are groups.
     """
     if not len(hits):
-        return Estimate(NAN, NAN, NAN, NAN)
+        return NO_ESTIMATE
     p, n = float(hits.mean()), float(len(hits))
     if groups is not None:
         measured = mean(np.asarray(hits, dtype=np.float64))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
-from ..metrics.intervals import NORMAL, TAIL, Estimate, SeededMeans, Source
+from ..metrics.intervals import NO_ESTIMATE, NORMAL, TAIL, Estimate, SeededMeans, Source
 from ..metrics.recovery import LEAST_GAP, STEADY, Status
 from .tasks import PerTask, aligned
 
@@ -14,7 +14,6 @@ LEAST_MEDIAN = 6  # tasks: 2 · ½⁶ is the first chance of all lying on one si
 SATURATED = 0.999  # AUROC above which weak, student and ceiling leave nothing to tell apart
 NAN = float("nan")
 GAIN, GAP = np.eye(2)
-NOTHING = Estimate(NAN, NAN, NAN, NAN)
 
 Values = NDArray[np.float64]
 
@@ -89,9 +88,9 @@ def _pooled(gains_gaps: Values) -> tuple[Status, Estimate]:
     """Status and ratio of the sums of gains and gaps (2, n)."""
     n = gains_gaps.shape[1]
     if gains_gaps[1].sum() <= LEAST_GAP:
-        return "undefined", NOTHING
+        return "undefined", NO_ESTIMATE
     if n < 2:
-        return "unstable", Estimate(float(gains_gaps[0, 0] / gains_gaps[1, 0]), NAN, NAN, NAN)
+        return "unstable", Estimate(float(gains_gaps[0, 0] / gains_gaps[1, 0]), NAN, NAN)
     means = _over_tasks(gains_gaps)
     gap = means.estimate(GAP)
     value, low, high = means.ratio(GAIN, GAP)
@@ -102,7 +101,7 @@ def _pooled(gains_gaps: Values) -> tuple[Status, Estimate]:
 
 def _mean(ratios: Values) -> Estimate:
     if len(ratios) < 2:
-        return Estimate(float(ratios[0]), NAN, NAN, NAN) if len(ratios) else NOTHING
+        return Estimate(float(ratios[0]), NAN, NAN) if len(ratios) else NO_ESTIMATE
     return _over_tasks(ratios[None]).estimate(np.ones(1))
 
 
@@ -116,7 +115,7 @@ def _median(ratios: Values) -> Estimate:
     """The median with the order statistics between which it lies: below each end are as few as a fair coin allows."""
     n = len(ratios)
     if n < LEAST_MEDIAN:
-        return Estimate(float(np.median(ratios)), NAN, NAN, NAN) if n else NOTHING
+        return Estimate(float(np.median(ratios)), NAN, NAN) if n else NO_ESTIMATE
     outside = int(binom.ppf(1 - TAIL, n, 0.5))  # ratios left out at each end: P(fewer below the median) ≤ 2.5 %
     ordered = np.sort(ratios)
-    return Estimate(float(np.median(ratios)), float(ordered[outside - 1]), float(ordered[n - outside]), NAN)
+    return Estimate(float(np.median(ratios)), float(ordered[outside - 1]), float(ordered[n - outside]))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError, some
+from ..errors import InputError, preview
 
 PerTask = ArrayLike | Mapping[str, float]  # one number a task; a mapping or a pandas Series says which task's
 
@@ -27,14 +27,16 @@ def aligned(values: Mapping[str, PerTask]) -> tuple[list[str], NDArray[np.float6
             named[kind] = {str(task): value for task, value in given.items()}
     if named and len(named) < len(values):
         unnamed = [kind for kind in values if kind not in named]
-        raise InputError(f"{some(list(named))} name their tasks and {some(unnamed)} do not: give all in the same way")
+        raise InputError(
+            f"{preview(list(named))} name their tasks and {preview(unnamed)} do not: give all in the same way"
+        )
     if named:
         first, *_ = named
         names = list(named[first])
         for kind, mapping in named.items():
             if uneven := sorted(map(str, set(names) ^ set(mapping))):
                 raise InputError(
-                    f"{first} and {kind} have not the same tasks ({some(uneven)}): leave out what one lacks"
+                    f"{first} and {kind} have not the same tasks ({preview(uneven)}): leave out what one lacks"
                 )
         table = np.array([[mapping[name] for name in names] for mapping in named.values()], dtype=np.float64)
     else:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, some
+from ..errors import InputError, preview
 from ..rows.ids import Ids, positions, refuse_doubled
 from .dtypes import WORDS
 from .layer_reading import Piece, Wanted, pieces, read_float32, read_words
-from .layers import LayerSpec, one_layer
+from .layers import LayerSpec, one_layer, parse_layers
 from .manifest import MANIFEST, Manifest, Shard
 from .parts import part_count, parts_there
 from .shards import locate_layers, read_header, read_offsets
@@ -118,8 +118,14 @@ class ActivationStore:
         """The stored layer that a specification names (see `layers.parse_layers`); InputError if not stored."""
         index = one_layer(layer, self.manifest.depth)
         if index not in self.manifest.sites:
-            raise InputError(f"layer {index} is not in {self.path}; it holds {some(self.layers, 40)}")
+            raise InputError(f"layer {index} is not in {self.path}; it holds {preview(self.layers, 40)}")
         return index
+
+    def select(self, layers: LayerSpec) -> list[int]:
+        """The stored layers that a specification names, ascending; `all` are those stored. InputError if not stored."""
+        if layers == "all":
+            return self.layers
+        return [self.resolve(layer) for layer in parse_layers(layers, self.manifest.depth)]
 
     def words(self, layer: LayerSpec) -> NDArray[Any]:
         """The layer as stored, bit for bit: (n, width) words of `manifest.dtype` (bfloat16 as uint16).

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# What reads stores and label files. What trains is imported where it is used: bad files are refused without it.
+# Modules that train are imported where they are used: stores and label files are read, and refused, without them.
 from ..errors import InputError
 from ..io.files import refuse_input
 from ..io.sealed import write_sealed

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean
 from ..filtering.shares import refuse_shares
-from ..neighbors import whole
+from ..neighbors import as_int
 from ..probes import Connectivity, Probe
 from ..probes.penalties import PENALTIES
 from ..probes.problems import checked_penalties
@@ -69,14 +69,14 @@ class Grid:
         for share in self.contamination:
             refuse_shares(share)
         object.__setattr__(self, "contamination", tuple(dict.fromkeys(float(share) for share in self.contamination)))
-        seeds = tuple(dict.fromkeys(whole(seed, "seeds") for seed in self.seeds))
+        seeds = tuple(dict.fromkeys(as_int(seed, "seeds") for seed in self.seeds))
         if not seeds or min(seeds) < 0 or max(seeds) >= 2**63:
             raise InputError(f"seeds={list(self.seeds)}: give at least one, none below 0 or of more than 63 bits")
         object.__setattr__(self, "seeds", seeds)
         if self.connectivity not in get_args(Connectivity):
             hint = did_you_mean(self.connectivity, get_args(Connectivity))
             raise InputError(f"connectivity={self.connectivity!r}: {hint}")
-        if whole(self.folds, "folds") < 2:
+        if as_int(self.folds, "folds") < 2:
             raise InputError(f"folds={self.folds}: cross-fitting needs at least 2")
 
     @classmethod
@@ -123,7 +123,7 @@ def _checked(entry: ProbeEntry, values: Any) -> tuple[float, ...]:
     numbers = listed(values, name)
     if entry.value == "l2":
         return tuple(dict.fromkeys(checked_penalties(np.asarray(numbers, dtype=float)).tolist())) if numbers else ()
-    neighbors = tuple(dict.fromkeys(whole(k, name) for k in numbers))
+    neighbors = tuple(dict.fromkeys(as_int(k, name) for k in numbers))
     if neighbors and min(neighbors) < 1:
         raise InputError(f"{name}={min(neighbors)} must be at least 1")
     return neighbors

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..filtering.disagreement import verdict
-from ..metrics.influence import NOTHING, Measured, mean, ranking
-from ..metrics.intervals import Estimate
+from ..metrics.influence import InfluenceEstimate, mean, ranking
+from ..metrics.intervals import NO_ESTIMATE, Estimate
 from ..rows.fields import TRUTHS, number
 from ..ties import above_half
 from .layer_scores import CellScores, LeftOut, SweepCell
@@ -45,7 +45,7 @@ class SweepScorer:
     """Measures one label set's cells. The weak labels' own AUROC, which gains are differences to, is made once."""
 
     labels: SweptLabels
-    baselines: dict[RowSet, Measured | None]  # AUROC of the weak labels by the truth: by side
+    baselines: dict[RowSet, InfluenceEstimate | None]  # AUROC of the weak labels by the truth: by side
 
     @classmethod
     def of(cls, labels: SweptLabels) -> "SweepScorer":
@@ -114,7 +114,7 @@ class SweepScorer:
         """A line for each cell that could not be used; its status says why."""
         for cell in left_out.cells:
             here = self._line(layer, cell, TRAINING, len(self.labels.training), seed)
-            yield here | {"metric": "weak_brier", **_values(NOTHING), "status": LEFT_OUT + left_out.reason}
+            yield here | {"metric": "weak_brier", **_values(NO_ESTIMATE), "status": LEFT_OUT + left_out.reason}
 
     def _line(self, layer: int | None, cell: SweepCell, rows: str, n: int, seed: int | None) -> SweepLine:
         where = {"labels": self.labels.name, "seed": seed, "layer": layer, "probe": cell.probe}
@@ -131,9 +131,9 @@ def _hits(p: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.floa
     return np.asarray(above_half(p) == above_half(truth), dtype=np.float64)
 
 
-def _estimated(metric: str, measured: Measured | None, groups: NDArray[np.intp] | None) -> SweepLine:
+def _estimated(metric: str, measured: InfluenceEstimate | None, groups: NDArray[np.intp] | None) -> SweepLine:
     if measured is None:
-        return {"metric": metric, **_values(NOTHING), "status": ONE_CLASS}
+        return {"metric": metric, **_values(NO_ESTIMATE), "status": ONE_CLASS}
     estimate = measured.estimate(groups) if metric in ("auroc_gain", "weak_brier") else measured.share(groups)
     return {"metric": metric, **_values(estimate), "status": OK}
 

@@ -10,24 +10,25 @@ from typing import Any
 import pandas as pd
 
 from ..errors import InputError, did_you_mean
+from ..labels.label_file import Labels
 from ..probes import Connectivity
 from ..probes.registry import PROBES, SETTINGS
 from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
-from ..store.layers import LayerSpec, parse_layers
+from ..store.layers import LayerSpec
 from .backends.pool import versions
 from .grid import Grid, Numbers, listed, published
 from .measures import SweepScorer, as_table
 from .place import HERE, Place, run_units
 from .result import SweepResult
-from .swept_labels import LabelSource, SweptLabels, read_labels
+from .swept_labels import SweptLabels, read_labels
 from .unit import Unit
 
 
 def sweep(
     store: ActivationStore | Path | str,
-    labels: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSource],
+    labels: Labels | Sequence[Labels] | Mapping[str, Labels],
     *,
     layers: LayerSpec = "all",
     knn_k: Numbers = (),
@@ -38,7 +39,7 @@ def sweep(
     folds: int = 5,
     seeds: Numbers = (0,),
     index: str = "exact",
-    test: LabelSource | None = None,
+    test: Labels | None = None,
     held_out: float | None = None,
     parts: Path | None = None,
     place: Place = HERE,
@@ -94,7 +95,7 @@ class SweepPlan:
     ) -> "SweepPlan":
         """Plan a sweep from checked inputs; only ids are read."""
         grid.refuse_too_few(min(len(label_set.training) for label_set in labels))
-        numbers = swept_layers(store, layers)
+        numbers = store.select(layers)
         by_rows = _same_rows(labels)
         units = [Unit.of(store, number, sets, grid, parts) for number in numbers for sets in by_rows]
         return cls(store, numbers, labels, grid, units)
@@ -140,13 +141,6 @@ class SweepPlan:
         weak = as_table([line for label_set in self.labels for line in SweepScorer.of(label_set).weak_lines()])
         table = pd.concat([table for table in (weak, *tables) if len(table)], ignore_index=True)
         return SweepResult(_in_order(table, self.labels), _record(self.store, self.layers, self.labels, self.grid))
-
-
-def swept_layers(store: ActivationStore, layers: LayerSpec) -> list[int]:
-    """The stored layers that a specification names: `all` are those stored; InputError for one that is not."""
-    if layers == "all":
-        return store.layers
-    return [store.resolve(number) for number in parse_layers(layers, store.manifest.depth)]
 
 
 def _same_rows(swept: list[SweptLabels]) -> list[tuple[SweptLabels, ...]]:

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..io.tables import FORMATS
-from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
+from ..labels.label_file import LabelFile, Labels
+from ..labels.label_set import LabelSet, truth_where_known
 from ..printable import as_utf8
 from ..randomness import stream
-from ..rows.fields import typed
 from ..rows.groups import group_numbers, groups_of
 from ..rows.held_out import related_rows, set_aside
 from ..rows.ids import positions
 
-LabelSource = Path | str | pd.DataFrame | LabelSet
 HELD_OUT = 0.2  # of the rows, where no others are named
 
 
@@ -71,8 +70,8 @@ class SweptLabels:
 
 
 def read_labels(
-    sources: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSource],
-    test: LabelSource | None,
+    sources: Labels | Sequence[Labels] | Mapping[str, Labels],
+    test: Labels | None,
     held_out: float | None,
     order: NDArray[np.object_],
     where: str,
@@ -85,22 +84,20 @@ def read_labels(
     """
     if held_out is not None and not 0 <= held_out < 1:
         raise InputError(f"held_out={held_out} must be in [0, 1): the share of rows to set aside")
-    tests = None if test is None else _table(test)
-    label_sets = [
-        _swept(name, table, file, tests, held_out, order, where)
-        for name, (table, file) in {name: _table(source) for name, source in named(sources).items()}.items()
-    ]
+    tests = None if test is None else _label_file(test)
+    files = {name: _label_file(source) for name, source in named(sources).items()}
+    label_sets = [_swept(name, file, tests, held_out, order, where) for name, file in files.items()]
     if not label_sets:
         raise InputError("no label set to sweep: give at least one")
     return label_sets
 
 
-def named(sources: LabelSource | Sequence[LabelSource] | Mapping[str, LabelSource]) -> dict[str, LabelSource]:
+def named(sources: Labels | Sequence[Labels] | Mapping[str, Labels]) -> dict[str, Labels]:
     """Label sets by name: their own where a mapping gives them, else that of the file, else their number."""
     if isinstance(sources, Mapping):
         return dict(sources)
     listed = [sources] if isinstance(sources, Path | str | pd.DataFrame | LabelSet) else list(sources)
-    names: dict[str, LabelSource] = {}
+    names: dict[str, Labels] = {}
     for number, source in enumerate(listed):
         name = _stem(source) if isinstance(source, Path | str) else "labels" if len(listed) == 1 else f"labels-{number}"
         if name in names:
@@ -114,40 +111,31 @@ def _stem(path: Path | str) -> str:
     return next((name.removesuffix(ending) for ending in FORMATS if name.endswith(ending)), name)
 
 
-def _table(source: LabelSource) -> tuple[pd.DataFrame, str]:
-    """A label set as a table with `id`, `label`, and where known `truth`, `group`, `split`, `text`; and its name."""
-    if isinstance(source, pd.DataFrame):
-        return typed(source, "labels"), "labels"
-    if isinstance(source, LabelSet):
-        if source.role != "weak":
-            raise InputError(f"labels of role {source.role!r} cannot be swept: a choice would be made by them")
-        return pd.DataFrame({"id": source.ids, "label": source.p}), "labels"
-    return read_label_table(source), str(source)
+def _label_file(source: Labels) -> LabelFile:
+    if isinstance(source, LabelSet) and source.role != "weak":
+        raise InputError(f"labels of role {source.role!r} cannot be swept: a choice would be made by them")
+    return LabelFile.read(source)
 
 
 def _swept(
     name: str,
-    table: pd.DataFrame,
-    file: str,
-    test: tuple[pd.DataFrame, str] | None,
+    labels: LabelFile,
+    test: LabelFile | None,
     held_out: float | None,
     order: NDArray[np.object_],
     where: str,
 ) -> SweptLabels:
-    weak = LabelSet.from_table(table, where=file)
-    table = table.iloc[np.argsort(positions(order, weak.ids, f"{file}: {where}"))]
-    training = np.ones(len(table), dtype=bool)
-    if "split" in table:
-        training = in_split(table, "train", file)
-        if not training.any():
-            raise InputError(f"{file}: no row has split = train")
+    file = labels.where
+    in_order = np.argsort(positions(order, labels.weak.ids, f"{file}: {where}"))
+    table, training = labels.frame.iloc[in_order], labels.training[in_order]
+    if not training.any():
+        raise InputError(f"{file}: no row has split = train")
     if test is not None:
-        ids = LabelSet.from_table(test[0], where=test[1]).ids
-        other = test[0].iloc[np.argsort(positions(order, ids, f"{test[1]}: {where}"))]
+        other = test.frame.iloc[np.argsort(positions(order, test.weak.ids, f"{test.where}: {where}"))]
         both = np.intersect1d(table["id"][training].astype(str), other["id"].astype(str))
         if len(both):
-            raise InputError(f"{test[1]}: row {both[0]!r} is a training row of {file}: test rows must be others")
-        return _parted(name, table[training], file, other, test[1], held_out)
+            raise InputError(f"{test.where}: row {both[0]!r} is a training row of {file}: test rows must be others")
+        return _parted(name, table[training], file, other, test.where, held_out)
     if not training.all():
         return _parted(name, table[training], file, table[~training], file, held_out)
     share = HELD_OUT if held_out is None else held_out

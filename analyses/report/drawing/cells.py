@@ -11,7 +11,7 @@ NEGATIVE = re.compile(r"(?<![\w)])-(?=\d)")
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One cell."""
 
     text: str
@@ -34,42 +34,44 @@ class Table:
 
     caption: str
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
 
 
-def narrowed(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], which: Sequence[int]) -> Table:
+def narrowed(
+    caption: str, columns: Sequence[Column], rows: Sequence[Sequence[TableCell]], which: Sequence[int]
+) -> Table:
     """A table without those of `which` columns that say the same on every line."""
     same = {i for i in which if len({row[i].text for row in rows} - {MISSING}) <= 1}
     kept = [i for i in range(len(columns)) if i not in same]
     return Table(caption, [columns[i] for i in kept], [[row[i] for i in kept] for row in rows])
 
 
-def words(text: object, mark: str = "") -> Cell:
+def words(text: object, mark: str = "") -> TableCell:
     """A cell of text; a dash where there is none."""
     shown = "" if text is None or (isinstance(text, float) and math.isnan(text)) else str(text)
-    return Cell(shown or MISSING, shown.lower() or None, mark)
+    return TableCell(shown or MISSING, shown.lower() or None, mark)
 
 
-def number(value: Any, spec: str = ".3f", mark: str = "") -> Cell:
+def number(value: Any, spec: str = ".3f", mark: str = "") -> TableCell:
     """A cell of a number; a dash where there is none."""
     if missing(value):
-        return Cell(MISSING, None, mark)
-    return Cell(shown(float(value), spec), float(value), mark)
+        return TableCell(MISSING, None, mark)
+    return TableCell(shown(float(value), spec), float(value), mark)
 
 
-def estimate(value: Any, low: Any, high: Any, spec: str = ".3f", mark: str = "") -> Cell:
+def estimate(value: Any, low: Any, high: Any, spec: str = ".3f", mark: str = "") -> TableCell:
     """A number with its interval, sorted by the number."""
     if missing(value):
-        return Cell(MISSING, None, mark)
+        return TableCell(MISSING, None, mark)
     ends = "" if missing(low) or missing(high) else f" [{shown(low, spec)}, {shown(high, spec)}]"
-    return Cell(shown(value, spec) + ends, float(value), mark)
+    return TableCell(shown(value, spec) + ends, float(value), mark)
 
 
-def p_value(value: Any) -> Cell:
+def p_value(value: Any) -> TableCell:
     """A p-value; a small one is said to be small."""
     if missing(value):
-        return Cell(MISSING)
-    return Cell("< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0"), float(value))
+        return TableCell(MISSING)
+    return TableCell("< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0"), float(value))
 
 
 def shown(value: Any, spec: str = ".3f") -> str:

@@ -29,7 +29,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Line:
+class FigureLine:
     """One line of a figure: values over a setting, with their intervals where there are any."""
 
     name: str
@@ -110,7 +110,7 @@ def lines(
     title: str,
     x_axis: str,
     y_axis: str,
-    drawn: Sequence[Line],
+    drawn: Sequence[FigureLine],
     *,
     log: bool = False,
     reference: float | None = None,
@@ -144,7 +144,7 @@ def lines(
     return Figure(title, _drawing(key, title, f"{y_axis} over {x_axis}. {said}.", HEIGHT + legend, parts))
 
 
-def _line(one: Line, x: Scale, y: Scale, shape: str, class_: str) -> list[Markup]:
+def _line(one: FigureLine, x: Scale, y: Scale, shape: str, class_: str) -> list[Markup]:
     points = [(x(a), y(b), i) for i, (a, b) in enumerate(zip(one.x, one.y, strict=True)) if math.isfinite(b)]
     path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b, _ in points)
     parts = [tag("path", d=path, class_=f"line {class_}")]
@@ -155,7 +155,7 @@ def _line(one: Line, x: Scale, y: Scale, shape: str, class_: str) -> list[Markup
     return parts
 
 
-def _course(one: Line) -> str:
+def _course(one: FigureLine) -> str:
     known = [(x, y) for x, y in zip(one.x, one.y, strict=True) if math.isfinite(y)]
     best = max(known, key=lambda point: point[1])
     return (

@@ -12,6 +12,7 @@ from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import FORMATS, read_table, table_format
 from w2s_probes.labels.verdicts import NEEDED, read_verdicts
 from w2s_probes.metrics.recovery import METRICS
+from w2s_probes.probes.registry import PROBES
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
 
@@ -85,7 +86,7 @@ SWEEP_CELLS = Cells(
     names=("labels", "probe", "rows", "metric"),
     truths=("oracle",),
     known={
-        "probe": ("knn", "logistic", "topo", "weak"),
+        "probe": (*PROBES, WEAK),
         "rows": ("training", "held-out"),
         "metric": (*MEASURES, *FILTER_MEASURES),
     },
@@ -107,7 +108,7 @@ class Filtered:
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A finished run."""
 
     name: str  # its folder below the one asked for; empty for that one itself
@@ -127,7 +128,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class FinishedSweep:
     """A sweep's table, and its record where there is one."""
 
     name: str
@@ -141,8 +142,8 @@ class Contents:
     """All that a report is made of."""
 
     name: str  # of the folder
-    runs: list[Run]
-    sweeps: list[Sweep]
+    runs: list[FinishedRun]
+    sweeps: list[FinishedSweep]
     filtered: list[Filtered]
     unfinished: list[str]  # folders of runs that have begun and not ended
     students: list[TrainedStudent] = field(default_factory=list)  # of `w2s student`
@@ -191,7 +192,7 @@ def _folders(folder: Path, depth: int) -> Iterator[Path]:
                 yield from _folders(one, depth - 1)
 
 
-def _run(folder: Path, name: str) -> Run:
+def _run(folder: Path, name: str) -> FinishedRun:
     record = read_record(folder / RECORD, RunRecord)
     for needed in (RESULTS, COMPARISONS):
         if not (folder / needed).is_file():
@@ -219,7 +220,7 @@ def _run(folder: Path, name: str) -> Run:
     recipe = _recipe(folder / RECIPE)
     compared, controls = comparisons[~beside], comparisons[beside].copy()
     altered = not_as_written(folder / RECORD, record)
-    return Run(name, record, results, compared, recipe, predictions, filtered, controls, altered)
+    return FinishedRun(name, record, results, compared, recipe, predictions, filtered, controls, altered)
 
 
 def _refuse_unmeasured(results: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:
@@ -262,11 +263,11 @@ def filters_of(methods: Iterable[str]) -> list[str]:
     return [name for name in methods if not name.startswith("control-") and name not in relabelled]
 
 
-def _sweep(file: Path, name: str) -> Sweep:
+def _sweep(file: Path, name: str) -> FinishedSweep:
     beside = file.with_name(file.name.removesuffix(table_format(file)) + ".json")
     table = _table(file, SWEEP_COLUMNS, SWEEP_CELLS)
     record = read_record(beside, SweepRecord) if beside.exists() else None
-    return Sweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})
+    return FinishedSweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})
 
 
 def _verdicts(file: Path) -> pd.DataFrame:

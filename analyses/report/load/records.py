@@ -15,28 +15,28 @@ from w2s_probes.io.json_files import read_json
 from ...results.names import parse_trial_key
 
 
-class _Part(BaseModel):
+class _RecordPart(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-class _Supervisor(_Part):
+class _Supervisor(_RecordPart):
     kind: str
     model: str | None = None
     file: str | None = None
     n_truth: int = 0
 
 
-class _Strong(_Part):
+class _Strong(_RecordPart):
     model: str
     position: str
 
 
-class _Student(_Part):
+class _Student(_RecordPart):
     kind: str
     loss: str
 
 
-class _Recipe(_Part):
+class _Recipe(_RecordPart):
     seeds: list[int] = Field(min_length=1)
     methods: list[str] = []
     baseline: str = ""
@@ -46,16 +46,16 @@ class _Recipe(_Part):
     probes: dict[str, float | str | bool] = {}
 
 
-class _Rows(_Part):
+class _Rows(_RecordPart):
     rows: float
     positive: float
 
 
-class _Notes(_Part):
+class _Notes(_RecordPart):
     requested: float = 0
 
 
-class _Taken(_Part):
+class _Taken(_RecordPart):
     seconds: float
     made: dict[str, float]
 
@@ -69,13 +69,13 @@ def _method(name: str) -> str:
 Method = Annotated[str, AfterValidator(_method)]  # the names of its files hold it
 
 
-class _Made(_Part):
+class _Made(_RecordPart):
     splits: dict[str, _Rows] = {}
     methods: dict[Method, _Notes] = {}
     taken: dict[Method, _Taken] = {}
 
 
-class _Failure(_Part):
+class _Failure(_RecordPart):
     task: str
     seed: int
     method: str
@@ -89,7 +89,7 @@ def _trial_key(key: str) -> str:
     return key
 
 
-class RunRecord(_Part):
+class RunRecord(_RecordPart):
     """Of run.json."""
 
     recipe: _Recipe
@@ -106,7 +106,7 @@ class RunRecord(_Part):
 Ends = Annotated[list[float | None], Field(min_length=3, max_length=3)]  # value, low, high
 
 
-class _Best(_Part):
+class _Best(_RecordPart):
     labels: str
     chosen_by: str
     layer: int
@@ -120,17 +120,17 @@ class _Best(_Part):
     oracle: bool = False
 
 
-class _Swept(_Part):
+class _Swept(_RecordPart):
     training_rows: int
     held_out_rows: int
 
 
-class _Store(_Part):
+class _Store(_RecordPart):
     model: str | None = None
     key: str | None = None
 
 
-class SweepRecord(_Part):
+class SweepRecord(_RecordPart):
     """Of the JSON beside a sweep's table."""
 
     best: list[_Best] = []
@@ -142,26 +142,26 @@ class SweepRecord(_Part):
     checksum: str = ""
 
 
-class _Head(_Part):
+class _Head(_RecordPart):
     loss: str
     seed: int = 0
 
 
-class _Taught(_Part):
+class _Taught(_RecordPart):
     train: int
     val: int
 
 
-class _Counts(_Part):
+class _Counts(_RecordPart):
     file: int
     dropped: int = 0
 
 
-class _Validated(_Part):
+class _Validated(_RecordPart):
     auroc: Ends | None = None
 
 
-class _Tested(_Part):
+class _Tested(_RecordPart):
     against: Literal["truth", "label"]
     rows: int
     auroc: float
@@ -169,7 +169,7 @@ class _Tested(_Part):
     intervals: dict[str, Ends | None] = {}
 
 
-class StudentRecord(_Part):
+class StudentRecord(_RecordPart):
     """Of student.json."""
 
     store: str

@@ -10,7 +10,7 @@ from w2s_probes.stats import holm
 from ...results.names import HARD, RANDOM
 from ...results.unreadable_pgr import remedies, unreadable_pgr
 from ..drawing.cells import shown, true_minus
-from ..load.folder import Run
+from ..load.folder import FinishedRun
 from .differences import Difference, difference
 
 LEVEL = 0.05
@@ -21,7 +21,7 @@ Differences = Mapping[str, Mapping[str, Difference]]  # by task, then method: AU
 
 
 @dataclass(frozen=True)
-class Answer:
+class RunAnswer:
     """A headline and the facts that belong to it."""
 
     headline: str
@@ -52,20 +52,20 @@ class Verdict:
         return f"against {plain}, by more than chance explains, " + "; ".join(told)
 
 
-def answer(run: Run, differences: Differences) -> Answer:
+def answer(run: FinishedRun, differences: Differences) -> RunAnswer:
     """What a run says about the plain student, with its uncertainty. Oracles and controls are no candidates."""
     table = run.comparisons[run.comparisons["metric"] == "auroc"]
     plain = f"the plain student ({run.baseline})"
     if run.baseline not in set(table["method"]):
-        return Answer(f"Nothing is compared: {plain} was not run." + _unreadable(run), _reasons(run))
+        return RunAnswer(f"Nothing is compared: {plain} was not run." + _unreadable(run), _reasons(run))
     rivals = _rivals(table, run.baseline)
     if rivals.empty:
         headline = f"Nothing is compared: no method was run beside {plain}."
-        return Answer(headline + _unreadable(run), _pgr(table, run))
+        return RunAnswer(headline + _unreadable(run), _pgr(table, run))
     tasks = sorted(set(run.results["task"]))
     several = len(tasks) > 1 and rivals["p"].notna().any()
     found = _across(run, plain) if several else _one_task(list(rivals["method"]), differences, tasks, plain)
-    return Answer(found.headline + _unreadable(run), [*found.facts, *_pgr(table, run), *beside_controls(run)])
+    return RunAnswer(found.headline + _unreadable(run), [*found.facts, *_pgr(table, run), *beside_controls(run)])
 
 
 def _rivals(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def _rivals(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
     return table[honest & ~table["method"].str.startswith("control-")]
 
 
-def _across(run: Run, plain: str) -> Answer:
+def _across(run: FinishedRun, plain: str) -> RunAnswer:
     """Several tasks: tests corrected for the number of methods that were tried, in AUROC and in PGR."""
     tables = {metric: _rivals(run.comparisons[run.comparisons["metric"] == metric], run.baseline) for metric in METRICS}
     tables = {metric: table for metric, table in tables.items() if table["p_holm"].notna().any()}
@@ -106,7 +106,7 @@ def _across(run: Run, plain: str) -> Answer:
         if (fact := _beside(table, METRICS[metric], name, column))
     ]
     others = " and ".join(_OTHERS)
-    return Answer(headline, [*facts, *(beside or [f"By {others}, one-sided, each side corrected: none either."])])
+    return RunAnswer(headline, [*facts, *(beside or [f"By {others}, one-sided, each side corrected: none either."])])
 
 
 _OTHERS = {"Wilcoxon's signed ranks": "p_wilcoxon", "the paired t test": "p_t"}
@@ -148,16 +148,16 @@ def _largest(table: pd.DataFrame, metric: str) -> str:
     )
 
 
-def _one_task(rivals: Sequence[str], differences: Differences, tasks: Sequence[str], plain: str) -> Answer:
+def _one_task(rivals: Sequence[str], differences: Differences, tasks: Sequence[str], plain: str) -> RunAnswer:
     """One task: nothing can be tested across tasks, but its rows and seeds say how large the differences are."""
     found = {m: one for m, one in differences.get(tasks[0], {}).items() if m in rivals}
     alone = "One task says nothing about others: whether a method is better in general cannot be tested here."
     if not found:
-        return Answer(
+        return RunAnswer(
             f"Whether anything differs from {plain} cannot be told: no test scores are in the folder.", [alone]
         )
     if all(one.seeds == 1 for one in found.values()):
-        return Answer(
+        return RunAnswer(
             f"One seed on one task, {tasks[0]}: nothing here can be called better or worse than {plain}.",
             [
                 "Intervals hold the choice of the test rows only (rows only): two trainings of one method can differ "
@@ -177,10 +177,10 @@ def _one_task(rivals: Sequence[str], differences: Differences, tasks: Sequence[s
         + ". Those intervals do not allow for being the ends of so many.",
         alone,
     ]
-    return Answer(f"On the one task, {tasks[0]}, {verdict.words(len(found), plain)}.", facts)
+    return RunAnswer(f"On the one task, {tasks[0]}, {verdict.words(len(found), plain)}.", facts)
 
 
-def _pgr(table: pd.DataFrame, run: Run) -> list[str]:
+def _pgr(table: pd.DataFrame, run: FinishedRun) -> list[str]:
     """How much of the gap the plain student recovers by itself, and where PGR cannot be read."""
     own = table[table["method"] == run.baseline].iloc[0]
     facts = []
@@ -201,7 +201,7 @@ def _pgr(table: pd.DataFrame, run: Run) -> list[str]:
     return [*facts, *_reasons(run)]
 
 
-def _reasons(run: Run) -> list[str]:
+def _reasons(run: FinishedRun) -> list[str]:
     """Why PGR cannot be read, task by task, and what to do."""
     found = unreadable_pgr(run.results)
     facts = [true_minus(one.line) for one in found[:FEW]]
@@ -210,7 +210,7 @@ def _reasons(run: Run) -> list[str]:
     return [*facts, *remedies(found)]
 
 
-def _unreadable(run: Run) -> str:
+def _unreadable(run: FinishedRun) -> str:
     """For the headline: where PGR is no number to rely on, and why; empty where it is one everywhere."""
     found = unreadable_pgr(run.results)
     tasks, of = list(dict.fromkeys(one.task for one in found)), run.results["task"].nunique()
@@ -230,7 +230,7 @@ def _unreadable(run: Run) -> str:
     return f" PGR is {'; '.join(told)}."
 
 
-def beside_controls(run: Run) -> list[str]:
+def beside_controls(run: FinishedRun) -> list[str]:
     """Each filter beside its own control: as many rows of each class removed at random, several times."""
     methods = dict.fromkeys(run.results["method"])
     filters = [name for name in methods if name.startswith("filter-") or RANDOM + name in methods]

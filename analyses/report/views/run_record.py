@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...results.names import parse_trial_key
-from ..drawing.cells import Cell, Column, Table, number, words
+from ..drawing.cells import Column, Table, TableCell, number, words
 
 KINDS = {"activations": "extraction", "trained": "training", "neighbors": "neighbours", "opinions": "probes"}
 
@@ -18,7 +18,7 @@ def row_sets(record: dict[str, Any]) -> Table:
         task, seed = parse_trial_key(key)
         splits = made.get("splits", {})
         cells = [
-            Cell(f"{splits[name]['rows']:,} ({splits[name]['positive']:.0%})", float(splits[name]["rows"]))
+            TableCell(f"{splits[name]['rows']:,} ({splits[name]['positive']:.0%})", float(splits[name]["rows"]))
             if name in splits
             else number(None)
             for name in sets
@@ -33,7 +33,7 @@ def models(record: dict[str, Any]) -> Table:
     return Table("Models", columns, rows)
 
 
-def _hash(value: object) -> Cell:
+def _hash(value: object) -> TableCell:
     return words(value, "hash")
 
 
@@ -60,7 +60,7 @@ def cost(record: dict[str, Any]) -> Table | None:
                 words(name),
                 number(sum(one["seconds"] for one in every), ".2f"),
                 *(number(value or None, ".2f") for value in kinds),
-                Cell(f"{reused} of {len(every)}", float(reused)),
+                TableCell(f"{reused} of {len(every)}", float(reused)),
             ]
         )
     return Table("Where the time of this run went", columns, rows)

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from ...results.names import COMMON, HARD, ROWS_ONLY
-from ..drawing.cells import Cell, Column, Table, estimate, number, p_value, words
+from ..drawing.cells import Column, Table, TableCell, estimate, number, p_value, words
 from ..drawing.figures import Bar, Figure, forest
-from ..load.folder import Run
-from .answer import Answer, Differences, answer, over_seeds
+from ..load.folder import FinishedRun
+from .answer import Differences, RunAnswer, answer, over_seeds
 from .cards import Card, cards
 from .differences import against
 from .run_record import cost, models, row_sets
@@ -28,7 +28,7 @@ class RunView:
 
     key: str  # of its anchors
     name: str
-    answer: Answer
+    answer: RunAnswer
     facts: list[tuple[str, str]]
     across: list[Table]
     pooled: Figure | None
@@ -46,7 +46,7 @@ class RunView:
     altered: dict[str, str]  # files that are not as they were written
 
 
-def run_view(run: Run, key: str) -> RunView:
+def run_view(run: FinishedRun, key: str) -> RunView:
     """Everything about one run."""
     differences = {task: against(seeds, run.baseline) for task, seeds in run.predictions.items()}
     record, recipe = run.record, run.record["recipe"]
@@ -77,11 +77,11 @@ def kind_of(method: str, oracle: bool) -> str:
     return "oracle" if oracle else "control" if method.startswith("control-") else "method"
 
 
-def _named(method: str, oracle: bool) -> Cell:
-    return Cell(method + (" (oracle)" if oracle else ""), method, kind_of(method, oracle))
+def _named(method: str, oracle: bool) -> TableCell:
+    return TableCell(method + (" (oracle)" if oracle else ""), method, kind_of(method, oracle))
 
 
-def _facts(run: Run, recipe: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(run: FinishedRun, recipe: dict[str, Any]) -> list[tuple[str, str]]:
     weak, strong, student = recipe["weak"], recipe["strong"], recipe["student"]
     layers = sorted({int(x) for x in run.results.get("layer", pd.Series(dtype=float)).dropna()})
     supervisor = weak["kind"] + (f": {Path(weak['model']).name}" if weak.get("model") else "")
@@ -101,7 +101,7 @@ def _facts(run: Run, recipe: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _across(run: Run) -> list[Table]:
+def _across(run: FinishedRun) -> list[Table]:
     """Tests and pooled PGR across tasks, a table for each metric."""
     made = []
     for metric, part in run.comparisons.groupby("metric", sort=False):
@@ -140,15 +140,15 @@ def _across(run: Run) -> list[Table]:
     return made
 
 
-def _of(part: float, whole: float) -> Cell:
-    return Cell(f"{part:.0f} of {whole:.0f}", float(part))
+def _of(part: float, whole: float) -> TableCell:
+    return TableCell(f"{part:.0f} of {whole:.0f}", float(part))
 
 
 def _metric(name: str) -> str:
     return {"auroc": "AUROC", "pgr_auroc": "PGR of AUROC", "pgr_accuracy": "PGR of accuracy"}.get(name, name)
 
 
-def _pooled(run: Run, key: str) -> Figure | None:
+def _pooled(run: FinishedRun, key: str) -> Figure | None:
     part = run.comparisons[(run.comparisons["metric"] == "auroc") & run.comparisons["difference"].notna()]
     if part.empty or int(part["tasks"].max()) < 2:
         return None
@@ -160,7 +160,7 @@ def _pooled(run: Run, key: str) -> Figure | None:
     return forest(f"{key}-over", title, "difference in AUROC, mean over tasks [95 %]", bars, spec=SIGNED)
 
 
-def _tasks(run: Run, differences: Differences) -> Table:
+def _tasks(run: FinishedRun, differences: Differences) -> Table:
     """A line for each task and method."""
     one_seed = len(run.record["recipe"]["seeds"]) == 1
     common = bool((run.results["metric"] == f"pgr_auroc{COMMON}").any())
@@ -222,11 +222,11 @@ def _shaky(status: str) -> str:
     return "; ".join(word for word in status.split("; ") if word not in ("ok", ROWS_ONLY))
 
 
-def _value(one: Mapping[Any, Any], spec: str = ".3f", mark: str = "") -> Cell:
+def _value(one: Mapping[Any, Any], spec: str = ".3f", mark: str = "") -> TableCell:
     return estimate(one.get("value"), one.get("low"), one.get("high"), spec, mark)
 
 
-def _task_figure(run: Run, task: str, key: str) -> Figure:
+def _task_figure(run: FinishedRun, task: str, key: str) -> Figure:
     lines = over_seeds(run.results[run.results["task"] == task])
     bars = []
     hard = lines[lines["metric"] == "pgr_auroc"]["status"].str.contains(HARD).any()

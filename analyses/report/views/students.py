@@ -10,7 +10,7 @@ from w2s_probes.metrics.paired import METRIC_NAMES
 from w2s_probes.metrics.recovery import Metric
 from w2s_probes.students.scored_rows import Numbers, StudentScores
 
-from ..drawing.cells import Cell, Column, Table, estimate, narrowed, number, shown, words
+from ..drawing.cells import Column, Table, TableCell, estimate, narrowed, number, shown, words
 from ..drawing.figures import Bar, Figure, forest
 from ..load.student_files import TrainedStudent
 from .student_pairs import Pair, on_the_same_rows, pairs_of
@@ -172,7 +172,7 @@ def _table(students: Sequence[TrainedStudent], scores: dict[str, StudentScores |
                 words(record["parameters"]["loss"]),
                 number(record["layer"], ".0f"),
                 number(record["parameters"].get("seed"), ".0f"),
-                Cell(f"{train:,}{of}", float(train)),
+                TableCell(f"{train:,}{of}", float(train)),
                 words(one.against),
                 number(found.rows if found else test.get("rows"), ",.0f"),
                 _cell(student["auroc"]),
@@ -228,7 +228,7 @@ def _figure(students: Sequence[TrainedStudent], scores: dict[str, StudentScores 
     return forest(f"{key}-auroc", "AUROC on test rows", "AUROC [95 %, rows only]", bars, references=(), spec=".3f")
 
 
-def _cell(value: Any, spec: str = ".3f") -> Cell:
+def _cell(value: Any, spec: str = ".3f") -> TableCell:
     """Of an estimate, or of value, low and high in a record."""
     if value is None:
         return number(None)

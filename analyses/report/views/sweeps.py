@@ -5,13 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from ..drawing.cells import Cell, Column, Table, estimate, narrowed, number, words
-from ..drawing.figures import Figure, Line, lines
-from ..load.folder import Sweep
+from w2s_probes.probes.registry import PROBES, VALUE_TITLES
+
+from ..drawing.cells import Column, Table, TableCell, estimate, narrowed, number, words
+from ..drawing.figures import Figure, FigureLine, lines
+from ..load.folder import FinishedSweep
 from ..load.sweep_measures import MEASURES, name_of
 from .wording import facts
 
-PROBES = ("knn", "logistic", "topo")
 CHOOSING = "weak_brier"  # by which settings are chosen unless the record says another: never by truth
 LEAST = ("weak_brier",)  # measures of which less is better
 SEEN = "weak_auroc"
@@ -39,7 +40,7 @@ class SweepView:
     altered: dict[str, str]  # files that are not as they were written
 
 
-def sweep_view(sweep: Sweep, key: str) -> SweepView:
+def sweep_view(sweep: FinishedSweep, key: str) -> SweepView:
     """Everything about one sweep."""
     table = sweep.table.assign(oracle=sweep.table["oracle"].astype(bool))
     for name in ("layer", "k", "l2", "contamination", "value", "low", "high"):
@@ -130,7 +131,7 @@ def _best(best: list[dict[str, Any]]) -> Table:
     return narrowed(caption, columns, rows, [0, 1, len(columns) - 1])
 
 
-def _ends(value: Any, spec: str) -> Cell:
+def _ends(value: Any, spec: str) -> TableCell:
     return estimate(value[0], value[1], value[2], spec) if value else number(None)
 
 
@@ -141,7 +142,8 @@ def _figures(part: pd.DataFrame, labels: str, key: str, by: str) -> list[Figure]
         rows = TRAINING if metric == SEEN else _rows_of(part, metric)
         name, zero = SHORT[metric], 0.0 if metric == "auroc_gain" else None
         where = f"{rows} rows"
-        layers, sides = [], {"k": [], "l2": []}  # type: ignore[var-annotated]
+        layers: list[FigureLine] = []
+        sides: dict[str, list[FigureLine]] = {name: [] for name in VALUE_TITLES}
         for probe in part["probe"].unique():
             own = part[part["probe"] == probe]
             chosen = _chosen(own, by)
@@ -158,7 +160,7 @@ def _figures(part: pd.DataFrame, labels: str, key: str, by: str) -> list[Figure]
             made.append(
                 lines(f"{key}-{metric}-layer", f"{labels}: by layer ({where})", "layer", name, layers, reference=zero)
             )
-        for setting, axis in (("k", "neighbours k"), ("l2", "penalty λ")):
+        for setting, axis in VALUE_TITLES.items():
             if sides[setting]:
                 title = f"{labels}: by {axis} ({where})"
                 made.append(
@@ -186,14 +188,14 @@ def _top(values: pd.Series, by: str) -> Any:
     return values.idxmin() if by in LEAST else values.idxmax()
 
 
-def _line(name: str, probe: str, seen: pd.DataFrame, over: str) -> Line:
+def _line(name: str, probe: str, seen: pd.DataFrame, over: str) -> FigureLine:
     """Means over seeds, with the interval of the only seed or the range of several."""
     by = seen.groupby(over)
     single = seen["seed"].nunique() == 1
     low = by["low"].min() if single else by["value"].min()
     high = by["high"].max() if single else by["value"].max()
     mean = by["value"].mean()
-    return Line(name, list(mean.index), list(mean), list(low), list(high), PROBES.index(probe))
+    return FigureLine(name, list(mean.index), list(mean), list(low), list(high), list(PROBES).index(probe))
 
 
 def _cells(plain: pd.DataFrame, weak: pd.DataFrame, best: list[dict[str, Any]]) -> Table:
@@ -217,11 +219,11 @@ def _has(plain: pd.DataFrame, metric: str, rows: str) -> bool:
     return bool(((plain["metric"] == metric) & (plain["rows"] == rows)).any())
 
 
-def _head(labels: Any, seed: Any, layer: Any, probe: Any, k: Any, l2: Any) -> list[Cell]:
+def _head(labels: Any, seed: Any, layer: Any, probe: Any, k: Any, l2: Any) -> list[TableCell]:
     return [words(labels), number(seed, ".0f"), number(layer, ".0f"), words(probe), number(k, ".0f"), number(l2, ".4g")]
 
 
-def _values(own: pd.DataFrame, shown: list[tuple[str, str]]) -> list[Cell]:
+def _values(own: pd.DataFrame, shown: list[tuple[str, str]]) -> list[TableCell]:
     found = {(one["metric"], one["rows"]): one for one in own.to_dict(orient="records")}
     cells = []
     for key in shown:
@@ -245,5 +247,5 @@ def _filters(lines_: pd.DataFrame) -> Table:
     return narrowed("Filters of the sweep, as shares of the training rows", columns, rows, [0, 1])
 
 
-def _value(one: dict[Any, Any]) -> Cell:
+def _value(one: dict[Any, Any]) -> TableCell:
     return estimate(one.get("value"), one.get("low"), one.get("high"), ".3f", "oracle" if one.get("oracle") else "")

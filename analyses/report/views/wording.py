@@ -5,17 +5,18 @@ from typing import Any
 
 import pandas as pd
 
+from w2s_probes.probes.registry import PROBES
+
 GRID = {
-    "knn_k": "Neighbours k of kNN",
-    "logistic_l2": "Penalties λ of the logistic probe",
-    "topo_k": "Neighbours k of Topo",
+    **{entry.setting: entry.values for entry in PROBES.values()},
     "contamination": "Shares that filters were asked to remove",
     "connectivity": "Components of Topo",
     "folds": "Folds of the logistic probe",
     "index": "Neighbour search",
 }
-PROBE_NAMES = {"knn": "kNN", "logistic": "logistic", "topo": "Topo"}
-READ_BY = {"knn_k": "knn", "logistic_l2": "logistic", "folds": "logistic", "topo_k": "topo", "connectivity": "topo"}
+READ_BY = {entry.setting: {name} for name, entry in PROBES.items()}  # settings of which not every probe reads each
+READ_BY |= {"folds": {name for name, entry in PROBES.items() if entry.cross_fitted}}
+READ_BY |= {"connectivity": {name for name, entry in PROBES.items() if "connectivity" in entry.options}}
 KEY = 12  # digits of a store's key, which are enough to tell it from others
 LISTED = 6  # values that are shown one by one
 
@@ -27,7 +28,7 @@ def facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str,
     found = [
         ("Label sets", ", ".join(map(str, plain["labels"].unique()))),
         ("Layers", _listed(list(layers))),
-        ("Probes", ", ".join(PROBE_NAMES.get(one, one) for one in probes)),
+        ("Probes", ", ".join(PROBES[one].title if one in PROBES else one for one in probes)),
         ("Seeds", ", ".join(str(int(seed)) for seed in sorted(plain["seed"].dropna().unique()))),
     ]
     record = record or {}
@@ -38,7 +39,7 @@ def facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str,
         key = record["store"].get("key") or ""
         found.append(("Key of the activations", key if len(key) <= KEY else f"{key[:KEY]}…"))
     for name, value in record.get("grid", {}).items():
-        read = name in GRID and READ_BY.get(name, probes[0] if probes else "") in probes
+        read = name in GRID and not READ_BY.get(name, set(probes)).isdisjoint(probes)
         if read and value not in ([], None):
             found.append((GRID[name], _listed(value)))
     return [(name, value) for name, value in found if value]

@@ -10,7 +10,7 @@ import pytest
 
 from analyses.experiment import splits
 from analyses.experiment.learners import Examples, Leak
-from analyses.experiment.splits import Splits, split_task
+from analyses.experiment.splits import RowSets, split_task
 from analyses.experiment.view import Experiment, Method, Outcome
 from analyses.methods import METHODS
 from analyses.protocol import run
@@ -20,12 +20,12 @@ from tests.worlds.experiments import experiment, small_recipe, truth_of_planted
 from w2s_probes.labels.label_set import LabelSet
 
 
-def splits_of(made: Experiment) -> Splits:
+def splits_of(made: Experiment) -> RowSets:
     truth = truth_of_planted()
     tables = {
         name: made.rows[name].assign(label=truth.values(made.rows[name]["id"].to_numpy())) for name in ("train", "val")
     }
-    return Splits(tables["train"].iloc[:0], tables["train"], tables["val"], made.rows["test"].assign(label=0.0))
+    return RowSets(tables["train"].iloc[:0], tables["train"], tables["val"], made.rows["test"].assign(label=0.0))
 
 
 def leaky(made: Experiment) -> Outcome:
@@ -91,7 +91,7 @@ def test_the_truth_of_train_and_validation_moves_oracles_alone(tmp_path: Path, m
     recipe = small_recipe('methods=["student-xent", "filter-knn", "relabel-topo", "control-oracle-filter"]')
     first = run(recipe, tmp_path / "a")
 
-    def turned(*arguments: object) -> dict[int, Splits]:
+    def turned(*arguments: object) -> dict[int, RowSets]:
         return {
             seed: replace(
                 sets,

@@ -474,7 +474,7 @@ def test_a_folder_with_nothing_to_report_says_so(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message if made == "labels" else "nothing to report"):
             read_folder(tmp_path)
     with pytest.raises(InputError, match="no such folder"):
-        read_folder(tmp_path / "nowhere")
+        write_report(tmp_path / "nowhere")
 
 
 def test_numbers_are_written_with_true_minus_and_infinity_and_no_negative_nought() -> None:

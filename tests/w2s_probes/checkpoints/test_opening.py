@@ -13,6 +13,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 from transformers.utils import logging
 
+from extract.costs.lengths import assumed_lengths
 from extract.extractor import Extraction
 from extract.models.source import ModelSource
 from tests.conftest import FAMILIES
@@ -121,8 +122,18 @@ def test_both_know_the_same_window(family: str, checkpoint: Made, tmp_path: Path
         folder = checkpoint(family)
     student = Checkpoint.open(folder)
     classifier = student.classifier(FineTuning(kind="full"), seed=0, dtype=torch.float32)
-    window = ModelSource.find(str(folder)).window
-    assert student.window(classifier) == window == (38 if family == "roberta" else 64)
+    expected = 38 if family == "roberta" else 64
+    assert student.window(classifier) == ModelSource.find(str(folder)).window == expected
+    # A plan, which may lack the tokenizer, cuts where the extraction will.
+    assert assumed_lengths(ModelSource.describe(str(folder)), 3, 1000).tokens.tolist() == [expected] * 3
+    for file in folder.glob("token*"):
+        file.rename(file.with_suffix(".away"))
+    try:
+        planned = assumed_lengths(ModelSource.describe(str(folder)), 3, 1000)
+    finally:
+        for file in folder.glob("token*.away"):
+            file.rename(file.with_suffix(".json"))
+    assert (planned.limit, planned.cut) == (expected, 3)
 
 
 def test_lengths_that_leave_no_room_for_text_are_refused_by_both(checkpoint: Made, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from analyses.costs import plan_recipe
-from analyses.experiment.splits import Splits, split_task
+from analyses.experiment.splits import RowSets, split_task
 from analyses.recipe.read import RECIPES, read_recipe
 from w2s_probes.cli.units import amount, duration, spans
 
@@ -124,7 +124,7 @@ def test_fine_tuning_is_timed_on_this_machine_as_well(w2s: Call, capsys: pytest.
     )
 
 
-def read(sets: Splits, role: str) -> list[pd.DataFrame]:
+def read(sets: RowSets, role: str) -> list[pd.DataFrame]:
     """The tables that a model reads: the weak one its own training rows, too."""
     return [table for name, table in sets.tables.items() if role == "weak" or name != "weak"]
 

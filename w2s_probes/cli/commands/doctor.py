@@ -112,7 +112,7 @@ def doctor(
         manifest.model_copy(update={"notes": notes}).write(store)
     if not diagnosis.ok:
         wrong = ", ".join(check.name for check in diagnosis.checks if not check.ok)
-        told = visible(f"w2s doctor: the activations of {model} cannot be trusted: {wrong}")
-        terminal.err.print(told, markup=False, soft_wrap=True)
+        message = visible(f"w2s doctor: the activations of {model} cannot be trusted: {wrong}")
+        terminal.err.print(message, markup=False, soft_wrap=True)
         raise typer.Exit(1)
     terminal.answer(f"{model}: {len(diagnosis.checks)} checks passed on {len(diagnosis.read)} rows")

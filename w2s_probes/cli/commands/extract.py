@@ -125,8 +125,8 @@ def extract(
     run = add_to if add else Extraction.run
     with progress.rows(show) as report:
         # Names that are no UTF-8 cannot stand in a manifest as they are.
-        named = [str(path.resolve()).encode(errors="backslashreplace").decode() for path in rows]
-        notes = {"rows_from": named, **({"remarks": remarks} if remarks else {})}
+        files = [str(path.resolve()).encode(errors="backslashreplace").decode() for path in rows]
+        notes = {"rows_from": files, **({"remarks": remarks} if remarks else {})}
         store = run(plan, place, placement=placement, share=share, notes=notes, progress=report, check=check)
     if store is None:
         terminal.say(f"{place}: share {share.index}/{share.count} is done; it is whole when the other shares are")

@@ -68,9 +68,9 @@ def plan(
         raise InputError("--correlation and --pilot exclude each other: a pilot measures the correlation")
     measured = None if pilot is None else pilot_of_run(pilot)
     if recipe:
-        given = [name.replace("_", "-") for name, value in bare.items() if value not in (None, [])]
-        if given:
-            raise InputError(f"--{given[0]} is for a model, and a recipe says it itself: use --set table.key=value")
+        excess = [name.replace("_", "-") for name, value in bare.items() if value not in (None, [])]
+        if excess:
+            raise InputError(f"--{excess[0]} is for a model, and a recipe says it itself: use --set table.key=value")
         lines, rows_of_test = _recipe(Path(target), settings, counted, rates)
         facts, table = intervals(rows_of_test, gap, weak, correlation, measured)
     else:
@@ -92,7 +92,7 @@ def plan(
 
 
 def _next(target: str, bare: dict[str, Any], settings: list[str], *, recipe: bool) -> list[object]:
-    """The command that was planned."""
+    """The words of the command that was planned."""
     if recipe:
         chosen: list[object] = [word for setting in settings for word in ("--set", setting)]
         return ["w2s", "run", target, *chosen, "--out", Path("runs", Path(target).stem)]
@@ -105,30 +105,30 @@ def _next(target: str, bare: dict[str, Any], settings: list[str], *, recipe: boo
 
 
 def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rates) -> tuple[list[str], int]:
-    """What to say of a recipe's costs, and how many test rows it has."""
+    """The lines on a recipe's costs, and the number of its test rows."""
     with from_checkout():
         from analyses.recipe.read import read_recipe
     recipe = read_recipe(path, settings)
     with from_checkout():
         from analyses.costs import plan_recipe
-    found = plan_recipe(recipe, **counted)
+    costs = plan_recipe(recipe, **counted)
     lines: list[str] = []
-    for role, part in found.models.items():
+    for role, part in costs.models.items():
         lines += _costs(f"{role} model: {part.model}", part.costs, part.lengths, rates, at_most=part.at_most)
         options = part.options | {"batch_tokens": counted["batch_tokens"]}
         lines += _here(part.source, part.lengths, options, rates)
         table = "weak" if role.startswith("weak") else "strong"
         lines += _remarks(part.source, part.costs, f"--set {table}.position={{}}")
-    parts = f"tasks {found.tasks} x seeds {found.seeds} x (weak supervisor, ceiling and {found.methods} methods)"
-    lines.append(f"then {found.fits} fits: {parts}; a probe's ceiling, the probe taught the truth, is fitted beside it")
-    if found.flops is not None:
-        lines.append(f"fine-tuning: {amount(found.flops, 'FLOP')}, {found.students} students among them")
-        lines += _tuning_here(found.tuned, found.flops, rates)
-    return lines, found.test_rows
+    parts = f"tasks {costs.tasks} x seeds {costs.seeds} x (weak supervisor, ceiling and {costs.methods} methods)"
+    lines.append(f"then {costs.fits} fits: {parts}; a probe's ceiling, the probe taught the truth, is fitted beside it")
+    if costs.flops is not None:
+        lines.append(f"fine-tuning: {amount(costs.flops, 'FLOP')}, {costs.students} students among them")
+        lines += _tuning_here(costs.tuned, costs.flops, rates)
+    return lines, costs.test_rows
 
 
 def _model(name: str, options: dict[str, Any], rates: Rates) -> list[str]:
-    """What to say of one extraction's costs."""
+    """The lines on one extraction's costs."""
     with from_checkout():
         from extract.costs.given_rows import given_rows
         from extract.models.checkpoints import refuse_no_model
@@ -156,7 +156,7 @@ def _costs(title: str, costs: "Costs", lengths: "Lengths", rates: Rates, *, at_m
     if experts:
         how_many = f"a token visits {visited}" if visited else "the config names no number that a token visits: all"
         routed = f"; {how_many} of {experts} experts"
-    said = {
+    facts = {
         "parameters": f"{amount(costs.parameters)}, of them {amount(costs.block_parameters)} in {costs.depth} blocks "
         f"of width {costs.width}{routed}",
         "stored": f"layers {spans(costs.layers)}, position {costs.position}, {costs.dtype}",
@@ -171,51 +171,51 @@ def _costs(title: str, costs: "Costs", lengths: "Lengths", rates: Rates, *, at_m
         f"{amount(costs.active_parameters)} parameters",
         "time": f"{duration(costs.seconds(**rates))} at {_rate(costs, rates)}",
     }
-    return [title, *(fact_line(name, text) for name, text in said.items())]
+    return [title, *(fact_line(name, text) for name, text in facts.items())]
 
 
 def _cut(lengths: "Lengths") -> str:
-    """How many texts lose something at the limit, and on which side."""
+    """The number of texts that lose something at the limit, and the side on which they do."""
     rows = len(lengths.tokens)
     if lengths.limit is None:
         return "none: the model reads texts of any length"
     limit = f"{lengths.limit:,} tokens"
     if not lengths.cut:
         return f"none{' of a sample of them' if lengths.sampled else ''}: texts of up to {limit} are read whole"
-    if lengths.said:
+    if lengths.assumed:
         return f"{lengths.cut:,} texts, on the right: only their first {limit} are read"
     about = "about " if lengths.sampled else ""
     return f"{about}{lengths.cut:,} of {rows:,} texts, on the right: they have more than {limit} and lose their end"
 
 
 def _here(source: "ModelSource", lengths: "Lengths", options: dict[str, Any], rates: Rates) -> list[str]:
-    """What to say of the machine that this runs on: estimated time, unless a rate was given, memory and batches."""
+    """The lines on this machine: estimated time, unless a rate was given, memory and batches."""
     with from_checkout():
         from extract.costs.estimate import estimate
         from extract.costs.speed import Machine, measure
     machine = Machine.here()
     chosen = options | {"batch_tokens": options["batch_tokens"] or machine.batch_tokens}
     costs = estimate(source, lengths.tokens, **chosen)
-    said = {}
+    facts = {}
     if rates == dict.fromkeys(rates):
         try:
             speed = measure(source, costs, machine)
-            said["this machine"] = (
+            facts["this machine"] = (
                 f"about {roughly(speed.seconds(costs))} on {machine}: an estimate, from {speed.timed} that did "
                 f"{amount(speed.flops_per_s, 'FLOP/s')} just now; loading the model comes on top"
             )
         except InputError as error:
-            said["this machine"] = f"{machine}, time not estimated: {error}"
+            facts["this machine"] = f"{machine}, time not estimated: {error}"
     need = machine.memory(costs)
     batches = f"in batches of up to {costs.batch_tokens:,} tokens"
     free = "" if machine.free is None else f" of {amount(machine.free, 'B')} free"
     too_much = machine.free is not None and need > machine.free
-    said["memory here"] = f"{amount(need, 'B')}{free}, {batches}{': it does not fit' if too_much else ''}"
-    return [fact_line(name, text) for name, text in said.items()]
+    facts["memory here"] = f"{amount(need, 'B')}{free}, {batches}{': it does not fit' if too_much else ''}"
+    return [fact_line(name, text) for name, text in facts.items()]
 
 
 def _tuning_here(part: Any, flops: float, rates: Rates) -> list[str]:
-    """How long all fine-tuning will take on this machine, unless a rate was given."""
+    """The line on the time of all fine-tuning on this machine, unless a rate was given."""
     if rates != dict.fromkeys(rates):
         return []
     with from_checkout():

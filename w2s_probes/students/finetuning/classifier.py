@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 from ...checkpoints.files import has_weights, refuse_no_checkpoint, refuse_own_code
 from ...checkpoints.loading import read_config, read_tokenizer, usable
 from ...checkpoints.tokens import window
-from ...errors import InputError, some
+from ...errors import InputError, preview
 from ...randomness import torch_seed
 from .model_heads import expert_tensors, find_head, initialise, is_projection, keep_in_float32, lora_targets
 from .settings import FineTuning
@@ -70,7 +70,8 @@ class Checkpoint:
         lacking = sorted(name for name in wrong if not head.holds(name))
         if lacking:
             raise InputError(
-                f"model {self.folder}: the weights do not fit the config, {len(lacking)} are missing: {some(lacking)}"
+                f"model {self.folder}: the weights do not fit the config, {len(lacking)} are missing: "
+                f"{preview(lacking)}"
             )
         generator = torch.Generator().manual_seed(torch_seed(seed, "head"))
         keep_in_float32(model, head)
