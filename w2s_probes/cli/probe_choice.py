@@ -6,11 +6,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..io.files import refuse_input, refuse_no_file
+from ..io.tables import refuse_no_table, table_format
 from ..probes.registry import PROBES
 from .options import BEST
 
 if TYPE_CHECKING:
     from ..sweep.chosen import ChosenCell
+
+
+@dataclass(frozen=True)
+class JudgedFiles:
+    """The files of a command that judges labels by a probe; InputError for one that cannot serve."""
+
+    store: Path
+    labels: Path
+    out: Path
+    audit: Path | None
+    sweep: Path | None  # a sweep's record, where one chooses
+
+    def __post_init__(self) -> None:
+        from ..sweep.chosen import files_of_sweep
+
+        table_format(self.out)
+        refuse_no_file(self.out)
+        refuse_input(self.out, self.labels, self.audit, *([] if self.sweep is None else files_of_sweep(self.sweep)))
+        if self.audit is not None:
+            refuse_no_table(self.audit)
 
 
 @dataclass(frozen=True)
@@ -62,8 +84,16 @@ class ProbeChoice:
         neighbors = _only(ks)
         return cls(layer, by, None if neighbors is None else int(neighbors), _only(penalties), connectivity, index)
 
+    def judging(self, files: JudgedFiles) -> "ProbeChoice":
+        """The choice of a command that judges labels; InputError for a probe that does not exist."""
+        from .labelled_layer import refuse_no_probe
+
+        choice = self.resolved(files.store, files.labels, files.sweep)
+        refuse_no_probe(choice.by)
+        return choice
+
     def resolved(self, store: Path, labels: Path, source: Path | None) -> "ProbeChoice":
-        """With `best` replaced by what the sweep at `source` chose for this store and label file."""
+        """The same with each `best` replaced by what the sweep at `source` chose for this store and label file."""
         asked = [option for option, value in (("--layer", self.layer), ("--by", self.by)) if value == BEST]
         if source is None:
             if asked:

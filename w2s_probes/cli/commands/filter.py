@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from ...errors import InputError
-from ...io.files import refuse_input, refuse_no_file
 from .. import progress, terminal
 from ..options import (
     L2,
@@ -23,7 +22,7 @@ from ..options import (
     ShowProgress,
     StorePath,
 )
-from ..probe_choice import ProbeChoice
+from ..probe_choice import JudgedFiles, ProbeChoice
 from ..probe_options import with_probe_value
 
 
@@ -71,22 +70,11 @@ def filter_labels(
     """
     from ...filtering.shares import refuse_shares
     from ...filtering.topo_modes import TOPO_MODES
-    from ...io.tables import refuse_no_table, refuse_unwritable, table_format, write_table
-    from ...sweep.chosen import files_of_sweep
-    from ..labelled_layer import LabelledLayer, probe_of, refuse_no_probe
+    from ...io.tables import refuse_unwritable, write_table
+    from ..labelled_layer import LabelledLayer, probe_of
 
-    table_format(out)
-    refuse_no_file(out)
-    refuse_input(out, labels, audit, *([] if sweep is None else files_of_sweep(sweep)))
-    choice = ProbeChoice.typed(
-        layer,
-        by,
-        k,
-        l2,
-        values,
-        connectivity,
-        index,
-    ).resolved(store, labels, sweep)
+    files = JudgedFiles(store, labels, out, audit, sweep)
+    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index).judging(files)
     by, k, l2 = choice.by, choice.k, choice.l2
     for option, given in (("--zeta", zeta), ("--mode", mode), ("--max-removed", max_removed)):
         if by != "topo" and given is not None:
@@ -100,9 +88,6 @@ def filter_labels(
     share = 0.1 if contamination is None else contamination
     refuse_shares(share, max_removed, zeta)
     connected = connectivity or settings["connectivity"]
-    refuse_no_probe(by)
-    if audit is not None:
-        refuse_no_table(audit)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
         rows = LabelledLayer.read(store, labels, choice.layer)

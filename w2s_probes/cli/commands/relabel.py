@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from ...io.files import refuse_input, refuse_no_file
 from .. import progress, terminal
 from ..options import (
     L2,
@@ -22,7 +21,7 @@ from ..options import (
     ShowProgress,
     StorePath,
 )
-from ..probe_choice import ProbeChoice
+from ..probe_choice import JudgedFiles, ProbeChoice
 from ..probe_options import with_probe_value
 
 
@@ -52,26 +51,12 @@ def relabel(
 
     Example: `w2s relabel acts weak.jsonl --layer 2 --by logistic --l2 0.01 --out relabeled.jsonl`
     """
-    from ...io.tables import refuse_no_table, refuse_unwritable, table_format, write_table
+    from ...io.tables import refuse_unwritable, write_table
     from ...labels.verdicts import relabelling_verdict
-    from ...sweep.chosen import files_of_sweep
-    from ..labelled_layer import LabelledLayer, probe_of, refuse_no_probe
+    from ..labelled_layer import LabelledLayer, probe_of
 
-    table_format(out)
-    refuse_no_file(out)
-    refuse_input(out, labels, audit, *([] if sweep is None else files_of_sweep(sweep)))
-    choice = ProbeChoice.typed(
-        layer,
-        by,
-        k,
-        l2,
-        values,
-        connectivity,
-        index,
-    ).resolved(store, labels, sweep)
-    refuse_no_probe(choice.by)
-    if audit is not None:
-        refuse_no_table(audit)
+    files = JudgedFiles(store, labels, out, audit, sweep)
+    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index).judging(files)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
         rows = LabelledLayer.read(store, labels, choice.layer)
