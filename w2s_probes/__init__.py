@@ -1,7 +1,7 @@
 """Weak-to-strong probes: cached activations, probes, filters, relabelled sets, and honest PGR.
 
-Importing this package loads nothing heavy: each name below brings its module along when it is first asked for. Of
-those modules none loads torch or transformers; `w2s_probes.losses` and `w2s_probes.students` do.
+Importing this package loads nothing heavy: each name below loads its module on first use. None of those
+modules loads torch or transformers; `w2s_probes.losses` and `w2s_probes.students` do.
 """
 
 from importlib import import_module
@@ -89,8 +89,8 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    return found
+    globals()[name] = value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    return value
 
 
 def __dir__() -> list[str]:

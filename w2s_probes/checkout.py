@@ -42,7 +42,7 @@ def on_path() -> Path:
 
 @contextmanager
 def from_checkout() -> Iterator[None]:
-    """A block of imports from `extract` and `analyses`, or of what they need: InputError for what is not installed."""
+    """A block of imports from `extract` and `analyses`: InputError for a package of theirs that is not installed."""
     on_path()
     try:
         yield

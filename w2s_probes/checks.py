@@ -1,4 +1,4 @@
-"""What numbers given one a row have to be."""
+"""Checks of vectors with one number a row: probabilities and truths."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,10 @@ def probabilities(values: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def truth_sides(truth: ArrayLike, rows: int) -> NDArray[np.bool_]:
-    """Which of the truths (n,), P(label = 1), are above ½. Unlike labels they may be of one class."""
+    """Whether each truth (n,), P(label = 1), is above ½. Unlike labels, truths may be of one class.
+
+    InputError for numbers that are no probabilities, and for a length other than `rows`.
+    """
     values = probabilities(truth, "truth")
     if len(values) != rows:
         raise InputError(f"{len(values)} truths but {rows} rows: one number a row is needed")

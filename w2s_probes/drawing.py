@@ -1,6 +1,6 @@
-"""The texts of others in figures, as they stand and no longer than a title. Give `parse_math=False` with them.
+"""Users' texts in figures, unchanged and no longer than a title. Draw them with `parse_math=False`.
 
-Else matplotlib takes what stands between two dollar signs for a formula, and raises where it is none.
+Otherwise matplotlib reads the text between two dollar signs as a formula, and raises where it is none.
 """
 
 from functools import lru_cache

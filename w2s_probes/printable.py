@@ -1,4 +1,4 @@
-"""Text of others, names above all, made fit for terminals: what cannot be seen, or has no end, is written out short."""
+"""Users' text, mostly names, made fit for terminals: invisible characters are escaped, endless words are cut."""
 
 import re
 
@@ -13,16 +13,16 @@ def visible(text: str) -> str:
 
     Tabs stay, and so does every letter of every alphabet; a line end in a name would begin a line of its own.
     """
-    return UNSEEN.sub(lambda found: _escape(found[0]), text)
+    return UNSEEN.sub(lambda match: _escape(match[0]), text)
 
 
 def as_utf8(name: str) -> str:
     r"""A file's name as tables and pages can hold it: bytes that are no UTF-8 are written out (`\xff`)."""
-    return re.sub("[\ud800-\udfff]", lambda found: _escape(found[0]), name)
+    return re.sub("[\ud800-\udfff]", lambda match: _escape(match[0]), name)
 
 
 def one_line(text: str) -> str:
-    """A message in one line that can be shown and read; of endless words, and of endless messages, the two ends."""
+    """A message in one visible line; endless words and endless messages are cut to their two ends."""
     return _ends(" ".join(_ends(visible(word), LONGEST_WORD) for word in text.split()), LONGEST_LINE)
 
 

@@ -1,18 +1,27 @@
-"""How a long computation tells its caller how far it is: in steps, or an extraction in rows and tokens."""
+"""Progress of a long computation, reported to its caller: in steps, or for an extraction in rows and tokens."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """A function that is called after each step with the step's name, the steps done and the steps in all."""
+    """A function that is called after each step with the step's name, the steps done and the steps in all.
+
+    >>> progress: Progress = lambda doing, done, total: print(f"{doing}: {done} of {total}")
+    >>> progress("layer 3", 1, 12)
+    layer 3: 1 of 12
+    """
 
     def __call__(self, doing: str, done: int, total: int, /) -> None: ...
 
 
 @dataclass(frozen=True)
 class RowsRead:
-    """How far this process is with the rows of an extraction."""
+    """The rows and tokens of an extraction that this process has read.
+
+    >>> RowsRead(rows=20, of_rows=100, tokens=640)
+    RowsRead(rows=20, of_rows=100, tokens=640, of_tokens=None)
+    """
 
     rows: int
     of_rows: int
@@ -21,10 +30,15 @@ class RowsRead:
 
 
 class RowProgress(Protocol):
-    """A function that is called after each batch with the rows and tokens read so far."""
+    """A function that is called after each batch with the rows and tokens read so far.
+
+    >>> progress: RowProgress = lambda read: print(f"{read.rows} of {read.of_rows} rows")
+    >>> progress(RowsRead(20, 100))
+    20 of 100 rows
+    """
 
     def __call__(self, read: RowsRead, /) -> None: ...
 
 
 def silent(*_: object) -> None:
-    """Show nothing, of steps or of rows."""
+    """Report nothing, as a `Progress` or a `RowProgress`."""

@@ -1,4 +1,4 @@
-"""A probe's opinion of the rows it learned from: out-of-sample by construction, in-sample only by name."""
+"""A probe's scores of the rows it learned from: out-of-sample by construction, in-sample only by name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,18 +74,18 @@ def cross_fitted(
 
 def _fitted(probe: Any, X: NDArray[np.float32], p: NDArray[np.float64]) -> Any:
     last = probe.steps[-1][1] if isinstance(probe, Pipeline) else probe
-    with _anybodys_errors(probe):
+    with _classifier_errors(probe):
         return clone(probe).fit(X, p if isinstance(last, Probe) else above_half(p).astype(int))
 
 
 def _positive(probe: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:
-    with _anybodys_errors(probe):
+    with _classifier_errors(probe):
         return np.asarray(probe.predict_proba(X)[:, 1], dtype=np.float64)
 
 
 @contextmanager
-def _anybodys_errors(probe: Any) -> Iterator[None]:
-    """One line for what a classifier that is not ours says of activations that it cannot take."""
+def _classifier_errors(probe: Any) -> Iterator[None]:
+    """InputError, in one line, where a classifier of another library refuses the activations."""
     try:
         yield
     except InputError:

@@ -1,4 +1,4 @@
-"""Which parts of some work are this process's, among several processes or machines."""
+"""The parts of a work that this process does, among several processes or machines."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .errors import InputError
 
-# Who numbers processes, the most particular first: torchrun, a Slurm array, srun.
+# Environment variables that number processes, the most specific first: torchrun, a Slurm array, srun.
 NUMBERED = (
     ("RANK", "WORLD_SIZE"),
     ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"),
@@ -17,25 +17,30 @@ NUMBERED = (
 
 @dataclass(frozen=True)
 class Share:
-    """Process `index` of `count`, from 0: it writes every count-th part."""
+    """Process `index` of `count`, from 0: it writes every count-th part.
+
+    >>> share = Share.parse("1/4")
+    >>> [part for part in range(10) if share.has(part)]
+    [1, 5, 9]
+    """
 
     index: int = 0
     count: int = 1
 
     @classmethod
     def parse(cls, spec: str | None, environment: Mapping[str, str] = os.environ) -> "Share":
-        """`i/n` with i from 0; `auto` as torchrun or Slurm say; None: all, or as torchrun says if it started us.
+        """The share of `i/n`, i from 0; of `auto` as torchrun or Slurm number this process.
 
-        Raises InputError for anything else.
+        None is everything, or the share by torchrun if it started this process. InputError for any other text.
         """
         if spec is None:
             return cls._numbered(environment, NUMBERED[:1]) if "TORCHELASTIC_RUN_ID" in environment else WHOLE
         if spec == "auto":
             return cls._numbered(environment, NUMBERED)
-        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", spec)
-        if not found or int(found[1]) >= int(found[2]):
+        match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", spec)
+        if not match or int(match[1]) >= int(match[2]):
             raise InputError(f"shard {spec!r}: give i/n with i from 0 to n - 1, such as 0/4, or auto")
-        return cls(int(found[1]), int(found[2]))
+        return cls(int(match[1]), int(match[2]))
 
     @classmethod
     def _numbered(cls, environment: Mapping[str, str], names: tuple[tuple[str, str], ...]) -> "Share":
@@ -53,12 +58,12 @@ class Share:
         )
 
     def has(self, part: int) -> bool:
-        """Whether a part is this process's."""
+        """Whether this process does a part."""
         return part % self.count == self.index
 
 
 def _place_in_array(environment: Mapping[str, str], task: int, count: int) -> int:
-    """Where a task stands in its Slurm array, whose numbers may begin anywhere and leave some out evenly."""
+    """The place of a task in its Slurm array, whose numbers may begin anywhere and rise by even steps."""
     first = _number(environment, "SLURM_ARRAY_TASK_MIN", 0)
     step = max(1, _number(environment, "SLURM_ARRAY_TASK_STEP", 1))
     last = _number(environment, "SLURM_ARRAY_TASK_MAX", first + step * (count - 1))

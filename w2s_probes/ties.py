@@ -12,7 +12,7 @@ ROUNDING = 1e-12
 
 
 def levels(values: ArrayLike) -> NDArray[np.intp]:
-    """The places (n,) of values (n,) in ascending order, from 0, which values share that differ by rounding alone.
+    """The rank (n,) of values (n,) in ascending order, from 0; values that differ by rounding alone share a rank.
 
     Values are compared with their neighbours in the order and not put on a grid, whose edges would part equals. A NaN
     is a level by itself, above all others.
@@ -27,5 +27,5 @@ def levels(values: ArrayLike) -> NDArray[np.intp]:
 
 
 def above_half(p: ArrayLike) -> NDArray[np.bool_]:
-    """Which probabilities (any shape) are above ½ by more than rounding: class 1; ½ itself is class 0."""
+    """Whether each probability (any shape) is above ½ by more than rounding: class 1; ½ itself is class 0."""
     return np.asarray(np.asarray(p, dtype=np.float64) - 0.5 > ROUNDING)

@@ -1,4 +1,4 @@
-"""Losses for learning from a weak supervisor: pure functions, what they remember, and their way into other trainers.
+"""Losses for learning from a weak supervisor: pure functions, their state in training, and their use in a Trainer.
 
 Importing this package is light; each name below loads torch when it is first asked for (`compute_loss` and
 `TrainerLoss` transformers too), but for `LossName` and `LOSS_NAMES`.
@@ -52,7 +52,7 @@ __all__ = [
     "xent",
 ]
 
-_ELSEWHERE = {
+_MODULE_OF = {
     "Objective": "objective",
     "warm_up": "objective",
     "RecentPredictions": "recent",
@@ -64,7 +64,7 @@ _ELSEWHERE = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_ELSEWHERE.get(name, 'functions')}", __name__), name)
+    return getattr(import_module(f".{_MODULE_OF.get(name, 'functions')}", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""The names of the losses, for whatever must know them without loading torch."""
+"""The names of the losses, without loading torch."""
 
 from typing import Literal, get_args
 

@@ -1,4 +1,4 @@
-"""A loss with what it remembers between batches: one class for every trainer."""
+"""A loss with its state between batches: one class for every trainer."""
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
@@ -28,10 +28,16 @@ class Objective:
     of all processes, which must therefore call equally often in training; evaluation exchanges nothing. Under
     gradient accumulation a batch is what one call gets, so `logconf-batch` wants micro-batches of many rows.
 
-    A function in `LOSSES` is given those of `alpha`, `radius`, `temperature` and `threshold` that it has parameters
-    for; `alpha` warms up. It keeps its own defaults for all others.
+    A function in `LOSSES` gets those of `alpha`, `radius`, `temperature` and `threshold` that it has parameters for;
+    `alpha` warms up. It keeps its own defaults for all others.
 
     InputError for an unknown name or a setting out of range.
+
+    >>> objective = Objective("logconf", warm_up=10)
+    >>> loss = objective(torch.tensor([[0.0, 0.0], [0.0, 0.0]]), torch.tensor([0.2, 0.9]))
+    >>> objective.advance()
+    >>> f"{loss.item():.3f}", objective.step
+    ('0.693', 1)
     """
 
     name: LossName
@@ -72,12 +78,12 @@ class Objective:
         self.reset()
 
     def reset(self) -> None:
-        """Forget every batch and update, not what `fit` and `plan` have set."""
+        """Forget every batch and update; the values set by `fit` and `plan` stay."""
         self.step = 0
         self._recent = RecentPredictions(self.buffer)
 
     def fit(self, soft_train: ArrayLike) -> None:
-        """Set what depends on all training labels (n,): the mid-weak radius and the class prior, where not given."""
+        """Set the mid-weak radius and the class prior from all training labels (n,), unless they are settings."""
         labels = probabilities(soft_train, "training labels")
         if len(labels) == 0:
             raise InputError("no training labels: a loss needs at least one row")
@@ -95,17 +101,17 @@ class Objective:
             self.ramp_ = round(self.warm_up * updates)
 
     def advance(self) -> None:
-        """One optimiser update has been made (not one micro-batch)."""
+        """Count one optimiser update (not one micro-batch)."""
         self.step += 1
 
     @property
     def has_own_opinion(self) -> bool:
-        """Whether the student's own opinion counts in it, with a weight α that warms up."""
+        """Whether the student's own opinion counts in the loss, with a weight α that warms up."""
         return "alpha" in self._takes
 
     @property
     def ramping(self) -> bool:
-        """Whether no update has yet been made with the loss as it will stay: early stopping then concludes nothing."""
+        """Whether the loss is still warming up, so that early stopping concludes nothing."""
         return self.has_own_opinion and self.ramp_ != 0 and (self.ramp_ is None or self.step <= self.ramp_)
 
     @property
@@ -120,7 +126,7 @@ class Objective:
         return self._function(logits, soft, **self._settings(logits, soft), weight=weight)
 
     def _settings(self, logits: Tensor, soft: Tensor) -> dict[str, Any]:
-        """What this loss takes besides logits and labels."""
+        """The arguments of this loss besides logits and labels."""
         settings: dict[str, Any] = {}
         if "radius" in self._takes:
             if self.radius_ is None:
@@ -159,12 +165,12 @@ class Objective:
         return self._recent.threshold(prior, f.dtype) if len(self._recent) else batch_threshold(f, prior)
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` of an equal objective needs to go on from here; fit for JSON."""
+        """The state from which `load_state_dict` of an equal objective continues; fit for JSON."""
         state = {key: getattr(self, key) for key in ("name", "step", "radius_", "prior_", "ramp_")}
         return state | {"recent": self._recent.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict`; InputError if it is another loss's."""
+        """Continue from a `state_dict`; InputError if it is that of another loss."""
         if state["name"] != self.name:
             raise InputError(
                 f"this is the state of the loss {state['name']!r}, not of {self.name!r}: start training anew"

@@ -1,4 +1,4 @@
-"""The last few predictions of all processes, from which log-confidence takes its threshold where batches are small."""
+"""The last predictions of all processes, from which log-confidence takes its threshold where batches are small."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -8,7 +8,13 @@ from torch import Tensor, distributed
 
 
 class RecentPredictions:
-    """The last `size` values of f that were added; bounded."""
+    """The last `size` predictions f that were added.
+
+    >>> recent = RecentPredictions(size=3)
+    >>> recent.add([0.1, 0.2, 0.4, 0.8])
+    >>> recent.tolist(), round(recent.threshold(), 2)
+    ([0.2, 0.4, 0.8], 0.4)
+    """
 
     def __init__(self, size: int = 32) -> None:
         self._recent: deque[float] = deque(maxlen=size)
@@ -30,10 +36,10 @@ class RecentPredictions:
 
 
 def of_all_processes(rows: Tensor) -> Tensor:
-    """Rows (n, k) of this process and every other one, (N, k), in turns: first each one's first row, and so on.
+    """The rows (n, k) of all processes, (N, k), in turns: the first row of each process, then the second, and so on.
 
-    So the last rows of the result come from all processes evenly. Every process must call this equally often; their
-    n may differ. Without several processes the rows come back as they are.
+    So the last rows of the result come from all processes evenly. Every process must call this equally often; n may
+    differ between them. Without several processes the rows come back as they are.
     """
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
         return rows

@@ -1,4 +1,4 @@
-"""The losses in `transformers.Trainer`, and in what subclasses it."""
+"""The losses in `transformers.Trainer` and its subclasses."""
 
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ def compute_loss(
     temperature: float = 0.5,
     soft_train: ArrayLike | None = None,
 ) -> "TrainerLoss":
-    """A loss for `transformers.Trainer`, to be given twice: as the loss and as a callback.
+    """A loss for `transformers.Trainer`, which takes it twice: as the loss and as a callback.
 
         loss = compute_loss("logconf", warm_up=0.2)
         Trainer(model, args, train_dataset=rows, compute_loss_func=loss, callbacks=[loss])
@@ -43,15 +43,15 @@ def compute_loss(
 
 
 class TrainerLoss(TrainerCallback):  # type: ignore[misc]
-    """An `Objective` as the `compute_loss_func` of a Trainer, and the callback that tells it of each update.
+    """An `Objective` as the `compute_loss_func` of a Trainer, and the callback that counts its updates.
 
     For models with two logits a row (`AutoModelForSequenceClassification`, num_labels=2). The column `labels` (or
     `label`) holds P(label = 1) as a float, or both probabilities.
 
     The Trainer leaves gradient accumulation to a `compute_loss_func` and adds its losses up, so a micro-batch counts
     here by its share of the rows of the whole update (`num_items_in_batch`, which counts label values); accumulated or
-    not, and over several processes, the gradient is that of the mean over all rows of the update. What `logconf`
-    remembers and the step of the warm-up are saved in checkpoints and come back with `resume_from_checkpoint`.
+    not, and over several processes, the gradient is that of the mean over all rows of the update. The recent
+    predictions of `logconf` and the step of the warm-up are saved in checkpoints and restored from them.
     Several GPUs want a launcher (`torchrun`, `accelerate launch`); `nn.DataParallel` is refused, because there the
     Trainer multiplies the loss by the number of GPUs.
 
@@ -63,7 +63,7 @@ class TrainerLoss(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
-        self._told_of_updates = False
+        self._counts_updates = False
 
     def __call__(self, outputs: Any, labels: Tensor | None, num_items_in_batch: Tensor | int | None = None) -> Tensor:
         """The loss of a micro-batch, a scalar, scaled for the update that it is part of."""
@@ -72,7 +72,7 @@ class TrainerLoss(TrainerCallback):  # type: ignore[misc]
             raise InputError(
                 f"logits have shape {tuple(logits.shape)}, not (rows, 2): make the model with num_labels=2"
             )
-        if logits.requires_grad and not self._told_of_updates and self.objective.has_own_opinion:
+        if logits.requires_grad and not self._counts_updates and self.objective.has_own_opinion:
             raise InputError(f"{self.objective.name} must know of each update: give the Trainer callbacks=[loss] too")
         loss = self.objective(logits, soft_labels(labels, len(logits)))
         if labels is None or num_items_in_batch is None:
@@ -83,8 +83,8 @@ class TrainerLoss(TrainerCallback):  # type: ignore[misc]
         return loss * (labels.numel() / items)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Start anew, or go on from the checkpoint that the Trainer resumes from."""
-        self._told_of_updates = True
+        """Start anew, or continue from the checkpoint that the Trainer resumes from."""
+        self._counts_updates = True
         saved = state.stateful_callbacks.get(STATE) if state.global_step else None
         if saved is not None:
             self.objective.load_state_dict(saved)
@@ -94,13 +94,13 @@ class TrainerLoss(TrainerCallback):  # type: ignore[misc]
         self.objective.plan(state.max_steps)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Count an update; what is remembered goes into the state that a checkpoint after it saves."""
+        """Count an update, and put the objective's state where the next checkpoint saves it."""
         self.objective.advance()
         state.stateful_callbacks[STATE] = self.objective.state_dict()
 
 
 def soft_labels(labels: Tensor | None, rows: int) -> Tensor:
-    """P(label = 1) (n,) of labels (n,) or (n, 2); InputError if there are none, or not of this shape and range."""
+    """P(label = 1) (n,) of labels (n,) or (n, 2); InputError for missing labels, other shapes or ranges."""
     if labels is None:
         raise InputError("the batch has no `labels`: name the column of P(label = 1) `labels`")
     values = labels.float() if not labels.is_floating_point() else labels
