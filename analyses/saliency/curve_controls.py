@@ -1,4 +1,4 @@
-"""What probes find where there is nothing to find: shuffled labels, and random features."""
+"""Controls without signal: shuffled labels, and random features."""
 
 from collections.abc import Sequence
 

@@ -59,7 +59,7 @@ class StandIn:
         self.requests.append(sent)
         try:
             buffer = io.BytesIO()
-            torch.save(self.change({"found": self._execute(sent)}), buffer)
+            torch.save(self.change({"vectors": self._execute(sent)}), buffer)
             blob = zstandard.ZstdCompressor().compress(buffer.getvalue())
             self._answers.append(ResponseModel(id="job", status=Status.COMPLETED, data=blob).pickle())
         except websocket.WebSocketException as error:

@@ -193,7 +193,7 @@ def of_new_labels(
 
 
 def _moved(change: "Change") -> str:
-    from ..metrics.paired import with_interval
+    from ..metrics.paired_scores import with_interval
 
     difference = with_interval(change.difference, "+.3f")
     return f"{with_interval(change.before)} before, {with_interval(change.after)} after, difference {difference}"

@@ -92,7 +92,7 @@ class LabelledLayer:
 
     @cached_property
     def group_ids(self) -> NDArray[np.intp]:
-        """A code (n,) shared by rows of which none may judge another (`rows.groups.group_ids`)."""
+        """The code of each row (n,); related rows, which may not judge each other, share one."""
         return group_ids(self.X, self.groups)
 
     def graph(self, probe: Any, in_sample: bool) -> "Neighbors | None":

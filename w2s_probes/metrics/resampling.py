@@ -1,4 +1,4 @@
-"""The bootstrap over test rows or their groups: how often a row is drawn, and the AUROC of many resamples at once."""
+"""The bootstrap over test rows or their groups: counts of each row in a resample, and the AUROC of many resamples."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,7 +51,13 @@ def drawn_counts(
 
 @dataclass(frozen=True)
 class ResampleBlock:
-    """Counts of b resamples by class, with resamples side by side, as `Ranking.auroc` reads them."""
+    """Counts of b resamples by class, with resamples side by side, as `Ranking.auroc` reads them.
+
+    >>> positive = np.array([True, False, False])
+    >>> block = ResampleBlock.of(np.array([[1.0, 2.0, 0.0], [2.0, 0.0, 1.0]]), positive)
+    >>> block.pairs
+    array([2., 2.])
+    """
 
     positives: NDArray[np.float64]  # (rows of the class, b) counts
     negatives: NDArray[np.float64]
@@ -69,6 +75,11 @@ class Ranking:
 
     The sum runs row by row over all resamples of a block, which is much faster than resample by resample and as
     exact, for counts are whole numbers.
+
+    >>> positive = np.array([True, False, False])
+    >>> block = ResampleBlock.of(np.array([[1.0, 2.0, 0.0], [2.0, 0.0, 1.0]]), positive)
+    >>> Ranking.of(np.array([0.5, 0.2, 0.8]), positive).auroc(block)
+    array([1., 0.])
     """
 
     order: NDArray[np.intp]  # (negatives,) by ascending score

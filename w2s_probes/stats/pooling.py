@@ -24,6 +24,10 @@ class PooledRecovery:
 
     A ratio of small gaps can be anything, and counts in the mean as much as one of large gaps; `pooled` weights each
     task by its gap. Where the two differ, some tasks have small gaps.
+
+    >>> recovery = pooled(weak=[0.6, 0.7, 0.7], student=[0.7, 0.8, 0.8], ceiling=[0.8, 0.9, 0.95])
+    >>> recovery.status, recovery.n, f"{recovery.pooled.value:.3f}", f"{recovery.mean.value:.3f}"
+    ('ok', 3, '0.462', '0.467')
     """
 
     pooled: Estimate  # sum of student - weak over sum of ceiling - weak, over n tasks
@@ -52,7 +56,7 @@ def pooled(
     """The gap recovered over tasks from one value a task of each model (n,), arrays in one order or by name.
 
     Tasks where all three values exceed `saturation` are left out (None: none is). A task whose ceiling is at or below
-    the supervisor stays in the pooled ratio: to leave it out for what is partly chance would widen the pooled gap.
+    the supervisor stays in the pooled ratio: leaving it out, which is partly for chance, would widen the pooled gap.
 
     The intervals are over tasks, whose three values go together: what other tasks of the same kind would give. Those
     of the pooled ratio (Fieller) and of the mean (t) have n - 1 degrees of freedom, because a bootstrap of 5 tasks
@@ -63,13 +67,13 @@ def pooled(
     names, values = aligned({"weak": weak, "student": student, "ceiling": ceiling})
     missing = np.isnan(values).any(axis=0)
     full = np.zeros_like(missing) if saturation is None else (values > saturation).all(axis=0)
-    kept = values[:, ~missing & ~full]
-    gains_gaps = kept[1:] - kept[0]  # (2, n)
+    used = values[:, ~missing & ~full]
+    gains_gaps = used[1:] - used[0]  # (2, n)
     defined = gains_gaps[1] > LEAST_GAP
     ratios = gains_gaps[0, defined] / gains_gaps[1, defined]
     status, ratio = _pooled(gains_gaps)
 
-    def those(mask: ArrayLike) -> tuple[str, ...]:
+    def named(mask: ArrayLike) -> tuple[str, ...]:
         return tuple(np.array(names, dtype=object)[np.asarray(mask, dtype=bool)])
 
     return PooledRecovery(
@@ -77,10 +81,10 @@ def pooled(
         status,
         _mean(ratios),
         _median(ratios),
-        kept.shape[1],
-        those(full),
-        those(missing),
-        those(~missing & ~full & (values[2] - values[0] <= LEAST_GAP)),
+        used.shape[1],
+        named(full),
+        named(missing),
+        named(~missing & ~full & (values[2] - values[0] <= LEAST_GAP)),
     )
 
 

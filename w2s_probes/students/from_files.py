@@ -60,7 +60,7 @@ class WrittenStudent:
         return [*lines, "Intervals hold the choice of the test rows, not the luck of this one training."]
 
     def _untested(self) -> list[str]:
-        from ..metrics.paired import with_interval
+        from ..metrics.paired_scores import with_interval
 
         n = int(self.rows.val.sum())
         if self.validation is None:
@@ -106,7 +106,7 @@ def train_student(
     LabelSet.from_table(table, where=str(labels))  # refuses bad labels before any row is chosen
     if test is not None:
         refuse_no_table(test)
-    from ..metrics.paired import estimate
+    from ..metrics.paired_scores import estimate
     from ..probes.saving import save_probe
     from .chosen_rows import choose_rows
     from .head import HeadStudent
@@ -138,7 +138,7 @@ def train_student(
 
 def _record(student: WrittenStudent) -> dict[str, Any]:
     """The content of student.json. Intervals are [value, low, high], with null ends where there are too few rows."""
-    from ..metrics.paired import as_listed
+    from ..metrics.paired_scores import as_listed
 
     head, rows, tested, scores = student.head, student.rows, student.tested, student.scores
     record: dict[str, Any] = {
@@ -164,7 +164,7 @@ def _record(student: WrittenStudent) -> dict[str, Any]:
 
 
 def _listed(numbers: "Numbers") -> dict[str, list[float | None] | None]:
-    from ..metrics.paired import as_listed
+    from ..metrics.paired_scores import as_listed
 
     return {str(metric): as_listed(value) for metric, value in numbers.items()}
 
