@@ -39,6 +39,7 @@ def with_probe_value(command: Callable[..., None]) -> Callable[..., None]:
 def _with_options(command: Callable[..., None], option: Callable[[ProbeEntry], tuple[Any, Any]]) -> Callable[..., None]:
     """The command with one keyword a probe where its signature has `values`."""
     parameters: list[inspect.Parameter] = []
+    settings = {name: entry.setting for name, entry in PROBES.items()}  # as they are now: those that are options
     for parameter in inspect.signature(command).parameters.values():
         if parameter.name != "values":
             parameters.append(parameter)
@@ -50,7 +51,7 @@ def _with_options(command: Callable[..., None], option: Callable[[ProbeEntry], t
 
     @wraps(command)
     def called(**arguments: Any) -> None:
-        values = {name: arguments.pop(entry.setting) for name, entry in PROBES.items()}
+        values = {name: arguments.pop(setting) for name, setting in settings.items()}
         command(values=values, **arguments)
 
     # Typer reads the options from these two.

@@ -12,6 +12,8 @@ from scipy.special import expit
 from tests.w2s_probes.sweep.test_sweep import sides, value
 from tests.worlds.sweeping import Swept, planted_store
 from w2s_probes import auroc, relabel
+from w2s_probes.cli import heatmap
+from w2s_probes.cli.commands import filter as _filter  # before a probe is added: its options outlive the test
 from w2s_probes.io.tables import read_table, write_table
 from w2s_probes.probes import PROBES, Probe, ProbeEntry
 from w2s_probes.probes.registry import SETTINGS
@@ -19,6 +21,7 @@ from w2s_probes.sweep import Grid, SweepResult, sweep
 from w2s_probes.sweep.sweeping import SweepPlan
 
 PENALTIES = [0.1, 10.0]
+assert _filter
 
 
 class MeanDifference(Probe):
@@ -138,8 +141,6 @@ def test_a_plan_tells_its_cells_and_gives_it_memory(world: Swept) -> None:
 def test_its_best_cell_is_chosen_drawn_and_filtered_by(
     world: Swept, tmp_path: Path, w2s: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from w2s_probes.cli import heatmap
-
     labels, out = tmp_path / "weak.jsonl", tmp_path / "sweep.csv"
     write_table(world.table, labels)
     result = sweep(world.path, labels, meandiff_l2=PENALTIES)
