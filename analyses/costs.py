@@ -1,4 +1,4 @@
-"""What a recipe will cost, and what of it is already there, before it is run."""
+"""The costs of a recipe before it is run: rows, tokens, operations, disk."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -27,7 +27,7 @@ PASSES = {"full": 3, "lora": 2}
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """One model's part: its activations on the rows of all tasks."""
+    """The costs of one model: its activations of the rows of all tasks."""
 
     source: ModelSource
     costs: Costs
@@ -43,7 +43,7 @@ class ModelPlan:
 
 @dataclass(frozen=True)
 class RecipePlan:
-    """What a run of a recipe needs when nothing is there yet."""
+    """The costs of a run whose cache is empty."""
 
     models: dict[str, ModelPlan]  # `strong`, and `weak` where the supervisor is a head on a model
     tasks: int
@@ -56,7 +56,7 @@ class RecipePlan:
 
     @property
     def fits(self) -> int:
-        """Of weak supervisors, ceilings and methods."""
+        """The number of fits: weak supervisors, ceilings and methods."""
         return self.tasks * self.seeds * (len(REFERENCES) + self.methods)
 
 
@@ -139,7 +139,7 @@ def _splits(recipe: Recipe, task: str, fetch: bool) -> list[RowSets] | None:
 
 
 def _needed(recipe: Recipe, splits: list[RowSets] | None, with_weak: bool) -> pd.DataFrame | int:
-    """The rows that a model reads, or the most that the recipe's sizes allow."""
+    """The rows that a model reads, or the largest number that the recipe's sizes allow."""
     if splits is not None:
         tables = [table for sets in splits for table in (sets.tables if with_weak else sets.labelled).values()]
         return every_row(tables)

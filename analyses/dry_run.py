@@ -22,7 +22,7 @@ from .trial import Step, Trial, trials
 
 @dataclass(frozen=True)
 class Stage:
-    """One thing that a run makes."""
+    """One piece of a run's work."""
 
     task: str
     seed: int | None  # None: for all seeds together
@@ -69,7 +69,7 @@ def _activations_stage(trial: Trial) -> Stage:
 
 
 def _trial_stages(trial: Trial) -> list[Stage]:
-    """The cache is asked for each step; where it lacks the weak labels, for no other, which hang on them."""
+    """Ask the cache for each step; if it lacks the weak labels, on which all others depend, for no other."""
     cache = trial.supervisor.cache
     looked_at = []
     for step in trial.steps():
@@ -80,7 +80,7 @@ def _trial_stages(trial: Trial) -> list[Stage]:
 
 
 def _stage(trial: Trial, step: Step, cache: ResultCache) -> Stage:
-    """A step with what is kept: its result, or all the students that its result is made of."""
+    """A step, and whether the cache has its result or all the students that the result is made of."""
     kept, left_out = _is_kept(lambda: cache.get(step.kind, step.description, _refuse)), ""
     if not kept and step.assemble is not None:
         try:

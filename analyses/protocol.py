@@ -76,7 +76,7 @@ def run(
     this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
     results = results_table([line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot)])
     clock.finish()
-    models = {name: source.weights for name, source in sources.found.items()}
+    models = {name: source.weights for name, source in sources.by_name.items()}
     seconds = round(time.monotonic() - began, 1)
     write_table(compare(by_task, recipe.baseline), this.out / COMPARISONS)
     rows = {task.name: task.source for task in loaded}
@@ -132,7 +132,7 @@ class _Run:
         return {trial.seed: self.trial(trial) for trial in of_task}
 
     def trial(self, trial: Trial) -> TrialResult:
-        """Make the steps of a trial, and write its files."""
+        """Make the steps of a trial and write its files."""
         outcomes: dict[str, Outcome] = {}
         times: dict[str, StepTime] = {}
         named = (trial.task, trial.seed)

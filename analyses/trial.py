@@ -1,6 +1,6 @@
-"""A trial, which is one task and one seed, as the steps that it takes: weak supervisor, ceiling, and every method.
+"""A trial is one task and one seed. Its steps are the weak supervisor, the ceiling, and every method.
 
-A run makes the steps one after another; a dry run asks the cache for what they describe.
+A run makes the steps one after another; a dry run asks the cache for the results that they describe.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ CEILING_LOSS: LossName = "xent"
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that a trial makes, by its line in the results."""
+    """One piece of a trial's work, whose result is a line in the results."""
 
     name: str  # weak, ceiling, or a method's
     kind: str  # of its result in the cache
@@ -52,7 +52,7 @@ class Step:
 
     @property
     def title(self) -> str:
-        """What progress says is being done."""
+        """The step's name in progress lines."""
         return TITLES.get(self.name, self.name)
 
 
@@ -101,14 +101,14 @@ class Trial:
 
     @cached_property
     def student_models(self) -> TaskModels:
-        """Where ceiling and methods read and learn: by itself where the supervisor changes the rows' texts."""
+        """The models of ceiling and methods: of rows of their own where the supervisor changes the texts."""
         if self.sets is self.drawn:
             return self.students
         return self.students.of_rows(every_row(list(self.sets.labelled.values())))
 
     @cached_property
     def view(self) -> Experiment:
-        """What methods see."""
+        """The view that methods have."""
         return blind_view(self.recipe, self.sets, self.labels, self.student_models, self.seed)
 
     @property
@@ -122,7 +122,7 @@ class Trial:
         return sorted({*self.supervisor.stores, *self.student_models.stores})
 
     def result(self, outcomes: Mapping[str, Outcome]) -> TrialResult:
-        """What the steps gave, beside the truth that they are judged by."""
+        """The outcomes of the steps, beside the truth that evaluates them."""
         oracles = frozenset({CEILING, *(name for name, method in self.methods.items() if method.oracle)})
         ceilings = {
             name: method.ceiling
@@ -181,7 +181,7 @@ def weak_labels(recipe: Recipe, sets: RowSets, models: TaskModels, task: str, se
 
 
 def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels, seed: int) -> Experiment:
-    """What methods see of one task and seed: texts, activations and weak labels, no ground truth."""
+    """The view that methods have of one task and seed: texts, activations and weak labels, no ground truth."""
     ids = np.concatenate([sets.train["id"], sets.val["id"]])
     training = recipe.student.training
     return Experiment(
@@ -244,7 +244,7 @@ def method_outcome(name: str, method: Method, experiment: Experiment, sets: RowS
 
 
 def run_method(method: Method, experiment: Experiment, sets: RowSets) -> Outcome:
-    """What a method gives that sees the settings it declares, and the truth if it is a declared oracle."""
+    """The outcome of a method, which sees the settings that it declares, and the truth if it is a declared oracle."""
     return method.run(experiment.view(method.settings, truth_of(sets) if method.oracle else None))
 
 

@@ -94,7 +94,7 @@ def _list(store: ActivationStore, whole: Extraction, shards: list[Shard], notes:
             "shards": shards,
         }
     )
-    cut = sum(shard.cut for shard in manifest.cells(whole.layers[0]))
+    cut = sum(shard.cut for shard in manifest.shards_of(whole.layers[0]))
     added = {"model": whole.source.name, **notes, "cut_rows": cut}
     manifest = manifest.model_copy(update={"notes": store.manifest.notes | added})
     manifest.write(store.path)

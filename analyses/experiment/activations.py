@@ -1,4 +1,4 @@
-"""A model's activations of some rows, from whatever stores of a folder hold them; the rest is extracted."""
+"""Activations of one model: read from the stores of a folder where they hold a row, extracted where none does."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ from .result_cache import Timer
 
 @dataclass(frozen=True)
 class Activations:
-    """One model at one layer and position. Rows are known by their ids, which name their texts.
+    """The activations of one model at one layer and position, by row id. An id stands for one text.
 
-    `rows` are all that will be asked for: they are extracted together when the first of them are.
+    `rows` holds every row that is ever read: the first read extracts all that are missing, together.
     """
 
     source: ModelSource
@@ -37,43 +37,43 @@ class Activations:
     timer: Timer = nullcontext
 
     def plan(self, rows: pd.DataFrame) -> Extraction:
-        """The extraction of some rows."""
+        """The extraction of these rows."""
         return Extraction.plan(self.source, rows, layers=self.layer, position=self.position)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """All that changes a row's numbers."""
+        """All that decides a row's numbers: model, layer, position, precision; no rows."""
         return _without_rows(self.plan(self.rows.iloc[:1]).identity)
 
     @property
     def index(self) -> int:
-        """The layer by its number."""
+        """The layer's number; 0 is the embedding."""
         (layer,) = self.identity["layers"]
         return int(layer)
 
     def missing(self) -> pd.DataFrame:
-        """The rows that no store in the folder holds."""
+        """The rows (id, text) that no store of the folder holds, by id."""
         have = {row_id for store in self._finished() for row_id in store.ids}
         return self.rows[~self.rows["id"].isin(have)].sort_values("id").reset_index(drop=True)
 
     @cached_property
     def stores(self) -> list[ActivationStore]:
-        """Stores that hold every row between them."""
+        """Stores that hold every row between them; extracts the missing rows."""
         missing = self.missing()
         if len(missing):
             with self.timer("activations"):
                 extract_cached(self.plan(missing), self.folder, self.progress)
-        found = self._finished()
+        finished = self._finished()
         wanted = set(self.rows["id"])
         chosen = []
-        for store in sorted(found, key=lambda one: -len(wanted.intersection(one.ids))):
+        for store in sorted(finished, key=lambda store: -len(wanted.intersection(store.ids))):
             if wanted.intersection(store.ids):
                 chosen.append(store)
                 wanted -= set(store.ids)
         return chosen
 
     def of(self, rows: pd.DataFrame) -> NDArray[np.float32]:
-        """Activations (n, width) of some of the rows, in their order; one may stand there twice."""
+        """Activations (n, width) of these rows, in their order; a row may occur twice. InputError for unknown rows."""
         ids, places = np.unique(rows["id"].to_numpy(dtype=object), return_inverse=True)
         X: NDArray[np.float32] | None = None
         left = np.ones(len(ids), dtype=bool)
@@ -90,14 +90,14 @@ class Activations:
 
     def _finished(self) -> list[ActivationStore]:
         """The finished stores of the folder with these numbers, by name."""
-        found = []
+        stores = []
         for path in sorted(self.folder.glob(f"*/{MANIFEST}")):
             try:
                 if _without_rows(Manifest.read(path.parent).identity) == self.identity:
-                    found.append(ActivationStore.open(path.parent))
+                    stores.append(ActivationStore.open(path.parent))
             except InputError:  # unfinished, or not ours
                 continue
-        return found
+        return stores
 
 
 def _without_rows(identity: dict[str, Any]) -> dict[str, Any]:

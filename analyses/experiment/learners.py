@@ -1,4 +1,4 @@
-"""The one operation of an experiment: train a model on rows, labels and a loss. Supervisor, ceiling, student are it."""
+"""The operation that supervisor, ceiling and students share: train a model on rows, labels and a loss."""
 
 import re
 import shutil
@@ -33,7 +33,7 @@ Note = Callable[[str], None]  # what is being done
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model: what it says of each set of rows, and at which point of its training it was taken."""
+    """The scores of a trained model, and the point of its training that was chosen."""
 
     scores: Scores
     epoch: float | None = None  # of a head: the epoch that was chosen; of a fine-tuned model: the update
@@ -45,12 +45,12 @@ class Trained:
 
 
 class Leak(InputError):
-    """Ground truth was about to reach what may see weak labels only."""
+    """Ground truth would have reached what may see weak labels only."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows (id, text) and their labels, joined by id; the labels' role goes with them."""
+    """Rows (id, text) and their labels, joined by id. The labels carry their role, which the firewall reads."""
 
     rows: pd.DataFrame
     labels: LabelSet
@@ -62,20 +62,20 @@ class Examples:
 
     @property
     def description(self) -> dict[str, str]:
-        """Rows, order and labels by their hashes."""
+        """Hashes of the rows, in order, and of their labels."""
         return {"rows": table_hash(self.rows[["id", "text"]]), "labels": array_hash(self.p)}
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Where the course of every fine-tuning is drawn, for those who asked."""
+    """The folder in which a tracker draws the course of every fine-tuning."""
 
     track: Tracker
     folder: Path
     doing: Callable[[], str]  # the step that a fine-tuning is part of
 
     def next(self) -> Path:
-        """A folder named by the step, and numbered where a step trains several models."""
+        """The next free folder: named by the step, and numbered where a step trains several models."""
         name = re.sub(r"[^\w.-]+", "-", self.doing())
         numbered = (self.folder / (f"{name}-{number}" if number > 1 else name) for number in count(1))
         return next(path for path in numbered if not path.exists())
@@ -94,7 +94,7 @@ class Learner:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What of the model and its training decides the numbers, beside rows, labels, loss and seed."""
+        """The part of the cache key that model and training decide; rows, labels, loss and seed are the rest."""
         if self.activations is not None:
             return {"reads": self.activations.identity, "training": self.training.model_dump(mode="json")}
         return {"weights": self.source.weights, "training": self.training.model_dump(mode="json")}
@@ -102,7 +102,7 @@ class Learner:
     def describe(
         self, fit: Examples, stop: Examples, predict: Mapping[str, pd.DataFrame], *, loss: LossName, seed: int
     ) -> dict[str, Any]:
-        """All that decides the scores of `train`."""
+        """The cache key of `train`: all that decides its scores."""
         return {
             **self.description,
             "fit": fit.description,
@@ -122,11 +122,11 @@ class Learner:
         seed: int,
         role: Role = "weak",
     ) -> Trained:
-        """The model trained on `fit` and stopped by `stop`, as P(label = 1) of the rows to predict.
+        """Train on `fit`, stop by `stop`, and score each set of `predict`; from the cache where it has the scores.
 
         The firewall: labels of another role than `role` are refused, so that nothing which is meant to see weak
         labels alone can be trained, or choose its best checkpoint, by the truth. Only the weak supervisor (on rows
-        that nobody else sees), the ceiling, and methods that are declared oracles ask for the role `truth`.
+        that no student sees), the ceiling, and methods that are declared oracles ask for the role `truth`.
         """
         for name, examples in (("trained on", fit), ("stopped by", stop)):
             if examples.labels.role != role:
@@ -190,7 +190,7 @@ class Learner:
             ),
             seed=seed,
             folder=folder,
-            report=lambda look: self.note(f"update {look.step}"),
+            report=lambda evaluation: self.note(f"update {evaluation.step}"),
             track=self.curves.track if self.curves else None,
             curves=self.curves.next() if self.curves else None,
         )

@@ -1,4 +1,4 @@
-"""A filter's verdict on the training rows: kept with a method's outcome, and written as `w2s filter` writes its own."""
+"""A method's outcome as the cache stores it, and a filter's verdicts as a file in the format of `w2s filter`."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ COLUMNS = ("keep", "score", "p", "new_label", "reason", "probe", "layer")  # the
 
 
 def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:
-    """An outcome as arrays and a record."""
+    """The arrays and the record that the cache stores of an outcome."""
     arrays: Arrays = dict(outcome.scores)
     record: Record = {name: getattr(outcome, name) for name in ("probe", "k", "l2", "contamination", "alpha", "notes")}
     if outcome.taught is not None:
@@ -30,32 +30,36 @@ def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:
         numbers = {name: getattr(result, name) for name in ("requested", "in_sample", "probe")}
         record["filtered"] = {"reasons": names, **numbers}
         codes = np.array([names.index(reason) for reason in result.reasons], dtype=np.uint8)
-        given: dict[str, NDArray[Any] | None] = {"mask": result.mask, "scores": result.scores, "labels": result.labels}
-        given |= {"p": result.p, "folds": result.folds}
-        arrays |= {PREFIX + name: array for name, array in given.items() if array is not None}
+        optional: dict[str, NDArray[Any] | None] = {
+            "mask": result.mask,
+            "scores": result.scores,
+            "labels": result.labels,
+        }
+        optional |= {"p": result.p, "folds": result.folds}
+        arrays |= {PREFIX + name: array for name, array in optional.items() if array is not None}
         arrays[PREFIX + "reasons"] = codes
     return arrays, record
 
 
 def outcome_of(arrays: Arrays, record: Record) -> Outcome:
-    """The outcome that was kept so."""
+    """The outcome that these arrays and this record store."""
     scores = {name: array for name, array in arrays.items() if not name.startswith(PREFIX)}
-    own: dict[str, Any] = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name not in scores}
-    taught, settings = own.pop(TAUGHT, None), dict(record)
+    stored: dict[str, Any] = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name not in scores}
+    taught, settings = stored.pop(TAUGHT, None), dict(record)
     about = settings.pop("filtered", None)
     if about is None:
         return Outcome(scores, **settings, taught=taught)
-    reasons = np.array(about["reasons"], dtype=object)[own["reasons"]]
+    reasons = np.array(about["reasons"], dtype=object)[stored["reasons"]]
     result = FilterResult(
-        own["mask"],
-        own["scores"],
+        stored["mask"],
+        stored["scores"],
         reasons,
-        own["labels"],
+        stored["labels"],
         about["requested"],
         about["in_sample"],
-        own.get("p"),
+        stored.get("p"),
         probe=about.get("probe", FilterResult.probe),  # kept before filters said it
-        folds=own.get("folds"),
+        folds=stored.get("folds"),
     )
     return Outcome(scores, **settings, taught=taught, filtered=result)
 

@@ -1,4 +1,4 @@
-"""Results under the name of everything that decides them: what has been made once is not made again, by any run."""
+"""Content-addressed cache: a result is keyed by a hash of all that determines it, so no run makes it twice."""
 
 import hashlib
 import sys
@@ -28,25 +28,32 @@ Timer = Callable[[str], AbstractContextManager[Any]]  # around what has to be ma
 
 @dataclass(frozen=True)
 class ResultCache:
-    """A folder of results. A description names all that changes a result, and its hash the file."""
+    """A folder of results. A description holds all that determines a result; its hash names the file.
+
+    >>> cache = ResultCache(Path("runs/kept"))
+    >>> cache.path("trained", {"seed": 0}).parent.name
+    'trained'
+    >>> cache.path("trained", {"seed": 0}) == cache.path("trained", {"seed": 1})
+    False
+    """
 
     folder: Path
     timer: Timer = field(default=nullcontext, compare=False)
 
     def path(self, kind: str, description: Mapping[str, Any]) -> Path:
-        """The file of a result, there or not."""
+        """The file of a result, whether it exists or not."""
         return self._path(kind, _key(kind, description))
 
     def has(self, kind: str, description: Mapping[str, Any]) -> bool:
-        """Whether the result is there."""
+        """Whether the cache has the file of a result."""
         return self.path(kind, description).is_file()
 
     def get(
         self, kind: str, description: Mapping[str, Any], make: Callable[[], tuple[Arrays, Record]]
     ) -> tuple[Arrays, Record]:
-        """The result, made and kept if it is not there.
+        """The result from the cache; makes and stores it where the cache lacks it.
 
-        A file that is damaged, or whose content was kept under another description, is made again.
+        A file that is damaged, or whose content has another description, is made again.
         """
         key = _key(kind, description)
         path = self._path(kind, key)
@@ -63,12 +70,12 @@ class ResultCache:
 
 
 def _key(kind: str, description: Mapping[str, Any]) -> str:
-    """The hash of all that decides a result."""
+    """The hash of all that determines a result."""
     return identity_key({"format": FORMAT, "version": version("w2s-probes"), "kind": kind, **description})
 
 
 def table_hash(table: pd.DataFrame) -> str:
-    """A name for a table's ids, texts and groups, in order."""
+    """A hash of a table's ids, texts and groups, in order."""
     columns = [name for name in ("id", "text", GROUP) if name in table]
     digest = hashlib.sha256(" ".join(columns).encode())
     for name in columns:
@@ -79,16 +86,16 @@ def table_hash(table: pd.DataFrame) -> str:
 
 
 def array_hash(array: NDArray[Any]) -> str:
-    """A name for an array's numbers, shape and type."""
+    """A hash of an array's numbers, shape and type."""
     whole = np.ascontiguousarray(array)
     return hashlib.sha256(f"{whole.dtype} {whole.shape}".encode() + whole.tobytes()).hexdigest()[:24]
 
 
 def code_hash(function: Callable[..., Any]) -> str:
-    """A name for a function's code and bound arguments, so that a method that was changed is run again.
+    """A hash of a function's code and bound arguments, so that a changed method is run again.
 
     All code and plain values of the module that defines it count; of what that imports, the package's version does.
-    It is the code as loaded: a file that is edited during a run says nothing of what the run computes.
+    The code is hashed as it was loaded: an edit of the file during a run changes nothing.
     """
     bound: list[Any] = []
     while isinstance(function, partial):
@@ -98,14 +105,14 @@ def code_hash(function: Callable[..., Any]) -> str:
     parts = [_code(function)]
     for name, value in sorted(vars(module).items()) if module is not None else ():
         if getattr(value, "__module__", None) == function.__module__:
-            parts.append([name, [_code(one) for one in (value, *vars(value).values()) if callable(one)]])
+            parts.append([name, [_code(member) for member in (value, *vars(value).values()) if callable(member)]])
         elif isinstance(value, int | float | str | tuple) and not name.startswith("__"):
             parts.append([name, repr(value)])
     return hashlib.sha256(f"{function.__qualname__} {bound!r} {parts!r}".encode()).hexdigest()[:24]
 
 
 def _code(function: Any) -> Any:
-    """What a function does, without where it stands."""
+    """A function's instructions and defaults, without its place in the file."""
     code = getattr(function, "__code__", None)
     if code is None:
         return getattr(function, "__qualname__", type(function).__qualname__)
@@ -114,11 +121,11 @@ def _code(function: Any) -> Any:
 
 def _instructions(code: CodeType) -> list[Any]:
     constants = [
-        _instructions(one)
-        if isinstance(one, CodeType)
-        else sorted(map(repr, one))
-        if isinstance(one, frozenset)
-        else one
-        for one in code.co_consts
+        _instructions(constant)
+        if isinstance(constant, CodeType)
+        else sorted(map(repr, constant))
+        if isinstance(constant, frozenset)
+        else constant
+        for constant in code.co_consts
     ]
     return [code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars, constants]

@@ -15,7 +15,7 @@ from ..recipe.schema import Recipe
 
 @dataclass(frozen=True)
 class RowSets:
-    """Tables of rows (id, text, label, group); no two of them share a group."""
+    """Disjoint tables of rows (id, text, label, group); no two share a group."""
 
     weak: pd.DataFrame  # ground truth, for the weak supervisor alone
     train: pd.DataFrame  # the weak supervisor labels these for the student
@@ -31,7 +31,7 @@ class RowSets:
 
     @property
     def labelled(self) -> dict[str, pd.DataFrame]:
-        """The sets that the supervisor labels."""
+        """The sets that the supervisor labels: all but weak-train."""
         return {name: table for name, table in self.tables.items() if name != "weak"}
 
     def summary(self) -> dict[str, dict[str, float]]:
@@ -49,7 +49,7 @@ def split_task(recipe: Recipe, name: str) -> dict[int, RowSets]:
 
 
 def split_loaded(recipe: Recipe, loaded: TaskRows) -> dict[int, RowSets]:
-    """The row sets of a task that has been read, by seed."""
+    """The row sets of loaded rows, by seed."""
     sizes = {"n_weak": recipe.weak.n_truth, **recipe.data.model_dump(include={"n_train", "n_val", "n_test"})}
     if recipe.weak.kind == "labels":
         sizes["n_weak"] = 0
@@ -142,7 +142,7 @@ def _drawn(
 
 
 def _balanced(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """As many rows of each class as the smaller one has."""
+    """The table with the larger class cut, at random, to the size of the smaller one."""
     sizes = table["label"].value_counts()
     kept = [rng.permutation(np.flatnonzero(table["label"] == side))[: sizes.min()] for side in (0, 1)]
     return table.iloc[np.sort(np.concatenate(kept))].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""What the steps of one task share: activations by model, learners, and the results that are kept."""
+"""The models of one task: their activations, learners of them, and the cache of their results."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,20 +19,20 @@ ACTIVATIONS, KEPT = "activations", "kept"
 
 @dataclass
 class Sources:
-    """Models by name, each looked for once: the hash of a large checkpoint takes a while."""
+    """Models by name. Each is looked up once: the hash of a large checkpoint takes a while."""
 
-    found: dict[str, ModelSource] = field(default_factory=dict)
+    by_name: dict[str, ModelSource] = field(default_factory=dict)
 
     def find(self, name: str) -> ModelSource:
-        """The model; InputError if it is not there."""
-        if name not in self.found:
-            self.found[name] = ModelSource.find(name)
-        return self.found[name]
+        """The model of this name; InputError if there is none."""
+        if name not in self.by_name:
+            self.by_name[name] = ModelSource.find(name)
+        return self.by_name[name]
 
 
 @dataclass(frozen=True)
 class TaskModels:
-    """The place where models read and learn, for the rows of one task over all its seeds."""
+    """Models that read and learn from the rows of one task, over all of its seeds."""
 
     task: str
     rows: pd.DataFrame  # id, text: all that any model here will read
@@ -44,11 +44,11 @@ class TaskModels:
 
     @property
     def cache(self) -> ResultCache:
-        """Finished results."""
+        """The cache of results."""
         return ResultCache(self.folder / KEPT, self.clock.timer)
 
     def of_rows(self, rows: pd.DataFrame) -> "TaskModels":
-        """The same for other rows."""
+        """The same models for other rows."""
         return replace(self, rows=rows, _reading={})
 
     def activations(self, model: Strong | Weak) -> Activations:
@@ -75,12 +75,12 @@ class TaskModels:
 
     @property
     def stores(self) -> list[str]:
-        """The keys of the stores that were read."""
-        read = [one for one in self._reading.values() if "stores" in vars(one)]
-        return sorted({store.key for one in read for store in one.stores})
+        """The keys of the stores that have been read."""
+        read = [activations for activations in self._reading.values() if "stores" in vars(activations)]
+        return sorted({store.key for activations in read for store in activations.stores})
 
     def learner(self, model: Strong | Weak, training: Training) -> Learner:
-        """A model to be trained."""
+        """A model and its training."""
         assert model.model is not None
         activations = self.activations(model) if training.kind == "head" else None
         return Learner(

@@ -1,4 +1,4 @@
-"""What a method may see: texts, activations and weak labels. Ground truth is not in here, so no method can read it."""
+"""The view that methods have of a trial: texts, activations and weak labels, and no ground truth."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ EVERY_SETTING = frozenset(Probes.model_fields)
 
 
 class Undeclared(InputError):
-    """A method was about to read a setting of probes that it did not declare, and that does not name its results."""
+    """A method reads a setting of probes that it does not declare, so that its cache key would lack it."""
 
 
 class DeclaredProbes:
@@ -47,9 +47,12 @@ class DeclaredProbes:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method gives back: scores of the rows to be judged, and the settings that its line in the results names.
+    """The result of a method: scores of the evaluation sets, and the settings that its line in the results names.
 
     `Experiment.outcome` makes it of a student; a method that trains none gives `Outcome({"test": scores}, …)`.
+
+    >>> Outcome({"test": np.array([0.2, 0.9])}, probe="knn", k=5).k
+    5
     """
 
     # P(label = 1) of the test rows (n_test,), and of the candidates of test questions where there are any. A control
@@ -67,10 +70,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a method is given: one task and seed, its training rows (n_train,) in the order of `rows["train"]`.
+    """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
-    A method asks probes (`opinion`, `filtered`), trains students (`train`) and returns an `outcome`. Ground truth is
-    reached by `true_train` alone, and by declared oracles only.
+    A method asks probes (`out_of_sample_scores`, `filtered`), trains students (`train`) and returns an `outcome`.
+    `true_train` alone gives ground truth, to declared oracles only.
     """
 
     rows: Mapping[str, pd.DataFrame]  # train, val, test and perhaps candidates: id, text, group, and no label
@@ -89,17 +92,17 @@ class Experiment:
         if self.weak.role != "weak":
             raise Leak(f"an experiment's weak labels are of role {self.weak.role!r}: methods may not see those")
         for name, table in self.rows.items():
-            if told := {"label", "truth"}.intersection(table.columns):
-                raise Leak(f"the {name} rows that methods see carry {sorted(told)[0]!r}: leave it out")
+            if truths := {"label", "truth"}.intersection(table.columns):
+                raise Leak(f"the {name} rows that methods see carry {sorted(truths)[0]!r}: leave it out")
 
     def view(self, settings: frozenset[str], truth: LabelSet | None = None) -> "Experiment":
-        """What a method sees that declared these `settings` of probes, with ground truth where it is an oracle."""
+        """The view of a method that declares these `settings` of probes; with ground truth for an oracle."""
         probes: Any = self.probes if settings >= EVERY_SETTING else DeclaredProbes(self.probes, settings)
         return replace(self, probes=probes, truth=truth, shared=self)
 
     @property
     def oracle(self) -> bool:
-        """Whether ground truth can be read here, so that all that comes of it is an oracle's."""
+        """Whether ground truth can be read here."""
         return self.truth is not None
 
     @cached_property
@@ -115,7 +118,7 @@ class Experiment:
 
     @cached_property
     def groups(self) -> NDArray[np.object_] | None:
-        """(n_train,) related training rows share one; None where no two are related."""
+        """The groups (n_train,) of related training rows; None where no two rows are related."""
         return groups_of(self.rows["train"])
 
     @cached_property
@@ -132,23 +135,23 @@ class Experiment:
         loss: LossName | None = None,
         learner: Learner | None = None,
     ) -> Trained:
-        """A student taught these labels (n_train,), as its scores of the training rows and the rows to be judged.
+        """Train a student on these labels (n_train,); it scores the training rows and the evaluation sets.
 
         Only rows in the mask are taught. The weak labels of the validation rows stop it, whatever it learned
         from: what stops training must not depend on the method. Soft labels on one side of ½ still teach; labels
         that are all the same do not.
         """
         taught = self.rows["train"] if mask is None else self.rows["train"][mask]
-        given = labels if mask is None else labels[mask]
-        if len(np.unique(labels)) > len(np.unique(given)) <= 1:
-            which = f", all labelled {given[0]:g}" if len(given) else ""
+        chosen = labels if mask is None else labels[mask]
+        if len(np.unique(labels)) > len(np.unique(chosen)) <= 1:
+            which = f", all labelled {chosen[0]:g}" if len(chosen) else ""
             raise InputError(
-                f"filtering leaves {len(given)} of {len(labels)} training rows{which}: "
+                f"filtering leaves {len(chosen)} of {len(labels)} training rows{which}: "
                 "lower probes.contamination, or choose a k at which the components keep both classes"
             )
         ids = taught["id"].to_numpy(dtype=object)
         return (learner or self.student).train(
-            Examples(taught, LabelSet(ids, given, "weak")),
+            Examples(taught, LabelSet(ids, chosen, "weak")),
             Examples(self.rows["val"], self.weak),
             self.predicted,
             loss=loss or self.loss,
@@ -157,19 +160,19 @@ class Experiment:
 
     @property
     def predicted(self) -> dict[str, pd.DataFrame]:
-        """The rows that every student scores: those to be judged and, for later rounds, the training rows."""
+        """The rows that every student scores: the evaluation sets and, for later rounds, the training rows."""
         return {name: rows for name, rows in self.rows.items() if name != "val"}
 
-    def judged(self, scores: Scores) -> Scores:
-        """The scores of the rows to be judged."""
+    def evaluated(self, scores: Scores) -> Scores:
+        """The scores of the evaluation sets."""
         return {name: scores[name] for name in SCORED if name in scores}
 
     def outcome(self, trained: Trained, **settings: Any) -> Outcome:
-        """The outcome of a method whose last step was to train this student; `settings` are fields of `Outcome`."""
+        """The outcome of a method whose last step trained this student; `settings` are fields of `Outcome`."""
         notes = {"epoch": trained.epoch} if trained.epoch is not None else {}
         notes |= {} if trained.alpha is None else {"alpha": trained.alpha}
         return Outcome(
-            self.judged(trained.scores), alpha=trained.alpha, notes=notes | settings.pop("notes", {}), **settings
+            self.evaluated(trained.scores), alpha=trained.alpha, notes=notes | settings.pop("notes", {}), **settings
         )
 
     def probe(self, name: str) -> Probe:
@@ -186,9 +189,9 @@ class Experiment:
         return getattr(self.probes, PROBES[name].setting)
 
     def graph(self, name: str) -> Neighbors:
-        """The neighbours of the training rows, none of a row's own group, as many as this probe asks for; kept.
+        """The nearest training rows of each, none from its own group, as many as this probe reads; cached.
 
-        Each probe has its own: a changed k of one changes nothing that the other's results are made of.
+        Each probe has a graph of its own, so that a changed k of one leaves the results of the others valid.
         """
         k = self._neighbors_of(name)
 
@@ -203,7 +206,7 @@ class Experiment:
 
     @cached_property
     def _widest(self) -> Neighbors:
-        """One search for all probes: each one's neighbours are the first of these."""
+        """One search for all probes; the graph of each is its first columns."""
         if (same := self._same_rows) is not None:
             return same._widest
         k = max(self._neighbors_of(name) for name in PROBES)
@@ -211,24 +214,24 @@ class Experiment:
 
     @cached_property
     def _group_ids(self) -> NDArray[np.intp]:
-        """Training rows (n_train,) that may not judge each other share a number."""
+        """Codes (n_train,) of the groups; exact duplicates share one, too."""
         return group_ids(self.X_train, self.groups)
 
     def _neighbors_of(self, name: str) -> int:
-        """How many neighbours a probe asks for, as far as the rows allow."""
+        """The number of neighbours that a probe reads, at most those outside the largest group."""
         wanted = PROBES[name].make(self._value(name)).graph_k
         return min(wanted, most_neighbors(self._group_ids, len(self._group_ids)))
 
     @property
     def _same_rows(self) -> "Experiment | None":
-        """The shared view, where it has the same training rows and activations."""
+        """The shared view if its training rows and activations are the same."""
         shared = self.shared
         if shared is None or shared.rows is not self.rows or shared.activations is not self.activations:
             return None
         return shared
 
-    def opinion(self, name: str) -> NDArray[np.float64]:
-        """A probe's out-of-sample P(label = 1) of the training rows (n_train,), from weak labels; kept."""
+    def out_of_sample_scores(self, name: str) -> NDArray[np.float64]:
+        """P(label = 1) of the training rows (n_train,) by a probe that learned weak labels of other rows; cached."""
 
         probe = self.probe(name)
 
@@ -242,7 +245,7 @@ class Experiment:
         return self.cache.get("opinions", described, make)[0]["p"]
 
     def filtered(self, name: str) -> FilterResult:
-        """The rows that a probe's filter keeps, at the recipe's contamination."""
+        """The verdict of a probe's filter on the training rows, at the recipe's contamination."""
         settings = self.probes
         if name == "topo":
             k = settings.topo_k
@@ -256,11 +259,11 @@ class Experiment:
                 groups=self.groups,
                 graph=self.graph(name),
             )
-        return disagreement_filter(self.weak_train, self.opinion(name), settings.contamination)
+        return disagreement_filter(self.weak_train, self.out_of_sample_scores(name), settings.contamination)
 
     @cached_property
     def _reads(self) -> dict[str, object]:
-        """What decides the training rows' activations, and which of them belong together."""
+        """The part of a cache key that decides the training rows' activations and groups."""
         return {"activations": self.activations.identity, "rows": table_hash(self.rows["train"])}
 
     def _ids(self, name: str) -> NDArray[np.object_]:
@@ -269,7 +272,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class FilterDecision:
-    """What a filter decides, before any student is trained."""
+    """The decision of a filter, before any student is trained."""
 
     result: FilterResult
     labels: NDArray[np.float64]  # (n_train,) what the student is taught of the rows that are kept
@@ -277,7 +280,7 @@ class FilterDecision:
 
 @dataclass(frozen=True)
 class Method:
-    """A way from weak labels to a student. One that is an oracle may read ground truth, and is marked in tables."""
+    """A way from weak labels to a student. An oracle may read ground truth, and is marked in tables."""
 
     run: Callable[[Experiment], Outcome]
     oracle: bool = False

@@ -62,7 +62,7 @@ METHODS |= {
 
 
 def find_methods(names: Sequence[str]) -> dict[str, Method]:
-    """The methods of these names, in this order, each probe with its ceiling before it.
+    """The methods of these names, in order; before each probe its ceiling.
 
     `control-random:NAME` is the control of any filter NAME. InputError for a method that does not exist.
     """

@@ -1,4 +1,4 @@
-"""Controls, without which a filter's result cannot be read: rows removed for other reasons than a probe's."""
+"""Controls of filters: rows removed at random, by the supervisor's confidence, or by the truth."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ DRAWS = 5  # of a random control: their spread is known to a third of itself, an
 
 
 def random_control(experiment: Experiment, *, of: str) -> Outcome:
-    """Students trained without as many rows of each weak class as the filter `of` drops, chosen at random.
+    """Train students without random rows, as many of each weak class as the filter `of` drops.
 
     The filter decides first; then, `DRAWS` times, as many rows of each class go from as many groups
     (`matched_removal`), and a student is trained on what the filter's student would have been taught of the rest. A
@@ -33,19 +33,19 @@ def random_control(experiment: Experiment, *, of: str) -> Outcome:
     for draw in range(DRAWS):
         rng = stream(experiment.seed, "random control", of, draw)
         mask = ~matched_removal(gone, positive, groups, rng)
-        drawn.append(experiment.judged(experiment.train(removal.labels, mask).scores))
-    scores = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+        drawn.append(experiment.evaluated(experiment.train(removal.labels, mask).scores))
+    scores = {name: np.stack([draw_scores[name] for draw_scores in drawn]) for name in drawn[0]}
     notes = {"removed": float(gone.sum()), "removed_positive": float((gone & positive).sum()), "draws": float(DRAWS)}
     return Outcome(scores, contamination=experiment.probes.contamination, notes=notes)
 
 
 def confidence_removal(experiment: Experiment) -> FilterDecision:
-    """The rows of which the weak supervisor is least sure go: no probe is asked."""
+    """Remove the rows whose weak labels are nearest to one half."""
     return _farthest(experiment, -np.abs(experiment.weak_train - 0.5), "least confident")
 
 
 def oracle_removal(experiment: Experiment) -> FilterDecision:
-    """The rows whose weak labels are farthest from the truth go.
+    """Remove the rows whose weak labels are farthest from the truth.
 
     A reference that knows every label, not a bound on what a filter can do: which rows teach a student best is
     another question than which labels are wrong.
@@ -55,22 +55,22 @@ def oracle_removal(experiment: Experiment) -> FilterDecision:
 
 
 def confidence_filter(experiment: Experiment) -> Outcome:
-    """A student trained on what `confidence_removal` leaves."""
+    """Train a student on the rows that `confidence_removal` leaves."""
     return _without(experiment, confidence_removal(experiment))
 
 
 def oracle_filter(experiment: Experiment) -> Outcome:
-    """A student trained on what `oracle_removal` leaves."""
+    """Train a student on the rows that `oracle_removal` leaves."""
     return _without(experiment, oracle_removal(experiment))
 
 
 def _farthest(experiment: Experiment, badness: NDArray[np.float64], reason: str) -> FilterDecision:
-    """The worst rows go, as many as the recipe's contamination says; ties by row order."""
+    """Remove the worst rows, the share that the recipe's contamination says; ties by row order."""
     count = share_of(len(badness), experiment.probes.contamination)
     mask = np.ones(len(badness), dtype=bool)
     mask[np.argsort(levels(-badness), kind="stable")[:count]] = False
     reasons = np.where(mask, KEPT, reason).astype(object)
-    # No probe was asked, so there is no distance to a probe's opinion.
+    # No probe was asked, so there is no distance to a probe's score.
     result = FilterResult(mask, np.full(len(mask), np.nan), reasons, experiment.weak_train, count)
     return FilterDecision(result, experiment.weak_train)
 

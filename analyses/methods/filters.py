@@ -1,16 +1,16 @@
-"""Filters: a student trained on the weak labels that a probe does not object to."""
+"""Filters: a student trained without the rows that a probe disagrees with."""
 
 from ..experiment.view import Experiment, FilterDecision, Outcome
 
 
 def probe_removal(experiment: Experiment, *, probe: str, relabels: bool = False) -> FilterDecision:
-    """What the probe's filter drops; the student learns the weak labels, or the probe's opinion, of the rest."""
-    labels = experiment.opinion(probe) if relabels else experiment.weak_train
+    """The filter's decision, and the labels of the rest: weak ones, or the probe's out-of-sample scores."""
+    labels = experiment.out_of_sample_scores(probe) if relabels else experiment.weak_train
     return FilterDecision(experiment.filtered(probe), labels)
 
 
 def probe_filter(experiment: Experiment, *, probe: str, relabels: bool = False) -> Outcome:
-    """A student trained without the rows that the probe's filter drops."""
+    """Train a student without the rows that the probe's filter drops."""
     removal = probe_removal(experiment, probe=probe, relabels=relabels)
     return experiment.outcome(
         experiment.train(removal.labels, removal.result.mask),

@@ -6,7 +6,7 @@ from ..experiment.view import Experiment, Outcome
 
 
 def strong_to_strong(experiment: Experiment, *, rounds: int) -> Outcome:
-    """After a first student, `rounds` times a fresh copy of the strong model, taught by the one before."""
+    """Train a student, then `rounds` times a fresh copy of the strong model on the scores of the one before."""
     student = experiment.train(experiment.weak_train)
     for _ in range(rounds):
         student = experiment.train(student["train"])
@@ -14,7 +14,7 @@ def strong_to_strong(experiment: Experiment, *, rounds: int) -> Outcome:
 
 
 def bootstrapping(experiment: Experiment) -> Outcome:
-    """Each intermediate model is taught by the one before, the strong one by the last (Burns et al. 2023, 4.3.1)."""
+    """Train each intermediate model on the scores of the one before, the strong one last (Burns et al. 2023, 4.3.1)."""
     if not experiment.intermediate:
         raise InputError("method 'bootstrap' needs models between weak and strong: add [[intermediate]] to the recipe")
     labels = experiment.weak_train

@@ -6,5 +6,5 @@ from ..experiment.view import Experiment, Outcome
 
 
 def plain_student(experiment: Experiment, *, loss: LossName) -> Outcome:
-    """A student trained on every weak label with this loss."""
+    """Train a student on every weak label with this loss."""
     return experiment.outcome(experiment.train(experiment.weak_train, loss=loss))

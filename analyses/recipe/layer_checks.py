@@ -1,4 +1,4 @@
-"""The layers that a recipe names, held against the depths of its models before anything is trained."""
+"""Checks of a recipe's layers against the depths of its models, before anything is trained."""
 
 from collections.abc import Callable
 

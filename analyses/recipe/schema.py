@@ -1,4 +1,4 @@
-"""Recipes: one TOML file says everything that a run does. Here is what may stand in it."""
+"""The schema of recipes: one TOML file says everything that a run does."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,7 +21,7 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """Which tasks, where their rows are, and how many go where."""
+    """Tasks, the place of their rows, and the sizes of the row sets."""
 
     tasks: list[str] = Field(min_length=1)  # names in data/tasks, or paths of task files
     folder: Path | None = None  # holds TASK/train.jsonl.gz and TASK/test.jsonl.gz; without it: the hub
@@ -72,7 +72,7 @@ class Student(Training):
 
     @property
     def training(self) -> Training:
-        """Without the loss."""
+        """The settings without the loss."""
         return Training(**{name: getattr(self, name) for name in Training.model_fields})
 
 
@@ -108,7 +108,7 @@ MAY = {
 
 
 class Weak(Section):
-    """The weak supervisor, trained on ground truth of rows that nobody else sees, or the user's own labels."""
+    """The weak supervisor, trained on ground truth of rows that no student sees, or a file of labels."""
 
     # TF-IDF + logistic; a head on a model's activations; a fine-tuned model; the mean of several; a file; a simulation
     kind: Literal["text", "head", "finetune", "ensemble", "labels", "simulated"] = "text"
@@ -146,7 +146,7 @@ class Weak(Section):
 
     @property
     def training(self) -> Training:
-        """Of kinds head and finetune."""
+        """The training of a supervisor of kind head or finetune."""
         kind = "head" if self.kind == "head" else self.finetuning.kind
         return Training(kind=kind, epochs=self.epochs, finetuning=self.finetuning)
 
@@ -228,7 +228,7 @@ class Recipe(Section):
 
     @property
     def models(self) -> list[str]:
-        """The models that are named anywhere, each once."""
+        """The models that the recipe names, each once."""
         named = [self.strong.model, self.weak.model, *(member.model for member in self.weak.members)]
         named += [model.model for model in self.intermediate]
         return list(dict.fromkeys(name for name in named if name is not None))

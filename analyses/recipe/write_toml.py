@@ -1,4 +1,4 @@
-"""TOML as text, for recipes: Python reads the format, and does not write it."""
+"""Writes recipes as TOML, which the standard library only reads."""
 
 import json
 import re
@@ -9,7 +9,14 @@ BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def toml(values: Mapping[str, Any]) -> str:
-    """A TOML document of plain values, lists and tables; None is left out, for TOML has none."""
+    """A TOML document of plain values, lists and tables. None is left out, since TOML has none.
+
+    >>> print(toml({"seeds": [0, 1], "data": {"n_train": 100}}), end="")
+    seeds = [0, 1]
+    <BLANKLINE>
+    [data]
+    n_train = 100
+    """
     return "\n".join(_table(values, ())).strip() + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing else, and may fetch nothing."""
+"""The page: one self-contained HTML file that may fetch nothing."""
 
 import base64
 import hashlib
@@ -98,7 +98,7 @@ def page(contents: Contents) -> str:
 
 
 def card_table(made: list[Card]) -> Table | None:
-    """The filters that the truth can judge, a line each, beside what random and confidence-only removals reach."""
+    """A line for each filter whose truth is known, beside random and confidence-only removals of its size."""
     judged = [(card, card.judged) for card in made if card.judged is not None]
     if not judged:
         return None
@@ -146,7 +146,7 @@ def card_table(made: list[Card]) -> Table | None:
 
 
 def class_table(made: list[Card]) -> Table | None:
-    """What each filter removed of each class, whether the truth is known or not."""
+    """The rows of each class that each filter removes, whether the truth is known or not."""
     if not made:
         return None
     of_run = any(card.task for card in made)
@@ -184,7 +184,7 @@ def _dropped(rows: ClassRows) -> TableCell:
 
 
 def _hash(content: str) -> str:
-    """As a content security policy names the one script, or style, that it lets through."""
+    """The hash by which the content security policy allows the one script, or style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 

@@ -1,4 +1,4 @@
-"""Across tasks: does a method differ from the baseline, and how much of the gap does it recover over all of them?"""
+"""Comparisons across tasks: tests of each method against the baseline, and PGR pooled over tasks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class TaskValues:
 
     @classmethod
     def of(cls, judged: Runs, metric: Metric) -> "TaskValues":
-        """From the scores of every task and seed."""
+        """Compute the metric from the scores of every task and seed."""
         cells: dict[tuple[str, str], dict[int, float]] = {}
         compared: dict[tuple[str, str], dict[int, float]] = {}
         ceilings: dict[str, str] = {}
@@ -62,11 +62,11 @@ class TaskValues:
 
     @property
     def methods(self) -> list[str]:
-        """Every method that was judged anywhere, in order, without supervisor and ceilings."""
+        """Every evaluated method, in order, without supervisor and ceilings."""
         return [name for name in dict.fromkeys(name for _, name in self.cells) if not is_reference(name)]
 
     def triples(self, name: str, ceiling: str, other: str | None = None) -> dict[str, tuple[float, float, float]]:
-        """By task: supervisor, method and ceiling, means over the seeds that all three (and `other`) have."""
+        """Values of supervisor, method and ceiling by task: means over the seeds that all three (and `other`) have."""
         found = {}
         for task in self.tasks:
             own = [self.compared.get((task, one), {}) for one in (WEAK, name, ceiling)]
@@ -78,7 +78,7 @@ class TaskValues:
         return found
 
     def tests(self, a: str, b: str, *, of_pgr: bool) -> PairedTests:
-        """Methods a and b, paired on the tasks and seeds that both have."""
+        """Tests of method a against b, paired on the tasks and seeds that both have."""
         if of_pgr:
             first, second = (self.triples(one, CEILING, other) for one, other in ((a, b), (b, a)))
             values = [{task: _ratio(*three) for task, three in one.items()} for one in (first, second)]
@@ -158,7 +158,7 @@ def _lines(values: TaskValues, baseline: str, *, of_pgr: bool) -> list[dict[str,
 
 
 def _beside_controls(values: TaskValues) -> list[dict[str, Any]]:
-    """Each filter against its own control, and no other one."""
+    """Tests of each filter against the control that is matched to it."""
     tested = {
         name: values.tests(name, RANDOM + name, of_pgr=False)
         for name in values.methods

@@ -35,7 +35,11 @@ def trial_key(task: str, seed: int) -> str:
 
 
 def parse_trial_key(key: str) -> tuple[str, int]:
-    """Task and seed of a key; ValueError for any other text."""
+    """Task and seed of a key; ValueError for any other text.
+
+    >>> parse_trial_key(trial_key("boolq", 3))
+    ('boolq', 3)
+    """
     match = _TRIAL_KEY.fullmatch(key)
     if match is None:
         raise ValueError("a key 'TASK, seed SEED' was expected")
@@ -82,6 +86,10 @@ def is_reference(name: str) -> bool:
 
 
 def with_ceilings(methods: Iterable[str]) -> list[str]:
-    """The methods, and the ceilings that are judged beside those that have their own."""
+    """The methods, and the ceilings of those that have one of their own.
+
+    >>> with_ceilings(["student-xent", "probe-knn"])
+    ['student-xent', 'probe-knn', 'ceiling-knn']
+    """
     named = list(methods)
     return [*named, *(own_ceiling(name.removeprefix(PROBE)) for name in named if name.startswith(PROBE))]

@@ -1,4 +1,4 @@
-"""What a run leaves behind beside its results: label files for the other commands, and a record of what was done."""
+"""The files that a run writes beside its results: label files for the other commands, test scores, and its record."""
 
 import platform
 from collections.abc import Collection, Iterable, Mapping
@@ -62,9 +62,9 @@ def write_predictions(out: Path, task: str, seed: int, test: pd.DataFrame, outco
 
 
 def remove_earlier(out: Path, own: Collection[str]) -> None:
-    """Delete the files that the run before this one says it wrote into the folder, but those `own` (as `trial_files`).
+    """Delete the files that the folder's earlier record names, but those of this run: `own` (as `trial_files`).
 
-    Its record must still be there. A file of any other name is somebody else's, and is left.
+    Its record must still be there. A file of any other name is the user's, and is left.
     """
     try:
         record = read_json(out / RECORD)
@@ -84,7 +84,7 @@ def remove_earlier(out: Path, own: Collection[str]) -> None:
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:
-    """The recipe as TOML, as it was run: with the settings of the command line, and paths made absolute."""
+    """Write the recipe as TOML, as it was run: with the settings of the command line, and absolute paths."""
     with replacing(path) as temporary:
         temporary.write_text(toml(recipe.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
 

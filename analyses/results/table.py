@@ -42,7 +42,7 @@ QUESTIONS = "question_accuracy"
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What all methods gave for one task and seed, and the truth that they are judged by."""
+    """The outcomes of all methods for one task and seed, and the truth that evaluates them."""
 
     test: pd.DataFrame  # id, label
     candidates: pd.DataFrame | None  # question, label
@@ -54,7 +54,7 @@ class TrialResult:
 
     @property
     def groups(self) -> NDArray[np.object_] | None:
-        """(n_test,) related test rows share one; None where no two are related."""
+        """The groups (n_test,) of related test rows; None where no two rows are related."""
         return groups_of(self.test)
 
     @property
@@ -176,7 +176,7 @@ def _ends(estimate: Estimate | GapRecoveredOverSeeds) -> dict[str, float]:
 
 
 def by_seeds(runs: Sequence[TrialResult]) -> list[tuple[list[TrialResult], list[str]]]:
-    """The methods that the same seeds have, with the runs of these seeds: a method may have been left out somewhere."""
+    """The methods by the set of seeds that have them, with the results of these seeds."""
     found: dict[tuple[int, ...], list[str]] = {}
     for name in dict.fromkeys(name for run in runs for name in run.scores):
         found.setdefault(tuple(i for i, run in enumerate(runs) if name in run.scores), []).append(name)
@@ -184,7 +184,7 @@ def by_seeds(runs: Sequence[TrialResult]) -> list[tuple[list[TrialResult], list[
 
 
 def over_seeds(runs: Sequence[TrialResult], names: Sequence[str], metric: Metric) -> SeedResults:
-    """These methods, beside supervisor and ceilings, over the seeds of these runs."""
+    """The results of these methods, of the supervisor and of the ceilings over seeds."""
     references = [name for name in runs[0].scores if is_reference(name)]
     wanted = dict.fromkeys([*references, *names])
     scores = [{name: run.scores[name] for name in wanted if name in run.scores} for run in runs]

@@ -1,4 +1,4 @@
-"""Tasks whose PGR cannot be read, why, and what to do about it: from the gaps that stand in results.csv."""
+"""Tasks whose PGR is undefined or unstable, with the reason and a remedy, from the gaps in results.csv."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class UnreadablePGR:
-    """One task and ceiling."""
+    """A task whose PGR against one ceiling cannot be read."""
 
     task: str
     status: str  # undefined or unstable
@@ -54,7 +54,7 @@ def unreadable_pgr(results: pd.DataFrame) -> list[UnreadablePGR]:
 
 
 def remedies(found: list[UnreadablePGR]) -> list[str]:
-    """What to do, a sentence for each status that occurs."""
+    """Remedies: a sentence for each status that occurs."""
     statuses = dict.fromkeys(one.status for one in found)
     return [f"Where PGR is {status}, try {REMEDIES[status]}." for status in statuses]
 

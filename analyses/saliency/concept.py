@@ -1,4 +1,4 @@
-"""Concept saliency: which layer knows what the labels are about, how plainly, and in how few directions."""
+"""Concept saliency: at which layers, and in how few directions, simple probes find the concept of the labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ MOST_OF_IT = 0.95  # of a layer's lift over chance, for which its components are
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ConceptSaliency:
-    """What low-capacity probes find at each layer, out of sample, with controls beside every curve.
+    """Out-of-sample curves of low-capacity probes at each layer, with controls beside each.
 
     `curves` is tidy, one line a number:
 
@@ -166,7 +166,7 @@ def concept_saliency(
     seed: int = 0,
     progress: Progress = silent,
 ) -> ConceptSaliency:
-    """Look for what the labels are about at every layer of a store, for those of its rows that have a label.
+    """Measure simple probes at every layer of a store, on the rows that have a label.
 
     All scores are out of sample: cross-fitted for the logistic probe, leave-self-out for kNN, and exact duplicates and
     `groups` (a value a label, or a mapping or table by id) are never parted. `truth` is read to be measured against,
@@ -220,6 +220,6 @@ def _first(values: "pd.Series[float]") -> float:
 
 
 def _some(layers: list[int], most: int = 6) -> list[int]:
-    """At most so many of the layers, evenly spaced, the last among them."""
+    """At most `most` of the layers, evenly spaced, with the last."""
     at = np.unique(np.linspace(0, len(layers) - 1, min(most, len(layers))).round().astype(int))
     return [layers[i] for i in at]

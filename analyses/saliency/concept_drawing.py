@@ -1,4 +1,4 @@
-"""What concept saliency found, drawn: by layer, by penalty and k, by leading components, and between layers."""
+"""Figures of concept saliency: by layer, by penalty and k, by leading components, and between layers."""
 
 import numpy as np
 import pandas as pd

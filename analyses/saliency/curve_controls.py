@@ -1,4 +1,4 @@
-"""What probes find where there is nothing to find: shuffled labels, and random features."""
+"""Controls without signal: shuffled labels, and random features."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from w2s_probes.metrics.recovery import LEVEL
+from w2s_probes.metrics.resampling import LEVEL
 from w2s_probes.probes.design import Design
 
 DRAWN = 256  # leading principal axes of random features: what varies beyond is next to nothing, and would cost most

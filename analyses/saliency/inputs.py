@@ -1,4 +1,4 @@
-"""What every view of saliency is asked about: rows of a store, their weak labels, and what else is known by id."""
+"""The inputs of saliency: rows of a store, their weak labels, and further values by id."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How alike layers are: in what their probes say of each row, and in how they lay the rows out."""
+"""Agreement of layers: rank correlation of their probes' scores, and CKA of their activations."""
 
 from collections.abc import Mapping
 

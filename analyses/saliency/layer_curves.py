@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Settings:
-    """What is tried at every layer."""
+    """The settings that are tried at every layer."""
 
     l2: tuple[float, ...]
     k: tuple[int, ...]
@@ -40,7 +40,7 @@ class Settings:
 
 
 class At(NamedTuple):
-    """The values that a line is about, as far as they apply."""
+    """The settings of a point, as far as they apply."""
 
     l2: float = NAN
     k: int | None = None
@@ -48,7 +48,7 @@ class At(NamedTuple):
 
 
 class CurvePoint(NamedTuple):
-    """A line of the table, but for what is the same in all lines of a layer."""
+    """A point of a curve, which is a line of the table."""
 
     probe: str
     at: At
@@ -65,7 +65,7 @@ class CurvePoint(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LayerCurves:
-    """What was measured at a layer, as lines of a tidy table, and the scores that layers are compared by."""
+    """The measurements of a layer as lines of a tidy table, and the scores by which layers are compared."""
 
     lines: list[dict[str, Any]] = field(repr=False)
     scores: Array  # (n,) out-of-fold P(1) of the logistic probe at its chosen penalty; NaN if there is none
@@ -79,7 +79,7 @@ def principal_scores(design: Design, most: int) -> NDArray[np.float32]:
 
 
 class LayerMeasures:
-    """Takes the measurements of one layer; its lines fill up as it goes."""
+    """Collects the measurements of one layer."""
 
     def __init__(self, layer: int, data: Labelled, settings: Settings) -> None:
         self.layer, self.data, self.settings = layer, data, settings

@@ -37,7 +37,7 @@ class RowMap:
 
     @property
     def colourings(self) -> list[Colouring]:
-        """What the map can be coloured by; `truth` only where it was given."""
+        """The columns that can colour the map; `truth` only where it was given."""
         found: list[Colouring] = ["label", "disagreement"]
         found += ["filter"] if "kept" in self.table else []
         found += ["truth"] if "truth" in self.table else []
@@ -57,14 +57,14 @@ class RowMap:
 
     @property
     def axes(self) -> tuple[str, str]:
-        """What x and y are."""
+        """The names of the two axes."""
         if self.explained is None:
             return "UMAP 1", "UMAP 2"
         return f"PC 1 ({self.explained[0]:.0%} of variance)", f"PC 2 ({self.explained[1]:.0%})"
 
     @property
     def title(self) -> str:
-        """What is shown."""
+        """The title of the map."""
         return f"{len(self.table):,} rows at layer {self.layer}"
 
     def _known(self, colour: str) -> Any:

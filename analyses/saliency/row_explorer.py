@@ -1,4 +1,4 @@
-"""Row saliency: what probes say of a row at each layer, whose neighbour it is, and why a filter drops it."""
+"""Row saliency: a row's scores by layer, its neighbours, and the filter's verdict on it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

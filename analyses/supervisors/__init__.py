@@ -1,4 +1,4 @@
-"""Weak supervisors: trained on the truth of rows that nobody else sees, they label everything else; or a file does."""
+"""Weak supervisors: trained on the truth of weak-train, which no student sees, they label every other set."""
 
 from typing import Any
 
@@ -27,24 +27,26 @@ def supervise(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
         assert weak.file is not None
         return labels_of_file(weak.file, sets)
     if weak.kind == "ensemble":
-        return ensemble(weak, sets, _one, task_models, task=task, seed=seed)
+        return ensemble(weak, sets, _single, task_models, task=task, seed=seed)
     if weak.kind != "simulated":
-        return _one(weak, sets, task_models, task=task, seed=seed)
+        return _single(weak, sets, task_models, task=task, seed=seed)
     if weak.errors == "first-features":
         return nested_supervisor(weak, sets, task_models, strong)
     (member,) = weak.members or [Weak(kind="text")]
-    base = _one(member, sets, task_models, task=task, seed=seed)
+    base = _single(member, sets, task_models, task=task, seed=seed)
     return base if weak.errors == "imitation" else mistaken_supervisor(weak, base, sets, task_models, strong, seed)
 
 
 def as_seen(weak: Weak, sets: RowSets, labels: Scores) -> RowSets:
-    """The sets as everybody but the supervisor sees them: those of an imitation carry the label in their texts."""
+    """The sets as students see them: those of an imitation carry the weak label in their texts."""
     return imitable(labels, sets) if weak.errors == "imitation" else sets
 
 
 def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong, seed: int) -> dict[str, Any]:
-    """All that decides a supervisor's labels."""
-    models = [one.model for one in [weak, *weak.members] if one.model] + [strong.model] * (weak.kind == "simulated")
+    """The cache key of a supervisor's labels: all that decides them."""
+    models = [member.model for member in [weak, *weak.members] if member.model] + [strong.model] * (
+        weak.kind == "simulated"
+    )
     return {
         "weak": weak.model_dump(mode="json", exclude={"model"}),
         "weights": [task_models.sources.find(model).weights for model in models],
@@ -53,13 +55,15 @@ def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
         # Simulations read the truth of every row, other supervisors that of weak-train.
         "truth": [array_hash(table["label"].to_numpy(dtype=float)) for table in sets.tables.values()],
         "file": sha256(weak.file) if weak.file is not None and weak.file.is_file() else None,
-        "code": [code_hash(one) for one in (text_supervisor, model_supervisor, ensemble, imitable, labels_of_file)],
+        "code": [
+            code_hash(function) for function in (text_supervisor, model_supervisor, ensemble, imitable, labels_of_file)
+        ],
         "seed": seed,
     }
 
 
-def _one(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Scores:
-    """A single trained supervisor."""
+def _single(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Scores:
+    """The labels of a single trained supervisor."""
     if weak.kind == "text":
         return text_supervisor(sets)
     return model_supervisor(weak, sets, task_models, task=task, seed=seed)

@@ -18,7 +18,7 @@ SEEDS = 1 << 31  # members' seeds are below
 
 
 def ensemble(
-    weak: Weak, sets: RowSets, one: Callable[..., Scores], task_models: TaskModels, *, task: str, seed: int
+    weak: Weak, sets: RowSets, supervise: Callable[..., Scores], task_models: TaskModels, *, task: str, seed: int
 ) -> Scores:
     """The mean of the members' P(label = 1), each with its own seed and, with bagging, resample of weak-train."""
     parts: list[Scores] = []
@@ -26,12 +26,12 @@ def ensemble(
         own_seed = torch_seed(seed, task, "member", number) % SEEDS
         own_sets = replace(sets, weak=_resampled(sets.weak, own_seed)) if weak.bagging else sets
         task_models.clock.within(f"member {number + 1} of {len(weak.members)}")
-        parts.append(one(member, own_sets, task_models, task=task, seed=own_seed))
+        parts.append(supervise(member, own_sets, task_models, task=task, seed=own_seed))
     return {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
 
 
 def _resampled(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The rows of as many groups as there are, drawn with replacement."""
+    """A bootstrap resample of the groups, each with all of its rows."""
     groups = pd.factorize(table[GROUP])[0]
     drawn = stream(seed, "bagging").integers(groups.max() + 1, size=groups.max() + 1)
     # A group that is drawn n times counts once: repeated rows would need ids of their own, and a model that is stopped

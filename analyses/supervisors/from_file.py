@@ -1,4 +1,4 @@
-"""The user's own labels as supervisor: human raters, an LLM judge, another program."""
+"""A label file as supervisor: human raters, an LLM judge, another program."""
 
 from pathlib import Path
 

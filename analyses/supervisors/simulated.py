@@ -46,7 +46,7 @@ def mistaken_supervisor(
     """E.2: hard labels with as many errors as the base supervisor makes in each set, on the rows that a rule picks."""
     of_strong: Scores = {}
     if weak.errors is not None and weak.errors.startswith("strong"):
-        of_strong = _strong_opinion(sets, task_models, strong, seed)
+        of_strong = _strong_scores(sets, task_models, strong, seed)
     labels: Scores = {}
     for name, table in sets.labelled.items():
         if name == "candidates":  # errors are picked among rows, not among answers to one question
@@ -72,8 +72,8 @@ def imitable(base: Scores, sets: RowSets) -> RowSets:
     return replace(sets, **changed)
 
 
-def _strong_opinion(sets: RowSets, task_models: TaskModels, strong: Strong, seed: int) -> Scores:
-    """P(label = 1) by a probe of the strong model that learned the truth of the training rows; out of sample."""
+def _strong_scores(sets: RowSets, task_models: TaskModels, strong: Strong, seed: int) -> Scores:
+    """Out-of-sample P(label = 1) by a probe of the strong model that learned the truth of the training rows."""
     activations = task_models.activations(strong)
     X, truth = activations.of(sets.train), _truth(sets.train)
     scores = {"train": relabel(LogisticProbe(STRONG_L2), X, truth, groups=groups_of(sets.train), seed=seed)}

@@ -1,4 +1,4 @@
-"""A supervisor that counts words."""
+"""A supervisor that counts words: TF-IDF and logistic regression."""
 
 from typing import Any
 

@@ -130,21 +130,21 @@ def test_opinions_keep_groups_together(tmp_path: Path) -> None:
     X, y = np.repeat(noise.X, 2, axis=0) + jitter, np.repeat(noise.weak, 2)
     probes = Probes(knn_k=1)
     leaky = experiment(tmp_path / "a", X_train=X, weak_train=y, probes=probes)
-    assert auroc(y, leaky.opinion("knn")) == 1
+    assert auroc(y, leaky.out_of_sample_scores("knn")) == 1
     groups = np.repeat(np.arange(150), 2).astype(str)
     kept = experiment(tmp_path / "b", X_train=X, weak_train=y, probes=probes, groups=groups)
-    assert abs(auroc(y, kept.opinion("knn")) - 0.5) < 0.15
+    assert abs(auroc(y, kept.out_of_sample_scores("knn")) - 0.5) < 0.15
 
 
 def test_graphs_and_opinions_are_kept_by_what_decides_them(tmp_path: Path) -> None:
     first = experiment(tmp_path)
-    p = first.opinion("knn")
+    p = first.out_of_sample_scores("knn")
     files = sorted((tmp_path / "neighbors").iterdir()) + sorted((tmp_path / "opinions").iterdir())
     again = experiment(tmp_path)
-    assert np.array_equal(again.opinion("knn"), p)
+    assert np.array_equal(again.out_of_sample_scores("knn"), p)
     assert sorted((tmp_path / "neighbors").iterdir()) + sorted((tmp_path / "opinions").iterdir()) == files
     other = experiment(tmp_path, weak_train=1 - first.weak_train)
-    assert not np.array_equal(other.opinion("knn"), p)
+    assert not np.array_equal(other.out_of_sample_scores("knn"), p)
     assert len(list((tmp_path / "neighbors").iterdir())) == 1  # labels do not move neighbours
     assert len(list((tmp_path / "opinions").iterdir())) == 2
 

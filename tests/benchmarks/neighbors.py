@@ -17,7 +17,7 @@ from tests.benchmarks.timing import Line, in_turns, seconds
 from w2s_probes import KNNProbe, topo_filter
 from w2s_probes.neighbors import nearest
 from w2s_probes.neighbors.exact import screened
-from w2s_probes.neighbors.final_order import Rows
+from w2s_probes.neighbors.final_order import SearchRows
 from w2s_probes.neighbors.screening import full_precision
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def cases() -> Iterator[Line]:
     yield graph("Gaussian rows", gauss, 0.0)
     center = X.mean(axis=0)
     ours, theirs, ratio = in_turns(
-        lambda: screened(Rows(X, X), center, K, (full_precision,)), lambda: by_faiss(X), times=3
+        lambda: screened(SearchRows(X, X), center, K, (full_precision,)), lambda: by_faiss(X), times=3
     )
     yield Line("the same, activations, float32 products only", ours, theirs, "s", FAISS, ratio, 0.0)
     yield every_k()

@@ -18,7 +18,7 @@ from w2s_probes.store.shards import Content
 from w2s_probes.store.writer import StoreWriter
 from w2s_probes.sweep import Grid
 from w2s_probes.sweep.grid import PUBLISHED_K
-from w2s_probes.sweep.sweeping import Sweep
+from w2s_probes.sweep.sweeping import SweepPlan
 from w2s_probes.sweep.swept_labels import read_labels
 
 LAYERS, TRAINING, HELD_OUT = 13, 10_000, 2_500
@@ -45,7 +45,7 @@ def beside_its_parts(folder: Path, width: int, truth: bool) -> Line:
     if truth:
         table["truth"] = classes
     labels = read_labels(table, None, 0.0, store.ids, "")
-    units = Sweep.plan(store, labels, Grid({"knn": PUBLISHED_K, "logistic": PENALTIES}), "all", None).units
+    units = SweepPlan.plan(store, labels, Grid({"knn": PUBLISHED_K, "logistic": PENALTIES}), "all", None).units
 
     def parts(layer: int) -> float:
         X = store.layer(layer, ids=labels[0].training.ids)

@@ -7,7 +7,8 @@ from tests.simulations.tables import table
 from tests.worlds.binormal import Study, coverage
 from w2s_probes import auroc, performance_gap_recovered
 from w2s_probes.metrics.influence import ranking
-from w2s_probes.metrics.recovery import bootstrap, interval
+from w2s_probes.metrics.recovery import bootstrap
+from w2s_probes.metrics.resampling import interval
 
 EXPERIMENTS = 500
 COLUMNS = ("PGR", "gain", "AUROC", "difference", "status ok")

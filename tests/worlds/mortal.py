@@ -8,7 +8,7 @@ from signal import SIGKILL
 
 import pandas as pd
 
-from w2s_probes.sweep.measures import Line
+from w2s_probes.sweep.measures import SweepLine
 from w2s_probes.sweep.unit import Unit
 
 
@@ -39,7 +39,7 @@ class Mortal(Unit):
         self._note("done")
         return table
 
-    def _lines(self) -> list[Line]:
+    def _lines(self) -> list[SweepLine]:
         lines = super()._lines()
         self._note("made")
         if not self.kept_first:

@@ -1,10 +1,10 @@
 """The files of a checkpoint's folder: which decide its numbers, and what is refused before anything is loaded."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InputError
+from ..io.json_files import read_json
 
 CONFIG = "config.json"
 WEIGHTS = "*.safetensors"
@@ -46,8 +46,8 @@ def has_weights(folder: Path) -> bool:
 def refuse_own_code(name: str, folder: Path, remedy: str) -> None:
     """InputError, with the remedy, for a checkpoint whose model is code of its own that transformers does not have."""
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        config = read_json(folder / CONFIG)
+    except InputError:
         return  # said better where the config is used
     if not isinstance(config, dict) or "auto_map" not in config:
         return

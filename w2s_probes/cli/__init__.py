@@ -33,13 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # What joblib says, when it is loaded, where files may not be written; it does without.
     warnings.filterwarnings("ignore", message=".*joblib will operate in serial mode")
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     ending = Ending(last=arguments is None)
     try:
-        if "" in given:  # a path of no letters would be the folder that one stands in
+        if "" in words:  # a path of no letters would be the folder that one stands in
             raise InputError("an argument is empty: is a variable of the shell unset?")
         with ending.heeded():
-            code = _run(given)
+            code = _run(words)
         sys.exit(code)
     except KeyboardInterrupt:
         _tell("w2s: interrupted; what was finished is kept, and the same command goes on from there\n")

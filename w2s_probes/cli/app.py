@@ -12,7 +12,7 @@ EXPERIMENT, ACTIVATIONS, LABELS = "Experiment", "Activations", "Labels"
 
 
 class Verb(NamedTuple):
-    """Where a command is, and its line in the overview."""
+    """A command's place in the overview, its line there, and its module."""
 
     panel: str
     help: str
@@ -39,28 +39,28 @@ VERBS = {
 
 
 class Verbs(TyperGroup):
-    """Holds names and one line each until a command is asked for."""
+    """A group that holds a name and a line for each command, and loads it on demand."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Put the command itself in the place of its name, with the group's --quiet as an option of its own."""
         if args and args[0] in VERBS:
             command = self.commands[args[0]] = load(args[0])
-            quiet: Any = copy(next(one for one in self.params if one.name == "quiet"))
+            quiet: Any = copy(next(option for option in self.params if option.name == "quiet"))
             quiet.expose_value, quiet.callback = False, _hush
-            for one in getattr(command, "commands", {"": command}).values():
-                one.params.append(quiet)
+            for each in getattr(command, "commands", {"": command}).values():
+                each.params.append(quiet)
         return super().resolve_command(ctx, args)
 
 
 def load(name: str) -> Any:
     """The command of this name, made from its function."""
     module, _, attribute = VERBS[name].where.partition(":")
-    found = getattr(import_module(f".commands.{module}", __package__), attribute)
-    if not isinstance(found, typer.Typer):
+    loaded = getattr(import_module(f".commands.{module}", __package__), attribute)
+    if not isinstance(loaded, typer.Typer):
         alone = typer.Typer(add_completion=False, rich_markup_mode="markdown", context_settings=SETTINGS)
-        alone.command(name)(found)
-        found = alone
-    return typer.main.get_command(found)
+        alone.command(name)(loaded)
+        loaded = alone
+    return typer.main.get_command(loaded)
 
 
 app = typer.Typer(

@@ -31,7 +31,7 @@ def of_filter(
     dropped: NDArray[np.bool_] | None = None,
     advise: bool = True,
 ) -> list[str]:
-    """How many rows go, of which class, and what the truth (n,), NaN where unknown, says of them and of the rest.
+    """The rows that go, by class, and what the truth (n,), NaN where unknown, says of them and of the rest.
 
     `dropped` (n,): rows that an earlier filter has dropped. `advise`: whether --per-class could keep the class mix.
     """
@@ -93,7 +93,7 @@ def _of_both_filters(result: "FilterResult", dropped: NDArray[np.bool_] | None) 
 def _of_truth(
     result: "FilterResult", truth: NDArray[np.float64], known: NDArray[np.bool_], groups: NDArray[np.object_] | None
 ) -> list[str]:
-    """Whether the removed labels are wrong more often than others; of all rows, also how many labels are wrong."""
+    """Whether the removed labels are wrong more often than others; of all rows, also the number of wrong labels."""
     from ..filtering import report_card
     from ..ties import above_half
 
@@ -102,9 +102,9 @@ def _of_truth(
     removed, rows = len(audited.removed), int(known.sum())
     everything = f"by `truth` {_share(wrong.mean())} of all labels are wrong" if known.all() else ""
     if removed < FEW:
-        found = int(wrong[audited.removed].sum())
+        wrong_removed = int(wrong[audited.removed].sum())
         which = f"by `truth`, known of {rows} rows, " if not known.all() else f"{everything}; "
-        few = f"{found} of the {removed} removed among them are wrong: too few to compare with chance"
+        few = f"{wrong_removed} of the {removed} removed among them are wrong: too few to compare with chance"
         return [f"{which}{few} (an oracle's figures)"]
     card = report_card(audited, truth[known], groups=None if groups is None else groups[known])
     chance = f"{card.random.precision:.0%} [{card.random_low.precision:.0%}, {card.random_high.precision:.0%}]"
@@ -123,28 +123,28 @@ def _of_wrong_labels(
     groups: NDArray[np.object_] | None,
     labels: Path,
 ) -> str:
-    """How many labels are wrong by the rows whose truth is `known` (n,); why that is not said, where they are too few.
+    """The number of wrong labels by the rows whose truth is `known` (n,); why that is not said, where they are too few.
 
     No share is named without an audit, whatever the probe: its AUROC says how well it separates the labels.
     """
     from ..noise import noise_model
-    from ..noise.model import LEAST_AUDITED
+    from ..noise.audits import LEAST_AUDITED
     from ..ties import above_half
 
     sides = [above_half(result.labels) == side for side in (False, True)]
     counts = [int(known[side].sum()) for side in sides]
     if truth is not None and min(counts) >= LEAST_AUDITED:
-        found = noise_model(result.labels, p, audited=(known, truth[known]), groups=groups)
-        probe = f"AUROC of the probe against the weak labels {found.auroc:.2f}"
-        if found.status == "ok":
+        model = noise_model(result.labels, p, audited=(known, truth[known]), groups=groups)
+        probe = f"AUROC of the probe against the weak labels {model.auroc:.2f}"
+        if model.status == "ok":
             return (
-                f"{found.noise:.0%} of all labels are wrong if the {found.audited} rows with `truth` were drawn at "
+                f"{model.noise:.0%} of all labels are wrong if the {model.audited} rows with `truth` were drawn at "
                 f"random within each weak class ({probe}; an oracle's figures)"
             )
         fewest = "groups" if groups is not None else "rows"
         return f"how many labels are wrong is not said: the audit holds too few {fewest} of a class ({probe})"
-    found = noise_model(result.labels, p, groups=groups)
-    probe = f"AUROC of the probe against the weak labels {found.auroc:.2f}"
+    model = noise_model(result.labels, p, groups=groups)
+    probe = f"AUROC of the probe against the weak labels {model.auroc:.2f}"
     if known.any():
         return (
             f"how many labels are wrong is not said: `truth` is known of {counts[0]} rows of label 0 and {counts[1]} "
@@ -153,7 +153,7 @@ def _of_wrong_labels(
     rare = [f"all {side.sum()} of label {name}" for name, side in enumerate(sides) if side.sum() <= 3 * LEAST_AUDITED]
     which = f"{' and '.join(rare)} and some thirty of the other" if len(rare) == 1 else "some thirty rows of each label"
     return (
-        f"how many labels are wrong is not said: {found.meaning} ({probe}); audit {which}, drawn at random: put their "
+        f"how many labels are wrong is not said: {model.meaning} ({probe}); audit {which}, drawn at random: put their "
         f"`truth` into {labels}, or into a file of `id` and `truth` for --audit"
     )
 

@@ -55,7 +55,7 @@ def _colour(share: float) -> Style:
 
 
 def _spread(values: list[float], most: int, best: float | None) -> list[float]:
-    """At most so many of the values, evenly, the first, the last and the best among them."""
+    """At most `most` of the values, evenly, the first, the last and the best among them."""
     if len(values) <= most:
         return values
     places = set(np.linspace(0, len(values) - 1, most - 1).round().astype(int).tolist())

@@ -1,4 +1,4 @@
-"""What `w2s filter` and `w2s relabel` share: a label file joined to a store, and the probe that judges it."""
+"""The work that `w2s filter` and `w2s relabel` share: a label file joined to a store, and the probe that judges it."""
 
 import importlib
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rows:
+class LabelledLayer:
     """A label file joined to a store. Rows whose `split` is not train pass through unjudged."""
 
     store: ActivationStore
@@ -39,7 +39,7 @@ class Rows:
     y: NDArray[np.float64]  # (n,) and their labels
 
     @classmethod
-    def read(cls, store: Path, labels: Path, layer: str) -> "Rows":
+    def read(cls, store: Path, labels: Path, layer: str) -> "LabelledLayer":
         """Read both; InputError where they do not fit."""
         opened = ActivationStore.open(store)
         index = opened.resolve(layer)
@@ -92,7 +92,7 @@ class Rows:
 
     @cached_property
     def group_ids(self) -> NDArray[np.intp]:
-        """Rows (n,) that may not judge each other share a number."""
+        """The code of each row (n,); related rows, which may not judge each other, share one."""
         return group_ids(self.X, self.groups)
 
     def graph(self, probe: Any, in_sample: bool) -> "Neighbors | None":
@@ -108,7 +108,8 @@ class Rows:
             k = probe.graph_k
         else:
             return None
-        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, group_ids=ids, index=probe.index)
+        index = getattr(probe, "index", "exact")  # a further probe of the registry need not have one
+        return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, group_ids=ids, index=index)
 
     def folds(self, probe: Any, in_sample: bool, seed: int) -> NDArray[np.object_]:
         """The fold (n,) in which each row was held out, where the probe was cross-fitted; NaN everywhere else."""
@@ -140,8 +141,8 @@ def refuse_no_probe(by: str) -> None:
         raise InputError(f"--by {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
 
 
-def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str) -> Any:
-    """The unfitted probe that the options name; InputError if there is none."""
+def probe_of(by: str, k: int | None, l2: float | None, connectivity: Connectivity, index: str) -> Any:
+    """The unfitted probe that the options name, with its default where a value is None; InputError if there is none."""
     if ":" in by:
         return _classifier(by)
     refuse_no_probe(by)
@@ -150,13 +151,13 @@ def probe_of(by: str, k: int, l2: float, connectivity: Connectivity, index: str)
 
 
 def _classifier(by: str) -> Any:
-    """A classifier of anybody's, with the parameters that it has by default."""
+    """A scikit-learn classifier, with its default parameters."""
     module, _, name = by.partition(":")
     try:
-        made = getattr(importlib.import_module(module), name)()
+        classifier = getattr(importlib.import_module(module), name)()
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"--by {by}: cannot be made ({error}); e.g. sklearn.naive_bayes:GaussianNB") from error
-    missing = [needed for needed in ("fit", "predict_proba", "get_params") if not hasattr(made, needed)]
+    missing = [needed for needed in ("fit", "predict_proba", "get_params") if not hasattr(classifier, needed)]
     if missing:
         raise InputError(f"--by {by}: has no {missing[0]}, so it is no classifier that gives probabilities")
-    return made
+    return classifier

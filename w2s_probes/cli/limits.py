@@ -58,9 +58,9 @@ def _number(error: BaseException | None) -> int | None:
             return errno.ENOMEM
         if isinstance(error, OSError) and error.errno in REMEDIES:
             return error.errno
-        told = str(error).lower()
+        message = str(error).lower()
         for words, meant in SAID.items():
-            if words in told:
+            if words in message:
                 return meant
         error = error.__cause__ or error.__context__
     return None

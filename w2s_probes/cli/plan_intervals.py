@@ -1,4 +1,4 @@
-"""What so many test rows can show: the PGR intervals to expect, assumed or as a pilot's scores tell."""
+"""What a number of test rows can show: the PGR intervals to expect, assumed or as a pilot's scores tell."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +25,8 @@ def intervals(
     if pilot is None:
         weak = WEAK if weak is None else weak
         gaps = gaps or list(GAPS)
-        given = CORRELATIONS if correlation is None else [correlation]
-        assumed: dict[str, float | Correlations] = {f", ρ = {rho:g}": rho for rho in given}
+        correlations = CORRELATIONS if correlation is None else [correlation]
+        assumed: dict[str, float | Correlations] = {f", ρ = {rho:g}": rho for rho in correlations}
         unknown = "not measured here, .12 to .59 in real runs; --pilot DIR measures it in a finished run"
         rho_is = unknown if correlation is None else "as --correlation says"
     else:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProbeChoice:
-    """The options that name a probe and a layer; None is what was not typed."""
+    """The options that name a probe and a layer; None for one that was not typed.
+
+    >>> ProbeChoice.typed("3", "knn", 5, None, {}, None, None).k
+    5
+    """
 
     layer: str
     by: str
@@ -46,8 +50,8 @@ class ProbeChoice:
             readers[f"--{option}"] = [name for name, entry in PROBES.items() if option in (entry.value, *entry.options)]
         ks = {"--k": k, **{PROBES[name].flag: v for name, v in values.items() if PROBES[name].value == "k"}}
         penalties = {"--l2": l2, **{PROBES[name].flag: v for name, v in values.items() if PROBES[name].value == "l2"}}
-        given = {**ks, **penalties, "--connectivity": connectivity, "--index": index}
-        for option, value in given.items():
+        typed = {**ks, **penalties, "--connectivity": connectivity, "--index": index}
+        for option, value in typed.items():
             if value is None:
                 continue
             if by == BEST and option not in ("--connectivity", "--index"):
@@ -88,7 +92,7 @@ class ProbeChoice:
         return self.by + "".join(marks)
 
     def said(self) -> list[str]:
-        """What is to be said of a choice that a sweep has made."""
+        """Remarks on a choice that a sweep has made."""
         if self.cell is None:
             return []
         lines = [f"by the sweep: {self.cell}"]
@@ -101,7 +105,7 @@ class ProbeChoice:
 
 def _only(options: Mapping[str, float | None]) -> float | None:
     """The value that was typed; InputError where two names of one option were."""
-    given = {name: value for name, value in options.items() if value is not None}
-    if len(given) > 1:
-        raise InputError(f"{' and '.join(given)} are one option: give one of them")
-    return next(iter(given.values()), None)
+    typed = {name: value for name, value in options.items() if value is not None}
+    if len(typed) > 1:
+        raise InputError(f"{' and '.join(typed)} are one option: give one of them")
+    return next(iter(typed.values()), None)

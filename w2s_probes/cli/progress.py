@@ -12,7 +12,7 @@ from ..printable import visible
 from ..progress import Progress, RowProgress, RowsRead, silent
 from . import terminal
 from .options import Kind
-from .progress_lines import EVERY, Line, Lines
+from .progress_lines import EVERY, ProgressLine, ProgressLines
 from .progress_speed import Speed, clock
 
 STEP = 1.0  # seconds between two steps that `plain` and `json` show
@@ -47,7 +47,7 @@ def steps(kind: Kind = "auto") -> Iterator[Progress]:
         yield silent
         return
     speed = Speed()
-    with Lines(kind == "json", STEP if kind != "auto" else None, EVERY).running() as lines:
+    with ProgressLines(kind == "json", STEP if kind != "auto" else None, EVERY).running() as lines:
 
         def step(doing: str, done: int, total: int, /) -> None:
             speed.at(done, total)
@@ -56,12 +56,12 @@ def steps(kind: Kind = "auto") -> Iterator[Progress]:
         yield step
 
 
-def _step_line(doing: str, done: int, total: int, speed: Speed) -> Line:
+def _step_line(doing: str, done: int, total: int, speed: Speed) -> ProgressLine:
     seconds, left = speed.elapsed(), speed.left()
     text = f"{visible(doing)}: {done} of {total} done, {clock(seconds)} so far"
     text += "" if left is None else f", about {clock(left)} left"
     facts = {"doing": doing, "done": done, "total": total, "elapsed_s": round(seconds, 1)}
-    return Line(text, facts | {"eta_s": None if left is None else round(left, 1)})
+    return ProgressLine(text, facts | {"eta_s": None if left is None else round(left, 1)})
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def rows(kind: Kind = "auto") -> Iterator[RowProgress]:
     """A function to call with an extraction's `RowsRead`; shows rows/s, tokens/s and the time left as `steps` does."""
     speed, tokens = Speed(), Speed()
 
-    def measure(read: RowsRead) -> Line:
+    def measure(read: RowsRead) -> ProgressLine:
         left = tokens.left() if read.of_tokens is not None and tokens.rate() else speed.left()
         facts = {
             "rows": read.rows,
@@ -82,7 +82,7 @@ def rows(kind: Kind = "auto") -> Iterator[RowProgress]:
         }
         remaining = "" if left is None else f", about {clock(left)} left"
         text = f"{speed.rate():,.0f} rows/s, {tokens.rate():,.0f} tokens/s{remaining}"
-        return Line(text, facts)
+        return ProgressLine(text, facts)
 
     def count(read: RowsRead) -> None:
         speed.at(read.rows, read.of_rows)
@@ -108,16 +108,16 @@ def rows(kind: Kind = "auto") -> Iterator[RowProgress]:
     if _silent(kind):
         yield silent
         return
-    with Lines(kind == "json", ROWS if kind != "auto" else None, EVERY).running() as lines:
+    with ProgressLines(kind == "json", ROWS if kind != "auto" else None, EVERY).running() as lines:
         if kind != "json":
-            lines.show(lambda: Line(f"loading the model, {clock(speed.elapsed())} so far", {}))
+            lines.show(lambda: ProgressLine(f"loading the model, {clock(speed.elapsed())} so far", {}))
 
         def line(read: RowsRead) -> None:
             count(read)
 
-            def now() -> Line:
+            def now() -> ProgressLine:
                 measured = measure(read)
-                return Line(f"rows: {read.rows} of {read.of_rows} done, {measured.text}", measured.facts)
+                return ProgressLine(f"rows: {read.rows} of {read.of_rows} done, {measured.text}", measured.facts)
 
             lines.show(now, last=read.rows == read.of_rows)
 

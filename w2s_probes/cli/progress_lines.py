@@ -13,7 +13,7 @@ EVERY = 30.0  # seconds without a line after which there is one
 
 
 @dataclass(frozen=True)
-class Line:
+class ProgressLine:
     """What is to be said: as text, and as facts for JSON."""
 
     text: str
@@ -21,16 +21,16 @@ class Line:
 
 
 @dataclass
-class Lines:
+class ProgressLines:
     """Writes lines to stderr, the latest of them again and again until the next.
 
-    A thread of its own keeps time: what computes for minutes calls nobody.
+    A thread of its own keeps time: what computes for minutes calls nothing here.
     """
 
     as_json: bool
     least: float | None  # seconds between two steps that are shown; None: none is, but for each half minute
     every: float
-    _now: Callable[[], Line] | None = None
+    _now: Callable[[], ProgressLine] | None = None
     _told: float = -float("inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -47,7 +47,7 @@ class Lines:
             self._ended.set()
             keeper.join()
 
-    def show(self, now: Callable[[], Line], *, last: bool = False) -> None:
+    def show(self, now: Callable[[], ProgressLine], *, last: bool = False) -> None:
         """Say where things stand from here on; `now` is called whenever a line is due. The `last` step is said."""
         with self._lock:
             self._now = now

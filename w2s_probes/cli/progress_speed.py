@@ -39,5 +39,5 @@ class Speed:
 
 def clock(seconds: float) -> str:
     """Hours, minutes and seconds."""
-    whole = int(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    full = int(seconds)
+    return f"{full // 3600}:{full // 60 % 60:02d}:{full % 60:02d}"

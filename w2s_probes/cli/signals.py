@@ -16,11 +16,11 @@ AGAIN = 2.0  # seconds within which signals are one: `timeout`, say, sends its o
 
 
 class Ended(KeyboardInterrupt):
-    """Somebody has asked this process to end."""
+    """A signal has asked this process to end."""
 
 
 class Ending:
-    """Which signal has ended a command, if any has: what is raised may not get through the libraries on the way.
+    """The signal that has ended a command, if any: what is raised may not get through the libraries on the way.
 
     As the `last` thing that a process does, a signal that comes after the command, while libraries clear up, ends the
     process with the signal's code, too; in the moments in which Python itself is taken apart, it does nothing.

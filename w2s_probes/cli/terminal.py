@@ -1,4 +1,4 @@
-"""What the commands share: how they print."""
+"""Printing, for all commands."""
 
 import os
 import shlex
@@ -35,7 +35,7 @@ def _out() -> Console:
 
 
 def width() -> int:
-    """Columns at hand."""
+    """Columns of the terminal."""
     return _out().width
 
 
@@ -64,7 +64,7 @@ def sweep_next(store: Path, rows: list[Path]) -> None:
 
 
 def cache_folder() -> Path:
-    """Where stores are kept that were given no place: $W2S_CACHE, or ~/.cache/w2s-probes."""
+    """The folder of stores without a given place: $W2S_CACHE, or ~/.cache/w2s-probes."""
     return Path(os.environ.get("W2S_CACHE") or Path.home() / ".cache" / "w2s-probes")
 
 

@@ -50,11 +50,11 @@ def spans(numbers: Sequence[int]) -> str:
 
 def in_bytes(text: str, option: str) -> int:
     """What `16GB`, `500 MB` or `1e9` stand for, decimal; InputError naming the option for anything else."""
-    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]?)i?b?\s*", text.lower())
+    parts = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]?)i?b?\s*", text.lower())
     try:
-        number = float(found[1]) if found else 0.0
+        number = float(parts[1]) if parts else 0.0
     except ValueError:
         number = 0.0
-    if not found or not 0 < number < 1e15:
+    if not parts or not 0 < number < 1e15:
         raise InputError(f"{option} {text!r}: give an amount of memory such as 16GB or 500MB")
-    return int(number * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}[found[2]])
+    return int(number * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}[parts[2]])

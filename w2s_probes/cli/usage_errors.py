@@ -30,7 +30,7 @@ def what_is_wrong(error: Any, arguments: Sequence[str]) -> str:
 def _options(context: Any) -> list[str]:
     """Every option of the command, in full."""
     parameters = context.command.get_params(context) if context else []
-    names = [name for one in parameters for name in (*one.opts, *one.secondary_opts)]
+    names = [name for option in parameters for name in (*option.opts, *option.secondary_opts)]
     return [name for name in names if name.startswith("--")]
 
 
@@ -38,4 +38,4 @@ def _command(context: Any, arguments: Sequence[str]) -> str:
     """The command that was typed; some errors come without its context."""
     if context:
         return str(context.command_path)
-    return " ".join(["w2s", *[one for one in arguments if one in VERBS][:1]])
+    return " ".join(["w2s", *[word for word in arguments if word in VERBS][:1]])

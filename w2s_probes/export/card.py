@@ -1,4 +1,4 @@
-"""The dataset card: what the rows are, where they come from, and what nobody should conclude from them."""
+"""The dataset card: the meaning of the rows, their origin, and a warning against conclusions that they do not bear."""
 
 import json
 from typing import Any

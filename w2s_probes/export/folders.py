@@ -1,4 +1,4 @@
-"""Exports that are folders: whole or not there, the same bytes each time, and never in the place of something else."""
+"""Exports that are folders: whole or absent, the same bytes each time, and never in the place of other files."""
 
 import json
 import os
@@ -16,7 +16,7 @@ MARK = "w2s-export.json"  # the record in a folder, by which it is known as ours
 
 
 def refuse_foreign(path: Path) -> None:
-    """InputError where something stands at `path` that is not an export of ours, nor an empty folder."""
+    """InputError where `path` is neither absent, nor an empty folder, nor an earlier export."""
     if not os.path.lexists(path):
         return
     if not path.is_dir():

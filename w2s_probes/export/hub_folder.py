@@ -19,7 +19,7 @@ def by_split(table: pa.Table) -> dict[str, pa.Table]:
     if "split" not in table.column_names:
         return {"train": table}
     names = np.array(table["split"].to_pylist(), dtype=object)  # checked when the rows were chosen
-    return {own: table.filter(pa.array(names == own)) for own in SPLIT_NAMES if (names == own).any()}
+    return {name: table.filter(pa.array(names == name)) for name in SPLIT_NAMES if (names == name).any()}
 
 
 def classification(rows: LabelRows) -> pa.Table:
@@ -38,8 +38,8 @@ def classification(rows: LabelRows) -> pa.Table:
 def write_hub(table: pa.Table, folder: Path, record: dict[str, Any]) -> dict[str, int]:
     """Write Parquet files and the card; rows by split. The schema is the same in every split."""
     counts, files = {}, {}
-    for own, part in by_split(table).items():
-        split = SPLIT_NAMES[own]
+    for name, part in by_split(table).items():
+        split = SPLIT_NAMES[name]
         files[split] = f"data/{split}-00000-of-00001.parquet"
         (folder / "data").mkdir(exist_ok=True)
         pq.write_table(part.combine_chunks(), folder / files[split])

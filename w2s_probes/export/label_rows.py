@@ -1,4 +1,4 @@
-"""What every export begins with: a label file's rows as an Arrow table of one schema, each with its provenance."""
+"""The rows of a label file as an Arrow table of one schema, each with its provenance: the start of every export."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -31,8 +31,8 @@ SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which rows, and which of their labels."""
+class RowChoice:
+    """The choice of rows, and of their labels."""
 
     take: Kept = "kept"  # which rows
     label: Choice | None = None  # None: the new one where there is one
@@ -112,43 +112,43 @@ class LabelRows:
         return pa.table({**columns, **others})
 
 
-def chosen_rows(file: LabelFile, wanted: Wanted, texts: Path | str | None = None) -> LabelRows:
+def chosen_rows(file: LabelFile, choice: RowChoice, texts: Path | str | None = None) -> LabelRows:
     """The chosen rows of a label file; InputError where none is left. `texts` is a row file joined by id."""
     where, frame = file.where, file.frame
-    chosen, weak = _labels(frame, wanted, where)
+    chosen, weak = _labels(frame, choice, where)
     if texts is not None:
         frame = _with_texts(frame, texts, where)
     columns: dict[str, Any] = {"id": pa.array(frame["id"].tolist(), pa.string())}
     if "text" in frame:
         columns["text"] = _loose(frame["text"])
-    columns["label"] = pa.array(above_half(chosen).astype(float) if wanted.hard else chosen)
+    columns["label"] = pa.array(above_half(chosen).astype(float) if choice.hard else chosen)
     columns["weak_label"] = pa.array(weak)
     columns |= {name: provenance(frame, name, where) for name in PROVENANCE if name != "weak_label"}
     for name in (GROUP, "split"):
         if name in frame:
             names = [None if is_missing(value) or value == "" else str(value) for value in frame[name]]
             columns[name] = pa.array(names, pa.string())
-    if wanted.truth:
+    if choice.truth:
         columns[TRUTH] = pa.array(LabelSet.from_table(frame, "truth", where).p) if TRUTH in frame else None
         if columns[TRUTH] is None:
             raise InputError(f"{where}: no field {TRUTH!r} to export: leave --truth away")
-    for name in wanted.fields:
+    for name in choice.fields:
         columns |= {name: _loose(_field(frame, name, columns, where))}
     rows = LabelRows(pa.table(columns), where, file.source, len(frame))
-    rows = _chosen(rows, wanted)
+    rows = _chosen(rows, choice)
     _refuse_other_splits(rows)
     return rows
 
 
-def _labels(frame: pd.DataFrame, wanted: Wanted, where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _labels(frame: pd.DataFrame, choice: RowChoice, where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The labels to export (n,) and the weak labels (n,), which an exported file has under `weak_label`."""
     given = LabelSet.from_table(frame, where=where).p
     if "weak_label" in frame:
         weak = LabelSet.from_table(frame[["id"]].assign(label=frame["weak_label"]), where=where).p
-        return (weak if wanted.label == "weak" else given), weak
-    if wanted.label == "new" and "new_label" not in frame:
+        return (weak if choice.label == "weak" else given), weak
+    if choice.label == "new" and "new_label" not in frame:
         raise InputError(f"{where}: no field 'new_label': make it with `w2s relabel`, or export --label weak")
-    if wanted.label == "weak" or "new_label" not in frame:
+    if choice.label == "weak" or "new_label" not in frame:
         return given, given
     return LabelSet.from_table(frame[["id"]].assign(label=frame["new_label"]), where=where).p, given
 
@@ -178,19 +178,19 @@ def _field(frame: pd.DataFrame, name: str, taken: dict[str, Any], where: str) ->
 
 
 def _loose(values: Iterable[Any]) -> pa.Array:
-    """A column of whatever a user's rows hold; as JSON text where Arrow has no one type for all of it."""
-    own = [None if is_missing(value) else plain(value) for value in values]
+    """A column of a user's values; as JSON text where Arrow has no single type for all of them."""
+    cells = [None if is_missing(value) else plain(value) for value in values]
     try:
-        array = pa.array(own)
+        array = pa.array(cells)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         return pa.array(
-            [None if v is None else v if isinstance(v, str) else json.dumps(v, default=as_json) for v in own]
+            [None if v is None else v if isinstance(v, str) else json.dumps(v, default=as_json) for v in cells]
         )
     return array.cast(pa.string()) if pa.types.is_null(array.type) else array
 
 
 def _refuse_other_splits(rows: LabelRows) -> None:
-    """InputError for a split that is none of ours: a trainer would take such rows for what they are not."""
+    """InputError for a split other than SPLITS: a trainer would mistake such rows."""
     if "split" in rows.table.column_names:
         for row_id, name in zip(rows.ids, rows.table["split"].to_pylist(), strict=True):
             if name not in SPLITS:
@@ -199,14 +199,14 @@ def _refuse_other_splits(rows: LabelRows) -> None:
                 )
 
 
-def _chosen(rows: LabelRows, wanted: Wanted) -> LabelRows:
-    if wanted.splits:
+def _chosen(rows: LabelRows, choice: RowChoice) -> LabelRows:
+    if choice.splits:
         if "split" not in rows.table.column_names:
-            raise InputError(f"{rows.where}: no field 'split' to choose {' and '.join(wanted.splits)} by")
-        rows = rows.without(np.isin(rows.table["split"].to_pylist(), wanted.splits), "of other splits")
+            raise InputError(f"{rows.where}: no field 'split' to choose {' and '.join(choice.splits)} by")
+        rows = rows.without(np.isin(rows.table["split"].to_pylist(), choice.splits), "of other splits")
         if not len(rows):
-            raise InputError(f"{rows.where}: no row has split = {' or '.join(wanted.splits)}")
-    if wanted.take == "kept":
+            raise InputError(f"{rows.where}: no row has split = {' or '.join(choice.splits)}")
+    if choice.take == "kept":
         keep = np.array(rows.table["keep"].to_pylist(), dtype=bool)
         rows = replace(rows.without(keep, "dropped by the filter"), mix=_mix(rows, keep))
     if not len(rows):
@@ -217,7 +217,7 @@ def _chosen(rows: LabelRows, wanted: Wanted) -> LabelRows:
 
 
 def _mix(rows: LabelRows, keep: NDArray[np.bool_]) -> ClassMix | None:
-    """What the filter did to each weak class of the rows that it judged."""
+    """The mix of weak classes before and after the filter, of the rows that it judged."""
     if keep.all():
         return None
     names = rows.table.column_names

@@ -22,6 +22,9 @@ class Pairs:
 
     Either a row holds both, in the fields `first` and `second`, and its label is P(the first is the better one); or
     each text is a row of its own, its label P(it is the right one), and the two share the value of the field `by`.
+
+    >>> Pairs(prompt="question", by="question").fields(["id", "text", "label", "question"], "labels.jsonl")
+    ('question',)
     """
 
     prompt: str | None = None  # the field of what both reply to; without it they are whole texts, an implicit prompt
@@ -84,14 +87,14 @@ def preferences(rows: LabelRows, pairs: Pairs) -> tuple[pa.Table, LabelRows]:
 def _joined(rows: LabelRows, pairs: Pairs, by: str) -> tuple[pa.Table, LabelRows]:
     if by not in rows.table.column_names:
         raise InputError(f"{rows.where}: no field {by!r} to join rows into pairs by")
-    together: dict[Any, list[int]] = {}
+    members_of: dict[Any, list[int]] = {}
     for row, value in enumerate(rows.table[by].to_pylist()):
         if value is not None:
-            together.setdefault(repr(value), []).append(row)
+            members_of.setdefault(repr(value), []).append(row)
     single = np.ones(len(rows), dtype=bool)
     equal = np.ones(len(rows), dtype=bool)
-    found: list[tuple[int, int]] = []  # the better row, and the other
-    for members in together.values():
+    decided: list[tuple[int, int]] = []  # the better row, and the other
+    for members in members_of.values():
         if len(members) != 2:
             continue
         single[members] = False
@@ -99,17 +102,17 @@ def _joined(rows: LabelRows, pairs: Pairs, by: str) -> tuple[pa.Table, LabelRows
         if rows.p[a] == rows.p[b]:
             continue
         equal[members] = False
-        found.append((a, b))
+        decided.append((a, b))
     counted = rows.without(~single, f"that are not one of two with the same {by}")
     if len(counted):
         counted = counted.without(~equal[~single], "undecided (two equal labels)")
     _refuse_none(counted)
     in_pairs = np.flatnonzero(~equal).tolist()
     text_of = dict(zip(in_pairs, counted.texts(), strict=True))
-    alike = {row for one, two in found if text_of[one] == text_of[two] for row in (one, two)}
+    alike = {row for one, two in decided if text_of[one] == text_of[two] for row in (one, two)}
     counted = counted.without(np.array([row not in alike for row in in_pairs]), SAME)
     _refuse_none(counted)
-    good, bad = (rows.table.take([pair[side] for pair in found if pair[0] not in alike]) for side in (0, 1))
+    good, bad = (rows.table.take([pair[side] for pair in decided if pair[0] not in alike]) for side in (0, 1))
     if pairs.prompt is not None:
         asked, other = (LabelRows(t, rows.where, {}, 0).texts(pairs.prompt) for t in (good, bad))
         for row_id, one, two in zip(good["id"].to_pylist(), asked, other, strict=True):

@@ -1,4 +1,4 @@
-"""What the published code of weak-to-strong experiments reads: datasets as `datasets.Dataset.save_to_disk` saves them.
+"""Folders for the published code of weak-to-strong experiments, as `datasets.Dataset.save_to_disk` saves them.
 
 openai/weak-to-strong (`train_simple.py --weak_labels_path`) loads OUT/weak_labels, reads the columns `txt` and
 `soft_label` = [P(0), P(1)] and, beside it, `model_size` of OUT/config.json. EleutherAI/w2s (`run.py`, and `train` of

@@ -16,7 +16,7 @@ from ..labels.label_file import LabelFile, Labels
 from .folders import refuse_foreign, replacing_folder, write_record
 from .hub_folder import classification, write_hub
 from .issues import label_issues
-from .label_rows import Choice, Kept, LabelRows, Wanted, chosen_rows
+from .label_rows import Choice, Kept, LabelRows, RowChoice, chosen_rows
 from .preference import Pairs, preferences
 from .reference import refuse_oai_place, write_eai, write_oai
 
@@ -32,7 +32,11 @@ FILES = {
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written."""
+    """The record of an export.
+
+    >>> print(Exported(Path("kept-hf"), "hf", 2, 3, {"train": 2}, {"dropped by the filter": 1}))
+    kept-hf: hf, 2 rows (train 2) of 3; left out: 1 dropped by the filter
+    """
 
     path: Path
     format: Format
@@ -86,12 +90,12 @@ def export(
     if format == "oai" and not splits and "split" in file.columns:
         splits = ("train",)
     kept = take or ("all" if format == "cleanlab" else "kept")
-    wanted = Wanted(kept, label, hard, tuple(splits), truth, tuple(fields))
+    choice = RowChoice(kept, label, hard, tuple(splits), truth, tuple(fields))
     if pairs is not None:
         carried = dict.fromkeys((*fields, *pairs.fields(file.columns, file.where)))
-        wanted = replace(wanted, fields=tuple(carried))
-    chosen = chosen_rows(file, wanted, texts)
-    return _as_file(chosen, out, format) if format in FILES else _as_folder(chosen, out, format, wanted, pairs)
+        choice = replace(choice, fields=tuple(carried))
+    chosen = chosen_rows(file, choice, texts)
+    return _as_file(chosen, out, format) if format in FILES else _as_folder(chosen, out, format, choice, pairs)
 
 
 def _refuse_place(out: Path, format: Format) -> None:
@@ -120,10 +124,10 @@ def _as_file(rows: LabelRows, out: Path, format: Format) -> Exported:
     return Exported(out, format, table.num_rows, rows.of_rows, {}, rows.left_out)
 
 
-def _as_folder(rows: LabelRows, out: Path, format: Format, wanted: Wanted, pairs: Pairs | None) -> Exported:
+def _as_folder(rows: LabelRows, out: Path, format: Format, choice: RowChoice, pairs: Pairs | None) -> Exported:
     from .. import __version__
 
-    options = {name: value for name, value in asdict(wanted).items() if value}
+    options = {name: value for name, value in asdict(choice).items() if value}
     record: dict[str, Any] = {"format": format, "version": __version__, "source": rows.source, "of_rows": rows.of_rows}
     with replacing_folder(out) as folder:
         if format == "oai":

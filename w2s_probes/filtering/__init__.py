@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .disagreement import FilterResult, disagreement_filter, probe_filter
     from .filter_stability import Stability, stability
-    from .report_cards import Removal, ReportCard, report_card
+    from .report_cards import RemovalMeasures, ReportCard, report_card
     from .topo import topo_filter
     from .topo_modes import TOPO_MODES
 
 __all__ = [
     "TOPO_MODES",
     "FilterResult",
-    "Removal",
+    "RemovalMeasures",
     "ReportCard",
     "Stability",
     "disagreement_filter",
@@ -32,7 +32,7 @@ _ELSEWHERE = {
     "probe_filter": "disagreement",
     "Stability": "filter_stability",
     "stability": "filter_stability",
-    "Removal": "report_cards",
+    "RemovalMeasures": "report_cards",
     "ReportCard": "report_cards",
     "report_card": "report_cards",
     "TOPO_MODES": "topo_modes",

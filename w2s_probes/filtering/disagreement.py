@@ -27,7 +27,12 @@ PER_ROW = ("mask", "scores", "reasons", "labels", "p", "ids", "folds")  # fields
 
 @dataclass(frozen=True, repr=False)
 class FilterResult:
-    """A filter's verdict on n rows, in the order in which they were given."""
+    """A filter's verdict on n rows, in the order in which they were given.
+
+    >>> result = disagreement_filter([0.9, 0.8, 0.1, 0.2], [0.8, 0.1, 0.2, 0.3], contamination=0.25)
+    >>> result, result.removed.tolist()
+    (FilterResult(removed 1 of 4 rows), [1])
+    """
 
     mask: NDArray[np.bool_]  # (n,) true where the row is kept
     scores: NDArray[np.float64]  # (n,) how far the label is from the probe's P(label = 1)
@@ -53,8 +58,8 @@ class FilterResult:
     def of_rows(self, rows: NDArray[np.bool_]) -> "FilterResult":
         """The verdict on some of the rows (n,) alone, say those whose truth is known."""
         gone = int((rows & ~self.mask).sum())
-        some = {name: getattr(self, name)[rows] for name in PER_ROW if getattr(self, name) is not None}
-        return replace(self, requested=gone, **some)
+        parts = {name: getattr(self, name)[rows] for name in PER_ROW if getattr(self, name) is not None}
+        return replace(self, requested=gone, **parts)
 
     def to_frame(self) -> pd.DataFrame:
         """One line a row, in the order given: `label`, `keep`, `score`, `reason`, and `id` and `p` where known."""
@@ -235,8 +240,8 @@ def capped(
         return ~core
     order, outside = levels(scores), np.zeros(len(core), dtype=bool)
     for rows in _parts(labels, per_class):
-        found = rows[~core[rows]]
-        outside[_farthest(found, order, min(len(found), share_of(len(rows), max_removed)))] = True
+        beyond = rows[~core[rows]]
+        outside[_farthest(beyond, order, min(len(beyond), share_of(len(rows), max_removed)))] = True
     return outside
 
 

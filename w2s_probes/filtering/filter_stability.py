@@ -17,7 +17,13 @@ from .overlap import overlap, refuse_other_rows
 
 @dataclass(frozen=True)
 class Stability:
-    """Filters of the same rows, one by one and pair by pair. No ground truth was read."""
+    """Filters of the same rows, one by one and pair by pair. No ground truth was read.
+
+    >>> from w2s_probes.filtering import disagreement_filter
+    >>> y, p, q = [0.9, 0.8, 0.1, 0.2], [0.8, 0.1, 0.2, 0.3], [0.7, 0.2, 0.1, 0.4]
+    >>> stability([disagreement_filter(y, scores, 0.25) for scores in (p, q)]).jaccard
+    1.0
+    """
 
     filters: pd.DataFrame  # a row a filter: see `stability`
     pairs: pd.DataFrame  # a row a pair: see `stability`
@@ -70,19 +76,19 @@ def stability(results: Mapping[str, FilterResult] | Sequence[FilterResult]) -> S
     positive = above_half(next(iter(results.values())).labels)
     ranks = {name: _ranks(result.scores) for name, result in results.items()}
     pairs = []
-    for one, other in combinations(results, 2):
-        gone, too = ~results[one].mask, ~results[other].mask
+    for first, other in combinations(results, 2):
+        gone, too = ~results[first].mask, ~results[other].mask
         shared = overlap(gone, too, positive)
         pairs.append(
             {
-                "first": one,
+                "first": first,
                 "second": other,
                 "both": int((gone & too).sum()),
                 "jaccard": shared.jaccard,
                 "by_chance": shared.expected,
                 "low": shared.low,
                 "high": shared.high,
-                "rank_correlation": _correlation(ranks[one], ranks[other]),
+                "rank_correlation": _correlation(ranks[first], ranks[other]),
             }
         )
     return Stability(pd.DataFrame([_line(n, r) for n, r in results.items()]), pd.DataFrame(pairs))
@@ -116,7 +122,7 @@ def _ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(rankdata(np.where(np.isnan(scores), np.nan, levels(scores))))
 
 
-def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    if len(one) < 2 or not one.std() or not other.std():
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    if len(first) < 2 or not first.std() or not second.std():
         return float("nan")
-    return float(np.corrcoef(one, other)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])

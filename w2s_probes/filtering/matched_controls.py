@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import betaln
 
 from ..errors import InputError
-from ..metrics.recovery import CELLS
+from ..metrics.resampling import WEIGHTS_AT_ONCE
 from ..randomness import stream
 from ..ties import above_half, levels
 
@@ -27,8 +27,8 @@ def matched_pmf(marked: Flags, gone: Flags, positive: Flags) -> NDArray[np.float
     for side in (~positive, positive):
         taken = int(gone[side].sum())
         if taken:
-            first, own = _hypergeometric(int(side.sum()), int(marked[side].sum()), taken)
-            pmf, start = np.convolve(pmf, own), start + first
+            first, class_pmf = _hypergeometric(int(side.sum()), int(marked[side].sum()), taken)
+            pmf, start = np.convolve(pmf, class_pmf), start + first
     return np.pad(pmf, (start, int(gone.sum()) + 1 - start - len(pmf)))
 
 
@@ -51,10 +51,10 @@ def _log_choose(n: int, k: NDArray[np.int64]) -> NDArray[np.float64]:
 def matched_draws(
     marked: Flags, gone: Flags, positive: Flags, draws: int, seed: int, groups: NDArray[np.intp] | None = None
 ) -> NDArray[np.int64]:
-    """How many marked rows (draws,) go in random removals that match `gone`.
+    """The numbers of marked rows (draws,) that go in random removals that match `gone`.
 
     Without groups any rows may go, as many of each class as in `gone` (`matched_pmf`). With the group number (n,) of
-    each row, what was removed of a group, so many rows of each class, falls to a random group of the same make-up
+    each row, what was removed of a group, a number of rows of each class, falls to a random group of the same make-up
     (rows of each class), and which of its rows go is random. That keeps the class mix *and* how far removed rows
     cluster in groups: where labels of a group are wrong together, independent rows would be too easy a rival. A
     group like no other keeps its own numbers, which makes the comparison stricter, never laxer (`comparable`).
@@ -62,10 +62,10 @@ def matched_draws(
     if draws < 1:
         raise InputError(f"draws={draws} must be at least 1 (2000 is usual)")
     rng = stream(seed, "random removal")
-    together = np.arange(len(gone)) if groups is None else groups
-    sides = [_per_group(side, together) for side in (~positive, positive)]
-    bad = [_per_group(side & marked, together) for side in (~positive, positive)]
-    taken = [_per_group(side & gone, together) for side in (~positive, positive)]
+    ids = np.arange(len(gone)) if groups is None else groups
+    sides = [_per_group(side, ids) for side in (~positive, positive)]
+    bad = [_per_group(side & marked, ids) for side in (~positive, positive)]
+    taken = [_per_group(side & gone, ids) for side in (~positive, positive)]
     total = np.zeros(draws, dtype=np.int64)
     makeup, of = np.unique(np.column_stack(sides), axis=0, return_inverse=True)
     for number, size in enumerate(makeup):
@@ -75,7 +75,7 @@ def matched_draws(
             ((_, w, r),) = counts
             total += rng.hypergeometric(w.sum(), len(w) - w.sum(), r.sum(), size=draws)
             continue
-        block = max(1, CELLS // len(members))
+        block = max(1, WEIGHTS_AT_ONCE // len(members))
         for start in range(0, draws, block):
             count = min(block, draws - start)
             # One order for both classes: what was removed of a group moves as a whole.
@@ -90,9 +90,9 @@ def matched_removal(gone: Flags, positive: Flags, groups: NDArray[np.intp] | Non
     As many rows of each class go, from as many groups: what was removed of a group falls to a random group of the
     same make-up, and which of its rows go is random.
     """
-    together = np.arange(len(gone)) if groups is None else groups
-    sides = [_per_group(side, together) for side in (~positive, positive)]
-    taken = [_per_group(side & gone, together) for side in (~positive, positive)]
+    ids = np.arange(len(gone)) if groups is None else groups
+    sides = [_per_group(side, ids) for side in (~positive, positive)]
+    taken = [_per_group(side & gone, ids) for side in (~positive, positive)]
     _, makeup = np.unique(np.column_stack(sides), axis=0, return_inverse=True)
     # Two random orders of the groups, each sorted by make-up: place by place, one takes the other's numbers.
     order, target = (np.lexsort((rng.permutation(len(sides[0])), makeup.ravel())) for _ in range(2))
@@ -101,9 +101,9 @@ def matched_removal(gone: Flags, positive: Flags, groups: NDArray[np.intp] | Non
         quota = np.empty_like(counts)
         quota[target] = counts[order]
         rows = np.flatnonzero(side)
-        rows = rows[np.lexsort((rng.permutation(len(rows)), together[rows]))]  # by group, at random within one
-        first = np.searchsorted(together[rows], together[rows])
-        removed[rows[np.arange(len(rows)) - first < quota[together[rows]]]] = True
+        rows = rows[np.lexsort((rng.permutation(len(rows)), ids[rows]))]  # by group, at random within one
+        first = np.searchsorted(ids[rows], ids[rows])
+        removed[rows[np.arange(len(rows)) - first < quota[ids[rows]]]] = True
     return removed
 
 
@@ -139,7 +139,7 @@ def least_confident(labels: NDArray[np.float64], gone: Flags) -> Flags:
 
 
 def chosen_by_row_order(labels: NDArray[np.float64], chosen: Flags) -> int:
-    """How many rows `least_confident` removed although an equally confident row of the class stayed."""
+    """The number of rows that `least_confident` removed although an equally confident row of the class stayed."""
     count = 0
     confidence = levels(np.abs(labels - 0.5))
     for rows in _by_class(labels):

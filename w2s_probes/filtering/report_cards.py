@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from ..checks import truth_sides
 from ..labels.label_set import ids_of, refuse_other_ids
-from ..metrics.recovery import interval
+from ..metrics.resampling import interval
 from ..rows.groups import group_numbers
 from ..ties import above_half
 from .disagreement import FilterResult
@@ -19,8 +19,14 @@ from .overlap import Overlap, overlap, refuse_other_rows
 
 
 @dataclass(frozen=True)
-class Removal:
-    """A removal judged by the ground truth. Ratios over no rows are NaN."""
+class RemovalMeasures:
+    """A removal judged by the ground truth. Ratios over no rows are NaN.
+
+    >>> from w2s_probes.filtering import disagreement_filter
+    >>> result = disagreement_filter([0.9, 0.8, 0.1, 0.2], [0.8, 0.1, 0.2, 0.3], contamination=0.25)
+    >>> report_card(result, [1, 0, 0, 0], draws=100).filter.accuracy_kept
+    1.0
+    """
 
     wrong: float  # wrong labels removed; of the random control the mean or an end of its interval
     precision: float  # share of the removed labels that are wrong
@@ -33,7 +39,14 @@ class Removal:
 
 @dataclass(frozen=True)
 class ReportCard:
-    """A filter beside its controls. All that needs the ground truth is an oracle's: nothing may be chosen by it."""
+    """A filter beside its controls. All that needs the ground truth is an oracle's: nothing may be chosen by it.
+
+    >>> from w2s_probes.filtering import disagreement_filter
+    >>> result = disagreement_filter([0.9, 0.8, 0.1, 0.2], [0.8, 0.1, 0.2, 0.3], contamination=0.25)
+    >>> card = report_card(result, [1, 0, 0, 0], draws=100)
+    >>> card.filter.precision, card.base_rate, card.oracle.recall
+    (1.0, 0.25, 1.0)
+    """
 
     n: int  # rows judged
     requested: int  # rows the filter was asked to remove
@@ -42,12 +55,12 @@ class ReportCard:
     in_sample: bool  # whether its scores had seen the labels
     positive_before: float  # share of positive labels among all rows
     base_rate: float  # share of wrong labels among all rows: the precision of removing at random. Oracle
-    filter: Removal
-    random: Removal  # mean over random removals of as many rows of each class
-    random_low: Removal  # and the central 95 % of the draws
-    random_high: Removal
-    oracle: Removal  # as many rows, true errors first
-    confidence: Removal  # as many rows of each class, those whose weak label is nearest to ½
+    filter: RemovalMeasures
+    random: RemovalMeasures  # mean over random removals of as many rows of each class
+    random_low: RemovalMeasures  # and the central 95 % of the draws
+    random_high: RemovalMeasures
+    oracle: RemovalMeasures  # as many rows, true errors first
+    confidence: RemovalMeasures  # as many rows of each class, those whose weak label is nearest to ½
     p_random: float  # (1 + draws that remove as many wrong rows or more) / (1 + draws), one-sided. Oracle
     p_confidence: float  # exact two-sided sign (McNemar) test of the next two. Oracle
     found_by_filter: int  # wrong rows that the filter removes and the confidence control keeps; groups, if grouped
@@ -68,12 +81,12 @@ class ReportCard:
             ("filter", "overshoot", self.overshoot, nan, nan, False),
         ]
         for name in ("filter", "random", "confidence", "oracle"):
-            removal: Removal = getattr(self, name)
-            for field in fields(Removal):
+            removal: RemovalMeasures = getattr(self, name)
+            for field in fields(RemovalMeasures):
                 ends = (nan, nan)
                 if name == "random":
-                    one, other = (float(getattr(end, field.name)) for end in (self.random_low, self.random_high))
-                    ends = (min(one, other), max(one, other))  # accuracy_removed falls as precision rises
+                    low, high = (float(getattr(end, field.name)) for end in (self.random_low, self.random_high))
+                    ends = (min(low, high), max(low, high))  # accuracy_removed falls as precision rises
                 # Only the oracle's own class mix needs the truth.
                 oracle = field.name != "positive_after" or name == "oracle"
                 rows.append((name, field.name, getattr(removal, field.name), *ends, oracle))
@@ -102,7 +115,7 @@ class ReportCard:
     def _repr_html_(self) -> str:
         table = self.to_frame()
         shown = table[table["of"].isin(["filter", "random", "confidence", "oracle"])]
-        measures = [field.name for field in fields(Removal)]
+        measures = [field.name for field in fields(RemovalMeasures)]
         wide = shown.pivot_table(index="measure", columns="of", values="value").reindex(measures)
         wide = wide.reindex(columns=["filter", "random", "confidence", "oracle"])
         return (
@@ -136,14 +149,14 @@ def report_card(
     refuse_other_rows({"this": result, **(others or {})})
     refuse_other_ids({"the filter's labels": result.ids, "truth": ids_of(truth)})
     true_side = truth_sides(truth, len(gone))
-    together = group_numbers(groups, len(gone))
+    ids = group_numbers(groups, len(gone))
     wrong = positive != true_side
     by_confidence = least_confident(labels, gone)
-    drawn = matched_draws(wrong, gone, positive, draws, seed, together)
+    drawn = matched_draws(wrong, gone, positive, draws, seed, ids)
     low, high = interval(drawn.astype(np.float64))
-    wins, losses = _found_by_one(wrong & gone & ~by_confidence, wrong & by_confidence & ~gone, together)
+    by_filter, by_control = _found_by_one_only(wrong & gone & ~by_confidence, wrong & by_confidence & ~gone, ids)
 
-    def judged(chosen: Flags, hits: float | None = None) -> Removal:
+    def judged(chosen: Flags, hits: float | None = None) -> RemovalMeasures:
         return _removal(chosen, positive, wrong, hits)
 
     return ReportCard(
@@ -161,22 +174,22 @@ def report_card(
         oracle=judged(true_errors_first(wrong, gone)),
         confidence=judged(by_confidence),
         p_random=float((1 + (drawn >= (wrong & gone).sum()).sum()) / (1 + draws)),
-        p_confidence=float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0,
-        found_by_filter=wins,
-        found_by_confidence=losses,
+        p_confidence=float(binomtest(by_filter, by_filter + by_control).pvalue) if by_filter + by_control else 1.0,
+        found_by_filter=by_filter,
+        found_by_confidence=by_control,
         confidence_ties=chosen_by_row_order(labels, by_confidence),
-        comparable=comparable(gone, positive, together),
+        comparable=comparable(gone, positive, ids),
         draws=draws,
         overlaps={name: overlap(gone, ~other.mask, positive) for name, other in (others or {}).items()},
     )
 
 
-def _removal(chosen: Flags, positive: Flags, wrong: Flags, hits: float | None) -> Removal:
-    """Measures of a removal with so many wrong rows in it; all but the class mix are linear in that number."""
+def _removal(chosen: Flags, positive: Flags, wrong: Flags, hits: float | None) -> RemovalMeasures:
+    """Measures of a removal with `hits` wrong rows (those chosen unless given): linear in it, but for the class mix."""
     hits = float((chosen & wrong).sum()) if hits is None else hits
     removed, bad = int(chosen.sum()), int(wrong.sum())
     precision = _ratio(hits, removed)
-    return Removal(
+    return RemovalMeasures(
         wrong=hits,
         precision=precision,
         recall=_ratio(hits, bad),
@@ -191,7 +204,7 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
 
 
-def _found_by_one(ours: Flags, theirs: Flags, groups: NDArray[np.intp] | None) -> tuple[int, int]:
+def _found_by_one_only(ours: Flags, theirs: Flags, groups: NDArray[np.intp] | None) -> tuple[int, int]:
     """Wrong rows that only one of two removals finds, or the groups in which one finds more than the other.
 
     Groups and not rows where rows come in groups: a sign test needs independent pairs.

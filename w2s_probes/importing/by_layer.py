@@ -1,4 +1,4 @@
-"""Which array of a file, or which part of one, is which layer."""
+"""The layers of a file of saved activations: each an array of it, or a slice of one."""
 
 import re
 from collections.abc import Mapping
@@ -32,8 +32,8 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A layer's array, of which array of the file it is, and where in it."""
+class _LayerArray:
+    """A layer's array, the name of the file's array that it is of, and the slice."""
 
     name: str
     array: NDArray[Any]
@@ -72,28 +72,28 @@ def by_layer(
         parts = _numbered(saved, names, where, layers, depth)
     else:
         parts = _slices(saved.arrays[names[0]], names[0], rows, where, layers, depth, order)
-    found, dtypes = {}, {}
+    by_number, dtypes = {}, {}
     for layer, part in parts.items():
         array = part.array
         if array.ndim != 2 or array.shape[0] != rows:
             raise InputError(
                 f"{where}: layer {layer} has shape {array.shape}, but there are {rows} rows: it must be ({rows}, width)"
             )
-        found[layer], dtypes[layer] = words(array, saved.dtypes[part.name], where, dtype)
-    widths = {layer: array.shape[1] for layer, array in found.items()}
+        by_number[layer], dtypes[layer] = words(array, saved.dtypes[part.name], where, dtype)
+    widths = {layer: array.shape[1] for layer, array in by_number.items()}
     for what, values in (("widths", widths), ("number formats", dtypes)):
         if len(set(values.values())) > 1:
             raise InputError(
                 f"{where}: its layers have several {what} ({preview(sorted(set(values.values())))}): one store has one"
             )
     return Layers(
-        found, {layer: f"imported {part.place}" for layer, part in parts.items()}, next(iter(dtypes.values()))
+        by_number, {layer: f"imported {part.place}" for layer, part in parts.items()}, next(iter(dtypes.values()))
     )
 
 
 def _numbered(
     saved: Saved, names: list[str], where: str, layers: LayerSpec | None, depth: int | None
-) -> dict[int, _Part]:
+) -> dict[int, _LayerArray]:
     """Arrays whose names end in the number of their layer, or those of them that are asked for."""
     numbers = {name: _number(name, where) for name in names}
     by_number = {number: name for name, number in numbers.items() if number is not None}
@@ -106,7 +106,7 @@ def _numbered(
     missing = [layer for layer in wanted if layer not in by_number]
     if missing:
         raise InputError(f"{where}: no layer {missing[0]}; it holds {preview(sorted(by_number), 40)}")
-    return {layer: _Part(by_number[layer], saved.arrays[by_number[layer]]) for layer in wanted}
+    return {layer: _LayerArray(by_number[layer], saved.arrays[by_number[layer]]) for layer in wanted}
 
 
 def _slices(
@@ -117,14 +117,14 @@ def _slices(
     layers: LayerSpec | None,
     depth: int | None,
     order: Order | None,
-) -> dict[int, _Part]:
+) -> dict[int, _LayerArray]:
     """The layers of one array: (rows, width) is one, (rows, layers, width) or (layers, rows, width) are several."""
     if array.ndim == 2:
         number = _number(name, where) if layers is None else None
         named = chosen_layers(layers, depth) if layers is not None else [] if number is None else [number]
         if len(named) != 1:
             raise InputError(f"{where}: holds one layer, of shape {array.shape}: say which it is, as in --layers 16")
-        return {named[0]: _Part(name, array)}
+        return {named[0]: _LayerArray(name, array)}
     if array.ndim != 3:
         raise InputError(
             f"{where}: an array of shape {array.shape}; it must be (rows, width), (rows, layers, width) or "
@@ -136,8 +136,8 @@ def _slices(
     if len(named) != slots:
         raise InputError(f"{where}: holds {slots} layers, but --layers names {len(named)}: name each that it holds")
     if axis == 0:
-        return {layer: _Part(name, array[:, i], f"[:, {i}]") for i, layer in enumerate(named)}
-    return {layer: _Part(name, array[i], f"[{i}]") for i, layer in enumerate(named)}
+        return {layer: _LayerArray(name, array[:, i], f"[:, {i}]") for i, layer in enumerate(named)}
+    return {layer: _LayerArray(name, array[i], f"[{i}]") for i, layer in enumerate(named)}
 
 
 def _row_axis(shape: tuple[int, ...], rows: int, where: str, order: Order | None) -> int:
@@ -164,15 +164,15 @@ def _refuse_order(order: Order | None, shapes: list[tuple[int, ...]], where: str
 
 def _number(name: str, where: str) -> int | None:
     """The last number in a name: 12 in `model.layers.12`, `layer_012` and `12`."""
-    found = last_number(name)
-    if found is None:
+    last = last_number(name)
+    if last is None:
         return None
-    if _beyond(found.number):
+    if _beyond(last.number):
         raise InputError(
-            f"{where}: {name[-60:]!r} ends in {found.number[:24]}, but no layer is above {HIGHEST}: rename it, or "
+            f"{where}: {name[-60:]!r} ends in {last.number[:24]}, but no layer is above {HIGHEST}: rename it, or "
             "choose one array with --key and say which layer it is, as in --layers 16"
         )
-    return int(found.number)
+    return int(last.number)
 
 
 def _beyond(number: str) -> bool:

@@ -58,11 +58,13 @@ def import_activations(
     if len(paths) != len(row_paths):
         raise InputError(f"{len(paths)} files of activations but {len(row_paths)} of rows: give one --rows a file")
     ids = [_ids(path) for path in row_paths]
-    everything = [name for part in ids for name in part]
-    refuse_doubled(everything, " and ".join(map(str, row_paths)))
+    all_ids = [name for part in ids for name in part]
+    refuse_doubled(all_ids, " and ".join(map(str, row_paths)))
     parts = [
-        by_layer(read_saved(path), len(own), str(path), layers=layers, depth=depth, key=key, order=order, dtype=dtype)
-        for path, own in zip(paths, ids, strict=True)
+        by_layer(
+            read_saved(path), len(own_ids), str(path), layers=layers, depth=depth, key=key, order=order, dtype=dtype
+        )
+        for path, own_ids in zip(paths, ids, strict=True)
     ]
     _refuse_unlike(parts, paths)
     first = parts[0]
@@ -81,7 +83,7 @@ def import_activations(
         "order": order,
         "position": position,
         "dtype": first.dtype,
-        "rows": _hash(everything),
+        "rows": _hash(all_ids),
     }
     row_bytes = first.width * WORDS[first.dtype].itemsize * len(first.words)
     writer = StoreWriter.open(
@@ -91,7 +93,7 @@ def import_activations(
         depth=highest if depth is None else depth,
         width=first.width,
         dtype=first.dtype,
-        ids=everything,
+        ids=all_ids,
         shard_rows=max(1, min(SHARD_ROWS, SHARD_BYTES // row_bytes)),
     )
     writer.refuse_unwritable()
@@ -101,10 +103,12 @@ def import_activations(
         report(0, len(missing))
         for done, number in enumerate(missing, start=1):
             chosen = writer.rows_of(number)
-            writer.write(number, Content(everything[chosen], _rows_of(parts, chosen)))
+            writer.write(number, Content(all_ids[chosen], _rows_of(parts, chosen)))
             report(done, len(missing))
-    came = [{"file": path.name, "sha256": digest} for path, digest in zip(paths, hashes, strict=True)]
-    store = writer.finish({"imported": came, "rows_from": [str(path.resolve()) for path in row_paths]} | _model(model))
+    sources = [{"file": path.name, "sha256": digest} for path, digest in zip(paths, hashes, strict=True)]
+    store = writer.finish(
+        {"imported": sources, "rows_from": [str(path.resolve()) for path in row_paths]} | _model(model)
+    )
     assert store is not None  # every part has just been written
     return store
 

@@ -1,4 +1,4 @@
-"""Files of saved activations, by the library that has written them."""
+"""Readers of saved activations, by the ending of the file's name."""
 
 from pathlib import Path
 

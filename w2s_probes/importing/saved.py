@@ -1,4 +1,4 @@
-"""What a file of saved activations holds: arrays by name, mapped and not read, whatever library has written them."""
+"""The content of a file of saved activations: arrays by name, mapped and not read, whatever library wrote them."""
 
 import re
 from collections.abc import Mapping
@@ -32,8 +32,8 @@ class Numbered(NamedTuple):
 
 def last_number(name: str) -> Numbered | None:
     """The last number in a name and what stands around it; None where there is none."""
-    found = list(re.finditer("[0-9]+", name))[-1:]
-    return Numbered(found[0][0], (name[: found[0].start()], name[found[0].end() :])) if found else None
+    last = list(re.finditer("[0-9]+", name))[-1:]
+    return Numbered(last[0][0], (name[: last[0].start()], name[last[0].end() :])) if last else None
 
 
 def words(array: NDArray[Any], dtype: str, where: str, wanted: str | None = None) -> tuple[NDArray[Any], StoredDtype]:

@@ -15,7 +15,7 @@ from ..errors import InputError
 
 
 def _numberer() -> str:
-    """Who numbers this process: the machine, or a container on it, whose numbers mean nothing outside."""
+    """A hash of the namespace of process numbers: the machine, or a container, whose numbers mean nothing outside."""
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:  # not Linux
@@ -69,7 +69,7 @@ def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | N
 
 
 def _begin(temporary: Path, path: Path) -> int:
-    """An empty file, for nobody's eyes but those that may see what it replaces; the mode of a new file."""
+    """Make an empty file that is readable only by those who may read the file it replaces; return a new file's mode."""
     before = _mode(path)
     mode = 0o666 if before is None else before | stat.S_IRUSR | stat.S_IWUSR  # we ourselves have to write it
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -80,7 +80,7 @@ def _begin(temporary: Path, path: Path) -> int:
 
 
 def _mode(path: Path) -> int | None:
-    """Who may read and write a file; None where there is none."""
+    """The permission bits of a file; None where there is none."""
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except OSError:
@@ -88,14 +88,14 @@ def _mode(path: Path) -> int | None:
 
 
 def refuse_input(out: Path, *inputs: Path | None) -> None:
-    """InputError where what is to be written would take the place of something that is read."""
-    for one in inputs:
-        if one is not None and out.exists() and one.exists() and out.samefile(one):
+    """InputError where the output would take the place of an input."""
+    for path in inputs:
+        if path is not None and out.exists() and path.exists() and out.samefile(path):
             raise InputError(f"{out}: is read by this command, too: give another --out")
 
 
 def refuse_no_file(path: Path) -> None:
-    """InputError where no file can be written, before anything is done for it."""
+    """InputError where no file can be written at `path`, before any work is done for it."""
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if there == path and path.is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file")
@@ -116,7 +116,7 @@ def is_inside(name: str) -> bool:
 
 
 def _keep_name(folder: Path) -> None:
-    """Have the disk keep a new name, too, if the power goes."""
+    """Flush a folder to disk, so that a new name outlives a power cut."""
     with suppress(OSError):  # some file systems have no such call for folders
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -145,8 +145,8 @@ def remove_abandoned(folder: Path) -> None:
     except OSError:  # not there, no folder, or not to be read
         return
     for entry in entries:
-        found = PARTIAL.fullmatch(entry.name)
-        if found and found["host"] == HOST and not _alive(int(found["pid"])):
+        match = PARTIAL.fullmatch(entry.name)
+        if match and match["host"] == HOST and not _alive(int(match["pid"])):
             with suppress(OSError):
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path)

@@ -1,4 +1,4 @@
-"""JSON that somebody else may have written: read whole, or refused in one line."""
+"""JSON of any origin: read whole, or refused in one line."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Single values of tables, from whatever library: which are missing, and how they are spelled in text."""
+"""Single values of tables, of any library: whether they are missing, and their spelling in text."""
 
 import datetime
 import json

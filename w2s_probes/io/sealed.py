@@ -1,4 +1,4 @@
-"""Records in JSON that know what belongs to them: a checksum of all that they say, and one of each file beside them."""
+"""Sealed records: JSON with a checksum of its own content, and one of each file beside it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -22,14 +22,14 @@ def write_sealed(path: Path, record: Mapping[str, Any], files: Iterable[str]) ->
 
 
 def not_as_written(path: Path, record: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, str]:
-    """What is CHANGED or GONE of a record that was read from `path`, and of its files (those of `names`, or all).
+    """The files CHANGED or GONE since a record was written to `path`: the record itself, and those of `names`, or all.
 
     Records of before there were checksums say nothing. A file that is not in the record's folder is never opened.
     """
-    found = {}
+    altered = {}
     content = {name: value for name, value in record.items() if name != CHECKSUM}
     if (FILES in record or CHECKSUM in record) and record.get(CHECKSUM) != identity_key(content):
-        found[path.name] = CHANGED
+        altered[path.name] = CHANGED
     files = record.get(FILES)
     wanted = None if names is None else set(names)
     for name, checksum in files.items() if isinstance(files, dict) else ():
@@ -37,7 +37,7 @@ def not_as_written(path: Path, record: Mapping[str, Any], names: Iterable[str] |
             continue
         file = path.parent / name
         if not file.is_file():
-            found[name] = GONE
+            altered[name] = GONE
         elif sha256(file) != checksum:
-            found[name] = CHANGED
-    return found
+            altered[name] = CHANGED
+    return altered

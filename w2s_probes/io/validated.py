@@ -16,7 +16,7 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The values of a TOML file; InputError where it cannot be read, or is no TOML that anybody would write."""
+    """The values of a TOML file; InputError where it cannot be read, or is no reasonable TOML."""
     try:
         return parse_toml(path.read_bytes().decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -55,7 +55,7 @@ def validated(kind: type[Settings], values: Mapping[str, Any], where: str) -> Se
 
 
 def _remedy(kind: type[BaseModel], path: list[str]) -> str:
-    """What to write in the place of an unknown key: the same key in the table that has it, or the nearest name."""
+    """The remedy for an unknown key: the same key in the table that has it, or the nearest name."""
     *table, name = path
     places = [".".join([*keys, name]) for keys, inner in tables_of(kind) if name in inner.model_fields]
     if places:
@@ -97,7 +97,7 @@ def wants_list(kind: type[BaseModel], path: tuple[str, ...]) -> bool:
 def is_list(annotation: Any) -> bool:
     """Whether a field holds a list of plain values, or such a list or nothing."""
     kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    lists = [one for one in kinds if get_origin(one) is list]
+    lists = [kind for kind in kinds if get_origin(kind) is list]
     return bool(lists) and not any(isinstance(i, type) and issubclass(i, BaseModel) for i in get_args(lists[0]))
 
 

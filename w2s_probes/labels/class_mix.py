@@ -1,4 +1,4 @@
-"""What a filter does to the mix of classes: rows of each weak class before and after it."""
+"""The mix of classes in a filtered label set: rows of each weak class before and after the filter."""
 
 import math
 from dataclasses import dataclass
@@ -28,7 +28,12 @@ class ClassRows:
 
 @dataclass(frozen=True)
 class ClassMix:
-    """Both classes of a filtered file, by the side of ½ that the weak label is on."""
+    """Both classes of a filtered file, by the side of ½ that the weak label is on.
+
+    >>> mix = class_mix(np.array([0.9, 0.8, 0.2]), keep=np.array([True, False, True]))
+    >>> mix.one.dropped, mix.before, mix.after
+    (1, 0.666..., 0.5)
+    """
 
     zero: ClassRows
     one: ClassRows

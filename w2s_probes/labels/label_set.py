@@ -24,8 +24,14 @@ Role = Literal["weak", "truth"]
 class LabelSet:
     """Soft labels joined to rows by id.
 
-    `role` says what may be done with them: code that selects or tunes anything reads `weak` labels only, and a
-    number for which `truth` chose anything is marked as an oracle's.
+    `role` limits their use: code that selects or tunes anything reads `weak` labels only, and a number for which
+    `truth` chose anything is marked as an oracle's.
+
+    >>> labels = LabelSet(np.array(["a", "b"], dtype=object), np.array([0.9, 0.2]))
+    >>> labels
+    LabelSet(2 weak labels, soft, 50.0% above ½, mean 0.550)
+    >>> labels.values(["b"])
+    array([0.2])
     """
 
     ids: NDArray[np.object_]  # (n,) text, unique
@@ -92,7 +98,7 @@ class LabelSet:
         return f"LabelSet({self._summary()})"
 
     def _repr_html_(self) -> str:
-        """For notebooks: what these labels are, and the first few."""
+        """A table for notebooks: the first few labels, and how many there are."""
         few = self.to_frame().head(SHOWN).to_html(index=False, border=0)  # pandas escapes the ids
         more = f"<p>… and {len(self) - SHOWN:,} more</p>" if len(self) > SHOWN else ""
         return f"<p><b>LabelSet</b> {html.escape(self._summary())}</p>{few}{more}"
@@ -142,7 +148,7 @@ def read_label_table(path: Path | str) -> pd.DataFrame:
 
 
 def in_split(table: pd.DataFrame, name: str, where: str) -> NDArray[np.bool_]:
-    """Which rows (n,) have this `split`; InputError for a split that is not train, val or test."""
+    """The rows (n,) of this `split`; InputError for a split that is not train, val or test."""
     splits = table["split"].map(lambda value: as_text(value, f"{where}: a split"))
     unknown = ~splits.isin(["train", "val", "test"])
     if unknown.any():

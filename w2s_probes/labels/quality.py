@@ -1,4 +1,4 @@
-"""How good labels are by the truth, before and after something has changed them: paired, with intervals."""
+"""The quality of labels by the truth, before and after a change: paired, with intervals."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import probabilities, truth_sides
 from ..errors import InputError
-from ..metrics.influence import NOTHING
-from ..metrics.intervals import Estimate
+from ..metrics.intervals import NO_ESTIMATE, Estimate
 from ..metrics.paired_scores import METRIC_NAMES, difference, estimate
 from ..metrics.recovery import Metric
 from ..rows.groups import group_numbers
@@ -28,7 +27,12 @@ class Change:
 
 @dataclass(frozen=True)
 class LabelChange:
-    """How labels moved, and, where the truth is known, whether they became better: an oracle's figures."""
+    """How labels moved, and, where the truth is known, whether they became better: an oracle's figures.
+
+    >>> change = label_change([0.9, 0.8, 0.3, 0.1], [0.9, 0.2, 0.3, 0.1], truth=[1, 0, 0, 0])
+    >>> change.moved, change.accuracy.difference.value
+    (1, 0.25)
+    """
 
     n: int  # rows
     to_one: int  # rows that moved from class 0 to class 1
@@ -47,8 +51,8 @@ class LabelChange:
         lines = []
         for metric, change in (("auroc", self.auroc), ("accuracy", self.accuracy)):
             for of in ("before", "after", "difference") if change is not None else ():
-                found: Estimate = getattr(change, of)
-                lines.append((metric, of, found.value, found.low, found.high, self.known, True))
+                estimate: Estimate = getattr(change, of)
+                lines.append((metric, of, estimate.value, estimate.low, estimate.high, self.known, True))
         return pd.DataFrame(lines, columns=["metric", "of", "value", "low", "high", "n", "oracle"])
 
 
@@ -68,10 +72,10 @@ def label_change(
     classes, new = above_half(first), above_half(second)
     known = np.zeros(len(first), dtype=bool)
     if truth is not None:
-        told = np.asarray(truth, dtype=np.float64)
-        if told.shape != first.shape:
-            raise InputError(f"{len(first)} labels but the truth of {len(told)} rows")
-        known = ~np.isnan(told)
+        given = np.asarray(truth, dtype=np.float64)
+        if given.shape != first.shape:
+            raise InputError(f"{len(first)} labels but the truth of {len(given)} rows")
+        known = ~np.isnan(given)
     auroc = accuracy = None
     if known.any():
         side = truth_sides(np.asarray(truth, dtype=np.float64)[known], int(known.sum()))
@@ -99,7 +103,7 @@ def _change(
     codes = group_numbers(groups, len(known))
     of = None if codes is None else codes[known]
     return Change(
-        estimate(metric, truth, old, of) or NOTHING,
-        estimate(metric, truth, new, of) or NOTHING,
-        difference(metric, truth, new, old, of) or NOTHING,
+        estimate(metric, truth, old, of) or NO_ESTIMATE,
+        estimate(metric, truth, new, of) or NO_ESTIMATE,
+        difference(metric, truth, new, old, of) or NO_ESTIMATE,
     )

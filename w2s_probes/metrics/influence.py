@@ -13,31 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from ..ties import above_half
 from .intervals import Estimate, quantile, share_interval, unseen
+from .recovery import Metric
 
 NAN = float("nan")
-NOTHING = Estimate(NAN, NAN, NAN, NAN)
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """A measure on n rows, and how much each of them moves it."""
+class InfluenceEstimate:
+    """A measure on n rows, and the influence of each row on it.
+
+    >>> hits = mean(np.array([1.0, 1.0, 0.0, 1.0]))
+    >>> hits.value, round(hits.error(None), 3)
+    (0.75, 0.25)
+    >>> (hits - hits).estimate(None).error
+    0.0
+    """
 
     value: float
     influence: NDArray[np.float64]  # (n,) sums to 0
     positive: NDArray[np.bool_] | None = None  # (n,) the classes, of a measure that compares rows of one with the other
-    blind: int = 0  # measures in a difference on which no row differs from the others, as where scores are perfect
+    blind: int = 0  # measures of a difference whose rows are all alike, as where scores are perfect
 
-    def __sub__(self, other: "Measured") -> "Measured":
+    def __sub__(self, other: "InfluenceEstimate") -> "InfluenceEstimate":
         """The difference of two measures on the same rows: paired."""
-        blind = sum(one.blind or not one.influence.any() for one in (self, other))
-        return Measured(self.value - other.value, self.influence - other.influence, self.positive, int(blind))
+        blind = sum(side.blind or not side.influence.any() for side in (self, other))
+        return InfluenceEstimate(self.value - other.value, self.influence - other.influence, self.positive, int(blind))
 
     def parts(self, groups: NDArray[np.intp] | None) -> NDArray[np.float64]:
-        """A vector, one number a row or a group, whose inner product with another measure's is their covariance.
+        """One number a row, or a group, whose inner product with those of another measure is their covariance.
 
-        The variance of a sample (n - 1) of rows, or of groups (n,): within each class where classes are compared. NaN
-        where that leaves a single row or group of one.
+        The variance is that of a sample (n - 1) of rows, or of groups (n,): within each class where classes are
+        compared. NaN where that leaves a single row or group of one.
         """
         moved = self.influence * self._by_class(groups, _unbiased)
         return moved if groups is None else np.asarray(np.bincount(groups, weights=moved))
@@ -47,7 +55,7 @@ class Measured:
         return int(self._by_class(groups, float).min()) - 1
 
     def _by_class(self, groups: NDArray[np.intp] | None, of: Callable[[int], float]) -> NDArray[np.float64]:
-        """For each row (n,) something of the number of rows, or groups, that it is compared with others in."""
+        """`of` the number of rows, or groups, of each row's class (n,); of all where no classes are compared."""
         classes = np.zeros(len(self.influence), dtype=bool) if self.positive is None else self.positive
         numbers = np.empty(len(classes))
         for side in (classes, ~classes):
@@ -62,7 +70,7 @@ class Measured:
     def estimate(self, groups: NDArray[np.intp] | None) -> Estimate:
         """The value with its 95 % interval by Student's t.
 
-        In a difference a perfect measure has no error of its own to go by: half the width of its interval is added.
+        A perfect measure has no error of its own: a difference is widened by half the width of its interval.
         """
         error = self.error(groups)
         half = math.hypot(self._half(groups, error), self.blind**0.5 * unseen(self.freedom(groups) + 1))
@@ -82,13 +90,13 @@ def _unbiased(count: int) -> float:
     return math.sqrt(count / (count - 1)) if count > 1 else NAN
 
 
-def mean(values: NDArray[np.float64]) -> Measured:
+def mean(values: NDArray[np.float64]) -> InfluenceEstimate:
     """The mean of numbers (n,), such as hits or squared differences."""
     value = float(values.mean())
-    return Measured(value, (values - value) / len(values))
+    return InfluenceEstimate(value, (values - value) / len(values))
 
 
-def ranking(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Measured | None:
+def ranking(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> InfluenceEstimate | None:
     """AUROC of scores (n,), ties counting one half; None where the rows are of one class. O(n log n)."""
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
     if not n_pos or not n_neg:
@@ -102,4 +110,11 @@ def ranking(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Measure
     influence -= value
     influence[positive] /= n_pos
     influence[~positive] /= n_neg
-    return Measured(value, influence, positive)
+    return InfluenceEstimate(value, influence, positive)
+
+
+def measure(metric: Metric, positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> InfluenceEstimate | None:
+    """The metric of scores (n,) against classes (n,); None for the AUROC of rows of one class, which has no pairs."""
+    if metric == "accuracy":
+        return mean((above_half(scores) == positive).astype(np.float64))
+    return ranking(positive, scores)

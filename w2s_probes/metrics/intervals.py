@@ -18,26 +18,38 @@ from .resampling import LEVEL
 
 TAIL = (1 + LEVEL) / 2
 NORMAL = float(stdtrit(np.inf, TAIL))  # 1.96
-FARTHEST = 2.0**60  # standard errors away: an interval that has not ended there is said to have no end
+FARTHEST = 2.0**60  # standard errors away: an interval that has not ended there is taken to have no end
 LEAST_P = 1e-12  # below, a p-value is given as this
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, contrast, share or ratio, with its 95 % interval; what there is not is NaN."""
+    """A mean, contrast, share or ratio with its 95 % interval; a number that is not known is NaN.
+
+    >>> estimate = Estimate(0.857, 0.821, 0.886)
+    >>> f"{estimate:.2f}"
+    '0.86 [0.82, 0.89]'
+    """
 
     value: float
     low: float
     high: float
-    error: float  # standard error
+    error: float = math.nan  # standard error; NaN where the interval was made without one
 
     def __format__(self, spec: str) -> str:
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
+NO_ESTIMATE = Estimate(math.nan, math.nan, math.nan)
+
+
 @dataclass(frozen=True)
 class Source:
-    """A source of error of m means: the covariances (m, m) of what it adds, and how well they are known."""
+    """A source of error of m means: the covariances (m, m) that it adds, and their degrees of freedom.
+
+    >>> Source(np.diag([4.0, 1.0]), freedom=9).variance(np.array([1.0, -1.0]))
+    5.0
+    """
 
     covariance: NDArray[np.float64]
     freedom: float  # degrees of freedom
@@ -49,13 +61,18 @@ class Source:
 
 @dataclass(frozen=True)
 class SeededMeans:
-    """Means over seeds of m metric values, and where their errors come from."""
+    """Means over seeds of m metric values, and the sources of their errors.
+
+    >>> means = SeededMeans(np.array([0.9, 0.8]), Source(np.diag([9e-4, 16e-4]), math.inf), n_seeds=1)
+    >>> f"{means.estimate(np.array([1.0, -1.0])):.3f}"
+    '0.100 [0.002, 0.198]'
+    """
 
     means: NDArray[np.float64]  # (m,)
     rows: Source  # the choice of the test rows, or of their groups
     n_seeds: int
     others: tuple[Source, ...] = field(default=())  # the seeds beyond what the rows explain; draws within one seed
-    own_rows: NDArray[np.float64] | None = None  # (m, m) of `rows` what each seed has by itself, of several seeds
+    own_rows: NDArray[np.float64] | None = None  # (m, m) the part of `rows` within seeds; of several seeds only
 
     @classmethod
     def of(
@@ -66,11 +83,11 @@ class SeededMeans:
         spread: NDArray[np.float64] | None = None,
         n_draws: int = 1,
     ) -> "SeededMeans":
-        """From the values (m, S) and what each of u rows, or groups, adds to their error (m, S, u).
+        """The means of values (m, S), from the parts (m, S, u) that each of u rows, or groups, adds to their error.
 
-        `parts` are such that inner products over u are covariances (`influence.Measured.parts`), known with `freedom`
-        degrees. `spread` (m,): the variance of the mean of `n_draws` repetitions within a seed, 0 for a model that is
-        not repeated. With several seeds it is part of their scatter; with one it is a source by itself.
+        Inner products of `parts` over u are covariances (`InfluenceEstimate.parts`), known with `freedom` degrees.
+        `spread` (m,): the variance of the mean of `n_draws` repetitions within a seed, 0 for a model that is not
+        repeated. With several seeds it is part of their scatter; with one it is a source by itself.
         """
         m, n_seeds, _ = parts.shape
         mean = parts.mean(axis=1)
@@ -80,8 +97,8 @@ class SeededMeans:
             draws = (Source(np.diag(spread), n_draws - 1),) if spread is not None and repeated else ()
             return cls(points.mean(axis=1), rows, 1, draws)
         scatter = np.cov(points).reshape(m, m) / n_seeds
-        apart = parts - mean[:, None]
-        by_rows = np.einsum("asu,csu->ac", apart, apart) / (n_seeds * (n_seeds - 1))
+        within = parts - mean[:, None]
+        by_rows = np.einsum("asu,csu->ac", within, within) / (n_seeds * (n_seeds - 1))
         return cls(points.mean(axis=1), rows, n_seeds, (Source(scatter - by_rows, n_seeds - 1),), by_rows)
 
     def error(self, weights: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float]:
@@ -171,7 +188,7 @@ def _joined(sources: tuple[Source, ...], weights: NDArray[np.float64], level: fl
 
 
 def quantile(freedom: float, level: float = LEVEL) -> float:
-    """Of Student's t, for a two-sided interval."""
+    """The quantile of Student's t for a two-sided interval, in standard errors."""
     return float(stdtrit(freedom, (1 + level) / 2))
 
 
@@ -192,7 +209,7 @@ def share_interval(value: float, half: float, units: float) -> tuple[float, floa
 
 
 def unseen(units: float) -> float:
-    """The largest share of others, at 95 %, among which as many independent rows, or groups, are still all alike."""
+    """The largest share of exceptions, at 95 %, that this number of independent rows, or groups, may all miss."""
     return 1 - float((1 - TAIL) ** (1 / units))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..rows.groups import group_numbers
 from ..ties import above_half
-from .influence import Measured, mean, ranking
+from .influence import measure
 from .intervals import Estimate
 from .recovery import Metric
 
@@ -22,7 +22,7 @@ def estimate(
     metric: Metric, truth: NDArray[np.float64], scores: NDArray[np.float64], groups: ArrayLike | None = None
 ) -> Estimate | None:
     """The metric of scores (n,); None for the AUROC of rows of one class, which nothing can rank."""
-    measured = _measured(metric, truth, scores)
+    measured = measure(metric, above_half(truth), scores)
     return None if measured is None else measured.share(group_numbers(groups, len(truth)))
 
 
@@ -34,7 +34,7 @@ def difference(
     groups: ArrayLike | None = None,
 ) -> Estimate | None:
     """The metric of scores a (n,) minus that of b (n,), paired on the rows; None for the AUROC of rows of one class."""
-    left, right = (_measured(metric, truth, scores) for scores in (a, b))
+    left, right = (measure(metric, above_half(truth), scores) for scores in (a, b))
     if left is None or right is None:
         return None
     return (left - right).estimate(group_numbers(groups, len(truth)))
@@ -54,10 +54,3 @@ def as_listed(value: Estimate | None) -> list[float | None] | None:
     if value is None:
         return None
     return [None if math.isnan(end) else end for end in (value.value, value.low, value.high)]
-
-
-def _measured(metric: Metric, truth: NDArray[np.float64], scores: NDArray[np.float64]) -> Measured | None:
-    positive = above_half(truth)
-    if metric == "accuracy":
-        return mean((above_half(scores) == positive).astype(np.float64))
-    return ranking(positive, scores)

@@ -1,4 +1,4 @@
-"""What a number of test rows can show: the PGR interval and status that a gap will usually get, before any run.
+"""The PGR interval and status that a gap will usually get on a number of test rows, before any run.
 
 The scorers are three normal variables within each class, correlated as assumed or as `pilot_of` measured, so that the
 covariance of their AUROCs has a closed form; experiments are then drawn from it and judged by `metrics.gap_recovered`.
@@ -24,9 +24,7 @@ WEAK, PGR, CORRELATION = 0.7, 0.5, 0.5  # of the assumed scorers
 CORRELATIONS = (0.2, 0.5)  # where nothing was measured: real runs had .12 to .59
 PAIRS = ((0, 1), (0, 2), (1, 2))  # supervisor and student, supervisor and ceiling, student and ceiling
 Correlations = tuple[float, float, float]  # of `PAIRS`
-EXPERIMENTS = (
-    400  # simulated: a share among them is known to ± .05, the median end of an interval to a tenth of its width
-)
+EXPERIMENTS = 400  # simulated: a share of them is known to ± .05, a median end of an interval to a tenth of its width
 DRAWS = 2000  # of each experiment's bootstrap, as in a real one
 LEAST_ROWS = 10  # below, AUROCs are too coarse to be called normal
 LEAST_CLASS = 3  # rows of a class whose correlation counts: two rows always have one of ±1
@@ -35,7 +33,13 @@ ROUNDING = 1e-9  # of a correlation matrix, and of covariances, which equal scor
 
 @dataclass(frozen=True)
 class ExpectedPGR:
-    """How PGR will probably be reported for one gap."""
+    """The PGR interval and status to expect for one gap.
+
+    >>> expected_pgr(gap=0.2, rows=2000).status
+    'ok'
+    >>> expected_pgr(gap=0.02, rows=100).status == "ok"
+    False
+    """
 
     gap: float  # true ceiling - weak
     weak: float  # the supervisor's true AUROC
@@ -47,7 +51,7 @@ class ExpectedPGR:
 
     @property
     def width(self) -> float:
-        """Of the interval."""
+        """The width of the interval."""
         return self.high - self.low
 
 
@@ -76,17 +80,25 @@ def expected_pgr(
     points = rng.multivariate_normal(aurocs, covariance, size=EXPERIMENTS, method="cholesky")
     noise = rng.multivariate_normal(np.zeros(3), covariance, size=DRAWS, method="cholesky")
     # A bootstrap scatters around its experiment's own values as those do around the true ones.
-    found = [gap_recovered(w, s, c, *(np.array([w, s, c]) + noise).T) for w, s, c in points.tolist()]
-    counts = Counter(one.status for one in found)
-    defined = [one for one in found if one.status != "undefined"]
-    low, high = np.median([(one.low, one.high) for one in defined], axis=0) if defined else (np.nan, np.nan)
+    results = [gap_recovered(w, s, c, *(np.array([w, s, c]) + noise).T) for w, s, c in points.tolist()]
+    counts = Counter(result.status for result in results)
+    defined = [result for result in results if result.status != "undefined"]
+    low, high = np.median([(result.low, result.high) for result in defined], axis=0) if defined else (np.nan, np.nan)
     shares = {status: counts[status] / EXPERIMENTS for status in get_args(Status)}
     return ExpectedPGR(gap, weak, rows, float(low), float(high), max(shares, key=shares.__getitem__), shares)
 
 
 @dataclass(frozen=True)
 class Pilot:
-    """Scorers of a finished run, as a plan of the next one needs them."""
+    """The correlations, supervisor and gap of a finished run, from which the next one is planned.
+
+    >>> truth = np.tile([0, 1], 50)
+    >>> noise = np.random.default_rng(0).normal(size=(100, 3))
+    >>> table = pd.DataFrame(truth[:, None] * [1, 2, 3] + noise, columns=["weak", "student", "ceiling"])
+    >>> pilot = pilot_of({"task, seed 0": table.assign(truth=truth)}, "student")
+    >>> pilot.runs, pilot.gap > 0
+    (1, True)
+    """
 
     correlations: Correlations  # within a class
     weak: float  # AUROC of the supervisor, mean over the runs
@@ -98,7 +110,7 @@ class Pilot:
 def pilot_of(tables: Mapping[str, pd.DataFrame], student: str) -> Pilot:
     """Correlations, supervisor and gap of a run's test scores.
 
-    `tables` holds, by the name that errors call it, one table per task and seed, with `truth`, `weak`, `ceiling` and
+    `tables` holds one table per task and seed, under the name for errors, with `truth`, `weak`, `ceiling` and
     the column `student`. The correlation of two scorers is that of their normal scores (ranks within a class, as
     normal quantiles), averaged over classes and tables: the binormal model's, whatever the scale of the scores. Ties
     weaken it.

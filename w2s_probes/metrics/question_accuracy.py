@@ -17,7 +17,7 @@ def question_hits(
     One row a candidate: `question_ids` (n,), `right` (n,) above ½ for a right one, `scores` (n,). Where several
     candidates share the highest score, the hit is the share of right ones among them, so that constant scores get
     what guessing gets. InputError for scores that are not finite, and for a question without a right or without a
-    wrong candidate, of which nothing could be learned.
+    wrong candidate.
     """
     ids = np.asarray(question_ids, dtype=object)
     is_right, s = np.asarray(right, dtype=np.float64) > 0.5, np.asarray(scores, dtype=np.float64)

@@ -14,10 +14,7 @@ from ..errors import InputError, did_you_mean
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..rows.groups import group_numbers
 from ..ties import above_half, levels
-from .resampling import CELLS as CELLS
-from .resampling import LEVEL as LEVEL
-from .resampling import Drawn, Ranking, resamples
-from .resampling import interval as interval
+from .resampling import Ranking, ResampleBlock, interval, resamples
 
 Metric = Literal["auroc", "accuracy"]
 Status = Literal["ok", "hard labels", "unstable", "undefined"]
@@ -26,7 +23,7 @@ Scores = NDArray[np.float64]
 
 STEADY = 3.0  # standard errors of the gap from which a ratio over it is steady: a normal gap is then below 0 in .1 %
 LEAST_GAP = 1e-12  # the rounding of a mean of ranks
-FEW_VALUES = 3  # of a supervisor on the test rows: so many say a class, perhaps "unsure", and rank nothing beyond
+FEW_VALUES = 3  # of a supervisor on the test rows: a class, perhaps "unsure", and no ranking beyond
 NAN = float("nan")
 REMEDIES = {  # of a status: what to do about its reason
     "undefined": "another layer or position, a stronger strong model, or a weaker supervisor",
@@ -65,7 +62,12 @@ class GapRecovered:
     """PGR = (student - weak) / (ceiling - weak): 0 is no better than the supervisor, 1 is the ceiling.
 
     The interval holds the choice of the test rows alone, for these trained models: another training seed moves PGR
-    too (`recovery.gap_recovered_over_seeds`).
+    too (`recovery_over_seeds.gap_recovered_over_seeds`).
+
+    >>> truth = np.tile([0, 1], 50)
+    >>> scores = lambda every: np.where(np.arange(100) % every, 0.2 + 0.6 * truth, 0.8 - 0.6 * truth)
+    >>> performance_gap_recovered(truth, scores(4), scores(6), truth, metric="accuracy")
+    GapRecovered(0.32 [..., ...], gap 0.250, ok)
     """
 
     value: float  # NaN where undefined
@@ -150,7 +152,7 @@ def performance_gap_recovered(
         scores = {name: hardened(values) for name, values in scores.items()}
     draws = bootstrap(truth, scores, metric, n_boot, seed, groups=groups)
     points = {name: mean_metric(metric, truth, values) for name, values in scores.items()}
-    found = gap_recovered(
+    result = gap_recovered(
         points["weak"],
         points["student"],
         points["ceiling"],
@@ -160,9 +162,9 @@ def performance_gap_recovered(
         hard=hard,
     )
     if _units(metric, truth, groups) > 1:
-        return found
-    found = replace(found, gap_low=NAN, gap_high=NAN)
-    return found if found.status == "undefined" else replace(found, low=NAN, high=NAN, status="unstable")
+        return result
+    result = replace(result, gap_low=NAN, gap_high=NAN)
+    return result if result.status == "undefined" else replace(result, low=NAN, high=NAN, status="unstable")
 
 
 def _units(metric: Metric, truth: ArrayLike, groups: ArrayLike | None) -> int:
@@ -243,10 +245,10 @@ def bootstrap(
     drawn_rows = resamples(positive, n_boot, seed, group_numbers(groups, len(positive)))
     blocks = []
     if metric == "auroc":
-        rankings = [[Ranking.of(one, positive) for one in s] for _, s in arrays.values()]
+        rankings = [[Ranking.of(draw, positive) for draw in s] for _, s in arrays.values()]
         for counts in drawn_rows:
-            drawn = Drawn.of(counts, positive)
-            blocks.append(np.array([np.mean([one.auroc(drawn) for one in own], axis=0) for own in rankings]))
+            block = ResampleBlock.of(counts, positive)
+            blocks.append(np.array([np.mean([draw.auroc(block) for draw in draws], axis=0) for draws in rankings]))
     else:
         right = np.array([(above_half(s) == positive).mean(axis=0) for _, s in arrays.values()], dtype=np.float64)
         blocks = [right @ counts.T / counts.sum(axis=1) for counts in drawn_rows]
@@ -254,7 +256,7 @@ def bootstrap(
 
 
 def checked(truth: ArrayLike, scores: ArrayLike, *, most: int | None = None) -> tuple[NDArray[np.bool_], Scores]:
-    """The classes (n,) by the truth, and the scores as (draws, n); InputError where they cannot be judged."""
+    """The classes (n,) by the truth, and the scores as (draws, n); InputError for other shapes or one class."""
     refuse_other_ids({"truth": ids_of(truth), "scores": ids_of(scores)})
     t, s = np.asarray(truth, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     rows = np.atleast_2d(s)

@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, did_you_mean, preview
 from ..rows.groups import group_numbers
-from ..ties import above_half
-from .influence import Measured, mean, ranking
+from .influence import InfluenceEstimate, measure
 from .intervals import NORMAL, Estimate, SeededMeans
 from .recovery import (
     LEAST_GAP,
@@ -33,7 +32,15 @@ Run = Mapping[str, ArrayLike]  # of one training seed: the scores of each model
 
 @dataclass(frozen=True)
 class GapRecoveredOverSeeds:
-    """PGR of one method: mean over seeds of student - weak, divided by that of ceiling - weak."""
+    """PGR of one method: mean over seeds of student - weak, divided by that of ceiling - weak.
+
+    >>> truth = np.tile([0, 1], 50)
+    >>> wrong = lambda every: np.where(np.arange(100) % every, truth, 1 - truth)
+    >>> runs = [{"weak": wrong(4), "student": wrong(6), "ceiling": wrong(10)} for _ in range(2)]
+    >>> pgr = gap_recovered_over_seeds(truth, runs, "accuracy").recovered["student"]
+    >>> f"{pgr.value:.2f} of {pgr.gap.value:.2f}"
+    '0.53 of 0.15'
+    """
 
     value: float  # NaN where undefined
     low: float  # 95 % interval by Fieller's theorem; -inf or inf on a side that the data leave open
@@ -55,17 +62,25 @@ class GapRecoveredOverSeeds:
 
 @dataclass(frozen=True)
 class SeedResults:
-    """Every model of several training seeds on the same test rows, with errors by both the rows and the seeds."""
+    """Every model of several training seeds on the same test rows, with errors by both the rows and the seeds.
+
+    >>> truth = np.tile([0, 1], 50)
+    >>> wrong = lambda every: np.where(np.arange(100) % every, truth, 1 - truth)
+    >>> runs = [{"weak": wrong(4), "student": wrong(6), "ceiling": wrong(10)}]
+    >>> results = gap_recovered_over_seeds(truth, runs, "accuracy")
+    >>> results.sources, f"{results.difference('student', 'weak').value:.2f}"
+    ('rows only', '0.08')
+    """
 
     metric: Metric
     n_rows: int
     n_seeds: int
-    sources: Literal["rows only", "rows and seeds"]  # of the error in every interval; one seed tells nothing of others
+    sources: Literal["rows only", "rows and seeds"]  # of error in the intervals; one seed shows none by seeds
     values: dict[str, Estimate]  # the metric of each model
     gap: Estimate  # ceiling - weak
     recovered: dict[str, GapRecoveredOverSeeds]  # of each model but the supervisor and the ceilings
     _means: "ModelMeans" = field(repr=False, compare=False)
-    _compared: "ModelMeans" = field(repr=False, compare=False)  # what PGR is made of: maybe of hardened scores
+    _compared: "ModelMeans" = field(repr=False, compare=False)  # what PGR is made of: hardened scores of hard labels
 
     def difference(self, a: str, b: str) -> Estimate:
         """Metric of model `a` - model `b`, paired over rows and seeds; their gains differ by the same."""
@@ -86,7 +101,13 @@ class SeedResults:
 
 @dataclass(frozen=True)
 class ModelMeans:
-    """The metric of each model, mean over seeds, and the errors of all contrasts."""
+    """The metric of each model, mean over seeds, and the errors of all contrasts.
+
+    >>> truth = np.array([0, 0, 1, 1, 0, 1])
+    >>> means = ModelMeans.of(truth, [{"weak": [0.1, 0.6, 0.4, 0.9, 0.2, 0.7], "ceiling": truth}], "accuracy")
+    >>> round(means.difference("ceiling", "weak").value, 2)
+    0.33
+    """
 
     names: tuple[str, ...]
     means: SeededMeans
@@ -108,18 +129,18 @@ class ModelMeans:
             for s, run in enumerate(runs):
                 positive, scores = checked(truth, run[name])
                 numbers = group_numbers(groups, len(positive)) if numbers is None else numbers
-                drawn = [_measured(metric, positive, one) for one in scores]
-                points[at, s] = np.mean([one.value for one in drawn])
-                by_draw = np.array([one.parts(numbers) for one in drawn])
+                draws = [_measure(metric, positive, draw) for draw in scores]
+                points[at, s] = np.mean([draw.value for draw in draws])
+                by_draw = np.array([draw.parts(numbers) for draw in draws])
                 parts[at].append(by_draw.mean(axis=0))
-                freedom = drawn[0].freedom(numbers)
-                if len(drawn) > 1 and n_seeds == 1:
-                    n_draws = max(n_draws, len(drawn))
-                    spread[at] = np.var([one.value for one in drawn], ddof=1) / len(drawn)
+                freedom = draws[0].freedom(numbers)
+                if len(draws) > 1 and n_seeds == 1:
+                    n_draws = max(n_draws, len(draws))
+                    spread[at] = np.var([draw.value for draw in draws], ddof=1) / len(draws)
         return cls(names, SeededMeans.of(points, np.array(parts), freedom, spread, n_draws))
 
     def weights(self, name: str) -> NDArray[np.float64]:
-        """The weights (m,) of one model's mean; InputError for a model that there is not."""
+        """The weights (m,) of one model's mean; InputError for an unknown model."""
         if name not in self.names:
             raise InputError(f"no model {name!r}: {did_you_mean(name, self.names)}")
         return np.array([float(other == name) for other in self.names])
@@ -168,13 +189,13 @@ def gap_recovered_over_seeds(
     where the supervisor's scores are labels (`metrics.performance_gap_recovered`): PGR in AUROC is then that of
     hardened scores, while `values` are of the scores as they are.
     """
-    own = ceilings or {}
+    ceiling_of = ceilings or {}
     names = _names(runs)
     plain = ModelMeans.of(truth, runs, metric, groups)
     hard = metric == "auroc" and any(hard_labels(run[WEAK]) for run in runs)
-    harder = [{name: hardened(run[name]) for name in names} for run in runs] if hard else []
-    means = ModelMeans.of(truth, harder, metric, groups) if hard else plain
-    references = {WEAK, CEILING, *own.values()}
+    hardened_runs = [{name: hardened(run[name]) for name in names} for run in runs] if hard else []
+    means = ModelMeans.of(truth, hardened_runs, metric, groups) if hard else plain
+    references = {WEAK, CEILING, *ceiling_of.values()}
     return SeedResults(
         metric,
         np.size(truth),
@@ -182,18 +203,20 @@ def gap_recovered_over_seeds(
         "rows only" if len(runs) == 1 else "rows and seeds",
         {name: plain.means.proportion(plain.weights(name)) for name in names},
         means.difference(CEILING, WEAK),
-        {name: means.recovered(name, own.get(name, CEILING), hard=hard) for name in names if name not in references},
+        {
+            name: means.recovered(name, ceiling_of.get(name, CEILING), hard=hard)
+            for name in names
+            if name not in references
+        },
         plain,
         means,
     )
 
 
-def _measured(metric: Metric, positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Measured:
-    if metric == "accuracy":
-        return mean((above_half(scores) == positive).astype(np.float64))
-    measured = ranking(positive, scores)
-    assert measured is not None  # of one class: refused before
-    return measured
+def _measure(metric: Metric, positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> InfluenceEstimate:
+    estimate = measure(metric, positive, scores)
+    assert estimate is not None  # of one class: refused before
+    return estimate
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

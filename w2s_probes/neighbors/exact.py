@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..rows.duplicates import equal_rows
 from .exhaustive import SPARE, FlatSearch, RoughIndex, faiss_index
-from .final_order import Rows, settled, squared_norms
+from .final_order import SearchRows, settled, squared_norms
 from .graph import Neighbors
 from .ragged import tables
 from .screening import Precision, Screen, full_precision, low_precision
@@ -40,9 +40,9 @@ def nearest(
     """
     X, k = as_rows(X), as_int(k, "k")
     queries = None if queries is None else as_rows(queries, X.shape[1])
-    n, own = len(X), queries is None
-    if k < 1 or k > n - own:
-        raise InputError(f"k={k} needs at least {max(k, 1) + own} rows, got {n}: lower k or add data")
+    n, among_themselves = len(X), queries is None
+    if k < 1 or k > n - among_themselves:
+        raise InputError(f"k={k} needs at least {max(k, 1) + among_themselves} rows, got {n}: lower k or add data")
     group = equal_rows(X)
     distinct = len(group) - int((np.bincount(group) - 1).sum())
     if distinct == n:
@@ -52,8 +52,8 @@ def nearest(
     base = np.ascontiguousarray(X[first])
     if queries is not None:
         return _members(Neighbors(*_distinct(base, min(distinct, k), queries, index)), group, k)
-    found = _members(_with_themselves(base, min(distinct, k + 1), index), group, k + 1)
-    indices, distances = found.indices[group], found.distances[group]
+    neighbors = _members(_with_themselves(base, min(distinct, k + 1), index), group, k + 1)
+    indices, distances = neighbors.indices[group], neighbors.distances[group]
     # A row with more than k lower duplicates is not among the first k + 1: then the last one goes instead.
     itself = indices == np.arange(n)[:, None]
     itself[~itself.any(axis=1), -1] = True
@@ -93,31 +93,34 @@ def _distinct(
     index: Callable[[NDArray[np.float32]], RoughIndex] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The search among rows X (n, d) of which no two are equal."""
-    rows = Rows.of(X if queries is None else queries, X)
+    rows = SearchRows.of(X if queries is None else queries, X)
     center = rows.base.mean(axis=0, dtype=np.float64).astype(np.float32)
     indices, distances = _searched(rows, center, k, queries is None, index)
     return indices, distances * rows.unit**2
 
 
 def _searched(
-    rows: Rows,
+    rows: SearchRows,
     center: NDArray[np.float32],
     k: int,
-    own: bool,
+    among_themselves: bool,
     index: Callable[[NDArray[np.float32]], RoughIndex] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Neighbours and their squared distances in the rows' unit; with `own` of the rows themselves."""
-    if own and index is None and len(rows.base) >= max(FEWEST, 8 * k) and rows.base.shape[1] >= NARROWEST:
-        found = screened(rows, center, k)
-        if found is not None:
-            return found
+    """Neighbours and their squared distances in the rows' unit.
+
+    `among_themselves`: the queries are the rows, and none is its own neighbour.
+    """
+    if among_themselves and index is None and len(rows.base) >= max(FEWEST, 8 * k) and rows.base.shape[1] >= NARROWEST:
+        result = screened(rows, center, k)
+        if result is not None:
+            return result
     base = rows.base - center
-    asked = base if own else rows.queries - center
-    return FlatSearch(rows, asked, base, (index or faiss_index)(base)).run(k, own=own)
+    asked = base if among_themselves else rows.queries - center
+    return FlatSearch(rows, asked, base, (index or faiss_index)(base)).run(k, among_themselves=among_themselves)
 
 
 def screened(
-    rows: Rows,
+    rows: SearchRows,
     center: NDArray[np.float32],
     k: int,
     precisions: Sequence[Callable[[NDArray[np.float32], NDArray[np.float64]], Precision | None]] = PRECISIONS,
@@ -141,7 +144,7 @@ def screened(
 
 
 def _from_pairs(
-    rows: Rows, first: NDArray[np.int64], second: NDArray[np.int64], k: int
+    rows: SearchRows, first: NDArray[np.int64], second: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Each row's k nearest among the pairs that it is in."""
     n = len(rows.base)
@@ -152,13 +155,13 @@ def _from_pairs(
         table = np.where(there, far[entries % len(far)], np.float32(np.inf))
         nearer = np.argpartition(table, min(k + SPARE, table.shape[1]) - 1, axis=1)[:, : k + SPARE]
         near = np.take_along_axis(table, nearer, 1)
-        found = settled(rows, part, other[np.take_along_axis(entries, nearer, 1)], near)
-        indices[part], distances[part] = found[0][:, :k], found[1][:, :k]
+        result = settled(rows, part, other[np.take_along_axis(entries, nearer, 1)], near)
+        indices[part], distances[part] = result[0][:, :k], result[1][:, :k]
         # A tie may reach beyond.
-        again = near.max(axis=1) * (1 - 2 * rows.blur) - 2 * rows.lost <= found[1][:, k - 1]
+        again = near.max(axis=1) * (1 - 2 * rows.blur) - 2 * rows.lost <= result[1][:, k - 1]
         if again.any():
-            found = settled(rows, part[again], other[entries[again]], table[again])
-            indices[part[again]], distances[part[again]] = found[0][:, :k], found[1][:, :k]
+            result = settled(rows, part[again], other[entries[again]], table[again])
+            indices[part[again]], distances[part[again]] = result[0][:, :k], result[1][:, :k]
     return indices, distances
 
 
@@ -173,9 +176,9 @@ def _members(groups: Neighbors, group: NDArray[np.intp], k: int) -> Neighbors:
     for part in (slice(start, start + step) for start in range(0, len(indices), step)):
         slots = starts[groups.indices[part]][:, :, None] + np.arange(depth)
         there = slots < starts[groups.indices[part] + 1][:, :, None]
-        found = np.where(there, rows[np.minimum(slots, len(rows) - 1)], len(rows)).reshape(len(slots), -1)
+        candidates = np.where(there, rows[np.minimum(slots, len(rows) - 1)], len(rows)).reshape(len(slots), -1)
         far = np.where(there, groups.distances[part][:, :, None], np.inf).reshape(len(slots), -1)
-        order = np.lexsort((found, far), axis=1)[:, :k]
-        indices[part] = np.take_along_axis(found, order, 1)
+        order = np.lexsort((candidates, far), axis=1)[:, :k]
+        indices[part] = np.take_along_axis(candidates, order, 1)
         distances[part] = np.take_along_axis(far, order, 1)
     return Neighbors(indices, distances)

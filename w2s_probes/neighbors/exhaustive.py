@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .final_order import Rows, settled, squared_norms
+from .final_order import SearchRows, settled, squared_norms
 
 SPARE = 8  # candidates searched beyond k, so that rounding at the k-th place can usually be settled among them
 LARGEST_NORM = 1e18  # the square of twice as much is still a float32
@@ -31,7 +31,9 @@ def faiss_index(rows: NDArray[np.float32]) -> RoughIndex:
 class FlatSearch:
     """The k nearest of the rows (n, d) to each query (m, d), both in their unit and centred (float32, C-contiguous)."""
 
-    def __init__(self, rows: Rows, queries: NDArray[np.float32], base: NDArray[np.float32], index: RoughIndex) -> None:
+    def __init__(
+        self, rows: SearchRows, queries: NDArray[np.float32], base: NDArray[np.float32], index: RoughIndex
+    ) -> None:
         self.rows, self.queries, self.index = rows, queries, index
         self.n = len(base)
         self.norms = np.sqrt(squared_norms(queries))
@@ -40,20 +42,20 @@ class FlatSearch:
         if not huge <= LARGEST_NORM:
             raise InputError(f"activations of norm {huge:.1e} are too large for distances in float32: scale them")
 
-    def run(self, k: int, own: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def run(self, k: int, among_themselves: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Neighbours (m, k) and their squared distances, in the rows' unit.
 
-        With `own`, queries are the rows themselves, left out.
+        With `among_themselves`, queries are the rows themselves, left out.
         """
         indices = np.empty((len(self.queries), k), dtype=np.int64)
         distances = np.empty((len(self.queries), k))
-        asked, width = np.arange(len(self.queries)), min(self.n, k + own + SPARE)
+        asked, width = np.arange(len(self.queries)), min(self.n, k + among_themselves + SPARE)
         while len(asked):
             unsettled = []
             step = max(1, BLOCK // max(width, self.queries.shape[1]))
             for part in (asked[start : start + step] for start in range(0, len(asked), step)):
-                found, far, reach = self._candidates(part, width, own)
-                indices[part], distances[part] = found[:, :k], far[:, :k]
+                candidates, far, reach = self._candidates(part, width, among_themselves)
+                indices[part], distances[part] = candidates[:, :k], far[:, :k]
                 if width < self.n:
                     # A row beyond the candidates could still tie with, or in truth precede, the k-th.
                     unsettled.append(part[far[:, k - 1] * (1 + self.rows.blur) >= reach])
@@ -62,13 +64,13 @@ class FlatSearch:
         return indices, distances
 
     def _candidates(
-        self, query: NDArray[np.intp], width: int, own: bool
+        self, query: NDArray[np.intp], width: int, among_themselves: bool
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """`width` candidates of some queries in final order, self last, and their distances.
 
         Beside them, for each of these queries, the distance below which no row outside the candidates lies.
         """
-        rough, found = self.index.search(self.queries[query], width)
+        rough, candidates = self.index.search(self.queries[query], width)
         last = rough[:, -1].astype(np.float64)
         # Rounding of the expansion |q|² + |x|² - 2 q·x grows with the norms. Only rows about as near as the last
         # candidate matter, and by the triangle inequality none of those is longer than |q| + its distance. sqrt(d)
@@ -77,7 +79,7 @@ class FlatSearch:
         norms = self.norms[query]
         longest = np.minimum(self.largest, norms + np.sqrt(np.maximum(2 * last, 0)))
         error = 2 * np.finfo(np.float32).eps * np.sqrt(self.queries.shape[1]) * (norms**2 + longest**2)
-        far = self.rows.direct(np.repeat(query, width), found.ravel()).reshape(found.shape)
-        if own:
-            far[found == query[:, None]] = np.inf
-        return *settled(self.rows, query, found, far), last - error - 4 * self.rows.lost
+        far = self.rows.direct(np.repeat(query, width), candidates.ravel()).reshape(candidates.shape)
+        if among_themselves:
+            far[candidates == query[:, None]] = np.inf
+        return *settled(self.rows, query, candidates, far), last - error - 4 * self.rows.lost

@@ -16,7 +16,7 @@ LEAST = float(np.finfo(np.float32).tiny)  # numbers below are 0 to some processo
 
 
 @dataclass(frozen=True)
-class Rows:
+class SearchRows:
     """The two sides of a search (float32, C-contiguous): as given, and in a unit in which squares are float32 numbers.
 
     The unit is a power of two, which rounds nothing but numbers that are 0 beside the largest.
@@ -28,7 +28,7 @@ class Rows:
     unit: float = 1.0
 
     @classmethod
-    def of(cls, queries: NDArray[np.float32], base: NDArray[np.float32]) -> "Rows":
+    def of(cls, queries: NDArray[np.float32], base: NDArray[np.float32]) -> "SearchRows":
         """Queries (m, d) and rows (n, d) as given; where no unit is needed nothing is copied."""
         sides = (base,) if queries is base else (base, queries)
         largest = max(max(float(side.max(initial=0)), -float(side.min(initial=0))) for side in sides)
@@ -89,7 +89,7 @@ def in_unit(rows: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
 
 
 def settled(
-    rows: Rows, query: NDArray[np.intp], candidates: NDArray[np.int64], distances: NDArray[np.float32]
+    rows: SearchRows, query: NDArray[np.intp], candidates: NDArray[np.int64], distances: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Candidates (q, w) of some queries (q,) in their final order, and their squared distances.
 

@@ -1,4 +1,4 @@
-"""What a search finds: a graph from which the answer for every lower k can be read."""
+"""The result of a search: a neighbour graph, from which the graph of every lower k can be read."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,15 @@ from ..errors import InputError
 
 @dataclass(frozen=True, repr=False)
 class Neighbors:
-    """For each of n query rows its k nearest rows, nearest first; a prefix of columns is the answer for a lower k."""
+    """For each of n query rows its k nearest rows, nearest first; the first columns are the graph of a lower k.
+
+    >>> from w2s_probes.neighbors import search
+    >>> graph = search(np.array([[0.0], [1.0], [3.0]]), 2)
+    >>> graph
+    Neighbors(3 rows, 2 neighbours each, exact)
+    >>> graph.first(1).tolist()
+    [[1], [0], [1]]
+    """
 
     indices: NDArray[np.int64]  # (n, k) rows of the searched array
     distances: NDArray[np.floating]  # (n, k) squared Euclidean distances
@@ -20,7 +28,7 @@ class Neighbors:
 
     @property
     def k(self) -> int:
-        """How many neighbours each row has."""
+        """Neighbours of each row."""
         return int(self.indices.shape[1])
 
     def first(self, k: int) -> NDArray[np.int64]:
@@ -33,8 +41,8 @@ class Neighbors:
         """InputError unless this can be the graph of `rows` rows, k neighbours or more each, none of its group."""
         if len(self.indices) != rows or self.indices.min() < 0 or self.indices.max() >= rows:
             raise InputError(f"the graph given is of {len(self.indices)} rows, the activations have {rows}")
-        own = np.arange(rows) if group_ids is None else group_ids
-        if (own[self.indices] == own[:, None]).any():
+        ids = np.arange(rows) if group_ids is None else group_ids
+        if (ids[self.indices] == ids[:, None]).any():
             raise InputError(
                 "the graph given joins rows that must be apart (a row and itself, duplicates, a group): search it with "
                 "group_ids=group_ids(X, groups)"

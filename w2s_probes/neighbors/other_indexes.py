@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .exhaustive import RoughIndex
-from .final_order import Rows, in_unit, settled
+from .final_order import SearchRows, in_unit, settled
 
 CELLS = 1 << 27  # distances held at once on a device: half a gigabyte
 
@@ -50,8 +50,8 @@ class _TorchIndex:
                 asked = torch.from_numpy(queries[part]).to(self.device)
                 far = torch.addmm(self.squares, asked, self.rows.T, alpha=-2)
                 far += asked.square().sum(dim=1)[:, None]
-                found = far.topk(k, dim=1, largest=False)
-                distances[part], indices[part] = found.values.cpu().numpy(), found.indices.cpu().numpy()
+                nearest = far.topk(k, dim=1, largest=False)
+                distances[part], indices[part] = nearest.values.cpu().numpy(), nearest.indices.cpu().numpy()
         finally:
             torch.backends.cuda.matmul.allow_tf32 = allowed
         return distances, indices
@@ -62,7 +62,7 @@ class ApproximateIndex:
 
     def __init__(self, X: NDArray[np.float32], description: str) -> None:
         self.X, self.description = X, description
-        rows = Rows.of(X, X)
+        rows = SearchRows.of(X, X)
         self.unit = rows.unit
         self.center = rows.base.mean(axis=0, dtype=np.float64).astype(np.float32)
         base = rows.base - self.center
@@ -81,11 +81,11 @@ class ApproximateIndex:
 
     def search(self, k: int, queries: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Rows (m, k) near to each query (m, d), measured again and ordered; -1 where the index found none."""
-        rows = Rows.of(queries, self.X)
+        rows = SearchRows.of(queries, self.X)
         with np.errstate(over="ignore"):  # a query beyond all rows by more than float32 holds finds none here
             asked = in_unit(queries, self.unit) - self.center
-        _, found = self.index.search(asked, k)
-        far = rows.direct(np.repeat(np.arange(len(queries)), k), np.maximum(found, 0).ravel()).reshape(found.shape)
-        far[found < 0] = np.inf
-        indices, distances = settled(rows, np.arange(len(queries)), found, far)
+        _, nearest = self.index.search(asked, k)
+        far = rows.direct(np.repeat(np.arange(len(queries)), k), np.maximum(nearest, 0).ravel()).reshape(nearest.shape)
+        far[nearest < 0] = np.inf
+        indices, distances = settled(rows, np.arange(len(queries)), nearest, far)
         return indices, distances * rows.unit**2

@@ -60,11 +60,11 @@ def low_precision(rows: NDArray[np.float32], squares: NDArray[np.float64]) -> Pr
 
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return None
-    given = torch.from_numpy(rows)
-    words = given.bfloat16()
+    original = torch.from_numpy(rows)
+    words = original.bfloat16()
     lost = 0.0
     for part in _parts(0, len(rows), ROWS):
-        squared = (words[part].float() - given[part]).square_().sum(dim=1).double().numpy()
+        squared = (words[part].float() - original[part]).square_().sum(dim=1).double().numpy()
         lost = max(lost, float((squared / np.maximum(squares[part], 1e-60)).max()))
 
     def product(i: slice, j: slice) -> NDArray[np.float32]:
@@ -143,12 +143,12 @@ class Screen:
         products = np.concatenate([self.precision.product(strip, part) for part in _parts(0, self.n, COLUMNS)], axis=1)
         above = self._upper(np.arange(self.height)[:, None], np.arange(self.n)[None], products)
         above[np.arange(self.height), np.arange(self.height)] = np.inf
-        for rows, found in (
+        for rows, bounds in (
             (np.arange(self.height), above),
             (np.arange(self.height, self.n), above[:, self.height :].T),
         ):
             for part in _parts(0, len(rows), ROWS):
-                smallest = np.partition(found[part], self.k - 1, axis=1)[:, : self.k]
+                smallest = np.partition(bounds[part], self.k - 1, axis=1)[:, : self.k]
                 self.nearest[rows[part]] = smallest
                 self.limit[rows[part]] = smallest[:, -1]
         candidates = 0
@@ -178,17 +178,17 @@ class Screen:
         return np.asarray(reached)
 
     def _collect(self, rows: slice, columns: slice, product: NDArray[np.float32]) -> int:
-        """Keep the pairs of a block whose L is not above both limits; how many those are."""
+        """Keep the pairs of a block whose L is not above both limits; the number of them."""
         # L <= t, with everything but the product on the other side and halved.
         reached = self._reached(product)
         low_i, low_j = self.low[rows, None] / 2, self.low[None, columns] / 2
         below = reached - low_j
-        found = below >= low_i - self.limit[rows, None] / 2
+        possible = below >= low_i - self.limit[rows, None] / 2
         np.subtract(reached, low_i, out=below)
-        found |= below >= low_j - self.limit[None, columns] / 2
+        possible |= below >= low_j - self.limit[None, columns] / 2
         if columns.start < rows.stop:
-            found &= np.arange(columns.start, columns.stop)[None] > np.arange(rows.start, rows.stop)[:, None]
-        at = np.flatnonzero(found)
+            possible &= np.arange(columns.start, columns.stop)[None] > np.arange(rows.start, rows.stop)[:, None]
+        at = np.flatnonzero(possible)
         first, second = np.divmod(at.astype(np.int32), np.int32(columns.stop - columns.start))
         self.pairs.add(first + np.int32(rows.start), second + np.int32(columns.start), product.ravel()[at])
         return len(at)
@@ -197,8 +197,8 @@ class Screen:
         """Lower the limits by new pairs."""
         upper = self._upper(first, second, product)
         for rows, entries, there in tables(np.concatenate([first, second]), self.n):
-            found = np.where(there, upper[entries % len(upper)], np.float32(np.inf))
-            both = np.concatenate([self.nearest[rows], found], axis=1)
+            bounds = np.where(there, upper[entries % len(upper)], np.float32(np.inf))
+            both = np.concatenate([self.nearest[rows], bounds], axis=1)
             both.partition(self.k - 1, axis=1)
             self.nearest[rows] = both[:, : self.k]
             self.limit[rows] = both[:, self.k - 1]

@@ -43,8 +43,8 @@ def search(
         return nearest(X, k, queries, index=rough)
     _refuse_too_few(X, group_ids, k)
     width = k + min(largest_group(group_ids) - 1, SPARE)
-    found = nearest(X, min(width, len(X) - 1), index=rough)
-    graph, short = outside(found, np.arange(len(X)), group_ids, k)
+    wider = nearest(X, min(width, len(X) - 1), index=rough)
+    graph, short = outside(wider, np.arange(len(X)), group_ids, k)
     if len(short):
         rest = search_some(X, short, k, group_ids=group_ids, rough=rough)
         graph.indices[short], graph.distances[short] = rest.indices, rest.distances
@@ -83,27 +83,28 @@ def search_some(
     for part in (np.flatnonzero(chosen) for chosen in (modest, *large)):
         if not len(part):
             continue
-        own = sizes[part[0]] > LARGEST  # then all of part are of one group, whose rows are not searched at all
-        inside = base[group[base] != group[rows[part[0]]]] if own else base
-        width = k if own else min(len(inside), k + int(sizes[part].max()))
-        found = nearest(X if among is None and not own else X[inside], width, X[rows[part]], index=rough)
-        kept, _ = outside(Neighbors(inside[found.indices], found.distances), rows[part], group, k)
-        indices[part], distances[part] = kept.indices, kept.distances
+        one_group = sizes[part[0]] > LARGEST  # then all of part are of one group, whose rows are not searched at all
+        inside = base[group[base] != group[rows[part[0]]]] if one_group else base
+        width = k if one_group else min(len(inside), k + int(sizes[part].max()))
+        wider = nearest(X if among is None and not one_group else X[inside], width, X[rows[part]], index=rough)
+        result, _ = outside(Neighbors(inside[wider.indices], wider.distances), rows[part], group, k)
+        indices[part], distances[part] = result.indices, result.distances
     return Neighbors(indices, distances)
 
 
 def outside(
-    found: Neighbors, rows: NDArray[np.intp], group_ids: NDArray[np.intp], k: int
+    candidates: Neighbors, rows: NDArray[np.intp], group_ids: NDArray[np.intp], k: int
 ) -> tuple[Neighbors, NDArray[np.intp]]:
-    """Of what was found (r, w) for some rows (r,) the first k outside of each row's group, and who has fewer."""
-    excluded = (group_ids[found.indices] == group_ids[rows][:, None]) | (found.indices < 0)
-    return first_of(found, ~excluded, k), rows[(~excluded).sum(axis=1) < k]
+    """The first k of the candidates (r, w) of some rows (r,) outside of each row's group, and the rows with fewer."""
+    excluded = (group_ids[candidates.indices] == group_ids[rows][:, None]) | (candidates.indices < 0)
+    return first_of(candidates, ~excluded, k), rows[(~excluded).sum(axis=1) < k]
 
 
-def first_of(found: Neighbors, wanted: NDArray[np.bool_], k: int) -> Neighbors:
+def first_of(candidates: Neighbors, wanted: NDArray[np.bool_], k: int) -> Neighbors:
     """The first k neighbours (n, k) that are wanted (n, w); where there are fewer, unwanted ones follow."""
     order = np.argsort(~wanted, axis=1, kind="stable")[:, :k]
-    return Neighbors(np.take_along_axis(found.indices, order, 1), np.take_along_axis(found.distances, order, 1))
+    indices = np.take_along_axis(candidates.indices, order, 1)
+    return Neighbors(indices, np.take_along_axis(candidates.distances, order, 1))
 
 
 def _refuse_too_few(X: NDArray[np.float32], group_ids: NDArray[np.intp], k: int) -> None:
@@ -124,23 +125,23 @@ def _approximate(
         _refuse_too_few(X, ids, k)
     elif not 1 <= k <= n:
         raise InputError(f"k={k} needs at least {max(k, 1)} rows, got {n}: lower k or add data")
-    made = ApproximateIndex(X, index)
+    approximate = ApproximateIndex(X, index)
     if queries is None:
         width = min(n, k + min(largest_group(ids), LARGEST))
-        found, short = outside(Neighbors(*made.search(width, X)), np.arange(n), ids, k)
+        result, short = outside(Neighbors(*approximate.search(width, X)), np.arange(n), ids, k)
         sample = stream(0, "recall").permutation(n)[:SAMPLE]
-        recall = _recall(found.indices[sample], search_some(X, sample, k, group_ids=ids).indices)
+        recall = _recall(result.indices[sample], search_some(X, sample, k, group_ids=ids).indices)
         exact = search_some(X, short, k, group_ids=ids) if len(short) else None
     else:
-        found = Neighbors(*made.search(k, queries))
-        recall = _recall(found.indices[:SAMPLE], nearest(X, k, queries[:SAMPLE]).indices)
-        short = np.flatnonzero((found.indices < 0).any(axis=1))
+        result = Neighbors(*approximate.search(k, queries))
+        recall = _recall(result.indices[:SAMPLE], nearest(X, k, queries[:SAMPLE]).indices)
+        short = np.flatnonzero((result.indices < 0).any(axis=1))
         exact = nearest(X, k, queries[short]) if len(short) else None
     if exact is not None:  # the index found too few: these rows are searched exactly
-        found.indices[short], found.distances[short] = exact.indices, exact.distances
-    return Neighbors(found.indices, found.distances, recall)
+        result.indices[short], result.distances[short] = exact.indices, exact.distances
+    return Neighbors(result.indices, result.distances, recall)
 
 
-def _recall(found: NDArray[np.int64], true: NDArray[np.int64]) -> float:
+def _recall(result: NDArray[np.int64], true: NDArray[np.int64]) -> float:
     """The share of the true neighbours (m, k) that was found (m, k)."""
-    return float(np.mean([np.isin(right, got).mean() for got, right in zip(found, true, strict=True)]))
+    return float(np.mean([np.isin(right, row).mean() for row, right in zip(result, true, strict=True)]))

@@ -40,13 +40,13 @@ def store_neighbors(
     path = store.path / graph_name(store, layer, ids, group_ids, EXACT if exact else f"{index} {k}")
     if (kept := _kept(path, len(X), k, group_ids)) is not None:
         return kept
-    found = search(X, k, group_ids=group_ids, index=index)
+    graph = search(X, k, group_ids=group_ids, index=index)
     small = np.int32 if len(X) < 2**31 else np.int64
-    arrays = {"indices": found.indices.astype(small), "distances": found.distances}
-    record = {"k": k, "recall": found.recall, "layer": layer, "index": index, "rows": len(X)}
+    arrays = {"indices": graph.indices.astype(small), "distances": graph.distances}
+    record = {"k": k, "recall": graph.recall, "layer": layer, "index": index, "rows": len(X)}
     with suppress(InputError):
         write_arrays(path, arrays, record, key=path.name)
-    return found
+    return graph
 
 
 def _kept(path: Path, rows: int, k: int, group_ids: NDArray[np.intp] | None) -> Neighbors | None:
@@ -67,7 +67,7 @@ def graph_name(
     store: ActivationStore, layer: int, ids: Iterable[str], group_ids: NDArray[np.intp] | None, index: str
 ) -> str:
     """The file that holds this graph: named by the layer's numbers, the rows and their order, and what is left out."""
-    cells = [f"{shard.file} {shard.checksum}" for shard in store.manifest.cells(layer)]
+    cells = [f"{shard.file} {shard.checksum}" for shard in store.manifest.shards_of(layer)]
     related = None if group_ids is None else np.asarray(group_ids).tolist()
     # JSON: no two lists of parts are written alike, whatever characters an id has.
     text = json.dumps([FORMAT, store.key, cells, layer, list(ids), related, index])

@@ -1,5 +1,7 @@
-"""How many weak labels are wrong: estimated from a probe's out-of-sample scores, or corrected by a small audit."""
+"""The noise of weak labels: estimated from a probe's out-of-sample scores, or corrected by a small audit."""
 
-from .model import Estimate, NoiseEstimate, noise_model
+from ..metrics.intervals import Estimate
+from .estimate import NoiseEstimate
+from .model import noise_model
 
 __all__ = ["Estimate", "NoiseEstimate", "noise_model"]

@@ -1,15 +1,17 @@
-"""An audit: the truth of some rows, from the label file itself or from a file of its own."""
+"""An audit: the truth of some rows, as arrays, from the label file itself or from a file of its own."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError
+from ..checks import truth_sides
+from ..errors import InputError, preview
 from ..labels.label_set import read_label_table, truth_where_known
 
 EXAMPLE = "`id` and `truth`, P(label = 1)"
+LEAST_AUDITED = 10  # audited rows or groups of each weak class, from which intervals were found to cover
 
 
 def read_audit(path: Path | str) -> pd.Series:
@@ -30,31 +32,70 @@ def read_audit(path: Path | str) -> pd.Series:
 def with_audit(
     ids: NDArray[np.object_], truth: NDArray[np.float64] | None, audit: Path | str, of_file: NDArray[np.object_]
 ) -> NDArray[np.float64]:
-    """The truth (n,) of rows `ids` (n,): what a label file says of them, and an audit file of others.
+    """The truth (n,) of the rows `ids` (n,) by a label file (`truth`) and an audit file together; NaN in neither.
 
-    `of_file` are the ids of all rows of the label file; those that are not judged may be in the audit, and are left
-    out. InputError for rows of the audit that the label file does not have, for an audit of which no row is judged,
-    and where the two disagree.
+    `of_file` holds the ids of all rows of the label file; the audit may name rows of it that are not judged. InputError
+    for rows of the audit that the label file does not have, for an audit of which no row is judged, and where the two
+    disagree.
     """
-    told = read_audit(audit)
-    unknown = told.index.difference(pd.Index(of_file.astype(str)))
+    audited = read_audit(audit)
+    unknown = audited.index.difference(pd.Index(of_file.astype(str)))
     if len(unknown):
         raise InputError(
             f"{audit}: row {unknown[0]!r} is not in the label file: an audit is of its rows, and ids are compared as "
             "text (1.0 is not 1)"
         )
     names = ids.astype(str)
-    found = told.reindex(names).to_numpy(dtype=np.float64)
-    if np.isnan(found).all():
-        raise InputError(f"{audit}: none of its {len(told)} rows is a training row: nothing that is judged is audited")
+    of_rows = audited.reindex(names).to_numpy(dtype=np.float64)
+    if np.isnan(of_rows).all():
+        raise InputError(
+            f"{audit}: none of its {len(audited)} rows is a training row: nothing that is judged is audited"
+        )
     if truth is None:
-        return found
-    both = ~np.isnan(found) & ~np.isnan(truth)
-    differ = both & (found != truth)
+        return of_rows
+    both = ~np.isnan(of_rows) & ~np.isnan(truth)
+    differ = both & (of_rows != truth)
     if differ.any():
         at = int(differ.argmax())
         raise InputError(
-            f"{audit}: the truth of row {str(names[at])!r} is {found[at]:g}, but the label file says {truth[at]:g}: "
+            f"{audit}: the truth of row {str(names[at])!r} is {of_rows[at]:g}, but the label file says {truth[at]:g}: "
             "leave one of them out"
         )
-    return np.where(np.isnan(found), truth, found)
+    return np.where(np.isnan(of_rows), truth, of_rows)
+
+
+def checked_audit(
+    audited: tuple[ArrayLike, ArrayLike], positive: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The audited rows as a mask (n,), and the side of ½ of their truth (n,), false elsewhere.
+
+    `audited` is a pair of rows (indices or a mask) and their truth, `positive` (n,) the sides of the weak labels.
+    InputError for rows out of range or named twice, and for fewer than two of a weak class.
+    """
+    n = len(positive)
+    try:
+        rows, truth = np.asarray(audited[0]), audited[1]
+    except (TypeError, IndexError):
+        raise InputError("audited must be a pair: the rows (indices or a mask), and their truth") from None
+    if rows.dtype == bool:
+        if rows.shape != (n,):
+            raise InputError(f"the mask of audited rows has shape {rows.shape} but there are {n} rows")
+        rows = np.flatnonzero(rows)
+    elif rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise InputError("audited rows must be a vector of row numbers, or a mask")
+    outside = rows[(rows < 0) | (rows >= n)]
+    if len(outside):
+        raise InputError(f"audited rows {preview(outside.tolist())} are out of range: there are {n} rows, from 0")
+    named, times = np.unique(rows.astype(np.intp), return_counts=True)
+    if len(named) < len(rows):
+        raise InputError(f"audited rows {preview(named[times > 1].tolist())} are named more than once")
+    seen, side = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    seen[named] = True
+    if len(rows):
+        side[rows] = truth_sides(truth, len(rows))
+    if min(positive[seen].sum(), (~positive[seen]).sum()) < 2:
+        raise InputError(
+            f"the audit holds {int((~positive[seen]).sum())} rows of weak class 0 and {int(positive[seen].sum())} of "
+            f"weak class 1: it needs at least 2 of each ({LEAST_AUDITED} for intervals to rely on)"
+        )
+    return seen, side

@@ -1,4 +1,4 @@
-"""Whether scores mean what they say: reliability table, expected calibration error, and AUROC with its interval."""
+"""Calibration of scores: reliability table, expected calibration error, and AUROC with its interval."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ def reliability(
     weights: NDArray[np.float64] | None = None,
     bins: int = 10,
 ) -> pd.DataFrame:
-    """Scores p (n,) in equal bins of [0, 1] beside what became of them; empty bins are left out.
+    """Reliability table: scores p (n,) and targets (n,) by equal bins of [0, 1], empty bins left out.
 
     `low`, `high` (of the bin; it holds low < p ≤ high, the first also 0), `rows`, `share` (of the weight of all
     rows), `mean_score`, `positive` (mean target). Rows may have weights (n,), as where classes were sampled at
@@ -21,16 +21,16 @@ def reliability(
     """
     w = np.ones(len(p)) if weights is None else weights
     edges = np.linspace(0, 1, bins + 1)
-    of = np.clip(np.searchsorted(edges, p) - 1, 0, bins - 1)
-    weight = np.bincount(of, weights=w, minlength=bins)
+    bin_of_row = np.clip(np.searchsorted(edges, p) - 1, 0, bins - 1)
+    weight = np.bincount(bin_of_row, weights=w, minlength=bins)
     full = weight > 0
     table = {
         "low": edges[:-1],
         "high": edges[1:],
-        "rows": np.bincount(of, minlength=bins),
+        "rows": np.bincount(bin_of_row, minlength=bins),
         "share": weight / w.sum(),
-        "mean_score": np.bincount(of, weights=w * p, minlength=bins) / np.where(full, weight, 1),
-        "positive": np.bincount(of, weights=w * target, minlength=bins) / np.where(full, weight, 1),
+        "mean_score": np.bincount(bin_of_row, weights=w * p, minlength=bins) / np.where(full, weight, 1),
+        "positive": np.bincount(bin_of_row, weights=w * target, minlength=bins) / np.where(full, weight, 1),
     }
     return pd.DataFrame(table)[full].reset_index(drop=True)
 
@@ -48,10 +48,10 @@ def auroc_interval(
 ) -> tuple[float, float, float]:
     """AUROC and its 95 % interval in closed form: DeLong et al. 1988, for groups (n,) Obuchowski 1997.
 
-    The interval of `influence.Measured.share`, which holds for perfect scores and few rows too; NaN where a class has
-    a single row, or group. O(n log n). Both classes must occur.
+    The interval of `InfluenceEstimate.share`, which holds for perfect scores and few rows too; NaN where a class has a
+    single row, or group. O(n log n). Both classes must occur.
     """
-    found = ranking(positive, p)
-    assert found is not None
-    estimate = found.share(groups)
+    measured = ranking(positive, p)
+    assert measured is not None
+    estimate = measured.share(groups)
     return estimate.value, estimate.low, estimate.high

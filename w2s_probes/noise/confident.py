@@ -10,16 +10,16 @@ overlap, hard but rightly labelled rows look like errors (too high: .25 on clean
 errors sit on rows that are hard for the probe too, it learns them (too low: .09 for .24). `excess` shows both.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..metrics.resampling import drawn_counts
 from ..randomness import stream
 
-BLOCK = 1 << 20  # resampling weights held at once: a few arrays of this size stay near the caches
+WEIGHTS_AT_ONCE = 1 << 20  # resampling weights in memory: a few arrays of this size stay near the caches
 SUREST = 0.1  # share of the rows at each end of the scores where the probe is surest
 SLACK = 1e-6  # by which a probability may miss the mean of its class: means of equal numbers are rounded (cleanlab's)
 
@@ -35,7 +35,7 @@ def confident_joint(positive: NDArray[np.bool_], p: NDArray[np.float64]) -> NDAr
 
 
 def excess(positive: NDArray[np.bool_], p: NDArray[np.float64]) -> float:
-    """How much more noise the confident joint sees than the rows of which the probe is surest.
+    """The noise by the confident joint less that of the rows of which the probe is surest.
 
     P(weak 1 | true 0) + P(weak 0 | true 1) by the joint, less the shares of labels 1 among the tenth of the rows with
     the lowest scores and of labels 0 among the highest. 0 where errors do not depend on the row; above, errors sit on
@@ -46,7 +46,7 @@ def excess(positive: NDArray[np.bool_], p: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True)
 class Resampled:
-    """Bootstrap resamples (b) of the joint and of what checks it."""
+    """Bootstrap resamples (b) of the joint and of its check, `excess`."""
 
     joints: NDArray[np.float64]  # (b, 2, 2)
     excess: NDArray[np.float64]  # (b,)
@@ -59,12 +59,15 @@ def resampled(
     seed: int,
     groups: NDArray[np.intp] | None = None,
 ) -> Resampled:
-    """On bootstrap resamples of rows, or of whole groups (n,): `draws` of them, or fewer.
+    """The joint and its excess on `draws` (or fewer) bootstrap resamples of rows, or of whole groups (n,).
 
     A resample without one of the classes, or without one of the ends of the scores, is left out. O(draws · n).
     """
     joints, beyond, ends = [], [], _ends(p)
-    for drawn in _resamples(len(p), draws, seed, groups):
+    rng = stream(seed, "noise model")
+    size = max(1, WEIGHTS_AT_ONCE // len(p))
+    for start in range(0, draws, size):
+        drawn = drawn_counts(rng, len(p), min(size, draws - start), groups)
         weights = drawn[(_sums(drawn, ~positive, positive, *ends) > 0).all(axis=1)]
         joints.append(_joints(positive, p, weights))
         beyond.append(_excess(joints[-1], positive, ends, weights))
@@ -87,18 +90,6 @@ def _excess(
     totals = joints.sum(axis=1)
     by_joint = joints[:, 1, 0] / totals[:, 0] + joints[:, 0, 1] / totals[:, 1]
     return np.asarray(by_joint - sums[:, 0] / sums[:, 2] - sums[:, 1] / sums[:, 3])
-
-
-def _resamples(n: int, draws: int, seed: int, groups: NDArray[np.intp] | None) -> Iterator[NDArray[np.float64]]:
-    """Blocks of how often each row was drawn (b, n)."""
-    rng = stream(seed, "noise model")
-    units = n if groups is None else int(groups.max()) + 1
-    size = max(1, BLOCK // n)
-    for start in range(0, draws, size):
-        block = min(size, draws - start)
-        drawn = rng.integers(units, size=(block, units)) + units * np.arange(block)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=block * units).reshape(block, units).astype(np.float64)
-        yield counts if groups is None else counts[:, groups]
 
 
 def _joints(positive: NDArray[np.bool_], p: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

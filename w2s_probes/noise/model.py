@@ -1,105 +1,35 @@
-"""How many weak labels are wrong, and which way: estimated from a probe's out-of-sample scores, or from an audit."""
+"""The noise of weak labels, by class: estimated from a probe's out-of-sample scores, or from an audit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import probabilities, truth_sides
-from ..errors import InputError, preview
+from ..checks import probabilities
+from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
-from ..metrics.recovery import interval
+from ..metrics.intervals import NO_ESTIMATE, Estimate
+from ..metrics.resampling import interval
 from ..rows.groups import group_numbers
 from ..ties import above_half
+from .audits import LEAST_AUDITED, checked_audit
 from .calibration import auroc_interval, expected_calibration_error, reliability
 from .confident import confident_counts, confident_joint, excess, resampled
+from .estimate import Matrix, NoiseEstimate, NoiseStatus
 from .prediction_powered import corrected_joint, quantile, with_pseudo_rows
-from .statuses import MEANING
-
-NoiseStatus = Literal["ok", "assumption not checked", "uninformative", "hard rows", "few rows"]
 
 LEAST_ROWS = 20  # of each weak class, confident rows or groups: below, a bootstrap of means and counts is no guide
 # AUROC against the weak labels that a probe must be above, with its interval. Whether right labels are of overlapping
 # classes or wrong ones of separated classes, the confident joint says about 1 - AUROC (± .02 in simulations): at .6,
 # that four labels in ten are wrong, of which none or all may be. The cut itself is a choice.
 LEAST_AUROC = 0.6
-LEAST_AUDITED = 10  # audited rows or groups of each weak class, from which intervals were found to cover
 MOST_EXCESS = 0.03  # noise by the joint beyond that of the surest rows: more, if beyond chance, is a bias above .015
 MOST = 0.499  # contamination stays below ½: from there on labels would better be swapped than dropped
 NAN = float("nan")
 
-Cells = NDArray[np.bool_]  # some cells of the joint [weak class, true class], (2, 2)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its 95 % interval; all NaN where there is none."""
-
-    value: float
-    low: float
-    high: float
-
-    def __format__(self, spec: str) -> str:
-        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
-
-
-NOTHING = Estimate(NAN, NAN, NAN)
-Matrix = tuple[tuple[Estimate, Estimate], tuple[Estimate, Estimate]]
-Ratio = Callable[[Cells, Cells], Estimate]  # the share that some cells have of others
-
-
-@dataclass(frozen=True)
-class NoiseEstimate:
-    """What is wrong with n weak labels, as far as a probe, or an audit, can tell."""
-
-    status: NoiseStatus  # whether the numbers may be relied on: see `noise_model`
-    oracle: bool  # true where audited truth entered every number but `auroc`
-    n: int  # rows
-    audited: int  # rows whose truth was given
-    noise: Estimate  # share of wrong labels
-    true_given_weak: Matrix  # [weak class][true class]
-    weak_given_true: Matrix  # [true class][weak class]
-    contamination: Estimate  # audited noise in [0, ½), as a filter takes it; NaN unless the status is "ok"
-    excess: Estimate  # noise beyond that of the rows the probe is surest of (`confident.excess`); NaN with an audit
-    auroc: Estimate  # of the scores against the weak labels
-    calibration: pd.DataFrame  # reliability of the scores against weak labels, with an audit against the truth
-    calibration_error: float  # expected calibration error of that table
-
-    def to_frame(self) -> pd.DataFrame:
-        """Tidy: `measure`, `value`, `low`, `high` (95 %), `oracle`."""
-        lines = [("noise", self.noise, self.oracle), ("contamination", self.contamination, self.oracle)]
-        for i in (0, 1):
-            for j in (0, 1):
-                lines.append((f"P(true={j} | weak={i})", self.true_given_weak[i][j], self.oracle))
-        for j in (0, 1):
-            for i in (0, 1):
-                lines.append((f"P(weak={i} | true={j})", self.weak_given_true[j][i], self.oracle))
-        lines.append(("excess", self.excess, False))
-        lines.append(("auroc", self.auroc, False))
-        error = Estimate(self.calibration_error, NAN, NAN)
-        lines.append(("calibration_error", error, self.oracle))
-        columns = ["measure", "value", "low", "high", "oracle"]
-        return pd.DataFrame([(name, e.value, e.low, e.high, oracle) for name, e, oracle in lines], columns=columns)
-
-    def __repr__(self) -> str:
-        auroc = f"AUROC {self.auroc:.3f}"
-        if self.audited:
-            rows = f"{self.audited} of {self.n} rows audited, oracle"
-            return f"NoiseEstimate({self.status}: noise {self.noise:.3f}, {auroc}; {rows})"
-        noise = "" if self.status == "uninformative" else f"confident joint's noise {self.noise:.3f}, "
-        return f"NoiseEstimate({self.status}: {noise}{auroc}; {self.n} rows, none audited)"
-
-    def _repr_html_(self) -> str:
-        table = self.to_frame().to_html(index=False, float_format="{:.3f}".format, na_rep="")
-        return f"<p>{self!r}</p><p>{self.status}: {self.meaning}.</p>{table}"
-
-    @property
-    def meaning(self) -> str:
-        """What the status means, as a clause."""
-        return MEANING[self.status]
+Entries = NDArray[np.bool_]  # a mask (2, 2) over the joint [weak class, true class]
+Ratio = Callable[[Entries, Entries], Estimate]  # the sum of the first entries over that of the second
 
 
 def noise_model(
@@ -155,7 +85,7 @@ def noise_model(
         status = _status_without_audit(positive, scores, together, auroc, beyond)
         table = reliability(scores, positive.astype(np.float64))
         return _estimate(ratio, status, None, len(labels), auroc, beyond, table)
-    seen, true_side = _audit(audited, positive)
+    seen, true_side = checked_audit(audited, positive)
     ratio = _corrected(positive, scores, seen, seen & (true_side != positive), together)
     of_audit = None if together is None else together[seen]
     status = "ok" if _fewest(positive[seen], of_audit) >= LEAST_AUDITED else "few rows"
@@ -163,7 +93,7 @@ def noise_model(
     table = reliability(
         scores[seen], true_side[seen].astype(np.float64), 1 / np.where(positive[seen], rates[1], rates[0])
     )
-    return _estimate(ratio, status, int(seen.sum()), len(labels), auroc, NOTHING, table)
+    return _estimate(ratio, status, int(seen.sum()), len(labels), auroc, NO_ESTIMATE, table)
 
 
 def _estimate(
@@ -187,7 +117,7 @@ def _estimate(
         noise=noise,
         true_given_weak=_matrix(lambda i, j: ratio((rows == i) & (columns == j), rows == i)),
         weak_given_true=_matrix(lambda j, i: ratio((rows == i) & (columns == j), columns == j)),
-        contamination=Estimate(value, low, high) if status == "ok" else NOTHING,
+        contamination=Estimate(value, low, high) if status == "ok" else NO_ESTIMATE,
         excess=beyond,
         auroc=auroc,
         calibration=table,
@@ -202,7 +132,7 @@ def _matrix(entry: Callable[[int, int], Estimate]) -> Matrix:
 def _resampled(joint: NDArray[np.float64], resamples: NDArray[np.float64]) -> Ratio:
     """Ratios of a joint, with percentile intervals from resamples (b, 2, 2) of it, NaN where there are none."""
 
-    def ratio(top: Cells, bottom: Cells) -> Estimate:
+    def ratio(top: Entries, bottom: Entries) -> Estimate:
         drawn = resamples[:, top].sum(axis=1) / resamples[:, bottom].sum(axis=1)
         return Estimate(_share(joint, top, bottom), *_interval(drawn))
 
@@ -221,10 +151,10 @@ def _corrected(
     cautious = with_pseudo_rows(positive, p, seen, wrong, groups)
     errors = quantile(int(seen.sum()) if groups is None else len(np.unique(groups[seen])))
 
-    def ratio(top: Cells, bottom: Cells) -> Estimate:
+    def ratio(top: Entries, bottom: Entries) -> Estimate:
         # A true class that no audited row has: rates within it are unknown, and its share is 0 but for rounding.
         if joint[bottom].sum() < 1e-12:
-            return NOTHING
+            return NO_ESTIMATE
         value = _share(joint, top, bottom)
         center = _share(cautious.joint, top, bottom)
         half = errors * cautious.ratio_error(center, top, bottom)
@@ -240,7 +170,7 @@ def _interval(drawn: NDArray[np.float64]) -> tuple[float, float]:
     return interval(drawn) if len(drawn) else (NAN, NAN)
 
 
-def _share(joint: NDArray[np.float64], top: Cells, bottom: Cells) -> float:
+def _share(joint: NDArray[np.float64], top: Entries, bottom: Entries) -> float:
     return float(joint[top].sum() / joint[bottom].sum())
 
 
@@ -264,37 +194,3 @@ def _fewest(positive: NDArray[np.bool_], groups: NDArray[np.intp] | None) -> int
     if groups is None:
         return int(min(positive.sum(), (~positive).sum()))
     return min(len(np.unique(groups[positive])), len(np.unique(groups[~positive])))
-
-
-def _audit(
-    audited: tuple[ArrayLike, ArrayLike], positive: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which rows (n,) were audited, and the side of their truth (n,), false elsewhere."""
-    n = len(positive)
-    try:
-        rows, truth = np.asarray(audited[0]), audited[1]
-    except (TypeError, IndexError):
-        raise InputError("audited must be a pair: the rows (indices or a mask), and their truth") from None
-    if rows.dtype == bool:
-        if rows.shape != (n,):
-            raise InputError(f"the mask of audited rows has shape {rows.shape} but there are {n} rows")
-        rows = np.flatnonzero(rows)
-    elif rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
-        raise InputError("audited rows must be a vector of row numbers, or a mask")
-    outside = rows[(rows < 0) | (rows >= n)]
-    if len(outside):
-        raise InputError(f"audited rows {preview(outside.tolist())} are out of range: there are {n} rows, from 0")
-    named, times = np.unique(rows.astype(np.intp), return_counts=True)
-    if len(named) < len(rows):
-        raise InputError(f"audited rows {preview(named[times > 1].tolist())} are named more than once")
-    seen, side = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-    seen[named] = True
-    if len(rows):
-        side[rows] = truth_sides(truth, len(rows))
-    fewest = _fewest(positive[seen], None)
-    if fewest < 2:
-        raise InputError(
-            f"the audit holds {int((~positive[seen]).sum())} rows of weak class 0 and {int(positive[seen].sum())} of "
-            f"weak class 1: it needs at least 2 of each ({LEAST_AUDITED} for intervals to rely on)"
-        )
-    return seen, side

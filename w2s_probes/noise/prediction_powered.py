@@ -16,16 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
-from ..metrics.recovery import LEVEL
+from ..metrics.intervals import quantile as t_quantile
 
-# Power tuned on few audited rows is a noisy number: that many more rows of each class are taken to have spoken for
+# Power tuned on few audited rows is noisy: λ is drawn towards a value as if this many more rows of a class had it.
 UNTUNED_ROWS = 20
-# λ = 0 in the estimate, where an unearned power sends small rates below 0, and cutting those off is a bias of its own
-# (+20 % at a rate of .01 and 60 audited rows), and for
+# The value in the estimate: an unearned power sends small rates below 0, and cutting those off is a bias of its own
+# (+20 % at a rate of .01 and 60 audited rows).
 UNPROVEN = 0.0
-# λ = 1 in the interval, where power tuned to "no error seen, no weight" would make it too sure.
+# The value in the interval: power tuned to "no error seen, no weight" would make it too sure.
 TRUSTED = 1.0
 
 
@@ -36,14 +35,14 @@ PowerRule = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Corrected:
-    """P(weak class, true class), (2, 2), and how much each row moves it."""
+    """The corrected P(weak class, true class), (2, 2), and the influence of each row on it."""
 
     joint: NDArray[np.float64]
     influence: NDArray[np.float64]  # (n, 2, 2); adds up to 0
     groups: NDArray[np.intp] | None  # (n,) rows that vary together
 
     def ratio_error(self, ratio: float, top: NDArray[np.bool_], bottom: NDArray[np.bool_]) -> float:
-        """Standard error (delta method) of the share that the cells `top` (2, 2) have of the cells `bottom`."""
+        """Standard error (delta method) of the share that the entries `top` (2, 2) have of the entries `bottom`."""
         moved = (self.influence[:, top].sum(axis=1) - ratio * self.influence[:, bottom].sum(axis=1)) / self.joint[
             bottom
         ].sum()
@@ -76,7 +75,7 @@ def with_pseudo_rows(
     wrong: NDArray[np.bool_],
     groups: NDArray[np.intp] | None = None,
 ) -> Corrected:
-    """The same with one right and one wrong pseudo-row audited in each weak class, for intervals.
+    """`corrected_joint` with one right and one wrong pseudo-row audited in each weak class, for intervals.
 
     The binomial interval's correction by Agresti & Caffo (2000). Without it an audit that saw hardly an error calls
     itself certain: 95 % intervals cover 80 % at 100 audited rows and 2 % noise. Rows of a group may be wrong as one
@@ -143,11 +142,11 @@ def _left_out_power(
     """λ of each audited row (m,) from the audited rows of other groups, drawn towards 0."""
     number = np.unique(groups, return_inverse=True)[1]
 
-    def of_others(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def without_group(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(values.sum() - np.bincount(number, weights=values)[number])
 
-    m = of_others(np.ones(len(f)))
-    products = of_others(wrong * f) - of_others(wrong) * of_others(f) / np.maximum(m, 1)
+    m = without_group(np.ones(len(f)))
+    products = without_group(wrong * f) - without_group(wrong) * without_group(f) / np.maximum(m, 1)
     return _power(products / np.maximum(m - 1, 1), m, spread, unseen, UNPROVEN)
 
 
@@ -169,5 +168,5 @@ def _power(
 
 
 def quantile(groups_audited: int) -> float:
-    """Standard errors on each side of a 95 % interval from so many independent audited rows or groups."""
-    return float(student.ppf((1 + LEVEL) / 2, max(1, groups_audited - 1)))
+    """Standard errors on each side of a 95 % interval from this number of independent audited rows or groups."""
+    return t_quantile(max(1, groups_audited - 1))

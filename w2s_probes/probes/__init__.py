@@ -60,8 +60,8 @@ def probe_name(probe: Any) -> str:
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    return found
+    globals()[name] = loaded = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    return loaded
 
 
 def __dir__() -> list[str]:

@@ -21,6 +21,14 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     those that number the values of y before a probe sees them (`cross_val_predict` with `method="predict_proba"`):
     those are refused, unless y has two values, which are then learned as two classes. Its folds part exact duplicates
     and groups; those of `relabel`, `LogisticProbe.path` and `sweep` do not.
+
+    >>> class Threshold(Probe):
+    ...     def _fit(self, X, p):
+    ...         self.cut_ = float(np.average(X[:, 0]))
+    ...     def _score(self, X):
+    ...         return (X[:, 0] > self.cut_).astype(float)
+    >>> Threshold().fit([[0.0], [1.0], [5.0]], [0.1, 0.2, 0.9]).predict([[1.0], [4.0]]).tolist()
+    [0, 1]
     """
 
     classes_: NDArray[Any]

@@ -26,6 +26,11 @@ class Design:
 
     Give it to `LogisticProbe.path` or `paths` in place of X: a second label set then does not pay for it again.
     `X` is referred to, not copied: do not change it afterwards. Fits are parameters θ = [w, b] on `matrix`.
+
+    >>> from w2s_probes import LogisticProbe
+    >>> design = Design.of([[-2.0], [-1.0], [1.0], [2.0]])
+    >>> [path.best for path in LogisticProbe.paths(design, [[0, 0, 1, 1], [1, 1, 0, 0]], l2=[0.1, 10], cv=2)]
+    [0.1, 0.1]
     """
 
     X: NDArray[np.float32]

@@ -18,7 +18,12 @@ from .validation import check_activations, soft_labels
 
 @dataclass(frozen=True, repr=False)
 class NeighborPath:
-    """kNN at several k on the same rows, from one search."""
+    """kNN at several k on the same rows, from one search.
+
+    >>> path = KNNProbe.path([[0.0], [1.0], [2.0], [9.0], [10.0], [11.0]], [0, 0, 0, 1, 1, 1], k=[1, 5])
+    >>> path.best, path.loss.round(2).tolist()
+    (1, [0.0, 0.36])
+    """
 
     k: NDArray[np.int64]  # (K,) as asked for
     out_of_sample: NDArray[np.float64]  # (K, n) P(label = 1) of each row from others that are not related to it
@@ -46,6 +51,10 @@ class KNNProbe(Probe):
     Scoring m rows against n costs one search, O(m n d). `out_of_sample_` (n,) scores each training row without
     itself; `predict_proba` on a training row counts that row as its own nearest neighbour, which is how the
     published study scored, and near-perfect by construction at small k.
+
+    >>> probe = KNNProbe(k=2).fit([[0.0], [1.0], [2.0], [9.0]], [0.0, 0.2, 0.4, 1.0])
+    >>> probe.out_of_sample_.round(2).tolist()  # each row by its two nearest others
+    [0.3, 0.2, 0.1, 0.3]
     """
 
     def __init__(self, k: int = 50, index: str = "exact") -> None:

@@ -37,6 +37,10 @@ class LogisticProbe(Probe):
     preconditioned by the spectrum of X, which does not mind the outlier dimensions of transformers, to within 1e-6
     of the minimum, and to rounding where X holds at most a million numbers. With `l2=0` and separable classes there
     is no minimum: the fit is left once it separates them. For many penalties, folds or label sets see `path`.
+
+    >>> probe = LogisticProbe(l2=0.1).fit([[-2.0], [-1.0], [1.0], [2.0]], [0.1, 0.2, 0.8, 0.9])
+    >>> probe.predict([[-0.5], [0.5]]).tolist()
+    [0, 1]
     """
 
     def __init__(self, l2: float = 1e-2) -> None:
@@ -49,16 +53,16 @@ class LogisticProbe(Probe):
         both_classes(p, weights)
         penalty = checked_penalties(self.l2)
         design, only = Design.of(matrix), np.zeros(1, dtype=np.intp)
-        found = minimize(design, Problems(p[None], weights[None], only, only, penalty))
-        if found.status[0] == STOPPED:
+        solution = minimize(design, Problems(p[None], weights[None], only, only, penalty))
+        if solution.status[0] == STOPPED:
             warnings.warn(
-                f"l2={self.l2:g}: stopped after {found.n_iter[0]} iterations, the objective about "
-                f"{found.excess[0]:.0e} above its minimum: a larger l2 is solved sooner",
+                f"l2={self.l2:g}: stopped after {solution.n_iter[0]} iterations, the objective about "
+                f"{solution.excess[0]:.0e} above its minimum: a larger l2 is solved sooner",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        coef, intercept = design.raw(found.theta)
-        self.coef_, self.intercept_, self.n_iter_ = coef, intercept, found.n_iter
+        coef, intercept = design.raw(solution.theta)
+        self.coef_, self.intercept_, self.n_iter_ = coef, intercept, solution.n_iter
         return self
 
     @classmethod
@@ -130,6 +134,11 @@ class RegularizationPath:
     `separable` where hard labels have no minimum (`l2=0`, or one class) and the fit was left once all of its rows
     were on their side; or `stopped`, where rounding ended it sooner,
     or may have: where a wide X has columns far smaller than its spectrum can tell.
+
+    >>> X, y = [[-2.0], [-1.5], [-1.0], [1.0], [1.5], [2.0]], [0.1, 0.2, 0.3, 0.7, 0.8, 0.9]
+    >>> path = LogisticProbe.path(X, y, l2=[0.01, 100], cv=2)
+    >>> path.best, path.out_of_fold.shape
+    (0.01, (2, 6))
     """
 
     l2: NDArray[np.float64]  # (P,) as given
@@ -227,10 +236,10 @@ def regularization_paths(
     folds = [checked_folds(design, p, cv, groups, seed) for p in labels]
     unique, place = np.unique(penalties, return_inverse=True)
     problems = training_problems(labels, weights, folds, unique)
-    found = minimize(design, problems)
+    solutions = minimize(design, problems)
     size = len(problems.l2) // len(labels)
     return [
-        _path(design, p, weights, fold, penalties, place, found.part(at * size, size), names)
+        _path(design, p, weights, fold, penalties, place, solutions.part(at * size, size), names)
         for at, (p, fold, names) in enumerate(zip(labels, folds, classes, strict=True))
     ]
 
@@ -242,13 +251,13 @@ def _path(
     folds: NDArray[np.intp] | None,
     l2: NDArray[np.float64],
     place: NDArray[np.intp],
-    found: Solutions,
+    solutions: Solutions,
     classes: NDArray[Any],
 ) -> RegularizationPath:
     """One label set's fits, put in the order of its penalties."""
-    fits = len(found.status) // (int(place.max()) + 1)  # 1 + F
+    fits = len(solutions.status) // (int(place.max()) + 1)  # 1 + F
 
-    theta = found.theta.reshape(fits, -1, found.theta.shape[1])
+    theta = solutions.theta.reshape(fits, -1, solutions.theta.shape[1])
     coef, intercept = design.raw(theta[0])
     logits = np.full((theta.shape[1], len(p)), np.nan)
     if folds is not None:
@@ -265,9 +274,9 @@ def _path(
         cv_loss=cv_loss[place],
         out_of_fold=expit(logits)[place],
         folds=folds,
-        n_iter=found.n_iter.reshape(fits, -1).T[place],
-        excess=found.excess.reshape(fits, -1).T[place],
-        status=found.status.reshape(fits, -1).T[place],
+        n_iter=solutions.n_iter.reshape(fits, -1).T[place],
+        excess=solutions.excess.reshape(fits, -1).T[place],
+        status=solutions.status.reshape(fits, -1).T[place],
         classes=classes,
         soft=is_soft(p),
     )

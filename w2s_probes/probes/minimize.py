@@ -41,36 +41,40 @@ def minimize(design: Design, problems: Problems) -> Solutions:
 
 def _minimize(design: Design, problems: Problems) -> Solutions:
     dtype = design.matrix.dtype
-    found = _Batch(design, problems, _start(design, problems), dtype, design.spectrum).run(GOAL[dtype])
+    result = _Batch(design, problems, _start(design, problems), dtype, design.spectrum).run(GOAL[dtype])
     if dtype != np.float64:
-        checked = _Batch(design, problems, found.theta, np.dtype(np.float64), design.spectrum.cautious())
+        checked = _Batch(design, problems, result.theta, np.dtype(np.float64), design.spectrum.cautious())
         excess = checked.excess(checked.preconditioned())
-        found.excess[:] = np.where(found.status == SEPARABLE, np.nan, excess)
-        again = np.flatnonzero((found.status != SEPARABLE) & ~(excess <= ACCEPTED))
+        result.excess[:] = np.where(result.status == SEPARABLE, np.nan, excess)
+        again = np.flatnonzero((result.status != SEPARABLE) & ~(excess <= ACCEPTED))
         if len(again):
-            again_by = _Batch(design, problems[again], found.theta[again], np.dtype(np.float64), design.precise)
+            again_by = _Batch(design, problems[again], result.theta[again], np.dtype(np.float64), design.precise)
             better = again_by.run(ACCEPTED / 10)
-            found.n_iter[again] += better.n_iter
-            found.theta[again], found.excess[again], found.status[again] = better.theta, better.excess, better.status
-    settled = found.status != SEPARABLE
-    found.excess[settled] = np.clip(CAUTION * found.excess[settled], ROUNDING, 1)
-    _distrust(design, problems, found)
-    found.status[settled] = np.where(found.excess[settled] <= CAUTION * ACCEPTED, CONVERGED, STOPPED)
-    _choose(design, problems, found.theta)
-    return found
+            result.n_iter[again] += better.n_iter
+            result.theta[again], result.excess[again], result.status[again] = (
+                better.theta,
+                better.excess,
+                better.status,
+            )
+    settled = result.status != SEPARABLE
+    result.excess[settled] = np.clip(CAUTION * result.excess[settled], ROUNDING, 1)
+    _distrust(design, problems, result)
+    result.status[settled] = np.where(result.excess[settled] <= CAUTION * ACCEPTED, CONVERGED, STOPPED)
+    _choose(design, problems, result.theta)
+    return result
 
 
-def _distrust(design: Design, problems: Problems, found: Solutions) -> None:
+def _distrust(design: Design, problems: Problems, solutions: Solutions) -> None:
     """Add to the excess what the spectrum cannot see; a bound in place of one that is then too large."""
-    fits = np.flatnonzero(found.status != SEPARABLE)
+    fits = np.flatnonzero(solutions.status != SEPARABLE)
     if sees_all(design) or not len(fits):
         return
-    batch = _Batch(design, problems[fits], found.theta[fits], np.dtype(np.float64), design.spectrum)
+    batch = _Batch(design, problems[fits], solutions.theta[fits], np.dtype(np.float64), design.spectrum)
     objective = np.maximum(batch.objective(), np.finfo(np.float64).tiny)
     unseen = column_excess(design, batch.gradient[:, :-1], batch.weights, batch.l2) / objective
-    excess = found.excess[fits] + CAUTION * unseen
+    excess = solutions.excess[fits] + CAUTION * unseen
     bound = np.clip(1 - least_loss(batch.labels, batch.weights) / objective, ROUNDING, 1)
-    found.excess[fits] = np.where(excess > CAUTION * ACCEPTED, bound, excess)
+    solutions.excess[fits] = np.where(excess > CAUTION * ACCEPTED, bound, excess)
 
 
 def _choose(design: Design, problems: Problems, theta: NDArray[np.float64]) -> None:

@@ -28,8 +28,8 @@ class Problems:
     weight_of: NDArray[np.intp]  # (k,)
     l2: NDArray[np.float64]  # (k,)
 
-    def __getitem__(self, some: Any) -> "Problems":
-        return Problems(self.labels, self.weights, self.label_of[some], self.weight_of[some], self.l2[some])
+    def __getitem__(self, fits: Any) -> "Problems":
+        return Problems(self.labels, self.weights, self.label_of[fits], self.weight_of[fits], self.l2[fits])
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,14 +89,14 @@ def checked_folds(
         if count.dtype.kind not in "iu" or count < 2:
             raise InputError(f"cv={cv} must be a whole number of folds, at least 2, or a fold number for each row")
         return fold_numbers(stand_in, p, groups=groups, folds=int(count), seed=seed)
-    given = np.asarray(cv)
-    if given.shape != (n,):
-        raise InputError(f"cv has shape {given.shape}, but there are {n} rows: give a fold number for each row")
-    names, folds = np.unique(given, return_inverse=True)
+    numbers = np.asarray(cv)
+    if numbers.shape != (n,):
+        raise InputError(f"cv has shape {numbers.shape}, but there are {n} rows: give a fold number for each row")
+    names, folds = np.unique(numbers, return_inverse=True)
     if len(names) < 2:
         raise InputError(f"cv puts all {n} rows into one fold: at least 2 are needed")
-    together = group_ids(stand_in, groups)
-    first = np.unique(together, return_index=True)[1][together]
+    ids = group_ids(stand_in, groups)
+    first = np.unique(ids, return_index=True)[1][ids]
     parted = np.flatnonzero(folds != folds[first])
     if len(parted):
         raise InputError(

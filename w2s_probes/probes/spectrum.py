@@ -80,8 +80,8 @@ class Spectrum:
             # The large directions' part in the small ones, a rounding, is as much as those vary by themselves.
             shared = squares(vectors)[m:, :m]
             vectors[:, :m] -= vectors[:, m:] @ (shared / values[m:, None])
-            some, turn = eigh(squares(vectors[:, :m]), driver="evd", check_finite=False)
-            values[:m], vectors[:, :m] = np.maximum(some, 0), vectors[:, :m] @ turn
+            small, turn = eigh(squares(vectors[:, :m]), driver="evd", check_finite=False)
+            values[:m], vectors[:, :m] = np.maximum(small, 0), vectors[:, :m] @ turn
             level = FINE * float(values[m - 1])
         # What is left of the large directions in the small ones is a rounding of a rounding.
         tiny = len(vectors) * TINY
@@ -122,17 +122,17 @@ def _surely(gram: NDArray[np.float64]) -> float:
     at least t, those of the covariance are at least t times the smallest variance.
     """
     variance = np.diag(gram)
-    some = np.flatnonzero(variance > 0)
-    if not len(some):
+    varying = np.flatnonzero(variance > 0)
+    if not len(varying):
         return 0.0
-    deviation = np.sqrt(variance[some])
-    alike = gram[np.ix_(some, some)] / deviation / deviation[:, None]
+    deviation = np.sqrt(variance[varying])
+    alike = gram[np.ix_(varying, varying)] / deviation / deviation[:, None]
     for t in APART:
         try:
-            cholesky(alike - t * np.eye(len(some)), overwrite_a=True, check_finite=False)
+            cholesky(alike - t * np.eye(len(varying)), overwrite_a=True, check_finite=False)
         except LinAlgError:
             continue
-        return t / 2 * float(variance[some].min())  # half of it may be the rounding of the correlations
+        return t / 2 * float(variance[varying].min())  # half of it may be the rounding of the correlations
     return 0.0
 
 

@@ -11,7 +11,7 @@ BLOCK = 1 << 22  # numbers hashed at once
 
 
 def equal_rows(X: NDArray[np.float32]) -> NDArray[np.intp]:
-    """A number for each row of X (n, d) that rows share when they are equal: 0, 1, ... by first occurrence.
+    """A code for each row of X (n, d) that equal rows share: 0, 1, ... by first occurrence.
 
     Only rows that are alike in a sample of columns are compared in all: by a hash, and then by their numbers.
     """

@@ -1,4 +1,4 @@
-"""What the fields of row and label files hold: one contract for JSONL, CSV, Parquet and DataFrames.
+"""The fields of row and label files: one contract for JSONL, CSV, Parquet and DataFrames.
 
 `id`, `group`, `split`, `reason`, `probe` and `store` are text, `label`, `truth`, `p`, `score`, `new_label`,
 `weak_label`, `layer` and `fold` numbers, `keep` true or false. All other fields are the user's, and left as they are.
@@ -27,8 +27,8 @@ def typed(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """A label file's table, each known field of its type and all others untouched; `where` names it in errors.
 
     Numbers that stand as text, as everything does in CSV, become numbers, and `true` and `false` in a number's field
-    1 and 0; texts that are numbers elsewhere become text; `keep` becomes bool (`kept_rows`). What is no number is left
-    for whoever needs the field to refuse. An empty group is none.
+    1 and 0; texts that are numbers elsewhere become text; `keep` becomes bool (`kept_rows`). A value that is no number
+    is left for the reader of the field to refuse. An empty group is none.
     """
     if len(doubled := table.columns[table.columns.duplicated()]):
         raise InputError(f"{where}: two columns are called {str(doubled[0])!r}: rename one")
@@ -36,7 +36,7 @@ def typed(table: pd.DataFrame, where: str) -> pd.DataFrame:
     changed: dict[str, list[Any]] = {}
     for name in TEXTS:
         if name in table:
-            rows = zip(_named(table), table[name].tolist(), strict=True)
+            rows = zip(_row_names(table), table[name].tolist(), strict=True)
             texts = [value if is_missing(value) else _text(value, where, name, row) for row, value in rows]
             changed[name] = [np.nan if name == GROUP and isinstance(text, str) and not text else text for text in texts]
     for name in NUMBERS:
@@ -49,7 +49,7 @@ def typed(table: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def kept_rows(table: pd.DataFrame, where: str) -> NDArray[np.bool_]:
-    """Which rows (n,) a filter keeps: `keep`, and all where there is no such field.
+    """The rows (n,) that a filter keeps: `keep`, and all where there is no such field.
 
     true, false, 1 and 0 are understood, in any format; InputError, by row, for anything else.
     """
@@ -60,7 +60,7 @@ def kept_rows(table: pd.DataFrame, where: str) -> NDArray[np.bool_]:
         known = None if is_missing(value) else TRUTHS.get(str(plain(value)).strip().lower())
         if known is None:
             said = "missing" if is_missing(value) or value == "" else repr(str(value)[:40])
-            raise InputError(f"{where}: the keep of row {_named(table)[at]!r} is {said}: it is true or false")
+            raise InputError(f"{where}: the keep of row {_row_names(table)[at]!r} is {said}: it is true or false")
         kept[at] = known
     return kept
 
@@ -82,6 +82,6 @@ def _text(value: Any, where: str, name: str, row: str) -> str:
     return as_text(value, f"{where}: the {name} of row {row!r}")
 
 
-def _named(table: pd.DataFrame) -> list[Any]:
-    """What errors call the rows."""
+def _row_names(table: pd.DataFrame) -> list[Any]:
+    """The names of the rows in errors."""
     return table["id"].tolist() if "id" in table else list(range(1, len(table) + 1))

@@ -1,4 +1,4 @@
-"""Folds for cross-fitting: rows that belong together, by group or as exact duplicates, are in one fold."""
+"""Folds for cross-fitting: related rows, by group or as exact duplicates, are in one fold."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,16 +23,16 @@ def fold_numbers(
     """
     if not isinstance(folds, int | np.integer) or folds < 2:
         raise InputError(f"folds={folds}: cross-fitting needs at least 2")
-    together = group_ids(X, groups)
+    ids = group_ids(X, groups)
     positive = above_half(p)
     # A class in fewer distinct groups than folds would leave a fold without it.
-    fewest = min(len(np.unique(together[positive])), len(np.unique(together[~positive])))
+    fewest = min(len(np.unique(ids[positive])), len(np.unique(ids[~positive])))
     if fewest < folds:
         raise InputError(
             f"{folds} folds need at least {folds} groups of distinct rows in each class, got {fewest}: "
             "give more rows of that class, or fewer folds (folds=)"
         )
-    fold = _dealt(together, positive, folds, seed)[together]
+    fold = _fold_of_groups(ids, positive, folds, seed)[ids]
     for side, name in ((positive, "above"), (~positive, "not above")):
         if len(np.unique(fold[side])) < folds:  # groups of both classes leave no way out, or none was found
             raise InputError(
@@ -42,15 +42,15 @@ def fold_numbers(
     return fold
 
 
-def _dealt(together: NDArray[np.intp], positive: NDArray[np.bool_], folds: int, seed: int) -> NDArray[np.intp]:
-    """The fold of each group. Groups alike in their numbers of rows of each class are dealt out evenly, large first.
+def _fold_of_groups(ids: NDArray[np.intp], positive: NDArray[np.bool_], folds: int, seed: int) -> NDArray[np.intp]:
+    """The fold of each group. Groups of equal numbers of rows of each class are dealt out evenly, large ones first.
 
-    What is left of such a kind goes where there is least of its classes, the rarer counting more. scikit-learn's
+    The rest of such a kind goes to the folds with fewest rows of its classes, the rarer counting more. scikit-learn's
     StratifiedGroupKFold looks at one group after the other: over a second for 10,000 single rows, which is longer
     than all fits take.
     """
     rng = stream(seed, "folds")
-    sizes = np.column_stack([np.bincount(together, weights=side) for side in (positive, ~positive)]).astype(np.intp)
+    sizes = np.column_stack([np.bincount(ids, weights=side) for side in (positive, ~positive)]).astype(np.intp)
     kinds, kind_of = np.unique(sizes, axis=0, return_inverse=True)
     by_kind = np.split(np.argsort(kind_of.ravel(), kind="stable"), np.cumsum(np.bincount(kind_of.ravel()))[:-1])
     shares = kinds / sizes.sum(axis=0)  # of all rows of each class

@@ -1,4 +1,4 @@
-"""Rows held out of training: which to set aside, and which of a test file no test can use."""
+"""Rows held out of training: those to set aside, and those of a test file that are related to training rows."""
 
 import re
 from decimal import Decimal
@@ -33,23 +33,23 @@ def related_rows(table: pd.DataFrame, training: pd.DataFrame) -> NDArray[np.bool
 
 
 def set_aside(table: pd.DataFrame, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Rows (n,) drawn to be held out: about this share, and one at least; rows of one group or one text together.
+    """Rows (n,) drawn to be held out: about this share, and one at least; rows of one group or one text as a whole.
 
-    A row whose group or text is absent is by itself, and is drawn like any other. Of rows that are together more than
-    the share are drawn only where there are too few others.
+    A row whose group or text is absent is by itself, and is drawn like any other. A group larger than the share is
+    drawn only where there are too few other rows.
     """
-    together = np.arange(len(table))
+    ids = np.arange(len(table))
     for field in RELATING:
         if field in table:
             numbers = group_numbers(table[field].to_numpy(dtype=object), len(table))
             assert numbers is not None
-            together = linked(together, numbers)
-    sizes = np.bincount(together)
+            ids = linked(ids, numbers)
+    sizes = np.bincount(ids)
     rows = max(1, round(share * len(table)))
-    order = rng.permutation(np.unique(together))
+    order = rng.permutation(np.unique(ids))
     order = order[np.argsort(sizes[order] > rows, kind="stable")]
     before = np.cumsum(sizes[order]) - sizes[order]
-    return np.isin(together, order[before < rows])
+    return np.isin(ids, order[before < rows])
 
 
 def _spelled_once(values: "pd.Series[Any]") -> bool:

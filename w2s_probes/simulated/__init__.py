@@ -1,4 +1,4 @@
-"""Weak supervisors made on purpose, to ask what the student's gain depends on (Burns et al. 2023, appendix E)."""
+"""Simulated weak supervisors, to study on what a student's gain depends (Burns et al. 2023, appendix E)."""
 
 from .imitation import IMITATION_TEMPLATE, trivial_imitation
 from .mistakes import ERROR_KINDS, ErrorBalance, ErrorKind, error_balance, mistaken

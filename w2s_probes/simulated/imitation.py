@@ -42,7 +42,7 @@ def trivial_imitation(
 
 
 def _fields(template: str) -> set[str | None]:
-    """What stands in the template's braces; None for anything but a bare name, and where braces do not match."""
+    """The names in the template's braces; None for anything but a bare name, and where braces do not match."""
     try:
         parts = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
     except ValueError:

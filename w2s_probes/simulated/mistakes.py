@@ -43,8 +43,8 @@ def mistaken(
     The kind alone decides the classes of the errors (`error_balance` counts them), which moves the labels' class mix.
     With `per_class` each class has as many errors as the weak model makes there or, with `errors` given, its share by
     size (to a row). Ties are broken at random by the seed; fewer errors are then a subset of more. Errors read the
-    truth: these labels are for simulation, never for choosing anything. InputError where something is missing or
-    too few rows are of the kind.
+    truth: these labels are for simulation, never for choosing anything. InputError for a missing input
+    and for fewer rows of the kind than errors.
     """
     if kind not in ERROR_KINDS:
         raise InputError(f"kind {kind!r}: {did_you_mean(str(kind), ERROR_KINDS)}")
@@ -74,7 +74,12 @@ def mistaken(
 
 @dataclass(frozen=True)
 class ErrorBalance:
-    """How many labels are wrong, and in which class."""
+    """The number of wrong labels by true class.
+
+    >>> balance = error_balance(truth=[0, 0, 1, 1], labels=[0.2, 0.9, 0.8, 0.6])
+    >>> balance.wrong_zeros, balance.wrong_ones, balance.rate
+    (1, 0, 0.25)
+    """
 
     zeros: int  # rows of true class 0
     ones: int  # rows of true class 1
@@ -83,7 +88,7 @@ class ErrorBalance:
 
     @property
     def errors(self) -> int:
-        """How many labels are wrong, of both classes."""
+        """The number of wrong labels of both classes."""
         return self.wrong_zeros + self.wrong_ones
 
     @property
@@ -93,23 +98,23 @@ class ErrorBalance:
 
 
 def error_balance(truth: ArrayLike, labels: ArrayLike) -> ErrorBalance:
-    """Counts the labels (n,) that are on the other side of ½ than the truth (n,), by true class."""
+    """The labels (n,) on the other side of ½ than the truth (n,), counted by true class."""
     refuse_other_ids({"truth": ids_of(truth), "labels": ids_of(labels)})
-    given = probabilities(labels, "labels") > 0.5
-    sides = truth_sides(truth, len(given))
+    labelled_one = probabilities(labels, "labels") > 0.5
+    sides = truth_sides(truth, len(labelled_one))
     if not len(sides):
         raise InputError("no rows: a balance needs at least one label")
     return ErrorBalance(
         zeros=int((~sides).sum()),
         ones=int(sides.sum()),
-        wrong_zeros=int((given & ~sides).sum()),
-        wrong_ones=int((~given & sides).sum()),
+        wrong_zeros=int((labelled_one & ~sides).sum()),
+        wrong_ones=int((~labelled_one & sides).sum()),
     )
 
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What kinds of errors are found from, each (n,) or None."""
+    """The inputs that pick the rows of an error kind, each (n,) or None."""
 
     weak: NDArray[np.float64] | None
     strong: NDArray[np.float64] | None
@@ -120,7 +125,7 @@ class _Inputs:
         return np.asarray((_needed(self.weak, "weak", why) > 0.5) != sides)
 
     def ranked(self, kind: ErrorKind, sides: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
-        """The rows that may be wrong, those that come first first."""
+        """The rows that may be wrong, in the order in which they become so."""
         rows = rng.permutation(len(sides))
         if kind == "random":
             return rows
@@ -138,10 +143,10 @@ class _Inputs:
 
 
 def _shares(count: int | None, sides: NDArray[np.bool_], inputs: _Inputs) -> tuple[int, int]:
-    """Errors of each class: the weak model's own or, of a given number, in proportion to the classes."""
+    """Errors of each class: those of the weak model or `count` in proportion to the classes."""
     if count is None:
-        own = inputs.own(sides, "errors=None")
-        return int(own[~sides].sum()), int(own[sides].sum())
+        wrong = inputs.own(sides, "errors=None")
+        return int(wrong[~sides].sum()), int(wrong[sides].sum())
     ones = round(count * int(sides.sum()) / len(sides))
     return count - ones, ones
 

@@ -1,4 +1,4 @@
-"""A supervisor that sees only the student's first k features: its errors are those that the student can copy exactly.
+"""A supervisor that sees only the student's first k features, and whose errors the student can copy exactly.
 
 Burns et al. 2023, "Weak-to-Strong Generalization", appendix E.1. Published accuracies at k = 10, 30, 100, 300, 1000,
 with 10,000 rows of truth: .576, .70, .758, .803, .845. A linear student on all features gains nothing over it, while a

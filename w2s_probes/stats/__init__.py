@@ -1,4 +1,4 @@
-"""What many tasks, methods and rows say together: paired tests, corrected p-values, pooled PGR, agreement."""
+"""Statistics over many tasks, methods and rows: paired tests, corrected p-values, pooled PGR, agreement."""
 
 from .agreement import Agreement, agreement
 from .multiplicity import holm

@@ -1,4 +1,4 @@
-"""How often a student gives the class that its supervisor gives, and whether it copies the supervisor's errors."""
+"""The share of rows on which a student gives its supervisor's class, over all and over the supervisor's errors."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,9 @@ from ..checks import probabilities, truth_sides
 from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..metrics.influence import mean
-from ..metrics.intervals import NORMAL, Estimate
+from ..metrics.intervals import NO_ESTIMATE, NORMAL, Estimate
 from ..rows.groups import group_numbers
 from ..ties import above_half
-
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -21,6 +19,10 @@ class Agreement:
     """Shares of rows on which student and supervisor give the same class, with 95 % Wilson intervals over rows.
 
     With groups of rows the intervals are those of as many independent rows as would be as uncertain.
+
+    >>> result = agreement(student=[0.9, 0.8, 0.3, 0.1], weak=[0.7, 0.2, 0.4, 0.4], truth=[1, 1, 0, 0])
+    >>> f"{result.share:.2f}", result.errors, result.on_errors.value
+    ('0.75 [0.30, 0.95]', 1, 0.0)
     """
 
     share: Estimate  # of all rows
@@ -46,13 +48,14 @@ def agreement(
     agrees, as on a few errors all may; Wilson's (1927) interval is right there too.
     """
     refuse_other_ids({"student": ids_of(student), "weak": ids_of(weak), "truth": ids_of(truth)})
-    drawn = [above_half(probabilities(one, "student")) for one in np.atleast_2d(np.asarray(student, dtype=np.float64))]
+    draws = np.atleast_2d(np.asarray(student, dtype=np.float64))
+    classes = [above_half(probabilities(draw, "student")) for draw in draws]
     of_weak = above_half(probabilities(weak, "weak"))
-    if drawn[0].shape != of_weak.shape:
-        raise InputError(f"{len(drawn[0])} student scores but {len(of_weak)} weak ones: one a row is needed of each")
+    if classes[0].shape != of_weak.shape:
+        raise InputError(f"{len(classes[0])} student scores but {len(of_weak)} weak ones: one a row is needed of each")
     if not len(of_weak):
         raise InputError("no rows: agreement needs at least one")
-    same = np.mean([one == of_weak for one in drawn], axis=0)
+    same = np.mean([of_draw == of_weak for of_draw in classes], axis=0)
     numbers = group_numbers(groups, len(same))
     if truth is None:
         return Agreement(share(same, numbers), None, None, len(same), None, False)
@@ -68,7 +71,7 @@ def share(hits: NDArray[np.float64], groups: NDArray[np.intp] | None = None) -> 
     or miss together; where all agree, as many as there are groups.
     """
     if not len(hits):
-        return Estimate(NAN, NAN, NAN, NAN)
+        return NO_ESTIMATE
     p, n = float(hits.mean()), float(len(hits))
     if groups is not None:
         measured = mean(np.asarray(hits, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""Do methods a and b differ over tasks? Sign flips, Student's t and Wilcoxon's ranks on one pair of values a task."""
+"""Tests of the difference of methods a and b over tasks: sign flips, Student's t and Wilcoxon's signed ranks."""
 
 import math
 from dataclasses import dataclass
@@ -22,7 +22,12 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class PairedTests:
-    """Differences a - b over n tasks. P-values are one-sided for a > b unless they say otherwise."""
+    """Differences a - b over n tasks. P-values are one-sided for a > b unless they say otherwise.
+
+    >>> tests = paired_tests([0.8, 0.9, 0.7, 0.6, 0.9], [0.7, 0.7, 0.6, 0.5, 0.8])
+    >>> tests.better, tests.n, tests.p_wilcoxon
+    (5, 5, 0.03125)
+    """
 
     better: int  # tasks with a > b
     worse: int  # a < b
@@ -45,8 +50,8 @@ def paired_tests(a: PerTask, b: PerTask, *, zeros: Zeros = "drop") -> PairedTest
 
     A task where either value is NaN, such as an undefined PGR, is dropped and counted. Ties share their mean rank,
     and the exact distribution is that of the ranks as they are. Zero differences are left out of Wilcoxon's test
-    (`drop`, Wilcoxon 1945) or take part in the ranking and then give their ranks up (`pratt`, Pratt 1959). What is
-    not defined, as t and its interval with fewer than two tasks, is NaN.
+    (`drop`, Wilcoxon 1945) or take part in the ranking and then give their ranks up (`pratt`, Pratt 1959). Undefined
+    numbers are NaN, such as t and its interval with fewer than two tasks.
 
     InputError for infinite values and for tasks that differ.
     """
@@ -76,7 +81,7 @@ def paired_tests(a: PerTask, b: PerTask, *, zeros: Zeros = "drop") -> PairedTest
 
 
 def wilcoxon(d: NDArray[np.float64], *, zeros: Zeros = "drop") -> tuple[float, float]:
-    """W+ of differences (n,) and P(W+ at least as large) where each sign is a fair coin; NaN without differences.
+    """W+ of differences (n,) and P(W+ at least as large) if each sign is a fair coin; NaN without differences.
 
     Exact up to `EXACT` differences by convolving one coin after the other, in O(n³); beyond, normal.
     All zeros give 0 and 1.

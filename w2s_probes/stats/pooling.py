@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
-from ..metrics.intervals import NORMAL, TAIL, Estimate, SeededMeans, Source
+from ..metrics.intervals import NO_ESTIMATE, NORMAL, TAIL, Estimate, SeededMeans, Source
 from ..metrics.recovery import LEAST_GAP, STEADY, Status
 from .tasks import PerTask, aligned
 
@@ -14,7 +14,6 @@ LEAST_MEDIAN = 6  # tasks: 2 · ½⁶ is the first chance of all lying on one si
 SATURATED = 0.999  # AUROC above which weak, student and ceiling leave nothing to tell apart
 NAN = float("nan")
 GAIN, GAP = np.eye(2)
-NOTHING = Estimate(NAN, NAN, NAN, NAN)
 
 Values = NDArray[np.float64]
 
@@ -25,6 +24,10 @@ class PooledRecovery:
 
     A ratio of small gaps can be anything, and counts in the mean as much as one of large gaps; `pooled` weights each
     task by its gap. Where the two differ, some tasks have small gaps.
+
+    >>> recovery = pooled(weak=[0.6, 0.7, 0.7], student=[0.7, 0.8, 0.8], ceiling=[0.8, 0.9, 0.95])
+    >>> recovery.status, recovery.n, f"{recovery.pooled.value:.3f}", f"{recovery.mean.value:.3f}"
+    ('ok', 3, '0.462', '0.467')
     """
 
     pooled: Estimate  # sum of student - weak over sum of ceiling - weak, over n tasks
@@ -53,7 +56,7 @@ def pooled(
     """The gap recovered over tasks from one value a task of each model (n,), arrays in one order or by name.
 
     Tasks where all three values exceed `saturation` are left out (None: none is). A task whose ceiling is at or below
-    the supervisor stays in the pooled ratio: to leave it out for what is partly chance would widen the pooled gap.
+    the supervisor stays in the pooled ratio: leaving it out, which is partly for chance, would widen the pooled gap.
 
     The intervals are over tasks, whose three values go together: what other tasks of the same kind would give. Those
     of the pooled ratio (Fieller) and of the mean (t) have n - 1 degrees of freedom, because a bootstrap of 5 tasks
@@ -64,13 +67,13 @@ def pooled(
     names, values = aligned({"weak": weak, "student": student, "ceiling": ceiling})
     missing = np.isnan(values).any(axis=0)
     full = np.zeros_like(missing) if saturation is None else (values > saturation).all(axis=0)
-    kept = values[:, ~missing & ~full]
-    gains_gaps = kept[1:] - kept[0]  # (2, n)
+    used = values[:, ~missing & ~full]
+    gains_gaps = used[1:] - used[0]  # (2, n)
     defined = gains_gaps[1] > LEAST_GAP
     ratios = gains_gaps[0, defined] / gains_gaps[1, defined]
     status, ratio = _pooled(gains_gaps)
 
-    def those(mask: ArrayLike) -> tuple[str, ...]:
+    def named(mask: ArrayLike) -> tuple[str, ...]:
         return tuple(np.array(names, dtype=object)[np.asarray(mask, dtype=bool)])
 
     return PooledRecovery(
@@ -78,10 +81,10 @@ def pooled(
         status,
         _mean(ratios),
         _median(ratios),
-        kept.shape[1],
-        those(full),
-        those(missing),
-        those(~missing & ~full & (values[2] - values[0] <= LEAST_GAP)),
+        used.shape[1],
+        named(full),
+        named(missing),
+        named(~missing & ~full & (values[2] - values[0] <= LEAST_GAP)),
     )
 
 
@@ -89,9 +92,9 @@ def _pooled(gains_gaps: Values) -> tuple[Status, Estimate]:
     """Status and ratio of the sums of gains and gaps (2, n)."""
     n = gains_gaps.shape[1]
     if gains_gaps[1].sum() <= LEAST_GAP:
-        return "undefined", NOTHING
+        return "undefined", NO_ESTIMATE
     if n < 2:
-        return "unstable", Estimate(float(gains_gaps[0, 0] / gains_gaps[1, 0]), NAN, NAN, NAN)
+        return "unstable", Estimate(float(gains_gaps[0, 0] / gains_gaps[1, 0]), NAN, NAN)
     means = _over_tasks(gains_gaps)
     gap = means.estimate(GAP)
     value, low, high = means.ratio(GAIN, GAP)
@@ -102,7 +105,7 @@ def _pooled(gains_gaps: Values) -> tuple[Status, Estimate]:
 
 def _mean(ratios: Values) -> Estimate:
     if len(ratios) < 2:
-        return Estimate(float(ratios[0]), NAN, NAN, NAN) if len(ratios) else NOTHING
+        return Estimate(float(ratios[0]), NAN, NAN) if len(ratios) else NO_ESTIMATE
     return _over_tasks(ratios[None]).estimate(np.ones(1))
 
 
@@ -116,7 +119,7 @@ def _median(ratios: Values) -> Estimate:
     """The median with the order statistics between which it lies: below each end are as few as a fair coin allows."""
     n = len(ratios)
     if n < LEAST_MEDIAN:
-        return Estimate(float(np.median(ratios)), NAN, NAN, NAN) if n else NOTHING
+        return Estimate(float(np.median(ratios)), NAN, NAN) if n else NO_ESTIMATE
     outside = int(binom.ppf(1 - TAIL, n, 0.5))  # ratios left out at each end: P(fewer below the median) ≤ 2.5 %
     ordered = np.sort(ratios)
-    return Estimate(float(np.median(ratios)), float(ordered[outside - 1]), float(ordered[n - outside]), NAN)
+    return Estimate(float(np.median(ratios)), float(ordered[outside - 1]), float(ordered[n - outside]))

@@ -1,4 +1,4 @@
-"""The sign-flip test of a mean difference: under the null each difference could as well have the other sign."""
+"""The sign-flip test of a mean difference, under the null of which each difference is as likely with either sign."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,11 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class SignFlip:
-    """P-values of the mean of n differences, each as likely with the other sign; NaN without differences."""
+    """P-values of the mean of n differences, each as likely with the other sign; NaN without differences.
+
+    >>> sign_flip(np.array([0.1, 0.2, 0.1, 0.3]))
+    SignFlip(better=0.0625, worse=1.0, different=0.125)
+    """
 
     better: float  # P(mean at least as high)
     worse: float  # P(mean at least as low)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, preview
 
-PerTask = ArrayLike | Mapping[str, float]  # one number a task; a mapping or a pandas Series says which task's
+PerTask = ArrayLike | Mapping[str, float]  # one number a task; a mapping or a pandas Series names the tasks
 
 
 def aligned(values: Mapping[str, PerTask]) -> tuple[list[str], NDArray[np.float64]]:
@@ -18,13 +18,13 @@ def aligned(values: Mapping[str, PerTask]) -> tuple[list[str], NDArray[np.float6
     InputError if the tasks of one kind are not those of another, a name is doubled or a value infinite.
     """
     named: dict[str, Mapping[str, float]] = {}
-    for kind, given in values.items():
-        if isinstance(given, Mapping):
-            named[kind] = given
-        elif isinstance(given, pd.Series):
-            if not given.index.is_unique:
+    for kind, numbers in values.items():
+        if isinstance(numbers, Mapping):
+            named[kind] = numbers
+        elif isinstance(numbers, pd.Series):
+            if not numbers.index.is_unique:
                 raise InputError(f"{kind} has a task twice: give one value a task")
-            named[kind] = {str(task): value for task, value in given.items()}
+            named[kind] = {str(task): value for task, value in numbers.items()}
     if named and len(named) < len(values):
         unnamed = [kind for kind in values if kind not in named]
         raise InputError(
@@ -40,7 +40,7 @@ def aligned(values: Mapping[str, PerTask]) -> tuple[list[str], NDArray[np.float6
                 )
         table = np.array([[mapping[name] for name in names] for mapping in named.values()], dtype=np.float64)
     else:
-        arrays = {kind: np.asarray(given, dtype=np.float64) for kind, given in values.items()}
+        arrays = {kind: np.asarray(numbers, dtype=np.float64) for kind, numbers in values.items()}
         shapes = {kind: array.shape for kind, array in arrays.items()}
         if any(array.ndim != 1 for array in arrays.values()) or len(set(shapes.values())) > 1:
             raise InputError(f"shapes {shapes}: one number a task is needed of each")

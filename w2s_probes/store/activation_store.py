@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, preview
 from ..rows.ids import Ids, positions, refuse_doubled
 from .dtypes import WORDS
-from .layer_reading import Piece, Wanted, pieces, read_float32, read_words
+from .layer_reading import Piece, WantedVectors, pieces, read_float32, read_words
 from .layers import LayerSpec, one_layer, parse_layers
 from .manifest import MANIFEST, Manifest, Shard
 from .parts import part_count, parts_there
@@ -34,6 +34,18 @@ class ActivationStore:
     """Activations of n rows at several layers: `store.layer(16)` is float32 (n, width) in `store.ids` order.
 
     A store made with position `all` is ragged, one vector a token: `store.tokens(16)`.
+
+    >>> import tempfile
+    >>> import numpy as np, pandas as pd
+    >>> from w2s_probes.importing import import_activations
+    >>> from w2s_probes.io.tables import write_table
+    >>> folder = tempfile.mkdtemp()
+    >>> np.save(f"{folder}/X.npy", np.ones((2, 3), dtype=np.float32))
+    >>> write_table(pd.DataFrame({"id": ["a", "b"]}), f"{folder}/rows.jsonl")
+    >>> _ = import_activations(f"{folder}/X.npy", f"{folder}/rows.jsonl", f"{folder}/acts", layers=16)
+    >>> store = ActivationStore.open(f"{folder}/acts")
+    >>> store.layers, store.layer(16, ids=["b"]).shape
+    ([16], (1, 3))
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
@@ -68,14 +80,14 @@ class ActivationStore:
 
     @property
     def key(self) -> str:
-        """The name of these numbers: a hash of all that made them."""
+        """The key of the numbers: a hash of all that determines them."""
         return self.manifest.key
 
     @cached_property
     def ids(self) -> NDArray[np.object_]:
         """(n,) row ids, in the order in which rows were given to the extractor."""
         names: list[str] = []
-        for shard in self.manifest.cells(self.layers[0]):
+        for shard in self.manifest.shards_of(self.layers[0]):
             names += read_header(self.path / shard.file).ids
             if len(names) != shard.stop:
                 raise InputError(f"{self.path / shard.file}: holds other rows than the manifest says: `w2s repair`")
@@ -94,7 +106,7 @@ class ActivationStore:
         return self.manifest.rows, len(self.layers), self.manifest.width
 
     def _repr_html_(self) -> str:
-        """For notebooks: what is stored, and of what."""
+        """A table for notebooks: rows, layers, width, dtype, model."""
         m = self.manifest
         about = {
             "rows": f"{m.rows:,}",
@@ -103,7 +115,7 @@ class ActivationStore:
             "dtype": m.dtype,
             "position": "every token" if m.ragged else str(m.identity.get("position", "")),
             "model": str(m.notes.get("model", "")),
-            "texts cut": f"{sum(shard.cut for shard in m.cells(self.layers[0])):,}",
+            "texts cut": f"{sum(shard.cut for shard in m.shards_of(self.layers[0])):,}",
             "size": f"{sum(shard.bytes for shard in m.shards) / 1e6:,.1f} MB",
         }
         body = "".join(f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in about.items())
@@ -148,7 +160,7 @@ class ActivationStore:
                 f"{self.path} holds every token of its rows: extract with --position last, first or mean for one "
                 f"vector a row, or read it with .tokens({layer!r})"
             )
-        wanted = None if ids is None else Wanted(positions(self.ids, ids, str(self.path)))
+        wanted = None if ids is None else WantedVectors(positions(self.ids, ids, str(self.path)))
         X, finite = self._vectors(self.resolve(layer), self.manifest.rows, wanted)
         if not finite.all():
             names = self.ids if ids is None else np.asarray(ids, dtype=object)
@@ -169,7 +181,7 @@ class ActivationStore:
         lengths = np.diff(offsets)[rows]
         ends = np.concatenate([[0], np.cumsum(lengths)])
         at = np.repeat(offsets[rows] - ends[:-1], lengths) + np.arange(ends[-1])
-        values, finite = self._vectors(index, len(token_ids), Wanted(at))
+        values, finite = self._vectors(index, len(token_ids), WantedVectors(at))
         if not finite.all():
             row = int(np.searchsorted(ends, int(finite.argmin()), side="right")) - 1
             self._refuse_non_finite(layer, int((~finite).sum()), names[row])
@@ -190,32 +202,34 @@ class ActivationStore:
     @cached_property
     def _ragged(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Offsets (n + 1,) and token ids (tokens,) of all rows."""
-        parts = [read_offsets(self.path / s.file, s.rows) for s in self.manifest.cells(self.layers[0])]
+        parts = [read_offsets(self.path / s.file, s.rows) for s in self.manifest.shards_of(self.layers[0])]
         lengths = np.concatenate([np.diff(offsets) for offsets, _ in parts])
         return np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([tokens for _, tokens in parts])
 
     def _counts(self, layer: int) -> list[int]:
-        """How many vectors each shard of a layer holds."""
-        cells = self.manifest.cells(layer)
+        """The number of vectors in each shard of a layer."""
+        shards = self.manifest.shards_of(layer)
         if not self.manifest.ragged:
-            return [shard.rows for shard in cells]
+            return [shard.rows for shard in shards]
         offsets, _ = self._ragged
-        return [int(offsets[shard.stop] - offsets[shard.start]) for shard in cells]
+        return [int(offsets[shard.stop] - offsets[shard.start]) for shard in shards]
 
-    def _vectors(self, layer: int, count: int, wanted: Wanted | None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def _vectors(
+        self, layer: int, count: int, wanted: WantedVectors | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         m = self.manifest
         out = np.empty((count if wanted is None else len(wanted.positions), m.width), dtype=np.float32)
         return out, read_float32(list(self._pieces(layer, wanted)), m.dtype, out)
 
-    def _pieces(self, layer: int, wanted: Wanted | None) -> Iterator[Piece]:
+    def _pieces(self, layer: int, wanted: WantedVectors | None) -> Iterator[Piece]:
         m, start = self.manifest, 0
         row_bytes = m.width * WORDS[m.dtype].itemsize
-        for shard, count in zip(m.cells(layer), self._counts(layer), strict=True):
+        for shard, count in zip(m.shards_of(layer), self._counts(layer), strict=True):
             yield from pieces(self.path / shard.file, self._begin(shard, layer, count), count, row_bytes, start, wanted)
             start += count
 
     def _begin(self, shard: Shard, layer: int, count: int) -> int:
-        """Where a layer begins in a shard's file; looked up for all its layers at once, since opening HDF5 is slow."""
+        """The byte at which a layer begins in its file; found for all layers at once, since opening HDF5 is slow."""
         if shard.file not in self._located:
             m = self.manifest
             self._located[shard.file] = locate_layers(self.path / shard.file, shard.layers, m.dtype, count, m.width)
@@ -245,6 +259,6 @@ def check_listing(path: Path, manifest: Manifest) -> None:
 
 
 def size_on_disk(path: Path, shard: Shard) -> int:
-    """How long a shard's file is; 0 where there is none."""
+    """The bytes of a shard's file; 0 where there is none."""
     file = path / shard.file
     return file.stat().st_size if file.is_file() else 0

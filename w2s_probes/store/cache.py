@@ -1,4 +1,4 @@
-"""Stores in a folder: which there are, and deleting those of no more use."""
+"""The stores below a folder: a list of them, and the deletion of those no longer of use."""
 
 import os
 import time
@@ -52,11 +52,10 @@ def cached_stores(folder: Path) -> list[CachedStore]:
 def collect_garbage(
     folder: Path, *, days: float | None = None, unfinished: bool = False, dry_run: bool = False
 ) -> list[tuple[Path, int]]:
-    """Delete temporary files a day old, and the stores asked for; what was deleted, with its bytes.
+    """Delete temporary files a day old, and the stores asked for; return the deleted paths with their bytes.
 
-    `days`: stores that nobody changed or read for so long. `unfinished`: those that were not finished, and have not
-    been touched for a day, and such additions to stores. Of a store its own files are deleted, and whatever else
-    lies in its folder is left.
+    `days`: stores not changed or read for that many days. `unfinished`: stores that were not finished and not touched
+    for a day, and such additions to stores. Of a store its own files are deleted; any other file in its folder is left.
     """
     now = time.time()
     doomed = []

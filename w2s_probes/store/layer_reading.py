@@ -20,7 +20,7 @@ THREADS = min(4, os.cpu_count() or 1)  # reading, converting and checking all le
 
 @dataclass(frozen=True)
 class Piece:
-    """Consecutive vectors of one layer in one file, and where they go."""
+    """Consecutive vectors of one layer in one file, and their places in the result."""
 
     file: Path
     offset: int  # in bytes
@@ -30,24 +30,24 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Positions (n,) in the store of the vectors that are asked for, in the order asked."""
+class WantedVectors:
+    """The vectors to read: their positions (n,) in the store, in the order asked."""
 
     positions: NDArray[np.intp]
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
-        """What sorts the positions."""
+        """The indices (n,) that sort the positions."""
         return np.argsort(self.positions, kind="stable")
 
     def between(self, start: int, stop: int) -> NDArray[np.intp]:
-        """Which of them lie in start..stop - 1."""
+        """The indices of the positions in start..stop - 1."""
         low, high = np.searchsorted(self.positions, [start, stop], sorter=self.order)
         return self.order[low:high]
 
 
 def pieces(
-    file: Path, offset: int, count: int, row_bytes: int, start: int, wanted: Wanted | None = None
+    file: Path, offset: int, count: int, row_bytes: int, start: int, wanted: WantedVectors | None = None
 ) -> Iterator[Piece]:
     """The pieces of a file's `count` vectors, the store's from `start` on, whose bytes begin at `offset`.
 
@@ -78,7 +78,7 @@ def read_words(chosen: Sequence[Piece], out: NDArray[Any]) -> None:
 
 
 def read_float32(chosen: Sequence[Piece], dtype: StoredDtype, out: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Fill `out` (rows, width) from pieces; which of its rows are finite (rows,)."""
+    """Fill `out` (rows, width) from pieces; return a mask (rows,) of its finite rows."""
     finite = np.ones(len(out), dtype=bool)
 
     def read(piece: Piece) -> None:

@@ -1,4 +1,4 @@
-"""What a store says of itself: `manifest.json`, its schema, and the key that names its numbers."""
+"""The manifest of a store, `manifest.json`: its schema, and the key, a hash of all that determines the numbers."""
 
 import hashlib
 import json
@@ -39,11 +39,11 @@ class Shard(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Everything about a store but its arrays.
+    """The description of a store: everything but its arrays.
 
-    While rows are being written, `shards` is empty: what is done is told by the files themselves, whose names hold
-    their part and checksum, so that any number of processes can write without asking each other. Whoever finds
-    every part there lists them here.
+    While rows are being written, `shards` is empty: the files themselves tell which parts are done, by the part and
+    the checksum in their names, so that any number of processes can write without asking each other. The process that
+    finds every part there lists them here.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,9 +64,9 @@ class Manifest(BaseModel):
     @property
     def complete(self) -> bool:
         """Whether the listed shards hold every row at every layer, each once."""
-        return all(_tile(self.cells(layer), self.rows) for layer in self.sites)
+        return all(_cover(self.shards_of(layer), self.rows) for layer in self.sites)
 
-    def cells(self, layer: int) -> list[Shard]:
+    def shards_of(self, layer: int) -> list[Shard]:
         """The listed shards that hold a layer, in the order of their rows."""
         return sorted((shard for shard in self.shards if layer in shard.layers), key=lambda shard: shard.start)
 
@@ -112,18 +112,19 @@ def is_as_written(folder: Path) -> bool:
         return False
 
 
-def _tile(cells: list[Shard], rows: int) -> bool:
-    ends = [0, *(shard.stop for shard in cells)]
-    return [shard.start for shard in cells] == ends[:-1] and ends[-1] == rows
+def _cover(shards: list[Shard], rows: int) -> bool:
+    """Whether shards, in the order of their rows, hold rows 0 to `rows` - 1, each once."""
+    ends = [0, *(shard.stop for shard in shards)]
+    return [shard.start for shard in shards] == ends[:-1] and ends[-1] == rows
 
 
 def identity_key(identity: dict[str, Any]) -> str:
-    """A name for the numbers: the same for equal identities, whatever the order of their fields."""
+    """The key of the numbers (hexadecimal SHA-256): equal for equal identities, whatever the order of their fields."""
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode(errors="backslashreplace")).hexdigest()
 
 
 def differing_fields(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """Which identity fields differ, with both values: `position: 'mean' against 'last'`."""
+    """The identity fields that differ, with both values: `position: 'mean' against 'last'`."""
     names = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
     return "; ".join(f"{name}: {theirs.get(name)!r} in the store, {ours.get(name)!r} asked for" for name in names)

@@ -1,7 +1,7 @@
 """The parts of a store that is being written: each a file whose name tells its number and checksum.
 
-Rows are cut into parts in advance. Any process may write any part; nobody asks, waits or locks. Two that write the
-same part end with one file where their bits agree; where they do not, with two, of which everybody takes the same.
+Rows are cut into parts in advance. Any process may write any part, without asking, waiting or locking. Two that write
+the same part end with one file where their bits agree; where they do not, with two, of which all readers take the same.
 """
 
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from .shards import NAME, Header, read_header
 
 
 def part_count(manifest: Manifest) -> int:
-    """How many parts a store's rows are cut into."""
+    """The number of parts that a store's rows are cut into."""
     return -(-manifest.rows // manifest.shard_rows)
 
 
 def part_rows(manifest: Manifest, part: int) -> slice:
-    """Which rows a part holds."""
+    """The rows of a part."""
     return slice(part * manifest.shard_rows, min((part + 1) * manifest.shard_rows, manifest.rows))
 
 
 def parts_there(
     path: Path, manifest: Manifest, ids: Sequence[str] | None = None, known: dict[int, Shard] | None = None
 ) -> dict[int, Shard]:
-    """The parts that are on disk.
+    """The finished parts on disk, by number.
 
     A file counts if it is closed HDF5 of this store's key, layers and, where given, row ids; its checksum is left to
     `verify`. Of a listed file the size must be right too. Parts `known` from an earlier look are not read again.

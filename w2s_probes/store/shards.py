@@ -29,7 +29,7 @@ DAMAGED = "damaged; `w2s repair` makes it anew"
 
 @dataclass(frozen=True)
 class Content:
-    """What goes into a shard: rows by id and, for each layer, words (rows, width) of the store's dtype.
+    """The content of a shard: rows by id and, for each layer, words (rows, width) of the store's dtype.
 
     In a ragged shard the words are (tokens, width): row i has those from offsets[i] up to offsets[i + 1].
     """
@@ -43,7 +43,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Header:
-    """What a shard says of itself."""
+    """The ids and attributes of a shard."""
 
     ids: list[str]
     key: str
@@ -118,7 +118,7 @@ def read_header(path: Path) -> Header:
 
 
 def locate_layers(path: Path, layers: Sequence[int], dtype: StoredDtype, rows: int, width: int) -> dict[int, int]:
-    """Where in the file each layer's words (rows, width) begin; InputError if one is not as the manifest says."""
+    """The byte at which each layer's words (rows, width) begin; InputError if one is not as the manifest says."""
     found = {}
     with _opened(path) as file:
         own_dtype = _text(file.attrs.get(DTYPE_ATTRIBUTE))

@@ -1,4 +1,4 @@
-"""Reading a store again: which of its shards are not what the manifest says."""
+"""Verification of a store: its shards are read again and compared with the manifest."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from .shards import DAMAGED, locate_layers, read_offsets
 
 @dataclass(frozen=True)
 class Verification:
-    """What `ActivationStore.verify` read, and every fault it found."""
+    """The result of `ActivationStore.verify`: how much was read, and every fault in it."""
 
     rows: int
     layers: int
@@ -29,7 +29,7 @@ class Verification:
 
 
 def manifest_faults(path: Path, manifest: Manifest) -> list[str]:
-    """What is wrong with the manifest itself."""
+    """The faults of the manifest itself."""
     if identity_key(manifest.identity) != manifest.key or not is_as_written(path):
         return [
             f"{path / MANIFEST}: changed or damaged since it was written: delete it and give the same `w2s extract` "
@@ -39,7 +39,7 @@ def manifest_faults(path: Path, manifest: Manifest) -> list[str]:
 
 
 def shard_faults(path: Path, manifest: Manifest, shard: Shard) -> list[str]:
-    """Everything wrong with one shard; its numbers are looked at only where its checksum is right."""
+    """The faults of one shard; its numbers are looked at only where its checksum is right."""
     file = path / shard.file
     if not file.is_file():
         return [f"{file}: missing; `w2s repair` makes it anew"]
@@ -57,7 +57,7 @@ def shard_faults(path: Path, manifest: Manifest, shard: Shard) -> list[str]:
 
 
 def _not_finite(file: Path, manifest: Manifest, at: int, count: int) -> int:
-    """How many of a layer's vectors have a number that is not finite."""
+    """The number of a layer's vectors with a number that is not finite."""
     row_bytes = manifest.width * WORDS[manifest.dtype].itemsize
     X = np.empty((count, manifest.width), np.float32)
     finite = read_float32(list(pieces(file, at, count, row_bytes, 0)), manifest.dtype, X)

@@ -1,4 +1,4 @@
-"""Writing a store: any number of processes, killed at any instant, end with the same bits."""
+"""The writer of a store: any number of processes, killed at any instant, end with the same bits."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,18 @@ from .shards import NAME, Content, write_shard
 
 
 class StoreWriter:
-    """Writes a store part by part, in any order; nothing is on disk before the first part is whole."""
+    """The writer of a store, part by part, in any order; nothing is on disk before the first part is whole.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> about = {"identity": {"weights": "w"}, "sites": {0: "embedding"}, "depth": 2, "width": 3, "dtype": "float32"}
+    >>> writer = StoreWriter.open(f"{tempfile.mkdtemp()}/acts", ids=["a", "b"], shard_rows=1, **about)
+    >>> for part in writer.missing():
+    ...     ids = writer.ids[writer.rows_of(part)]
+    ...     writer.write(part, Content(ids, {0: np.zeros((len(ids), 3), dtype=np.float32)}))
+    >>> writer.finish({}).shape
+    (2, 1, 3)
+    """
 
     def __init__(self, path: Path, manifest: Manifest, ids: Sequence[str]) -> None:
         self.path = path
@@ -75,7 +86,7 @@ class StoreWriter:
         return False
 
     def missing(self) -> list[int]:
-        """The parts that nobody has written yet."""
+        """The parts that are not written yet."""
         if self.finished:
             return []
         self._found = parts_there(self.path, self.manifest, self.ids, self._found)
@@ -88,11 +99,11 @@ class StoreWriter:
             raise InputError(f"cannot write {self.path}: {there} is not a folder that can be written in")
 
     def rows_of(self, part: int) -> slice:
-        """Which rows a part holds."""
+        """The rows of a part."""
         return part_rows(self.manifest, part)
 
     def note(self, notes: dict[str, Any]) -> None:
-        """Let the manifest say this too, from the first part on: a killed process tells no one later."""
+        """Add notes to the manifest, from the first part on: a killed process cannot add them later."""
         self.manifest = self.manifest.model_copy(update={"notes": self.manifest.notes | notes})
 
     def write(self, part: int, content: Content) -> None:
@@ -120,7 +131,7 @@ class StoreWriter:
 
 
 def _ours(file: Path) -> bool:
-    """Whether a writer may have left this: one killed before its first manifest, or one at work beside us."""
+    """Whether a file may be a writer's: one killed before its first manifest, or one at work beside us."""
     return file.name == MANIFEST or any(name.fullmatch(file.name) for name in (NAME, PARTIAL, ADDED))
 
 

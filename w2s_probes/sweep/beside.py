@@ -1,4 +1,4 @@
-"""What a sweep keeps beside its table, and the names of these files."""
+"""The files beside a sweep's table: its record and its parts."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from ..io.tables import table_format
 
 
 def record_path(path: Path) -> Path:
-    """Where the record of a sweep's table lies."""
+    """The path of the record of a sweep's table."""
     return path.with_name(path.name.removesuffix(table_format(path)) + ".json")
 
 
 def parts_path(path: Path) -> Path:
-    """Where a sweep keeps its layers until, and after, the table is whole."""
+    """The folder of a sweep's finished layers, which stays after the table is whole."""
     return path.with_name(path.name.removesuffix(table_format(path)) + ".parts")
 
 

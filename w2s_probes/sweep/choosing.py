@@ -21,6 +21,11 @@ class Best:
     """A sweep's best cell for one label set.
 
     `training` flatters it: it is the best of `cells` values on those rows. `held_out` does not.
+
+    >>> weak = {"weak_auroc": (0.7, 0.6, 0.8)}
+    >>> best = Best("weak", "weak_brier", 3, "knn", 5, None, 20, training=weak, held_out={}, weak={}, oracle=False)
+    >>> best.setting, best.is_chance
+    ('layer 3, knn, k = 5', False)
     """
 
     labels: str
@@ -29,7 +34,7 @@ class Best:
     probe: str
     k: int | None
     l2: float | None
-    cells: int  # how many were compared
+    cells: int  # number of cells compared
     training: Mapping[str, Ends]  # every measure with its 95 % interval; of the first seed
     held_out: Mapping[str, Ends]  # empty where no rows were held out
     weak: Mapping[str, Mapping[str, Ends]]  # the weak labels' own, by row set; empty where no truth is known
@@ -82,9 +87,9 @@ class Best:
         text += f"; {shown} {_said(self.training[shown])} on the rows it was chosen on"
         if shown in self.held_out:
             text += f", {_said(self.held_out[shown])} on held-out rows"
-        own = [_said(self.weak[rows][shown]) for rows in self._row_sets if shown in self.weak.get(rows, {})]
-        if own:
-            text += f"; the weak labels' own is {', '.join(own)}"
+        weak = [_said(self.weak[rows][shown]) for rows in self._row_sets if shown in self.weak.get(rows, {})]
+        if weak:
+            text += f"; the weak labels' own is {', '.join(weak)}"
         elif shown == "weak_auroc":
             text += "; no row has `truth`, so this is agreement with the weak labels, errors included"
         return text
@@ -145,11 +150,11 @@ def choose(table: pd.DataFrame, labels: str, by: ChooseBy = "weak_brier", *, ora
 
 
 def _of_weak_labels(table: pd.DataFrame) -> dict[str, dict[str, Ends]]:
-    """The weak labels' own measures by the truth, by row set."""
-    found: dict[str, dict[str, Ends]] = {}
+    """The measures of the weak labels by the truth, by row set."""
+    measures: dict[str, dict[str, Ends]] = {}
     for line in table[(table["probe"] == WEAK) & (table["status"] == OK)].to_dict(orient="records"):
-        found.setdefault(line["rows"], {})[line["metric"]] = (line["value"], line["low"], line["high"])
-    return found
+        measures.setdefault(line["rows"], {})[line["metric"]] = (line["value"], line["low"], line["high"])
+    return measures
 
 
 def _in_json(side: Mapping[str, Ends]) -> dict[str, list[float | None]]:

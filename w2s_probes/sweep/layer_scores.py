@@ -20,26 +20,28 @@ from ..store.activation_store import ActivationStore
 from .grid import Grid
 from .swept_labels import Side
 
+SHORTER = ("knn", "logistic", "topo")  # probes whose cells are read from what a layer's cells share
+
 
 @dataclass(frozen=True)
-class Cell:
-    """A probe with its value."""
+class SweepCell:
+    """A cell of a sweep's grid: a probe with its value."""
 
     probe: str
     k: int | None = None
     l2: float | None = None
 
     @classmethod
-    def of(cls, probe: str, value: float) -> "Cell":
+    def of(cls, probe: str, value: float) -> "SweepCell":
         """The cell of a probe of the registry at one of its values."""
         return cls(probe, k=int(value)) if PROBES[probe].value == "k" else cls(probe, l2=float(value))
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class CellScores:
     """P(label = 1) by one cell."""
 
-    cell: Cell
+    cell: SweepCell
     training: NDArray[np.float64]  # (n,) out of sample
     held_out: NDArray[np.float64]  # (m,) of rows that the probe never saw
     core: NDArray[np.bool_] | None = None  # (n,) the rows in Topo's components
@@ -48,14 +50,14 @@ class Scores:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Cells that could not be used at a layer, and why."""
+    """Cells that a layer cannot serve, and the reason."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[SweepCell, ...]
     reason: str
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class SweptLayer:
     """One layer's activations of the training and the held-out rows, read once."""
 
     store: ActivationStore
@@ -67,8 +69,10 @@ class Layer:
     grid: Grid
 
     @classmethod
-    def read(cls, store: ActivationStore, number: int, training: Side, held_out: Side | None, grid: Grid) -> "Layer":
-        """One read for both sides."""
+    def read(
+        cls, store: ActivationStore, number: int, training: Side, held_out: Side | None, grid: Grid
+    ) -> "SweptLayer":
+        """Both sides from one read."""
         n = len(training)
         ids = training.ids if held_out is None else np.concatenate([training.ids, held_out.ids])
         both = store.layer(number, ids=ids)
@@ -76,12 +80,12 @@ class Layer:
 
     @cached_property
     def group_ids(self) -> NDArray[np.intp]:
-        """Rows (n,) that may not judge each other share a number."""
+        """A code (n,) shared by rows of which none may judge another (`rows.groups.group_ids`)."""
         return group_ids(self.X, self.groups)
 
     @cached_property
     def k(self) -> int:
-        """Neighbours searched: all that is asked for, as far as the rows allow."""
+        """Neighbours searched for each row: the grid's largest number, as far as the rows allow."""
         return min(self.grid.graph_k, most_neighbors(self.group_ids, len(self.X)))
 
     @cached_property
@@ -98,32 +102,36 @@ class Layer:
 
     @cached_property
     def design(self) -> Design:
-        """What every logistic fit at this layer shares."""
+        """The prepared activations that every logistic fit at this layer shares."""
         return Design.of(self.X)
 
-    def seeded_scores(self, p: NDArray[np.float64], seed: int) -> Iterator[Scores | LeftOut]:
+    def seeded_scores(self, p: NDArray[np.float64], seed: int) -> Iterator[CellScores | LeftOut]:
         """Every cell whose scores hang on the seed of the folds, for labels p (n,)."""
         if self.grid.values["logistic"]:
             yield from self._logistic(p, seed)
-        for name, values in self.grid.values.items():
-            if name not in ("knn", "logistic", "topo"):
-                yield from (self._cross_fitted(p, seed, name, value) for value in values)
+        yield from self._further(p, seed, cross_fitted=True)
 
-    def _cross_fitted(self, p: NDArray[np.float64], seed: int, name: str, value: float) -> Scores | LeftOut:
-        """The cell of a probe that has no shorter way here than its own fits."""
-        cell, probe = Cell.of(name, value), self.grid.probe(name, value)
+    def _further(self, p: NDArray[np.float64], seed: int, *, cross_fitted: bool) -> Iterator[CellScores | LeftOut]:
+        """Every cell of the registry's further probes, of those that folds score or of the others."""
+        for name, values in self.grid.values.items():
+            if name not in SHORTER and PROBES[name].cross_fitted == cross_fitted:
+                yield from (self._relabelled(p, seed, name, value) for value in values)
+
+    def _relabelled(self, p: NDArray[np.float64], seed: int, name: str, value: float) -> CellScores | LeftOut:
+        """A cell from the probe's own fits: out of sample as `relabel` scores, and one fit for the held-out rows."""
+        cell, probe = SweepCell.of(name, value), self.grid.probe(name, value)
         graph = self.graph if probe.graph_k else None
         try:
             inner = relabel(probe, self.X, p, groups=self.groups, folds=self.grid.folds, seed=seed, graph=graph)
             outer = probe.fit(self.X, p).predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
         except InputError as error:
             return LeftOut((cell,), str(error))
-        return Scores(cell, inner, outer)
+        return CellScores(cell, inner, outer)
 
-    def _logistic(self, p: NDArray[np.float64], seed: int) -> Iterator[Scores | LeftOut]:
+    def _logistic(self, p: NDArray[np.float64], seed: int) -> Iterator[CellScores | LeftOut]:
         """Every logistic cell, all from one path."""
         penalties = self.grid.values["logistic"]
-        cells = [Cell.of("logistic", l2) for l2 in penalties]
+        cells = [SweepCell.of("logistic", l2) for l2 in penalties]
         try:
             path = LogisticProbe.path(self.design, p, l2=penalties, cv=self.grid.folds, groups=self.groups, seed=seed)
         except InputError as error:  # most often: too few rows that are not equal, as at the embedding
@@ -131,28 +139,29 @@ class Layer:
             return
         outer = expit(self.other @ path.coef_.T + path.intercept_)
         for at, cell in enumerate(cells):
-            yield Scores(cell, path.out_of_fold[at], np.asarray(outer[:, at], dtype=np.float64))
+            yield CellScores(cell, path.out_of_fold[at], np.asarray(outer[:, at], dtype=np.float64))
 
-    def steady_scores(self, p: NDArray[np.float64]) -> Iterator[Scores | LeftOut]:
-        """Every kNN and Topo cell for labels p (n,): nothing in them is random."""
+    def steady_scores(self, p: NDArray[np.float64]) -> Iterator[CellScores | LeftOut]:
+        """Every cell for labels p (n,) whose scores hang on no seed: of kNN, Topo and further probes without folds."""
         within: list[int] = []
         for k in map(int, self.grid.values["knn"]):
             if k <= self.k:
                 within.append(k)
             else:
-                yield LeftOut((Cell("knn", k),), _too_many(k, self.group_ids))
+                yield LeftOut((SweepCell("knn", k),), _too_many(k, self.group_ids))
         if within:
             inner, outer = self.graph.means(p, within), self._outer_means(p, within)
             for at, k in enumerate(within):
-                yield Scores(Cell("knn", k), inner[at], outer[at])
+                yield CellScores(SweepCell("knn", k), inner[at], outer[at])
         for k in map(int, self.grid.values["topo"]):
             yield self._topo(p, k)
+        yield from self._further(p, 0, cross_fitted=False)
 
     def _outer_means(self, p: NDArray[np.float64], ks: Sequence[int]) -> NDArray[np.float64]:
         return self.outer_graph.means(p, ks) if len(self.other) else np.empty((len(ks), 0))
 
-    def _topo(self, p: NDArray[np.float64], k: int) -> Scores | LeftOut:
-        cell = Cell("topo", k)
+    def _topo(self, p: NDArray[np.float64], k: int) -> CellScores | LeftOut:
+        cell = SweepCell("topo", k)
         if k > self.k:
             return LeftOut((cell,), _too_many(k, self.group_ids))
         probe = TopoProbe(k, k, self.grid.connectivity, self.grid.index)
@@ -161,7 +170,7 @@ class Layer:
             inner = fitted.out_of_sample_
         except InputError as error:  # too few rows in the components
             return LeftOut((cell,), str(error))
-        return Scores(cell, inner, self._outer_topo(p, fitted.core_, k), fitted.core_, fitted.core_scores_)
+        return CellScores(cell, inner, self._outer_topo(p, fitted.core_, k), fitted.core_, fitted.core_scores_)
 
     def _outer_topo(self, p: NDArray[np.float64], core: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
         """The mean of p over each held-out row's k nearest rows in the components."""
@@ -170,8 +179,8 @@ class Layer:
         kept = core[self.outer_graph.indices]
         scores = np.empty(len(self.other))
         enough = kept.sum(axis=1) >= k
-        found = first_of(self.outer_graph, kept, k).indices
-        scores[enough] = mean_over(p, found[enough])
+        nearest = first_of(self.outer_graph, kept, k).indices
+        scores[enough] = mean_over(p, nearest[enough])
         if not enough.all():
             rest = search(self.X[core], k, self.other[~enough], index=self.grid.index)
             scores[~enough] = mean_over(p[core], rest.indices)

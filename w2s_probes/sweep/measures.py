@@ -9,11 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..filtering.disagreement import verdict
-from ..metrics.influence import NOTHING, Measured, mean, ranking
-from ..metrics.intervals import Estimate
+from ..metrics.influence import InfluenceEstimate, mean, ranking
+from ..metrics.intervals import NO_ESTIMATE, Estimate
 from ..rows.fields import TRUTHS, number
 from ..ties import above_half
-from .layer_scores import Cell, LeftOut, Scores
+from .layer_scores import CellScores, LeftOut, SweepCell
 from .swept_labels import Side, SweptLabels
 
 COLUMNS = ["labels", "seed", "layer", "probe", "k", "l2", "contamination"]
@@ -21,7 +21,7 @@ COLUMNS += ["rows", "metric", "value", "low", "high", "n", "status", "oracle"]
 OK, ONE_CLASS = "ok", "one class"
 LEFT_OUT = "left out: "  # and the reason
 WEAK = "weak"
-Line = dict[str, Any]
+SweepLine = dict[str, Any]
 # What the truth says of a filter, and where a FilterResult's report has it.
 BY_AUDIT = {"precision": "precision", "base_rate": "base_rate", "recall": "recall", "accuracy_kept": "accuracy_after"}
 RowSet = Literal["training", "held-out"]
@@ -32,23 +32,23 @@ HELD_OUT: RowSet = "held-out"
 def as_table(lines: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
     """The lines as a DataFrame with the columns of every sweep; cells may be text, as they come from CSV."""
     table = pd.DataFrame(lines, columns=COLUMNS)
-    whole = dict.fromkeys(("seed", "layer", "k", "n"), "Int64")
+    integers = dict.fromkeys(("seed", "layer", "k", "n"), "Int64")
     numbers = dict.fromkeys(("l2", "contamination", "value", "low", "high"), "float64")
-    for name in (*whole, *numbers):
+    for name in (*integers, *numbers):
         table[name] = table[name].map(number)
     table["oracle"] = table["oracle"].map(lambda value: TRUTHS[str(value).lower()])
-    return table.astype(whole | numbers | {"oracle": bool})
+    return table.astype(integers | numbers | {"oracle": bool})
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
+class SweepScorer:
     """Measures one label set's cells. The weak labels' own AUROC, which gains are differences to, is made once."""
 
     labels: SweptLabels
-    baselines: dict[RowSet, Measured | None]  # AUROC of the weak labels by the truth: by side
+    baselines: dict[RowSet, InfluenceEstimate | None]  # AUROC of the weak labels by the truth: by side
 
     @classmethod
-    def of(cls, labels: SweptLabels) -> "Judge":
+    def of(cls, labels: SweptLabels) -> "SweepScorer":
         """Of one label set."""
         judge = cls(labels, {})
         for name, side in judge.sides.items():
@@ -63,17 +63,17 @@ class Judge:
         held_out = self.labels.held_out
         return {TRAINING: self.labels.training} | ({} if held_out is None else {HELD_OUT: held_out})
 
-    def weak_lines(self) -> Iterator[Line]:
+    def weak_lines(self) -> Iterator[SweepLine]:
         """AUROC and accuracy of the weak labels themselves, where the truth is known."""
         for name, side in self.sides.items():
             if side.truth is None:
                 continue
             known, groups = _audited(side)
-            here = self._line(None, Cell(WEAK), name, int(known.sum()), None)
+            here = self._line(None, SweepCell(WEAK), name, int(known.sum()), None)
             yield here | _estimated("auroc", self.baselines[name], groups)
             yield here | _estimated("accuracy", mean(_hits(side.p[known], side.truth[known])), groups)
 
-    def cell_lines(self, layer: int, seed: int, scores: Scores) -> Iterator[Line]:
+    def cell_lines(self, layer: int, seed: int, scores: CellScores) -> Iterator[SweepLine]:
         """Every measure of one cell."""
         for name, side in self.sides.items():
             p = scores.training if name == TRAINING else scores.held_out
@@ -90,7 +90,7 @@ class Judge:
             gain = None if by_truth is None or baseline is None else by_truth - baseline
             yield here | _estimated("auroc_gain", gain, groups)
 
-    def filter_lines(self, layer: int, seed: int, scores: Scores, contamination: float) -> Iterator[Line]:
+    def filter_lines(self, layer: int, seed: int, scores: CellScores, contamination: float) -> Iterator[SweepLine]:
         """What a filter by this cell would remove from the training rows, and, by the truth, how well."""
         side = self.labels.training
         core = np.ones(len(side), dtype=bool) if scores.core is None else scores.core
@@ -107,16 +107,16 @@ class Judge:
         known, _ = _audited(side)
         report = result.of_rows(known).report(side.truth[known])
         for metric, name in BY_AUDIT.items():
-            found = Estimate(report[name], np.nan, np.nan, np.nan)
-            yield here | {"metric": metric, **_values(found), "n": int(known.sum())}
+            estimate = Estimate(report[name], np.nan, np.nan, np.nan)
+            yield here | {"metric": metric, **_values(estimate), "n": int(known.sum())}
 
-    def left_out_lines(self, layer: int, seed: int, left_out: LeftOut) -> Iterator[Line]:
+    def left_out_lines(self, layer: int, seed: int, left_out: LeftOut) -> Iterator[SweepLine]:
         """A line for each cell that could not be used; its status says why."""
         for cell in left_out.cells:
             here = self._line(layer, cell, TRAINING, len(self.labels.training), seed)
-            yield here | {"metric": "weak_brier", **_values(NOTHING), "status": LEFT_OUT + left_out.reason}
+            yield here | {"metric": "weak_brier", **_values(NO_ESTIMATE), "status": LEFT_OUT + left_out.reason}
 
-    def _line(self, layer: int | None, cell: Cell, rows: str, n: int, seed: int | None) -> Line:
+    def _line(self, layer: int | None, cell: SweepCell, rows: str, n: int, seed: int | None) -> SweepLine:
         where = {"labels": self.labels.name, "seed": seed, "layer": layer, "probe": cell.probe}
         return where | {"k": cell.k, "l2": cell.l2, "contamination": None, "rows": rows, "n": n, "oracle": False}
 
@@ -131,12 +131,12 @@ def _hits(p: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.floa
     return np.asarray(above_half(p) == above_half(truth), dtype=np.float64)
 
 
-def _estimated(metric: str, measured: Measured | None, groups: NDArray[np.intp] | None) -> Line:
+def _estimated(metric: str, measured: InfluenceEstimate | None, groups: NDArray[np.intp] | None) -> SweepLine:
     if measured is None:
-        return {"metric": metric, **_values(NOTHING), "status": ONE_CLASS}
-    found = measured.estimate(groups) if metric in ("auroc_gain", "weak_brier") else measured.share(groups)
-    return {"metric": metric, **_values(found), "status": OK}
+        return {"metric": metric, **_values(NO_ESTIMATE), "status": ONE_CLASS}
+    estimate = measured.estimate(groups) if metric in ("auroc_gain", "weak_brier") else measured.share(groups)
+    return {"metric": metric, **_values(estimate), "status": OK}
 
 
-def _values(found: Estimate) -> Line:
-    return {"value": found.value, "low": found.low, "high": found.high}
+def _values(estimate: Estimate) -> SweepLine:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -1,4 +1,4 @@
-"""How a sweep's units are done: here, in several processes, or on a Ray or Dask cluster."""
+"""Running a sweep's units: here, in several processes, or on a Ray or Dask cluster."""
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -19,7 +19,11 @@ Done = tuple[Unit, pd.DataFrame] | None
 
 @dataclass(frozen=True)
 class Place:
-    """Where a sweep runs."""
+    """The place where a sweep runs: this process, several of this machine, or a cluster.
+
+    >>> Place(jobs=4, max_memory=10**9).affordable(unit_bytes=4 * 10**8)
+    2
+    """
 
     backend: Backend = "local"
     address: str | None = None  # of an existing cluster
@@ -45,7 +49,7 @@ class Place:
             )
 
     def affordable(self, unit_bytes: int) -> int:
-        """How many units fit into memory at a time; InputError where not even one does."""
+        """The number of units that fit into memory at a time; InputError where not even one does."""
         if self.max_memory is None:
             return self.jobs
         if unit_bytes > self.max_memory:
@@ -56,7 +60,7 @@ class Place:
         return min(self.jobs, self.max_memory // unit_bytes)
 
     def at_once(self, units: int, unit_bytes: int) -> int:
-        """How many of so many units are done at a time here; InputError where memory has no room for one."""
+        """The number of units, of `units`, that run at a time here; InputError where memory has no room for one."""
         affordable = min(self.affordable(unit_bytes), units)
         if self.backend != "local" or affordable < 2:
             return affordable
@@ -65,7 +69,7 @@ class Place:
         return min(affordable, cores())  # more would only take turns, and each has to be started
 
     def workers(self, at_once: int) -> Workers:
-        """Those that do the units; InputError where a cluster, or its library, is not there."""
+        """Workers that run units; InputError where a cluster, or its library, is not there."""
         if self.backend == "local":
             from .backends.local import Processes
 
@@ -85,19 +89,19 @@ def run_units(units: Sequence[Unit], place: Place, width: int, progress: Progres
     """
     for folder in {unit.parts for unit in units if unit.parts is not None}:
         remove_abandoned(folder)
-    found = {unit.key: table for unit in units if (table := unit.kept()) is not None}
-    todo = [unit for unit in units if unit.key not in found]
+    tables = {unit.key: table for unit in units if (table := unit.kept()) is not None}
+    todo = [unit for unit in units if unit.key not in tables]
     unit_bytes = max((unit.memory(width) for unit in todo), default=1)
     at_once = place.at_once(len(todo), unit_bytes)
-    progress("layers", len(found), len(units))
+    progress("layers", len(tables), len(units))
     if todo:
         alone = place.backend == "local" and at_once == 1
         with closing(_here(todo) if alone else _elsewhere(todo, place, at_once, unit_bytes)) as results:
             for done in results:
                 if done is not None:
-                    found[done[0].key] = done[1]
-                progress("layers" if done is not None else "layers (no worker yet)", len(found), len(units))
-    return [found[unit.key] for unit in units]
+                    tables[done[0].key] = done[1]
+                progress("layers" if done is not None else "layers (no worker yet)", len(tables), len(units))
+    return [tables[unit.key] for unit in units]
 
 
 def _here(units: Sequence[Unit]) -> Generator[Done, None, None]:

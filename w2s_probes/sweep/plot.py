@@ -10,12 +10,11 @@ from ..drawing import drawable
 from ..probes.registry import PROBES, VALUE_TITLES
 from .choosing import Best
 from .measures import OK, RowSet
+from .swept_table import SweptTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from .result import SweepResult
 
 MEASURES = {
     "auroc_gain": "AUROC − AUROC of the weak labels",
@@ -24,7 +23,7 @@ MEASURES = {
 MOST_NAMED = 13  # layers in the key
 
 
-def sweep_figure(result: "SweepResult", labels: str) -> "Figure":
+def sweep_figure(result: SweptTable, labels: str) -> "Figure":
     """Against layer, each probe at the value that weak labels choose there; then against k or l2, a line a layer.
 
     The measure is the difference to the weak labels' own AUROC where the truth is known (as
@@ -55,9 +54,7 @@ def sweep_figure(result: "SweepResult", labels: str) -> "Figure":
     return figure
 
 
-def _by_layer(
-    ax: "Axes", result: "SweepResult", labels: str, probe: str, metric: str, rows: RowSet, shift: float
-) -> None:
+def _by_layer(ax: "Axes", result: SweptTable, labels: str, probe: str, metric: str, rows: RowSet, shift: float) -> None:
     lines = chosen_by_layer(result, labels, probe, metric, rows)
     if lines.empty:
         return
@@ -68,7 +65,7 @@ def _by_layer(
     ax.errorbar(x, value, ends, label=PROBES[probe].title, markersize=4, linewidth=1.2, elinewidth=0.8, **style)  # type: ignore[arg-type]
 
 
-def chosen_by_layer(result: "SweepResult", labels: str, probe: str, metric: str, rows: RowSet) -> pd.DataFrame:
+def chosen_by_layer(result: SweptTable, labels: str, probe: str, metric: str, rows: RowSet) -> pd.DataFrame:
     """For each layer the line of a probe at the value of least weak Brier loss out of sample: no truth chooses."""
     loss = result.grid(probe, "weak_brier", labels=labels)
     if loss.empty:

@@ -1,4 +1,4 @@
-"""What a sweep found: one tidy table, the best cells, and a figure."""
+"""The result of a sweep: one tidy table, the best cells, and a figure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,26 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..errors import InputError, did_you_mean, reason
+from ..errors import InputError, reason
 from ..io.files import replacing
 from ..io.json_files import read_json
 from ..io.sealed import not_as_written, write_sealed
 from ..io.tables import read_table, write_table
-from ..probes.registry import PROBES
 from .beside import record_path, refuse_other_record
-from .choosing import Best, choose
 from .grid import ChooseBy
-from .measures import COLUMNS, HELD_OUT, OK, TRAINING, WEAK, RowSet, as_table
+from .measures import COLUMNS, WEAK, as_table
+from .swept_table import SweptTable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SweepResult:
-    """The lines of a sweep (see docs/sweeps.md for the columns) and the record of how they were made."""
+class SweepResult(SweptTable):
+    """The lines of a sweep (see docs/sweeps.md for the columns) and the record of how they were made.
 
-    table: pd.DataFrame
+    >>> line = {"labels": "weak", "seed": 0, "layer": 3, "probe": "knn", "k": 5, "rows": "training", "status": "ok"}
+    >>> line |= {"metric": "weak_brier", "value": 0.2, "oracle": False}
+    >>> float(SweepResult(as_table([line])).grid("knn", "weak_brier").loc[3, 5])
+    0.2
+    """
+
     record: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -63,31 +67,6 @@ class SweepResult:
         write_table(self.table, path)
         write_sealed(record_path(path), {**self.record, "best": best}, [path.name])
 
-    @property
-    def labels(self) -> list[str]:
-        """The label sets."""
-        return list(dict.fromkeys(self.table["labels"]))
-
-    def to_frame(self) -> pd.DataFrame:
-        """The tidy table: a line for each cell, row set and metric."""
-        return self.table.copy()
-
-    def best(self, labels: str | None = None, by: ChooseBy = "weak_brier", *, oracle: bool = False) -> Best:
-        """The best cell of a label set (the only one unless named), chosen by weak labels out of sample.
-
-        `by`: weak_brier or weak_auroc; auroc or accuracy read the truth, need `oracle=True`, and are marked.
-        """
-        return choose(self.table, self._one(labels), by, oracle=oracle)
-
-    def grid(self, probe: str, metric: str, rows: RowSet = TRAINING, labels: str | None = None) -> pd.DataFrame:
-        """One metric of one probe as a matrix, layers down and values of k or l2 across; mean over the seeds."""
-        if probe not in PROBES:
-            raise InputError(f"probe {probe!r}: {did_you_mean(probe, PROBES)}")
-        table = self.table
-        wanted = (table["labels"] == self._one(labels)) & (table["probe"] == probe) & (table["metric"] == metric)
-        wanted &= (table["rows"] == rows) & (table["status"] == OK)
-        return table[wanted].pivot_table(index="layer", columns=PROBES[probe].value, values="value", aggfunc="mean")
-
     def plot(self, labels: str | None = None) -> "Figure":
         """AUROC against layer and against k and l2, as differences to the weak labels where the truth is known.
 
@@ -95,7 +74,7 @@ class SweepResult:
         """
         from .plot import sweep_figure
 
-        return sweep_figure(self, self._one(labels))
+        return sweep_figure(self, self.one_label_set(labels))
 
     def save_plot(self, path: Path | str, labels: str | None = None) -> None:
         """The figure as PNG, SVG or PDF, by the name's ending; the same bytes each time."""
@@ -109,28 +88,6 @@ class SweepResult:
             dated = {"Creator": None, "Date": None}
         with replacing(path) as temporary, rc_context({"svg.hashsalt": "w2s-probes"}):
             self.plot(labels).savefig(temporary, dpi=150, metadata=dated)
-
-    @property
-    def probes(self) -> list[str]:
-        """The probes swept, without the weak labels themselves."""
-        return [probe for probe in dict.fromkeys(self.table["probe"]) if probe != WEAK]
-
-    @property
-    def layers(self) -> list[int]:
-        """The layers swept, ascending."""
-        return sorted(int(layer) for layer in self.table["layer"].dropna().unique())
-
-    def shown_metric(self, labels: str) -> tuple[str, RowSet]:
-        """What tables and figures show: the gain over the weak labels, or agreement with them; on held-out rows."""
-        of = self.table[(self.table["labels"] == labels) & (self.table["status"] == OK)]
-        metric = "auroc_gain" if (of["metric"] == "auroc_gain").any() else "weak_auroc"
-        held_out = bool(((of["rows"] == HELD_OUT) & (of["metric"] == metric)).any())
-        return metric, HELD_OUT if held_out else TRAINING
-
-    def left_out(self) -> dict[str, int]:
-        """Why cells were left out, and how many."""
-        reasons = self.table["status"][self.table["status"].str.startswith("left out")]
-        return {str(reason): int(count) for reason, count in reasons.value_counts(sort=False).items()}
 
     def __repr__(self) -> str:
         cells = self.table[self.table["contamination"].isna() & (self.table["probe"] != WEAK)]
@@ -158,12 +115,3 @@ class SweepResult:
         ]
         table = pd.DataFrame(lines).to_html(index=False, border=0, na_rep="")  # pandas escapes the names
         return f"<p><b>SweepResult</b>: {escape(repr(self)[len('SweepResult(') : -1])}</p>{table}"
-
-    def _one(self, labels: str | None) -> str:
-        if labels is not None:
-            if labels not in self.labels:
-                raise InputError(f"no label set {labels!r} in this sweep: {did_you_mean(labels, self.labels)}")
-            return labels
-        if len(self.labels) > 1:
-            raise InputError(f"this sweep has {len(self.labels)} label sets: name one of {', '.join(self.labels)}")
-        return self.labels[0]

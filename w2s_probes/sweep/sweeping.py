@@ -17,9 +17,9 @@ from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
 from ..store.layers import LayerSpec
-from .backends.versions import versions
+from .backends.pool import versions
 from .grid import Grid, Numbers, listed, published
-from .measures import Judge, as_table
+from .measures import SweepScorer, as_table
 from .place import HERE, Place, run_units
 from .result import SweepResult
 from .swept_labels import SweptLabels, read_labels
@@ -76,12 +76,12 @@ def sweep(
     if not any(values.values()):
         values = dict(published(min(len(labels.training) for labels in rows)))
     grid = Grid(values, shares, connectivity, folds, folds_seeds, index)
-    return Sweep.plan(opened, rows, grid, layers, parts).run(place, progress)
+    return SweepPlan.plan(opened, rows, grid, layers, parts).run(place, progress)
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep:
-    """A sweep that fits its store and labels, and is not done yet."""
+class SweepPlan:
+    """A planned sweep: its store, labels and grid fit together, and nothing is computed yet."""
 
     store: ActivationStore
     layers: list[int]
@@ -92,22 +92,24 @@ class Sweep:
     @classmethod
     def plan(
         cls, store: ActivationStore, labels: list[SweptLabels], grid: Grid, layers: LayerSpec, parts: Path | None
-    ) -> "Sweep":
-        """Check that everything fits; nothing is read but ids."""
-        grid.refuse_too_few(min(len(one.training) for one in labels))
+    ) -> "SweepPlan":
+        """Plan a sweep from checked inputs; only ids are read."""
+        grid.refuse_too_few(min(len(label_set.training) for label_set in labels))
         numbers = store.select(layers)
-        together = _same_rows(labels)
-        units = [Unit.of(store, number, sets, grid, parts) for number in numbers for sets in together]
+        by_rows = _same_rows(labels)
+        units = [Unit.of(store, number, sets, grid, parts) for number in numbers for sets in by_rows]
         return cls(store, numbers, labels, grid, units)
 
     def description(self) -> list[str]:
-        """What there is to do: rows, cells and layers, what is kept of an earlier run, and the memory of a layer."""
+        """The plan in lines: rows, cells and layers, units kept of an earlier run, and the memory of a layer."""
         lines = []
-        for one in self.labels:
-            held_out = "no row" if one.held_out is None else f"{len(one.held_out):,} rows"
-            related = f" ({one.related:,} more share a text or a group with training rows)" if one.related else ""
-            known = ", with truth" if one.training.truth is not None else ", no truth: agreement with weak labels only"
-            lines.append(f"{one.name}: {len(one.training):,} training rows, {held_out} held out{related}{known}")
+        for labels in self.labels:
+            held_out = "no row" if labels.held_out is None else f"{len(labels.held_out):,} rows"
+            related = f" ({labels.related:,} more share a text or a group with training rows)" if labels.related else ""
+            known = (
+                ", with truth" if labels.training.truth is not None else ", no truth: agreement with weak labels only"
+            )
+            lines.append(f"{labels.name}: {len(labels.training):,} training rows, {held_out} held out{related}{known}")
         kept = sum(unit.kept() is not None for unit in self.units)
         for name, values in self.grid.values.items():
             if len(values):
@@ -123,11 +125,11 @@ class Sweep:
         return lines
 
     def run(self, place: Place = HERE, progress: Progress = silent) -> SweepResult:
-        """Do all of it, but for what is kept."""
+        """Run every unit that is not kept, and gather the result."""
         return self._result(run_units(self.units, place, self.store.manifest.width, progress))
 
     def run_share(self, share: Share, place: Place = HERE, progress: Progress = silent) -> SweepResult | None:
-        """Do one share of it; the result if all shares are done by then, else None. Needs a folder of parts."""
+        """Run one share of the units; the result if all shares are done by then, else None. Needs a folder of parts."""
         if share.count == 1:
             return self.run(place, progress)
         ours = [unit for number, unit in enumerate(self.units) if share.has(number)]
@@ -136,36 +138,36 @@ class Sweep:
         return self._result(there) if len(there) == len(self.units) else None
 
     def _result(self, tables: list[pd.DataFrame]) -> SweepResult:
-        weak = as_table([line for one in self.labels for line in Judge.of(one).weak_lines()])
-        whole = pd.concat([table for table in (weak, *tables) if len(table)], ignore_index=True)
-        return SweepResult(_in_order(whole, self.labels), _record(self.store, self.layers, self.labels, self.grid))
+        weak = as_table([line for label_set in self.labels for line in SweepScorer.of(label_set).weak_lines()])
+        table = pd.concat([table for table in (weak, *tables) if len(table)], ignore_index=True)
+        return SweepResult(_in_order(table, self.labels), _record(self.store, self.layers, self.labels, self.grid))
 
 
 def _same_rows(swept: list[SweptLabels]) -> list[tuple[SweptLabels, ...]]:
-    """The label sets, those of the same rows together."""
+    """The label sets, a tuple for each set of rows."""
     by_rows: dict[str, list[SweptLabels]] = {}
-    for one in swept:
-        by_rows.setdefault(one.rows_hash, []).append(one)
-    return [tuple(together) for together in by_rows.values()]
+    for label_set in swept:
+        by_rows.setdefault(label_set.rows_hash, []).append(label_set)
+    return [tuple(sets) for sets in by_rows.values()]
 
 
 def _in_order(table: pd.DataFrame, swept: list[SweptLabels]) -> pd.DataFrame:
-    """By label set, then as made: layer by layer, whoever made them."""
-    place = table["labels"].map({one.name: number for number, one in enumerate(swept)})
+    """Sorted by label set; within one the order stays, layer by layer."""
+    place = table["labels"].map({label_set.name: number for number, label_set in enumerate(swept)})
     return table.iloc[place.argsort(kind="stable")].reset_index(drop=True)
 
 
 def _record(store: ActivationStore, layers: list[int], swept: list[SweptLabels], grid: Grid) -> dict[str, Any]:
     sets = {
-        one.name: {
-            "training_rows": len(one.training),
-            "held_out_rows": 0 if one.held_out is None else len(one.held_out),
-            "related_rows_left_out": one.related,
-            "truth": one.training.truth is not None,
-            "rows": one.rows_hash[:16],
-            "labels": one.labels_hash[:16],
+        label_set.name: {
+            "training_rows": len(label_set.training),
+            "held_out_rows": 0 if label_set.held_out is None else len(label_set.held_out),
+            "related_rows_left_out": label_set.related,
+            "truth": label_set.training.truth is not None,
+            "rows": label_set.rows_hash[:16],
+            "labels": label_set.labels_hash[:16],
         }
-        for one in swept
+        for label_set in swept
     }
     installed = {
         "python": platform.python_version(),

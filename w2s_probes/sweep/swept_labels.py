@@ -24,7 +24,7 @@ HELD_OUT = 0.2  # of the rows, where no others are named
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """Some rows of one label set, in the store's order."""
+    """The training rows, or the held-out rows, of a label set, in the store's order."""
 
     ids: NDArray[np.object_]  # (n,)
     p: NDArray[np.float64]  # (n,) weak labels
@@ -36,14 +36,14 @@ class Side:
 
     @property
     def rows_hash(self) -> str:
-        """A name for which rows these are and which of them are related."""
+        """A hash of the ids of the rows and of their groups."""
         digest = hashlib.sha256("\x1f".join(map(str, self.ids)).encode(errors="backslashreplace"))
         digest.update(b"" if self.groups is None else self.groups.astype(np.int64).tobytes())
         return digest.hexdigest()
 
     @property
     def labels_hash(self) -> str:
-        """A name for their labels."""
+        """A hash of the labels and of the truth."""
         digest = hashlib.sha256(self.p.tobytes())
         digest.update(b"" if self.truth is None else self.truth.tobytes())
         return digest.hexdigest()
@@ -65,7 +65,7 @@ class SweptLabels:
 
     @property
     def labels_hash(self) -> str:
-        """A name for the labels on both sides."""
+        """A hash of the labels on both sides."""
         return self.training.labels_hash + ("" if self.held_out is None else self.held_out.labels_hash)
 
 
@@ -86,10 +86,10 @@ def read_labels(
         raise InputError(f"held_out={held_out} must be in [0, 1): the share of rows to set aside")
     tests = None if test is None else _label_file(test)
     files = {name: _label_file(source) for name, source in named(sources).items()}
-    found = [_swept(name, file, tests, held_out, order, where) for name, file in files.items()]
-    if not found:
+    label_sets = [_swept(name, file, tests, held_out, order, where) for name, file in files.items()]
+    if not label_sets:
         raise InputError("no label set to sweep: give at least one")
-    return found
+    return label_sets
 
 
 def named(sources: Labels | Sequence[Labels] | Mapping[str, Labels]) -> dict[str, Labels]:
@@ -98,11 +98,11 @@ def named(sources: Labels | Sequence[Labels] | Mapping[str, Labels]) -> dict[str
         return dict(sources)
     listed = [sources] if isinstance(sources, Path | str | pd.DataFrame | LabelSet) else list(sources)
     names: dict[str, Labels] = {}
-    for number, one in enumerate(listed):
-        name = _stem(one) if isinstance(one, Path | str) else "labels" if len(listed) == 1 else f"labels-{number}"
+    for number, source in enumerate(listed):
+        name = _stem(source) if isinstance(source, Path | str) else "labels" if len(listed) == 1 else f"labels-{number}"
         if name in names:
             raise InputError(f"two label sets are called {name!r}: rename a file, or give them as a mapping by name")
-        names[name] = one
+        names[name] = source
     return names
 
 
@@ -153,7 +153,7 @@ def _swept(
 def _parted(
     name: str, table: pd.DataFrame, file: str, other: pd.DataFrame, other_file: str, held_out: float | None
 ) -> SweptLabels:
-    """Training rows and those held out by name, of which related ones are no test: what they are has been learned."""
+    """Training rows and named held-out rows, less those related to a training row, of which probes have learned."""
     if held_out is not None:
         raise InputError(f"held_out={held_out}: {other_file} names the rows to hold out; leave the share out")
     related = related_rows(other, table)

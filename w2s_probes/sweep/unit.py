@@ -1,10 +1,16 @@
-"""The piece of a sweep that is done, kept and sent elsewhere as a whole: one layer for label sets of the same rows."""
+"""The unit of work of a sweep, run, kept and sent to workers as a whole: one layer for label sets of the same rows."""
 
+import gzip
+import hashlib
+import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from ..io.files import replacing
+from ..io.json_files import parse_json
 from ..neighbors.exact import FEWEST, NARROWEST
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
 from ..probes.design import SMALL
@@ -12,10 +18,9 @@ from ..probes.spectrum import EXACT, RANK
 from ..store.activation_store import ActivationStore
 from ..store.manifest import identity_key
 from .grid import Grid
-from .layer_scores import Layer, LeftOut, Scores
-from .measures import Judge, Line, as_table
+from .layer_scores import SHORTER, CellScores, LeftOut, SweptLayer
+from .measures import SweepLine, SweepScorer, as_table
 from .swept_labels import SweptLabels
-from .unit_files import read_part, write_part
 
 FORMAT = 2  # goes up when the same key would stand for other numbers
 BYTES = 4  # of a float32
@@ -32,20 +37,20 @@ class Unit:
     labels: tuple[SweptLabels, ...]  # of the same rows
     grid: Grid
     parts: Path | None  # where results are kept; None: nowhere
-    key: str  # a name for all that decides the numbers
+    key: str  # a hash of all that determines the numbers
 
     @classmethod
     def of(
         cls, store: ActivationStore, layer: int, labels: tuple[SweptLabels, ...], grid: Grid, parts: Path | None
     ) -> "Unit":
-        """The unit with its name."""
+        """The unit with its key."""
         described = {
             "format": FORMAT,
             "store": store.key,
-            "cells": [f"{shard.file} {shard.checksum}" for shard in store.manifest.cells(layer)],
+            "cells": [f"{shard.file} {shard.checksum}" for shard in store.manifest.shards_of(layer)],
             "layer": layer,
             "rows": labels[0].rows_hash,
-            "labels": [[one.name, one.labels_hash] for one in labels],
+            "labels": [[label_set.name, label_set.labels_hash] for label_set in labels],
             "grid": grid.record(),
         }
         return cls(store.path, layer, labels, grid, parts, identity_key(described)[:16])
@@ -56,15 +61,16 @@ class Unit:
         return None if self.parts is None else self.parts / f"layer-{self.layer:03d}-{self.key}.jsonl.gz"
 
     def kept(self) -> pd.DataFrame | None:
-        """Its lines, if they were made before and can be read."""
+        """The lines of an earlier run; None where there are none to read."""
         return None if self.part is None else read_part(self.part, self.key)
 
     def memory(self, width: int) -> int:
-        """Bytes that doing it takes, at most, beside the interpreter and its libraries.
+        """Bytes that running it takes, at most, beside the interpreter and its libraries.
 
         The larger of its two steps: the searches, which hold the rows, copies of them, and 75 or 150 bytes a neighbour
         asked for beside the pairs still in question; and the fits, which hold the rows, the design, and some fifteen
-        numbers a row and thirty a column for every penalty and fold. Peaks measured with 20 k and 11 penalties of
+        numbers a row and thirty a column for every penalty and fold; of a further probe of the registry three copies of
+        the rows beside those of its fold, which nothing here can measure. Peaks measured with 20 k and 11 penalties of
         5 folds, each in a process of its own and above what it had after the imports, a fifth of all rows held out:
         10,000 training rows of 1,024: 288 MB of the 342 told; 10,000 of 4,096: 702 of 772; 20,000 of 512: 419 of 557;
         40,000 of 128: 361 of 389; 2,000 of 4,096: 194 of 246; 2,000 of 256: 39 of 65. Topo adds nothing to them, nor
@@ -87,37 +93,64 @@ class Unit:
             square = 32 * width**2 if width <= EXACT else RANK * 12 * (n + width)
             across = 32 * n * width if n < width and n <= EXACT else 0
             fit = design + one_fold + square + across + fits * (112 * n + 240 * width) + 16 * k * (n + m)
+        if any(values for name, values in self.grid.values.items() if name not in SHORTER):
+            # The rows without a fold, and what the probe makes of them: a copy in float64, and one like the rows.
+            fit = max(fit, 4 * row * n + 16 * k * (n + m))
         return LIBRARIES + row * (n + m) + max(search, fit)
 
     def run(self) -> pd.DataFrame:
-        """Its lines, made and kept; or as they were kept before."""
-        if (there := self.kept()) is not None:
-            return there
+        """The lines of an earlier run, or computed now and kept."""
+        if (earlier := self.kept()) is not None:
+            return earlier
         lines = list(self._lines())
         table = as_table(lines)
         if self.part is not None:
             write_part(self.part, table, self.key)
         return table
 
-    def _lines(self) -> list[Line]:
+    def _lines(self) -> list[SweepLine]:
         first = self.labels[0]
         store = ActivationStore.open(self.store)
-        layer = Layer.read(store, self.layer, first.training, first.held_out, self.grid)
-        lines: list[Line] = []
+        layer = SweptLayer.read(store, self.layer, first.training, first.held_out, self.grid)
+        lines: list[SweepLine] = []
         for labels in self.labels:
-            judge = Judge.of(labels)
+            scorer = SweepScorer.of(labels)
             p = labels.training.p
-            steady = [line for found in layer.steady_scores(p) for line in self._judged(judge, 0, found)]
+            steady = [line for scores in layer.steady_scores(p) for line in self._judged(scorer, 0, scores)]
             for seed in self.grid.seeds:
                 lines += [line | {"seed": seed} for line in steady]
-                for found in layer.seeded_scores(p, seed):
-                    lines += self._judged(judge, seed, found)
+                for scores in layer.seeded_scores(p, seed):
+                    lines += self._judged(scorer, seed, scores)
         return lines
 
-    def _judged(self, judge: Judge, seed: int, found: Scores | LeftOut) -> list[Line]:
-        if isinstance(found, LeftOut):
-            return list(judge.left_out_lines(self.layer, seed, found))
-        lines = list(judge.cell_lines(self.layer, seed, found))
+    def _judged(self, scorer: SweepScorer, seed: int, scores: CellScores | LeftOut) -> list[SweepLine]:
+        if isinstance(scores, LeftOut):
+            return list(scorer.left_out_lines(self.layer, seed, scores))
+        lines = list(scorer.cell_lines(self.layer, seed, scores))
         for contamination in self.grid.contamination:
-            lines += judge.filter_lines(self.layer, seed, found, contamination)
+            lines += scorer.filter_lines(self.layer, seed, scores, contamination)
         return lines
+
+
+def write_part(path: Path, table: pd.DataFrame, key: str) -> None:
+    """A line of JSON for each of the table, after one with the unit's key and the hash of both."""
+    records = table.astype(object).where(table.notna(), None).to_dict(orient="records")
+    lines = "".join(json.dumps(record) + "\n" for record in records).encode()
+    head = json.dumps({"unit": key, "sha256": _hash(key, lines)}).encode()
+    with replacing(path) as temporary:
+        temporary.write_bytes(gzip.compress(head + b"\n" + lines, mtime=0))
+
+
+def read_part(path: Path, key: str) -> pd.DataFrame | None:
+    """The table; None where there is none, or not the one that was written for this unit: it is then made again."""
+    try:
+        head, _, lines = gzip.decompress(path.read_bytes()).partition(b"\n")
+        if parse_json(head, str(path)) != {"unit": key, "sha256": _hash(key, lines)}:
+            return None
+        return as_table([parse_json(line, str(path)) for line in lines.splitlines()])
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError):
+        return None
+
+
+def _hash(key: str, lines: bytes) -> str:
+    return hashlib.sha256(key.encode() + b"\n" + lines).hexdigest()

@@ -21,7 +21,7 @@ UNREADABLE = (ValueError, OSError, EOFError, RecursionError, zlib.error, csv.Err
 
 @dataclass(frozen=True)
 class Cells:
-    """What the columns of a kind of table hold. Columns that a table lacks are not looked at."""
+    """The types of a table's columns. Columns that a table lacks are not checked."""
 
     numbers: Collection[str] = ()  # finite, or empty
     ends: Collection[str] = ()  # of intervals: numbers, infinite on a side that the data leave open, or empty

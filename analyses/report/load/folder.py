@@ -1,4 +1,4 @@
-"""What lies in a folder: runs, sweeps and filtered label files, read and checked; a damaged file is named."""
+"""Reads a folder's runs, sweeps, students and filtered label files; an error names the damaged file."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -139,7 +139,7 @@ class FinishedSweep:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that a report is made of."""
+    """The content of a folder: all that a report shows."""
 
     name: str  # of the folder
     runs: list[FinishedRun]
@@ -224,7 +224,7 @@ def _run(folder: Path, name: str) -> FinishedRun:
 
 
 def _refuse_unmeasured(results: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:
-    """Whatever was compared, and each task, has its AUROC in the results."""
+    """InputError unless the results hold the AUROC of every compared method and of every task."""
     measured = results[(results["metric"] == "auroc") & results["value"].notna()]
     compared = comparisons[comparisons["metric"] == "auroc"]
     for metric in ("auroc", "pgr_auroc"):
@@ -250,7 +250,7 @@ def _recipe(file: Path) -> str | None:
 
 
 def _predictions(file: Path) -> pd.DataFrame:
-    """Truth and every method's score, on all test rows."""
+    """Read the truth and every method's scores of the test rows."""
     table = _table(file, {"id", "truth"}, Cells())
     scores = [str(name) for name in table if name not in ("id", GROUP)]
     return checked(table, file, Cells(numbers=scores, full=scores))

@@ -1,4 +1,4 @@
-"""What a page reads of the records of runs and sweeps: checked once where they are read, and named where it is wrong.
+"""The records of runs, sweeps and students, as far as the page reads them: typed, and checked when they are read.
 
 Other keys may stand there, and are not looked at. Keys that earlier versions did not write may be missing.
 """
@@ -90,7 +90,7 @@ def _trial_key(key: str) -> str:
 
 
 class RunRecord(_RecordPart):
-    """Of run.json."""
+    """The record of a run, run.json."""
 
     recipe: _Recipe
     versions: dict[str, str]
@@ -131,7 +131,7 @@ class _Store(_RecordPart):
 
 
 class SweepRecord(_RecordPart):
-    """Of the JSON beside a sweep's table."""
+    """The record beside a sweep's table."""
 
     best: list[_Best] = []
     versions: dict[str, str] = {}
@@ -170,7 +170,7 @@ class _Tested(_RecordPart):
 
 
 class StudentRecord(_RecordPart):
-    """Of student.json."""
+    """The record of a student, student.json."""
 
     store: str
     layer: int

@@ -24,7 +24,7 @@ SHARES = ("label", "truth", "given_label", "weak_label")
 
 @dataclass(frozen=True)
 class TrainedStudent:
-    """A student, and what it says of its test rows."""
+    """A student's record, and its scores of test rows."""
 
     name: str  # its folder below the one asked for, or that one's own
     record: dict[str, Any]
@@ -33,7 +33,7 @@ class TrainedStudent:
 
     @property
     def against(self) -> str:
-        """What its test rows are scored against; empty where it was not tested."""
+        """The labels that its test rows are scored against, truth or label; empty where it was not tested."""
         return str((self.record.get("test") or {}).get("against", ""))
 
     @property

@@ -1,4 +1,4 @@
-"""Files of a folder that are not as a run or a sweep wrote them: said where they are shown."""
+"""Warnings of files that have changed since a run or a sweep wrote them."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The first thing a reader wants to know: does anything differ from the plain student, and how sure is that?"""
+"""The headline of a run: whether a method differs from the plain student, and how certain that is."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Verdict:
         return cls(tuple(n for n in sure if difference[n] > 0), tuple(n for n in sure if difference[n] < 0))
 
     def words(self, of: int, plain: str) -> str:
-        """Both sides, of so many methods, as loudly as each other."""
+        """A sentence that names both sides, of this number of methods."""
         if not self.better and not self.worse:
             return f"no method differs from {plain} by more than chance explains"
         sides = [(self.better, "better"), (self.worse, "worse")]
@@ -53,7 +53,7 @@ class Verdict:
 
 
 def answer(run: FinishedRun, differences: Differences) -> RunAnswer:
-    """What a run says about the plain student, with its uncertainty. Oracles and controls are no candidates."""
+    """The comparison of a run's methods with the plain student. Oracles and controls are no candidates."""
     table = run.comparisons[run.comparisons["metric"] == "auroc"]
     plain = f"the plain student ({run.baseline})"
     if run.baseline not in set(table["method"]):
@@ -120,7 +120,7 @@ def verdict_of(table: pd.DataFrame) -> Verdict:
 
 
 def _beside(table: pd.DataFrame, metric: str, name: str, column: str) -> str:
-    """What another test says, either side corrected by itself; empty where it names no method."""
+    """The result of another test, each side corrected by itself; empty where it names no method."""
     by = table.set_index("method")
     sides, any_named = [], False
     for word, own in (("better", column), ("worse", f"{column}_worse")):
@@ -149,7 +149,7 @@ def _largest(table: pd.DataFrame, metric: str) -> str:
 
 
 def _one_task(rivals: Sequence[str], differences: Differences, tasks: Sequence[str], plain: str) -> RunAnswer:
-    """One task: nothing can be tested across tasks, but its rows and seeds say how large the differences are."""
+    """One task: no test across tasks, but intervals of the differences by rows and seeds."""
     found = {m: one for m, one in differences.get(tasks[0], {}).items() if m in rivals}
     alone = "One task says nothing about others: whether a method is better in general cannot be tested here."
     if not found:
@@ -202,7 +202,7 @@ def _pgr(table: pd.DataFrame, run: FinishedRun) -> list[str]:
 
 
 def _reasons(run: FinishedRun) -> list[str]:
-    """Why PGR cannot be read, task by task, and what to do."""
+    """Reasons why PGR cannot be read, by task, and remedies."""
     found = unreadable_pgr(run.results)
     facts = [true_minus(one.line) for one in found[:FEW]]
     if len(found) > FEW:
@@ -211,7 +211,7 @@ def _reasons(run: FinishedRun) -> list[str]:
 
 
 def _unreadable(run: FinishedRun) -> str:
-    """For the headline: where PGR is no number to rely on, and why; empty where it is one everywhere."""
+    """A sentence of the headline on tasks whose PGR cannot be read, and why; empty where there are none."""
     found = unreadable_pgr(run.results)
     tasks, of = list(dict.fromkeys(one.task for one in found)), run.results["task"].nunique()
     if not found:

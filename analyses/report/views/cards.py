@@ -29,7 +29,7 @@ MIX_IN_RUN = "The mix of classes moves, and so does that of its control, which d
 
 @dataclass(frozen=True)
 class Example:
-    """A removed row."""
+    """A row that a filter removed."""
 
     id: str
     text: str
@@ -41,7 +41,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Card:
-    """A filter's report."""
+    """A filter's report card."""
 
     name: str
     task: str
@@ -58,7 +58,7 @@ class Card:
 
     @property
     def mix_sentence(self) -> str:
-        """What was removed of each class, and what keeps the mix where it moves."""
+        """A sentence on the rows removed of each class, with a remedy where the mix of classes moves."""
         remedy = MIX_IN_RUN if self.task else MIX_REMEDY
         return self.mix.sentence + (f" {remedy}" if self.mix.moves else "")
 
@@ -69,14 +69,14 @@ class Card:
 
     @property
     def of_known(self) -> str:
-        """Which of the rows have a truth, where some lack it."""
+        """The number of rows with a truth, where some lack it."""
         if self.judged is None or self.known == self.n:
             return ""
         return f"{self.known:,} of {self.n:,} rows, {self.judged.removed:,} of {self.removed:,} removed"
 
     @property
     def unjudged(self) -> str:
-        """Why the truth does not judge the filter; empty where it does."""
+        """The reason why the truth does not evaluate the filter; empty where it does."""
         if self.judged is not None:
             return ""
         given = "No truth is given" if not self.known else "No removed row has a truth"
@@ -84,7 +84,7 @@ class Card:
 
     @property
     def sentence(self) -> str:
-        """What was removed, and how many of the removed labels are wrong."""
+        """A sentence on the rows removed, and on how many of their labels are wrong."""
         by = (f" by {self.probe}" if self.probe else "") + (f" at layer {self.layer}" if self.layer else "")
         text = f"{self.name}: {self.removed:,} of {self.n:,} rows removed{by}"
         if self.judged is None:
@@ -104,7 +104,7 @@ def random_ends(card: ReportCard) -> tuple[float, float]:
 
 
 def without_removal(filtered: Sequence[Filtered]) -> list[str]:
-    """Of files that remove no row: what they do instead."""
+    """A sentence for each file that removes no row."""
     told = []
     for one in filtered:
         if one.table["keep"].all():
@@ -115,7 +115,7 @@ def without_removal(filtered: Sequence[Filtered]) -> list[str]:
 
 
 def first_seeds(made: Sequence[Card]) -> dict[str, list[Card]]:
-    """By task, or by file, the cards of its first seed: whose removed rows are shown."""
+    """The cards of the first seed of each task, or of each file: their removed rows are shown."""
     groups: dict[str, list[Card]] = {}
     for card in made:
         group = groups.setdefault(card.task or card.name, [])
@@ -145,7 +145,7 @@ def _card(one: Filtered, table: pd.DataFrame, gone: NDArray[np.bool_], told: dic
     given = truth_where_known(table, one.name)
     truth = np.full(len(table), np.nan) if given is None else given
     known = ~np.isnan(truth)
-    p = np.where(np.isnan(p), _opinion(labels, score), p)
+    p = np.where(np.isnan(p), _score_of(labels, score), p)
     reasons = table["reason"].astype(object).where(table["reason"].notna(), "").astype(str).to_numpy(dtype=object)
     asked = int(told["requested"]) if "requested" in told else None
     card = None
@@ -193,8 +193,8 @@ def _numbers(table: pd.DataFrame, name: str, where: str) -> NDArray[np.float64]:
     return numbers
 
 
-def _opinion(labels: NDArray[np.float64], score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The probe's P(1) from its distance to the label, where only one side of the label has room for it."""
+def _score_of(labels: NDArray[np.float64], score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The probe's P(1) from its distance to the label, where only one side of the label allows that distance."""
     below, above = labels - score, labels + score
     fits_below, fits_above = below >= -1e-9, above <= 1 + 1e-9
     return np.where(fits_below & ~fits_above, below, np.where(fits_above & ~fits_below, above, np.nan)).clip(0, 1)

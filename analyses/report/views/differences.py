@@ -16,7 +16,7 @@ OTHER = ("id", GROUP, "truth")  # columns of a predictions file that are no meth
 
 @dataclass(frozen=True)
 class Difference:
-    """AUROC of one method - another's on one task."""
+    """The difference of two methods in AUROC on one task."""
 
     estimate: Estimate  # with one seed its interval holds the choice of the rows alone
     p: float  # two-sided; NaN with one seed, which cannot tell

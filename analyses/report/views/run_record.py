@@ -1,4 +1,4 @@
-"""What a run's record says as tables: its rows, its models, and where its time went."""
+"""Tables of a run's record: row sets, models, and time by step."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def _hash(value: object) -> TableCell:
 
 
 def cost(record: dict[str, Any]) -> Table | None:
-    """Seconds by method over all tasks and seeds: what was made in this run, and what was read from the cache."""
+    """Seconds by method over all tasks and seeds, of what was made in this run and of what was read from the cache."""
     taken: dict[str, list[dict[str, Any]]] = {}
     for made in record["runs"].values():
         for name, one in made.get("taken", {}).items():

@@ -1,4 +1,4 @@
-"""A run as the page shows it: what it was, its tables and its figures."""
+"""The section of a run: its settings, tables and figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ METHOD_HEAD = (Column("task", False), Column("method", False))
 
 @dataclass(frozen=True)
 class RunView:
-    """What the template shows of a run."""
+    """The content of a run's section."""
 
     key: str  # of its anchors
     name: str
@@ -47,7 +47,7 @@ class RunView:
 
 
 def run_view(run: FinishedRun, key: str) -> RunView:
-    """Everything about one run."""
+    """Build the section of a run."""
     differences = {task: against(seeds, run.baseline) for task, seeds in run.predictions.items()}
     record, recipe = run.record, run.record["recipe"]
     return RunView(
@@ -73,7 +73,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
 
 
 def kind_of(method: str, oracle: bool) -> str:
-    """How a method is marked."""
+    """The mark of a method: oracle, control or none."""
     return "oracle" if oracle else "control" if method.startswith("control-") else "method"
 
 
@@ -206,19 +206,19 @@ def _tasks(run: FinishedRun, differences: Differences) -> Table:
 
 
 def _with_reason(pgr: Mapping[Any, Any]) -> str:
-    """A PGR's status, and in short why it is no number to rely on; the answer gives the gap."""
+    """A PGR's status with a short reason where it cannot be read; the headline gives the gap."""
     status = str(pgr.get("status", ""))
     why = next((short for word, short in SHORT_REASONS.items() if word in status), "")
     return f"{status}: {why}" if why else status
 
 
 def _kind(status: str) -> str:
-    """How a status is coloured: by the worst that it says."""
+    """The colour class of a status: that of its worst part."""
     return next((word for word in ("undefined", "unstable") if word in status), status if status == "ok" else "")
 
 
 def _shaky(status: str) -> str:
-    """What of a status says that a number is not to be relied on as it stands."""
+    """The parts of a status that warn of a number."""
     return "; ".join(word for word in status.split("; ") if word not in ("ok", ROWS_ONLY))
 
 

@@ -1,4 +1,4 @@
-"""Students of `w2s student` as the page shows them: a line each, and the differences of pairs."""
+"""The section of students that `w2s student` trained: a line each, and differences of pairs."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ LUCK = (
 
 @dataclass(frozen=True)
 class StudentsView:
-    """What the template shows of all students of a folder."""
+    """The content of the students' section."""
 
     key: str
     headline: str
@@ -36,7 +36,7 @@ class StudentsView:
 
 
 def students_view(students: Sequence[TrainedStudent], key: str) -> StudentsView | None:
-    """Everything about the students of a folder; None where there are none."""
+    """Build the section of a folder's students; None where there are none."""
     if not students:
         return None
     scores = {one.name: one.scores for one in students}
@@ -56,7 +56,7 @@ def students_view(students: Sequence[TrainedStudent], key: str) -> StudentsView 
 def _headline(
     students: Sequence[TrainedStudent], scores: dict[str, StudentScores | None], compared: Sequence[Pair]
 ) -> str:
-    """What the students reach, on which rows, and that one training says nothing of its luck."""
+    """Sentences on the students' values, their rows, and the unknown luck of a single training."""
     n, known = len(students), {name: one for name, one in scores.items() if one is not None}
     counted = f"{n} student{'' if n == 1 else 's'}"
     if not known:
@@ -229,7 +229,7 @@ def _figure(students: Sequence[TrainedStudent], scores: dict[str, StudentScores 
 
 
 def _cell(value: Any, spec: str = ".3f") -> TableCell:
-    """Of an estimate, or of value, low and high in a record."""
+    """The cell of an estimate, or of value, low and high in a record."""
     if value is None:
         return number(None)
     point, low, high = (value.value, value.low, value.high) if isinstance(value, Estimate) else value

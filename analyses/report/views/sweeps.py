@@ -1,4 +1,4 @@
-"""A sweep as the page shows it: curves over layers and settings, and the best cell re-estimated on rows held out."""
+"""The section of a sweep: curves over layers and settings, and the best cell re-estimated on held-out rows."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ MOST = 200  # lines of filters that are shown; all stand in the file
 
 @dataclass(frozen=True)
 class SweepView:
-    """What the template shows of a sweep."""
+    """The content of a sweep's section."""
 
     key: str
     name: str
@@ -41,7 +41,7 @@ class SweepView:
 
 
 def sweep_view(sweep: FinishedSweep, key: str) -> SweepView:
-    """Everything about one sweep."""
+    """Build the section of a sweep."""
     table = sweep.table.assign(oracle=sweep.table["oracle"].astype(bool))
     for name in ("layer", "k", "l2", "contamination", "value", "low", "high"):
         if name in table:
@@ -93,7 +93,7 @@ def _headline(best: list[dict[str, Any]]) -> str:
 
 
 def _best(best: list[dict[str, Any]]) -> Table:
-    """Each best cell: on rows that the choice did not read, and as it looked where it was chosen."""
+    """The best cells, measured on held-out rows and on the rows that chose them."""
     metrics = [m for m in MEASURES if any(m in one.get(part, {}) for one in best for part in ("training", "held_out"))]
     columns = [
         Column("labels", False),
@@ -179,7 +179,7 @@ def _setting(own: pd.DataFrame) -> list[str]:
 
 
 def _chosen(own: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Of one probe the best setting of each seed and layer, by the weak labels of the training rows."""
+    """A probe's best setting at each seed and layer, by the weak labels of the training rows."""
     judged = own[(own["metric"] == by) & (own["rows"] == TRAINING) & own["value"].notna()]
     return judged.loc[[_top(one["value"], by) for _, one in judged.groupby(["seed", "layer"])]]
 
@@ -235,7 +235,7 @@ def _values(own: pd.DataFrame, shown: list[tuple[str, str]]) -> list[TableCell]:
 
 
 def _filters(lines_: pd.DataFrame) -> Table:
-    """What each filter removes."""
+    """The shares of rows that each filter removes."""
     metrics = list(dict.fromkeys(lines_["metric"]))
     columns = [*SETTING, Column("contamination"), *(Column(name_of(str(name))) for name in metrics)]
     rows = []

@@ -1,4 +1,4 @@
-"""What a sweep went through, in words: its record holds the names of the code."""
+"""A sweep's settings in words; its record holds the names of the code."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ LISTED = 6  # values that are shown one by one
 
 
 def facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """What was swept: pairs of a name and its value. Settings that no probe of the sweep reads are left out."""
+    """Pairs of a setting's name and its values. Settings that no probe of the sweep reads are left out."""
     layers = sorted(plain["layer"].dropna().astype(int).unique())
     probes = [str(one) for one in plain["probe"].unique()]
     found = [

@@ -14,7 +14,7 @@ from w2s_probes import FilterResult
 from w2s_probes.cli.findings import of_filter
 from w2s_probes.io.tables import read_table, write_table
 from w2s_probes.labels.label_set import read_label_table
-from w2s_probes.noise.statuses import MEANING
+from w2s_probes.noise.estimate import MEANING
 
 Call = Callable[..., None]
 Failing = Callable[..., str]

@@ -57,7 +57,7 @@ COMPLETED: dict[str, tuple[int, list[str]]] = {
     "w2s fil": (1, ["filter"]),
     "w2s cache ": (2, ["ls", "gc"]),
     "w2s filter --con": (2, ["--contamination", "--connectivity"]),
-    "w2s filter acts weak.jsonl --by ": (5, ["topo", "knn", "logistic", "best"]),
+    "w2s filter acts weak.jsonl --by ": (5, ["knn", "logistic", "topo", "best"]),
     "w2s student acts weak.jsonl --loss log": (5, ["logconf", "logconf-batch"]),
     "w2s extract model --position ": (4, ["last", "first", "mean", "all"]),
     "w2s filter ac": (2, []),  # no word of ours: the shells then offer files
@@ -124,7 +124,7 @@ def commands(command: Any, path: str) -> list[tuple[str, Any]]:
 def functions(verb: str) -> list[Any]:
     """The function behind a command, or those of a group."""
     module, _, name = VERBS[verb].where.partition(":")
-    found = getattr(import_module(f"w2s_probes.cli.{module}"), name)
+    found = getattr(import_module(f"w2s_probes.cli.commands.{module}"), name)
     return [one.callback for one in found.registered_commands] if isinstance(found, typer.Typer) else [found]
 
 

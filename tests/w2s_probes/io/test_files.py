@@ -20,7 +20,7 @@ from w2s_probes.io.tables import FORMATS, write_table
 from w2s_probes.store.shards import Content, write_shard
 from w2s_probes.students.finetuning.training_folder import SavedState, TrainingFolder
 from w2s_probes.sweep.measures import COLUMNS
-from w2s_probes.sweep.unit_files import write_part
+from w2s_probes.sweep.unit import write_part
 
 TABLE = pd.DataFrame({"id": ["a", "b"], "label": [0.0, 1.0]})
 WRITERS: dict[str, Callable[[Path], Any]] = {

@@ -20,7 +20,7 @@ from w2s_probes.store.manifest import MANIFEST, Manifest
 from w2s_probes.sweep import SweepResult
 from w2s_probes.sweep.beside import refuse_other_record
 from w2s_probes.sweep.measures import COLUMNS
-from w2s_probes.sweep.unit_files import read_part, write_part
+from w2s_probes.sweep.unit import read_part, write_part
 
 HOSTILE_JSON = {
     "a list in lists": (b"[" * 100_000, "nested too deep"),

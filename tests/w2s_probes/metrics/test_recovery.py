@@ -62,7 +62,7 @@ def test_more_resamples_than_are_held_at_once_are_as_many_and_scatter_alike(monk
     truth = np.tile([0.0, 1.0], 50)
     scores = {"m": scores_of(1, truth, 1)}
     whole = bootstrap(truth, scores, "auroc", 1000)["m"]
-    monkeypatch.setattr("w2s_probes.metrics.resampling.CELLS", 700)  # seven resamples
+    monkeypatch.setattr("w2s_probes.metrics.resampling.WEIGHTS_AT_ONCE", 700)  # seven resamples
     blocks = bootstrap(truth, scores, "auroc", 1000)["m"]
     assert blocks.shape == whole.shape
     assert len(np.unique(blocks)) > 500

@@ -15,7 +15,7 @@ from w2s_probes import InputError
 from w2s_probes.neighbors import nearest
 from w2s_probes.neighbors.exact import screened
 from w2s_probes.neighbors.exhaustive import FlatSearch
-from w2s_probes.neighbors.final_order import Rows, squared_norms
+from w2s_probes.neighbors.final_order import SearchRows, squared_norms
 from w2s_probes.neighbors.screening import Screen, full_precision, low_precision
 from w2s_probes.rows.duplicates import equal_rows
 
@@ -151,7 +151,7 @@ def test_screening_misses_no_neighbour_or_says_that_it_does_not_pay(
         pytest.importorskip("torch")
         if precision(X, squared_norms(X)) is None:
             pytest.skip("this processor has no bfloat16 instructions")
-    found = screened(Rows(X, X), X.mean(axis=0), 12, (precision,))
+    found = screened(SearchRows(X, X), X.mean(axis=0), 12, (precision,))
     if case in ("gaussian", "an outlier dimension", "one huge row"):
         assert found is not None
     if found is not None:

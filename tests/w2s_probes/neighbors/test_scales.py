@@ -13,7 +13,7 @@ from w2s_probes import InputError, KNNProbe
 from w2s_probes.neighbors import exact as exact_module
 from w2s_probes.neighbors import nearest, search
 from w2s_probes.neighbors.exact import screened
-from w2s_probes.neighbors.final_order import Rows
+from w2s_probes.neighbors.final_order import SearchRows
 from w2s_probes.neighbors.screening import full_precision, low_precision
 
 SCALES = [1e-44, 1e-40, 1e-30, 1e-25, 1e-22, 1e-19, 1e-10, 1e-9, 1e9, 1e15, 9e17]  # of the longest row
@@ -97,7 +97,7 @@ def test_any_mixture_of_scales_equals_brute_force(seed: int, top: int, spread: i
 def test_screened_graphs_are_exact_at_every_scale_too(kind: str, scale: float, precision: Any) -> None:
     X = (rows(kind, n=1200, d=32) * scale).astype(np.float32)
     X = np.unique(X, axis=0)
-    scaled = Rows.of(X, X)
+    scaled = SearchRows.of(X, X)
     found = screened(scaled, scaled.base.mean(axis=0), 5, (precision,))
     if found is not None:
         refuse_wrong(X, found[0])

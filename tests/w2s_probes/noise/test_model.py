@@ -13,8 +13,8 @@ from w2s_probes import InputError, KNNProbe, LogisticProbe, relabel
 from w2s_probes.noise import Estimate, noise_model
 from w2s_probes.noise.calibration import auroc_interval, expected_calibration_error, reliability
 from w2s_probes.noise.confident import confident_counts, confident_joint
-from w2s_probes.noise.model import LEAST_AUROC, NoiseStatus
-from w2s_probes.noise.statuses import MEANING
+from w2s_probes.noise.estimate import MEANING, NoiseStatus
+from w2s_probes.noise.model import LEAST_AUROC
 
 Rows = tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]  # truth, weak labels, scores
 

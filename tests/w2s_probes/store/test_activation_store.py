@@ -6,6 +6,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from tests.conftest import shard_file
 from w2s_probes import ActivationStore, InputError
+from w2s_probes.importing import import_activations
+from w2s_probes.io.tables import write_table
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 from w2s_probes.store.manifest import Manifest, differing_fields, identity_key
 from w2s_probes.store.shards import Content, layer_name, locate_layers, read_header, read_offsets, write_shard
@@ -236,3 +239,16 @@ def test_a_manifest_reads_as_it_was_written(tmp_path: Path) -> None:
     )
     manifest.write(tmp_path)
     assert Manifest.read(tmp_path) == manifest
+
+
+def test_a_store_says_which_of_its_layers_are_meant(tmp_path: Path) -> None:
+    np.save(tmp_path / "X.npy", np.ones((3, 3, 2), dtype=np.float32))
+    write_table(pd.DataFrame({"id": ["a", "b", "c"]}), tmp_path / "rows.jsonl")
+    store = import_activations(
+        tmp_path / "X.npy", tmp_path / "rows.jsonl", tmp_path / "acts", layers="0,4,8", depth=8, order="rows"
+    )
+    assert store.select("all") == [0, 4, 8]  # and not every layer of the model
+    assert store.select("middle,-1") == [4, 8]
+    assert store.select([8, 0, 8]) == [0, 8]
+    with pytest.raises(InputError, match="layer 5 is not in"):
+        store.select("0,5")

@@ -36,10 +36,9 @@ from w2s_probes.sweep.backends import memory as memory_module
 from w2s_probes.sweep.backends import pool as workers_module
 from w2s_probes.sweep.backends.local import threads
 from w2s_probes.sweep.backends.memory import free_memory
-from w2s_probes.sweep.backends.pool import Outcome, bare, finished, run_there
-from w2s_probes.sweep.backends.versions import versions
-from w2s_probes.sweep.layer_scores import Layer
-from w2s_probes.sweep.sweeping import Sweep
+from w2s_probes.sweep.backends.pool import Outcome, bare, finished, run_there, versions
+from w2s_probes.sweep.layer_scores import SweptLayer
+from w2s_probes.sweep.sweeping import SweepPlan
 from w2s_probes.sweep.swept_labels import Side, SweptLabels, read_labels
 from w2s_probes.sweep.unit import LIBRARIES, Unit
 
@@ -73,13 +72,13 @@ def here(store: Path) -> pd.DataFrame:
     return planned(store, None).run().table
 
 
-def planned(store: Path, parts: Path | None) -> Sweep:
+def planned(store: Path, parts: Path | None) -> SweepPlan:
     opened = ActivationStore.open(store)
     rows = read_labels(store.parent / "weak.jsonl", None, 0.2, opened.ids, str(store))
-    return Sweep.plan(opened, rows, GRID, "all", parts)
+    return SweepPlan.plan(opened, rows, GRID, "all", parts)
 
 
-def mortal(plan: Sweep, journal: Path, **fates: dict[str, Any]) -> Sweep:
+def mortal(plan: SweepPlan, journal: Path, **fates: dict[str, Any]) -> SweepPlan:
     """The sweep with units that note what they do, and fates for some: `layer_2={"dies": 1}`."""
     journal.mkdir(exist_ok=True)
     units: list[Unit] = [Mortal.of_unit(u, journal, **fates.get(f"layer_{u.layer}", {})) for u in plan.units]
@@ -132,15 +131,15 @@ from pathlib import Path
 from tests.worlds.mortal import Mortal
 from w2s_probes.cli import main
 from w2s_probes.sweep import processes
-from w2s_probes.sweep.sweeping import Sweep
+from w2s_probes.sweep.sweeping import SweepPlan
 
-plan, journal = Sweep.plan, Path(sys.argv[1])
+plan, journal = SweepPlan.plan, Path(sys.argv[1])
 
 def slow(*arguments):
     found = plan(*arguments)
     return replace(found, units=[Mortal.of_unit(unit, journal, waits=999) for unit in found.units])
 
-Sweep.plan, processes.cores = slow, lambda: 2
+SweepPlan.plan, processes.cores = slow, lambda: 2
 main(sys.argv[2:])
 """
 
@@ -338,7 +337,7 @@ def test_a_sweep_takes_the_memory_that_it_foretells(store: Path) -> None:
     unit = replace(planned(store, None).units[0], grid=Grid.published(n), labels=(SweptLabels("l", side, None),))
     X = np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)
     tracemalloc.start()
-    layer = Layer(ActivationStore.open(store), 0, side.ids, X, X[:0], None, unit.grid)
+    layer = SweptLayer(ActivationStore.open(store), 0, side.ids, X, X[:0], None, unit.grid)
     layer.__dict__["graph"] = search(X, layer.k, group_ids=layer.group_ids)  # not kept beside the store
     list(layer.steady_scores(side.p))
     list(layer.seeded_scores(side.p, 0))

@@ -13,7 +13,7 @@ from w2s_probes import InputError, KNNProbe, LabelSet, LogisticProbe, TopoProbe,
 from w2s_probes.relabeling import relabel
 from w2s_probes.share import Share
 from w2s_probes.sweep import Grid, SweepResult, sweep
-from w2s_probes.sweep.sweeping import Sweep
+from w2s_probes.sweep.sweeping import SweepPlan
 from w2s_probes.sweep.swept_labels import read_labels
 from w2s_probes.sweep.unit import Unit
 
@@ -176,10 +176,10 @@ def test_a_layer_that_cannot_serve_a_cell_leaves_it_out_and_says_why(tmp_path: P
     def read(store: Any, number: int, training: Any, held_out: Any, grid: Grid) -> Any:
         X = layers[number]
         inside, outside = X[world.rows(training.ids)], X[world.rows(held_out.ids)]
-        return layer_scores.Layer(store, number, training.ids, inside, outside, training.groups, grid)
+        return layer_scores.SweptLayer(store, number, training.ids, inside, outside, training.groups, grid)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layer_scores.Layer, "read", read)
+        patch.setattr(layer_scores.SweptLayer, "read", read)
         result = sweep(world.path, world.table, knn_k=[3], logistic_l2=[0.1], topo_k=[4])
     table = result.table
     assert set(table["layer"][table["status"].str.startswith("left out")]) == {0}
@@ -243,8 +243,8 @@ def test_a_part_with_another_first_line_is_made_again(head: str, world: Swept, t
 
 def test_shares_fill_one_folder_and_the_last_has_the_table(world: Swept, tmp_path: Path) -> None:
     labels = read_labels(world.table, None, 0.2, world.store.ids, "")
-    planned = Sweep.plan(world.store, labels, Grid({"knn": [3]}), "all", tmp_path / "parts")
-    whole = Sweep.plan(world.store, labels, Grid({"knn": [3]}), "all", None).run()
+    planned = SweepPlan.plan(world.store, labels, Grid({"knn": [3]}), "all", tmp_path / "parts")
+    whole = SweepPlan.plan(world.store, labels, Grid({"knn": [3]}), "all", None).run()
     assert planned.run_share(Share(0, 2)) is None
     assert len(list((tmp_path / "parts").iterdir())) == 2
     last = planned.run_share(Share(1, 2))

@@ -73,7 +73,7 @@ def filter_labels(
     from ...filtering.topo_modes import TOPO_MODES
     from ...io.tables import refuse_no_table, refuse_unwritable, table_format, write_table
     from ...sweep.chosen import files_of_sweep
-    from ..labelled_layer import Rows, probe_of, refuse_no_probe
+    from ..labelled_layer import LabelledLayer, probe_of, refuse_no_probe
 
     table_format(out)
     refuse_no_file(out)
@@ -105,7 +105,7 @@ def filter_labels(
         refuse_no_table(audit)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
-        rows = Rows.read(store, labels, choice.layer)
+        rows = LabelledLayer.read(store, labels, choice.layer)
         refuse_unwritable(rows.table, out)
         # Only what has passed so far is worth the seconds that these take.
         from ...filtering.disagreement import disagreement_filter
@@ -114,7 +114,7 @@ def filter_labels(
         from ...relabeling import relabel as out_of_sample_scores
         from ..findings import of_approximation, of_filter, teaches
 
-        probe = probe_of(by, k or 50, 0.01 if l2 is None else l2, connected, index or "exact")
+        probe = probe_of(by, k, l2, connected, index or "exact")
         if isinstance(probe, TopoProbe):
             probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
         truth = rows.known_truth(audit)

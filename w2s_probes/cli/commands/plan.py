@@ -72,10 +72,10 @@ def plan(
             raise InputError(f"--{excess[0]} is for a model, and a recipe says it itself: use --set table.key=value")
         measured = None if pilot is None else pilot_of_run(pilot)
         lines, rows_of_test = _recipe(Path(target), settings, counted, rates)
-        facts, table = intervals(rows_of_test, gap, weak, correlation, measured)
+        facts, table = intervals(rows_of_test, gap, weak, correlation, pilot_of_run(pilot) if pilot else None)
     else:
         if settings:
-            raise InputError(f"--set is for a recipe, and {target} is none: it does not end in .toml")
+            raise InputError(f"--set is for a recipe, and {target} does not end in .toml")
         needing = {"--gap": gap, "--weak": weak is not None, "--correlation": correlation is not None, "--pilot": pilot}
         for option, named in needing.items():
             if named and test_rows is None:
@@ -83,7 +83,7 @@ def plan(
         measured = None if pilot is None else pilot_of_run(pilot)
         facts, table = [], None
         if test_rows is not None:
-            facts, table = intervals(test_rows, gap, weak, correlation, measured)
+            facts, table = intervals(test_rows, gap, weak, correlation, pilot_of_run(pilot) if pilot else None)
         lines = _model(target, bare | counted, rates)
     for line in (*lines, *facts):
         terminal.answer(line)

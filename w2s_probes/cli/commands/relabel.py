@@ -55,7 +55,7 @@ def relabel(
     from ...io.tables import refuse_no_table, refuse_unwritable, table_format, write_table
     from ...labels.verdicts import relabelling_verdict
     from ...sweep.chosen import files_of_sweep
-    from ..labelled_layer import Rows, probe_of, refuse_no_probe
+    from ..labelled_layer import LabelledLayer, probe_of, refuse_no_probe
 
     table_format(out)
     refuse_no_file(out)
@@ -69,19 +69,18 @@ def relabel(
         connectivity,
         index,
     ).resolved(store, labels, sweep)
-    value = 0.01 if choice.l2 is None else choice.l2
     refuse_no_probe(choice.by)
     if audit is not None:
         refuse_no_table(audit)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
-        rows = Rows.read(store, labels, choice.layer)
+        rows = LabelledLayer.read(store, labels, choice.layer)
         refuse_unwritable(rows.table, out)
         # Only what has passed so far is worth the seconds that these take.
         from ...relabeling import relabel as out_of_sample_scores
         from ..findings import of_approximation, of_new_labels
 
-        probe = probe_of(choice.by, choice.k or 50, value, connectivity or "strong", index or "exact")
+        probe = probe_of(choice.by, choice.k, choice.l2, connectivity or "strong", index or "exact")
         truth = rows.known_truth(audit)
         step("neighbours", 1, 3)
         graph = None if in_sample else rows.graph(probe, in_sample)

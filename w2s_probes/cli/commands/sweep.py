@@ -112,13 +112,13 @@ def sweep(
     opened = ActivationStore.open(store)
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
     from ...sweep import Place
-    from ...sweep.sweeping import Sweep
+    from ...sweep.sweeping import SweepPlan
 
     where = Place(backend, address, jobs, memory if max_memory or backend == "local" else None)
     grid = wanted.grid(min(len(one.training) for one in rows), index)
     if oracle and (without := [one.name for one in rows if one.training.truth is None]):
         raise InputError(f"--choose-by {choose_by}: the rows of {without[0]} have no `truth` to choose by")
-    planned = Sweep.plan(opened, rows, grid, layers, parts_path(out))
+    planned = SweepPlan.plan(opened, rows, grid, layers, parts_path(out))
     if dry_run:
         for line in planned.description():
             terminal.answer(line)

@@ -10,8 +10,7 @@ from typing import Any
 from ...errors import InputError
 from ..swept_labels import SweptLabels
 from ..unit import Unit
-from .pool import TRIES, Outcome, bare, run_there
-from .versions import versions
+from .pool import TRIES, Outcome, bare, run_there, versions
 
 CONNECT = 10  # seconds to find a cluster
 Labels = tuple[SweptLabels, ...]
@@ -63,7 +62,7 @@ class Dask:
         return isinstance(error, self._killed)
 
     def count(self) -> int:
-        """Workers that the scheduler knows."""
+        """Live workers by the scheduler; InputError if it is gone."""
         try:
             return len(self._client.nthreads())
         except (OSError, ValueError) as error:
@@ -106,9 +105,9 @@ class Ray:
         """Hand a unit over; its label sets are sent with the first that has them."""
         if id(unit.labels) not in self._held:
             self._held[id(unit.labels)] = unit.labels, self._ray.put(unit.labels)
-        given = self._run.remote(bare(unit), self._held[id(unit.labels)][1], versions())
-        self._given.append(given)
-        future: Future[Outcome] = given.future()
+        task = self._run.remote(bare(unit), self._held[id(unit.labels)][1], versions())
+        self._given.append(task)
+        future: Future[Outcome] = task.future()
         return future
 
     def lost(self, error: BaseException) -> bool:
@@ -122,18 +121,18 @@ class Ray:
 
     def close(self) -> None:
         """Take back what is in hand, and leave the cluster as it is."""
-        for given in self._given:
-            self._ray.cancel(given, force=True)
+        for task in self._given:
+            self._ray.cancel(task, force=True)
         if self._joined:
             self._ray.shutdown()
 
 
 def _knock(what: str, address: str) -> None:
-    """InputError if nobody listens at HOST:PORT: Ray would try for minutes. Other addresses are left to the library."""
-    found = re.fullmatch(r"(?:(?:tcp|tls|ray)://)?\[?([^/]+?)\]?:([0-9]{1,5})", address)
-    if found:
+    """InputError if nothing listens at HOST:PORT: Ray would try for minutes. The library checks other addresses."""
+    parts = re.fullmatch(r"(?:(?:tcp|tls|ray)://)?\[?([^/]+?)\]?:([0-9]{1,5})", address)
+    if parts:
         try:
-            socket.create_connection((found[1], int(found[2])), timeout=CONNECT).close()
+            socket.create_connection((parts[1], int(parts[2])), timeout=CONNECT).close()
         except (OSError, OverflowError) as error:
             raise _unreachable(what, address, error) from error
 

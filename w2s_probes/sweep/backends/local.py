@@ -11,11 +11,11 @@ from ..unit import Unit
 from .pool import TRIES, Outcome
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-LOOK = 1.0  # seconds between a worker's looks at whether anybody is there to work for
+LOOK = 1.0  # seconds between a worker's looks at whether its parent is alive
 
 
 class Processes:
-    """So many at a time, each with its share of the cores."""
+    """A pool of `jobs` processes, each with its share of the cores."""
 
     tries = TRIES
 
@@ -41,11 +41,11 @@ class Processes:
         return future
 
     def lost(self, error: BaseException) -> bool:
-        """One process that dies takes the pool with it."""
+        """Whether the pool broke: one process that dies takes it along."""
         return isinstance(error, self._broken)
 
     def count(self) -> int:
-        """All of them: the pool starts them itself."""
+        """All processes: the pool starts them itself."""
         return self.at_once
 
     def close(self) -> None:
@@ -67,17 +67,17 @@ class Processes:
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """Cores that this process may use."""
     from joblib import cpu_count
 
     return int(cpu_count())
 
 
 def threads(jobs: int, variable: str) -> int:
-    """Threads for each of so many processes: their share of this process's cores, or less where a variable says so."""
+    """Threads for each of `jobs` processes: their share of this process's cores, or less where `variable` says so."""
     share = max(1, cores() // jobs)
-    given = os.environ.get(variable, "")
-    return min(share, int(given)) if given.isdecimal() and int(given) else share
+    setting = os.environ.get(variable, "")
+    return min(share, int(setting)) if setting.isdecimal() and int(setting) else share
 
 
 def end_without(parent: int) -> None:

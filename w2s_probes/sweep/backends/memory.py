@@ -1,4 +1,4 @@
-"""How much memory this process may still take."""
+"""Memory that this process may still take."""
 
 import os
 from contextlib import suppress
@@ -30,8 +30,8 @@ def _of_job() -> int | None:
     """What is left of the tightest limit (version 2 of control groups) on this process; None without one."""
     left: list[int] = []
     with suppress(OSError, StopIteration):
-        own = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
-        group = CGROUP / own.strip("/")
+        path = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+        group = CGROUP / path.strip("/")
         for folder in (group, *group.parents):
             if not folder.is_relative_to(CGROUP):
                 break

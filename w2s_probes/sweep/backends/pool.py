@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import replace
+from importlib.metadata import version
 from socket import gethostname
 from typing import Any, Protocol
 
@@ -18,22 +19,22 @@ import pandas as pd
 from ...errors import InputError
 from ..swept_labels import SweptLabels
 from ..unit import Unit
-from .versions import refuse_others
 
 TRIES = 4  # workers that may die over one unit, as many as Dask allows
 LOOK = 5.0  # seconds between looks at whether there are workers
 ALONE = 600.0  # seconds without any, after which a sweep ends: a batch system may take long to start some
+PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu")  # which decide a sweep's numbers
 Outcome = pd.DataFrame | InputError  # returned, not raised: each library wraps what is raised in its own manner
 
 
 class Workers(Protocol):
-    """Where units are done."""
+    """A kind of workers that run units."""
 
     at_once: int  # units handed over at a time
     tries: int  # times that a unit is handed over, if workers die
 
     def submit(self, unit: Unit) -> "Future[Outcome]":
-        """Hand a unit over."""
+        """Start a unit on a worker."""
         ...
 
     def lost(self, error: BaseException) -> bool:
@@ -41,16 +42,16 @@ class Workers(Protocol):
         ...
 
     def count(self) -> int:
-        """How many there are now; InputError where nobody can tell any more."""
+        """Live workers; InputError if the scheduler is gone."""
         ...
 
     def close(self) -> None:
-        """Stop what is in hand, and leave."""
+        """Stop the units in hand, and disconnect."""
         ...
 
 
 def finished(units: Sequence[Unit], workers: Workers, unit_bytes: int) -> Iterator[tuple[Unit, pd.DataFrame] | None]:
-    """Each unit with its lines, in the order in which they are done; None whenever there is no worker at all.
+    """Each unit with its lines, in the order in which they end; None at each look that finds no worker.
 
     Raises InputError where a unit cannot be done, where workers die over it again and again, and where for ten
     minutes there are none.
@@ -88,7 +89,7 @@ def finished(units: Sequence[Unit], workers: Workers, unit_bytes: int) -> Iterat
 
 
 def run_there(unit: Unit, labels: tuple[SweptLabels, ...], expected: Mapping[str, str]) -> Outcome:
-    """Do a unit, whose label sets come apart from it, on a worker that has the versions expected."""
+    """Run a unit, whose label sets are sent separately, on a worker that has the expected versions."""
     where = gethostname()
     try:
         refuse_others(expected, where)
@@ -116,7 +117,7 @@ def _deadly(unit: Unit, unit_bytes: int, error: BaseException) -> InputError:
 
 
 def _refuse_without_library(error: BaseException) -> None:
-    """InputError where a worker could not even read what it was sent."""
+    """InputError where a worker could not unpickle its unit."""
     known: Any = error
     while known is not None:
         if "No module named 'w2s_probes" in str(known):
@@ -124,3 +125,19 @@ def _refuse_without_library(error: BaseException) -> None:
                 "the workers of this cluster have no w2s_probes: install the same version on all machines"
             ) from error
         known = known.__cause__ or known.__context__
+
+
+def versions() -> dict[str, str]:
+    """The installed version of each of `PACKAGES`."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def refuse_others(expected: Mapping[str, str], where: str) -> None:
+    """InputError if this process, on the machine `where`, has other versions than those expected of it."""
+    here = versions()
+    for name, wanted in expected.items():
+        if here[name] != wanted:
+            raise InputError(
+                f"the worker on {where} has {name} {here[name]}, this command {wanted}: install the same versions on "
+                "all machines"
+            )

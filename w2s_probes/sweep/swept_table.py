@@ -1,0 +1,75 @@
+"""The tidy table of a sweep, and what tables and figures read from it."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ..errors import InputError, did_you_mean
+from ..probes.registry import PROBES
+from .choosing import Best, choose
+from .grid import ChooseBy
+from .measures import HELD_OUT, OK, TRAINING, WEAK, RowSet
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SweptTable:
+    """The lines of a sweep (see docs/sweeps.md for the columns)."""
+
+    table: pd.DataFrame
+
+    @property
+    def labels(self) -> list[str]:
+        """The label sets."""
+        return list(dict.fromkeys(self.table["labels"]))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The tidy table: a line for each cell, row set and metric."""
+        return self.table.copy()
+
+    def best(self, labels: str | None = None, by: ChooseBy = "weak_brier", *, oracle: bool = False) -> Best:
+        """The best cell of a label set (the only one unless named), chosen by weak labels out of sample.
+
+        `by`: weak_brier or weak_auroc; auroc or accuracy read the truth, need `oracle=True`, and are marked.
+        """
+        return choose(self.table, self.one_label_set(labels), by, oracle=oracle)
+
+    def grid(self, probe: str, metric: str, rows: RowSet = TRAINING, labels: str | None = None) -> pd.DataFrame:
+        """One metric of one probe as a matrix, layers down and values of k or l2 across; mean over the seeds."""
+        if probe not in PROBES:
+            raise InputError(f"probe {probe!r}: {did_you_mean(probe, PROBES)}")
+        table = self.table
+        wanted = (table["labels"] == self.one_label_set(labels)) & (table["probe"] == probe)
+        wanted &= (table["metric"] == metric) & (table["rows"] == rows) & (table["status"] == OK)
+        return table[wanted].pivot_table(index="layer", columns=PROBES[probe].value, values="value", aggfunc="mean")
+
+    @property
+    def probes(self) -> list[str]:
+        """The probes swept, without the weak labels themselves."""
+        return [probe for probe in dict.fromkeys(self.table["probe"]) if probe != WEAK]
+
+    @property
+    def layers(self) -> list[int]:
+        """The layers swept, ascending."""
+        return sorted(int(layer) for layer in self.table["layer"].dropna().unique())
+
+    def shown_metric(self, labels: str) -> tuple[str, RowSet]:
+        """The measure and rows to show: the gain over the weak labels, or agreement with them; on held-out rows."""
+        of = self.table[(self.table["labels"] == labels) & (self.table["status"] == OK)]
+        metric = "auroc_gain" if (of["metric"] == "auroc_gain").any() else "weak_auroc"
+        held_out = bool(((of["rows"] == HELD_OUT) & (of["metric"] == metric)).any())
+        return metric, HELD_OUT if held_out else TRAINING
+
+    def left_out(self) -> dict[str, int]:
+        """The number of cells left out, by reason."""
+        reasons = self.table["status"][self.table["status"].str.startswith("left out")]
+        return {str(reason): int(count) for reason, count in reasons.value_counts(sort=False).items()}
+
+    def one_label_set(self, labels: str | None) -> str:
+        """The name given, or that of the only label set; InputError where it is unknown, or there are several."""
+        if labels is not None:
+            if labels not in self.labels:
+                raise InputError(f"no label set {labels!r} in this sweep: {did_you_mean(labels, self.labels)}")
+            return labels
+        if len(self.labels) > 1:
+            raise InputError(f"this sweep has {len(self.labels)} label sets: name one of {', '.join(self.labels)}")
+        return self.labels[0]
