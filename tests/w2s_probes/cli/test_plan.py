@@ -164,7 +164,7 @@ def test_without_the_tasks_files_the_recipes_sizes_count(tmp_path: Path) -> None
 
 
 BAD: dict[str, tuple[list[Any], str]] = {
-    "no config": (["plan", ".", "--rows", 5], r"no config\.json there"),
+    "no config": (["plan", ".", "--rows", 5, "--tokens-per-row", 9], r"no config\.json there"),
     "no tokenizer": (["plan", "eight", "--rows", "rows.jsonl"], "tokenizer.*: give --tokens-per-row"),
     "no rows": (["plan", "eight"], "no rows: give --rows"),
     "a number without lengths": (["plan", "eight", "--rows", 5], "--rows 5: a number has no texts to count"),
@@ -176,7 +176,10 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "a gap beyond the scale": (["eight", "--test-rows", 100, "--gap", 0.9], r"a ceiling of 1\.6: .* lower the gap"),
     "a gap of nothing": (["eight", "--gap", 0.1], "--gap needs --test-rows"),
     "too few test rows": (["eight", "--test-rows", 1], "1 test rows: give at least 10"),
-    "a setting for a model": (["eight", "--set", "a=1"], r"--set is for a recipe, and eight does not end in \.toml"),
+    "a setting for a model": (
+        ["eight", "--set", "a=1"],
+        r"--set is for a recipe, and eight is none: it does not end in",
+    ),
     "an unknown key": (
         ["plan", DEMO, "--set", "data.n_trian=5"],
         "unknown key 'data.n_trian'; did you mean 'data.n_train'",
