@@ -11,6 +11,10 @@ class NotebookFigure(Figure):
     A notebook draws a plain Figure by a hook that importing pyplot sets up, and prints its name before that. Where the
     hook is there it goes first, and `_repr_png_` is not asked; pyplot does not know of the figure, and so cannot draw
     it again at the cell's end.
+
+    >>> figure = NotebookFigure(figsize=(2, 1))
+    >>> figure._repr_png_()[1:4]
+    b'PNG'
     """
 
     def _repr_png_(self) -> bytes:

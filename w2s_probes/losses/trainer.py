@@ -59,6 +59,10 @@ class TrainerLoss(TrainerCallback):  # type: ignore[misc]
     (rows, tokens, vocabulary), and deprecates it; its reward, DPO, KTO and other trainers compute losses of their own
     and take none. None of them trains a two-class student: use `transformers.Trainer`, or call `Objective` in the
     `compute_loss` of a subclass.
+
+    >>> loss = compute_loss("xent")
+    >>> f"{loss({'logits': torch.zeros(2, 2)}, torch.tensor([0.0, 1.0])).item():.3f}"
+    '0.693'
     """
 
     def __init__(self, objective: Objective) -> None:

@@ -45,8 +45,14 @@ def excess(positive: NDArray[np.bool_], p: NDArray[np.float64]) -> float:
 
 
 @dataclass(frozen=True)
-class Resampled:
-    """Bootstrap resamples (b) of the joint and of its check, `excess`."""
+class ResampledJoints:
+    """Bootstrap resamples (b) of the joint and of its check, `excess`.
+
+    >>> scores = np.linspace(0, 1, 100)
+    >>> resamples = resampled(scores > 0.5, scores, draws=20, seed=0)
+    >>> resamples.joints.shape, resamples.excess.shape
+    ((20, 2, 2), (20,))
+    """
 
     joints: NDArray[np.float64]  # (b, 2, 2)
     excess: NDArray[np.float64]  # (b,)
@@ -58,7 +64,7 @@ def resampled(
     draws: int,
     seed: int,
     groups: NDArray[np.intp] | None = None,
-) -> Resampled:
+) -> ResampledJoints:
     """The joint and its excess on `draws` (or fewer) bootstrap resamples of rows, or of whole groups (n,).
 
     A resample without one of the classes, or without one of the ends of the scores, is left out. O(draws · n).
@@ -71,7 +77,7 @@ def resampled(
         weights = drawn[(_sums(drawn, ~positive, positive, *ends) > 0).all(axis=1)]
         joints.append(_joints(positive, p, weights))
         beyond.append(_excess(joints[-1], positive, ends, weights))
-    return Resampled(np.concatenate(joints), np.concatenate(beyond))
+    return ResampledJoints(np.concatenate(joints), np.concatenate(beyond))
 
 
 def _ends(p: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

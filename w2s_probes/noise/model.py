@@ -17,7 +17,7 @@ from .audits import LEAST_AUDITED, checked_audit
 from .calibration import auroc_interval, expected_calibration_error, reliability
 from .confident import confident_counts, confident_joint, excess, resampled
 from .estimate import Matrix, NoiseEstimate, NoiseStatus
-from .prediction_powered import corrected_joint, quantile, with_pseudo_rows
+from .prediction_powered import audit_quantile, corrected_joint, with_pseudo_rows
 
 LEAST_ROWS = 20  # of each weak class, confident rows or groups: below, a bootstrap of means and counts is no guide
 # AUROC against the weak labels that a probe must be above, with its interval. Whether right labels are of overlapping
@@ -149,7 +149,7 @@ def _corrected(
     """Ratios of the prediction-powered joint; intervals from the one with pseudo-rows, around its own value."""
     joint = corrected_joint(positive, p, seen, wrong, groups).joint
     cautious = with_pseudo_rows(positive, p, seen, wrong, groups)
-    errors = quantile(int(seen.sum()) if groups is None else len(np.unique(groups[seen])))
+    errors = audit_quantile(int(seen.sum()) if groups is None else len(np.unique(groups[seen])))
 
     def ratio(top: Entries, bottom: Entries) -> Estimate:
         # A true class that no audited row has: rates within it are unknown, and its share is 0 but for rounding.

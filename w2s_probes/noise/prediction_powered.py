@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..metrics.intervals import quantile as t_quantile
+from ..metrics.intervals import quantile
 
 # Power tuned on few audited rows is noisy: λ is drawn towards a value as if this many more rows of a class had it.
 UNTUNED_ROWS = 20
@@ -34,8 +34,15 @@ PowerRule = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Corrected:
-    """The corrected P(weak class, true class), (2, 2), and the influence of each row on it."""
+class CorrectedJoint:
+    """The corrected P(weak class, true class), (2, 2), and the influence of each row on it.
+
+    >>> positive = np.tile([False, True], 20)
+    >>> audited, wrong = np.arange(40) < 20, np.arange(40) < 2
+    >>> corrected_joint(positive, np.where(positive, 0.8, 0.2), audited, wrong).joint
+    array([[0.45, 0.05],
+           [0.05, 0.45]])
+    """
 
     joint: NDArray[np.float64]
     influence: NDArray[np.float64]  # (n, 2, 2); adds up to 0
@@ -57,7 +64,7 @@ def corrected_joint(
     audited: NDArray[np.bool_],
     wrong: NDArray[np.bool_],
     groups: NDArray[np.intp] | None = None,
-) -> Corrected:
+) -> CorrectedJoint:
     """From label sides (n,), probe scores (n,), which rows were audited (n,) and which of those are wrong (n,).
 
     Within weak class c the share of wrong labels is the mean over audited rows of w - λ(f - m), f the probe's P(label
@@ -74,7 +81,7 @@ def with_pseudo_rows(
     audited: NDArray[np.bool_],
     wrong: NDArray[np.bool_],
     groups: NDArray[np.intp] | None = None,
-) -> Corrected:
+) -> CorrectedJoint:
     """`corrected_joint` with one right and one wrong pseudo-row audited in each weak class, for intervals.
 
     The binomial interval's correction by Agresti & Caffo (2000). Without it an audit that saw hardly an error calls
@@ -110,7 +117,7 @@ def _corrected(
     real: NDArray[np.bool_],
     groups: NDArray[np.intp] | None,
     power_of: PowerRule,
-) -> Corrected:
+) -> CorrectedJoint:
     together = np.arange(len(f)) if groups is None else groups
     joint, influence = np.zeros((2, 2)), np.zeros((len(f), 2, 2))
     for c in (0, 1):
@@ -133,7 +140,7 @@ def _corrected(
         joint[c, 1 - c] = share * rate
         influence[:, c, c] = (1 - rate) * moves_share - share * moves
         influence[:, c, 1 - c] = rate * moves_share + share * moves
-    return Corrected(joint, influence, groups)
+    return CorrectedJoint(joint, influence, groups)
 
 
 def _left_out_power(
@@ -167,6 +174,6 @@ def _power(
     return np.asarray(np.clip(power, 0, 1))
 
 
-def quantile(groups_audited: int) -> float:
+def audit_quantile(groups_audited: int) -> float:
     """Standard errors on each side of a 95 % interval from this number of independent audited rows or groups."""
-    return t_quantile(max(1, groups_audited - 1))
+    return quantile(max(1, groups_audited - 1))
