@@ -81,8 +81,7 @@ class LogisticProbe(Probe):
 
         `X` may be a `Design`, prepared once for several calls. `cv` is a number of folds, which keep groups (n,) and
         exact duplicates together; or a fold number for each row (n,); or None, for no folds. A fold's fit gives its
-        rows the weight 0, so folds cost no copies. On two cores 66 fits at eleven penalties take under a second for
-        (10,000, 1,024) and some five for (10,000, 4,096), what is prepared included.
+        rows the weight 0, so folds cost no copies; docs/performance.md has times.
         """
         return regularization_paths(
             X, np.asarray(y)[None], l2=l2, cv=cv, groups=groups, sample_weight=sample_weight, seed=seed

@@ -69,12 +69,8 @@ class Unit:
 
         The larger of its two steps: the searches, which hold the rows, copies of them, and 75 or 150 bytes a neighbour
         asked for beside the pairs still in question; and the fits, which hold the rows, the design, and some fifteen
-        numbers a row and thirty a column for every penalty and fold; of a further probe of the registry three copies of
-        the rows beside those of its fold, which nothing here can measure. Peaks measured with 20 k and 11 penalties of
-        5 folds, each in a process of its own and above what it had after the imports, a fifth of all rows held out:
-        10,000 training rows of 1,024: 288 MB of the 342 told; 10,000 of 4,096: 702 of 772; 20,000 of 512: 419 of 557;
-        40,000 of 128: 361 of 389; 2,000 of 4,096: 194 of 246; 2,000 of 256: 39 of 65. Topo adds nothing to them, nor
-        do more label sets.
+        numbers a row and thirty a column for every penalty and fold; for a further probe of the registry, three copies
+        of the rows beside those of its fold are assumed. docs/performance.md has measured peaks beside this bound.
         """
         first = self.labels[0]
         n, m = len(first.training), 0 if first.held_out is None else len(first.held_out)

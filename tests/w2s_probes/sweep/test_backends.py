@@ -130,7 +130,7 @@ from pathlib import Path
 
 from tests.worlds.mortal import Mortal
 from w2s_probes.cli import main
-from w2s_probes.sweep import processes
+from w2s_probes.sweep.backends import local
 from w2s_probes.sweep.sweeping import SweepPlan
 
 plan, journal = SweepPlan.plan, Path(sys.argv[1])
@@ -139,7 +139,7 @@ def slow(*arguments):
     found = plan(*arguments)
     return replace(found, units=[Mortal.of_unit(unit, journal, waits=999) for unit in found.units])
 
-SweepPlan.plan, processes.cores = slow, lambda: 2
+SweepPlan.plan, local.cores = slow, lambda: 2
 main(sys.argv[2:])
 """
 
