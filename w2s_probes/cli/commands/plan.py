@@ -70,7 +70,6 @@ def plan(
         excess = [name.replace("_", "-") for name, value in bare.items() if value not in (None, [])]
         if excess:
             raise InputError(f"--{excess[0]} is for a model, and a recipe says it itself: use --set table.key=value")
-        measured = None if pilot is None else pilot_of_run(pilot)
         lines, rows_of_test = _recipe(Path(target), settings, counted, rates)
         facts, table = intervals(rows_of_test, gap, weak, correlation, pilot_of_run(pilot) if pilot else None)
     else:
@@ -80,7 +79,6 @@ def plan(
         for option, named in needing.items():
             if named and test_rows is None:
                 raise InputError(f"{option} needs --test-rows: on how many rows the gap will be measured")
-        measured = None if pilot is None else pilot_of_run(pilot)
         facts, table = [], None
         if test_rows is not None:
             facts, table = intervals(test_rows, gap, weak, correlation, pilot_of_run(pilot) if pilot else None)
