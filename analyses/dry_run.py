@@ -43,7 +43,7 @@ class _StoppedClock(Clock):
 
 
 def stages(recipe: Recipe, cache: Path) -> list[Stage]:
-    """What `protocol.run` would do with this cache, in order; nothing is trained, searched, extracted or written.
+    """The stages of `protocol.run` with this cache, in order; nothing is trained, searched, extracted or written.
 
     Looked at by content: a method whose settings have changed and that comes to a student which has been trained
     already, on the same rows and labels, is kept.

@@ -14,7 +14,7 @@ BREAK = " ⏎ "  # stands for a line's end where a text has to stay in one line
 
 
 def ends(count: int, most: int) -> tuple[int, int] | None:
-    """How many of `count` pieces go to head and tail where `most` are shown; None where all of them are.
+    """The numbers of `count` pieces that go to head and tail where `most` are shown; None where all of them are.
 
     A middle of a few pieces is not worth a click, and is shown.
     """

@@ -28,7 +28,7 @@ class Miniature:
     model: Path  # the strong model
 
     def labels(self, split: str = "train") -> LabelSet:
-        """What the weak model says of the rows of a split."""
+        """The weak model's labels of the rows of a split."""
         return LabelSet.from_table(self.of(split))
 
     def truth(self, split: str = "train") -> LabelSet:

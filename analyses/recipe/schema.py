@@ -32,7 +32,7 @@ class Data(Section):
 
 
 class Training(Section):
-    """How a model learns: a head on its activations, LoRA, or all of its weights."""
+    """The training of a model: a head on its activations, LoRA, or all of its weights."""
 
     kind: Literal["head", "lora", "full"] = "head"
     alpha: float = Field(0.5, ge=0, le=1)  # the weight of the student's own opinion in losses that have one
@@ -66,7 +66,7 @@ class Training(Section):
 
 
 class Student(Training):
-    """How students and the ceiling are trained."""
+    """The training of students and the ceiling."""
 
     loss: LossName = "xent"  # of students that learn from filtered or relabelled sets, or in rounds
 

@@ -93,7 +93,7 @@ def components_figure(curves: pd.DataFrame, layers: list[int]) -> Figure:
 
 
 def left_out(curves: pd.DataFrame, layers: list[int]) -> list[str]:
-    """What a figure of components at these layers does not show, a sentence each."""
+    """The limits of a figure of components at these layers, a sentence each."""
     notes = []
     if missing := [int(layer) for layer in sorted(curves["layer"].unique()) if layer not in layers]:
         notes.append(f"not drawn: layers {_listed(missing)}; components_figure(layers=[…]) draws them")

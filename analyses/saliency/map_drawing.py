@@ -1,4 +1,4 @@
-"""How a map of rows is drawn: as a static figure, and as self-contained HTML whose points tell their texts."""
+"""Drawing of a map of rows: as a static figure, and as self-contained HTML whose points tell their texts."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -139,7 +139,7 @@ def _fills(table: pd.DataFrame, colour: str) -> list[str]:
 
 
 def _weight(table: pd.DataFrame, colour: str) -> NDArray[np.float64]:
-    """What is drawn on top: rows that disagree or were dropped; otherwise rows as they come."""
+    """The rows drawn on top: those that disagree or were dropped; otherwise rows as they come."""
     if colour == "filter":
         return (~table["kept"].to_numpy(dtype=bool)).astype(float)
     return table["disagreement"].to_numpy() if colour == "disagreement" else np.zeros(len(table))

@@ -9,7 +9,7 @@ from extract.encoding import Encoding
 
 
 def token_pieces(tokenizer: Any, encoding: Encoding, text: str, ids: NDArray[np.int32]) -> list[str]:
-    """What each token id (tokens,) of a text stands for, spaces included: joined, they are about the text.
+    """The text that each token id (tokens,) stands for, spaces included: joined, they are about the text.
 
     From the tokenizer's offsets where it has them and they belong to these ids; else by decoding token by token.
     Tokens that stand for nothing in the text, such as [CLS], are shown by name.

@@ -59,7 +59,7 @@ class TokenSaliency:
 
     @property
     def shown(self) -> tuple[str, Array]:
-        """What the first coloured line shows: the prefixes' log-odds where these exist, else the tokens' own."""
+        """The values of the first coloured line: the prefixes' log-odds where these exist, else the tokens' own."""
         if self.causal:
             return "had the text ended there", self.prefixes
         return "of each token's own activation", self.scores

@@ -10,7 +10,7 @@ from ..row_files import read_rows
 
 
 def given_rows(rows: Sequence[str], *, tokens_per_row: int | None = None) -> int | pd.DataFrame:
-    """How many rows, where the tokens of each are said, or the rows, whose tokens are to be counted."""
+    """The number of rows, where the tokens of each are said, or the rows, whose tokens are to be counted."""
     if not rows:
         raise InputError("no rows: give --rows, a number of them or a file of texts")
     count = _count(rows[0]) if len(rows) == 1 else None

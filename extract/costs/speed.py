@@ -1,4 +1,4 @@
-"""How fast this machine would read a model: one of its blocks, with made-up weights, timed for a moment."""
+"""The speed at which this machine would read a model: one of its blocks, with made-up weights, timed for a moment."""
 
 import copy
 import time

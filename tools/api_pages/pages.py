@@ -1,5 +1,6 @@
 """The API pages: one for each room, which is a package's first or second level, and an index of them."""
 
+import re
 import textwrap
 from pathlib import PurePosixPath
 
@@ -95,7 +96,7 @@ def _entry(public: Entry) -> list[str]:
     lines = [f'<a id="{public.name}"></a>', f"## `{short}`", ""]
     lines += ["```python", f"from {module} import {short}", "", public.signature, "```", ""]
     if public.doc:
-        lines += [public.doc, ""]
+        lines += [_fenced(public.doc), ""]
     if public.fields:
         lines += ["| field | type | |", "|---|---|---|"]
         lines += [f"| `{name}` | `{_cell(kind)}` | {_cell(comment)} |" for name, kind, comment in public.fields]
@@ -103,8 +104,14 @@ def _entry(public: Entry) -> list[str]:
     for member in public.members:
         lines += [f"- `{_flat(member.signature)}`" + ("" if member.kind == "method" else f" ({member.kind})"), ""]
         # Four spaces are part of the item for every reader of Markdown, two for some.
-        lines += [*textwrap.indent(member.doc, "    ").splitlines(), ""]
+        lines += [*textwrap.indent(_fenced(member.doc), "    ").splitlines(), ""]
     return [*lines, f"[{public.source}](../../{public.source})", ""]
+
+
+def _fenced(doc: str) -> str:
+    """A docstring with its examples in code blocks: Markdown reads `>>>` as a quotation."""
+    example = re.compile(r"^>>> .*?(?=\n\n|\Z)", flags=re.DOTALL | re.MULTILINE)
+    return example.sub(lambda found: f"```pycon\n{found[0]}\n```", doc)
 
 
 def _cell(text: str) -> str:

@@ -15,7 +15,7 @@ def batches(
     rows: Iterable[int] | None = None,
     mode: Callable[[int], Hashable] = lambda length: 0,
 ) -> Iterator[list[int]]:
-    """Indices of `rows` (all), longest first, so many at a time that rows x longest stays within `budget` tokens.
+    """Indices of `rows` (all), longest first, in batches whose rows x longest stay within `budget` tokens.
 
     A row longer than the budget makes a batch of its own. Longest first, so that the memory needed shows at once.
     Rows of one batch have lengths of equal `mode`: a model may read texts beyond some length in another way.

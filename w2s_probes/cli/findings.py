@@ -1,4 +1,4 @@
-"""What a filter and a relabelling found, in sentences: how sure that is, and what it is to be compared with."""
+"""Findings of a filter and of a relabelling, in sentences: their certainty, and what they are to be compared with."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ FEW = 10  # rows, below which a share of wrong labels is no comparison
 
 
 def of_approximation(graph: "Neighbors | None") -> list[str]:
-    """What an approximate index missed."""
+    """The neighbours that an approximate index missed."""
     if graph is None or graph.recall == 1:
         return []
     return [f"approximate neighbours: {graph.recall:.1%} of the true ones were found, measured on 256 rows"]
@@ -77,7 +77,7 @@ def _of_classes(result: "FilterResult", advise: bool) -> list[str]:
 
 
 def _of_both_filters(result: "FilterResult", dropped: NDArray[np.bool_] | None) -> list[str]:
-    """What is out in all where an earlier filter has dropped rows, too."""
+    """The rows dropped in all where an earlier filter has dropped some, too."""
     if dropped is None or not dropped.any():
         return []
     from ..labels.class_mix import class_mix

@@ -73,7 +73,7 @@ class LabelledLayer:
         return with_audit(self.ids, self.truth, audit, self.table["id"].to_numpy(dtype=object))
 
     def relabelled(self, labels: Path, *, again: bool = False) -> list[str]:
-        """What becomes of the labels that an earlier relabelling gave; [] where there was none."""
+        """The fate of the labels that an earlier relabelling gave; [] where there was none."""
         if "new_label" not in self.table or "reason" not in self.table or not self._has_new_labels:
             return []
         if again:

@@ -1,4 +1,4 @@
-"""What a machine, or a limit set on this process, has refused: one line in place of a traceback."""
+"""Refusals by the machine, or by a limit set on this process: one line in place of a traceback."""
 
 import errno
 
@@ -38,7 +38,7 @@ DEEP = 10  # errors, each the cause of the one before
 
 
 def refused(error: BaseException) -> str | None:
-    """What the machine refused, and the remedy; None for an error that says nothing of the kind."""
+    """The refusal of the machine and its remedy; None for an error of another kind."""
     number, file = _number(error), getattr(error, "filename", None)
     if number == errno.ENOMEM:
         return MEMORY

@@ -1,4 +1,4 @@
-"""What a number of test rows can show: the PGR intervals to expect, assumed or as a pilot's scores tell."""
+"""The PGR intervals to expect from a number of test rows, assumed or as a pilot's scores tell."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def intervals(
     test_rows: int, gaps: list[float], weak: float | None, correlation: float | None, pilot: "Pilot | None"
 ) -> "tuple[list[str], pd.DataFrame]":
-    """What to say of the PGR intervals to expect on `test_rows`, and their table: the pilot's own gap first."""
+    """The sentence on the PGR intervals to expect on `test_rows`, and their table: the pilot's own gap first."""
     import pandas as pd
 
     from ..metrics.power import CORRELATIONS, GAPS, PGR, WEAK

@@ -1,4 +1,4 @@
-"""How far a command is: a bar on a terminal, elsewhere a line each half minute, or lines of JSON for programs."""
+"""Progress of a command: a bar on a terminal, elsewhere a line each half minute, or lines of JSON for programs."""
 
 import os
 import sys

@@ -14,7 +14,7 @@ EVERY = 30.0  # seconds without a line after which there is one
 
 @dataclass(frozen=True)
 class ProgressLine:
-    """What is to be said: as text, and as facts for JSON."""
+    """A line of progress: as text, and as facts for JSON."""
 
     text: str
     facts: dict[str, Any]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Speed:
-    """How fast a count grows; what was there at the first report was not done here and counts as nothing."""
+    """The speed of a count; what was there at the first report was not done here and counts as nothing."""
 
     _began: float = field(default_factory=time.monotonic)
     _first: tuple[float, int] | None = None

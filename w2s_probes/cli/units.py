@@ -49,7 +49,7 @@ def spans(numbers: Sequence[int]) -> str:
 
 
 def in_bytes(text: str, option: str) -> int:
-    """What `16GB`, `500 MB` or `1e9` stand for, decimal; InputError naming the option for anything else."""
+    """The bytes of `16GB`, `500 MB` or `1e9`, decimal; InputError naming the option for anything else."""
     parts = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]?)i?b?\s*", text.lower())
     try:
         number = float(parts[1]) if parts else 0.0

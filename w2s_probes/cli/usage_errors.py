@@ -1,4 +1,4 @@
-"""What a command line that cannot be parsed is told: one line, with the nearest name that there is."""
+"""Errors of a command line that cannot be parsed: one line, with the nearest name that there is."""
 
 import re
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ SAME = "of two equal texts"
 
 @dataclass(frozen=True)
 class Pairs:
-    """How rows hold two texts.
+    """The places of a row's two texts.
 
     Either a row holds both, in the fields `first` and `second`, and its label is P(the first is the better one); or
     each text is a row of its own, its label P(it is the right one), and the two share the value of the field `by`.

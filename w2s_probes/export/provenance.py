@@ -1,4 +1,4 @@
-"""What a filter or a relabelling says of a row, as Arrow columns of one type each."""
+"""The verdict of a filter or a relabelling on each row, as Arrow columns of one type each."""
 
 import pandas as pd
 import pyarrow as pa

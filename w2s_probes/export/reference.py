@@ -70,7 +70,7 @@ def write_eai(rows: LabelRows, folder: Path) -> dict[str, int]:
 def _beside(
     rows: LabelRows, columns: dict[str, Any], evaluation: dict[str, Any], reserved: tuple[str, ...]
 ) -> pa.Table:
-    """What the reader trains on, the provenance, and what it evaluates with, under names that no field may have."""
+    """Columns to train on, of the provenance, and to evaluate with, under names that no field may have."""
     for name in reserved:
         if name in rows.table.column_names and name not in columns:
             raise InputError(f"{rows.where}: readers take {name!r} for ground truth: leave --field {name} away")

@@ -125,7 +125,7 @@ class FilterResult:
         return class_mix(self.labels, self.mask)
 
     def by_class(self) -> pd.DataFrame:
-        """What the filter takes from each class: a row for class 0 and one for class 1.
+        """The rows that the filter takes from each class: a line for class 0 and one for class 1.
 
         `label`, `rows`, `removed`, `share_removed` (of the class; NaN where it has no row), `share_before` and
         `share_after` (of the class among all rows, and among those kept).

@@ -1,4 +1,4 @@
-"""How far filters agree with one another, over layers, seeds or probes: what can be said without ground truth."""
+"""Agreement of filters with one another, over layers, seeds or probes: what can be said without ground truth."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a filter is compared with: removals of the same size and class mix at random, by confidence, by an oracle.
+"""Controls of a filter: removals of the same size and class mix at random, by confidence, by an oracle.
 
 All work on flags of n rows: `gone` what the filter removes, `positive` the side of the label that is judged, `wrong`
 whether that label is wrong by the ground truth.

@@ -1,4 +1,4 @@
-"""How far two filters remove the same rows, beside what chance would give."""
+"""Overlap of two filters: the share of rows that both remove, beside what chance gives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

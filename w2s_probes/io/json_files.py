@@ -11,7 +11,7 @@ LEAST, MOST = -(2**63), 2**64 - 1  # of whole numbers: beyond them NumPy and pan
 
 
 def read_json(path: Path, remedy: str = "make it again") -> Any:
-    """What a JSON file holds; InputError, ending in the remedy, where it cannot be read or is no sound JSON.
+    """The value in a JSON file; InputError, ending in the remedy, where it cannot be read or is no sound JSON.
 
     Refused like damage: nesting beyond DEPTH levels, whole numbers beyond 64 bits, and texts with half of a surrogate
     pair, unless it stands for a byte of a file's name.

@@ -27,7 +27,7 @@ class Change:
 
 @dataclass(frozen=True)
 class LabelChange:
-    """How labels moved, and, where the truth is known, whether they became better: an oracle's figures.
+    """The move of labels and, where the truth is known, whether they became better: an oracle's figures.
 
     >>> change = label_change([0.9, 0.8, 0.3, 0.1], [0.9, 0.2, 0.3, 0.1], truth=[1, 0, 0, 0])
     >>> change.moved, change.accuracy.difference.value

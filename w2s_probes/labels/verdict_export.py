@@ -1,4 +1,4 @@
-"""What a filter or a relabelling in memory says, written as `w2s filter` and `w2s relabel` write it."""
+"""The verdict of a filter or a relabelling in memory, written as `w2s filter` and `w2s relabel` write it."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -85,7 +85,7 @@ class GapRecovered:
 
     @property
     def remedy(self) -> str:
-        """What may make PGR readable; empty where it is."""
+        """The remedy that may make PGR readable; empty where it is."""
         return REMEDIES.get(self.status, "")
 
     def to_frame(self) -> pd.DataFrame:

@@ -56,7 +56,7 @@ class GapRecoveredOverSeeds:
 
     @property
     def remedy(self) -> str:
-        """What may make PGR readable; empty where it is."""
+        """The remedy that may make PGR readable; empty where it is."""
         return REMEDIES.get(self.status, "")
 
 

@@ -15,7 +15,7 @@ BLOCK = 1 << 24  # candidates or numbers held at once
 
 
 class RoughIndex(Protocol):
-    """What finds candidates among rows that it was made from."""
+    """An index that finds candidates among the rows that it was made from."""
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Squared distances (m, k), ascending, and rows (m, k) of the k nearest to each query (m, d)."""

@@ -46,7 +46,7 @@ class SearchRows:
 
     @property
     def lost(self) -> float:
-        """What float32 sums of squares may lose of numbers that are too small for it."""
+        """The loss of float32 sums of squares to numbers that are too small for it."""
         return float(2 * self.base.shape[1] * LEAST)
 
     @property

@@ -34,7 +34,7 @@ Product = Callable[[slice, slice], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Precision:
-    """How products are computed, and the bounds of their errors in the notation above."""
+    """The arithmetic of the products, and the bounds of its errors in the notation above."""
 
     product: Product
     rounding: float  # e

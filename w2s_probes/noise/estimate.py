@@ -82,5 +82,5 @@ class NoiseEstimate:
 
     @property
     def meaning(self) -> str:
-        """What the status means, as a clause."""
+        """The meaning of the status, as a clause."""
         return MEANING[self.status]

@@ -1,4 +1,4 @@
-"""What the probes share: binary scikit-learn classifiers that learn from soft labels."""
+"""The base of all probes: binary scikit-learn classifiers that learn from soft labels."""
 
 from typing import Any, Self
 
@@ -70,7 +70,7 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[second.astype(np.intp)])
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """How well the probe fits labels y (m,) of rows X (m, d), higher is better.
+        """The fit of the probe to labels y (m,) of rows X (m, d); higher is better.
 
         Soft labels: minus the Brier score, -mean (y - P(second class))²: 0 at best, -.25 of a guess of ½ where labels
         are 0 and 1. Where the probe has learned two classes and y has no others: accuracy, as of every scikit-learn

@@ -25,7 +25,7 @@ def sees_all(design: Design) -> bool:
 def column_excess(
     design: Design, gradient: NDArray[np.float64], weights: NDArray[np.float64], l2: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How far objectives are above their minimum (k,) by each column alone, from gradients (k, r), weights (k, n).
+    """The distance of objectives to their minimum (k,) by each column alone, from gradients (k, r), weights (k, n).
 
     Divided by the largest eigenvalue of the columns' correlations it is a lower bound: the Hessian is at most a quarter
     of the covariance, and that at most the variances times this eigenvalue. `l2` (k,) is in the design's units.

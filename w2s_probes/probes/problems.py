@@ -34,7 +34,7 @@ class Problems:
 
 @dataclass(frozen=True, eq=False)
 class Solutions:
-    """What `minimize` found for k fits."""
+    """The minima of k fits, from `minimize`."""
 
     theta: NDArray[np.float64]  # (k, r + 1) parameters in the design's units, the bias last
     n_iter: NDArray[np.intp]  # (k,)

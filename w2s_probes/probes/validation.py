@@ -1,4 +1,4 @@
-"""What every probe asks of its inputs: finite activations, and labels that are P(label = 1) or two classes."""
+"""Checks of every probe's inputs: finite activations, and labels that are P(label = 1) or two classes."""
 
 from typing import Any
 

@@ -73,7 +73,7 @@ def made_of_texts(ids: Ids) -> bool:
 
 
 def _no_match(have: Ids, wanted: Ids) -> str:
-    """What may be the reason where no id of one side is one of the other's."""
+    """The probable reason where no id of one side is one of the other's."""
     here, there = made_of_texts(have), made_of_texts(wanted)
     if there and not here:
         return "they were made from the texts of rows without `id`, the others were given: give both the same `id`"

@@ -1,4 +1,4 @@
-"""How a layer is named: 0 is the embedding output, i the residual stream after block i (before any final norm)."""
+"""Names of layers: 0 is the embedding output, i the residual stream after block i (before any final norm)."""
 
 import re
 from collections.abc import Sequence

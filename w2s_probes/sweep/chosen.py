@@ -79,6 +79,6 @@ def _cell(best: Any) -> ChosenCell:
 
 
 def label_set_name(path: Path | str) -> str:
-    """What a sweep calls the labels of a file: its name without the ending."""
+    """The name of a file's labels in a sweep: its own without the ending."""
     path = Path(path)
     return next((path.name.removesuffix(ending) for ending in FORMATS if path.name.endswith(ending)), path.name)

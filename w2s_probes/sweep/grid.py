@@ -1,4 +1,4 @@
-"""What a sweep tries: probes and their values, contaminations, seeds."""
+"""The grid of a sweep: probes and their values, contaminations, seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

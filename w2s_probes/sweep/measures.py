@@ -91,7 +91,7 @@ class SweepScorer:
             yield here | _estimated("auroc_gain", gain, groups)
 
     def filter_lines(self, layer: int, seed: int, scores: CellScores, contamination: float) -> Iterator[SweepLine]:
-        """What a filter by this cell would remove from the training rows, and, by the truth, how well."""
+        """The training rows that a filter by this cell would remove, and, by the truth, how well it chose them."""
         side = self.labels.training
         core = np.ones(len(side), dtype=bool) if scores.core is None else scores.core
         judged_by = scores.training if scores.by_core is None else scores.by_core

@@ -13,7 +13,7 @@ LISTED = 6
 
 
 def altered_lines(altered: Mapping[str, str], kind: str, *begins: str) -> list[str]:
-    """What a page says of files that are not as a `kind` of command wrote them, of those whose names begin so."""
+    """The lines on files that are not as a `kind` of command wrote them, of those whose names begin so."""
     lines = []
     names = {name: how for name, how in altered.items() if not begins or name.startswith(begins)}
     if changed := [name for name, how in names.items() if how == CHANGED]:

@@ -181,7 +181,7 @@ def _one_task(rivals: Sequence[str], differences: Differences, tasks: Sequence[s
 
 
 def _pgr(table: pd.DataFrame, run: FinishedRun) -> list[str]:
-    """How much of the gap the plain student recovers by itself, and where PGR cannot be read."""
+    """The share of the gap that the plain student recovers by itself, and the tasks whose PGR cannot be read."""
     own = table[table["method"] == run.baseline].iloc[0]
     facts = []
     if pd.notna(own["pooled_pgr"]):

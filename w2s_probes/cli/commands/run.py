@@ -195,7 +195,7 @@ def _show_tests(path: Path, recipe: "Recipe") -> None:
 
 
 def _plan(name: str, recipe: "Recipe", cache: Path) -> None:
-    """What a run would do, stage by stage, with what is there."""
+    """The stages of a run, and which of them are there already."""
     with from_checkout():
         from analyses.costs import plan_recipe
         from analyses.dry_run import stages

@@ -164,7 +164,7 @@ class _Wanted:
         }
 
     def grid(self, rows: int, index: str) -> "Grid":
-        """The grid for so many training rows; InputError for options that nothing in it reads."""
+        """The grid for this number of training rows; InputError for options that nothing in it reads."""
         from ...sweep import Grid
         from ...sweep.grid import published
 

@@ -59,7 +59,7 @@ class TokenSets:
 
     @property
     def cut(self) -> dict[str, int]:
-        """How many texts of each set lost their end."""
+        """The number of texts of each set that lost their end."""
         return {name: tokenized.cut for name, tokenized in self.by_name.items()}
 
     @property

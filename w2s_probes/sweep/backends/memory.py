@@ -27,7 +27,7 @@ def _of_machine() -> int | None:
 
 
 def _of_job() -> int | None:
-    """What is left of the tightest limit (version 2 of control groups) on this process; None without one."""
+    """The rest of the tightest limit (version 2 of control groups) on this process, in bytes; None without one."""
     left: list[int] = []
     with suppress(OSError, StopIteration):
         path = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
