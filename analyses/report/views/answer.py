@@ -13,7 +13,7 @@ from ..drawing.cells import shown, true_minus
 from ..load.folder import FinishedRun
 from .differences import Difference, difference
 
-LEVEL = 0.05
+ALPHA = 0.05  # of verdicts
 FEW = 9  # methods named in a sentence
 METRICS = {"auroc": "AUROC", "pgr_auroc": "PGR"}  # in which the headline speaks
 
@@ -38,7 +38,7 @@ class Verdict:
     @classmethod
     def of(cls, p: Mapping[str, float], difference: Mapping[str, float]) -> "Verdict":
         """By corrected two-sided p-values and the signs of the differences."""
-        sure = [name for name, value in p.items() if value < LEVEL]
+        sure = [name for name, value in p.items() if value < ALPHA]
         return cls(tuple(n for n in sure if difference[n] > 0), tuple(n for n in sure if difference[n] < 0))
 
     def words(self, of: int, plain: str) -> str:
@@ -90,7 +90,7 @@ def _across(run: FinishedRun, plain: str) -> RunAnswer:
         f"{_some(tried, 'comparison')}. Differences between tasks hold the luck of each task's trainings, too."
     ]
     least = 2 * 0.5**n
-    if least * tried >= LEVEL:
+    if least * tried >= ALPHA:
         corrected = shown(min(1, least * tried), ".2g")
         facts.append(
             f"With {n} tasks the smallest p this test can give is {shown(least, '.2g')}, and {corrected} once "
@@ -125,7 +125,7 @@ def _beside(table: pd.DataFrame, metric: str, name: str, column: str) -> str:
     sides, any_named = [], False
     for word, own in (("better", column), ("worse", f"{column}_worse")):
         p = holm({str(method): float(value) for method, value in by[own].items()})
-        named = [method for method, value in p.items() if value < LEVEL]
+        named = [method for method, value in p.items() if value < ALPHA]
         sides.append(f"{word} {_names(named) if named else 'none'}")
         any_named |= bool(named)
     if not any_named:
