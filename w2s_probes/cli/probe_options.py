@@ -49,12 +49,16 @@ def _with_options(command: Callable[..., None], option: Callable[[ProbeEntry], t
             kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
             parameters.append(inspect.Parameter(entry.setting, kind, default=default, annotation=annotation))
 
+    signature = inspect.Signature(parameters)
+
     @wraps(command)
-    def called(**arguments: Any) -> None:
-        values = {name: arguments.pop(setting) for name, setting in settings.items()}
-        command(values=values, **arguments)
+    def called(*positional: Any, **named: Any) -> None:
+        bound = signature.bind(*positional, **named)
+        bound.apply_defaults()
+        values = {name: bound.arguments.pop(setting) for name, setting in settings.items()}
+        command(values=values, **bound.arguments)
 
     # Typer reads the options from these two.
-    called.__dict__["__signature__"] = inspect.Signature(parameters)
+    called.__dict__["__signature__"] = signature
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return called
