@@ -1,4 +1,5 @@
 # make demo   set up what it needs and run the whole method on the embedded miniature
+# make check  ruff, mypy and the fast tests: some two minutes; what one runs before each commit
 # make test   set up and pass everything that guards a commit
 # make wheel  build the wheel into dist/
 # make test-wheel   build the wheel, install it into a fresh environment and use it there; part of `make test`
@@ -21,15 +22,20 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test wheel test-wheel test-lowest test-python docs api bench simulate harden census encoder miniature clean
+.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api bench simulate harden census encoder miniature clean
 
 demo: $(VENV)/ready-models
 	$(BIN)/w2s demo
 
-test: $(VENV)/ready-dev
+lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 wheel: $(VENV)/ready-dev
@@ -49,7 +55,8 @@ OLD := -n 2 --dist loadfile -p no:cacheprovider -W default --disable-warnings
 
 # Releases as old as the declared ones have wheels for Python 3.11.
 test-lowest: .venv-lowest/ready
-	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest $(OLD) -m "not slow" $(CORE) $(WITH_MODELS)
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest $(OLD) -m "not slow" $(CORE)
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest $(OLD) $(WITH_MODELS)
 
 .venv-lowest/ready: pyproject.toml constraints.txt tools/lowest.py
 	$(OLDEST) -m venv --clear .venv-lowest

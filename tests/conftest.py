@@ -32,10 +32,19 @@ GOLDEN = Path(__file__).parent / "golden"
 WORDS = [f"w{i}" for i in range(40)]
 
 
+# The files that take over five seconds, as `pytest --durations=0` says; `make check` leaves them to `make test`.
+SLOW = frozenset((ROOT / "tests" / "slow.txt").read_text().split())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse names that hold an address: each process of xdist would collect tests of other names."""
+    """Mark the tests of slow files, and refuse names that hold an address.
+
+    Of such names each process of xdist would collect others.
+    """
     for item in items:
         assert " at 0x" not in item.nodeid, f"{item.nodeid}: give this parameter an id"
+        if item.path.relative_to(ROOT).as_posix() in SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 @dataclass(frozen=True)

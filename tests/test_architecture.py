@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SLOW
 from tests.import_graph import PACKAGES, classes, cycles, imports, modules, rooms
 
 
@@ -97,3 +97,8 @@ def test_a_files_name_is_that_of_two_rooms_at_most() -> None:
 def test_a_class_is_named_once() -> None:
     names = Counter(name for name, _ in classes())
     assert {name for name, times in names.items() if times > 1} == set()
+
+
+def test_the_slow_tests_are_files_that_are_there() -> None:
+    assert {name for name in SLOW if not (ROOT / name).is_file()} == set()
+    assert len(SLOW) > 50

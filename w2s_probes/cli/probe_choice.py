@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..io.files import refuse_input, refuse_no_file
-from ..io.tables import refuse_no_table, table_format
 from ..probes.registry import PROBES
 from .options import BEST
 
@@ -26,6 +25,7 @@ class JudgedFiles:
     sweep: Path | None  # a sweep's record, where one chooses
 
     def __post_init__(self) -> None:
+        from ..io.tables import refuse_no_table, table_format
         from ..sweep.chosen import files_of_sweep
 
         table_format(self.out)
