@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         assert " at 0x" not in item.nodeid, f"{item.nodeid}: give this parameter an id"
-        if item.path.relative_to(ROOT).as_posix() in SLOW:
+        if item.path.relative_to(ROOT).as_posix() in SLOW or "demo" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
 
 
