@@ -4,8 +4,9 @@ Public are the names of `__all__`, which load torch when they are first used, an
 `models` and `costs` are how they work.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from w2s_probes.lazy_face import lazy_face
 
 if TYPE_CHECKING:
     from .adding import add
@@ -16,18 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Extraction", "ModelSource", "Placement", "add", "diagnose", "extract", "extract_cached"]
 
-_ELSEWHERE = {
-    "Extraction": "extractor",
-    "ModelSource": "models.source",
-    "Placement": "models.loading",
-    "add": "adding",
-    "diagnose": "doctor",
-    "extract": "extractor",
-    "extract_cached": "extractor",
-}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _ELSEWHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_ELSEWHERE[name]}", __name__), name)
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "Extraction": "extractor",
+        "ModelSource": "models.source",
+        "Placement": "models.loading",
+        "add": "adding",
+        "diagnose": "doctor",
+        "extract": "extractor",
+        "extract_cached": "extractor",
+    },
+)

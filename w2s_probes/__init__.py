@@ -4,8 +4,9 @@ Importing this package loads nothing heavy: each name below loads its module on 
 modules loads torch or transformers; `w2s_probes.losses` and `w2s_probes.students` do.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy_face import lazy_face
 
 if TYPE_CHECKING:
     from .errors import InputError
@@ -57,41 +58,34 @@ __all__ = [
     "topo_filter",
 ]
 
-_MODULES = {
-    "TOPO_MODES": "filtering",
-    "ActivationStore": "store",
-    "FilterResult": "filtering",
-    "GapRecovered": "metrics",
-    "InputError": "errors",
-    "KNNProbe": "probes",
-    "LabelSet": "labels",
-    "LogisticProbe": "probes",
-    "NoiseEstimate": "noise",
-    "ReportCard": "filtering",
-    "Stability": "filtering",
-    "TopoProbe": "probes",
-    "accuracy": "metrics",
-    "auroc": "metrics",
-    "disagreement_filter": "filtering",
-    "load_probe": "probes",
-    "noise_model": "noise",
-    "performance_gap_recovered": "metrics",
-    "probe_filter": "filtering",
-    "relabel": "relabeling",
-    "report_card": "filtering",
-    "save_probe": "probes",
-    "stability": "filtering",
-    "topo_cc": "probes",
-    "topo_filter": "filtering",
-}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "TOPO_MODES": "filtering",
+        "ActivationStore": "store",
+        "FilterResult": "filtering",
+        "GapRecovered": "metrics",
+        "InputError": "errors",
+        "KNNProbe": "probes",
+        "LabelSet": "labels",
+        "LogisticProbe": "probes",
+        "NoiseEstimate": "noise",
+        "ReportCard": "filtering",
+        "Stability": "filtering",
+        "TopoProbe": "probes",
+        "accuracy": "metrics",
+        "auroc": "metrics",
+        "disagreement_filter": "filtering",
+        "load_probe": "probes",
+        "noise_model": "noise",
+        "performance_gap_recovered": "metrics",
+        "probe_filter": "filtering",
+        "relabel": "relabeling",
+        "report_card": "filtering",
+        "save_probe": "probes",
+        "stability": "filtering",
+        "topo_cc": "probes",
+        "topo_filter": "filtering",
+    },
+)

@@ -3,8 +3,9 @@
 Importing this package loads nothing heavy; a name of it, when first used, loads scikit-learn.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy_face import lazy_face
 
 if TYPE_CHECKING:
     from .disagreement import FilterResult, disagreement_filter, probe_filter
@@ -26,25 +27,19 @@ __all__ = [
     "topo_filter",
 ]
 
-_ELSEWHERE = {
-    "FilterResult": "disagreement",
-    "disagreement_filter": "disagreement",
-    "probe_filter": "disagreement",
-    "Stability": "filter_stability",
-    "stability": "filter_stability",
-    "RemovalMeasures": "report_cards",
-    "ReportCard": "report_cards",
-    "report_card": "report_cards",
-    "TOPO_MODES": "topo_modes",
-    "topo_filter": "topo",
-}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _ELSEWHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_ELSEWHERE[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "FilterResult": "disagreement",
+        "disagreement_filter": "disagreement",
+        "probe_filter": "disagreement",
+        "Stability": "filter_stability",
+        "stability": "filter_stability",
+        "RemovalMeasures": "report_cards",
+        "ReportCard": "report_cards",
+        "report_card": "report_cards",
+        "TOPO_MODES": "topo_modes",
+        "topo_filter": "topo",
+    },
+)

@@ -4,9 +4,9 @@ Importing this package is light; each name below loads torch when it is first as
 `TrainerLoss` transformers too), but for `LossName` and `LOSS_NAMES`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..lazy_face import lazy_face
 from .names import LOSS_NAMES, LossName
 
 if TYPE_CHECKING:
@@ -52,20 +52,27 @@ __all__ = [
     "xent",
 ]
 
-_MODULE_OF = {
-    "Objective": "objective",
-    "warm_up": "objective",
-    "RecentPredictions": "recent",
-    "TrainerLoss": "trainer",
-    "compute_loss": "trainer",
-}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_MODULE_OF.get(name, 'functions')}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "LOSSES": "functions",
+        "adaptconf": "functions",
+        "confidence": "functions",
+        "cross_entropy": "functions",
+        "entropy": "functions",
+        "entropy_detached": "functions",
+        "kl": "functions",
+        "logconf": "functions",
+        "logconf_batch": "functions",
+        "product": "functions",
+        "reverse_kl": "functions",
+        "window": "functions",
+        "xent": "functions",
+        "Objective": "objective",
+        "warm_up": "objective",
+        "RecentPredictions": "recent",
+        "TrainerLoss": "trainer",
+        "compute_loss": "trainer",
+    },
+)

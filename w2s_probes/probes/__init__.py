@@ -3,9 +3,9 @@
 Importing this package is light; each class below loads scikit-learn when it is first asked for.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..lazy_face import lazy_face
 from .connectivity import Connectivity
 from .registry import PROBES, ProbeEntry
 
@@ -35,20 +35,6 @@ __all__ = [
     "topo_cc",
 ]
 
-_MODULES = {
-    "Design": "design",
-    "KNNProbe": "knn",
-    "LogisticProbe": "logistic",
-    "NeighborPath": "knn",
-    "Probe": "base",
-    "RegularizationPath": "logistic",
-    "TopoProbe": "topo",
-    "auroc_scorer": "base",
-    "load_probe": "saving",
-    "save_probe": "saving",
-    "topo_cc": "topo",
-}
-
 
 def probe_name(probe: Any) -> str:
     """The name that files give a probe (knn, logistic, topo), or module:Class of another scikit-learn classifier."""
@@ -57,12 +43,19 @@ def probe_name(probe: Any) -> str:
     return next(names, f"{kind.__module__}:{kind.__qualname__}")
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = loaded = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    return loaded
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "Design": "design",
+        "KNNProbe": "knn",
+        "LogisticProbe": "logistic",
+        "NeighborPath": "knn",
+        "Probe": "base",
+        "RegularizationPath": "logistic",
+        "TopoProbe": "topo",
+        "auroc_scorer": "base",
+        "load_probe": "saving",
+        "save_probe": "saving",
+        "topo_cc": "topo",
+    },
+)

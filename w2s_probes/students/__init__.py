@@ -4,9 +4,9 @@ Importing this package loads nothing heavy; a name of it, when first used, loads
 module of that name, which loads transformers too.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..lazy_face import lazy_face
 from .finetuning.settings import FineTuning
 
 if TYPE_CHECKING:
@@ -16,10 +16,5 @@ if TYPE_CHECKING:
 
 __all__ = ["FineTuned", "FineTuning", "HeadStudent", "Texts"]
 
-_ELSEWHERE = {"FineTuned": "finetune", "HeadStudent": "head", "Texts": "texts"}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _ELSEWHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_ELSEWHERE[name]}", __name__), name)
+__getattr__, __dir__ = lazy_face(__name__, {"FineTuned": "finetune", "HeadStudent": "head", "Texts": "texts"})

@@ -3,8 +3,9 @@
 Importing this package loads nothing heavy; a name of it, when first used, loads scikit-learn.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy_face import lazy_face
 
 if TYPE_CHECKING:
     from .choosing import Best
@@ -21,20 +22,14 @@ __all__ = [
     "sweep",
 ]
 
-_ELSEWHERE = {
-    "Best": "choosing",
-    "Grid": "grid",
-    "Place": "place",
-    "SweepResult": "result",
-    "sweep": "sweeping",
-}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _ELSEWHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_ELSEWHERE[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "Best": "choosing",
+        "Grid": "grid",
+        "Place": "place",
+        "SweepResult": "result",
+        "sweep": "sweeping",
+    },
+)
