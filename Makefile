@@ -66,7 +66,8 @@ test-lowest: .venv-lowest/ready
 	@touch $@
 
 NEED_TORCH := filtering/test_disagreement.py io/test_files.py labels/test_everywhere.py probes/test_interface.py \
-  probes/test_sklearn_soft_labels.py probes/test_topo.py store/test_hostile_arrays.py
+  probes/test_saving.py probes/test_sklearn_soft_labels.py probes/test_topo.py rows/test_own_fields.py \
+  store/test_hostile_arrays.py
 
 # Without the models: torch for another Python is a download of gigabytes.
 test-python:
