@@ -52,10 +52,10 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
     sources, every = Sources(), []
     for name in recipe.data.tasks:
         task = Path(name).stem
-        of_task = list(trials(recipe, task, split_task(recipe, name), methods, cache, sources, _StoppedClock()))
-        if reads_activations(recipe, methods) and recipe.weak.errors != "imitation":
-            every.append(_activations_stage(of_task[0]))
-        for trial in of_task:
+        of_task = trials(recipe, task, split_task(recipe, name), methods, cache, sources, _StoppedClock())
+        for number, trial in enumerate(of_task):  # one at a time: each holds activations
+            if number == 0 and reads_activations(recipe, methods) and recipe.weak.errors != "imitation":
+                every.append(_activations_stage(trial))
             every += _trial_stages(trial)
     return every
 

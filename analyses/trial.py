@@ -23,7 +23,7 @@ from .experiment.outcomes import kept_outcome, outcome_of
 from .experiment.result_cache import Arrays, Record, array_hash, code_hash, table_hash
 from .experiment.splits import RowSets
 from .experiment.task_models import Sources, TaskModels, every_row
-from .experiment.view import SCORED, Experiment, Method, Outcome
+from .experiment.view import SCORED, Experiment, Method, Outcome, probe_code
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.table import TrialResult
@@ -231,6 +231,7 @@ def method_description(name: str, method: Method, experiment: Experiment, sets: 
         "losses": {name: code_hash(loss) for name, loss in LOSSES.items()},
         "probes": experiment.probes.model_dump(mode="json", include=set(method.settings)),
         "seed": experiment.seed,
+        **probe_code(method.settings),
     }
 
 

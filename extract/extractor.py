@@ -253,6 +253,8 @@ def extract(
     anything else is refused. With `check` a few rows are read again, alone, and a model whose rows depend on each
     other is refused. InputError for what cannot be stored, before anything is written.
     """
+    if not isinstance(plan, Extraction):
+        raise InputError("extract takes a plan and a folder: extract(Extraction.plan(model, rows), out)")
     store = plan.run(out, placement=placement, progress=progress, check=check)
     assert store is not None  # no other process had a share
     return store

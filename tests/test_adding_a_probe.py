@@ -95,3 +95,21 @@ def test_the_report_shows_its_methods_and_its_curve(contributed: Path) -> None:
     page = (contributed / "runs/lda/report.html").read_text()
     for shown in ("probe-lda", "filter-lda", "Shrinkage of LDA", "LDA"):
         assert shown in page
+
+
+def test_an_edited_probe_is_measured_anew_and_the_others_are_not(contributed: Path) -> None:
+    """The last test here: it edits the class."""
+    parts = contributed / "runs/lda/sweep.parts"
+    before = {file.name for file in parts.iterdir()}
+    file = contributed / "w2s_probes/probes/lda.py"
+    file.write_text(file.read_text() + "\n# another version\n")
+    environment = os.environ | {"PYTHONPATH": str(contributed), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "w2s_probes", "sweep", "runs/quiet", LABELS, "--out", "runs/lda/sweep.csv"]
+    for values, made in ((["--lda-l2", "0.1,1,10", "--logistic-l2", "1e-4,1e-2"], True), (["--knn-k", "5"], True)):
+        subprocess.run([*command, *values], cwd=contributed, env=environment, check=True, capture_output=True)
+        after = {file.name for file in parts.iterdir()}
+        assert bool(after - before) == made
+        before = after
+    file.write_text(file.read_text() + "\n# a third version\n")
+    subprocess.run([*command, "--knn-k", "5"], cwd=contributed, env=environment, check=True, capture_output=True)
+    assert {file.name for file in parts.iterdir()} == before  # kNN has nothing of it

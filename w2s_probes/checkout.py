@@ -44,11 +44,18 @@ def on_path() -> Path:
 def from_checkout() -> Iterator[None]:
     """A block of imports from `extract` and `analyses`: InputError for a package of theirs that is not installed."""
     on_path()
+    with from_models():
+        yield
+
+
+@contextmanager
+def from_models() -> Iterator[None]:
+    """A block that needs the packages of the extra `models`: InputError for one that is not installed."""
     try:
         yield
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing in PACKAGES or not missing:
+        if missing in (*PACKAGES, "w2s_probes") or not missing:
             raise
         raise InputError(f"this command needs {missing}, which is not installed: pip install '{MODELS}'") from error
 

@@ -1,6 +1,6 @@
 """The view that methods have of a trial: texts, activations and weak labels, and no ground truth."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -241,7 +241,7 @@ class Experiment:
             return {"p": p}, {}
 
         described = self._reads | {"labels": array_hash(self.weak_train), "seed": self.seed}
-        described |= {"probe": name, "parameters": probe.get_params()}
+        described |= {"probe": name, "parameters": probe.get_params()} | probe_code({PROBES[name].setting})
         return self.cache.get("opinions", described, make)[0]["p"]
 
     def filtered(self, name: str) -> FilterResult:
@@ -268,6 +268,13 @@ class Experiment:
 
     def _ids(self, name: str) -> NDArray[np.object_]:
         return self.rows[name]["id"].to_numpy(dtype=object)
+
+
+def probe_code(settings: Collection[str]) -> dict[str, dict[str, str]]:
+    """The code of the probes that these settings are of, for keys; empty where all are this release's own."""
+    code = {name: entry.code for name, entry in PROBES.items() if entry.setting in settings}
+    own = {name: value for name, value in code.items() if value is not None}
+    return {"probe_code": own} if own else {}
 
 
 @dataclass(frozen=True)

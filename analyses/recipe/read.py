@@ -30,9 +30,12 @@ class Ladder(Section):
 
 
 def named_recipe(name: Path | str) -> Path | None:
-    """The file of a recipe that comes along, by its name; None where a file or folder here is called so, or none is."""
+    """The file of a recipe that comes along, by its name; None where a file here is called so, or none is.
+
+    A folder is no recipe, so that the output folder of `w2s run demo --out demo` hides nothing.
+    """
     path = RECIPES / f"{name}.toml"
-    return path if len(Path(name).parts) == 1 and not Path(name).exists() and path.is_file() else None
+    return path if len(Path(name).parts) == 1 and not Path(name).is_file() and path.is_file() else None
 
 
 def read_recipe(path: Path | str, settings: Sequence[str] = ()) -> Recipe:

@@ -45,7 +45,9 @@ def write_report(
         content = as_utf8(page(contents)).encode()
     except InputError as error:
         message = " ".join(str(error).split())
-        raise (error if message.startswith(str(folder)) else InputError(f"{folder}: {message}")) from error
+        if str(folder) in message:
+            raise
+        raise InputError(f"{folder}: {message}") from error
     with replacing(out) as temporary:
         temporary.write_bytes(content)
     for kind, every in (("run", contents.runs), ("sweep", contents.sweeps)):

@@ -10,12 +10,19 @@ from ..probes.registry import PROBES
 from ..students.finetuning.settings import Tracker as Tracker
 
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
-HELD_OUT = 0.2
 BEST = "best"  # of a sweep
 
 # The probes that read a value, as help lines name them.
 _READERS = {
-    value: " and ".join(name for name, entry in PROBES.items() if entry.value == value) for value in ("k", "l2")
+    option: " and ".join(name for name, entry in PROBES.items() if option in (entry.value, *entry.options))
+    for option in ("k", "l2", "index")
+}
+
+_DEFAULTS = {
+    value: " and ".join(
+        dict.fromkeys(f"{entry.default:g}".removeprefix("0") for entry in PROBES.values() if entry.value == value)
+    )
+    for value in ("k", "l2")
 }
 
 StorePath = Annotated[Path, typer.Argument(help="Activation store, from `w2s extract`.")]
@@ -40,14 +47,17 @@ Audit = Annotated[
     Path | None,
     typer.Option(help="A file with `id` and `truth` of some rows drawn at random, beside those of LABELS."),
 ]
-K = Annotated[int | None, typer.Option(min=1, help=f"Neighbours, of {_READERS['k']}; 50 unless --mode says otherwise.")]
-L2 = Annotated[float | None, typer.Option(min=0, help=f"Penalty of {_READERS['l2']}; .01 unless said.")]
+K = Annotated[
+    int | None,
+    typer.Option(min=1, help=f"Neighbours, of {_READERS['k']}; {_DEFAULTS['k']} unless --mode says otherwise."),
+]
+L2 = Annotated[float | None, typer.Option(min=0, help=f"Penalty of {_READERS['l2']}; {_DEFAULTS['l2']} unless said.")]
 Connect = Annotated[Connectivity | None, typer.Option(help="Of topo's components; strong unless --mode says.")]
 InSample = Annotated[bool, typer.Option("--in-sample", help="Score rows with themselves, as the published code.")]
 Index = Annotated[
     str | None,
     typer.Option(
-        help="Of knn and topo: exact, unless you name a torch device such as cuda, or a faiss factory string.",
+        help=f"Of {_READERS['index']}: exact, unless you name a torch device such as cuda, or a faiss factory string.",
         autocompletion=lambda incomplete: [name for name in ("exact", "cuda") if name.startswith(incomplete)],
     ),
 ]

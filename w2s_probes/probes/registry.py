@@ -4,15 +4,19 @@ The command line, recipes, sweeps, reports and saliency take the names, values a
 It imports neither scikit-learn nor NumPy, so that the help of a command stays quick.
 """
 
+import hashlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from .base import Probe
 
 ValueName = Literal["k", "l2"]
+VERSIONED = ("knn", "logistic", "topo")  # the probes of this release
 VALUE_TITLES: dict[ValueName, str] = {"k": "neighbours k", "l2": "penalty λ"}
 
 
@@ -47,6 +51,14 @@ class ProbeEntry:
     def flag(self) -> str:
         """The name of its value on the command line, such as --knn-k."""
         return "--" + self.setting.replace("_", "-")
+
+    @property
+    def code(self) -> str | None:
+        """A hash of the class's file, which names kept results; None for the package's own, which its version names."""
+        if self.name in VERSIONED:
+            return None
+        file = getattr(sys.modules[self.kind.__module__], "__file__", None)
+        return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
     @property
     def kind(self) -> "type[Probe]":

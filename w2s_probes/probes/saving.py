@@ -54,6 +54,8 @@ def load_probe(path: Path | str) -> Any:
         fitted = {**arrays, **record["fitted"], **named}
         if "classes_" not in fitted or not all(key.endswith("_") and not key.startswith("_") for key in fitted):
             raise ValueError("its fitted values are not those of a probe")
+        if "apart_" in fitted:
+            raise ValueError("it is of an earlier form")
         for key, value in fitted.items():
             setattr(probe, key, value)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -66,7 +68,9 @@ def _kind(name: str) -> type[Probe] | None:
     if name in HEAVY:
         try:
             heavy: type[Probe] = getattr(import_module(HEAVY[name]), name)
-        except ImportError as error:
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
             raise InputError(f"{name} needs torch: pip install 'w2s-probes[models]'") from error
         return heavy
     return CLASSES[name].kind if name in CLASSES else None

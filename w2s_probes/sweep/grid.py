@@ -61,7 +61,7 @@ class Grid:
         if unknown := [name for name in self.values if name not in PROBES]:
             raise InputError(f"probe {unknown[0]!r}: {did_you_mean(unknown[0], PROBES)}")
         if not any(values.values()):
-            *first, last = SETTINGS
+            *first, last = PROBES
             raise InputError(f"nothing to sweep: give {', '.join(first)} or {last} at least one value")
         object.__setattr__(self, "values", values)
         for name in ("contamination", "seeds"):

@@ -1,5 +1,6 @@
 """The sweep: layers x probes x values x seeds x label sets."""
 
+import inspect
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,8 @@ def sweep(
     """
     settings = {"knn_k": knn_k, "logistic_l2": logistic_l2, "topo_k": topo_k, **others}
     if unknown := [name for name in settings if name not in SETTINGS]:
-        raise InputError(f"{unknown[0]}: {did_you_mean(unknown[0], SETTINGS)}")
+        known = [name for name in inspect.signature(sweep).parameters if name != "others"]
+        raise InputError(f"sweep has no {unknown[0]}: {did_you_mean(unknown[0], dict.fromkeys([*known, *SETTINGS]))}")
     values: dict[str, Any] = {SETTINGS[name].name: listed(value, name) for name, value in settings.items()}
     shares, folds_seeds = listed(contamination, "contamination"), listed(seeds, "seeds")
     opened = store if isinstance(store, ActivationStore) else ActivationStore.open(store)

@@ -14,6 +14,7 @@ from ..io.json_files import parse_json
 from ..neighbors.exact import FEWEST, NARROWEST
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
 from ..probes.design import SMALL
+from ..probes.registry import PROBES
 from ..probes.spectrum import EXACT, RANK
 from ..store.activation_store import ActivationStore
 from ..store.manifest import identity_key
@@ -53,6 +54,9 @@ class Unit:
             "labels": [[label_set.name, label_set.labels_hash] for label_set in labels],
             "grid": grid.record(),
         }
+        # Only where there is some, so that the keys of the package's own probes stay.
+        if code := {name: PROBES[name].code for name, values in grid.values.items() if values and PROBES[name].code}:
+            described["code"] = code
         return cls(store.path, layer, labels, grid, parts, identity_key(described)[:16])
 
     @property

@@ -152,10 +152,9 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
 
 def test_what_the_options_say_of_the_library_is_what_it_says_itself() -> None:
     from w2s_probes.export import FORMATS
-    from w2s_probes.sweep import grid, swept_labels
+    from w2s_probes.sweep import grid
 
     assert set(get_args(options.ChooseBy)) == set(get_args(grid.ChooseBy))
-    assert swept_labels.HELD_OUT == options.HELD_OUT
     assert set(FORMAT_NAMES) == set(FORMATS)
 
 

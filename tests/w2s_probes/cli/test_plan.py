@@ -176,7 +176,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "a gap beyond the scale": (["eight", "--test-rows", 100, "--gap", 0.9], r"a ceiling of 1\.6: .* lower the gap"),
     "a gap of nothing": (["eight", "--gap", 0.1], "--gap needs --test-rows"),
     "too few test rows": (["eight", "--test-rows", 1], "1 test rows: give at least 10"),
-    "a setting for a model": (["eight", "--set", "a=1"], r"--set is for a recipe, and eight does not end in \.toml"),
+    "a setting for a model": (["eight", "--set", "a=1"], r"--set is for a recipe, and eight is none"),
     "an unknown key": (
         ["plan", DEMO, "--set", "data.n_trian=5"],
         "unknown key 'data.n_trian'; did you mean 'data.n_train'",

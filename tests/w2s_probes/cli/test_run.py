@@ -189,3 +189,14 @@ def test_bad_runs_end_with_one_line_and_no_results(name: str, tmp_path: Path, fa
     said = fails(*demo(tmp_path / "out", *settings))
     assert re.search(message, said), said
     assert not (tmp_path / "out" / "results.csv").exists()
+
+
+def test_the_output_folder_of_a_recipe_by_name_hides_neither_the_recipe_nor_its_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w2s: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    w2s("run", "demo", "--out", "demo", "--dry-run", "--set", "seeds=[0]", "--set", "data.tasks=['miniature_sound']")
+    assert "stages to do" in capsys.readouterr().out
+    w2s("plan", "demo", "--set", "seeds=[0]")
+    assert "w2s run demo" in capsys.readouterr().out

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ...checkout import from_checkout
+from ...checkpoints.files import CONFIG
 from ...errors import InputError
 from .. import terminal
 from ..options import SetOption
@@ -63,7 +64,8 @@ def plan(
     bare |= {"test_rows": test_rows, "revision": revision, "blocks": blocks}
     with from_checkout():
         from analyses.recipe.read import named_recipe
-    recipe = target.endswith(".toml") or named_recipe(target) is not None
+    # A folder of a recipe's name is most often what `w2s run` wrote; one with a config is a model.
+    recipe = target.endswith(".toml") or (named_recipe(target) is not None and not Path(target, CONFIG).is_file())
     if pilot is not None and correlation is not None:
         raise InputError("--correlation and --pilot exclude each other: a pilot measures the correlation")
     if recipe:
@@ -74,7 +76,9 @@ def plan(
         facts, table = intervals(rows_of_test, gap, weak, correlation, pilot_of_run(pilot) if pilot else None)
     else:
         if settings:
-            raise InputError(f"--set is for a recipe, and {target} does not end in .toml")
+            raise InputError(
+                f"--set is for a recipe, and {target} is none: give a .toml file, or the name of one that comes along"
+            )
         needing = {"--gap": gap, "--weak": weak is not None, "--correlation": correlation is not None, "--pilot": pilot}
         for option, named in needing.items():
             if named and test_rows is None:

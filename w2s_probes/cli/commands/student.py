@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ...checkout import from_checkout
+from ...checkout import from_models
 from ...losses import LossName
 from ...students.finetuning.settings import Stop
 from .. import progress, terminal
@@ -48,7 +48,7 @@ def student(
 
     settings: dict[str, Any] = {"loss": loss, "epochs": epochs, "l2": l2, "stop": stop, "seed": seed}
     choice = ProbeChoice(layer, "").resolved(store, labels, sweep)
-    with from_checkout(), progress.steps(show) as step:
+    with from_models(), progress.steps(show) as step:
         step(f"{loss} head on {labels}", 0, 1)
         written = train_student(store, labels, choice.layer, out, test=test, **settings)
         step(f"{out} written", 1, 1)

@@ -42,7 +42,9 @@ def sweep(
         str, typer.Option(help="Also what filters by each cell remove: shares such as .05,.1.")
     ] = "",
     connectivity: Annotated[Connectivity | None, typer.Option(help="Of topo's components; strong unless said.")] = None,
-    folds: Annotated[int | None, typer.Option(min=2, help="Of logistic's out-of-sample scores; 5 unless said.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Of cross-fitted out-of-sample scores, as logistic's; 5 unless said.")
+    ] = None,
     seeds: Annotated[str, typer.Option("--seeds", "--seed", help="Of those folds, such as 0,1,2; 0 unless said.")] = "",
     index: Annotated[
         str, typer.Option(help="exact, a torch device such as cuda, or a faiss factory string.")
