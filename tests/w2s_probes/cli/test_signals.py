@@ -109,6 +109,7 @@ def test_a_signal_in_a_commands_last_moments_never_ends_it_without_a_code(moment
     before, within, heard = MOMENTS[moment]
     code = (
         "import atexit, os, signal, sys\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # whatever started the tests, nohup say
         "import w2s_probes.cli as cli\n"
         f"{before}\n"
         "real = cli._run\n"
