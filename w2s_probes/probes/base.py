@@ -8,7 +8,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..metrics.recovery import auroc
-from ..rows.groups import group_numbers
 from ..ties import above_half
 from .validation import check_activations, checked_weights, is_soft, labels_to_score, soft_labels
 
@@ -111,8 +110,3 @@ def auroc_scorer(probe: Any, X: ArrayLike, y: ArrayLike) -> float:
     """
     p = probe.predict_proba(X)[:, 1]
     return auroc(labels_to_score(y, len(p), probe.classes_), p)
-
-
-def checked_group_ids(group_ids: ArrayLike | None, rows: int) -> NDArray[np.intp] | None:
-    """`group_ids` as whole numbers (n,) from 0; InputError if there is not one a row."""
-    return group_numbers(group_ids, rows)

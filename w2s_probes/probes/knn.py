@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..neighbors import Neighbors, as_int, mean_over, search
-from ..rows.groups import group_ids
-from .base import Probe, checked_group_ids
+from ..rows.groups import group_ids, group_numbers
+from .base import Probe
 from .validation import check_activations, soft_labels
 
 
@@ -75,7 +75,7 @@ class KNNProbe(Probe):
         `out_of_sample_`. `graph`: the neighbours of these rows, searched before (`neighbors.search`), with k or more.
         """
         self.X_, self.p_ = self._read(X, y)
-        self.group_ids_ = checked_group_ids(group_ids, len(self.X_))
+        self.group_ids_ = group_numbers(group_ids, len(self.X_))
         self.__dict__.pop("neighbors_", None)
         # Refuses a k that the rows cannot serve before anything is searched.
         search(self.X_[: as_int(self.k, "k") + 1], self.k)

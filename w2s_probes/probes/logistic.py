@@ -83,9 +83,8 @@ class LogisticProbe(Probe):
         exact duplicates together; or a fold number for each row (n,); or None, for no folds. A fold's fit gives its
         rows the weight 0, so folds cost no copies; docs/performance.md has times.
         """
-        return regularization_paths(
-            X, np.asarray(y)[None], l2=l2, cv=cv, groups=groups, sample_weight=sample_weight, seed=seed
-        )[0]
+        labels = np.asarray(y)[None]
+        return cls.paths(X, labels, l2=l2, cv=cv, groups=groups, sample_weight=sample_weight, seed=seed)[0]
 
     @classmethod
     def paths(
@@ -103,7 +102,22 @@ class LogisticProbe(Probe):
 
         Each set has its own folds where `cv` is a number: they are stratified by its labels.
         """
-        return regularization_paths(X, Y, l2=l2, cv=cv, groups=groups, sample_weight=sample_weight, seed=seed)
+        penalties = checked_penalties(l2)
+        design = X if isinstance(X, Design) else Design.of(X)
+        n = len(design.X)
+        labels, classes = checked_label_sets(Y, n)
+        weights = checked_weights(sample_weight, n)
+        for p in labels:
+            both_classes(p, weights)
+        folds = [checked_folds(design, p, cv, groups, seed) for p in labels]
+        unique, place = np.unique(penalties, return_inverse=True)
+        problems = training_problems(labels, weights, folds, unique)
+        solutions = minimize(design, problems)
+        size = len(problems.l2) // len(labels)
+        return [
+            _path(design, p, weights, fold, penalties, place, solutions.part(at * size, size), names)
+            for at, (p, fold, names) in enumerate(zip(labels, folds, classes, strict=True))
+        ]
 
     def fitted(
         self, coef: NDArray[np.float64], intercept: float, n_iter: int, classes: NDArray[Any], *, soft: bool = False
@@ -212,35 +226,6 @@ class RegularizationPath:
             norm = float(np.linalg.norm(self.coef_[at]))
             mark = "best" if self.folds is not None and l2 == self.best else ""
             yield [f"{l2:.3g}", loss, f"{norm:.3g}", str(self.n_iter[at].max()), worst, mark]
-
-
-def regularization_paths(
-    X: ArrayLike | Design,
-    Y: ArrayLike,
-    *,
-    l2: ArrayLike = PENALTIES,
-    cv: int | ArrayLike | None = 5,
-    groups: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-    seed: int = 0,
-) -> list[RegularizationPath]:
-    """The paths of several label sets of the same rows, fitted together (`LogisticProbe.paths`)."""
-    penalties = checked_penalties(l2)
-    design = X if isinstance(X, Design) else Design.of(X)
-    n = len(design.X)
-    labels, classes = checked_label_sets(Y, n)
-    weights = checked_weights(sample_weight, n)
-    for p in labels:
-        both_classes(p, weights)
-    folds = [checked_folds(design, p, cv, groups, seed) for p in labels]
-    unique, place = np.unique(penalties, return_inverse=True)
-    problems = training_problems(labels, weights, folds, unique)
-    solutions = minimize(design, problems)
-    size = len(problems.l2) // len(labels)
-    return [
-        _path(design, p, weights, fold, penalties, place, solutions.part(at * size, size), names)
-        for at, (p, fold, names) in enumerate(zip(labels, folds, classes, strict=True))
-    ]
 
 
 def _path(

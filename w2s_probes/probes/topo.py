@@ -11,9 +11,9 @@ from scipy.sparse.csgraph import connected_components
 from ..errors import InputError, did_you_mean
 from ..neighbors import Neighbors, as_int, first_of, mean_over, nearest, search, search_some
 from ..randomness import stream
-from ..rows.groups import most_neighbors
+from ..rows.groups import group_numbers, most_neighbors
 from ..ties import above_half
-from .base import Probe, checked_group_ids
+from .base import Probe
 from .connectivity import Connectivity
 from .validation import check_activations, soft_labels
 
@@ -106,7 +106,7 @@ class TopoProbe(Probe):
         more each; from `graph_k` on hardly a row is searched again.
         """
         self.X_, self.p_ = self._read(X, y)
-        self.group_ids_ = checked_group_ids(group_ids, len(self.X_))
+        self.group_ids_ = group_numbers(group_ids, len(self.X_))
         for searched in ("graph_", "core_neighbors_", "out_of_sample_"):
             self.__dict__.pop(searched, None)
         if as_int(self.k_cc, "k_cc") < 1 or as_int(self.k_zeta, "k_zeta") < 1:
