@@ -87,9 +87,9 @@ def table_hash(table: pd.DataFrame) -> str:
     columns = [name for name in ("id", "text", GROUP) if name in table]
     digest = hashlib.sha256(" ".join(columns).encode())
     for name in columns:
-        for value in table[name]:
-            encoded = str(value).encode()
-            digest.update(len(encoded).to_bytes(8, "big") + encoded)
+        values = list(map(str, table[name]))  # their lengths part them: in one piece, since there may be many
+        digest.update(np.fromiter(map(len, values), dtype=">i8", count=len(values)).tobytes())
+        digest.update("".join(values).encode())
     return digest.hexdigest()[:24]
 
 
