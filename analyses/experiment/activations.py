@@ -83,7 +83,7 @@ class Activations:
     def of(self, rows: pd.DataFrame) -> NDArray[np.float32]:
         """Activations (n, width) of these rows, in their order; a row may occur twice. InputError for unknown rows.
 
-        The arrays of the last few sets of rows stay in memory, and cannot be written to: probes and students share them.
+        The arrays of the last few sets of rows stay in memory and cannot be written to: probes and students share them.
         """
         key = table_hash(rows[["id"]])
         if key not in self._read:

@@ -87,7 +87,7 @@ def table_hash(table: pd.DataFrame) -> str:
     columns = [name for name in ("id", "text", GROUP) if name in table]
     digest = hashlib.sha256(" ".join(columns).encode())
     for name in columns:
-        values = list(map(str, table[name]))  # their lengths part them: in one piece, since there may be many
+        values = list(map(str, table[name].tolist()))  # their lengths part them: in one piece, since there may be many
         digest.update(np.fromiter(map(len, values), dtype=">i8", count=len(values)).tobytes())
         digest.update("".join(values).encode())
     return digest.hexdigest()[:24]
