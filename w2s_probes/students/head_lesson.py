@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import probabilities
+from ..checks import probabilities, scaled_weights
 from ..errors import InputError
 from ..losses import LossName, Objective
 from ..probes.validation import soft_labels
@@ -98,12 +98,8 @@ def _rows(rows: ArrayLike, n: int) -> NDArray[np.bool_] | None:
 
 def _weights(sample_weight: ArrayLike, mask: NDArray[np.bool_] | None, n: int) -> NDArray[np.float32]:
     """The weights (n,), 0 outside the mask, of mean 1 in it; InputError unless finite, not negative, not all zero."""
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    counted = weights if mask is None or weights.shape != (n,) else weights[mask]
-    if weights.shape != (n,) or not np.isfinite(counted).all() or (counted < 0).any() or not counted.any():
-        raise InputError(
-            f"sample_weight of shape {weights.shape} for {n} rows: one finite weight >= 0 a row is needed, not all 0"
-        )
-    scaled = np.zeros(n)
-    scaled[slice(None) if mask is None else mask] = counted / counted.mean()
-    return scaled.astype(np.float32)
+    if mask is None:
+        return scaled_weights(sample_weight, n)
+    weights, scaled = np.asarray(sample_weight, dtype=np.float64), np.zeros(n, dtype=np.float32)
+    scaled[mask] = scaled_weights(weights[mask] if weights.shape == (n,) else weights, int(mask.sum()))
+    return scaled
