@@ -56,6 +56,10 @@ class Activations:
         have = {row_id for store in self._finished() for row_id in store.ids}
         return self.rows[~self.rows["id"].isin(have)].sort_values("id").reset_index(drop=True)
 
+    def ensure(self) -> None:
+        """Extract the rows that no store holds."""
+        _ = self.stores
+
     @cached_property
     def stores(self) -> list[ActivationStore]:
         """Stores that hold every row between them; extracts the missing rows."""

@@ -23,7 +23,7 @@ from w2s_probes.metrics.resampling import resamples
 from w2s_probes.rows.groups import group_numbers, groups_of
 from w2s_probes.stats import agreement
 
-from ..experiment.view import Outcome
+from ..experiment.outcomes import Outcome
 from .names import CEILING, COMMON, RESULT_COLUMNS, ROWS_ONLY, WEAK, is_ceiling, is_reference
 
 QUESTIONS = "question_accuracy"

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from ..checks import probabilities
+from ..checks import probabilities, scaled_weights
 from ..errors import InputError
 from ..losses import LossName, Objective
 from ..probes.base import Probe
@@ -104,7 +104,7 @@ class HeadStudent(Probe):
         Criterion.of(self.stop, np.empty(0))  # refuses one that does not exist
         matrix, p = self._read(X, y)
         objective.fit(p)
-        weight = None if sample_weight is None else torch.from_numpy(_weights(sample_weight, len(p)))
+        weight = None if sample_weight is None else torch.from_numpy(scaled_weights(sample_weight, len(p)))
         center, scale = _moments(matrix)
         held_out = None
         if X_val is not None and y_val is not None:
@@ -201,16 +201,6 @@ def _parts(X: NDArray[np.float32]) -> Iterator[slice]:
     step = max(1, BLOCK // X.shape[1])
     for start in range(0, len(X), step):
         yield slice(start, start + step)
-
-
-def _weights(sample_weight: ArrayLike, rows: int) -> NDArray[np.float32]:
-    """The weights (n,) scaled to mean 1; InputError unless they are finite, not negative and not all zero."""
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (rows,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise InputError(
-            f"sample_weight of shape {weights.shape} for {rows} rows: one finite weight >= 0 a row is needed, not all 0"
-        )
-    return np.asarray(weights / weights.mean(), dtype=np.float32)
 
 
 def _difference(head: torch.nn.Linear) -> tuple[NDArray[np.float64], float]:

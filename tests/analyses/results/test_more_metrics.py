@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.experiment.view import Outcome
+from analyses.experiment.outcomes import Outcome
 from analyses.report import write_report
 from analyses.results.comparisons import compare
 from analyses.results.names import COMPARISON_COLUMNS, RESULT_COLUMNS
