@@ -75,11 +75,13 @@ def run(
     this = _Run(recipe, Path(out), methods, sources, clock, Here(clock), Path(cache or out), track)
     by_task = {task: this.task(task, seeds) for task, seeds in splits.items()}
     this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
-    results = results_table([line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot)])
+    metrics = recipe.results.every_metric
+    lines = [line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot, metrics)]
+    results = results_table(lines)
     clock.finish()
     models = {name: source.weights for name, source in sources.by_name.items()}
     seconds = round(time.monotonic() - began, 1)
-    write_table(compare(by_task, recipe.baseline), this.out / COMPARISONS)
+    write_table(compare(by_task, recipe.baseline, metrics), this.out / COMPARISONS)
     rows = {task.name: task.source for task in loaded}
     failed = [asdict(failure) for failure in this.failed]
     used = {(task, seed): by_task[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
 from w2s_probes.losses.names import LossName
+from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 from w2s_probes.probes.connectivity import Connectivity
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
@@ -182,6 +183,17 @@ class Probes(_ProbeValues):
         def __init__(self, **values: Any) -> None: ...
 
 
+class Results(Section):
+    """The numbers that tables and comparisons give."""
+
+    metrics: list[Metric] = list(DEFAULT_METRICS)  # beside AUROC and accuracy, which every table has
+
+    @property
+    def every_metric(self) -> list[Metric]:
+        """The metrics, each once, with those that every table has first."""
+        return list(dict.fromkeys([*DEFAULT_METRICS, *self.metrics]))
+
+
 class Recipe(Section):
     """A whole run."""
 
@@ -196,6 +208,7 @@ class Recipe(Section):
     intermediate: list[Strong] = []  # between weak and strong, from weaker to stronger: for the method `bootstrap`
     student: Student = Student()
     probes: Probes = Probes()
+    results: Results = Results()
 
     @field_validator("methods")
     @classmethod

@@ -19,6 +19,7 @@ from analyses.results.table import TrialResult, results_table, task_rows
 from tests.worlds.experiments import small_recipe
 from w2s_probes.filtering.disagreement import disagreement_filter
 from w2s_probes.io.tables import write_table
+from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 
 PLAIN = "student-xent"
 FILTER, RANDOM, ORACLE = "filter-knn", "control-random:filter-knn", "control-oracle-filter"
@@ -35,6 +36,7 @@ def write_run(
     no_gap: str = "",
     text: str = TEXT,
     n: int = 120,
+    metrics: Sequence[Metric] = DEFAULT_METRICS,
 ) -> None:
     """A finished run with these methods, whose scores part the classes as `signal` says; on `no_gap` none does."""
     signal = SIGNAL if signal is None else signal
@@ -67,8 +69,9 @@ def write_run(
                 "methods": {name: one.notes for name, one in outcomes.items() if one.notes},
                 "taken": taken,
             }
-    write_table(compare(judged, PLAIN), folder / COMPARISONS)
-    write_table(results_table([line for t, one in judged.items() for line in task_rows(t, one, 50)]), folder / RESULTS)
+    write_table(compare(judged, PLAIN, metrics), folder / COMPARISONS)
+    lines = [line for task, one in judged.items() for line in task_rows(task, one, 50, metrics)]
+    write_table(results_table(lines), folder / RESULTS)
     write_recipe(folder / RECIPE, recipe)
     rows = {task: f"sha256:{task}" for task in tasks}
     failed = [{"task": tasks[0], "seed": seeds[0], "method": "filter-topo", "reason": "one class is left"}]

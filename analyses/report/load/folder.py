@@ -11,7 +11,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import FORMATS, read_table, table_format
 from w2s_probes.labels.verdicts import NEEDED, read_verdicts
-from w2s_probes.metrics.recovery import METRICS
+from w2s_probes.metrics import METRICS
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
