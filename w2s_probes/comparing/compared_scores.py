@@ -66,7 +66,7 @@ class ScoreComparison:
     >>> better, worse = (truth * apart + rng.normal(size=400) for apart in (2.0, 1.0))
     >>> found = compare_scores(truth, {"better": better, "worse": worse})
     >>> [f"{one.name} {one.metric} {one.estimate.value:.2f}" for one in found.scores]
-    ['better auroc 0.93', 'better accuracy nan', 'worse auroc 0.77', 'worse accuracy nan']
+    ['better auroc 0.94', 'better accuracy nan', 'worse auroc 0.77', 'worse accuracy nan']
     >>> found.differences[0].against, found.differences[0].p < 0.001
     ('better', True)
     """

@@ -107,6 +107,22 @@ student acts rows.xyz --layer 1 --out st | rows.xyz: unknown format
 student acts rows.jsonl --layer 1 --out st | rows.jsonl: no field 'label'
 student acts labels.jsonl --layer 1 --out st --loss x | 'x' is not one of
 student acts labels.jsonl --layer 1 --out st --test none.csv | none.csv: no such file
+compare none.jsonl labels.jsonl | none.jsonl: no such file
+compare rows.xyz labels.jsonl | rows.xyz: unknown format
+compare labels.jsonl | there is nothing to compare it with
+compare labels.jsonl labels.jsonl | labels.jsonl: given twice
+compare labels.jsonl rows.jsonl | rows.jsonl: no `score` and no `label`
+compare labels.jsonl labels.jsonl:x | labels.jsonl: no column 'x'
+compare labels.jsonl labels.jsonl:label | no truth: neither labels.jsonl nor labels.jsonl:label
+compare labels.jsonl labels.jsonl:label --truth none.csv | none.csv: no such file
+compare labels.jsonl labels.jsonl:label --weak none.jsonl | none.jsonl: no such file
+compare labels.jsonl labels.jsonl:label --weak labels.jsonl | PGR needs both
+compare labels.jsonl labels.jsonl:label --out c.txt | c.txt: unknown format
+results none | none: no such folder
+results . | no finished run in it
+results . --out r.txt | r.txt: unknown format
+schema json extract | extract: has no answer in JSON
+schema xml | No such command: xml
 export none.jsonl --format hf --out e | none.jsonl: no such file
 export rows.xyz --format hf --out e | rows.xyz: unknown format
 export labels.jsonl --format hff --out e | format 'hff': did you mean 'hf'

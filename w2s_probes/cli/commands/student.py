@@ -45,6 +45,7 @@ def student(
     Example: `w2s student acts kept.jsonl --layer 2 --loss logconf --test test.jsonl --out student`
     """
     from ...students.from_files import train_student
+    from ..answers_on_labels import StudentAnswer
 
     settings: dict[str, Any] = {"loss": loss, "epochs": epochs, "l2": l2, "stop": stop, "seed": seed}
     choice = ProbeChoice(layer, "").resolved(store, labels, sweep)
@@ -62,3 +63,4 @@ def student(
         terminal.say("(FILE: other rows with `truth`, and beside it the supervisor's `label`)")
     else:
         terminal.next_command("w2s", "report", out)
+    terminal.answer_json(StudentAnswer.of(written, store, labels))
