@@ -125,3 +125,16 @@ def test_the_blocks_about_comparing_print_what_the_page_says(
     assert shape(capsys.readouterr().out) == shape(frame)
     w2s(*results.split()[1:])
     assert Path("runs/table.md").read_text().startswith("| run | task | method |")
+
+
+@pytest.mark.usefixtures("after_the_demo")
+def test_the_blocks_about_students_run(w2s: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    page = re.findall(BLOCK, (ROOT / "docs" / "students.md").read_text(), flags=re.DOTALL)
+    for kind, text in page:
+        if kind == "sh":
+            for line in text.splitlines():
+                w2s(*line.split()[1:])
+    assert "given_label - scored: AUROC" in capsys.readouterr().out
+    ((_, code),) = [block for block in page if block[0] == "python"]
+    exec(compile(code, "students.md", "exec"), {})
+    assert capsys.readouterr().out == page[-1][1]

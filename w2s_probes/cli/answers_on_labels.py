@@ -7,15 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ..students.finetuning.settings import STUDENT_HEAD as HEAD
-from ..students.finetuning.settings import STUDENT_PREDICTIONS as PREDICTIONS
-from ..students.finetuning.settings import STUDENT_RECORD as RECORD
 from .json_answers import JsonAnswer, JsonEstimate
 
 if TYPE_CHECKING:
     from ..filtering.disagreement import FilterResult
     from ..labels.quality import LabelChange
-    from ..students.from_files import WrittenStudent
+    from ..students.written_student import WrittenStudent
     from .labelled_layer import LabelledLayer
 
 Truth = NDArray[np.float64] | None
@@ -171,19 +168,22 @@ class StudentAnswer(JsonAnswer):
 
     out: str = Field(description="the student's folder")
     files: list[str] = Field(description="the files written there")
-    store: str = Field(description="the activation store")
+    kind: str = Field(description="head, lora or full")
+    store: str | None = Field(description="the activation store given; null where the model read texts")
+    model: str | None = Field(description="the model given; null where a head read a given store")
     labels: str = Field(description="the label file")
-    layer: int = Field(description="the layer that the head reads")
+    layer: int | None = Field(description="the layer that a head reads; null of a fine-tuned model")
     loss: str = Field(description="what it minimised")
     train: int = Field(description="rows that taught")
     val: int = Field(description="rows that stopped training, by their weak labels")
-    best_epoch: int = Field(description="the epoch whose weights were written")
+    best_epoch: int | None = Field(description="the epoch whose weights were written; null of a fine-tuned model")
+    best_step: int | None = Field(description="the update whose weights were written; null of a head")
     validation: JsonEstimate | None = Field(description="AUROC on the validation rows against their weak labels")
     test: StudentTest | None = Field(description="null without --test")
     remarks: list[str] = Field(description="what is said without --json, a line each")
 
     @classmethod
-    def of(cls, student: "WrittenStudent", store: Path, labels: Path) -> "StudentAnswer":
+    def of(cls, student: "WrittenStudent", store: Path | None, model: str | None, labels: Path) -> "StudentAnswer":
         test = None
         if student.tested is not None and student.scores is not None:
             scores = student.scores
@@ -199,15 +199,29 @@ class StudentAnswer(JsonAnswer):
             )
         return cls(
             out=student.folder,
-            files=[RECORD, HEAD, *([PREDICTIONS] if test else [])],
+            files=student.files,
+            kind=student.kind,
             store=store,
+            model=model,
             labels=labels,
             layer=student.layer,
-            loss=student.head.loss,
+            loss=student.loss,
             train=student.rows.train,
             val=student.rows.val.sum(),
-            best_epoch=student.head.n_epochs_,
+            best_epoch=None if student.head is None else student.head.n_epochs_,
+            best_step=None if student.tuned is None else student.tuned.best_step,
             validation=JsonEstimate.of(student.validation),
             test=test,
             remarks=student.lines,
         )
+
+
+class PredictAnswer(JsonAnswer):
+    """What `w2s predict --json` prints."""
+
+    student: str = Field(description="the head's file, or the model's folder")
+    kind: str = Field(description="head, which a probe is too, or model")
+    store: str | None = Field(description="the activations that a head read; null of a model, which reads texts")
+    rows: int = Field(description="rows scored")
+    above_half: int = Field(description="rows whose P(1) is above one half")
+    out: str = Field(description="the label file written")

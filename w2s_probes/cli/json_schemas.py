@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from .answers_on_labels import FilterAnswer, RelabelAnswer, StudentAnswer
+from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
 from .answers_on_runs import PlanAnswer, ReportAnswer, ResultsAnswer, VerifyAnswer
 from .answers_on_scores import CompareAnswer, SweepAnswer
 from .json_answers import JsonAnswer
@@ -15,6 +15,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "filter": FilterAnswer,
     "relabel": RelabelAnswer,
     "student": StudentAnswer,
+    "predict": PredictAnswer,
     "compare": CompareAnswer,
     "report": ReportAnswer,
     "results": ResultsAnswer,
