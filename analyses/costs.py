@@ -13,9 +13,9 @@ from extract.models.source import ModelSource
 from extract.tasks import find_task
 from w2s_probes.errors import InputError
 
+from .experiment.method import Method
 from .experiment.splits import RowSets, split_task
 from .experiment.task_models import every_row
-from .experiment.view import Method
 from .methods import find_methods
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe, Strong, Training, Weak

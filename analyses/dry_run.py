@@ -1,6 +1,6 @@
 """The stages of a run, and which of them are kept from an earlier one: what `--dry-run` shows."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -9,15 +9,15 @@ from w2s_probes.errors import InputError
 
 from .costs import reads_activations
 from .experiment.clock import Clock
-from .experiment.learners import Leak
-from .experiment.result_cache import ResultCache
+from .experiment.engine import Answers, drive, together
+from .experiment.lessons import Lesson
 from .experiment.splits import split_task
 from .experiment.task_models import Sources
-from .experiment.view import Undeclared
+from .experiment.teaching import Taught
 from .methods import find_methods
 from .recipe.schema import Recipe
 from .results.names import WEAK
-from .trial import Step, Trial, trials
+from .trial import SUPERVISED, LabelledTrial, Step, Trial, trials
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,22 @@ class _StoppedClock(Clock):
 
     def timer(self, kind: str) -> NoReturn:
         raise _NotKept(kind)
+
+
+class _Kept:
+    """Answers lessons from the cache alone: where it lacks one, the look at a stage ends."""
+
+    def __init__(self) -> None:
+        self._answers: Answers = {}
+
+    def ask(self, lessons: Iterable[Lesson]) -> None:
+        for lesson in lessons:
+            if (kept := lesson.kept()) is None:
+                raise _NotKept(lesson.key)
+            self._answers[lesson.key] = Taught(kept)
+
+    def answers(self) -> Answers:
+        return self._answers
 
 
 def stages(recipe: Recipe, cache: Path) -> list[Stage]:
@@ -70,35 +86,21 @@ def _activations_stage(trial: Trial) -> Stage:
 
 def _trial_stages(trial: Trial) -> list[Stage]:
     """Ask the cache for each step; if it lacks the weak labels, on which all others depend, for no other."""
-    cache = trial.supervisor.cache
-    looked_at = []
-    for step in trial.steps():
-        looked_at.append(_stage(trial, step, cache))
-        if step.name == WEAK and not looked_at[0].kept:
-            return [Stage(trial.task, trial.seed, name, False) for name in trial.names]
-    return looked_at
+    kept = trial.supervisor.cache.read(SUPERVISED, trial.weak_description)
+    if kept is None:
+        return [Stage(trial.task, trial.seed, name, False) for name in trial.names]
+    labelled = LabelledTrial(trial, kept[0])
+    return [Stage(trial.task, trial.seed, WEAK, True), *(_stage(labelled, step) for step in labelled.steps())]
 
 
-def _stage(trial: Trial, step: Step, cache: ResultCache) -> Stage:
+def _stage(labelled: LabelledTrial, step: Step) -> Stage:
     """A step, and whether the cache has its result or all the students that the result is made of."""
-    kept, left_out = _is_kept(lambda: cache.get(step.kind, step.description, _refuse)), ""
+    trial, left_out = labelled.trial, ""
+    kept = labelled.view.cache.read(step.kind, step.description) is not None
     if not kept and step.assemble is not None:
         try:
-            kept = _is_kept(step.assemble)
-        except (Leak, Undeclared):
-            raise
-        except InputError as error:
-            kept, left_out = True, str(error)
+            outcome = drive(together({step.name: step.assemble()}, labelled.models.clock), _Kept())[step.name]
+        except _NotKept:
+            return Stage(trial.task, trial.seed, step.name, False)
+        kept, left_out = True, str(outcome) if isinstance(outcome, InputError) else ""
     return Stage(trial.task, trial.seed, step.name, kept, left_out)
-
-
-def _is_kept(look: Callable[[], object]) -> bool:
-    try:
-        look()
-    except _NotKept:
-        return False
-    return True
-
-
-def _refuse() -> NoReturn:
-    raise AssertionError("nothing is made here")

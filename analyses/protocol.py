@@ -15,12 +15,13 @@ from w2s_probes.progress import Progress, silent
 from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
-from .experiment.clock import Clock, StepTime
-from .experiment.learners import Curves, Leak
-from .experiment.outcomes import write_verdict
+from .experiment.clock import Clock
+from .experiment.curves import Curves
+from .experiment.engine import Here, Rounds, Teacher, conduct
+from .experiment.method import Method
+from .experiment.outcomes import Outcome, write_verdict
 from .experiment.splits import RowSets, split_loaded
 from .experiment.task_models import Sources
-from .experiment.view import Method, Outcome, Undeclared
 from .methods import find_method, find_methods
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe
@@ -71,7 +72,7 @@ def run(
         sources.find(name)
     refuse_layers(recipe, sources.find)
     clock = Clock(progress, len(splits) * len(recipe.seeds) * (len(REFERENCES) + len(methods)))
-    this = _Run(recipe, Path(out), methods, sources, clock, Path(cache or out), track)
+    this = _Run(recipe, Path(out), methods, sources, clock, Here(clock), Path(cache or out), track)
     by_task = {task: this.task(task, seeds) for task, seeds in splits.items()}
     this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
     results = results_table([line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot)])
@@ -118,6 +119,7 @@ class _Run:
     methods: Mapping[str, Method]
     sources: Sources
     clock: Clock
+    teacher: Teacher
     cache: Path
     track: Tracker | None = None
     record: dict[str, Any] = field(default_factory=dict)  # for run.json, by the trials' keys
@@ -125,41 +127,33 @@ class _Run:
 
     def task(self, task: str, seeds: dict[int, RowSets]) -> dict[int, TrialResult]:
         """The results of one task, by seed."""
-        curves = None
-        if self.track is not None:
-            curves = Curves(self.track, self.out / CURVES, lambda: self.clock.doing)
+        curves = None if self.track is None else Curves(self.track, self.out / CURVES)
         of_task = trials(self.recipe, task, seeds, self.methods, self.cache, self.sources, self.clock, curves)
-        return {trial.seed: self.trial(trial) for trial in of_task}
+        return dict(zip(seeds, conduct((self.trial(trial) for trial in of_task), self.teacher), strict=True))
 
-    def trial(self, trial: Trial) -> TrialResult:
+    def trial(self, trial: Trial) -> Rounds[TrialResult]:
         """Make the steps of a trial and write its files."""
-        outcomes: dict[str, Outcome] = {}
-        times: dict[str, StepTime] = {}
         named = (trial.task, trial.seed)
-        for step in trial.steps():
-            self.clock.next(f"{trial.key}: {step.title}")
-            try:
-                outcomes[step.name] = step.make()
-            except (Leak, Undeclared):
-                raise
-            except InputError as error:  # labels of one class, too few rows in the components: the others go on
-                if step.name in REFERENCES:
-                    raise
-                self.failed.append(Failure(*named, step.name, str(error)))
-                continue
-            times[step.name] = self.clock.taken()
-            if step.name == WEAK:
-                write_labels(self.out, *named, trial.sets, trial.labels)
-            file = self.out / filter_file(*named, step.name)
-            write_verdict(file, trial.sets, trial.labels["val"], outcomes[step.name], trial.layer)
+        labelled = yield from trial.supervised()
+        sets, labels = labelled.sets, labelled.labels
+        write_labels(self.out, *named, sets, labels)
+        outcomes: dict[str, Outcome] = {WEAK: labelled.weak_outcome}
+        for name, outcome in (yield from labelled.run()).items():
+            if isinstance(outcome, Outcome):
+                outcomes[name] = outcome
+                write_verdict(self.out / filter_file(*named, name), sets, labels["val"], outcome, labelled.layer)
+            elif name in REFERENCES:
+                raise outcome
+            else:  # labels of one class, too few rows in the components: the others go on
+                self.failed.append(Failure(*named, name, str(outcome)))
         self.record[trial.key] = {
-            "splits": trial.sets.summary(),
-            "activations": trial.stores,
+            "splits": sets.summary(),
+            "activations": labelled.stores,
             "methods": {name: outcome.notes for name, outcome in outcomes.items() if outcome.notes},
-            "taken": {name: asdict(one) for name, one in times.items()},
+            "taken": {name: asdict(self.clock.taken(trial.title(name))) for name in outcomes},
         }
-        write_predictions(self.out, *named, trial.sets.test, outcomes)
-        return trial.result(outcomes)
+        write_predictions(self.out, *named, sets.test, outcomes)
+        return labelled.result(outcomes)
 
     def refuse_used_nowhere(self, trials_run: int) -> None:
         """InputError for a method that could not be used in any trial."""

@@ -1,6 +1,6 @@
-"""A trial is one task and one seed. Its steps are the weak supervisor, the ceiling, and every method.
+"""A trial is one task and one seed: its weak supervisor comes first, and with its labels the ceiling and every method.
 
-A run makes the steps one after another; a dry run asks the cache for the results that they describe.
+Each step asks for the lessons that it needs, and goes on when they have been taught.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,27 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.losses import LOSSES
 from w2s_probes.losses.names import LossName
 from w2s_probes.rows.groups import GROUP
 
 from .experiment.clock import Clock
-from .experiment.learners import TRAINED, Curves, Examples, Scores
-from .experiment.outcomes import kept_outcome, outcome_of
-from .experiment.result_cache import Arrays, Record, array_hash, code_hash, table_hash
+from .experiment.curves import Curves
+from .experiment.engine import Rounds, Steps, together
+from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
+from .experiment.lessons import TRAINED, Lesson, Scores
+from .experiment.method import Method, run_method
+from .experiment.outcomes import Outcome
 from .experiment.splits import RowSets
 from .experiment.task_models import Sources, TaskModels, every_row
-from .experiment.view import SCORED, Experiment, Method, Outcome, probe_code
+from .experiment.view import SCORED, Experiment
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.table import TrialResult
 from .supervisors import as_seen, described, supervise
 from .supervisors.from_model import examples
 
-SUPERVISED, METHOD = "weak", "methods"  # kinds of results in the cache, beside TRAINED
+SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
 TITLES = {WEAK: "weak supervisor"}  # of steps that are not called by their line in the results
 CEILING_LOSS: LossName = "xent"
 
@@ -39,21 +41,16 @@ CEILING_LOSS: LossName = "xent"
 class Step:
     """One piece of a trial's work, whose result is a line in the results."""
 
-    name: str  # weak, ceiling, or a method's
+    name: str  # ceiling, or a method's
     kind: str  # of its result in the cache
     describe: Callable[[], dict[str, Any]]  # all that decides the result: its key in the cache
-    make: Callable[[], Outcome]  # reads what the cache has, makes the rest, and puts the result into the cache
-    assemble: Callable[[], Outcome] | None = None  # makes it of students that are in the cache; None: of nothing less
+    run: Callable[[], Steps[Outcome]]  # reads what the cache has, asks for the rest, and puts the result there
+    assemble: Callable[[], Steps[Outcome]] | None = None  # of lessons alone, not from the cache; None: of nothing less
 
     @cached_property
     def description(self) -> dict[str, Any]:
         """All that decides the result: its key in the cache."""
         return self.describe()
-
-    @property
-    def title(self) -> str:
-        """The step's name in progress lines."""
-        return TITLES.get(self.name, self.name)
 
 
 @dataclass(frozen=True)
@@ -78,65 +75,105 @@ class Trial:
         """The names of its steps."""
         return [WEAK, CEILING, *self.methods]
 
-    def steps(self) -> Iterator[Step]:
-        """The steps in order. Each after the first reads the weak labels, and makes them where they are not there."""
-        yield Step(WEAK, SUPERVISED, self._weak_description, self._weak_outcome)
-        view = self.view
-        yield Step(CEILING, TRAINED, partial(ceiling_description, view, self.sets), partial(ceiling, view, self.sets))
-        for name, method in self.methods.items():
-            described_by = partial(method_description, name, method, view, self.sets)
-            make = partial(method_outcome, name, method, view, self.sets)
-            assemble = partial(run_method, method, view, self.sets) if method.students else None
-            yield Step(name, METHOD, described_by, make, assemble)
+    def title(self, name: str) -> str:
+        """A step's name in progress lines and in the clock."""
+        return f"{self.key}: {TITLES.get(name, name)}"
 
     @cached_property
-    def labels(self) -> Scores:
+    def weak_description(self) -> dict[str, Any]:
+        """All that decides the supervisor's labels: their key in the cache."""
+        return described(self.recipe.weak, self.drawn, self.supervisor, self.recipe.strong, self.seed)
+
+    def weak_steps(self) -> Steps[Scores]:
         """The supervisor's labels, made unless the cache has them."""
-        return weak_labels(self.recipe, self.drawn, self.supervisor, self.task, self.seed)
+        cache = self.supervisor.cache
+        if (kept := cache.read(SUPERVISED, self.weak_description)) is not None:
+            return kept[0]
+        self.supervisor.clock.makes(SUPERVISED)
+        recipe = self.recipe
+        labels = yield from supervise(
+            recipe.weak, self.drawn, self.supervisor, recipe.strong, task=self.task, seed=self.seed
+        )
+        cache.write(SUPERVISED, self.weak_description, dict(labels), {})
+        return labels
+
+    def supervised(self) -> "Rounds[LabelledTrial]":
+        """The trial with its weak labels; InputError where there can be none."""
+        title = self.title(WEAK)
+        labels = (yield from together({title: self.weak_steps()}, self.supervisor.clock))[title]
+        if isinstance(labels, InputError):
+            raise labels
+        return LabelledTrial(self, labels)
+
+
+@dataclass(frozen=True)
+class LabelledTrial:
+    """A trial with its weak labels: the ceiling and the methods are its steps."""
+
+    trial: Trial
+    labels: Scores
 
     @cached_property
     def sets(self) -> RowSets:
         """The row sets as ceiling and methods see them."""
-        return as_seen(self.recipe.weak, self.drawn, self.labels)
+        return as_seen(self.trial.recipe.weak, self.trial.drawn, self.labels)
 
     @cached_property
-    def student_models(self) -> TaskModels:
+    def models(self) -> TaskModels:
         """The models of ceiling and methods: of rows of their own where the supervisor changes the texts."""
-        if self.sets is self.drawn:
-            return self.students
-        return self.students.of_rows(every_row(list(self.sets.labelled.values())))
+        students = self.trial.students
+        if self.sets is self.trial.drawn:
+            return students
+        return students.of_rows(every_row(list(self.sets.labelled.values())))
 
     @cached_property
     def view(self) -> Experiment:
         """The view that methods have."""
-        return blind_view(self.recipe, self.sets, self.labels, self.student_models, self.seed)
+        return blind_view(self.trial.recipe, self.sets, self.labels, self.models, self.trial.seed)
+
+    def steps(self) -> Iterator[Step]:
+        """The steps in order."""
+        view, sets, clock = self.view, self.sets, self.models.clock
+        lesson = ceiling_lesson(view, sets)
+        yield Step(CEILING, TRAINED, lambda: lesson.description, partial(ceiling, view, lesson))
+        for name, method in self.trial.methods.items():
+            assemble = partial(run_method, name, method, view, truth_of(sets))
+            described_by = partial(method_description, name, method, view, sets)
+            run = partial(kept_method, described_by, assemble, view.cache, clock)
+            yield Step(name, METHOD, described_by, run, assemble if method.students else None)
+
+    def run(self) -> Rounds[dict[str, Outcome | InputError]]:
+        """The outcome of every step, or the reason why it has none."""
+        title = self.trial.title
+        steps = {step.name: step.run() for step in self.steps()}
+        results = yield from together({title(name): step for name, step in steps.items()}, self.models.clock)
+        return {name: results[title(name)] for name in steps}
+
+    @property
+    def weak_outcome(self) -> Outcome:
+        """The supervisor's scores of the evaluation sets."""
+        return Outcome({name: self.labels[name] for name in SCORED if name in self.labels})
 
     @property
     def layer(self) -> int:
         """The layer of the strong model that is read, by its number."""
-        return self.student_models.activations(self.recipe.strong).index
+        return self.models.activations(self.trial.recipe.strong).index
 
     @property
     def stores(self) -> list[str]:
         """The keys of the stores that were read."""
-        return sorted({*self.supervisor.stores, *self.student_models.stores})
+        return sorted({*self.trial.supervisor.stores, *self.models.stores})
 
     def result(self, outcomes: Mapping[str, Outcome]) -> TrialResult:
         """The outcomes of the steps, beside the truth that evaluates them."""
-        oracles = frozenset({CEILING, *(name for name, method in self.methods.items() if method.oracle)})
+        methods, sets = self.trial.methods, self.sets
+        oracles = frozenset({CEILING, *(name for name, method in methods.items() if method.oracle)})
         ceilings = {
             name: method.ceiling
-            for name, method in self.methods.items()
+            for name, method in methods.items()
             if method.ceiling in outcomes and method.ceiling != CEILING
         }
-        sets = self.sets
-        return TrialResult(sets.test, sets.candidates, outcomes, oracles, self.seed, self.layer, ceilings)
-
-    def _weak_description(self) -> dict[str, Any]:
-        return described(self.recipe.weak, self.drawn, self.supervisor, self.recipe.strong, self.seed)
-
-    def _weak_outcome(self) -> Outcome:
-        return Outcome({name: self.labels[name] for name in SCORED if name in self.labels})
+        return TrialResult(sets.test, sets.candidates, outcomes, oracles, self.trial.seed, self.layer, ceilings)
 
 
 def trials(
@@ -171,15 +208,6 @@ def task_models(
     return supervisor, supervisor if recipe.weak.errors == "first-features" else supervisor.of_rows(labelled)
 
 
-def weak_labels(recipe: Recipe, sets: RowSets, models: TaskModels, task: str, seed: int) -> Scores:
-    """The supervisor's labels of one task and seed, from the cache where it has them."""
-
-    def make() -> tuple[Arrays, Record]:
-        return dict(supervise(recipe.weak, sets, models, recipe.strong, task=task, seed=seed)), {}
-
-    return models.cache.get(SUPERVISED, described(recipe.weak, sets, models, recipe.strong, seed), make)[0]
-
-
 def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels, seed: int) -> Experiment:
     """The view that methods have of one task and seed: texts, activations and weak labels, no ground truth."""
     ids = np.concatenate([sets.train["id"], sets.val["id"]])
@@ -197,59 +225,14 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
     )
 
 
-def ceiling(experiment: Experiment, sets: RowSets) -> Outcome:
-    """The student's twin that learned, and was stopped by, ground truth."""
-    fit, stop, predict = ceiling_examples(experiment, sets)
-    return experiment.outcome(
-        experiment.student.train(fit, stop, predict, loss=CEILING_LOSS, seed=experiment.seed, role="truth")
-    )
+def ceiling_lesson(experiment: Experiment, sets: RowSets) -> Lesson:
+    """The student's twin that learns, and is stopped by, ground truth."""
+    fit, stop = examples(sets.train), examples(sets.val)
+    seed = experiment.seed
+    return Lesson(experiment.student, fit, stop, experiment.predicted, CEILING_LOSS, seed, role="truth")
 
 
-def ceiling_description(experiment: Experiment, sets: RowSets) -> dict[str, Any]:
-    """All that decides the ceiling's scores."""
-    fit, stop, predict = ceiling_examples(experiment, sets)
-    return experiment.student.describe(fit, stop, predict, loss=CEILING_LOSS, seed=experiment.seed)
-
-
-def ceiling_examples(experiment: Experiment, sets: RowSets) -> tuple[Examples, Examples, dict[str, pd.DataFrame]]:
-    """The rows that the ceiling learns from, those that stop it, and those that it scores."""
-    return examples(sets.train), examples(sets.val), experiment.predicted
-
-
-def method_description(name: str, method: Method, experiment: Experiment, sets: RowSets) -> dict[str, Any]:
-    """All that decides a method's outcome."""
-    return {
-        "method": name,
-        "code": [code_hash(method.run), *([code_hash(method.removal)] if method.removal else [])],
-        "rows": {name: table_hash(table) for name, table in experiment.rows.items()},
-        "labels": array_hash(experiment.weak.p),
-        "truth": array_hash(truth_of(sets).p) if method.oracle else None,
-        "activations": experiment.activations.identity,
-        "student": experiment.student.description,
-        "intermediate": [learner.description for learner in experiment.intermediate],
-        "loss": experiment.loss,
-        "losses": {name: code_hash(loss) for name, loss in LOSSES.items()},
-        "probes": experiment.probes.model_dump(mode="json", include=set(method.settings)),
-        "seed": experiment.seed,
-        **probe_code(method.settings),
-    }
-
-
-def method_outcome(name: str, method: Method, experiment: Experiment, sets: RowSets) -> Outcome:
-    """A method's outcome, from the cache where it has it."""
-
-    def make() -> tuple[Arrays, Record]:
-        return kept_outcome(run_method(method, experiment, sets))
-
-    return outcome_of(*experiment.cache.get(METHOD, method_description(name, method, experiment, sets), make))
-
-
-def run_method(method: Method, experiment: Experiment, sets: RowSets) -> Outcome:
-    """The outcome of a method, which sees the settings that it declares, and the truth if it is a declared oracle."""
-    return method.run(experiment.view(method.settings, truth_of(sets) if method.oracle else None))
-
-
-def truth_of(sets: RowSets) -> LabelSet:
-    """The true labels of the training and validation rows."""
-    both = pd.concat([sets.train, sets.val])
-    return LabelSet(both["id"].to_numpy(dtype=object), both["label"].to_numpy(dtype=np.float64), "truth")
+def ceiling(experiment: Experiment, lesson: Lesson) -> Steps[Outcome]:
+    """The ceiling's scores."""
+    (trained,) = yield [lesson]
+    return experiment.outcome(trained)

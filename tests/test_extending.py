@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analyses.experiment import Experiment, Outcome
 from analyses.experiment.result_cache import code_hash
-from analyses.experiment.view import Experiment, Outcome
 from analyses.methods import METHODS
 from analyses.results.names import CEILING, PROBE, RANDOM
 from tests.conftest import ROOT
@@ -182,7 +182,7 @@ def edited(folder: Path) -> None:
         (folder / name).write_text(text.replace(f"{before}\n", f"{before}\n{line}\n{wrong}\n"))
     methods, _, _ = code("def agreement").partition('METHODS["undeclared"]')
     kept = "\n".join(line for line in methods.splitlines() if not line.startswith(("METHODS[", "from analyses.")))
-    (folder / "analyses/methods/mine.py").write_text(f"from ..experiment import Experiment, Outcome\n{kept}\n")
+    (folder / "analyses/methods/mine.py").write_text(f"from ..experiment import Experiment, Lessons\n{kept}\n")
     entries = "\n".join(line for line in methods.splitlines() if line.startswith("METHODS["))
     init = folder / "analyses/methods/__init__.py"
     init.write_text(f"{init.read_text()}\nfrom .mine import agreement, right_rows\n{entries}\n")

@@ -24,3 +24,13 @@ def truth_sides(truth: ArrayLike, rows: int) -> NDArray[np.bool_]:
     if len(values) != rows:
         raise InputError(f"{len(values)} truths but {rows} rows: one number a row is needed")
     return above_half(values)
+
+
+def scaled_weights(sample_weight: ArrayLike, rows: int) -> NDArray[np.float32]:
+    """Weights (n,) scaled to mean 1; InputError unless they are finite, not negative and not all zero."""
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (rows,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise InputError(
+            f"sample_weight of shape {weights.shape} for {rows} rows: one finite weight >= 0 a row is needed, not all 0"
+        )
+    return np.asarray(weights / weights.mean(), dtype=np.float32)

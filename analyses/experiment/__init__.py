@@ -1,5 +1,8 @@
-"""One trial of an experiment: its rows, what a method sees of them, what it learns with, and the results kept."""
+"""One trial of an experiment: its rows, what a method sees of them, the lessons it asks for, and the results kept."""
 
-from .view import Experiment, FilterDecision, Method, Outcome, Undeclared
+from .lessons import Lesson, Misuse, Trained
+from .method import FilterDecision, Lessons, Method
+from .outcomes import Outcome
+from .view import Experiment, Undeclared
 
-__all__ = ["Experiment", "FilterDecision", "Method", "Outcome", "Undeclared"]
+__all__ = ["Experiment", "FilterDecision", "Lesson", "Lessons", "Method", "Misuse", "Outcome", "Trained", "Undeclared"]

@@ -23,34 +23,58 @@ class StepTime:
 
 
 @dataclass
-class Clock:
-    """Counts steps as they begin, and times what is made in them.
+class _Record:
+    """The times of one step, in seconds."""
 
-    >>> clock = Clock(total=2)
-    >>> clock.next("ceiling")
-    >>> with clock.timer("trained"):
+    own: float = 0.0  # spent in its own code, and in what that made
+    charged: float = 0.0  # its share of what was made together
+    made: dict[str, float] = field(default_factory=dict)
+    kind: str = ""  # of its own result, where that was made
+
+
+@dataclass
+class Clock:
+    """Counts steps as they end, and times what is made in them. Several steps may be under way; one has the floor.
+
+    >>> clock = Clock(total=1)
+    >>> with clock.step("boolq, seed 0: ceiling"), clock.timer("opinions"):
     ...     pass
-    >>> clock.taken().made
-    {'trained': 0.0}
+    >>> clock.charge("boolq, seed 0: ceiling", "trained", 1.5)
+    >>> clock.taken("boolq, seed 0: ceiling")
+    StepTime(seconds=1.5, made={'opinions': 0.0, 'trained': 1.5})
     """
 
     progress: Progress = silent
     total: int = 0
     done: int = 0
     doing: str = ""
-    _began: float = 0.0
-    _made: dict[str, float] = field(default_factory=dict)
+    _records: dict[str, _Record] = field(default_factory=dict)
     _within: float = 0.0  # seconds that the innermost thing being made has spent on others
 
-    def next(self, doing: str) -> None:
-        """Begin a step, and report it."""
-        self.doing, self._began, self._made = doing, time.monotonic(), {}
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Give a step the floor, and report it."""
+        before, began = self.doing, time.monotonic()
+        self.report(name)
+        try:
+            yield
+        finally:
+            self._record(name).own += time.monotonic() - began
+            self.doing = before
+
+    def report(self, doing: str) -> None:
+        """Report what is being done."""
+        self.doing = doing
         self.progress(doing, self.done, self.total)
-        self.done += 1
 
     def within(self, doing: str) -> None:
-        """Report a part of the step."""
-        self.progress(f"{self.doing} ({doing})", max(0, self.done - 1), self.total)
+        """Report a part of it."""
+        self.progress(f"{self.doing} ({doing})", self.done, self.total)
+
+    def finished(self, name: str) -> None:
+        """Count a step that has ended."""
+        self.done += 1
+        self.progress(name, self.done, self.total)
 
     @contextmanager
     def timer(self, kind: str) -> Iterator[None]:
@@ -60,14 +84,32 @@ class Clock:
             yield
         finally:
             whole = time.monotonic() - began
-            self._made[kind] = self._made.get(kind, 0.0) + whole - self._within
+            made = self._record(self.doing).made
+            made[kind] = made.get(kind, 0.0) + whole - self._within
             self._within = outside + whole
 
-    def taken(self) -> StepTime:
-        """The time of the step so far, to the hundredth of a second."""
-        made = {kind: round(seconds, 2) for kind, seconds in self._made.items()}
-        return StepTime(round(time.monotonic() - self._began, 2), made)
+    def makes(self, kind: str) -> None:
+        """The step that has the floor makes a result of this kind: what else it does is part of that."""
+        self._record(self.doing).kind = kind
+
+    def charge(self, name: str, kind: str, seconds: float) -> None:
+        """Add a step's share of something that was made for several."""
+        record = self._record(name)
+        record.charged += seconds
+        record.made[kind] = record.made.get(kind, 0.0) + seconds
+
+    def taken(self, name: str) -> StepTime:
+        """The time of a step so far, to the hundredth of a second."""
+        record = self._record(name)
+        made = dict(record.made)
+        if record.kind:
+            made[record.kind] = max(0.0, record.own + record.charged - sum(made.values()))
+        made = {kind: round(seconds, 2) for kind, seconds in made.items()}
+        return StepTime(round(record.own + record.charged, 2), made)
 
     def finish(self) -> None:
         """Report that all steps are done."""
         self.progress("done", self.total, self.total)
+
+    def _record(self, name: str) -> _Record:
+        return self._records.setdefault(name, _Record())

@@ -1,5 +1,6 @@
-"""A method's outcome as the cache stores it, and a filter's verdicts as a file in the format of `w2s filter`."""
+"""A method's outcome, as the cache stores it, and a filter's verdicts as a file in the format of `w2s filter`."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,36 @@ from numpy.typing import NDArray
 from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.labels.verdicts import write_verdicts
 
+from .lessons import Scores
 from .result_cache import Arrays, Record
 from .splits import RowSets
-from .view import Outcome
 
 PREFIX = "filter "  # of the arrays' names beside the scores of row sets
 TAUGHT = "taught"
 COLUMNS = ("keep", "score", "p", "new_label", "reason", "probe", "layer")  # the store and the folds are the run's
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a method: scores of the evaluation sets, and the settings that its line in the results names.
+
+    `Experiment.outcome` makes it of a student; a method that trains none gives `Outcome({"test": scores}, …)`.
+
+    >>> Outcome({"test": np.array([0.2, 0.9])}, probe="knn", k=5).k
+    5
+    """
+
+    # P(label = 1) of the test rows (n_test,), and of the candidates of test questions where there are any. A control
+    # of several draws has a row of scores for each (draws, n_test): it is judged by the mean of its draws' metrics.
+    scores: Scores
+    probe: str = ""
+    k: int | None = None
+    l2: float | None = None
+    contamination: float | None = None
+    alpha: float | None = None  # of the student's loss at the point of its training that was chosen
+    notes: dict[str, float] = field(default_factory=dict)  # for run.json: rows removed, ...
+    filtered: FilterResult | None = None  # the verdict on the training rows, of methods that drop some
+    taught: NDArray[np.float64] | None = None  # (n_train,) their new labels, where a filter is taught others than weak
 
 
 def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:

@@ -20,7 +20,7 @@ from w2s_probes.io.arrays import read_arrays, write_arrays
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.store.manifest import identity_key
 
-FORMAT = 4  # goes up when the same description would stand for other numbers
+FORMAT = 5  # goes up when the same description would stand for other numbers
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
 Timer = Callable[[str], AbstractContextManager[Any]]  # around what has to be made, by its kind: a clock
@@ -48,22 +48,30 @@ class ResultCache:
         """Whether the cache has the file of a result."""
         return self.path(kind, description).is_file()
 
-    def get(
-        self, kind: str, description: Mapping[str, Any], make: Callable[[], tuple[Arrays, Record]]
-    ) -> tuple[Arrays, Record]:
-        """The result from the cache; makes and stores it where the cache lacks it.
-
-        A file that is damaged, or whose content has another description, is made again.
-        """
+    def read(self, kind: str, description: Mapping[str, Any]) -> tuple[Arrays, Record] | None:
+        """The result from the cache; None where there is none, or its file is damaged or of another description."""
         key = _key(kind, description)
         path = self._path(kind, key)
         if path.is_file():
             with suppress(InputError):
                 return read_arrays(path, key=key)
+        return None
+
+    def write(self, kind: str, description: Mapping[str, Any], arrays: Arrays, record: Record) -> None:
+        """Put a result into the cache, in place of one that is there."""
+        key = _key(kind, description)
+        write_arrays(self._path(kind, key), arrays, record, key=key)
+
+    def get(
+        self, kind: str, description: Mapping[str, Any], make: Callable[[], tuple[Arrays, Record]]
+    ) -> tuple[Arrays, Record]:
+        """The result from the cache; makes and stores it where the cache lacks it."""
+        if (kept := self.read(kind, description)) is not None:
+            return kept
         with self.timer(kind):
-            arrays, record = make()
-        write_arrays(path, arrays, record, key=key)
-        return arrays, record
+            made = make()
+        self.write(kind, description, *made)
+        return made
 
     def _path(self, kind: str, key: str) -> Path:
         return self.folder / kind / f"{key[:24]}.safetensors"
@@ -79,9 +87,9 @@ def table_hash(table: pd.DataFrame) -> str:
     columns = [name for name in ("id", "text", GROUP) if name in table]
     digest = hashlib.sha256(" ".join(columns).encode())
     for name in columns:
-        for value in table[name]:
-            encoded = str(value).encode()
-            digest.update(len(encoded).to_bytes(8, "big") + encoded)
+        values = list(map(str, table[name].tolist()))  # their lengths part them: in one piece, since there may be many
+        digest.update(np.fromiter(map(len, values), dtype=">i8", count=len(values)).tobytes())
+        digest.update("".join(values).encode())
     return digest.hexdigest()[:24]
 
 

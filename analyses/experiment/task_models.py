@@ -11,7 +11,8 @@ from w2s_probes.progress import RowsRead
 from ..recipe.schema import Strong, Training, Weak
 from .activations import Activations
 from .clock import Clock
-from .learners import Curves, Learner
+from .curves import Curves
+from .learners import Learner
 from .result_cache import ResultCache
 
 ACTIVATIONS, KEPT = "activations", "kept"

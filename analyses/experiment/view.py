@@ -1,6 +1,6 @@
 """The view that methods have of a trial: texts, activations and weak labels, and no ground truth."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -22,14 +22,16 @@ from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 
 from ..recipe.schema import Probes
 from .activations import Activations
-from .learners import Examples, Leak, Learner, Scores, Trained
+from .learners import Learner
+from .lessons import Examples, Leak, Lesson, Misuse, Scores, Trained
+from .outcomes import Outcome
 from .result_cache import Arrays, Record, ResultCache, array_hash, table_hash
 
 SCORED = ("test", "candidates")  # the sets whose scores are judged
 EVERY_SETTING = frozenset(Probes.model_fields)
 
 
-class Undeclared(InputError):
+class Undeclared(Misuse):
     """A method reads a setting of probes that it does not declare, so that its cache key would lack it."""
 
 
@@ -46,33 +48,10 @@ class DeclaredProbes:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The result of a method: scores of the evaluation sets, and the settings that its line in the results names.
-
-    `Experiment.outcome` makes it of a student; a method that trains none gives `Outcome({"test": scores}, …)`.
-
-    >>> Outcome({"test": np.array([0.2, 0.9])}, probe="knn", k=5).k
-    5
-    """
-
-    # P(label = 1) of the test rows (n_test,), and of the candidates of test questions where there are any. A control
-    # of several draws has a row of scores for each (draws, n_test): it is judged by the mean of its draws' metrics.
-    scores: Scores
-    probe: str = ""
-    k: int | None = None
-    l2: float | None = None
-    contamination: float | None = None
-    alpha: float | None = None  # of the student's loss at the point of its training that was chosen
-    notes: dict[str, float] = field(default_factory=dict)  # for run.json: rows removed, ...
-    filtered: FilterResult | None = None  # the verdict on the training rows, of methods that drop some
-    taught: NDArray[np.float64] | None = None  # (n_train,) their new labels, where a filter is taught others than weak
-
-
-@dataclass(frozen=True)
 class Experiment:
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
-    A method asks probes (`out_of_sample_scores`, `filtered`), trains students (`train`) and returns an `outcome`.
+    A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
     `true_train` alone gives ground truth, to declared oracles only.
     """
 
@@ -128,20 +107,23 @@ class Experiment:
             return same.X_train
         return self.activations.of(self.rows["train"])
 
-    def train(
+    def lesson(
         self,
         labels: NDArray[np.float64],
         mask: NDArray[np.bool_] | None = None,
+        *,
         loss: LossName | None = None,
         learner: Learner | None = None,
-    ) -> Trained:
-        """Train a student on these labels (n_train,); it scores the training rows and the evaluation sets.
+        weight: NDArray[np.float64] | None = None,
+        seed: int | None = None,
+    ) -> Lesson:
+        """A student to be taught these labels (n_train,); it scores the training rows and the evaluation sets.
 
-        Only rows in the mask are taught. The weak labels of the validation rows stop it, whatever it learned
-        from: what stops training must not depend on the method. Soft labels on one side of ½ still teach; labels
-        that are all the same do not.
+        Only rows in the mask are taught, each with its weight, if there are any. The weak labels of the validation
+        rows stop it, whatever it learned from: what stops training must not depend on the method. Soft labels on one
+        side of ½ still teach; labels that are all the same do not. `loss`, the model (`learner`) and `seed` are the
+        recipe's unless given.
         """
-        taught = self.rows["train"] if mask is None else self.rows["train"][mask]
         chosen = labels if mask is None else labels[mask]
         if len(np.unique(labels)) > len(np.unique(chosen)) <= 1:
             which = f", all labelled {chosen[0]:g}" if len(chosen) else ""
@@ -149,13 +131,15 @@ class Experiment:
                 f"filtering leaves {len(chosen)} of {len(labels)} training rows{which}: "
                 "lower probes.contamination, or choose a k at which the components keep both classes"
             )
-        ids = taught["id"].to_numpy(dtype=object)
-        return (learner or self.student).train(
-            Examples(taught, LabelSet(ids, chosen, "weak")),
+        return Lesson(
+            learner or self.student,
+            Examples(self.rows["train"], LabelSet(self._ids("train"), labels, "weak")),
             Examples(self.rows["val"], self.weak),
             self.predicted,
             loss=loss or self.loss,
-            seed=self.seed,
+            seed=self.seed if seed is None else seed,
+            mask=mask,
+            weight=weight,
         )
 
     @property
@@ -275,26 +259,3 @@ def probe_code(settings: Collection[str]) -> dict[str, dict[str, str]]:
     code = {name: entry.code for name, entry in PROBES.items() if entry.setting in settings}
     own = {name: value for name, value in code.items() if value is not None}
     return {"probe_code": own} if own else {}
-
-
-@dataclass(frozen=True)
-class FilterDecision:
-    """The decision of a filter, before any student is trained."""
-
-    result: FilterResult
-    labels: NDArray[np.float64]  # (n_train,) what the student is taught of the rows that are kept
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way from weak labels to a student. An oracle may read ground truth, and is marked in tables."""
-
-    run: Callable[[Experiment], Outcome]
-    oracle: bool = False
-    activations: bool = True  # whether it reads activations itself; a student that is a head always does
-    students: int = 1  # how many it trains, for plans
-    # Of a filter: its decision alone. Its control, `control-random:NAME`, removes as many rows of each class by it.
-    removal: Callable[[Experiment], FilterDecision] | None = None
-    # The settings of `Probes` that it reads. Results are kept by these alone: a change of any other leaves them valid.
-    settings: frozenset[str] = EVERY_SETTING
-    ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given

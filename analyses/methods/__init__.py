@@ -1,4 +1,4 @@
-"""The methods by name. A method is a function from an `Experiment` to an `Outcome`; adding one is one entry here."""
+"""The methods by name. A method yields lessons and returns an `Outcome`; adding one is one entry here."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,7 +8,8 @@ from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.losses.names import LossName
 from w2s_probes.probes.registry import PROBES
 
-from ..experiment.view import EVERY_SETTING, Method
+from ..experiment import Method
+from ..experiment.view import EVERY_SETTING
 from ..results.names import PROBE, RANDOM, own_ceiling
 from .by_name import METHODS
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control

@@ -1,5 +1,5 @@
 """The methods by name, which the package's own file fills and users add to."""
 
-from ..experiment.view import Method
+from ..experiment import Method
 
 METHODS: dict[str, Method] = {}

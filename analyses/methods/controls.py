@@ -11,17 +11,17 @@ from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import group_numbers
 from w2s_probes.ties import levels
 
-from ..experiment.view import Experiment, FilterDecision, Outcome
+from ..experiment import Experiment, FilterDecision, Lessons, Outcome
 from .by_name import METHODS
 
 DRAWS = 5  # of a random control: their spread is known to a third of itself, and enters the error of the comparison
 
 
-def random_control(experiment: Experiment, *, of: str) -> Outcome:
-    """Train students without random rows, as many of each weak class as the filter `of` drops.
+def random_control(experiment: Experiment, *, of: str) -> Lessons:
+    """Teach students without random rows, as many of each weak class as the filter `of` drops.
 
     The filter decides first; then, `DRAWS` times, as many rows of each class go from as many groups
-    (`matched_removal`), and a student is trained on what the filter's student would have been taught of the rest. A
+    (`matched_removal`), and a student is taught what the filter's student would have been of the rest. A
     draw has scores of its own: the mean of their metrics is the control's value, and their spread part of its error.
     """
     decide = METHODS[of].removal  # of a filter that the user may have added
@@ -29,11 +29,12 @@ def random_control(experiment: Experiment, *, of: str) -> Outcome:
     removal = decide(experiment)
     gone, positive = ~removal.result.mask, experiment.weak_train > 0.5
     groups = group_numbers(experiment.groups, len(gone))
-    drawn = []
+    lessons = []
     for draw in range(DRAWS):
         rng = stream(experiment.seed, "random control", of, draw)
-        mask = ~matched_removal(gone, positive, groups, rng)
-        drawn.append(experiment.evaluated(experiment.train(removal.labels, mask).scores))
+        lessons.append(experiment.lesson(removal.labels, ~matched_removal(gone, positive, groups, rng)))
+    students = yield lessons
+    drawn = [experiment.evaluated(student.scores) for student in students]
     scores = {name: np.stack([draw_scores[name] for draw_scores in drawn]) for name in drawn[0]}
     notes = {"removed": float(gone.sum()), "removed_positive": float((gone & positive).sum()), "draws": float(DRAWS)}
     return Outcome(scores, contamination=experiment.probes.contamination, notes=notes)
@@ -54,13 +55,13 @@ def oracle_removal(experiment: Experiment) -> FilterDecision:
     return _farthest(experiment, badness, "farthest from the truth")
 
 
-def confidence_filter(experiment: Experiment) -> Outcome:
-    """Train a student on the rows that `confidence_removal` leaves."""
+def confidence_filter(experiment: Experiment) -> Lessons:
+    """Teach a student the rows that `confidence_removal` leaves."""
     return _without(experiment, confidence_removal(experiment))
 
 
-def oracle_filter(experiment: Experiment) -> Outcome:
-    """Train a student on the rows that `oracle_removal` leaves."""
+def oracle_filter(experiment: Experiment) -> Lessons:
+    """Teach a student the rows that `oracle_removal` leaves."""
     return _without(experiment, oracle_removal(experiment))
 
 
@@ -75,10 +76,11 @@ def _farthest(experiment: Experiment, badness: NDArray[np.float64], reason: str)
     return FilterDecision(result, experiment.weak_train)
 
 
-def _without(experiment: Experiment, removal: FilterDecision) -> Outcome:
+def _without(experiment: Experiment, removal: FilterDecision) -> Lessons:
     result = removal.result
+    student = yield experiment.lesson(removal.labels, result.mask)
     return experiment.outcome(
-        experiment.train(removal.labels, result.mask),
+        student,
         contamination=experiment.probes.contamination,
         notes=result.report(),
         filtered=result,

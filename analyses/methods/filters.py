@@ -1,6 +1,6 @@
-"""Filters: a student trained without the rows that a probe disagrees with."""
+"""Filters: a student taught without the rows that a probe disagrees with."""
 
-from ..experiment.view import Experiment, FilterDecision, Outcome
+from ..experiment import Experiment, FilterDecision, Lessons
 
 
 def probe_removal(experiment: Experiment, *, probe: str, relabels: bool = False) -> FilterDecision:
@@ -9,11 +9,12 @@ def probe_removal(experiment: Experiment, *, probe: str, relabels: bool = False)
     return FilterDecision(experiment.filtered(probe), labels)
 
 
-def probe_filter(experiment: Experiment, *, probe: str, relabels: bool = False) -> Outcome:
-    """Train a student without the rows that the probe's filter drops."""
+def probe_filter(experiment: Experiment, *, probe: str, relabels: bool = False) -> Lessons:
+    """Teach a student without the rows that the probe's filter drops."""
     removal = probe_removal(experiment, probe=probe, relabels=relabels)
+    student = yield experiment.lesson(removal.labels, removal.result.mask)
     return experiment.outcome(
-        experiment.train(removal.labels, removal.result.mask),
+        student,
         contamination=experiment.probes.contamination,
         notes=removal.result.report(),
         filtered=removal.result,

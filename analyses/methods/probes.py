@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..experiment.view import SCORED, Experiment, Outcome
+from ..experiment import Experiment, Outcome
+from ..experiment.view import SCORED
 
 
 def probe_prediction(experiment: Experiment, *, probe: str) -> Outcome:

@@ -2,22 +2,24 @@
 
 from w2s_probes.errors import InputError
 
-from ..experiment.view import Experiment, Outcome
+from ..experiment import Experiment, Lessons
 
 
-def strong_to_strong(experiment: Experiment, *, rounds: int) -> Outcome:
-    """Train a student, then `rounds` times a fresh copy of the strong model on the scores of the one before."""
-    student = experiment.train(experiment.weak_train)
+def strong_to_strong(experiment: Experiment, *, rounds: int) -> Lessons:
+    """Teach a student, then `rounds` times a fresh copy of the strong model the scores of the one before."""
+    student = yield experiment.lesson(experiment.weak_train)
     for _ in range(rounds):
-        student = experiment.train(student["train"])
+        student = yield experiment.lesson(student["train"])
     return experiment.outcome(student)
 
 
-def bootstrapping(experiment: Experiment) -> Outcome:
-    """Train each intermediate model on the scores of the one before, the strong one last (Burns et al. 2023, 4.3.1)."""
+def bootstrapping(experiment: Experiment) -> Lessons:
+    """Teach each intermediate model the scores of the one before, the strong one last (Burns et al. 2023, 4.3.1)."""
     if not experiment.intermediate:
         raise InputError("method 'bootstrap' needs models between weak and strong: add [[intermediate]] to the recipe")
     labels = experiment.weak_train
     for learner in experiment.intermediate:
-        labels = experiment.train(labels, learner=learner)["train"]
-    return experiment.outcome(experiment.train(labels))
+        student = yield experiment.lesson(labels, learner=learner)
+        labels = student["train"]
+    student = yield experiment.lesson(labels)
+    return experiment.outcome(student)

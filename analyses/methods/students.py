@@ -2,9 +2,10 @@
 
 from w2s_probes.losses.names import LossName
 
-from ..experiment.view import Experiment, Outcome
+from ..experiment import Experiment, Lessons
 
 
-def plain_student(experiment: Experiment, *, loss: LossName) -> Outcome:
-    """Train a student on every weak label with this loss."""
-    return experiment.outcome(experiment.train(experiment.weak_train, loss=loss))
+def plain_student(experiment: Experiment, *, loss: LossName) -> Lessons:
+    """Teach a student every weak label with this loss."""
+    student = yield experiment.lesson(experiment.weak_train, loss=loss)
+    return experiment.outcome(student)

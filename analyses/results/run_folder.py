@@ -15,8 +15,8 @@ from w2s_probes.io.sealed import write_sealed
 from w2s_probes.io.tables import write_table
 from w2s_probes.rows.groups import GROUP
 
+from ..experiment.outcomes import Outcome
 from ..experiment.splits import RowSets
-from ..experiment.view import Outcome
 from ..recipe.schema import Recipe
 from ..recipe.write_toml import toml
 from .names import (

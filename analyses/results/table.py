@@ -22,7 +22,7 @@ from w2s_probes.metrics.resampling import resamples
 from w2s_probes.rows.groups import group_numbers, groups_of
 from w2s_probes.stats import agreement
 
-from ..experiment.view import Outcome
+from ..experiment.outcomes import Outcome
 from .names import (
     CEILING,
     COMMON,

@@ -4,7 +4,8 @@ from typing import Any
 
 from w2s_probes.io.files import sha256
 
-from ..experiment.learners import Scores
+from ..experiment.engine import Steps
+from ..experiment.lessons import Scores
 from ..experiment.result_cache import array_hash, code_hash, table_hash
 from ..experiment.splits import RowSets
 from ..experiment.task_models import TaskModels
@@ -18,7 +19,9 @@ from .tfidf import text_supervisor
 __all__ = ["as_seen", "described", "supervise"]
 
 
-def supervise(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong, *, task: str, seed: int) -> Scores:
+def supervise(
+    weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong, *, task: str, seed: int
+) -> Steps[Scores]:
     """P(label = 1) for the rows of each set (train, val, test; candidates where the supervisor labels them).
 
     `task_models` knows the rows of weak-train, too; `strong` is read by simulations alone.
@@ -27,13 +30,13 @@ def supervise(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
         assert weak.file is not None
         return labels_of_file(weak.file, sets)
     if weak.kind == "ensemble":
-        return ensemble(weak, sets, _single, task_models, task=task, seed=seed)
+        return (yield from ensemble(weak, sets, _single, task_models, task=task, seed=seed))
     if weak.kind != "simulated":
-        return _single(weak, sets, task_models, task=task, seed=seed)
+        return (yield from _single(weak, sets, task_models, task=task, seed=seed))
     if weak.errors == "first-features":
         return nested_supervisor(weak, sets, task_models, strong)
     (member,) = weak.members or [Weak(kind="text")]
-    base = _single(member, sets, task_models, task=task, seed=seed)
+    base = yield from _single(member, sets, task_models, task=task, seed=seed)
     return base if weak.errors == "imitation" else mistaken_supervisor(weak, base, sets, task_models, strong, seed)
 
 
@@ -62,8 +65,8 @@ def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
     }
 
 
-def _single(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Scores:
+def _single(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Steps[Scores]:
     """The labels of a single trained supervisor."""
     if weak.kind == "text":
         return text_supervisor(sets)
-    return model_supervisor(weak, sets, task_models, task=task, seed=seed)
+    return (yield from model_supervisor(weak, sets, task_models, task=task, seed=seed))

@@ -9,7 +9,8 @@ import pandas as pd
 from w2s_probes.randomness import stream, torch_seed
 from w2s_probes.rows.groups import GROUP
 
-from ..experiment.learners import Scores
+from ..experiment.engine import Steps, side_by_side
+from ..experiment.lessons import Scores
 from ..experiment.splits import RowSets
 from ..experiment.task_models import TaskModels
 from ..recipe.schema import Weak
@@ -18,15 +19,15 @@ SEEDS = 1 << 31  # members' seeds are below
 
 
 def ensemble(
-    weak: Weak, sets: RowSets, supervise: Callable[..., Scores], task_models: TaskModels, *, task: str, seed: int
-) -> Scores:
+    weak: Weak, sets: RowSets, supervise: Callable[..., Steps[Scores]], task_models: TaskModels, *, task: str, seed: int
+) -> Steps[Scores]:
     """The mean of the members' P(label = 1), each with its own seed and, with bagging, resample of weak-train."""
-    parts: list[Scores] = []
+    members = []
     for number, member in enumerate(weak.members):
         own_seed = torch_seed(seed, task, "member", number) % SEEDS
         own_sets = replace(sets, weak=_resampled(sets.weak, own_seed)) if weak.bagging else sets
-        task_models.clock.within(f"member {number + 1} of {len(weak.members)}")
-        parts.append(supervise(member, own_sets, task_models, task=task, seed=own_seed))
+        members.append(supervise(member, own_sets, task_models, task=task, seed=own_seed))
+    parts = yield from side_by_side(members)
     return {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
 
 

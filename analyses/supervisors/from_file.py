@@ -9,7 +9,7 @@ from w2s_probes.io.tables import read_table
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.rows.ids import with_ids
 
-from ..experiment.learners import Scores
+from ..experiment.lessons import Scores
 from ..experiment.splits import RowSets
 
 

@@ -7,7 +7,8 @@ from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
-from ..experiment.learners import Examples, Scores
+from ..experiment.engine import Steps
+from ..experiment.lessons import Examples, Lesson, Scores
 from ..experiment.splits import RowSets
 from ..experiment.task_models import TaskModels
 from ..recipe.schema import Weak
@@ -15,12 +16,13 @@ from ..recipe.schema import Weak
 HELD_OUT = 0.2  # of weak-train, for early stopping
 
 
-def model_supervisor(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Scores:
+def model_supervisor(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Steps[Scores]:
     """P(label = 1) for each set by a model trained on weak-train; a fifth of its groups stops the training early."""
     fit, stop = _parted(sets.weak, task, seed)
     learner = task_models.learner(weak, weak.training)
     predict = {name: table[["id", "text"]] for name, table in sets.labelled.items()}
-    return learner.train(examples(fit), examples(stop), predict, loss="xent", seed=seed, role="truth").scores
+    (trained,) = yield [Lesson(learner, examples(fit), examples(stop), predict, "xent", seed, role="truth")]
+    return trained.scores
 
 
 def examples(table: pd.DataFrame) -> Examples:

@@ -16,7 +16,7 @@ from w2s_probes.rows.groups import groups_of
 from w2s_probes.rows.ids import content_id
 from w2s_probes.simulated import first_features, hard, mistaken, trivial_imitation
 
-from ..experiment.learners import Scores
+from ..experiment.lessons import Scores
 from ..experiment.splits import RowSets
 from ..experiment.task_models import TaskModels
 from ..recipe.schema import Strong, Weak

@@ -6,7 +6,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from ..experiment.learners import Scores
+from ..experiment.lessons import Scores
 from ..experiment.splits import RowSets
 
 

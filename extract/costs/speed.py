@@ -13,8 +13,8 @@ from torch import nn
 
 from w2s_probes.checkpoints.loading import usable
 from w2s_probes.errors import InputError
+from w2s_probes.places.memory import free_memory
 from w2s_probes.store.dtypes import WORDS
-from w2s_probes.sweep.backends.memory import free_memory
 
 from ..forward.engine import CPU_TOKENS, GPU_TOKENS
 from ..forward.trace import ActivationReader

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from analyses.experiment import view
+from analyses.experiment import teaching, view
 from extract.extractor import Extraction
-from w2s_probes.students.head import HeadStudent
 
 
 @pytest.fixture
@@ -24,7 +23,13 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(owner, name, counting)
 
-    count(HeadStudent, "fit", "heads")
+    real = teaching.teach_heads
+
+    def counting_heads(lessons: Any) -> Any:
+        counts["heads"] += len(lessons)
+        return real(lessons)
+
+    monkeypatch.setattr(teaching, "teach_heads", counting_heads)
     count(view, "search", "searches")
     count(Extraction, "run", "extractions")
     return counts

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analyses.experiment.learners import Leak, Trained
-from analyses.experiment.view import Experiment
+from analyses.experiment import Experiment
+from analyses.experiment.lessons import Leak
 from analyses.methods import METHODS, find_method, find_methods
 from analyses.recipe.schema import Probes
 from tests.conftest import planted
-from tests.worlds.experiments import experiment, truth_of_planted
+from tests.worlds.experiments import Untaught, experiment, outcome_by, taught, truth_of_planted
 from w2s_probes import InputError, KNNProbe, auroc
 from w2s_probes.metrics.recovery import mean_metric
 
@@ -32,7 +32,7 @@ def trainings(folder: Path) -> int:
 @pytest.mark.parametrize("name", [*METHODS, "control-random:filter-knn", "control-random:filter-relabel-topo"])
 def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(name: str, tmp_path: Path) -> None:
     method = find_method(name)
-    outcome = method.run(view(tmp_path, name))
+    outcome = outcome_by(name, experiment(tmp_path))
     assert set(outcome.scores) == {"test"}
     assert outcome.scores["test"].shape == ((5, 200) if name.startswith("control-random:") else (200,))
     assert mean_metric("auroc", planted(n=200, seed=2).truth, outcome.scores["test"]) > LEAST.get(name, 0.95)
@@ -44,25 +44,18 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
 
 def test_methods_that_begin_alike_train_that_student_once(tmp_path: Path) -> None:
     for name in ("student-xent", "s2s-1", "s2s-2", "bootstrap"):
-        METHODS[name].run(view(tmp_path, name))
+        outcome_by(name, experiment(tmp_path))
     assert trainings(tmp_path) == 3  # the first student and two rounds; the intermediate model here is the strong one
 
 
 def test_a_random_control_removes_as_many_of_each_class_and_as_many_groups_as_its_own_filter(tmp_path: Path) -> None:
     """Topo removes what its components leave out, of whatever mix; its control is to differ in nothing else."""
     groups = np.repeat(np.arange(150), 2).astype(str)
-    seen: list[np.ndarray] = []
-
-    class Watched(Experiment):
-        def train(self, labels, mask=None, loss=None, learner=None):  # type: ignore[no-untyped-def]
-            seen.append(~mask)
-            return Trained({"test": np.linspace(0, 1, 200)})
-
+    teacher = Untaught()
     made = experiment(tmp_path, probes=Probes(knn_k=20, topo_k=5), groups=groups)
-    watched = Watched(**{key: getattr(made, key) for key in made.__dataclass_fields__})
-    METHODS["filter-topo"].run(watched)
-    find_method("control-random:filter-topo").run(watched)
-    gone, *drawn = seen
+    for name in ("filter-topo", "control-random:filter-topo"):
+        outcome_by(name, made, teacher)
+    gone, *drawn = (~lesson.taught for lesson in teacher.lessons)
     positive = made.weak_train > 0.5
     assert gone.sum() > 35  # more than the contamination asks for
     assert len(drawn) == 5
@@ -85,7 +78,7 @@ def test_a_control_of_what_is_no_filter_and_the_former_control_say_what_to_name(
 def test_a_filter_of_the_users_own_has_a_control_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = replace(METHODS["filter-knn"], students=1)
     monkeypatch.setitem(METHODS, "filter-mine", own)
-    outcome = find_method("control-random:filter-mine").run(experiment(tmp_path))
+    outcome = outcome_by("control-random:filter-mine", experiment(tmp_path))
     assert outcome.notes["removed"] == 30
 
 
@@ -94,33 +87,22 @@ def test_a_probe_is_measured_against_itself_taught_the_truth(tmp_path: Path) -> 
     made = view(tmp_path, "ceiling-knn")
     X, truth = made.X_train, made.true_train()
     expected = KNNProbe(20).fit(X, truth).predict_proba(made.activations.of(made.rows["test"]))[:, 1]
-    assert np.array_equal(METHODS["ceiling-knn"].run(made).scores["test"], expected)
+    assert np.array_equal(outcome_by("ceiling-knn", experiment(tmp_path)).scores["test"], expected)
     with pytest.raises(Leak):
         METHODS["ceiling-knn"].run(experiment(tmp_path))
 
 
 def test_the_oracle_filter_removes_wrong_labels_alone(tmp_path: Path) -> None:
-    seen: dict[str, np.ndarray] = {}
-
-    def removed_by(name: str) -> np.ndarray:
-        made = view(tmp_path / name, name)
-
-        class Watched(Experiment):
-            def train(self, labels, mask=None, loss=None, learner=None):  # type: ignore[no-untyped-def]
-                seen[name] = ~mask
-                return super().train(labels, mask, loss, learner)
-
-        METHODS[name].run(Watched(**{key: getattr(made, key) for key in made.__dataclass_fields__}))
-        return seen[name]
-
-    data = planted(n=300, noise=0.2)
-    wrong = data.weak != data.truth
-    assert wrong[removed_by("control-oracle-filter")].all()
+    teacher, data = Untaught(), planted(n=300, noise=0.2)
+    outcome_by("control-oracle-filter", experiment(tmp_path), teacher)
+    (lesson,) = teacher.lessons
+    assert (data.weak != data.truth)[~lesson.taught].all()
+    assert (~lesson.taught).sum() == 30
 
 
 def test_bootstrapping_without_a_model_between_says_what_to_add(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"needs models between weak and strong: add \[\[intermediate\]\]"):
-        METHODS["bootstrap"].run(experiment(tmp_path, intermediate=()))
+        outcome_by("bootstrap", experiment(tmp_path, intermediate=()))
 
 
 def test_opinions_keep_groups_together(tmp_path: Path) -> None:
@@ -152,10 +134,10 @@ def test_graphs_and_opinions_are_kept_by_what_decides_them(tmp_path: Path) -> No
 def test_a_filter_that_leaves_one_class_says_so(tmp_path: Path) -> None:
     made = experiment(tmp_path)
     with pytest.raises(InputError, match=r"filtering leaves \d+ of 300 training rows, all labelled 1: lower"):
-        made.train(made.weak_train, made.weak_train > 0.5)
+        made.lesson(made.weak_train, made.weak_train > 0.5)
 
 
 def test_soft_labels_of_one_side_still_teach(tmp_path: Path) -> None:
     made = experiment(tmp_path, weak_train=0.5 * planted(n=300, noise=0.2).weak)
-    scores = made.train(made.weak_train)["test"]
+    scores = taught(made.lesson(made.weak_train))["test"]
     assert auroc(planted(n=200, seed=2).truth, scores) > 0.95

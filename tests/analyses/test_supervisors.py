@@ -10,12 +10,15 @@ import pandas as pd
 import pytest
 
 from analyses.experiment.clock import Clock
+from analyses.experiment.engine import Steps
+from analyses.experiment.lessons import Scores
 from analyses.experiment.splits import RowSets, split_task
 from analyses.experiment.task_models import Sources, TaskModels, every_row
 from analyses.protocol import run
 from analyses.recipe.schema import Weak
 from analyses.results.names import LABELS
 from analyses.supervisors.ensembles import ensemble
+from tests.worlds.experiments import completed
 from tests.worlds.supervising import HEAD, MINIATURE, labels_by, recipe_with, write_quiz
 from w2s_probes import InputError, auroc
 from w2s_probes.io.tables import read_table, write_table
@@ -71,13 +74,14 @@ def taught(weak: Weak, seed: int = 0) -> tuple[list[tuple[int, list[str]]], Any]
     """The seed and the rows that each member of an ensemble gets, member i answering (i + 1) / 10; and the mean."""
     seen: list[tuple[int, list[str]]] = []
 
-    def one(member: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> dict[str, Any]:
+    def one(member: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Steps[Scores]:
         seen.append((seed, sets.weak["id"].tolist()))
+        yield from ()
         return {"train": np.array([len(seen) / 10])}
 
     sets = grouped()
     task_models = TaskModels("t", every_row([sets.weak]), Path("nowhere"), Sources(), Clock())
-    return seen, ensemble(weak, sets, one, task_models, task="t", seed=seed)
+    return seen, completed(ensemble(weak, sets, one, task_models, task="t", seed=seed))
 
 
 def test_an_ensemble_is_the_mean_of_members_that_learn_other_rows_with_other_seeds() -> None:

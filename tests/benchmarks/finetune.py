@@ -109,7 +109,9 @@ def by_hand(folder: Path, rows: Texts, settings: FineTuning) -> Any:
 class AsTheyCome(ModelInTraining):
     """Micro-batches of rows in the order of the batch, with as few of them as the budget allows."""
 
-    def gradients(self, tokenized: Tokenized, soft: Tensor, rows: Any, loss: Any, *, step: int) -> Tensor:
+    def gradients(
+        self, tokenized: Tokenized, soft: Tensor, rows: Any, loss: Any, *, step: int, weight: Tensor | None = None
+    ) -> Tensor:
         """Those of the mean over the rows."""
         self.model.train()
         longest, parts = int(tokenized.lengths[rows].max()), []

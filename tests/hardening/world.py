@@ -33,7 +33,7 @@ MODULES = (
     "analyses.protocol",
     "analyses.report",
     "w2s_probes.sweep",
-    "w2s_probes.sweep.backends.local",
+    "w2s_probes.places.local",
     "w2s_probes.export",
 )
 Files = dict[str, bytes]

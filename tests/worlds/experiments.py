@@ -1,21 +1,31 @@
 """Experiments on synthetic activations, without a model."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analyses.experiment.clock import Clock
+from analyses.experiment.engine import Answers, Here, Steps, Teacher, drive, together
 from analyses.experiment.learners import Learner
+from analyses.experiment.lessons import Lesson, Trained
+from analyses.experiment.method import run_method
+from analyses.experiment.outcomes import Outcome
 from analyses.experiment.result_cache import ResultCache
+from analyses.experiment.teaching import Taught
 from analyses.experiment.view import Experiment
+from analyses.methods import find_method
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Probes, Recipe, Training
 from tests.conftest import planted
+from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet
 
+T = TypeVar("T")
 SMALL = ["data.n_train=300", "data.n_val=100", "data.n_test=300", "weak.n_truth=150", "n_boot=200", "probes.knn_k=20"]
 SMALL += ["seeds=[0]", "probes.topo_k=20", 'data.tasks=["miniature_price"]', "student.epochs=40"]
 
@@ -31,6 +41,9 @@ class GivenActivations:
 
     by_id: dict[str, NDArray[np.float32]]
     identity: dict[str, Any] = field(default_factory=lambda: {"layers": [1]})
+
+    def ensure(self) -> None:
+        """All are there."""
 
     def of(self, rows: pd.DataFrame) -> NDArray[np.float32]:
         return np.stack([self.by_id[row_id] for row_id in rows["id"]])
@@ -76,3 +89,44 @@ def truth_of_planted() -> LabelSet:
     ids = [*(f"train-{i}" for i in range(300)), *(f"val-{i}" for i in range(100))]
     truth = np.concatenate([planted(n=300).truth, planted(n=100, seed=1).truth])
     return LabelSet(np.array(ids, dtype=object), truth, "truth")
+
+
+class Untaught:
+    """Stands in for a teacher: students learn nothing, and the lessons asked for can be looked at."""
+
+    def __init__(self) -> None:
+        self.lessons: list[Lesson] = []
+        self._answers: Answers = {}
+
+    def ask(self, lessons: Iterable[Lesson]) -> None:
+        for lesson in lessons:
+            self.lessons.append(lesson)
+            scores = {name: np.linspace(0, 1, n) for name, n in (("train", 300), ("test", 200))}
+            self._answers[lesson.key] = Taught(Trained(scores, 3, 0.5), 0.0)
+
+    def answers(self) -> Answers:
+        return self._answers
+
+
+def completed(steps: Steps[T], teacher: Teacher | None = None) -> T:
+    """The result of a step, its lessons taught in this process unless another teacher is given."""
+    clock = Clock()
+    result = drive(together({"step": steps}, clock), teacher or Here(clock))["step"]
+    if isinstance(result, InputError):
+        raise result
+    return result
+
+
+def outcome_by(name: str, made: Experiment, teacher: Teacher | None = None) -> Outcome:
+    """The outcome of a method on planted data, for which oracles get the truth."""
+    return completed(run_method(name, find_method(name), made, truth_of_planted()), teacher)
+
+
+def taught(lesson: Lesson) -> Trained:
+    """The result of one lesson."""
+
+    def step() -> Steps[Trained]:
+        (result,) = yield [lesson]
+        return result
+
+    return completed(step())

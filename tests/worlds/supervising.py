@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from analyses.experiment.clock import Clock
-from analyses.experiment.learners import Scores
+from analyses.experiment.lessons import Scores
 from analyses.experiment.splits import RowSets, split_task
 from analyses.experiment.task_models import Sources
 from analyses.recipe.read import read_recipe
 from analyses.recipe.schema import Recipe
-from analyses.trial import task_models, weak_labels
+from analyses.trial import Trial, task_models
 from tests.conftest import ROOT
+from tests.worlds.experiments import completed
 from w2s_probes.io.tables import read_table
 
 MINIATURE = ROOT / "data" / "miniature"
@@ -52,8 +53,8 @@ def labels_by(recipe: Recipe, cache: Path) -> tuple[RowSets, Scores]:
     """One task's and seed's sets, and the supervisor's labels of them."""
     (task,), (name,) = recipe.data.tasks, recipe.task_names
     ((seed, sets),) = split_task(recipe, task).items()
-    supervisor, _ = task_models(recipe, name, [sets], cache, Sources(), Clock())
-    return sets, weak_labels(recipe, sets, supervisor, name, seed)
+    models = task_models(recipe, name, [sets], cache, Sources(), Clock())
+    return sets, completed(Trial(recipe, name, seed, sets, {}, *models).weak_steps())
 
 
 QUIZ = """

@@ -38,9 +38,14 @@ def auroc(truth: ArrayLike, scores: ArrayLike) -> float:
     InputError if the rows are of one class.
     """
     positive, (s,) = checked(truth, scores, most=1)
-    n_pos = int(positive.sum())
-    ranks = rankdata(s)
-    return float((ranks[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * (len(s) - n_pos)))
+    return float(aurocs(positive, s))
+
+
+def aurocs(positive: NDArray[np.bool_], scores: Scores) -> Scores:
+    """AUROC (...) of finite scores (..., n) against classes (..., n), of which there are both in each."""
+    n, n_pos = scores.shape[-1], positive.sum(axis=-1)
+    ranks = np.where(positive, rankdata(scores, axis=-1), 0).sum(axis=-1)
+    return np.asarray((ranks - n_pos * (n_pos + 1) / 2) / (n_pos * (n - n_pos)))
 
 
 def accuracy(truth: ArrayLike, scores: ArrayLike) -> float:

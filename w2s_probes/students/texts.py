@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checkpoints import tokens
-from ..checks import probabilities
+from ..checks import probabilities, scaled_weights
 from ..errors import InputError
 
 OVERHEAD = 128  # tokens that cost as much as a micro-batch beside its rows: so much padding is worth one fewer
@@ -16,16 +16,21 @@ OVERHEAD = 128  # tokens that cost as much as a micro-batch beside its rows: so 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts (n,) and soft labels P(label = 1) (n,); InputError where they do not fit together."""
+    """Texts (n,), soft labels P(label = 1) (n,), and perhaps weights of the rows' losses (n,), scaled to mean 1.
+
+    InputError where they do not fit together.
+    """
 
     texts: Sequence[str]
     soft: NDArray[np.float64] = field(repr=False)
+    weight: NDArray[np.float32] | None = field(default=None, repr=False)
 
-    def __init__(self, texts: Sequence[str], soft: ArrayLike) -> None:
+    def __init__(self, texts: Sequence[str], soft: ArrayLike, weight: ArrayLike | None = None) -> None:
         object.__setattr__(self, "texts", checked(texts, "the rows to fine-tune on"))
         object.__setattr__(self, "soft", np.array(probabilities(soft, "soft labels")))  # writable: pandas' are not
         if len(self.texts) != len(self.soft):
             raise InputError(f"{len(self.texts)} texts but {len(self.soft)} soft labels: one number a text is needed")
+        object.__setattr__(self, "weight", None if weight is None else scaled_weights(weight, len(self.texts)))
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ..lazy_face import lazy_face
 
 if TYPE_CHECKING:
+    from ..places import Place
     from .choosing import Best
     from .grid import Grid
-    from .place import Place
     from .result import SweepResult
     from .sweeping import sweep
 
@@ -28,7 +28,7 @@ __getattr__, __dir__ = lazy_face(
     {
         "Best": "choosing",
         "Grid": "grid",
-        "Place": "place",
+        "Place": ".places",
         "SweepResult": "result",
         "sweep": "sweeping",
     },

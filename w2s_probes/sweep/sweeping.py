@@ -12,17 +12,18 @@ import pandas as pd
 
 from ..errors import InputError, did_you_mean
 from ..labels.label_file import Labels
+from ..places import HERE, Place
+from ..places.pool import versions
 from ..probes import Connectivity
 from ..probes.registry import PROBES, SETTINGS
 from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
 from ..store.layers import LayerSpec
-from .backends.pool import versions
 from .grid import Grid, Numbers, listed, published
 from .measures import SweepScorer, as_table
-from .place import HERE, Place, run_units
 from .result import SweepResult
+from .running import run_units
 from .swept_labels import SweptLabels, read_labels
 from .unit import Unit
 

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -67,6 +67,29 @@ class Unit:
     def kept(self) -> pd.DataFrame | None:
         """The lines of an earlier run; None where there are none to read."""
         return None if self.part is None else read_part(self.part, self.key)
+
+    @property
+    def name(self) -> str:
+        """The unit's name in messages."""
+        return f"layer {self.layer}"
+
+    @property
+    def shared(self) -> tuple[SweptLabels, ...]:
+        """The label sets, which a cluster is sent once for all layers."""
+        return self.labels
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it needs a GPU that is given to it alone."""
+        return False
+
+    def packed(self) -> "Unit":
+        """The unit as it is sent to a cluster: without its label sets, and with absolute paths."""
+        return replace(self, labels=(), store=self.store.absolute(), parts=self.parts and self.parts.absolute())
+
+    def unpacked(self, shared: tuple[SweptLabels, ...]) -> "Unit":
+        """A packed unit with its label sets."""
+        return replace(self, labels=shared)
 
     def memory(self, width: int) -> int:
         """Bytes that running it takes, at most, beside the interpreter and its libraries.

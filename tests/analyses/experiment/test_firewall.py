@@ -8,36 +8,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.experiment import splits
-from analyses.experiment.learners import Examples, Leak
+from analyses.experiment import Experiment, Lessons, Method, splits
+from analyses.experiment.lessons import Examples, Leak, Lesson
+from analyses.experiment.method import run_method
 from analyses.experiment.splits import RowSets, split_task
-from analyses.experiment.view import Experiment, Method, Outcome
 from analyses.methods import METHODS
 from analyses.protocol import run
 from analyses.results.names import RESULTS
-from analyses.trial import method_outcome
-from tests.worlds.experiments import experiment, small_recipe, truth_of_planted
+from tests.worlds.experiments import Untaught, completed, experiment, small_recipe, truth_of_planted
 from w2s_probes.labels.label_set import LabelSet
 
 
-def splits_of(made: Experiment) -> RowSets:
-    truth = truth_of_planted()
-    tables = {
-        name: made.rows[name].assign(label=truth.values(made.rows[name]["id"].to_numpy())) for name in ("train", "val")
-    }
-    return RowSets(tables["train"].iloc[:0], tables["train"], tables["val"], made.rows["test"].assign(label=0.0))
-
-
-def leaky(made: Experiment) -> Outcome:
+def leaky(made: Experiment) -> Lessons:
     """A method that chooses its rows by the truth."""
-    return made.outcome(made.train(made.weak_train, made.true_train() == made.weak_train))
+    student = yield made.lesson(made.weak_train, made.true_train() == made.weak_train)
+    return made.outcome(student)
 
 
 def test_a_method_that_reads_the_truth_must_say_so(tmp_path: Path) -> None:
     made = experiment(tmp_path)
     with pytest.raises(Leak, match=r"reads ground truth: declare it with `oracle=True`"):
-        method_outcome("leaky", Method(leaky), made, splits_of(made))
-    outcome = method_outcome("leaky", Method(leaky, oracle=True), made, splits_of(made))
+        completed(run_method("leaky", Method(leaky), made, truth_of_planted()))
+    outcome = completed(run_method("leaky", Method(leaky, oracle=True), made, truth_of_planted()))
     assert outcome.scores["test"].shape == (200,)
 
 
@@ -56,9 +48,9 @@ def test_a_student_is_neither_taught_nor_stopped_by_the_truth(tmp_path: Path) ->
     )
     for fit, stop, how in ((weak, truth, "stopped by"), (truth, weak, "trained on")):
         with pytest.raises(Leak, match=f"may see weak labels only cannot be {how} labels of role 'truth'"):
-            made.student.train(fit, stop, {}, loss="xent", seed=0)
+            Lesson(made.student, fit, stop, {}, "xent", 0)
     with pytest.raises(Leak, match=r"may see truth labels only cannot be trained on labels of role 'weak'"):
-        made.student.train(weak, truth, {}, loss="xent", seed=0, role="truth")  # nor is a ceiling by weak ones
+        Lesson(made.student, weak, truth, {}, "xent", 0, role="truth")  # nor is a ceiling by weak ones
 
 
 def test_an_experiment_takes_no_truth_for_weak_labels(tmp_path: Path) -> None:
@@ -82,8 +74,9 @@ def test_what_methods_see_holds_no_truth(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].oracle])
 def test_oracles_are_those_that_fail_without_the_truth(name: str, tmp_path: Path) -> None:
+    undeclared = dataclasses.replace(METHODS[name], oracle=False)
     with pytest.raises(Leak, match="reads ground truth"):
-        METHODS[name].run(experiment(tmp_path))
+        completed(run_method(name, undeclared, experiment(tmp_path), truth_of_planted()), Untaught())
 
 
 def test_the_truth_of_train_and_validation_moves_oracles_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import time
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyses.experiment.clock import Clock
-from analyses.experiment.learners import Trained
-from analyses.experiment.outcomes import kept_outcome, outcome_of
-from analyses.experiment.view import Experiment, Outcome
-from analyses.methods import METHODS, find_method
+from analyses.experiment.clock import Clock, StepTime
+from analyses.experiment.outcomes import Outcome, kept_outcome, outcome_of
 from analyses.recipe.read import RECIPES, read_recipe, read_recipes
 from analyses.recipe.write_toml import toml
 from analyses.results.run_folder import write_recipe
-from tests.worlds.experiments import experiment, truth_of_planted
+from tests.worlds.experiments import Untaught, experiment, outcome_by
 from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.io.arrays import read_arrays, write_arrays
 
@@ -31,19 +27,12 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@pytest.fixture
-def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Students that learn nothing: what they are taught is looked at here, and not what they make of it."""
-    monkeypatch.setattr(Experiment, "train", lambda self, *_: Trained({"test": np.linspace(0, 1, 200)}, 3, 0.5))
-
-
-@pytest.mark.usefixtures("untrained")
 @pytest.mark.parametrize(
     "name",
     ["filter-topo", "filter-relabel-knn", "control-confidence-filter", "control-random:filter-topo", "probe-knn"],
 )
 def test_an_outcome_comes_back_from_what_is_kept_of_it(name: str, tmp_path: Path) -> None:
-    outcome = find_method(name).run(experiment(tmp_path))
+    outcome = outcome_by(name, experiment(tmp_path), Untaught())
     write_arrays(tmp_path / "kept.safetensors", *kept_outcome(outcome))
     again = outcome_of(*read_arrays(tmp_path / "kept.safetensors"))
     assert (outcome.filtered is None) == (name in ("probe-knn", "control-random:filter-topo"))
@@ -61,35 +50,45 @@ def test_an_outcome_comes_back_from_what_is_kept_of_it(name: str, tmp_path: Path
             assert same(mine, its)
 
 
-@pytest.mark.usefixtures("untrained")
 def test_controls_say_what_they_removed_and_that_no_probe_was_asked(tmp_path: Path) -> None:
     made = experiment(tmp_path)
-    result = METHODS["control-confidence-filter"].run(made).filtered
+    result = outcome_by("control-confidence-filter", made, Untaught()).filtered
     assert result is not None
     assert set(result.reasons[~result.mask]) == {"least confident"}
     assert set(result.reasons[result.mask]) == {""}
     assert len(result.removed) == result.requested == 30
     assert result.p is None
-    oracle = METHODS["control-oracle-filter"].run(replace(made, truth=truth_of_planted())).filtered
+    oracle = outcome_by("control-oracle-filter", made, Untaught()).filtered
     assert oracle is not None
     assert set(oracle.reasons[~oracle.mask]) == {"farthest from the truth"}
 
 
 def test_time_is_counted_once_for_what_it_was_spent_on() -> None:
     clock = Clock()
-    clock.next("ceiling")
-    with clock.timer("trained"):
-        time.sleep(0.04)
+    with clock.step("ceiling"):
+        with clock.timer("trained"):
+            time.sleep(0.04)
+            with clock.timer("activations"):
+                time.sleep(0.1)
         with clock.timer("activations"):
-            time.sleep(0.1)
-    with clock.timer("activations"):
-        time.sleep(0.05)
-    taken = clock.taken()
+            time.sleep(0.05)
+    taken = clock.taken("ceiling")
     assert taken.made["activations"] == pytest.approx(0.15, abs=0.03)
     assert taken.made["trained"] == pytest.approx(0.04, abs=0.03)
     assert taken.seconds == pytest.approx(sum(taken.made.values()), abs=0.03)
-    clock.next("student-xent")
-    assert clock.taken().made == {}
+    with clock.step("student-xent"):
+        pass
+    assert clock.taken("student-xent").made == {}
+    clock.charge("student-xent", "trained", 2.0)  # its share of what was taught together
+    assert clock.taken("student-xent") == StepTime(2.0, {"trained": 2.0})
+    with clock.step("filter-knn"):
+        clock.makes("methods")
+        time.sleep(0.02)
+        with clock.timer("opinions"):
+            time.sleep(0.05)
+    taken = clock.taken("filter-knn")
+    assert taken.made["methods"] == pytest.approx(0.02, abs=0.015)
+    assert taken.made["opinions"] == pytest.approx(0.05, abs=0.015)
 
 
 PLAIN = st.one_of(

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from analyses.dry_run import stages
+from analyses.experiment import Experiment
 from analyses.experiment.activations import Activations
 from analyses.experiment.result_cache import ResultCache, code_hash
 from analyses.methods import METHODS
@@ -47,17 +48,21 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_table(
     whole = run(recipe, tmp_path / "whole")
     counted.clear()
 
-    def killed(_: Any) -> Any:
-        raise KeyboardInterrupt
+    real = METHODS["relabel-knn"].run
+
+    def killed(experiment: Experiment) -> Any:
+        if experiment.seed == 1:
+            raise KeyboardInterrupt
+        return real(experiment)
 
     with monkeypatch.context() as patched:
         patched.setitem(METHODS, "relabel-knn", dataclasses.replace(METHODS["relabel-knn"], run=killed))
         with pytest.raises(KeyboardInterrupt):
             run(recipe, tmp_path / "killed")
     assert not (tmp_path / "killed" / "results.csv").exists()
-    assert counted["heads"] == 4
+    assert counted["heads"] == 5 + 1
     resumed = run(recipe, tmp_path / "killed")
-    assert counted["heads"] == 4 + 1 + 5
+    assert counted["heads"] == 5 + 5
     pd.testing.assert_frame_equal(resumed, whole)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.experiment.view import Outcome
+from analyses.experiment import Outcome
 from analyses.results.comparisons import compare
 from analyses.results.table import TrialResult, format_interval, results_table, seed_rows, summary, task_rows
 

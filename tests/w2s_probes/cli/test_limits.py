@@ -14,7 +14,7 @@ import pytest
 from tests.worlds.sweeping import planted_store
 from w2s_probes.cli.limits import MEMORY, REMEDIES, refused
 from w2s_probes.io.tables import write_table
-from w2s_probes.sweep.backends.local import cores
+from w2s_probes.places.local import cores
 
 W2S = [sys.executable, "-c", "from w2s_probes.cli import main; main()"]
 

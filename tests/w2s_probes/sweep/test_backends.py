@@ -11,7 +11,6 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
@@ -27,16 +26,12 @@ from tests.worlds.mortal import Mortal, noted
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.io.tables import write_table
 from w2s_probes.neighbors import search
+from w2s_probes.places import local as processes_module
+from w2s_probes.places.pool import run_there, versions
 from w2s_probes.share import Share
 from w2s_probes.store.shards import Content
 from w2s_probes.store.writer import StoreWriter
 from w2s_probes.sweep import Grid, Place, SweepResult
-from w2s_probes.sweep.backends import local as processes_module
-from w2s_probes.sweep.backends import memory as memory_module
-from w2s_probes.sweep.backends import pool as workers_module
-from w2s_probes.sweep.backends.local import threads
-from w2s_probes.sweep.backends.memory import free_memory
-from w2s_probes.sweep.backends.pool import Outcome, bare, finished, run_there, versions
 from w2s_probes.sweep.layer_scores import SweptLayer
 from w2s_probes.sweep.sweeping import SweepPlan
 from w2s_probes.sweep.swept_labels import Side, SweptLabels, read_labels
@@ -130,7 +125,7 @@ from pathlib import Path
 
 from tests.worlds.mortal import Mortal
 from w2s_probes.cli import main
-from w2s_probes.sweep.backends import local
+from w2s_probes.places import local
 from w2s_probes.sweep.sweeping import SweepPlan
 
 plan, journal = SweepPlan.plan, Path(sys.argv[1])
@@ -187,13 +182,6 @@ def test_no_worker_outlives_a_sweep_that_is_told_to_end_or_is_killed(store: Path
         )  # fmt: skip
 
 
-def test_no_more_are_done_at_a_time_than_there_are_cores_and_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes_module, "cores", lambda: 4)
-    found = {units: [Place(jobs=jobs).at_once(units, 1) for jobs in (1, 3, 100)] for units in (1, 3, 9)}
-    assert found == {1: [1, 1, 1], 3: [1, 3, 3], 9: [1, 3, 4]}
-    assert Place(jobs=100, max_memory=2).at_once(9, 1) == 2
-
-
 @pytest.fixture(scope="module")
 def dask() -> Iterator[Any]:
     """A scheduler in this process and three workers of their own."""
@@ -242,82 +230,16 @@ def test_a_sweep_on_ray_two_of_whose_workers_are_killed_is_the_local_one(
         ray.shutdown()
 
 
-class Threads:
-    """Workers that are threads here, and that fail as they are told to."""
-
-    at_once, tries = 2, 4
-
-    def __init__(self, fails: Callable[[Unit], Exception | None] = lambda unit: None, there: int = 1) -> None:
-        self.pool, self.fails, self.there, self.given = ThreadPoolExecutor(2), fails, there, list[int]()
-
-    def submit(self, unit: Unit) -> "Future[Outcome]":
-        self.given.append(unit.layer)
-        return self.pool.submit(self._run, unit) if self.there else Future()
-
-    def _run(self, unit: Unit) -> Outcome:
-        if error := self.fails(unit):
-            raise error
-        return unit.run()
-
-    def lost(self, error: BaseException) -> bool:
-        return isinstance(error, ConnectionError | CancelledError)
-
-    def count(self) -> int:
-        return self.there
-
-    def close(self) -> None:
-        self.pool.shutdown()
-
-
-def test_a_layer_over_which_workers_die_is_given_up_after_four(store: Path) -> None:
-    workers = Threads(lambda unit: ConnectionError() if unit.layer == 2 else None)
-    with pytest.raises(InputError, match=r"over layer 2 again and again \(ConnectionError\); it takes about 3 GB"):
-        list(finished(planned(store, None).units, workers, 3_000_000_000))
-    assert workers.given.count(2) == 4
-    workers.close()
-
-
-def test_an_error_of_the_work_itself_is_not_tried_again(store: Path) -> None:
-    workers = Threads(lambda unit: ZeroDivisionError("so") if unit.layer == 2 else None)
-    with pytest.raises(ZeroDivisionError, match="so"):
-        list(finished(planned(store, None).units, workers, 1))
-    assert workers.given.count(2) == 1
-    workers.close()
-
-
-def test_without_any_worker_a_sweep_says_so_and_ends(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers_module, "LOOK", 0.05)
-    monkeypatch.setattr(workers_module, "ALONE", 0.3)
-    told = finished(planned(store, None).units, Threads(there=0), 1)
-    assert next(told) is None
-    with pytest.raises(InputError, match=r"the cluster has had no worker for 0 seconds: start some"):
-        list(told)
-
-
 def test_what_is_wrong_on_a_worker_is_one_line_that_names_the_machine(store: Path, tmp_path: Path) -> None:
     unit = planned(store, None).units[0]
-    found = run_there(bare(unit), unit.labels, {"numpy": "0.1"})
+    found = run_there(unit.packed(), unit.labels, {"numpy": "0.1"})
     assert isinstance(found, InputError)
     assert f"{gethostname()} has numpy {np.__version__}, this command 0.1: install the same" in str(found)
     elsewhere = replace(unit, store=tmp_path / "not-mounted")
-    found = run_there(bare(elsewhere), unit.labels, versions())
+    found = run_there(elsewhere.packed(), unit.labels, versions())
     assert isinstance(found, InputError)
     assert str(found).startswith(f"on {gethostname()}: {tmp_path / 'not-mounted'}: ")
-    assert isinstance(run_there(bare(unit), unit.labels, versions()), pd.DataFrame)
-
-
-def test_workers_without_the_library_are_named_in_one_line(store: Path) -> None:
-    error = ModuleNotFoundError("No module named 'w2s_probes'")
-    with pytest.raises(InputError, match="the workers of this cluster have no w2s_probes: install the same version"):
-        list(finished(planned(store, None).units, Threads(lambda unit: error), 1))
-
-
-def test_processes_share_the_cores_and_heed_a_lower_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    assert [threads(jobs, "OMP_NUM_THREADS") for jobs in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert [threads(jobs, "OMP_NUM_THREADS") for jobs in (1, 2, 3, 8, 20)] == [3, 3, 2, 1, 1]
+    assert isinstance(run_there(unit.packed(), unit.labels, versions()), pd.DataFrame)
 
 
 def test_memory_caps_how_many_are_done_at_a_time_and_refuses_before_any_work(store: Path, tmp_path: Path) -> None:
@@ -345,26 +267,6 @@ def test_a_sweep_takes_the_memory_that_it_foretells(store: Path) -> None:
     tracemalloc.stop()
     foretold = unit.memory(d) - LIBRARIES
     assert foretold / 4 < peak < foretold
-
-
-def test_free_memory_heeds_the_limit_of_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "meminfo").write_text("MemTotal:  9000 kB\nMemFree:  10 kB\nMemAvailable:  8000 kB\n")
-    monkeypatch.setattr(memory_module, "MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory_module, "CGROUP", tmp_path / "none")
-    assert free_memory() == 8000 * 1024
-    own = Path("/proc/self/cgroup").read_text().splitlines()[-1].rpartition("::")[2].strip("/")
-    group = tmp_path / "group" / own
-    group.mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr(memory_module, "CGROUP", tmp_path / "group")
-    for name, text in (
-        ("memory.max", "5000000"),
-        ("memory.current", "4000000"),
-        ("memory.stat", "inactive_file 500000"),
-    ):
-        (tmp_path / "group" / name).write_text(text)
-    assert free_memory() == 1_500_000
-    (tmp_path / "group" / "memory.max").write_text("max")
-    assert free_memory() == 8000 * 1024
 
 
 def test_shares_started_together_make_the_table_of_one_process(store: Path, tmp_path: Path) -> None:

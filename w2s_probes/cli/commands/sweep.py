@@ -81,9 +81,9 @@ def sweep(
     Example: `w2s sweep acts weak.jsonl --knn-k 1,5,10,50 --logistic-l2 1e-4,1e-2 --out sweep.csv --plot sweep.png`
     """
     from ...io.tables import refuse_no_table, table_format
+    from ...places.memory import free_memory
     from ...store.activation_store import ActivationStore
     from ...store.layers import refuse_no_layers
-    from ...sweep.backends.memory import free_memory
     from ...sweep.beside import parts_path, record_path, refuse_other_record
     from ...sweep.swept_labels import read_labels
 
@@ -113,7 +113,7 @@ def sweep(
     share = Share.parse(shard)
     opened = ActivationStore.open(store)
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
-    from ...sweep import Place
+    from ...places import Place
     from ...sweep.sweeping import SweepPlan
     from ..answers_on_scores import SweepAnswer
 

@@ -86,7 +86,9 @@ class TrainingLoop:
         """Train to the end, from `state` on if there is one; the best model is then the student's."""
         if state is not None:
             self._go_on_from(state)
-        soft = torch.from_numpy(self.sets.soft).to(self.student.processes.device)
+        device = self.student.processes.device
+        soft = torch.from_numpy(self.sets.soft).to(device)
+        weight = None if self.sets.weight is None else torch.from_numpy(self.sets.weight).to(device)
         status, order = self.status, self._order(0)
         while status.step < self.steps and not status.stopped:
             epoch, batch = divmod(status.step, self.batches)
@@ -94,7 +96,9 @@ class TrainingLoop:
                 order = self._order(epoch)
             rate = self.settings.rate_at(status.step, self.steps)
             rows = np.array_split(order, self.batches)[batch]
-            value, norm = self.student.update(self.sets.train, soft, rows, self.loss, step=status.step, rate=rate)
+            value, norm = self.student.update(
+                self.sets.train, soft, rows, self.loss, step=status.step, rate=rate, weight=weight
+            )
             if not (math.isfinite(value) and math.isfinite(norm)):
                 raise self._diverged(f"the loss is {value:g} and its gradient's norm {norm:g}")
             status.step += 1

@@ -20,6 +20,7 @@ class TokenSets:
 
     train: Tokenized
     soft: NDArray[np.float64]  # (n,) P(label = 1) of the training texts
+    weight: NDArray[np.float32] | None  # (n,) of their losses
     val: Tokenized | None
     judge: Criterion | None  # by the validation labels; None where they cannot judge
     predict: dict[str, Tokenized]
@@ -47,6 +48,7 @@ class TokenSets:
         return cls(
             tokenized(train.texts, "train"),
             train.soft,
+            train.weight,
             tokenized(val.texts, "val") if val is not None and judge else None,
             judge,
             {name: tokenized(texts, f"predict {name!r}") for name, texts in predict.items()},

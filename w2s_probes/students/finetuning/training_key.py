@@ -58,7 +58,8 @@ def describe(loss: Loss) -> dict[str, Any]:
 
 
 def _texts(rows: Texts) -> str:
-    return _lines(rows.texts) + hashlib.sha256(rows.soft.tobytes()).hexdigest()
+    weight = "" if rows.weight is None else hashlib.sha256(rows.weight.tobytes()).hexdigest()
+    return _lines(rows.texts) + hashlib.sha256(rows.soft.tobytes()).hexdigest() + weight
 
 
 def _lines(texts: Sequence[str]) -> str:

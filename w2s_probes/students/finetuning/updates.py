@@ -30,8 +30,8 @@ class Loss(Protocol):
     def own_weight(self) -> float | None:
         """The weight of the student's own prediction in the last update; None for a loss that has no such part."""
 
-    def __call__(self, logits: Tensor, soft: Tensor) -> Tensor:
-        """The mean over the rows of logits (n, 2) and soft labels (n,)."""
+    def __call__(self, logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
+        """The mean over the rows of logits (n, 2), soft labels (n,) and weights (n,), if there are any."""
 
     def reset(self) -> None:
         """Forget every batch."""
@@ -75,10 +75,18 @@ class ModelInTraining:
         )
 
     def update(
-        self, tokenized: Tokenized, soft: Tensor, rows: NDArray[np.intp], loss: Loss, *, step: int, rate: float
+        self,
+        tokenized: Tokenized,
+        soft: Tensor,
+        rows: NDArray[np.intp],
+        loss: Loss,
+        *,
+        step: int,
+        rate: float,
+        weight: Tensor | None = None,
     ) -> tuple[float, float]:
         """Train on one batch; its loss and the gradient's norm. Where either is not finite nothing is changed."""
-        value = self.gradients(tokenized, soft, rows, loss, step=step)
+        value = self.gradients(tokenized, soft, rows, loss, step=step, weight=weight)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
         loss_value, size = (float(number) for number in torch.stack([value, norm.to(value)]).tolist())
         if np.isfinite(loss_value) and np.isfinite(size):
@@ -89,7 +97,16 @@ class ModelInTraining:
         self.optimizer.zero_grad(set_to_none=True)
         return loss_value, size
 
-    def gradients(self, tokenized: Tokenized, soft: Tensor, rows: NDArray[np.intp], loss: Loss, *, step: int) -> Tensor:
+    def gradients(
+        self,
+        tokenized: Tokenized,
+        soft: Tensor,
+        rows: NDArray[np.intp],
+        loss: Loss,
+        *,
+        step: int,
+        weight: Tensor | None = None,
+    ) -> Tensor:
         """Set every gradient to that of the loss of the whole batch `rows`; returns that loss, a scalar.
 
         The loss sees the logits of the batch (this process's share, in turns) at once and in their order, then its
@@ -108,7 +125,9 @@ class ModelInTraining:
         for part, part_logits in zip(parts, logits, strict=True):
             batch[torch.from_numpy(part)] = part_logits.detach()
         batch.requires_grad_()
-        value = loss(batch, soft[torch.from_numpy(share)].to(batch)) * (len(share) / len(rows))
+        chosen = torch.from_numpy(share)
+        weighted = {} if weight is None else {"weight": weight[chosen].to(batch)}
+        value = loss(batch, soft[chosen].to(batch), **weighted) * (len(share) / len(rows))
         (gradient,) = torch.autograd.grad(value, batch)
         for i, part in enumerate(parts):
             part_logits = logits[i] if at_once else self._logits(tokenized, share[part], self._draws(step, i))

@@ -1,4 +1,4 @@
-"""Workers on this machine: joblib's pool of processes, made anew when one of them dies."""
+"""Workers on this machine: processes of joblib, each a pool of its own that is made anew when the process dies."""
 
 import os
 import threading
@@ -6,64 +6,90 @@ import time
 from concurrent.futures import Future
 from typing import Any
 
-from ...errors import InputError
-from ..unit import Unit
+from ..errors import InputError
+from .gpus import VISIBLE, shared_out
 from .pool import TRIES, Outcome
+from .work import WorkUnit
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 LOOK = 1.0  # seconds between a worker's looks at whether its parent is alive
 
 
 class Processes:
-    """A pool of `jobs` processes, each with its share of the cores."""
+    """So many `jobs` processes, each with its share of the cores, and with GPUs of its own where some are asked for.
+
+    Each is a pool of one: of joblib's pools a process that dies takes all others along.
+    """
 
     tries = TRIES
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, gpus_per_job: float | None = None) -> None:
         from joblib.externals.loky.backend.reduction import get_loky_pickler_name, set_loky_pickler
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
+        devices = [None] * jobs if gpus_per_job is None else shared_out(jobs, gpus_per_job)
         self.at_once, self._broken = jobs, BrokenProcessPool
         self._pickler = get_loky_pickler_name()
         # By name, as the workers have the same modules: cloudpickle may have been told to send modules by value, as
         # nnsight tells it of ours before a remote extraction, and not all of ours can be sent so.
         set_loky_pickler("pickle")
-        self._pool: Any = self._start()
+        self._processes = [_Process(jobs, gpus) for gpus in devices]
 
-    def submit(self, unit: Unit) -> "Future[Outcome]":
-        """Hand a unit over; to a new pool where a process of this one has died."""
-        future: Future[Outcome]
+    def submit(self, unit: WorkUnit[Any]) -> "Future[Outcome]":
+        """Hand a unit to a process that has none; to a new one where that has died."""
+        process = next(process for process in self._processes if process.free)
         try:
-            future = self._pool.submit(_run, unit)
+            return process.submit(unit)
         except self._broken:
-            self._pool = self._start()
-            future = self._pool.submit(_run, unit)
-        return future
+            process.start()
+            return process.submit(unit)
 
     def lost(self, error: BaseException) -> bool:
-        """Whether the pool broke: one process that dies takes it along."""
+        """Whether a process died."""
         return isinstance(error, self._broken)
 
     def count(self) -> int:
-        """All processes: the pool starts them itself."""
+        """All processes: they are started here."""
         return self.at_once
 
     def close(self) -> None:
         """End the processes, whatever they do."""
         from joblib.externals.loky.backend.reduction import set_loky_pickler
 
-        self._pool.shutdown(kill_workers=True)
+        for process in self._processes:
+            process.end()
         set_loky_pickler(self._pickler)
 
-    def _start(self) -> Any:
+
+class _Process:
+    """One process, started with the first unit."""
+
+    def __init__(self, jobs: int, gpus: str | None) -> None:
+        self._environment = {name: str(threads(jobs, name)) for name in THREADS}
+        if gpus is not None:
+            self._environment[VISIBLE] = gpus
+        self._future: Future[Outcome] | None = None
+        self._pool: Any = None
+
+    @property
+    def free(self) -> bool:
+        return self._future is None or self._future.done()
+
+    def start(self) -> None:
         from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
-        return ProcessPoolExecutor(
-            self.at_once,
-            initializer=end_without,
-            initargs=(os.getpid(),),
-            env={name: str(threads(self.at_once, name)) for name in THREADS},
-        )
+        self._pool = ProcessPoolExecutor(1, initializer=end_without, initargs=(os.getpid(),), env=self._environment)
+
+    def submit(self, unit: WorkUnit[Any]) -> "Future[Outcome]":
+        if self._pool is None:
+            self.start()
+        future: Future[Outcome] = self._pool.submit(_run, unit)
+        self._future = future
+        return future
+
+    def end(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(kill_workers=True)
 
 
 def cores() -> int:
@@ -94,7 +120,7 @@ def end_without(parent: int) -> None:
     threading.Thread(target=look, daemon=True).start()
 
 
-def _run(unit: Unit) -> Outcome:
+def _run(unit: WorkUnit[Any]) -> Outcome:
     try:
         return unit.run()
     except InputError as error:

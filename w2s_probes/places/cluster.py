@@ -4,16 +4,16 @@ import logging
 import re
 import socket
 import sys
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from ...errors import InputError
-from ..swept_labels import SweptLabels
-from ..unit import Unit
-from .pool import TRIES, Outcome, bare, run_there, versions
+from ..errors import InputError
+from .pool import TRIES, Outcome, run_there, versions
+from .work import PACKAGES, WorkUnit
 
 CONNECT = 10  # seconds to find a cluster
-Labels = tuple[SweptLabels, ...]
+GPU = "GPU"  # the resource of that name: Ray counts GPUs under it, and `dask worker --resources GPU=1` says it
 
 
 class Dask:
@@ -22,7 +22,7 @@ class Dask:
     at_once = sys.maxsize
     tries = 1  # the scheduler has tried oftener before it says that a unit kills workers
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, packages: Sequence[str] = PACKAGES, gpus_per_job: float | None = None) -> None:
         try:
             from dask import config
             from distributed import Client
@@ -39,19 +39,27 @@ class Dask:
         except (OSError, ValueError) as error:
             raise _unreachable("Dask scheduler", address, error) from error
         self._log.setLevel(logging.CRITICAL)
+        self._expected, self._gpus = versions(packages), gpus_per_job or 0.0
         self._executor: Any = self._client.get_executor(pure=False)
-        self._held: dict[int, tuple[Labels, Any]] = {}
+        self._gpu_executor: Any = self._executor
+        if self._gpus:
+            self._gpu_executor = self._client.get_executor(pure=False, resources={GPU: self._gpus})
+            if self._client.nthreads() and not self.count():
+                self.close()
+                raise _no_gpus("Dask", address, self._gpus, f"dask worker --resources {GPU}=1")
+        self._held: dict[int, tuple[tuple[Any, ...], Any]] = {}
 
-    def submit(self, unit: Unit) -> "Future[Outcome]":
-        """Hand a unit over; its label sets are sent with the first that has them."""
-        if id(unit.labels) not in self._held:
+    def submit(self, unit: WorkUnit[Any]) -> "Future[Outcome]":
+        """Hand a unit over; what it shares with others is sent with the first that has it."""
+        if id(unit.shared) not in self._held:
             # As a task, not scattered: data that lay on a dead worker could not be made again. A million rows of labels
             # are large for a task, and a warning says so.
             with self._config.set({"distributed.admin.large-graph-warning-threshold": "10GB"}):
-                held = self._client.submit(tuple, unit.labels, pure=False)
-            self._held[id(unit.labels)] = unit.labels, held
-        future: Future[Outcome] = self._executor.submit(
-            run_there, bare(unit), self._held[id(unit.labels)][1], versions()
+                held = self._client.submit(tuple, unit.shared, pure=False)
+            self._held[id(unit.shared)] = unit.shared, held
+        executor = self._gpu_executor if unit.on_gpu else self._executor
+        future: Future[Outcome] = executor.submit(
+            run_there, unit.packed(), self._held[id(unit.shared)][1], self._expected
         )
         return future
 
@@ -62,9 +70,12 @@ class Dask:
         return isinstance(error, self._killed)
 
     def count(self) -> int:
-        """Live workers by the scheduler; InputError if it is gone."""
+        """Live workers, with GPUs if such are asked for, by the scheduler; InputError if it is gone."""
         try:
-            return len(self._client.nthreads())
+            if not self._gpus:
+                return len(self._client.nthreads())
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+            return sum(worker["resources"].get(GPU, 0) >= self._gpus for worker in workers)
         except (OSError, ValueError) as error:
             raise self._gone() from error
 
@@ -84,7 +95,7 @@ class Ray:
     at_once = sys.maxsize
     tries = TRIES
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, packages: Sequence[str] = PACKAGES, gpus_per_job: float | None = None) -> None:
         try:
             import ray
         except ImportError as error:
@@ -98,14 +109,19 @@ class Ray:
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise _unreachable("Ray cluster", address, error) from error
         self._run = ray.remote(max_retries=0)(run_there)
-        self._held: dict[int, tuple[Labels, Any]] = {}
+        self._expected, self._gpus = versions(packages), gpus_per_job or 0.0
+        self._held: dict[int, tuple[tuple[Any, ...], Any]] = {}
         self._given: list[Any] = []
+        if self._gpus and not any(node["Resources"].get(GPU, 0) >= self._gpus for node in ray.nodes()):
+            self.close()
+            raise _no_gpus("Ray", address, self._gpus, "ray start --num-gpus 1")
 
-    def submit(self, unit: Unit) -> "Future[Outcome]":
-        """Hand a unit over; its label sets are sent with the first that has them."""
-        if id(unit.labels) not in self._held:
-            self._held[id(unit.labels)] = unit.labels, self._ray.put(unit.labels)
-        task = self._run.remote(bare(unit), self._held[id(unit.labels)][1], versions())
+    def submit(self, unit: WorkUnit[Any]) -> "Future[Outcome]":
+        """Hand a unit over; what it shares with others is sent with the first that has it."""
+        if id(unit.shared) not in self._held:
+            self._held[id(unit.shared)] = unit.shared, self._ray.put(unit.shared)
+        run = self._run.options(num_gpus=self._gpus) if self._gpus and unit.on_gpu else self._run
+        task = run.remote(unit.packed(), self._held[id(unit.shared)][1], self._expected)
         self._given.append(task)
         future: Future[Outcome] = task.future()
         return future
@@ -139,6 +155,13 @@ def _knock(what: str, address: str) -> None:
 
 def _missing(library: str) -> InputError:
     return InputError(f"--backend {library} needs a library that is not installed: pip install 'w2s-probes[{library}]'")
+
+
+def _no_gpus(what: str, address: str, gpus: float, started_by: str) -> InputError:
+    return InputError(
+        f"--gpus-per-job {gpus:g}: no machine of the {what} cluster at {address} offers so many GPUs: start some that "
+        f"do ({started_by}), or leave it out"
+    )
 
 
 def _unreachable(what: str, address: str, error: BaseException) -> InputError:

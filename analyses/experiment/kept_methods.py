@@ -1,0 +1,58 @@
+"""Outcomes of methods in the cache: under which key they are kept, and made where it lacks them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from w2s_probes.labels.label_set import LabelSet
+from w2s_probes.losses import LOSSES
+
+from .clock import Clock
+from .engine import Steps
+from .method import Method
+from .outcomes import Outcome, kept_outcome, outcome_of
+from .result_cache import ResultCache, array_hash, code_hash, table_hash
+from .splits import RowSets
+from .view import Experiment, probe_code
+
+METHOD = "methods"  # kind of their results in the cache
+
+
+def method_description(name: str, method: Method, experiment: Experiment, sets: RowSets) -> dict[str, Any]:
+    """All that decides a method's outcome."""
+    return {
+        "method": name,
+        "code": [code_hash(method.run), *([code_hash(method.removal)] if method.removal else [])],
+        "rows": {name: table_hash(table) for name, table in experiment.rows.items()},
+        "labels": array_hash(experiment.weak.p),
+        "truth": array_hash(truth_of(sets).p) if method.oracle else None,
+        "activations": experiment.activations.identity,
+        "student": experiment.student.description,
+        "intermediate": [learner.description for learner in experiment.intermediate],
+        "loss": experiment.loss,
+        "losses": {name: code_hash(loss) for name, loss in LOSSES.items()},
+        "probes": experiment.probes.model_dump(mode="json", include=set(method.settings)),
+        "seed": experiment.seed,
+        **probe_code(method.settings),
+    }
+
+
+def kept_method(
+    describe: Callable[[], dict[str, Any]], run: Callable[[], Steps[Outcome]], cache: ResultCache, clock: Clock
+) -> Steps[Outcome]:
+    """A method's outcome from the cache; makes and stores it where the cache lacks it."""
+    description = describe()
+    if (kept := cache.read(METHOD, description)) is not None:
+        return outcome_of(*kept)
+    clock.makes(METHOD)
+    outcome = yield from run()
+    cache.write(METHOD, description, *kept_outcome(outcome))
+    return outcome
+
+
+def truth_of(sets: RowSets) -> LabelSet:
+    """The true labels of the training and validation rows."""
+    both = pd.concat([sets.train, sets.val])
+    return LabelSet(both["id"].to_numpy(dtype=object), both["label"].to_numpy(dtype=np.float64), "truth")

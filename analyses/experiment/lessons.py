@@ -1,0 +1,147 @@
+"""A lesson is all that a student is taught: rows, labels, a loss, a model and a seed. Its result is kept by content."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2s_probes.errors import InputError
+from w2s_probes.labels.label_set import LabelSet, Role
+from w2s_probes.losses import LOSSES, LossName
+from w2s_probes.store.manifest import identity_key
+
+from .learners import Learner
+from .result_cache import array_hash, code_hash, table_hash
+
+TRAINED = "trained"  # kind of their results in the cache
+Scores = dict[str, NDArray[np.float64]]  # P(label = 1) of the rows of each named set
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The scores of a trained model, and the point of its training that was chosen."""
+
+    scores: Scores
+    epoch: float | None = None  # of a head: the epoch that was chosen; of a fine-tuned model: the update
+    alpha: float | None = None  # the weight of the student's own opinion at that point, in losses that have one
+
+    def __getitem__(self, rows: str) -> NDArray[np.float64]:
+        """P(label = 1) of a set of rows (n,)."""
+        return self.scores[rows]
+
+
+class Misuse(InputError):
+    """A method's own code is wrong, which ends a run; what a method cannot do with some rows does not."""
+
+
+class Leak(Misuse):
+    """Ground truth would have reached what may see weak labels only."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows (id, text) and their labels, joined by id. The labels carry their role, which the firewall reads."""
+
+    rows: pd.DataFrame
+    labels: LabelSet
+
+    @cached_property
+    def p(self) -> NDArray[np.float64]:
+        """P(label = 1) of each row (n,)."""
+        return self.labels.values(self.rows["id"].to_numpy(dtype=object))
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One model to be trained on `fit`, stopped by `stop`, which then scores each set of `predict`.
+
+    The firewall: labels of another role than `role` are refused, so that nothing which is meant to see weak labels
+    alone can be trained, or choose its best checkpoint, by the truth. Only the weak supervisor (on rows that no
+    student sees), the ceiling, and methods that are declared oracles ask for the role `truth`.
+    """
+
+    learner: Learner
+    fit: Examples  # with rows outside the mask: heads of one trial see its rows in one order
+    stop: Examples
+    predict: Mapping[str, pd.DataFrame]
+    loss: LossName
+    seed: int
+    role: Role = "weak"
+    mask: NDArray[np.bool_] | None = None  # (n,) rows that are taught; None: all
+    weight: NDArray[np.float64] | None = None  # (n,) of the rows' losses, scaled to mean 1
+    step: str = field(default="", compare=False)  # whose lesson it is, for progress
+
+    def __post_init__(self) -> None:
+        for name, examples in (("trained on", self.fit), ("stopped by", self.stop)):
+            if examples.labels.role != self.role:
+                raise Leak(
+                    f"a model that may see {self.role} labels only cannot be {name} labels of role "
+                    f"{examples.labels.role!r}: declare the method an oracle"
+                )
+        for name, array in (("mask", self.mask), ("weight", self.weight)):
+            if array is not None and np.shape(array) != (len(self.fit.rows),):
+                raise InputError(
+                    f"a lesson's {name} has the shape {np.shape(array)}: one value for each of the "
+                    f"{len(self.fit.rows)} training rows is needed"
+                )
+
+    def of_step(self, step: str) -> "Lesson":
+        """The same lesson, called by the step that asks for it."""
+        return replace(self, step=step)
+
+    @property
+    def taught(self) -> NDArray[np.bool_]:
+        """The rows (n,) that are taught."""
+        return np.ones(len(self.fit.rows), dtype=bool) if self.mask is None else self.mask
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """All that decides the scores: the cache key.
+
+        A head's batches are drawn from all rows of its trial, taught or not; a fine-tuning sees none but its own.
+        """
+        taught = self.taught
+        rows = self.fit.rows if self.learner.reads_activations else self.fit.rows[taught]
+        fit = {"rows": table_hash(rows[["id", "text"]]), "labels": array_hash(self.fit.p[taught])}
+        if self.learner.reads_activations and not taught.all():
+            fit["taught"] = array_hash(taught)
+        if self.weight is not None:
+            fit["weight"] = array_hash(np.asarray(self.weight, dtype=np.float64)[taught])
+        return {
+            **self.learner.description,
+            "fit": fit,
+            "stop": {"rows": table_hash(self.stop.rows[["id", "text"]]), "labels": array_hash(self.stop.p)},
+            "predict": {name: table_hash(rows[["id", "text"]]) for name, rows in self.predict.items()},
+            "loss": [self.loss, code_hash(LOSSES[self.loss])],
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of the description: lessons of one key have one result."""
+        return identity_key(self.description)
+
+    @property
+    def batch(self) -> str:
+        """A hash of what lessons have in common whose heads are trained in one loop: model, rows and their order."""
+        described = self.description
+        rows = [described["fit"]["rows"], described["stop"]["rows"], described["predict"]]
+        return identity_key({**self.learner.description, "rows": rows, "seed": self.seed})
+
+    def kept(self) -> Trained | None:
+        """The result of an earlier time; None where the cache lacks it."""
+        found = self.learner.cache.read(TRAINED, self.description)
+        if found is None:
+            return None
+        arrays, record = found
+        scores = {name: np.asarray(arrays[name], dtype=np.float64) for name in self.predict}
+        return Trained(scores, record.get("epoch"), record.get("alpha"))
+
+    def keep(self, trained: Trained, **more: Any) -> None:
+        """Put the result into the cache."""
+        record = {"epoch": trained.epoch, "alpha": trained.alpha, **more}
+        self.learner.cache.write(TRAINED, self.description, dict(trained.scores), record)

@@ -1,0 +1,91 @@
+"""A method: a way from weak labels to an outcome, by students that the engine teaches for it."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_probes.errors import InputError
+from w2s_probes.filtering.disagreement import FilterResult
+from w2s_probes.labels.label_set import LabelSet
+
+from .engine import Steps
+from .lessons import Lesson, Misuse
+from .outcomes import Outcome
+from .view import EVERY_SETTING, Experiment
+
+# Yields a lesson, or several at a time; receives a `Trained` for the one, a list of them for several.
+Lessons = Generator[Lesson | Sequence[Lesson], Any, Outcome]
+
+
+@dataclass(frozen=True)
+class FilterDecision:
+    """The decision of a filter, before any student is trained."""
+
+    result: FilterResult
+    labels: NDArray[np.float64]  # (n_train,) what the student is taught of the rows that are kept
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way from weak labels to a student. An oracle may read ground truth, and is marked in tables."""
+
+    run: Callable[[Experiment], Outcome | Lessons]
+    oracle: bool = False
+    activations: bool = True  # whether it reads activations itself; a student that is a head always does
+    students: int = 1  # how many it trains, for plans
+    # Of a filter: its decision alone. Its control, `control-random:NAME`, removes as many rows of each class by it.
+    removal: Callable[[Experiment], FilterDecision] | None = None
+    # The settings of `Probes` that it reads. Results are kept by these alone: a change of any other leaves them valid.
+    settings: frozenset[str] = EVERY_SETTING
+    ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given
+
+
+def run_method(name: str, method: Method, experiment: Experiment, truth: LabelSet) -> Steps[Outcome]:
+    """The steps of a method, which sees the settings that it declares, and the truth if it is a declared oracle.
+
+    Misuse where it yields what is no lesson, or returns what is no outcome.
+    """
+    running = method.run(experiment.view(method.settings, truth if method.oracle else None))
+    if not isinstance(running, Generator):
+        return _checked(name, running)
+    go_on: Callable[[], Lesson | Sequence[Lesson]] = partial(next, running)
+    while True:
+        try:
+            asked = go_on()
+        except StopIteration as end:
+            return _checked(name, end.value)
+        lessons = [asked] if isinstance(asked, Lesson) else _several(name, asked)
+        try:
+            results = yield lessons
+        except InputError as error:  # a lesson that could not be taught: the method may know what then
+            go_on = partial(running.throw, error)
+        else:
+            go_on = partial(running.send, results[0] if isinstance(asked, Lesson) else list(results))
+
+
+def _several(name: str, asked: object) -> list[Lesson]:
+    lessons = list(asked) if isinstance(asked, Sequence) and not isinstance(asked, str) else []
+    for lesson in lessons or [asked]:
+        if not isinstance(lesson, Lesson):
+            raise Misuse(
+                f"method {name!r} yields {_kind(lesson)}: it yields `experiment.lesson(labels, mask)`, or several"
+            )
+    return lessons
+
+
+def _checked(name: str, outcome: object) -> Outcome:
+    if not isinstance(outcome, Outcome):
+        raise Misuse(
+            f"method {name!r} returns {_kind(outcome)}: it returns an Outcome, such as `experiment.outcome(student)`"
+        )
+    return outcome
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, list) and not value:
+        return "an empty list"
+    return "nothing" if value is None else f"a {type(value).__name__}"

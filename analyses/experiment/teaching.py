@@ -1,0 +1,114 @@
+"""Teaching lessons: heads of the same rows together, in one loop of matrix products; fine-tunings one by one."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from w2s_probes.errors import InputError
+from w2s_probes.losses import Objective
+from w2s_probes.students.finetune import finetune
+from w2s_probes.students.head_lesson import HeadLesson
+from w2s_probes.students.heads import train_heads
+from w2s_probes.students.texts import Texts
+
+from .clock import first_process
+from .lessons import Lesson, Trained
+
+
+@dataclass(frozen=True)
+class Taught:
+    """The result of a lesson, or the reason why there is none."""
+
+    result: Trained | InputError
+    seconds: float | None = None  # its share of the time of its batch; None: from the cache
+
+
+def teach(lessons: Sequence[Lesson]) -> list[Taught]:
+    """Teach lessons of one batch, or a single fine-tuning, and keep their results."""
+    began = time.monotonic()
+    results = teach_heads(lessons) if lessons[0].learner.reads_activations else [teach_model(*lessons)]
+    seconds = (time.monotonic() - began) / len(lessons)
+    return [Taught(result, seconds) for result in results]
+
+
+def batches(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
+    """The lessons that are taught together: heads of the same rows in the same order; each fine-tuning alone."""
+    heads: dict[str, list[Lesson]] = {}
+    for lesson in lessons:
+        if lesson.learner.reads_activations:
+            heads.setdefault(lesson.batch, []).append(lesson)
+    return [*heads.values(), *([lesson] for lesson in lessons if not lesson.learner.reads_activations)]
+
+
+def teach_heads(lessons: Sequence[Lesson]) -> list[Trained | InputError]:
+    """Train the heads of one batch. One that cannot be trained leaves the others as they are."""
+    first = lessons[0]
+    read = first.learner.read
+    heads = train_heads(
+        read.of(first.fit.rows), [_head_lesson(lesson) for lesson in lessons], read.of(first.stop.rows), seed=first.seed
+    )
+    X_predict = {name: read.of(rows) for name, rows in first.predict.items()}
+    results: list[Trained | InputError] = []
+    for lesson, head in zip(lessons, heads, strict=True):
+        if isinstance(head, InputError):
+            results.append(head)
+            continue
+        scores = {name: head.predict_proba(X)[:, 1] for name, X in X_predict.items()}
+        trained = Trained(scores, head.n_epochs_, head.alpha_)
+        lesson.keep(trained)
+        results.append(trained)
+    return results
+
+
+def _head_lesson(lesson: Lesson) -> HeadLesson:
+    training = lesson.learner.training
+    return HeadLesson(
+        lesson.fit.p,
+        lesson.mask,
+        lesson.weight,
+        lesson.stop.p,
+        loss=lesson.loss,
+        alpha=training.alpha,
+        warm_up=training.warm_up,
+        prior=training.prior,
+        epochs=training.epochs,
+        l2=training.l2,
+        stop=training.stop,
+        seed=lesson.seed,
+    )
+
+
+def teach_model(lesson: Lesson) -> Trained | InputError:
+    """Fine-tune a language model; one that was killed goes on from its last checkpoint in the cache's folder."""
+    learner, training, taught = lesson.learner, lesson.learner.training, lesson.taught
+    folder = learner.cache.path("unfinished", lesson.description).with_suffix("")
+    fit = Texts(
+        lesson.fit.rows["text"][taught].tolist(),
+        lesson.fit.p[taught],
+        None if lesson.weight is None else np.asarray(lesson.weight)[taught],
+    )
+    curves = learner.curves
+    try:
+        done = finetune(
+            learner.source.folder,
+            fit,
+            Texts(lesson.stop.rows["text"].tolist(), lesson.stop.p),
+            {name: rows["text"].tolist() for name, rows in lesson.predict.items()},
+            settings=training.finetuning,
+            objective=Objective(lesson.loss, alpha=training.alpha, warm_up=training.warm_up, prior=training.prior),
+            seed=lesson.seed,
+            folder=folder,
+            report=lambda evaluation: learner.note(f"update {evaluation.step}"),
+            track=curves.track if curves else None,
+            curves=curves.next(lesson.step) if curves else None,
+        )
+    except InputError as error:
+        return error
+    trained = Trained(dict(done.scores), done.best_step, done.best_alpha)
+    lesson.keep(trained, cut=done.cut)
+    if first_process():  # which wrote it
+        shutil.rmtree(folder, ignore_errors=True)  # the scores are what is kept
+    return trained

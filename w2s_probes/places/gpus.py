@@ -1,0 +1,40 @@
+"""The GPUs of this machine, shared out among the processes that are started on it."""
+
+import os
+
+from ..errors import InputError
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"  # which torch, on AMD's GPUs too, and all libraries of NVIDIA's heed
+
+
+def gpus_here() -> list[str]:
+    """The names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES spells them."""
+    import torch
+
+    count = torch.cuda.device_count()  # asks the driver alone: no memory of a GPU is taken
+    named = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
+    return named[:count] if named else [str(number) for number in range(count)]
+
+
+def shared_out(jobs: int, gpus_per_job: float) -> list[str]:
+    """The GPUs of each of `jobs` processes: its own, or for a share below 1 one that others use as well, in turn.
+
+    InputError where there are too few.
+    """
+    devices = gpus_here()
+    if not devices:
+        raise InputError(
+            f"--gpus-per-job {gpus_per_job:g}: this machine has no GPU that can be used here: leave it out"
+        )
+    if gpus_per_job > 1 or gpus_per_job == 1:
+        each = int(gpus_per_job)
+        teams = [",".join(devices[i : i + each]) for i in range(0, len(devices) - each + 1, each)]
+        room = len(teams)
+    else:
+        teams, room = devices, len(devices) * int(1 / gpus_per_job + 1e-9)  # 1 / (1 / 3) is a little less than 3
+    if jobs > room:
+        raise InputError(
+            f"--jobs {jobs} with --gpus-per-job {gpus_per_job:g}: this machine has {len(devices)} GPUs, enough for "
+            f"{room} at a time: lower one of them"
+        )
+    return [teams[job % len(teams)] for job in range(jobs)]

@@ -1,0 +1,33 @@
+"""Running a sweep's units at a place: what is kept is read, the rest is done there."""
+
+from collections.abc import Sequence
+from contextlib import closing
+
+import pandas as pd
+
+from ..io.files import remove_abandoned
+from ..places import Place, WorkKind
+from ..progress import Progress
+from .unit import Unit
+
+LAYERS = WorkKind(one="layer", many="layers", smaller="sweep fewer rows", again="sweep again")
+
+
+def run_units(units: Sequence[Unit], place: Place, width: int, progress: Progress) -> list[pd.DataFrame]:
+    """The lines of every unit, in their order. What lies in the parts folder is read, not done again.
+
+    A worker that dies costs the units that it had in hand: they are done again by the others.
+    """
+    for folder in {unit.parts for unit in units if unit.parts is not None}:
+        remove_abandoned(folder)
+    tables = {unit.key: table for unit in units if (table := unit.kept()) is not None}
+    todo = [unit for unit in units if unit.key not in tables]
+    unit_bytes = max((unit.memory(width) for unit in todo), default=1)
+    progress("layers", len(tables), len(units))
+    if todo:
+        with closing(place.does(todo, unit_bytes, LAYERS)) as results:
+            for done in results:
+                if done is not None:
+                    tables[done[0].key] = done[1]
+                progress("layers" if done is not None else "layers (no worker yet)", len(tables), len(units))
+    return [tables[unit.key] for unit in units]
