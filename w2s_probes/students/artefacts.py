@@ -1,16 +1,23 @@
 """Saved students and probes: where they lie, and what they read."""
 
+import os
+import shutil
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 # Whatever loads torch is imported where it is used: a file is found, and refused, without it.
 from ..errors import InputError
 from ..io.arrays import read_arrays
+from ..io.sealed import write_sealed
 from ..store.activation_store import ActivationStore
 from .finetuning.saved_files import is_saved_model, read_scoring
 from .finetuning.settings import STUDENT_HEAD, STUDENT_MODEL, STUDENT_RECORD
+
+if TYPE_CHECKING:
+    from ..probes.base import Probe
 
 READS = "reads"  # in the notes of a head: what it was fitted to
 OF_ROWS = ("rows", "layers", "imported", "order", "sites")  # of a store's identity, what another store may differ in
@@ -24,6 +31,44 @@ def reads_of(store: ActivationStore, layer: int) -> dict[str, Any]:
     identity = {name: value for name, value in store.manifest.identity.items() if name not in OF_ROWS}
     site = store.manifest.sites[layer]
     return {"model": store.manifest.notes.get("model"), "layer": layer, "site": site, "identity": identity}
+
+
+def save_student(
+    folder: Path,
+    record: Mapping[str, Any],
+    *,
+    head: "Probe | None" = None,
+    reads: Mapping[str, Any] | None = None,
+    model: Path | None = None,
+) -> None:
+    """Write a student to a folder, whole or not at all, in place of one that is there: as `w2s student` writes it.
+
+    `head` is a fitted head, which `reads` something (`reads_of`), or `model` the folder that `finetune(save=True)`
+    wrote, whose files are linked where the disk can, else copied. `record` is put into student.json, which knows the
+    checksums of all files.
+    """
+    temporary = folder.with_name(f".{uuid.uuid4().hex[:8]}.partial.{folder.name}")
+    try:
+        temporary.mkdir(parents=True)
+        if head is not None:
+            from ..probes.saving import save_probe
+
+            save_probe(head, temporary / STUDENT_HEAD, notes={**record, READS: reads})
+        if model is not None:
+            shutil.copytree(model, temporary / STUDENT_MODEL, copy_function=_link_or_copy)
+        files = [file.relative_to(temporary).as_posix() for file in temporary.rglob("*") if file.is_file()]
+        write_sealed(temporary / STUDENT_RECORD, record, files)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without links
+        shutil.copy2(source, target)
 
 
 @dataclass(frozen=True)
