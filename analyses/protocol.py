@@ -18,6 +18,7 @@ from w2s_probes.students.finetuning.tracking import refuse_absent
 from .experiment.clock import Clock
 from .experiment.curves import Curves
 from .experiment.engine import Here, Rounds, Teacher, conduct
+from .experiment.kept_students import StepLessons
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
 from .experiment.splits import RowSets, split_loaded
@@ -38,6 +39,7 @@ from .results.names import (
     trial_files,
 )
 from .results.run_folder import remove_earlier, write_labels, write_predictions, write_recipe, write_record
+from .results.student_folders import put_students, remove_other_students
 from .results.table import TrialResult, results_table, task_rows
 from .trial import Trial, trials
 
@@ -87,6 +89,7 @@ def run(
     used = {(task, seed): by_task[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
     files = trial_files(used)
     remove_earlier(this.out, files)
+    remove_other_students(this.out, this.students)
     write_recipe(this.out / RECIPE, recipe)
     write_table(results, this.out / RESULTS)
     more = {"models": models, "rows": rows, "runs": this.record, "failed": failed, "seconds": seconds}
@@ -126,6 +129,7 @@ class _Run:
     track: Tracker | None = None
     record: dict[str, Any] = field(default_factory=dict)  # for run.json, by the trials' keys
     failed: list[Failure] = field(default_factory=list)
+    students: set[str] = field(default_factory=set)  # folders of those that were kept, within `out`
 
     def task(self, task: str, seeds: dict[int, RowSets]) -> dict[int, TrialResult]:
         """The results of one task, by seed."""
@@ -136,11 +140,12 @@ class _Run:
     def trial(self, trial: Trial) -> Rounds[TrialResult]:
         """Make the steps of a trial and write its files."""
         named = (trial.task, trial.seed)
-        labelled = yield from trial.supervised()
+        taught: StepLessons = {}
+        labelled = yield from trial.supervised(taught)
         sets, labels = labelled.sets, labelled.labels
         write_labels(self.out, *named, sets, labels)
         outcomes: dict[str, Outcome] = {WEAK: labelled.weak_outcome}
-        for name, outcome in (yield from labelled.run()).items():
+        for name, outcome in (yield from labelled.run(taught)).items():
             if isinstance(outcome, Outcome):
                 outcomes[name] = outcome
                 write_verdict(self.out / filter_file(*named, name), sets, labels["val"], outcome, labelled.layer)
@@ -155,6 +160,8 @@ class _Run:
             "taken": {name: asdict(self.clock.taken(trial.title(name))) for name in outcomes},
         }
         write_predictions(self.out, *named, sets.test, outcomes)
+        if self.recipe.keep_students:
+            self.students |= put_students(self.out, *named, taught)
         return labelled.result(outcomes)
 
     def refuse_used_nowhere(self, trials_run: int) -> None:

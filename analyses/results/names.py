@@ -9,6 +9,7 @@ from typing import Literal
 
 RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
 LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"  # folders
+STUDENTS = "students"  # a folder, too
 
 RESULT_COLUMNS = ["task", "seed", "method", "probe", "layer", "k", "l2", "contamination", "alpha"]
 RESULT_COLUMNS += ["metric", "value", "low", "high", "n", "seeds", "status", "oracle", "gap", "gap_low", "gap_high"]
@@ -59,6 +60,11 @@ def predictions_file(task: str, seed: int) -> str:
 def filter_file(task: str, seed: int, method: str) -> str:
     """A filter's verdicts on the training rows, within a run's folder."""
     return f"{FILTERS}/{task}-{seed}-{method}.jsonl.gz"
+
+
+def student_folder(task: str, seed: int, method: str) -> str:
+    """The folder of a method's students, within a run's folder."""
+    return f"{STUDENTS}/{task}-{seed}-{method.replace(':', '-')}"
 
 
 def trial_files(methods: Mapping[tuple[str, int], Iterable[str]]) -> set[str]:
