@@ -1,7 +1,8 @@
 """Activations of one model: read from the stores of a folder where they hold a row, extracted where none does."""
 
+from collections import OrderedDict
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from w2s_probes.progress import RowProgress, silent
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.manifest import MANIFEST, Manifest
 
-from .result_cache import Timer
+from .result_cache import Timer, table_hash
+
+SETS = 4  # of rows whose activations stay in memory: those of one trial
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Activations:
     folder: Path  # of stores, each under its key
     progress: RowProgress = silent
     timer: Timer = nullcontext
+    _read: "OrderedDict[str, NDArray[np.float32]]" = field(default_factory=OrderedDict, repr=False, compare=False)
 
     def plan(self, rows: pd.DataFrame) -> Extraction:
         """The extraction of these rows."""
@@ -77,12 +81,27 @@ class Activations:
         return chosen
 
     def of(self, rows: pd.DataFrame) -> NDArray[np.float32]:
-        """Activations (n, width) of these rows, in their order; a row may occur twice. InputError for unknown rows."""
+        """Activations (n, width) of these rows, in their order; a row may occur twice. InputError for unknown rows.
+
+        The arrays of the last few sets of rows stay in memory and cannot be written to: probes and students share them.
+        """
+        key = table_hash(rows[["id"]])
+        if key not in self._read:
+            X = self._of(rows)
+            X.setflags(write=False)
+            while len(self._read) >= SETS:
+                self._read.popitem(last=False)
+            self._read[key] = X
+        self._read.move_to_end(key)
+        return self._read[key]
+
+    def _of(self, rows: pd.DataFrame) -> NDArray[np.float32]:
         ids, places = np.unique(rows["id"].to_numpy(dtype=object), return_inverse=True)
         X: NDArray[np.float32] | None = None
         left = np.ones(len(ids), dtype=bool)
         for store in self.stores:
-            here = left & pd.Index(ids).isin(store.ids)
+            have = set(store.ids)
+            here = left & np.array([row_id in have for row_id in ids], dtype=bool)
             if here.any():
                 part = store.layer(self.index, ids=ids[here])
                 X = np.empty((len(ids), part.shape[1]), dtype=np.float32) if X is None else X

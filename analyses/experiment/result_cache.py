@@ -20,6 +20,7 @@ from w2s_probes.io.arrays import read_arrays, write_arrays
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.store.manifest import identity_key
 
+VERSION = version("w2s-probes")  # read once: its file is parsed each time that it is asked for
 FORMAT = 5  # goes up when the same description would stand for other numbers
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
@@ -79,7 +80,7 @@ class ResultCache:
 
 def _key(kind: str, description: Mapping[str, Any]) -> str:
     """The hash of all that determines a result."""
-    return identity_key({"format": FORMAT, "version": version("w2s-probes"), "kind": kind, **description})
+    return identity_key({"format": FORMAT, "version": VERSION, "kind": kind, **description})
 
 
 def table_hash(table: pd.DataFrame) -> str:
@@ -87,9 +88,9 @@ def table_hash(table: pd.DataFrame) -> str:
     columns = [name for name in ("id", "text", GROUP) if name in table]
     digest = hashlib.sha256(" ".join(columns).encode())
     for name in columns:
-        for value in table[name]:
-            encoded = str(value).encode()
-            digest.update(len(encoded).to_bytes(8, "big") + encoded)
+        values = list(map(str, table[name].tolist()))  # their lengths part them: in one piece, since there may be many
+        digest.update(np.fromiter(map(len, values), dtype=">i8", count=len(values)).tobytes())
+        digest.update("".join(values).encode())
     return digest.hexdigest()[:24]
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from w2s_probes.errors import InputError
 from w2s_probes.losses import Objective
 from w2s_probes.students.finetune import finetune
-from w2s_probes.students.head import HeadStudent
+from w2s_probes.students.head_lesson import HeadLesson
+from w2s_probes.students.heads import train_heads
 from w2s_probes.students.texts import Texts
 
 from .clock import first_process
@@ -45,33 +46,39 @@ def batches(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
 def teach_heads(lessons: Sequence[Lesson]) -> list[Trained | InputError]:
     """Train the heads of one batch. One that cannot be trained leaves the others as they are."""
     first = lessons[0]
-    read, training = first.learner.read, first.learner.training
-    X, X_stop = read.of(first.fit.rows), read.of(first.stop.rows)
+    read = first.learner.read
+    heads = train_heads(
+        read.of(first.fit.rows), [_head_lesson(lesson) for lesson in lessons], read.of(first.stop.rows), seed=first.seed
+    )
     X_predict = {name: read.of(rows) for name, rows in first.predict.items()}
     results: list[Trained | InputError] = []
-    for lesson in lessons:
-        head = HeadStudent(
-            lesson.loss,
-            alpha=training.alpha,
-            warm_up=training.warm_up,
-            prior=training.prior,
-            epochs=training.epochs,
-            l2=training.l2,
-            stop=training.stop,
-            seed=lesson.seed,
-        )
-        taught = lesson.taught
-        weight = None if lesson.weight is None else np.asarray(lesson.weight)[taught]
-        try:
-            head.fit(X[taught], lesson.fit.p[taught], X_stop, lesson.stop.p, sample_weight=weight)
-        except InputError as error:
-            results.append(error)
+    for lesson, head in zip(lessons, heads, strict=True):
+        if isinstance(head, InputError):
+            results.append(head)
             continue
-        scores = {name: head.predict_proba(part)[:, 1] for name, part in X_predict.items()}
+        scores = {name: head.predict_proba(X)[:, 1] for name, X in X_predict.items()}
         trained = Trained(scores, head.n_epochs_, head.alpha_)
         lesson.keep(trained)
         results.append(trained)
     return results
+
+
+def _head_lesson(lesson: Lesson) -> HeadLesson:
+    training = lesson.learner.training
+    return HeadLesson(
+        lesson.fit.p,
+        lesson.mask,
+        lesson.weight,
+        lesson.stop.p,
+        loss=lesson.loss,
+        alpha=training.alpha,
+        warm_up=training.warm_up,
+        prior=training.prior,
+        epochs=training.epochs,
+        l2=training.l2,
+        stop=training.stop,
+        seed=lesson.seed,
+    )
 
 
 def teach_model(lesson: Lesson) -> Trained | InputError:

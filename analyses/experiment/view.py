@@ -13,6 +13,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
+from w2s_probes.losses import LOSSES
 from w2s_probes.losses.names import LossName
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import PROBES, Probe
@@ -25,7 +26,7 @@ from .activations import Activations
 from .learners import Learner
 from .lessons import Examples, Leak, Lesson, Misuse, Scores, Trained
 from .outcomes import Outcome
-from .result_cache import Arrays, Record, ResultCache, array_hash, table_hash
+from .result_cache import Arrays, Record, ResultCache, array_hash, code_hash, table_hash
 from .row_sets import is_scored
 
 EVERY_SETTING = frozenset(Probes.model_fields)
@@ -248,7 +249,17 @@ class Experiment:
     @cached_property
     def _reads(self) -> dict[str, object]:
         """The part of a cache key that decides the training rows' activations and groups."""
-        return {"activations": self.activations.identity, "rows": table_hash(self.rows["train"])}
+        return {"activations": self.activations.identity, "rows": self.row_hashes["train"]}
+
+    @cached_property
+    def row_hashes(self) -> dict[str, str]:
+        """Hashes of the row sets, for keys."""
+        return {name: table_hash(table) for name, table in self.rows.items()}
+
+    @cached_property
+    def loss_code(self) -> dict[str, str]:
+        """Hashes of the losses' code, for keys."""
+        return {name: code_hash(loss) for name, loss in LOSSES.items()}
 
     def _ids(self, name: str) -> NDArray[np.object_]:
         return self.rows[name]["id"].to_numpy(dtype=object)

@@ -10,11 +10,11 @@ from ..lazy_face import lazy_face
 from .names import LOSS_NAMES, LossName
 
 if TYPE_CHECKING:
+    from .batched import is_batched
     from .functions import (
         LOSSES,
         adaptconf,
         confidence,
-        cross_entropy,
         entropy,
         entropy_detached,
         kl,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from .objective import Objective, warm_up
     from .recent import RecentPredictions
+    from .terms import cross_entropy
     from .trainer import TrainerLoss, compute_loss
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "cross_entropy",
     "entropy",
     "entropy_detached",
+    "is_batched",
     "kl",
     "logconf",
     "logconf_batch",
@@ -59,7 +61,7 @@ __getattr__, __dir__ = lazy_face(
         "LOSSES": "functions",
         "adaptconf": "functions",
         "confidence": "functions",
-        "cross_entropy": "functions",
+        "cross_entropy": "terms",
         "entropy": "functions",
         "entropy_detached": "functions",
         "kl": "functions",
@@ -69,6 +71,7 @@ __getattr__, __dir__ = lazy_face(
         "reverse_kl": "functions",
         "window": "functions",
         "xent": "functions",
+        "is_batched": "batched",
         "Objective": "objective",
         "warm_up": "objective",
         "RecentPredictions": "recent",

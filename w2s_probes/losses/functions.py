@@ -1,26 +1,27 @@
-"""The losses as pure functions of logits (n, 2) and soft labels (n,) = P(label = 1).
+"""The losses as pure functions of logits (..., n, 2) and soft labels (..., n) = P(label = 1).
 
-Notation: f is the student's P(label = 1) = softmax(logits)[:, 1], y the soft label, CE(f, t) the cross-entropy
+Notation: f is the student's P(label = 1) = softmax(logits)[..., 1], y the soft label, CE(f, t) the cross-entropy
 -(t log f + (1 - t) log(1 - f)), ĥ the student's own hard label 1[f > t]. Every loss is the sum over the rows divided
-by n, a scalar. It is computed in float64 where the logits are and else in float32, never in half precision, and
-stays finite for logits of any finite size and soft labels of exactly 0 and 1. `weight` (n,) multiplies the rows'
-losses; the divisor stays n, so weights of mean 1 keep the scale. Hard labels ĥ, thresholds, masks and the targets
-called detached carry no gradient.
+by n: a scalar, or one loss (...) for each student where there are leading axes. It is computed in float64 where the
+logits are and else in float32, never in half precision, and stays finite for logits of any finite size and soft labels
+of exactly 0 and 1. `weight` (..., n) multiplies the rows' losses; the divisor stays n, so weights of mean 1 keep the
+scale. Hard labels ĥ, thresholds, masks and the targets called detached carry no gradient. The formulas are in `terms`.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-SMALLEST = 1e-6  # of a probability that reverse KL divides by: 8 steps of float32 below 1, and log(1e-6) = -14
+from . import terms
+from .terms import Terms
 
 
 def xent(logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """CE(f, y): cross-entropy with the soft labels."""
-    log_p, y = prepared(logits, soft)
-    return averaged(cross_entropy(log_p, y), weight)
+    return averaged(rows_of(terms.weak_label, logits, soft), weight)
 
 
 def logconf(
@@ -33,13 +34,11 @@ def logconf(
 ) -> Tensor:
     """CE(f, (1 - α) y + α ĥ): the log-confidence loss (Burns et al. 2023, eq. 1).
 
-    `threshold` is the t of ĥ = 1[f > t]; without one it is the median of the batch. EleutherAI take t from the 32
-    most recent predictions, which `Objective("logconf")` remembers.
+    `threshold` is the t of ĥ = 1[f > t], of leading axes (..., 1); without one it is the median of the batch.
+    EleutherAI take t from the 32 most recent predictions, which `Objective("logconf")` remembers.
     """
-    log_p, y = prepared(logits, soft)
-    f = own_probability(logits)
-    t = batch_threshold(f, 0.5) if threshold is None else threshold
-    return averaged(cross_entropy(log_p, (1 - alpha) * y + alpha * (f > t).to(y.dtype)), weight)
+    t = batch_threshold(own_probability(logits), 0.5) if threshold is None else threshold
+    return averaged(rows_of(terms.own_label, logits, soft, alpha, t), weight)
 
 
 def logconf_batch(
@@ -55,8 +54,7 @@ def logconf_batch(
 
 def entropy(logits: Tensor, soft: Tensor, alpha: float = 0.5, *, weight: Tensor | None = None) -> Tensor:
     """CE(f, (1 - α) y + α f) = (1 - α) CE(f, y) + α H(f), with the formula's own gradient through both f."""
-    log_p, y = prepared(logits, soft)
-    return averaged(cross_entropy(log_p, (1 - alpha) * y + alpha * log_p[:, 1].exp()), weight)
+    return averaged(rows_of(terms.own_entropy, logits, soft, alpha), weight)
 
 
 def entropy_detached(logits: Tensor, soft: Tensor, alpha: float = 0.5, *, weight: Tensor | None = None) -> Tensor:
@@ -64,41 +62,37 @@ def entropy_detached(logits: Tensor, soft: Tensor, alpha: float = 0.5, *, weight
 
     What is left of the gradient is (1 - α) times that of `xent`: this loss only lowers the learning rate.
     """
-    log_p, y = prepared(logits, soft)
-    return averaged(cross_entropy(log_p, (1 - alpha) * y + alpha * log_p.detach()[:, 1].exp()), weight)
+    return averaged(rows_of(terms.own_opinion, logits, soft, alpha), weight)
 
 
-def window(logits: Tensor, soft: Tensor, radius: float | None = None, *, weight: Tensor | None = None) -> Tensor:
+def window(
+    logits: Tensor, soft: Tensor, radius: float | Tensor | None = None, *, weight: Tensor | None = None
+) -> Tensor:
     """CE(f, y) of the rows where the student is unsure, max(f, 1 - f) < ½ + radius, divided by the full batch size.
 
-    Without a radius it is the mid-weak one, the median of |y - ½|, of this batch; EleutherAI take it over the
-    training set, as `Objective("window").fit(...)` does.
+    `radius` of leading axes is (..., 1). Without one it is the mid-weak one, the median of |y - ½|, of this batch;
+    EleutherAI take it over the training set, as `Objective("window").fit(...)` does.
     """
-    log_p, y = prepared(logits, soft)
-    r = (y - 0.5).abs().quantile(0.5) if radius is None else radius
-    unsure = log_p.detach().exp().amax(dim=1) < 0.5 + r
-    return averaged(torch.where(unsure, cross_entropy(log_p, y), 0), weight)
+    if radius is None:
+        radius = (wide(soft.detach()) - 0.5).abs().quantile(0.5, dim=-1, keepdim=True)
+    return averaged(rows_of(terms.unsure_rows, logits, soft, radius), weight)
 
 
 def kl(logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """KL(y ‖ f) = CE(f, y) - H(y); its gradient is that of `xent`."""
-    log_p, y = prepared(logits, soft)
-    return averaged(cross_entropy(log_p, y) - torch.special.entr(y) - torch.special.entr(1 - y), weight)
+    rows = rows_of(terms.weak_label, logits, soft)
+    y = soft.detach().to(rows)
+    return averaged(rows - torch.special.entr(y) - torch.special.entr(1 - y), weight)
 
 
 def reverse_kl(logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """KL(f ‖ y), mode-seeking (arXiv 2502.11107). y is kept in [1e-6, 1 - 1e-6], since f is divided by it."""
-    log_p, y = prepared(logits, soft)
-    y = y.clamp(SMALLEST, 1 - SMALLEST)
-    log_y = torch.stack([(-y).log1p(), y.log()], dim=1)
-    return averaged((log_p.exp() * (log_p - log_y)).sum(dim=1), weight)
+    return averaged(rows_of(terms.supervisor_under_student, logits, soft), weight)
 
 
 def product(logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """CE(f, t) with the renormalised product of both opinions, t = f y / (f y + (1 - f)(1 - y)), as detached target."""
-    log_p, y = prepared(logits, soft)
-    own = (log_p[:, 1] - log_p[:, 0]).detach()
-    return averaged(cross_entropy(log_p, (own + torch.logit(y)).sigmoid()), weight)  # of log-odds: no 0 / 0 at extremes
+    return averaged(rows_of(terms.both_opinions, logits, soft), weight)
 
 
 def adaptconf(
@@ -115,12 +109,7 @@ def adaptconf(
     published weight is that of α = ½, and α is there for a warm-up. The authors' code has KL(y ‖ f) for the first
     term: the same gradient.
     """
-    log_p, y = prepared(logits, soft)
-    own = (log_p.detach()[:, 1] > log_p.detach()[:, 0]).to(y.dtype)
-    to_own = cross_entropy(log_p, own)
-    to_weak = cross_entropy(log_p.detach(), (y > 0.5).to(y.dtype))
-    beta = 2 * alpha * ((to_own.detach() - to_weak) / temperature).sigmoid()
-    return averaged((1 - beta) * cross_entropy(log_p, y) + beta * to_own, weight)
+    return averaged(rows_of(terms.adapted_label, logits, soft, alpha, temperature), weight)
 
 
 def confidence(logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
@@ -128,8 +117,7 @@ def confidence(logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) ->
 
     Divided by the batch size, not by the sum of the weights, so that a batch of unsure labels gives a small step.
     """
-    log_p, y = prepared(logits, soft)
-    return averaged((2 * y - 1).abs() * cross_entropy(log_p, y), weight)
+    return averaged(rows_of(terms.sure_label, logits, soft), weight)
 
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -146,20 +134,35 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "confidence": confidence,
 }
 
+TERMS: dict[Callable[..., Tensor], Callable[..., Terms]] = {  # of the losses whose slope is known without autograd
+    xent: terms.weak_label,
+    kl: terms.weak_label,
+    logconf: terms.own_label,
+    entropy: terms.own_entropy,
+    entropy_detached: terms.own_opinion,
+    window: terms.unsure_rows,
+    reverse_kl: terms.supervisor_under_student,
+    product: terms.both_opinions,
+    adaptconf: terms.adapted_label,
+    confidence: terms.sure_label,
+}
 
-def cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
-    """CE (n,) of log-probabilities (n, 2) and targets (n,) = P(label = 1)."""
-    return -(target * log_p[:, 1] + (1 - target) * log_p[:, 0])
+
+def rows_of(formula: Callable[..., Terms], logits: Tensor, soft: Tensor, *settings: Any) -> Tensor:
+    """The rows' losses (..., n) by a formula with these settings."""
+    log_p, y = prepared(logits, soft)
+    held = log_p.detach()
+    return formula(held[..., 1] - held[..., 0], own_probability(logits), y, *settings).values(log_p)
 
 
 def own_probability(logits: Tensor) -> Tensor:
-    """f (n,) without a gradient."""
-    return wide(logits.detach()).softmax(dim=1)[:, 1]
+    """f (..., n) without a gradient."""
+    return wide(logits.detach()).softmax(dim=-1)[..., 1]
 
 
 def batch_threshold(f: Tensor, prior: float) -> Tensor:
-    """The t, a scalar, that the share `prior` of f (n,) exceeds to within one row; ½ for a single row."""
-    return f.quantile(1 - prior) if len(f) > 1 else torch.full_like(f[0], 0.5)
+    """The t (..., 1) that the share `prior` of f (..., n) exceeds to within one row; ½ for a single row."""
+    return f.quantile(1 - prior, dim=-1, keepdim=True) if f.shape[-1] > 1 else torch.full_like(f, 0.5)
 
 
 def wide(values: Tensor) -> Tensor:
@@ -168,11 +171,11 @@ def wide(values: Tensor) -> Tensor:
 
 
 def prepared(logits: Tensor, soft: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probabilities (n, 2), never in half precision, and soft labels (n,) of their dtype and device."""
-    log_p = log_softmax(wide(logits), dim=1)
+    """Log-probabilities (..., n, 2), never in half precision, and soft labels (..., n) of their dtype and device."""
+    log_p = log_softmax(wide(logits), dim=-1)
     return log_p, soft.detach().to(log_p)
 
 
 def averaged(rows: Tensor, weight: Tensor | None) -> Tensor:
-    """The weighted sum of the rows' losses (n,) over n."""
-    return rows.mean() if weight is None else (rows * weight.to(rows)).mean()
+    """The weighted sum of the rows' losses (..., n) over n."""
+    return (rows if weight is None else rows * weight.to(rows)).mean(dim=-1)

@@ -56,15 +56,15 @@ class Objective:
     prior_: float = field(default=0.5, init=False)
     ramp_: int | None = field(default=None, init=False)  # the warm-up in updates
     _recent: RecentPredictions = field(init=False, repr=False)
-    _function: Callable[..., Tensor] = field(init=False, repr=False)
-    _takes: frozenset[str] = field(init=False, repr=False)  # the function's parameters
+    function: Callable[..., Tensor] = field(init=False, repr=False)
+    takes: frozenset[str] = field(init=False, repr=False)  # the function's parameters
 
     def __post_init__(self) -> None:
         if self.name not in LOSSES:
             raise InputError(f"loss {self.name!r}: {did_you_mean(self.name, LOSSES)}")
         # logconf-batch is logconf with the threshold of all processes' batches
-        self._function = logconf if self.name == "logconf-batch" else LOSSES[self.name]
-        self._takes = frozenset(signature(self._function).parameters)
+        self.function = logconf if self.name == "logconf-batch" else LOSSES[self.name]
+        self.takes = frozenset(signature(self.function).parameters)
         _within("alpha", self.alpha, 0 <= self.alpha <= 1, "in [0, 1]")
         right = 0 <= self.warm_up < 1 or float(self.warm_up).is_integer()
         _within("warm_up", self.warm_up, right and self.warm_up >= 0, "a number of updates, or a share of them below 1")
@@ -90,7 +90,7 @@ class Objective:
         self.prior_ = float(labels.mean()) if self.name == "logconf-batch" else 0.5
         if self.radius is None:
             self.radius_ = float(np.median(np.abs(labels - 0.5)))
-            if "radius" in self._takes and self.radius_ == 0:
+            if "radius" in self.takes and self.radius_ == 0:
                 raise InputError(
                     f"{self.name}: more than half of the training labels are ½, so no row would count: set radius"
                 )
@@ -107,7 +107,7 @@ class Objective:
     @property
     def has_own_opinion(self) -> bool:
         """Whether the student's own opinion counts in the loss, with a weight α that warms up."""
-        return "alpha" in self._takes
+        return "alpha" in self.takes
 
     @property
     def ramping(self) -> bool:
@@ -123,23 +123,27 @@ class Objective:
 
     def __call__(self, logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
         """The loss of logits (n, 2) and soft labels (n,), a scalar; `weight` (n,) multiplies the rows' losses."""
-        return self._function(logits, soft, **self._settings(logits, soft), weight=weight)
+        if "radius" in self.takes and self.radius_ is None:
+            raise InputError(
+                f"{self.name}: its radius is that of the training labels: call fit with them, or set radius"
+            )
+        threshold = self._threshold(logits, soft) if "threshold" in self.takes else None
+        settings = self.settings(self.radius_, threshold, training=logits.requires_grad)
+        return self.function(logits, soft, **settings, weight=weight)
 
-    def _settings(self, logits: Tensor, soft: Tensor) -> dict[str, Any]:
-        """The arguments of this loss besides logits and labels."""
+    def settings(
+        self, radius: float | Tensor | None, threshold: float | Tensor | None, *, training: bool
+    ) -> dict[str, Any]:
+        """The arguments of this loss at this step, besides logits and labels."""
         settings: dict[str, Any] = {}
-        if "radius" in self._takes:
-            if self.radius_ is None:
-                raise InputError(
-                    f"{self.name}: its radius is that of the training labels: call fit with them, or set radius"
-                )
-            settings["radius"] = self.radius_
+        if "radius" in self.takes:
+            settings["radius"] = radius
         if self.has_own_opinion:
-            settings["alpha"] = self._alpha(training=logits.requires_grad)
-        if "temperature" in self._takes:
+            settings["alpha"] = self._alpha(training=training)
+        if "temperature" in self.takes:
             settings["temperature"] = self.temperature
-        if "threshold" in self._takes:
-            settings["threshold"] = self._threshold(logits, soft)
+        if "threshold" in self.takes:
+            settings["threshold"] = threshold
         return settings
 
     def _alpha(self, *, training: bool) -> float:

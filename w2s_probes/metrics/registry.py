@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from ..errors import InputError
 from ..ties import above_half
@@ -22,6 +21,7 @@ from .calibration_error import (
 from .checked_scores import Classes, Scores, checked
 from .influence import InfluenceEstimate, mean, ranking
 from .metric_names import Metric
+from .rank_sums import aurocs
 from .ranked_retrieval import RecallAtRate, ResampledPrecision, average_precision, average_precision_influence
 from .resampling import Ranking, ResampleBlock
 
@@ -83,8 +83,7 @@ def _accuracy_influence(positive: Classes, scores: Scores) -> InfluenceEstimate:
 
 
 def _auroc(positive: Classes, scores: Scores) -> float:
-    n_pos, ranks = int(positive.sum()), rankdata(scores)
-    return float((ranks[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * (len(scores) - n_pos)))
+    return float(aurocs(positive, scores))
 
 
 def _auroc_influence(positive: Classes, scores: Scores) -> InfluenceEstimate:

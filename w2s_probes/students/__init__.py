@@ -12,9 +12,20 @@ from .finetuning.settings import FineTuning
 if TYPE_CHECKING:
     from .finetune import FineTuned
     from .head import HeadStudent
+    from .head_lesson import HeadLesson
+    from .heads import train_heads
     from .texts import Texts
 
-__all__ = ["FineTuned", "FineTuning", "HeadStudent", "Texts"]
+__all__ = ["FineTuned", "FineTuning", "HeadLesson", "HeadStudent", "Texts", "train_heads"]
 
 
-__getattr__, __dir__ = lazy_face(__name__, {"FineTuned": "finetune", "HeadStudent": "head", "Texts": "texts"})
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "FineTuned": "finetune",
+        "HeadLesson": "head_lesson",
+        "HeadStudent": "head",
+        "Texts": "texts",
+        "train_heads": "heads",
+    },
+)

@@ -1,12 +1,14 @@
 """The criterion by which validation rows and their weak labels choose the best point of a training."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log1p
 
 from ..errors import InputError, did_you_mean
+from ..metrics.rank_sums import aurocs
 from ..metrics.recovery import auroc
 from ..ties import above_half
 from .finetuning.settings import STOPS, Stop
@@ -22,7 +24,7 @@ class Criterion:
     """
 
     stop: Stop
-    soft: NDArray[np.float64]  # (n,) P(label = 1) of the validation rows
+    soft: NDArray[np.float64]  # (n,) P(label = 1) of the validation rows; (heads, n) in `scores`
 
     @classmethod
     def of(cls, stop: Stop, soft: NDArray[np.float64]) -> "Criterion | None":
@@ -32,9 +34,9 @@ class Criterion:
         criterion = cls(stop, np.asarray(soft, dtype=np.float64))
         return criterion if len(soft) and (stop != "auroc" or criterion.two_sided) else None
 
-    @property
+    @cached_property
     def side(self) -> NDArray[np.bool_]:
-        """The labels' classes (n,)."""
+        """The labels' classes (..., n)."""
         return above_half(self.soft)
 
     @property
@@ -44,14 +46,18 @@ class Criterion:
 
     def score(self, margins: NDArray[np.floating]) -> float:
         """The criterion of log-odds (n,)."""
-        margins = np.asarray(margins, dtype=np.float64)
+        return float(self.scores(margins))
+
+    def scores(self, margins: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The criteria (...) of log-odds (..., n), where the labels have as many leading axes."""
+        values: NDArray[np.float64] = np.asarray(margins, dtype=np.float64)
         if self.stop == "auroc":
-            return auroc(self.side, margins)
+            return aurocs(self.side, values)
         if self.stop == "agreement":
-            return float(((margins > 0) == self.side).mean())
+            return np.asarray(((values > 0) == self.side).mean(axis=-1))
         # -(y log f + (1 - y) log(1 - f)) = log(1 + exp(-m)) + (1 - y) m, without overflow
-        lost = np.maximum(-margins, 0) + log1p(np.exp(-np.abs(margins))) + (1 - self.soft) * margins
-        return -float(lost.mean())
+        lost = np.maximum(-values, 0) + log1p(np.exp(-np.abs(values))) + (1 - self.soft) * values
+        return -np.asarray(lost.mean(axis=-1))
 
     def auroc(self, margins: NDArray[np.floating]) -> float | None:
         """AUROC of log-odds (n,) against the classes; None where there is only one class."""

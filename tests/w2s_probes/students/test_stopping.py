@@ -109,14 +109,14 @@ def test_every_loss_is_kept_bit_for_bit_at_its_best_epoch_of_all_or_of_those_aft
 
 def test_patience_counts_from_the_first_epoch_after_the_ramp(monkeypatch: pytest.MonkeyPatch) -> None:
     """Turned round, the validation labels prefer the student that is least sure: the first that can be chosen."""
-    scores: list[float] = []
-    score = Criterion.score
+    scores: list[NDArray[np.float64]] = []
+    measure = Criterion.scores
 
-    def counted(self: Criterion, margins: NDArray[np.floating]) -> float:
-        scores.append(score(self, margins))
+    def counted(self: Criterion, margins: NDArray[np.floating]) -> NDArray[np.float64]:
+        scores.append(measure(self, margins))
         return scores[-1]
 
-    monkeypatch.setattr(Criterion, "score", counted)
+    monkeypatch.setattr(Criterion, "scores", counted)
     settings = {"loss": "logconf", "warm_up": 3 * BATCHES}
     kept = HeadStudent(**settings, stop="log_loss", patience=5)  # type: ignore[arg-type]
     kept.fit(DATA.X, DATA.truth, DATA.X, 1 - DATA.truth)
