@@ -17,6 +17,7 @@ from w2s_probes.students.finetuning.tracking import refuse_absent
 from .experiment.clock import Clock
 from .experiment.curves import Curves
 from .experiment.engine import Here, Rounds, Teacher, conduct
+from .experiment.kept_students import StepLessons
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
 from .experiment.result_cache import table_hash
@@ -39,6 +40,7 @@ from .results.names import (
     trial_files,
 )
 from .results.run_folder import remove_earlier, write_labels, write_predictions, write_recipe, write_record
+from .results.student_folders import put_students, remove_other_students
 from .results.table import TrialResult, results_table, task_rows
 from .trial import Trial, trials
 
@@ -92,6 +94,7 @@ def run(
     }
     files = trial_files(used, test_sets)
     remove_earlier(this.out, files)
+    remove_other_students(this.out, this.students)
     write_recipe(this.out / RECIPE, recipe)
     write_table(results, this.out / RESULTS)
     more = {"models": models, "rows": rows, "runs": this.record, "failed": failed, "seconds": seconds}
@@ -132,6 +135,7 @@ class _Run:
     track: Tracker | None = None
     record: dict[str, Any] = field(default_factory=dict)  # for run.json, by the trials' keys
     failed: list[Failure] = field(default_factory=list)
+    students: set[str] = field(default_factory=set)  # folders of those that were kept, within `out`
 
     def task(self, task: str, seeds: dict[int, RowSets]) -> dict[int, TrialResult]:
         """The results of one task, by seed."""
@@ -142,11 +146,12 @@ class _Run:
     def trial(self, trial: Trial) -> Rounds[TrialResult]:
         """Make the steps of a trial and write its files."""
         named = (trial.task, trial.seed)
-        labelled = yield from trial.supervised()
+        taught: StepLessons = {}
+        labelled = yield from trial.supervised(taught)
         sets, labels = labelled.sets, labelled.labels
         write_labels(self.out, *named, sets, labels)
         outcomes: dict[str, Outcome] = {WEAK: labelled.weak_outcome}
-        for name, outcome in (yield from labelled.run()).items():
+        for name, outcome in (yield from labelled.run(taught)).items():
             if isinstance(outcome, Outcome):
                 outcomes[name] = outcome
                 write_verdict(self.out / filter_file(*named, name), sets, labels["val"], outcome, labelled.layer)
@@ -160,6 +165,8 @@ class _Run:
             "methods": {name: outcome.notes for name, outcome in outcomes.items() if outcome.notes},
             "taken": {name: asdict(self.clock.taken(trial.title(name))) for name in outcomes},
         }
+        if self.recipe.keep_students:
+            self.students |= put_students(self.out, *named, taught)
         result = labelled.result(outcomes)
         write_predictions(self.out, *named, result)
         return result

@@ -25,6 +25,7 @@ class Learner:
     cache: ResultCache
     note: Note = field(default=lambda doing: None, compare=False)
     curves: Curves | None = field(default=None, compare=False)
+    keeps: bool = field(default=False, compare=False)  # the trained students themselves, beside their scores
 
     @property
     def reads_activations(self) -> bool:

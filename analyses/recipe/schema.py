@@ -242,6 +242,7 @@ class Recipe(Section):
     methods: list[str] = Field(min_length=1)
     baseline: str = "student-xent"  # that the tests across tasks compare every other method with
     n_boot: int = Field(2000, ge=2)
+    keep_students: bool = False  # whether every trained head and model is written to OUT/students
     data: Data
     weak: Weak
     strong: Strong

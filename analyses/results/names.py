@@ -9,6 +9,7 @@ from typing import Literal
 
 RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
 LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"  # folders
+STUDENTS = "students"  # a folder, too
 
 RESULT_COLUMNS = ["task", "test_set", "seed", "method", "probe", "layer", "k", "l2", "contamination", "alpha"]
 RESULT_COLUMNS += ["metric", "value", "low", "high", "n", "seeds", "status", "oracle", "gap", "gap_low", "gap_high"]
@@ -75,6 +76,11 @@ def on_test_set(task: str, test_set: str) -> str:
 def filter_file(task: str, seed: int, method: str) -> str:
     """A filter's verdicts on the training rows, within a run's folder."""
     return f"{FILTERS}/{task}-{seed}-{method}.jsonl.gz"
+
+
+def student_folder(task: str, seed: int, method: str) -> str:
+    """The folder of a method's students, within a run's folder."""
+    return f"{STUDENTS}/{task}-{seed}-{method.replace(':', '-')}"
 
 
 def trial_files(

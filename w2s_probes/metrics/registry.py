@@ -21,8 +21,8 @@ from .calibration_error import (
 from .checked_scores import Classes, Scores, checked
 from .influence import InfluenceEstimate, mean, ranking
 from .metric_names import Metric
-from .rank_sums import aurocs
 from .ranked_retrieval import RecallAtRate, ResampledPrecision, average_precision, average_precision_influence
+from .ranks import aurocs
 from .resampling import Ranking, ResampleBlock
 
 Resampled = Callable[[ResampleBlock], NDArray[np.float64]]  # the metric (b,) of each resample of a block

@@ -1,6 +1,6 @@
 """Reads a folder's runs, sweeps, students and filtered label files; an error names the damaged file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,7 @@ from ...results.names import (
     CEILING,
     COMMON,
     COMPARISONS,
-    CURVES,
-    FILTERS,
     LABELS,
-    PREDICTIONS,
     RANDOM,
     RECIPE,
     RECORD,
@@ -36,13 +33,10 @@ from ...results.names import (
 )
 from .by_test_set import by_test_set
 from .columns import Cells, checked, columns_of
+from .places import run_folders
 from .records import RunRecord, SweepRecord, read_record
 from .student_files import TrainedStudent, read_student
 from .sweep_measures import FILTER_MEASURES, MEASURES
-
-OWN = {"activations", "kept", LABELS, PREDICTIONS, FILTERS, CURVES}  # folders of a run, not searched for others
-WORKING = (".parts",)  # folders where commands keep what is done for going on: all of it stands in their tables
-DEEP = 2  # folders below the one that is asked for: pairs of a ladder, or a folder of sweeps
 
 RESULT_COLUMNS = {"task", "seed", "method", "metric", "value", "low", "high", "n", "status", "oracle"}
 COMPARISON_COLUMNS = {"metric", "method", "against", "tasks", "better", "difference", "low", "high", "oracle", "status"}
@@ -153,10 +147,17 @@ class Contents:
     students: list[TrainedStudent] = field(default_factory=list)  # of `w2s student`
 
 
+def read_results(folder: Path) -> pd.DataFrame:
+    """A run's results.csv, checked; InputError where it is missing or damaged."""
+    if not (folder / RESULTS).is_file():
+        raise InputError(f"{folder / RESULTS}: missing beside {RECORD}: run the recipe again, which reuses the rest")
+    return _table(folder / RESULTS, RESULT_COLUMNS, RESULT_CELLS)
+
+
 def read_folder(folder: Path) -> Contents:
     """Read a folder. InputError where nothing in it can be reported, or a file is damaged or missing."""
     runs, sweeps, filtered, unfinished, students = [], [], [], [], []
-    for place in _folders(folder, DEEP):
+    for place in run_folders(folder):
         name = place.relative_to(folder).as_posix() if place != folder else ""
         if (place / RECORD).is_file():
             runs.append(_run(place, name))
@@ -187,21 +188,13 @@ def read_folder(folder: Path) -> Contents:
     return Contents(folder.resolve().name, runs, sweeps, filtered, unfinished, students)
 
 
-def _folders(folder: Path, depth: int) -> Iterator[Path]:
-    yield folder
-    if depth:
-        own = OWN if (folder / RECORD).exists() or (folder / LABELS).is_dir() else ()  # elsewhere names are the user's
-        for one in sorted(folder.iterdir()):
-            if one.is_dir() and one.name not in own and not one.name.startswith(".") and not one.name.endswith(WORKING):
-                yield from _folders(one, depth - 1)
-
-
 def _run(folder: Path, name: str) -> FinishedRun:
     record = read_record(folder / RECORD, RunRecord)
-    for needed in (RESULTS, COMPARISONS):
-        if not (folder / needed).is_file():
-            raise InputError(f"{folder / needed}: missing beside {RECORD}: run the recipe again, which reuses the rest")
-    results, other_results = by_test_set(_table(folder / RESULTS, RESULT_COLUMNS, RESULT_CELLS))
+    results, other_results = by_test_set(read_results(folder))
+    if not (folder / COMPARISONS).is_file():
+        raise InputError(
+            f"{folder / COMPARISONS}: missing beside {RECORD}: run the recipe again, which reuses the rest"
+        )
     comparisons, others = by_test_set(_table(folder / COMPARISONS, COMPARISON_COLUMNS, COMPARISON_CELLS))
     if methods := record["recipe"].get("methods"):
         known = Cells(known={"method": [WEAK, CEILING, *with_ceilings(methods)]})

@@ -1,10 +1,10 @@
-"""AUROC of many scores at once, by sums of ranks."""
+"""AUROC of many score vectors at once, by ranks."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from .checked_scores import Scores
+Scores = NDArray[np.float64]
 
 
 def aurocs(positive: NDArray[np.bool_], scores: Scores) -> Scores:
