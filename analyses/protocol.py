@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from extract.tasks import load_task
 from w2s_probes.errors import InputError
 from w2s_probes.io.tables import write_table
 from w2s_probes.progress import Progress, silent
@@ -21,7 +20,9 @@ from .experiment.engine import Here, Rounds, Teacher, conduct
 from .experiment.kept_students import StepLessons
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
-from .experiment.splits import RowSets, split_loaded
+from .experiment.result_cache import table_hash
+from .experiment.row_sets import RowSets
+from .experiment.splits import load_rows, split_loaded
 from .experiment.task_models import Sources
 from .methods import find_method, find_methods
 from .recipe.layer_checks import refuse_layers
@@ -67,7 +68,7 @@ def run(
         refuse_absent(track)
     methods = find_methods(recipe.methods)
     _refuse_unusable(recipe, methods)
-    loaded = [load_task(name, recipe.data.folder) for name in recipe.data.tasks]
+    loaded = [load_rows(recipe, name) for name in recipe.data.tasks]
     splits = {task.name: split_loaded(recipe, task) for task in loaded}
     sources = Sources()
     for name in recipe.models:
@@ -87,12 +88,17 @@ def run(
     rows = {task.name: task.source for task in loaded}
     failed = [asdict(failure) for failure in this.failed]
     used = {(task, seed): by_task[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
-    files = trial_files(used)
+    test_sets = {
+        task: {name: table_hash(table) for name, table in next(iter(seeds.values())).tests.items()}
+        for task, seeds in splits.items()
+    }
+    files = trial_files(used, test_sets)
     remove_earlier(this.out, files)
     remove_other_students(this.out, this.students)
     write_recipe(this.out / RECIPE, recipe)
     write_table(results, this.out / RESULTS)
     more = {"models": models, "rows": rows, "runs": this.record, "failed": failed, "seconds": seconds}
+    more |= {"test_sets": test_sets} if any(test_sets.values()) else {}
     write_record(this.out / RECORD, recipe, files, **more)
     return results
 
@@ -159,10 +165,11 @@ class _Run:
             "methods": {name: outcome.notes for name, outcome in outcomes.items() if outcome.notes},
             "taken": {name: asdict(self.clock.taken(trial.title(name))) for name in outcomes},
         }
-        write_predictions(self.out, *named, sets.test, outcomes)
         if self.recipe.keep_students:
             self.students |= put_students(self.out, *named, taught)
-        return labelled.result(outcomes)
+        result = labelled.result(outcomes)
+        write_predictions(self.out, *named, result)
+        return result
 
     def refuse_used_nowhere(self, trials_run: int) -> None:
         """InputError for a method that could not be used in any trial."""

@@ -12,6 +12,8 @@ from w2s_probes.probes.connectivity import Connectivity
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
+TEST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # it is part of files' names
+RESERVED = ("test", "train", "val", "weak", "candidates")
 Count = Annotated[int, Field(ge=1)]
 Position = Literal["last", "first", "mean"]  # one vector a row, which heads and probes need
 
@@ -22,8 +24,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Subset(Section):
+    """The test rows by the value of a field of the source: each value is a test set beside the whole."""
+
+    field: str
+    values: list[str | int | float | bool] = []  # those wanted; without: all of them
+
+
 class Data(Section):
-    """Tasks, the place of their rows, and the sizes of the row sets."""
+    """Tasks, the place of their rows, the sizes of the row sets, and test sets beside the tasks' own."""
 
     tasks: list[str] = Field(min_length=1)  # names in data/tasks, or paths of task files
     folder: Path | None = None  # holds TASK/train.jsonl.gz and TASK/test.jsonl.gz; without it: the hub
@@ -31,6 +40,36 @@ class Data(Section):
     n_val: int = Field(500, ge=2)  # rows with weak labels, for early stopping
     n_test: int = Field(1500, ge=2)  # rows with ground truth, for the numbers
     at_most: bool = False  # a task with fewer rows gets smaller sets, its train part shared out in these proportions
+    # Other test sets by name, of every task: the name or file of a task, whose test part it is, or a file of rows in
+    # the task's own fields; a table under a task's name has those of this task alone.
+    tests: dict[str, str | dict[str, str]] = {}
+    subset: Subset | None = None  # a field's name alone will do
+
+    @field_validator("subset", mode="before")
+    @classmethod
+    def _a_field(cls, value: Any) -> Any:
+        return {"field": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _named_tests(self) -> "Data":
+        tables = {name: inner for name, inner in self.tests.items() if isinstance(inner, dict)}
+        for task in tables:
+            if task not in (short := [Path(name).stem for name in self.tasks]):
+                raise ValueError(f"tests.{task} is a table, but no task is called so: {', '.join(short)}")
+        for name in [*(self.tests.keys() - tables.keys()), *(name for inner in tables.values() for name in inner)]:
+            if not re.fullmatch(TEST_NAME, name) or name in RESERVED:
+                raise ValueError(
+                    f"tests: {name!r} cannot be the name of a test set: use letters, digits, '.', '-' and '_', and "
+                    f"none of {', '.join(RESERVED)}"
+                )
+        return self
+
+    def tests_of(self, task: str) -> dict[str, str]:
+        """The test sets beside its own of a task, by its short name: those of every task, then its own."""
+        own = self.tests.get(task)
+        return {name: place for name, place in self.tests.items() if isinstance(place, str)} | (
+            own if isinstance(own, dict) else {}
+        )
 
 
 class Training(Section):

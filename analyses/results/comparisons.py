@@ -12,7 +12,7 @@ from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 from w2s_probes.metrics.recovery import LEAST_GAP, hard_labels, hardened, mean_metric
 from w2s_probes.stats import PairedTests, holm, paired_tests, pooled
 
-from .names import CEILING, COMPARISON_COLUMNS, RANDOM, WEAK, is_reference
+from .names import CEILING, COMPARISON_COLUMNS, RANDOM, TEST, WEAK, is_reference
 from .table import TrialResult, by_seeds, over_seeds
 
 PGR = "pgr_"
@@ -100,8 +100,20 @@ class TaskValues:
 
 
 def compare(judged: Runs, baseline: str, metrics: Sequence[Metric] = DEFAULT_METRICS) -> pd.DataFrame:
-    """`comparison_table` of these metrics from the scores of every task and seed."""
-    return comparison_table([TaskValues.of(judged, metric) for metric in metrics], baseline)
+    """`comparison_table` of these metrics from the scores of every task and seed, by test set.
+
+    A test set other than the tasks' own is compared over the tasks that have one of its name.
+    """
+    tables = []
+    for test_set in dict.fromkeys(name for runs in judged.values() for one in runs.values() for name in one.test_sets):
+        there = {
+            task: {seed: one.on(test_set) for seed, one in runs.items()}
+            for task, runs in judged.items()
+            if all(test_set in one.test_sets for one in runs.values())
+        }
+        table = comparison_table([TaskValues.of(there, metric) for metric in metrics], baseline)
+        tables.append(table.assign(test_set=test_set))
+    return pd.concat(tables, ignore_index=True)
 
 
 def comparison_table(metrics: Sequence[TaskValues], baseline: str) -> pd.DataFrame:
@@ -122,6 +134,7 @@ def comparison_table(metrics: Sequence[TaskValues], baseline: str) -> pd.DataFra
         for line in _lines(values, baseline, of_pgr=of_pgr)
     ]
     lines += [line for values in metrics for line in _beside_controls(values)]
+    lines = [{"test_set": TEST} | line for line in lines]
     return pd.DataFrame(lines, columns=COMPARISON_COLUMNS).astype({"better": "Int64", "worse": "Int64"})
 
 

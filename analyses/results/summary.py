@@ -5,18 +5,18 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .names import CEILING, HARD, PROBE, WEAK, own_ceiling
+from .names import CEILING, HARD, PROBE, WEAK, on_test_set, own_ceiling
 from .unreadable_pgr import lines_over_seeds
 
 
 def summary(results: pd.DataFrame, metric: Literal["auroc", "accuracy"] = "auroc") -> pd.DataFrame:
-    """One line for each task and method, over all seeds: weak, ceiling, student, and PGR with interval and status.
+    """One line for each task, test set and method, over all seeds: weak, ceiling, student, PGR with its status.
 
     `ceiling` is the method's own. An oracle's method is marked by a star. On a task whose supervisor gives hard
     labels the figures are of accuracy, and `metric` says so: AUROC cannot compare labels with scores.
     """
     lines = []
-    for task, part in results.groupby("task", sort=False):
+    for (task, test_set), part in results.groupby(["task", "test_set"], sort=False):
         chosen = lines_over_seeds(part)
         hard = chosen[chosen["metric"] == f"pgr_{metric}"]["status"].str.contains(HARD).any()
         shown = "accuracy" if hard else metric
@@ -25,7 +25,7 @@ def summary(results: pd.DataFrame, metric: Literal["auroc", "accuracy"] = "auroc
             own = own_ceiling(pgr["method"].removeprefix(PROBE))
             lines.append(
                 {
-                    "task": task,
+                    "task": on_test_set(str(task), str(test_set)),
                     "method": pgr["method"] + ("*" if pgr["oracle"] else ""),
                     "metric": shown,
                     "weak": plain[WEAK],

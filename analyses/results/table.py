@@ -1,7 +1,7 @@
 """The one tidy table of results: a line for each task, seed, method and metric, and for all seeds together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from w2s_probes.rows.groups import group_numbers, groups_of
 from w2s_probes.stats import agreement
 
 from ..experiment.outcomes import Outcome
-from .names import CEILING, COMMON, RESULT_COLUMNS, ROWS_ONLY, WEAK, is_ceiling, is_reference
+from ..experiment.row_sets import OTHER_TEST
+from .names import CEILING, COMMON, RESULT_COLUMNS, ROWS_ONLY, TEST, WEAK, is_ceiling, is_reference
 
 QUESTIONS = "question_accuracy"
 
@@ -40,6 +41,31 @@ class TrialResult:
     seed: int
     layer: int
     ceilings: Mapping[str, str] = field(default_factory=dict)  # of methods that have one of their own
+    tests: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # other test sets by name: id, label
+    subsets: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)  # of the test rows (n_test,), by name
+
+    @property
+    def test_sets(self) -> list[str]:
+        """The names of the test sets, the task's own first."""
+        return [TEST, *self.tests, *self.subsets]
+
+    def on(self, test_set: str) -> "TrialResult":
+        """The result on one of the test sets; methods that have not scored it are not in it."""
+        if test_set == TEST:
+            return replace(self, tests={}, subsets={})
+        if test_set in self.subsets:
+            test, name, chosen = self.test[self.subsets[test_set]], TEST, self.subsets[test_set]
+        else:
+            test, name = self.tests[test_set], OTHER_TEST + test_set
+            chosen = np.ones(len(test), dtype=bool)
+        outcomes = {
+            method: replace(outcome, scores={TEST: outcome.scores[name][..., chosen]})
+            for method, outcome in self.outcomes.items()
+            if name in outcome.scores
+        }
+        own = {method: ceiling for method, ceiling in self.ceilings.items() if {method, ceiling} <= outcomes.keys()}
+        rows = test.reset_index(drop=True)
+        return replace(self, test=rows, candidates=None, outcomes=outcomes, ceilings=own, tests={}, subsets={})
 
     @property
     def groups(self) -> NDArray[np.object_] | None:
@@ -60,9 +86,18 @@ class TrialResult:
 def task_rows(
     task: str, runs: Mapping[int, TrialResult], n_boot: int, metrics: Sequence[Metric] = DEFAULT_METRICS
 ) -> list[dict[str, Any]]:
-    """The lines of one task: by seed and, where there are several, over all of them, with `seed` left empty."""
-    rows = [line for judged in runs.values() for line in seed_rows(task, judged, n_boot, metrics)]
-    return rows if len(runs) == 1 else rows + pooled_rows(task, list(runs.values()), metrics)
+    """The lines of one task: by seed and, where there are several, over all of them, with `seed` left empty.
+
+    Those of its own test set come first, then those of every other one.
+    """
+    rows: list[dict[str, Any]] = []
+    for test_set in next(iter(runs.values())).test_sets:
+        of_set = {seed: judged.on(test_set) for seed, judged in runs.items()}
+        lines = [line for judged in of_set.values() for line in seed_rows(task, judged, n_boot, metrics)]
+        if len(runs) > 1:
+            lines += pooled_rows(task, list(of_set.values()), metrics)
+        rows += [line | {"test_set": test_set} for line in lines]
+    return rows
 
 
 def seed_rows(
@@ -242,6 +277,7 @@ def _common(task: str, judged: TrialResult, name: str, n: int) -> dict[str, Any]
     outcome = judged.outcomes[name]
     return {
         "task": task,
+        "test_set": TEST,
         "seed": judged.seed,
         "method": name,
         "probe": outcome.probe,

@@ -11,7 +11,7 @@ import pandas as pd
 from analyses.experiment import Outcome
 from analyses.experiment.clock import StepTime
 from analyses.experiment.outcomes import write_verdict
-from analyses.experiment.splits import RowSets
+from analyses.experiment.row_sets import RowSets
 from analyses.results.comparisons import compare
 from analyses.results.names import COMPARISONS, RECIPE, RECORD, RESULTS, filter_file, trial_files, trial_key
 from analyses.results.run_folder import write_predictions, write_recipe, write_record
@@ -62,7 +62,7 @@ def write_run(
                 write_verdict(folder / filter_file(task, seed, name), sets, weak[:4], kept, 2)
             oracles = frozenset({"ceiling", ORACLE})
             judged.setdefault(task, {})[seed] = TrialResult(sets.test, None, outcomes, oracles, seed, 2)
-            write_predictions(folder, task, seed, sets.test, outcomes)
+            write_predictions(folder, task, seed, judged[task][seed])
             taken = {name: asdict(StepTime(1.5, {} if name == PLAIN else {"trained": 1.25})) for name in signal}
             runs[trial_key(task, seed)] = {
                 "splits": sets.summary(),

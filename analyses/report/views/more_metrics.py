@@ -31,9 +31,9 @@ def more_metrics(run: FinishedRun) -> Table | None:
         for method in dict.fromkeys(part["method"]):
             cells = [words(task), words(method)]
             for entry in more:
-                cells.append(_cell(by.get((method, entry.name), {})))
+                cells.append(value_cell(by.get((method, entry.name), {})))
                 if entry.pgr:
-                    cells.append(_pgr(by.get((method, f"pgr_{entry.name}"), {})))
+                    cells.append(pgr_cell(by.get((method, f"pgr_{entry.name}"), {})))
             rows.append(cells)
     return Table("More metrics, by task and method", columns, rows)
 
@@ -48,11 +48,13 @@ def metric_title(name: str) -> str:
     return name
 
 
-def _cell(line: Mapping[Any, Any]) -> TableCell:
+def value_cell(line: Mapping[Any, Any]) -> TableCell:
+    """A metric's value with its interval."""
     return estimate(line.get("value"), line.get("low"), line.get("high"))
 
 
-def _pgr(line: Mapping[Any, Any]) -> TableCell:
+def pgr_cell(line: Mapping[Any, Any]) -> TableCell:
+    """A PGR with its interval, marked where its status warns of it."""
     shaky = next((word for word in ("undefined", "unstable", "hard labels") if word in str(line.get("status", ""))), "")
     value = line.get("value")
     if value is None or value != value:

@@ -14,6 +14,7 @@ from ..load.folder import FinishedRun
 from .answer import Differences, RunAnswer, answer, over_seeds
 from .cards import Card, cards
 from .differences import against
+from .evaluation_sets import set_tables
 from .more_metrics import metric_title, more_metrics
 from .run_record import cost, models, row_sets
 
@@ -35,6 +36,7 @@ class RunView:
     pooled: Figure | None
     tasks: Table
     more_metrics: Table | None
+    test_sets: list[Table]
     figures: list[Figure]
     rows: Table
     models: Table
@@ -61,6 +63,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         _pooled(run, key),
         _tasks(run, differences),
         more_metrics(run),
+        set_tables(run),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),

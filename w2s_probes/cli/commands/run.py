@@ -158,7 +158,7 @@ def _show_tests(path: Path, recipe: "Recipe") -> None:
         from analyses.results.summary import format_interval
 
     table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a task may be called NA
-    table = table[(table["metric"] == "auroc") & ~table["oracle"]]
+    table = table[(table["metric"] == "auroc") & ~table["oracle"] & (table["test_set"] == "test")]
     beside = table["against"].notna() & (table["against"] != recipe.baseline)
     controlled, table = table[beside], table[~beside]
     n, pgr = len(recipe.data.tasks), format_interval
