@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from extract.tasks import load_task
 from w2s_probes.errors import InputError
 from w2s_probes.io.tables import write_table
 from w2s_probes.places import HERE, Place
@@ -23,9 +22,12 @@ from .experiment.clock import Clock, processes
 from .experiment.crew import Crew, refuse_processes
 from .experiment.curves import Curves
 from .experiment.engine import Here, Rounds, Teacher, conduct
+from .experiment.kept_students import StepLessons
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
-from .experiment.splits import RowSets, split_loaded
+from .experiment.result_cache import table_hash
+from .experiment.row_sets import RowSets
+from .experiment.splits import load_rows, split_loaded
 from .experiment.task_models import Sources
 from .methods import find_method, find_methods
 from .recipe.layer_checks import refuse_layers
@@ -44,6 +46,7 @@ from .results.names import (
     trial_key,
 )
 from .results.run_folder import remove_earlier, write_labels, write_predictions, write_recipe, write_record
+from .results.student_folders import put_students, remove_other_students
 from .results.table import TrialResult, results_table, task_rows
 from .trial import Trial, trials
 
@@ -76,7 +79,7 @@ def run(
         refuse_absent(track)
     methods = find_methods(recipe.methods)
     _refuse_unusable(recipe, methods)
-    loaded = [load_task(name, recipe.data.folder) for name in recipe.data.tasks]
+    loaded = [load_rows(recipe, name) for name in recipe.data.tasks]
     splits = {task.name: split_loaded(recipe, task) for task in loaded}
     clock = Clock(progress, len(splits) * len(recipe.seeds) * (len(REFERENCES) + len(methods)))
     sources = Sources()
@@ -92,19 +95,27 @@ def run(
         this = _Run(recipe, Path(out), methods, sources, clock, Path(cache or out), track)
         by_task = this.tasks(splits, teacher, at_once, share or WHOLE)
     this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
-    results = results_table([line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot)])
+    metrics = recipe.results.every_metric
+    lines = [line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot, metrics)]
+    results = results_table(lines)
     clock.finish()
     models = {name: source.weights for name, source in sources.by_name.items()}
     seconds = round(time.monotonic() - began, 1)
-    write_table(compare(by_task, recipe.baseline), this.out / COMPARISONS)
+    write_table(compare(by_task, recipe.baseline, metrics), this.out / COMPARISONS)
     rows = {task.name: task.source for task in loaded}
     failed = [asdict(failure) for failure in this.failed]
     used = {(task, seed): by_task[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
-    files = trial_files(used)
+    test_sets = {
+        task: {name: table_hash(table) for name, table in next(iter(seeds.values())).tests.items()}
+        for task, seeds in splits.items()
+    }
+    files = trial_files(used, test_sets)
     remove_earlier(this.out, files)
+    remove_other_students(this.out, this.students)
     write_recipe(this.out / RECIPE, recipe)
     write_table(results, this.out / RESULTS)
     more = {"models": models, "rows": rows, "runs": this.record, "failed": failed, "seconds": seconds}
+    more |= {"test_sets": test_sets} if any(test_sets.values()) else {}
     write_record(this.out / RECORD, recipe, files, **more)
     return results
 
@@ -140,6 +151,7 @@ class _Run:
     track: Tracker | None = None
     record: dict[str, Any] = field(default_factory=dict)  # for run.json, by the trials' keys
     failed: list[Failure] = field(default_factory=list)
+    students: set[str] = field(default_factory=set)  # folders of those that were kept, within `out`
 
     def tasks(
         self, splits: Mapping[str, dict[int, RowSets]], teacher: Teacher, at_once: int, share: Share
@@ -174,11 +186,12 @@ class _Run:
     def trial(self, trial: Trial) -> Rounds[TrialResult]:
         """Make the steps of a trial and write its files."""
         named = (trial.task, trial.seed)
-        labelled = yield from trial.supervised()
+        taught: StepLessons = {}
+        labelled = yield from trial.supervised(taught)
         sets, labels = labelled.sets, labelled.labels
         write_labels(self.out, *named, sets, labels)
         outcomes: dict[str, Outcome] = {WEAK: labelled.weak_outcome}
-        for name, outcome in (yield from labelled.run()).items():
+        for name, outcome in (yield from labelled.run(taught)).items():
             if isinstance(outcome, Outcome):
                 outcomes[name] = outcome
                 write_verdict(self.out / filter_file(*named, name), sets, labels["val"], outcome, labelled.layer)
@@ -192,8 +205,11 @@ class _Run:
             "methods": {name: outcome.notes for name, outcome in outcomes.items() if outcome.notes},
             "taken": {name: asdict(self.clock.taken(trial.title(name))) for name in outcomes},
         }
-        write_predictions(self.out, *named, sets.test, outcomes)
-        return labelled.result(outcomes)
+        if self.recipe.keep_students:
+            self.students |= put_students(self.out, *named, taught)
+        result = labelled.result(outcomes)
+        write_predictions(self.out, *named, result)
+        return result
 
     def refuse_used_nowhere(self, trials_run: int) -> None:
         """InputError for a method that could not be used in any trial."""

@@ -103,7 +103,8 @@ class Activations:
         X: NDArray[np.float32] | None = None
         left = np.ones(len(ids), dtype=bool)
         for store in self.stores:
-            here = left & pd.Index(ids).isin(store.ids)
+            have = set(store.ids)
+            here = left & np.array([row_id in have for row_id in ids], dtype=bool)
             if here.any():
                 part = store.layer(self.index, ids=ids[here])
                 X = np.empty((len(ids), part.shape[1]), dtype=np.float32) if X is None else X

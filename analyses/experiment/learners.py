@@ -26,6 +26,7 @@ class Learner:
     cache: ResultCache
     note: Note = field(default=silent, compare=False)
     curves: Curves | None = field(default=None, compare=False)
+    keeps: bool = field(default=False, compare=False)  # the trained students themselves, beside their scores
 
     @property
     def reads_activations(self) -> bool:

@@ -43,6 +43,7 @@ class TaskModels:
     sources: Sources
     clock: Clock
     curves: Curves | None = None
+    keeps: bool = False  # the trained students themselves, beside their scores
     _reading: dict[tuple[str, int | str, str], Activations] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -88,7 +89,13 @@ class TaskModels:
         assert model.model is not None
         activations = self.activations(model) if training.kind == "head" else None
         return Learner(
-            self.sources.find(model.model), training, activations, self.cache, self.clock.within, self.curves
+            self.sources.find(model.model),
+            training,
+            activations,
+            self.cache,
+            self.clock.within,
+            self.curves,
+            self.keeps,
         )
 
 

@@ -14,7 +14,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 
-from tests.benchmarks import data, extraction, finetune, logistic, memory, neighbors, noise, stores, sweep
+from tests.benchmarks import data, extraction, finetune, heads, logistic, memory, neighbors, noise, stores, sweep
 from tests.benchmarks.timing import Line
 
 GROUPS = {
@@ -25,6 +25,7 @@ GROUPS = {
     "logistic": logistic.cases,
     "noise": noise.cases,
     "finetune": finetune.cases,
+    "heads": heads.cases,
     "sweep": sweep.cases,
 }
 HEAD = "| what | ours | reference | unit | beside | ratio | bar |\n|---|---:|---:|---|---|---:|---:|"

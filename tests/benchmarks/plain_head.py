@@ -10,6 +10,7 @@ from w2s_probes.losses import Objective
 from w2s_probes.randomness import torch_seed
 from w2s_probes.students import HeadLesson
 from w2s_probes.students.stopping import Criterion
+from w2s_probes.students.threads import one_thread
 
 
 @dataclass
@@ -26,6 +27,7 @@ class PlainHead:
         return X @ self.coef + self.intercept
 
 
+@one_thread()
 def plain_head(
     X: NDArray[np.float32],
     lesson: HeadLesson,
@@ -35,14 +37,14 @@ def plain_head(
     seed: int = 0,
 ) -> PlainHead:
     """A layer of two logits, autograd and torch's Adam; a masked head skips the rows of a batch that do not count."""
-    torch.set_num_threads(1)
     taught = np.ones(len(X), dtype=bool) if lesson.rows is None else np.asarray(lesson.rows)
     labels = np.asarray(lesson.labels, dtype=np.float64)
     objective = Objective(lesson.loss, alpha=lesson.alpha, warm_up=lesson.warm_up, prior=lesson.prior, gather=False)
     objective.fit(labels[taught])
     center = X[taught].mean(axis=0, dtype=np.float64)
-    scale = np.sqrt(np.mean((X[taught] - center) ** 2, axis=0))
-    rows = torch.from_numpy(((X - center) / scale).astype(np.float32))
+    centered = X - center.astype(np.float32)
+    scale = np.sqrt(np.square(centered[taught]).mean(axis=0, dtype=np.float64))
+    rows = torch.from_numpy(centered / scale.astype(np.float32))
     p, mask = torch.from_numpy(labels).float(), torch.from_numpy(taught)
     weight = None
     if lesson.weight is not None:
@@ -78,7 +80,7 @@ def plain_head(
                 loss = objective(head(rows[part]), p[part], weight=None if weight is None else weight[part])
             if lesson.l2:
                 loss = loss + lesson.l2 * (head.weight[1] - head.weight[0]).square().sum()
-            optimizer.zero_grad(set_to_none=False)
+            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             for parameter in head.parameters():
                 if parameter.grad is None:

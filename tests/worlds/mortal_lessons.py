@@ -36,7 +36,7 @@ class MortalLesson(LessonUnit):
                 self._note("died", step, objective.step)
                 os.kill(os.getpid(), SIGKILL)
 
-        Objective.advance = watched  # type: ignore[method-assign]
+        Objective.advance = watched  # type: ignore[method-assign, assignment]
         try:
             taught = super().run()
         finally:

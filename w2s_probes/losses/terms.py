@@ -12,7 +12,7 @@ from torch import Tensor
 SMALLEST = 1e-6  # of a probability that reverse KL divides by: 8 steps of float32 below 1, and log(1e-6) = -14
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every loss and step, and frozen ones take four times as long
 class Terms:
     """The losses of rows,  share · CE(f, target) + own · (H(f) + f log q + (1 - f) log(1 - q)),  all but f held still.
 

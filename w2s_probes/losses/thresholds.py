@@ -32,60 +32,89 @@ class Places:
 
 
 class Thresholds:
-    """The t of ĥ = 1[f > t] of many students: of their last `buffer` predictions, or without it of a batch's.
+    """The t of ĥ = 1[f > t] of many students: of a batch's predictions.
 
     `priors` says for each student what share of predictions is above t, or "batch": the mean label of its rows of the
     batch. `begin` an epoch, then ask for the thresholds of one batch after the other.
     """
 
-    def __init__(self, priors: Sequence[float | Literal["batch"]], buffer: int | None) -> None:
-        self.by_batch = torch.tensor([[prior == "batch"] for prior in priors])
-        self.below = torch.tensor([[0.5 if prior == "batch" else 1 - prior] for prior in priors])  # the share up to t
-        self.buffer = buffer
-        self.held = torch.zeros(len(priors), 1)  # predictions remembered
-        self._recent = torch.full((len(priors), buffer or 0), torch.inf)
+    def __init__(self, priors: Sequence[float | Literal["batch"]]) -> None:
+        self._by_batch = torch.tensor([[prior == "batch"] for prior in priors])
+        self._below = torch.tensor([[0.5 if prior == "batch" else 1 - prior] for prior in priors])  # the share up to t
+        self._step, self._lasting = 0, False
 
     def keep(self, students: Tensor) -> None:
         """Go on with these of the students alone, between two epochs."""
-        for name in ("by_batch", "below", "held", "_recent"):
-            setattr(self, name, getattr(self, name)[students])
+        self._by_batch, self._below, self._lasting = self._by_batch[students], self._below[students], False
 
     def begin(self, soft: Tensor, rows: Tensor | None, batch: int) -> None:
         """Prepare an epoch of labels (students, n) in its order; each student is taught `rows` (students, n)."""
+        self._step = 0
+        self._start(soft, batch)
+        if self._lasting:
+            return  # the places are those of the last epoch
         taught = torch.ones_like(soft) if rows is None else rows.to(soft.dtype)
         counts = per_batch(taught, batch)  # (students, steps)
-        self._rows = None if rows is None else [part.logical_not() for part in batches(rows, batch)]
-        mean = per_batch(taught * soft, batch) / counts.clamp(min=1)
-        of_batch = torch.where(counts > 1, 1 - mean, 0.5)  # one row has no share
-        q = torch.where(self.by_batch, of_batch, self.below)
-        self._step = 0
-        if self.buffer is None:
-            self._places = Places.of(q, counts)
-            single = counts == 1
-            self._single = steps(single) if bool(single.any()) else None
-            return
-        known = (self.held + counts.cumsum(dim=1)).clamp(max=self.buffer)
-        self._places = Places.of(q, known)
-        self.held = known[:, -1:]
-        self._past = torch.cat([self._recent, torch.full_like(soft, torch.inf)], dim=1)
-        self._starts = range(0, soft.shape[1], batch)
-        self._last: Sequence[Tensor] | None = None
-        if rows is not None:
-            valid = torch.cat([torch.ones_like(self._recent, dtype=torch.bool), rows], dim=1)
-            columns = valid.logical_not().to(torch.uint8).argsort(dim=1, stable=True)  # those that are taught, in turn
-            first = counts.cumsum(dim=1).long()[:, :, None] + torch.arange(self.buffer)
-            self._last = columns.gather(1, first.flatten(1)).view_as(first).unbind(dim=1)
+        share, by_batch = self._below, bool(self._by_batch.any())
+        if by_batch:
+            mean = per_batch(taught * soft, batch) / counts.clamp(min=1)
+            share = torch.where(self._by_batch, torch.where(counts > 1, 1 - mean, 0.5), share)  # one row has no share
+        self._lasting = self._arrange(share, counts, rows, batch) and rows is None and not by_batch
+
+    def _start(self, soft: Tensor, batch: int) -> None:
+        """Make room for an epoch's predictions."""
+
+    def _arrange(self, share: Tensor, counts: Tensor, rows: Tensor | None, batch: int) -> bool:
+        """Set where each step's threshold lies; whether that stays so while counts and shares do."""
+        self._hidden = None if rows is None else [part.logical_not() for part in batches(rows, batch)]
+        self._places = Places.of(share, counts)
+        single = counts == 1
+        self._single = steps(single) if bool(single.any()) else None
+        return True
 
     def next(self, f: Tensor) -> Tensor:
         """The thresholds (students, 1) for the next batch's predictions f (students, rows)."""
         step, self._step = self._step, self._step + 1
-        if self.buffer is None:
-            t = self._places.value(step, f if self._rows is None else f.masked_fill(self._rows[step], torch.inf))
-            return t if self._single is None else t.masked_fill_(self._single[step], 0.5)
-        start = self.buffer + self._starts[step]
+        t = self._places.value(step, f if self._hidden is None else f.masked_fill(self._hidden[step], torch.inf))
+        return t if self._single is None else t.masked_fill_(self._single[step], 0.5)
+
+
+class RecentThresholds(Thresholds):
+    """Of the last `size` predictions of the rows that a student is taught, as `RecentPredictions` keeps them."""
+
+    def __init__(self, priors: Sequence[float | Literal["batch"]], size: int) -> None:
+        super().__init__(priors)
+        self.size = size
+        self._held = torch.zeros(len(priors), 1)
+        self._recent = torch.full((len(priors), size), torch.inf)
+
+    def keep(self, students: Tensor) -> None:
+        super().keep(students)
+        self._held, self._recent = self._held[students], self._recent[students]
+
+    def _start(self, soft: Tensor, batch: int) -> None:
+        self._past = torch.cat([self._recent, torch.full_like(soft, torch.inf)], dim=1)
+        self._starts = range(self.size, self._past.shape[1], batch)
+
+    def _arrange(self, share: Tensor, counts: Tensor, rows: Tensor | None, batch: int) -> bool:
+        known = (self._held + counts.cumsum(dim=1)).clamp(max=self.size)
+        self._places = Places.of(share, known)
+        full = bool((self._held == self.size).all())
+        self._held, self._last = known[:, -1:], None
+        if rows is not None:
+            valid = torch.cat([torch.ones_like(self._recent, dtype=torch.bool), rows], dim=1)
+            columns = valid.logical_not().to(torch.uint8).argsort(dim=1, stable=True)  # those that are taught, in turn
+            first = counts.cumsum(dim=1).long()[:, :, None] + torch.arange(self.size)
+            self._last = columns.gather(1, first.flatten(1)).view_as(first).unbind(dim=1)
+        return full
+
+    def next(self, f: Tensor) -> Tensor:
+        """The thresholds (students, 1) with the next batch's predictions f (students, rows) among those remembered."""
+        step, self._step = self._step, self._step + 1
+        start = self._starts[step]
         end = start + f.shape[1]
-        self._past[:, start:end] = f
-        last = self._past[:, end - self.buffer : end] if self._last is None else self._past.gather(1, self._last[step])
+        self._past[:, start:end].copy_(f)
+        last = self._past[:, end - self.size : end] if self._last is None else self._past.gather(1, self._last[step])
         if end == self._past.shape[1]:
             self._recent = last
         return self._places.value(step, last)

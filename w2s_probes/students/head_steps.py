@@ -1,6 +1,7 @@
 """The optimiser of many heads: Adam on one matrix, a row a head."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -33,18 +34,16 @@ class HeadWeights:
         """Set what follows from the heads that are left."""
         self.gradient, self._divisor = torch.empty_like(self.seen), torch.empty_like(self.seen)
         self._rate = float(self._rates[0]) if bool((self._rates == self._rates[0]).all()) else None
-        self._pull: torch.Tensor | None = None
-        if bool(self._penalties.any()):
-            self._pull = (2 * self._penalties).expand(self.seen.shape).clone()
-            self._pull[:, -1] = 0  # bias free
-        spans = slice(0, self.shared), slice(self.shared, None)
-        self._parts = [
-            (weights, span)
-            for weights, span in ((self.seen[: self.shared], spans[0]), (self._own_weights, spans[1]))
-            if len(weights)
-        ]
+        self._penalized = bool(self._penalties.any())
+        pull = (2 * self._penalties).expand(self.seen.shape).clone()
+        pull[:, -1] = 0  # bias free
+        matrices = self.gradient, self._mean, self._divisor, self._rates, pull
+        shared, own = slice(self.shared), slice(self.shared, None)
+        both = ((self.seen[shared], shared), (self._own_weights, own))
+        self._parts = [_Part(weights, *(matrix[span] for matrix in matrices)) for weights, span in both if len(weights)]
+        self._own_gradient, self._own_seen, self._own_bias = self.gradient[own], self.seen[own], self.seen[own, -1]
         if self.own is not None:
-            self.own.seen(self._own_weights, self.seen[self.shared :])
+            self.own.seen(self._own_weights, self._own_seen, self._own_bias)
 
     def keep(self, heads: Sequence[int]) -> None:
         """Go on with these heads alone, in ascending order."""
@@ -62,19 +61,30 @@ class HeadWeights:
         self._steps += 1
         gradient = self.gradient
         if self.own is not None:
-            self.own.pull_back(gradient[self.shared :])
-        if self._pull is not None:
-            for weights, span in self._parts:
-                gradient[span].addcmul_(weights, self._pull[span])
+            self.own.pull_back(self._own_gradient)
+        if self._penalized:
+            for part in self._parts:
+                part.gradient.addcmul_(part.weights, part.pull)
         self._mean.lerp_(gradient, 1 - FIRST)
         self._square.mul_(SECOND).addcmul_(gradient, gradient, value=1 - SECOND)
         second = (1 - SECOND**self._steps) ** 0.5
         torch.sqrt(self._square, out=self._divisor).add_(LEAST * second)
         size = 2 * second / (1 - FIRST**self._steps)
-        for weights, span in self._parts:
+        for part in self._parts:
             if self._rate is not None:
-                weights.addcdiv_(self._mean[span], self._divisor[span], value=-size * self._rate)
+                part.weights.addcdiv_(part.mean, part.divisor, value=-size * self._rate)
             else:
-                weights.addcmul_(self._mean[span] / self._divisor[span], -size * self._rates[span])
+                part.weights.addcmul_(part.mean / part.divisor, -size * part.rates)
         if self.own is not None:
-            self.own.seen(self._own_weights, self.seen[self.shared :])
+            self.own.seen(self._own_weights, self._own_seen, self._own_bias)
+
+
+class _Part(NamedTuple):
+    """Heads of one kind: rows of the matrices."""
+
+    weights: torch.Tensor
+    gradient: torch.Tensor
+    mean: torch.Tensor
+    divisor: torch.Tensor
+    rates: torch.Tensor
+    pull: torch.Tensor

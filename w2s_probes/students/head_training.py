@@ -58,7 +58,7 @@ def learn(
     pupils = [pupil for pupil in found if isinstance(pupil, Pupil)]
     if not pupils:
         return [error for error in found if isinstance(error, InputError)]
-    with one_thread():
+    with one_thread(), torch.inference_mode():
         standard = StandardRows.of(X)
         val = None if X_val is None else standard.others(X_val)
         taught = iter(teach(standard, val, pupils, batch=batch, seed=seed))
@@ -245,7 +245,6 @@ class Course:
         torch.sigmoid(desk.margins, out=desk.p)
         for group, views in desk.groups:
             group.slopes(*views)
-            group.advance()
         slopes = desk.slopes if self._to_weights is None else desk.slopes.index_select(0, self._to_weights)
         torch.mm(slopes, X, out=weights.gradient)
         weights.step()

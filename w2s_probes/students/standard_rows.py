@@ -49,8 +49,8 @@ class OwnStandards:
     b + w · shift: one matrix serves all heads.
     """
 
-    factor: torch.Tensor  # (heads, d + 1); 1 for the bias, 0 for columns that are constant on a head's rows
-    shift: torch.Tensor  # (heads, d + 1); 0 for the bias
+    factor: torch.Tensor  # (heads, d + 1); 0 for the bias, and for columns that are constant on a head's rows
+    shift: torch.Tensor  # (heads, d + 1); 1 for the bias
 
     @classmethod
     def of(cls, standard: StandardRows, masks: Sequence[NDArray[np.bool_]]) -> "OwnStandards":
@@ -69,15 +69,15 @@ class OwnStandards:
             raw = np.abs(standard.center + standard.scale * mean[:, :-1])
             varies = standard.scale * deviation[:, :-1] > CONSTANT * raw
         varies &= deviation[:, :-1] > CONSTANT * (1 + np.abs(mean[:, :-1]))  # beyond the rounding of float32
-        factor, shift = np.ones_like(mean), np.zeros_like(mean)
+        factor, shift = np.zeros_like(mean), np.ones_like(mean)
         factor[:, :-1] = np.divide(1, deviation[:, :-1], out=np.zeros_like(raw), where=varies)
         shift[:, :-1] = -mean[:, :-1] * factor[:, :-1]
         return cls(torch.from_numpy(factor).float(), torch.from_numpy(shift).float())
 
-    def seen(self, weights: torch.Tensor, out: torch.Tensor) -> None:
-        """Write the heads' weights (heads, d + 1) on x of all rows to `out`."""
+    def seen(self, weights: torch.Tensor, out: torch.Tensor, bias: torch.Tensor) -> None:
+        """Write the heads' weights (heads, d + 1) on x of all rows to `out`, of which `bias` is the last column."""
         torch.mul(weights, self.factor, out=out)
-        out[:, -1:] += torch.bmm(weights[:, None, :], self.shift[:, :, None])[:, :, 0]
+        torch.linalg.vecdot(weights, self.shift, out=bias)
 
     def pull_back(self, gradient: torch.Tensor) -> None:
         """Turn gradients (heads, d + 1) by weights on x of all rows into those by the heads' own, in place."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..errors import InputError, did_you_mean
 from .grid import BY_TRUTH, ChooseBy
-from .measures import HELD_OUT, OK, TRAINING, WEAK, RowSet
+from .measures import HELD_OUT, OK, STUDENT_PROBE, TRAINING, WEAK, RowSet
 
 LESS_IS_BETTER = ("weak_brier",)
 CRITERIA = ("weak_brier", "weak_auroc", *BY_TRUTH)
@@ -48,11 +48,11 @@ class Best:
 
     def record(self) -> dict[str, Any]:
         """As it stands in sweep.json; NaN becomes null."""
-        weak = {rows.replace("-", "_"): _in_json(side) for rows, side in self.weak.items()}
+        weak = {rows.replace("-", "_"): in_json(side) for rows, side in self.weak.items()}
         return {
             **vars(self),
-            "training": _in_json(self.training),
-            "held_out": _in_json(self.held_out),
+            "training": in_json(self.training),
+            "held_out": in_json(self.held_out),
             "weak": weak,
         }
 
@@ -84,10 +84,10 @@ class Best:
         if self.oracle:
             text += " (an oracle: the truth chose)"
         shown = self.shown
-        text += f"; {shown} {_said(self.training[shown])} on the rows it was chosen on"
+        text += f"; {shown} {said(self.training[shown])} on the rows it was chosen on"
         if shown in self.held_out:
-            text += f", {_said(self.held_out[shown])} on held-out rows"
-        weak = [_said(self.weak[rows][shown]) for rows in self._row_sets if shown in self.weak.get(rows, {})]
+            text += f", {said(self.held_out[shown])} on held-out rows"
+        weak = [said(self.weak[rows][shown]) for rows in self._row_sets if shown in self.weak.get(rows, {})]
         if weak:
             text += f"; the weak labels' own is {', '.join(weak)}"
         elif shown == "weak_auroc":
@@ -108,7 +108,9 @@ def choose(table: pd.DataFrame, labels: str, by: ChooseBy = "weak_brier", *, ora
         raise InputError(f"choose by {by!r}: {did_you_mean(by, CRITERIA)}")
     if by in BY_TRUTH and not oracle:
         raise InputError(f"choosing by {by} reads the truth: say oracle=True (--oracle), and the choice is marked so")
-    cells = table[(table["labels"] == labels) & table["contamination"].isna() & (table["probe"] != WEAK)]
+    cells = table[
+        (table["labels"] == labels) & table["contamination"].isna() & ~table["probe"].isin([WEAK, STUDENT_PROBE])
+    ]
     if cells.empty:
         known = sorted(table["labels"].unique())
         raise InputError(f"no label set {labels!r} in this sweep: {did_you_mean(labels, known)}")
@@ -157,9 +159,11 @@ def _of_weak_labels(table: pd.DataFrame) -> dict[str, dict[str, Ends]]:
     return measures
 
 
-def _in_json(side: Mapping[str, Ends]) -> dict[str, list[float | None]]:
-    return {metric: [None if np.isnan(end) else end for end in ends] for metric, ends in side.items()}
+def in_json(side: Mapping[str, Ends]) -> dict[str, list[float | None]]:
+    """Measures as JSON has them; NaN and infinity become null."""
+    return {metric: [end if np.isfinite(end) else None for end in ends] for metric, ends in side.items()}
 
 
-def _said(ends: Ends) -> str:
+def said(ends: Ends) -> str:
+    """A value with its interval."""
     return f"{ends[0]:.3f} [{ends[1]:.3f}, {ends[2]:.3f}]"

@@ -15,6 +15,7 @@ from ..probes import Connectivity, Probe
 from ..probes.penalties import PENALTIES
 from ..probes.problems import checked_penalties
 from ..probes.registry import PROBES, SETTINGS, ProbeEntry
+from .student_grid import StudentGrid
 
 PUBLISHED_K = (1, 5, *range(10, 100, 5))  # twenty numbers of neighbours
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
@@ -55,8 +56,11 @@ class Grid:
     folds: int = 5  # of cross-fitted scores
     seeds: Sequence[int] = (0,)  # of those folds
     index: str = "exact"  # as KNNProbe's
+    students: StudentGrid | None = None  # heads that learn by the probes' scores; None: no students
 
     def __post_init__(self) -> None:
+        if self.students is not None:
+            object.__setattr__(self, "values", self.students.with_judges(self.values))
         values = {name: _checked(entry, self.values.get(name, ())) for name, entry in PROBES.items()}
         if unknown := [name for name in self.values if name not in PROBES]:
             raise InputError(f"probe {unknown[0]!r}: {did_you_mean(unknown[0], PROBES)}")
@@ -109,7 +113,9 @@ class Grid:
         settings = {PROBES[name].setting: list(values) for name, values in self.values.items()}
         names = ("contamination", "connectivity", "folds", "seeds", "index")
         others = {name: getattr(self, name) for name in names}
-        return settings | {name: list(value) if isinstance(value, tuple) else value for name, value in others.items()}
+        students = {} if self.students is None else {"students": self.students.record()}  # else keys stay as they were
+        lists = {name: list(value) if isinstance(value, tuple) else value for name, value in others.items()}
+        return settings | lists | students
 
 
 def published(rows: int) -> dict[str, Sequence[float]]:

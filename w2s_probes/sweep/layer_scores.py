@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from ..errors import InputError
+from ..filtering.disagreement import FilterResult, verdict
 from ..neighbors import Neighbors, first_of, mean_over, search
 from ..neighbors.store_graphs import store_neighbors
 from ..probes import LogisticProbe, TopoProbe
@@ -185,6 +186,12 @@ class SweptLayer:
             rest = search(self.X[core], k, self.other[~enough], index=self.grid.index)
             scores[~enough] = mean_over(p[core], rest.indices)
         return scores
+
+
+def filtered(p: NDArray[np.float64], scores: CellScores, contamination: float) -> FilterResult:
+    """The verdict of a filter by one cell on the training rows' labels p (n,)."""
+    core = np.ones(len(p), dtype=bool) if scores.core is None else scores.core
+    return verdict(p, scores.training if scores.by_core is None else scores.by_core, contamination, core)
 
 
 def _too_many(k: int, ids: NDArray[np.intp]) -> str:

@@ -8,24 +8,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..filtering.disagreement import verdict
 from ..metrics.influence import InfluenceEstimate, mean, ranking
 from ..metrics.intervals import NO_ESTIMATE, Estimate
 from ..rows.fields import TRUTHS, number
 from ..ties import above_half
-from .layer_scores import CellScores, LeftOut, SweepCell
+from .layer_scores import CellScores, LeftOut, SweepCell, filtered
 from .swept_labels import Side, SweptLabels
 
-COLUMNS = ["labels", "seed", "layer", "probe", "k", "l2", "contamination"]
+COLUMNS = ["labels", "seed", "layer", "probe", "k", "l2", "contamination", "method", "loss"]
 COLUMNS += ["rows", "metric", "value", "low", "high", "n", "status", "oracle"]
 OK, ONE_CLASS = "ok", "one class"
 LEFT_OUT = "left out: "  # and the reason
 WEAK = "weak"
+STUDENT_PROBE = "student"  # in the column `probe`: a line about a head, which `method` and `loss` name
+OF_STUDENTS = ("method", "loss")  # columns that earlier versions did not write
 SweepLine = dict[str, Any]
 # What the truth says of a filter, and where a FilterResult's report has it.
 BY_AUDIT = {"precision": "precision", "base_rate": "base_rate", "recall": "recall", "accuracy_kept": "accuracy_after"}
-RowSet = Literal["training", "held-out"]
+RowSet = Literal["training", "stopping", "held-out"]
 TRAINING: RowSet = "training"  # rows that probes learn from, scored out of sample
+STOPPING: RowSet = "stopping"  # training rows by which students are stopped and compared; they learn none of them
 HELD_OUT: RowSet = "held-out"
 
 
@@ -36,6 +38,9 @@ def as_table(lines: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
     numbers = dict.fromkeys(("l2", "contamination", "value", "low", "high"), "float64")
     for name in (*integers, *numbers):
         table[name] = table[name].map(number)
+    for name in OF_STUDENTS:
+        named = [value if isinstance(value, str) and value else None for value in table[name]]
+        table[name] = pd.Series(named, index=table.index, dtype=object)
     table["oracle"] = table["oracle"].map(lambda value: TRUTHS[str(value).lower()])
     return table.astype(integers | numbers | {"oracle": bool})
 
@@ -53,8 +58,7 @@ class SweepScorer:
         judge = cls(labels, {})
         for name, side in judge.sides.items():
             if side.truth is not None:
-                known = ~np.isnan(side.truth)
-                judge.baselines[name] = ranking(above_half(side.truth[known]), side.p[known])
+                judge.baselines[name] = weak_ranking(side)
         return judge
 
     @property
@@ -68,7 +72,7 @@ class SweepScorer:
         for name, side in self.sides.items():
             if side.truth is None:
                 continue
-            known, groups = _audited(side)
+            known, groups = audited(side)
             here = self._line(None, SweepCell(WEAK), name, int(known.sum()), None)
             yield here | _estimated("auroc", self.baselines[name], groups)
             yield here | _estimated("accuracy", mean(_hits(side.p[known], side.truth[known])), groups)
@@ -78,50 +82,61 @@ class SweepScorer:
         for name, side in self.sides.items():
             p = scores.training if name == TRAINING else scores.held_out
             here = self._line(layer, scores.cell, name, len(side), seed)
-            yield here | _estimated("weak_auroc", ranking(above_half(side.p), p), side.groups)
-            yield here | _estimated("weak_brier", mean((p - side.p) ** 2), side.groups)
-            if side.truth is None:
-                continue
-            known, groups = _audited(side)
-            here = here | {"n": int(known.sum())}
-            by_truth, baseline = ranking(above_half(side.truth[known]), p[known]), self.baselines[name]
-            yield here | _estimated("auroc", by_truth, groups)
-            yield here | _estimated("accuracy", mean(_hits(p[known], side.truth[known])), groups)
-            gain = None if by_truth is None or baseline is None else by_truth - baseline
-            yield here | _estimated("auroc_gain", gain, groups)
+            yield from side_lines(here, side, p, self.baselines.get(name))
 
     def filter_lines(self, layer: int, seed: int, scores: CellScores, contamination: float) -> Iterator[SweepLine]:
         """The training rows that a filter by this cell would remove, and, by the truth, how well it chose them."""
         side = self.labels.training
-        core = np.ones(len(side), dtype=bool) if scores.core is None else scores.core
-        judged_by = scores.training if scores.by_core is None else scores.by_core
-        result = verdict(side.p, judged_by, contamination, core)
+        result = filtered(side.p, scores, contamination)
         here = self._line(layer, scores.cell, TRAINING, len(side), seed) | {
             "contamination": contamination,
             "status": OK,
         }
         for metric, value in (("removed", len(result.removed)), ("overshoot", result.overshoot)):
-            yield here | {"metric": metric, **_values(Estimate(value / len(side), np.nan, np.nan, np.nan))}
+            yield here | {"metric": metric, **values_of(Estimate(value / len(side), np.nan, np.nan, np.nan))}
         if side.truth is None:
             return
-        known, _ = _audited(side)
+        known, _ = audited(side)
         report = result.of_rows(known).report(side.truth[known])
         for metric, name in BY_AUDIT.items():
             estimate = Estimate(report[name], np.nan, np.nan, np.nan)
-            yield here | {"metric": metric, **_values(estimate), "n": int(known.sum())}
+            yield here | {"metric": metric, **values_of(estimate), "n": int(known.sum())}
 
     def left_out_lines(self, layer: int, seed: int, left_out: LeftOut) -> Iterator[SweepLine]:
         """A line for each cell that could not be used; its status says why."""
         for cell in left_out.cells:
             here = self._line(layer, cell, TRAINING, len(self.labels.training), seed)
-            yield here | {"metric": "weak_brier", **_values(NO_ESTIMATE), "status": LEFT_OUT + left_out.reason}
+            yield here | {"metric": "weak_brier", **values_of(NO_ESTIMATE), "status": LEFT_OUT + left_out.reason}
 
     def _line(self, layer: int | None, cell: SweepCell, rows: str, n: int, seed: int | None) -> SweepLine:
         where = {"labels": self.labels.name, "seed": seed, "layer": layer, "probe": cell.probe}
         return where | {"k": cell.k, "l2": cell.l2, "contamination": None, "rows": rows, "n": n, "oracle": False}
 
 
-def _audited(side: Side) -> tuple[NDArray[np.bool_], NDArray[np.intp] | None]:
+def side_lines(
+    here: SweepLine, side: Side, p: NDArray[np.float64], baseline: InfluenceEstimate | None
+) -> Iterator[SweepLine]:
+    """Every measure of scores p of a side's rows (n,); `baseline` is the AUROC of its weak labels."""
+    yield here | _estimated("weak_auroc", ranking(above_half(side.p), p), side.groups)
+    yield here | _estimated("weak_brier", mean((p - side.p) ** 2), side.groups)
+    if side.truth is None:
+        return
+    known, groups = audited(side)
+    here = here | {"n": int(known.sum())}
+    by_truth = ranking(above_half(side.truth[known]), p[known])
+    yield here | _estimated("auroc", by_truth, groups)
+    yield here | _estimated("accuracy", mean(_hits(p[known], side.truth[known])), groups)
+    gain = None if by_truth is None or baseline is None else by_truth - baseline
+    yield here | _estimated("auroc_gain", gain, groups)
+
+
+def weak_ranking(side: Side) -> InfluenceEstimate | None:
+    """AUROC of a side's weak labels by the truth."""
+    known, _ = audited(side)
+    return None if side.truth is None else ranking(above_half(side.truth[known]), side.p[known])
+
+
+def audited(side: Side) -> tuple[NDArray[np.bool_], NDArray[np.intp] | None]:
     """Which rows' truth is known (n,), and their groups."""
     known = np.zeros(len(side), dtype=bool) if side.truth is None else ~np.isnan(side.truth)
     return known, None if side.groups is None else side.groups[known]
@@ -133,10 +148,10 @@ def _hits(p: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.floa
 
 def _estimated(metric: str, measured: InfluenceEstimate | None, groups: NDArray[np.intp] | None) -> SweepLine:
     if measured is None:
-        return {"metric": metric, **_values(NO_ESTIMATE), "status": ONE_CLASS}
+        return {"metric": metric, **values_of(NO_ESTIMATE), "status": ONE_CLASS}
     estimate = measured.estimate(groups) if metric in ("auroc_gain", "weak_brier") else measured.share(groups)
-    return {"metric": metric, **_values(estimate), "status": OK}
+    return {"metric": metric, **values_of(estimate), "status": OK}
 
 
-def _values(estimate: Estimate) -> SweepLine:
+def values_of(estimate: Estimate) -> SweepLine:
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -13,8 +13,8 @@ from ..io.json_files import read_json
 from ..io.sealed import not_as_written, write_sealed
 from ..io.tables import read_table, write_table
 from .beside import record_path, refuse_other_record
-from .grid import ChooseBy
-from .measures import COLUMNS, WEAK, as_table
+from .grid import BY_TRUTH, ChooseBy
+from .measures import COLUMNS, OF_STUDENTS, STUDENT_PROBE, WEAK, as_table
 from .swept_table import SweptTable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class SweepResult(SweptTable):
         """
         path = Path(path)
         table = read_table(path)
-        if missing := [name for name in COLUMNS if name not in table]:
+        if missing := [name for name in COLUMNS if name not in table and name not in OF_STUDENTS]:
             raise InputError(f"{path}: no table of a sweep: it has no column {missing[0]!r}")
         beside = record_path(path)
         record = read_json(beside, "sweep again") if beside.is_file() else {}
@@ -64,8 +64,13 @@ class SweepResult(SweptTable):
         path = Path(path)
         refuse_other_record(path)
         best = [self.best(labels, by, oracle=oracle).record() for labels in self.labels]
+        students = {}
+        if self.has_students:
+            by_student: ChooseBy = by if by in BY_TRUTH else "weak_auroc"
+            chosen = [self.best_student(labels, by_student, oracle=oracle) for labels in self.labels]
+            students = {"best_students": [one.record() for one in chosen]}
         write_table(self.table, path)
-        write_sealed(record_path(path), {**self.record, "best": best}, [path.name])
+        write_sealed(record_path(path), {**self.record, "best": best, **students}, [path.name])
 
     def plot(self, labels: str | None = None) -> "Figure":
         """AUROC against layer and against k and l2, as differences to the weak labels where the truth is known.
@@ -90,7 +95,7 @@ class SweepResult(SweptTable):
             self.plot(labels).savefig(temporary, dpi=150, metadata=dated)
 
     def __repr__(self) -> str:
-        cells = self.table[self.table["contamination"].isna() & (self.table["probe"] != WEAK)]
+        cells = self.table[self.table["contamination"].isna() & ~self.table["probe"].isin([WEAK, STUDENT_PROBE])]
         counted = cells.groupby(["layer", "probe", "k", "l2"], dropna=False).ngroups
         return (
             f"SweepResult({counted} cells over {cells['layer'].nunique()} layers, probes {', '.join(self.probes)}, "

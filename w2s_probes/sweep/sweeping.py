@@ -24,6 +24,7 @@ from .grid import Grid, Numbers, listed, published
 from .measures import SweepScorer, as_table
 from .result import SweepResult
 from .running import run_units
+from .student_grid import CONTAMINATION, StudentGrid, texts
 from .swept_labels import SweptLabels, read_labels
 from .unit import Unit
 
@@ -40,6 +41,9 @@ def sweep(
     connectivity: Connectivity = "strong",
     folds: int = 5,
     seeds: Numbers = (0,),
+    students: str | Sequence[str] = (),
+    student_filter: str | Sequence[str] = ("none",),
+    student_relabel: str | Sequence[str] = (),
     index: str = "exact",
     test: Labels | None = None,
     held_out: float | None = None,
@@ -60,6 +64,13 @@ def sweep(
     by the names of their settings. Every `contamination` is what a filter by each cell
     would remove.
 
+    `students` are losses: at every layer and seed a head learns the weak labels by each of them, without the rows that
+    each probe of `student_filter` would drop ("none": all rows; at `contamination`, .1 unless given), and the scores
+    of each probe of `student_relabel` in place of the weak labels. The probe is at the value of the grid whose scores
+    are nearest to the weak labels at that layer (its default, where none is given). A fifth of the training rows,
+    whole groups, stops the heads and compares them; they learn the others. A ceiling learns the truth where it is
+    known.
+
     A layer is read once; one neighbour graph and one factorisation serve all values, seeds and label sets of the same
     rows. Cells that a layer cannot serve (say, since most of its rows are equal) are left out with the reason.
     `parts` is a folder where each layer's results are kept as they are made: a sweep that was killed goes on.
@@ -78,7 +89,11 @@ def sweep(
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
     if not any(values.values()):
         values = dict(published(min(len(labels.training) for labels in rows)))
-    grid = Grid(values, shares, connectivity, folds, folds_seeds, index)
+    heads = None
+    if losses := texts(students, "students"):
+        asked = texts(student_filter, "student_filter"), texts(student_relabel, "student_relabel")
+        heads = StudentGrid(losses, *asked, shares or (CONTAMINATION,))
+    grid = Grid(values, shares, connectivity, folds, folds_seeds, index, heads)
     return SweepPlan.plan(opened, rows, grid, layers, parts).run(place, progress)
 
 
@@ -121,6 +136,11 @@ class SweepPlan:
         lines.append(
             f"layers {', '.join(map(str, self.layers))}: {cells:,} cells of layer, probe, value, labels and seed"
         )
+        if self.grid.students is not None:
+            count = len(self.grid.students.kinds)
+            lines.append(
+                f"students: {count} heads at each layer, label set and seed, and a ceiling where there is truth"
+            )
         memory = max(unit.memory(self.store.manifest.width) for unit in self.units)
         lines.append(
             f"{kept} of {len(self.units)} layers kept from before; {memory / 1e6:,.0f} MB at most for one layer"

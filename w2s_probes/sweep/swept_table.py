@@ -8,7 +8,9 @@ from ..errors import InputError, did_you_mean
 from ..probes.registry import PROBES
 from .choosing import Best, choose
 from .grid import ChooseBy
-from .measures import HELD_OUT, OK, TRAINING, WEAK, RowSet
+from .measures import HELD_OUT, OK, STUDENT_PROBE, TRAINING, WEAK, RowSet
+from .student_choice import BestStudent, choose_student
+from .student_grid import student_name
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,6 +35,35 @@ class SweptTable:
         """
         return choose(self.table, self.one_label_set(labels), by, oracle=oracle)
 
+    def best_student(
+        self, labels: str | None = None, by: ChooseBy = "weak_auroc", *, oracle: bool = False
+    ) -> BestStudent:
+        """The best student of a label set, chosen by weak labels of the rows that stopped it.
+
+        `by` is as of `best`, but that AUROC is the usual one: students differ in how far their probabilities go.
+        """
+        return choose_student(self.table, self.one_label_set(labels), by, oracle=oracle)
+
+    def students(self, metric: str, rows: RowSet = HELD_OUT, labels: str | None = None) -> pd.DataFrame:
+        """One metric of the students as a matrix, layers down and method and loss across; mean over the seeds."""
+        table = self.table
+        wanted = (table["labels"] == self.one_label_set(labels)) & (table["probe"] == STUDENT_PROBE)
+        wanted &= (table["metric"] == metric) & (table["rows"] == rows) & (table["status"] == OK)
+        lines = table[wanted]
+        names = [student_name(*cell) for cell in lines[["method", "loss", "contamination"]].itertuples(index=False)]
+        columns = list(dict.fromkeys(names))
+        lines = lines.assign(student=names)
+        of_seeds = lines[lines["seed"].notna()]
+        seen = of_seeds if len(of_seeds) else lines  # the gap recovered is of all seeds together
+        return seen.pivot_table(index="layer", columns="student", values="value", aggfunc="mean").reindex(
+            columns=columns
+        )
+
+    @property
+    def has_students(self) -> bool:
+        """Whether students were swept."""
+        return bool((self.table["probe"] == STUDENT_PROBE).any())
+
     def grid(self, probe: str, metric: str, rows: RowSet = TRAINING, labels: str | None = None) -> pd.DataFrame:
         """One metric of one probe as a matrix, layers down and values of k or l2 across; mean over the seeds."""
         if probe not in PROBES:
@@ -44,8 +75,8 @@ class SweptTable:
 
     @property
     def probes(self) -> list[str]:
-        """The probes swept, without the weak labels themselves."""
-        return [probe for probe in dict.fromkeys(self.table["probe"]) if probe != WEAK]
+        """The probes swept, without the weak labels themselves and students."""
+        return [probe for probe in dict.fromkeys(self.table["probe"]) if probe not in (WEAK, STUDENT_PROBE)]
 
     @property
     def layers(self) -> list[int]:
@@ -55,6 +86,7 @@ class SweptTable:
     def shown_metric(self, labels: str) -> tuple[str, RowSet]:
         """The measure and rows to show: the gain over the weak labels, or agreement with them; on held-out rows."""
         of = self.table[(self.table["labels"] == labels) & (self.table["status"] == OK)]
+        of = of[of["probe"] != STUDENT_PROBE]
         metric = "auroc_gain" if (of["metric"] == "auroc_gain").any() else "weak_auroc"
         held_out = bool(((of["rows"] == HELD_OUT) & (of["metric"] == metric)).any())
         return metric, HELD_OUT if held_out else TRAINING

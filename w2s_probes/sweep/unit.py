@@ -21,6 +21,8 @@ from ..store.manifest import identity_key
 from .grid import Grid
 from .layer_scores import SHORTER, CellScores, LeftOut, SweptLayer
 from .measures import SweepLine, SweepScorer, as_table
+from .student_measures import StudentScorer
+from .student_scores import Judges, SweptStudent, student_scores
 from .swept_labels import SweptLabels
 
 FORMAT = 2  # goes up when the same key would stand for other numbers
@@ -119,7 +121,13 @@ class Unit:
         if any(values for name, values in self.grid.values.items() if name not in SHORTER):
             # The rows without a fold, and what the probe makes of them: a copy in float64, and one like the rows.
             fit = max(fit, 4 * row * n + 16 * k * (n + m))
-        return LIBRARIES + row * (n + m) + max(search, fit)
+        taught = 0
+        if self.grid.students is not None:
+            # Rows to learn and to stop by in float32, standardised, and a block of them in float64; five numbers a
+            # weight of every head (its Adam states, gradient and best epoch), and eight of every row that it learns.
+            heads = len(self.grid.students.kinds) + 1
+            taught = TORCH + 2 * row * n + 16 * heads * (2 * width + 2 * n)
+        return LIBRARIES + row * (n + m) + max(search, fit, taught)
 
     def run(self) -> pd.DataFrame:
         """The lines of an earlier run, or computed now and kept."""
@@ -139,11 +147,20 @@ class Unit:
         for labels in self.labels:
             scorer = SweepScorer.of(labels)
             p = labels.training.p
-            steady = [line for scores in layer.steady_scores(p) for line in self._judged(scorer, 0, scores)]
+            judges, students = Judges(p), list[SweptStudent]()
+            steady = []
+            for scores in layer.steady_scores(p):
+                judges.hear(scores)
+                steady += self._judged(scorer, 0, scores)
             for seed in self.grid.seeds:
                 lines += [line | {"seed": seed} for line in steady]
+                of_seed = judges.also()
                 for scores in layer.seeded_scores(p, seed):
+                    of_seed.hear(scores)
                     lines += self._judged(scorer, seed, scores)
+                if self.grid.students is not None:
+                    students += student_scores(layer, labels.training, self.grid.students, of_seed, seed)
+            lines += StudentScorer(labels, self.layer).lines(students) if students else []
         return lines
 
     def _judged(self, scorer: SweepScorer, seed: int, scores: CellScores | LeftOut) -> list[SweepLine]:

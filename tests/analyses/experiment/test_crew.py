@@ -4,11 +4,15 @@ import gzip
 import importlib.util
 import logging
 import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,8 +20,10 @@ from analyses.experiment import crew
 from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe
+from tests.conftest import ROOT
+from tests.worlds.experiments import small_recipe
 from tests.worlds.mortal_lessons import MortalLesson, noted
-from w2s_probes import InputError
+from w2s_probes import ActivationStore, InputError
 from w2s_probes.places import Place, local
 
 SMALL = ["seeds=[0]", "data.n_train=64", "data.n_val=40", "data.n_test=80", "weak={kind='text', n_truth=60}"]
@@ -50,28 +56,37 @@ def mortal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return journal
 
 
-def assert_one_death_costs_nothing(serial: Path, out: Path, journal: Path, place: Place) -> None:
-    run(recipe(), out, place=place)
+def assert_serial(serial: Path, out: Path, *, exactly: bool = False) -> None:
+    """All that a run writes, in other words."""
     tables = sorted(path.relative_to(serial) for path in serial.rglob("*.csv"))
-    assert len(tables) == 3  # results, comparisons, predictions
+    assert {table.name for table in tables} > {"results.csv", "comparisons.csv"}
     for table in tables:
-        pd.testing.assert_frame_equal(pd.read_csv(out / table), pd.read_csv(serial / table), rtol=1e-6)
-    filters = sorted(path.relative_to(serial) for path in (serial / "filters").iterdir())
-    assert [gzip.decompress((out / path).read_bytes()) == gzip.decompress((serial / path).read_bytes())
-            for path in filters] == [True]  # fmt: skip
-    # Nothing is lost, and nothing is done twice: four fine-tunings, as two methods begin with the same student.
+        found, expected = pd.read_csv(out / table), pd.read_csv(serial / table)
+        pd.testing.assert_frame_equal(found, expected, rtol=0 if exactly else 1e-6, atol=0 if exactly else 1e-8)
+    for path in (serial / "filters").iterdir():
+        assert gzip.decompress((out / "filters" / path.name).read_bytes()) == gzip.decompress(path.read_bytes())
+    assert len(list((out / "kept" / "trained").iterdir())) == len(list((serial / "kept" / "trained").iterdir()))
+
+
+def assert_one_death(journal: Path, out: Path) -> None:
+    """Nothing is lost, and nothing is done twice: four fine-tunings, as two methods begin with the same student."""
     taught = Counter(name for name, _, _ in noted(journal, "taught"))
-    assert len(taught) == len(list((serial / "kept" / "trained").iterdir())) == 4
-    assert set(taught.values()) == {1}
+    assert sorted(taught.values()) == [1] * 4
     ((name, update, dead),) = noted(journal, "died")
     assert name.endswith(DIES[0])
     first, again = [note for note in noted(journal, "update") if note[0] == name]
     assert (first[1], first[2]) == (0, dead)
     assert again[1] == update - 1  # from its last checkpoint, by another process
     assert again[2] != dead
-    assert len({process for _, _, process in noted(journal, "update")} - {os.getpid()}) >= 2
     assert not list(out.rglob("claims"))
     assert not list((out / "kept" / "unfinished").iterdir())
+
+
+def assert_one_death_costs_nothing(serial: Path, out: Path, journal: Path, place: Place) -> None:
+    run(recipe(), out, place=place)
+    assert_serial(serial, out)
+    assert_one_death(journal, out)
+    assert str(os.getpid()) not in {file.name.split()[2] for file in journal.iterdir()}
 
 
 def test_a_run_in_two_processes_one_of_which_is_killed_is_that_in_one(
@@ -79,6 +94,62 @@ def test_a_run_in_two_processes_one_of_which_is_killed_is_that_in_one(
 ) -> None:
     monkeypatch.setattr(local, "cores", lambda: 2)
     assert_one_death_costs_nothing(serial, tmp_path / "out", mortal, Place(jobs=2))
+
+
+SHARD = """
+import sys
+from pathlib import Path
+
+from analyses.experiment import crew
+from tests.conftest import ROOT
+from tests.worlds.experiments import small_recipe
+from tests.worlds.mortal_lessons import MortalLesson
+from w2s_probes.cli import main
+
+MortalLesson.journal, MortalLesson.dies = Path(sys.argv[1]), (sys.argv[2], 5)
+crew.LessonUnit = MortalLesson
+main(sys.argv[3:])
+"""
+
+
+def test_of_two_commands_that_share_a_cache_one_is_killed_and_the_other_takes_over(
+    serial: Path, tmp_path: Path
+) -> None:
+    """No more are told to die than one, as the first death is written down."""
+    out, journal = tmp_path / "out", tmp_path / "journal"
+    journal.mkdir()
+    asked = ["run", "demo_finetuned", "--out", str(out), *(part for one in SMALL for part in ("--set", one))]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", SHARD, str(journal), DIES[0], *asked, "--shard", f"{share}/2"],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for share in range(2)
+    ]  # fmt: skip
+    said = [process.communicate(timeout=300)[0] for process in running]
+    assert sorted(process.returncode for process in running) == [-SIGKILL, 0], said
+    assert_serial(serial, out)
+    assert_one_death(journal, out)
+
+
+def test_heads_and_extractions_in_two_processes_have_the_bits_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+) -> None:
+    monkeypatch.setattr(local, "cores", lambda: 2)
+    heads = small_recipe(
+        "data.n_train=1200", "data.n_val=300", "data.n_test=700", "seeds=[0, 1]", "student.epochs=5",
+        'methods=["student-xent", "s2s-1", "filter-knn"]',
+    )  # fmt: skip
+    run(heads, tmp_path / "one")
+    assert counted["extractions"] == 2
+    made = dict(counted)
+    run(heads, tmp_path / "two", place=Place(jobs=2))
+    assert counted["heads"] == made["heads"]  # none of them here
+    assert_serial(tmp_path / "one", tmp_path / "two", exactly=True)
+    for path in (tmp_path / "one" / "activations").iterdir():
+        one, two = (ActivationStore.open(tmp_path / name / "activations" / path.name) for name in ("one", "two"))
+        assert len(one.manifest.shards) == len(two.manifest.shards) > 1
+        assert np.array_equal(one.layer(one.layers[0]), two.layer(one.layers[0]))
 
 
 @pytest.fixture(scope="module")

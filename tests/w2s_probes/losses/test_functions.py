@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from inspect import signature
 from typing import Any, get_args
 
 import numpy as np
@@ -15,7 +16,8 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from tests.conftest import GOLDEN
-from w2s_probes.losses import LOSS_NAMES, LOSSES, LossName
+from w2s_probes.losses import LOSS_NAMES, LOSSES, LossName, is_batched
+from w2s_probes.losses.functions import TERMS
 
 LOGITS = [[0.2, -0.4], [-1, 0.7], [0.1, 0.3], [-0.5, 1.5]]
 SOFT = [0.3, 0.9, 0.4, 0.6]
@@ -223,3 +225,36 @@ def test_the_names_are_those_of_the_functions_and_come_without_torch() -> None:
     assert all(getattr(package, name) is not None for name in package.__all__)
     with pytest.raises(AttributeError, match="no attribute 'xentropy'"):
         package.xentropy  # noqa: B018
+
+
+@pytest.mark.parametrize("name", LOSS_NAMES)
+def test_leading_axes_are_students_of_whom_each_has_the_loss_and_gradient_that_it_has_alone(name: LossName) -> None:
+    rng = np.random.default_rng(2)
+    logits = torch.tensor(3 * rng.normal(size=(2, 3, 9, 2)), requires_grad=True)
+    soft, weight = torch.tensor(rng.uniform(size=(2, 3, 9))), torch.tensor(rng.uniform(size=(2, 3, 9)))
+    together = LOSSES[name](logits, soft, weight=weight)
+    assert together.shape == (2, 3)
+    alone = torch.stack(
+        [LOSSES[name](logits[i, j], soft[i, j], weight=weight[i, j]) for i in range(2) for j in range(3)]
+    ).view(2, 3)
+    assert together.tolist() == pytest.approx(np.array(alone.tolist()))
+    found, expected = gradient(together.sum(), logits), gradient(alone.sum(), logits)
+    assert torch.allclose(found, expected, atol=1e-12)
+    assert is_batched(LOSSES[name])
+
+
+@pytest.mark.parametrize("function", TERMS, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("scale", [0.5, 5.0, 1e4])
+def test_the_slope_of_each_formula_is_what_autograd_finds(function: Any, scale: float) -> None:
+    """Also where a student is so sure that nothing is left to learn, and at labels of 0 and 1."""
+    rng = np.random.default_rng(3)
+    m = torch.tensor(scale * rng.normal(size=(3, 40)), requires_grad=True)
+    y = torch.tensor(np.where(rng.random((3, 40)) < 0.3, rng.integers(0, 2, (3, 40)), rng.random((3, 40))))
+    takes = {"alpha": 0.3, "temperature": 0.5}
+    each = {"threshold": torch.tensor([[0.2], [0.5], [0.7]]), "radius": torch.tensor([[0.1], [0.3], [0.4]])}
+    settings: dict[str, Any] = {k: v for k, v in (takes | each).items() if k in signature(function).parameters}
+    loss = function(torch.stack([torch.zeros_like(m), m], dim=-1), y, **settings)
+    odds, f = m.detach(), m.detach().sigmoid()
+    slopes = TERMS[function](odds, f, y, **settings).slopes(odds, f)
+    assert torch.isfinite(slopes).all()
+    assert torch.allclose(slopes / 40, gradient(loss.sum(), m), atol=1e-9)

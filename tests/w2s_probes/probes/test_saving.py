@@ -126,7 +126,8 @@ def test_a_students_head_is_refused_in_one_line_where_torch_is_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_arrays(tmp_path / "head.safetensors", {"coef_": np.zeros((1, 2))}, {"probe": "HeadStudent"})
-    monkeypatch.delitem(sys.modules, "w2s_probes.students.head", raising=False)
+    for module in ("head", "head_lesson"):
+        monkeypatch.delitem(sys.modules, f"w2s_probes.students.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(InputError, match=r"HeadStudent needs torch: pip install 'w2s-probes\[models\]'"):
         load_probe(tmp_path / "head.safetensors")

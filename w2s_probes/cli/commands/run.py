@@ -114,7 +114,7 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
     """The table of PGR, the tests across tasks, and where everything is."""
     with from_checkout():
         from analyses.results import names
-        from analyses.results.table import summary
+        from analyses.results.summary import summary
         from analyses.results.unreadable_pgr import remedies, unreadable_pgr
     lines = summary(results).rename(columns={"pgr": "PGR"})
     seeds = f", mean of {len(recipe.seeds)} seeds" if len(recipe.seeds) > 1 else ", one seed"
@@ -168,10 +168,10 @@ def _show_tests(path: Path, recipe: "Recipe") -> None:
     import pandas as pd
 
     with from_checkout():
-        from analyses.results.table import format_interval
+        from analyses.results.summary import format_interval
 
     table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a task may be called NA
-    table = table[(table["metric"] == "auroc") & ~table["oracle"]]
+    table = table[(table["metric"] == "auroc") & ~table["oracle"] & (table["test_set"] == "test")]
     beside = table["against"].notna() & (table["against"] != recipe.baseline)
     controlled, table = table[beside], table[~beside]
     n, pgr = len(recipe.data.tasks), format_interval
