@@ -216,9 +216,7 @@ class Recipe(Section):
     data: Data
     weak: Weak
     strong: Strong
-    intermediate: list[Strong] = Field(
-        []
-    )  # from weaker to stronger, between the two: for `bootstrap`
+    intermediate: list[Strong] = Field([])  # from weaker to stronger, between the two: for `bootstrap`
     student: Student = Student()
     probes: Probes = Probes()
     results: Results = Results()
