@@ -44,7 +44,7 @@ def beside_its_parts(folder: Path, width: int, truth: bool) -> Line:
     table = pd.DataFrame({"id": store.ids, "label": label, "split": ["train"] * TRAINING + ["test"] * HELD_OUT})
     if truth:
         table["truth"] = classes
-    labels = read_labels(table, None, 0.0, store.ids, "")
+    labels = read_labels(table, None, None, store.ids, "")
     units = SweepPlan.plan(store, labels, Grid({"knn": PUBLISHED_K, "logistic": PENALTIES}), "all", None).units
 
     def parts(layer: int) -> float:
