@@ -7,6 +7,7 @@
 # make test-python  the tests of the core with a newer Python, where this machine has one
 # make docs   build the documentation's site into site/, strict about its links and without network
 # make api    make the pages of docs/api again from the code
+# make schema make data/schemas and docs/json.md again from the code
 # make simulate  how often intervals and verdicts are right, into docs/statistics.md; some twenty minutes
 # make harden  kill every command and damage every file that one reads, some hundred times each; about an hour
 # make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
@@ -22,7 +23,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api bench simulate harden census encoder miniature clean
+.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench simulate harden census encoder miniature clean
 
 demo: $(VENV)/ready-models
 	$(BIN)/w2s demo
@@ -87,6 +88,9 @@ docs: $(VENV)/ready-docs
 
 api: $(BIN)/python
 	$(BIN)/python -m tools.api_pages
+
+schema: $(VENV)/ready-models
+	$(BIN)/python -m tools.schemas
 
 bench: encoder $(VENV)/ready-dev
 	$(BIN)/python -m tests.benchmarks

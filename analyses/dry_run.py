@@ -97,6 +97,8 @@ def _stage(labelled: LabelledTrial, step: Step) -> Stage:
     """A step, and whether the cache has its result or all the students that the result is made of."""
     trial, left_out = labelled.trial, ""
     kept = labelled.view.cache.read(step.kind, step.description) is not None
+    if trial.recipe.keep_students and step.assemble is not None:
+        kept = False  # unless all of its students are there
     if not kept and step.assemble is not None:
         try:
             outcome = drive(together({step.name: step.assemble()}, labelled.models.clock), _Kept())[step.name]

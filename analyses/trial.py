@@ -4,7 +4,7 @@ Each step asks for the lessons that it needs, and goes on when they have been ta
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from .experiment.clock import Clock
 from .experiment.curves import Curves
 from .experiment.engine import Rounds, Steps, together
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
+from .experiment.kept_students import StepLessons, recorded
 from .experiment.lessons import TRAINED, Lesson, Scores
 from .experiment.method import Method, run_method
 from .experiment.outcomes import Outcome
-from .experiment.splits import RowSets
+from .experiment.row_sets import RowSets, is_scored
 from .experiment.task_models import Sources, TaskModels, every_row
-from .experiment.view import SCORED, Experiment
+from .experiment.view import Experiment
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.table import TrialResult
@@ -87,7 +88,8 @@ class Trial:
     def weak_steps(self) -> Steps[Scores]:
         """The supervisor's labels, made unless the cache has them."""
         cache = self.supervisor.cache
-        if (kept := cache.read(SUPERVISED, self.weak_description)) is not None:
+        kept = None if self.recipe.keep_students else cache.read(SUPERVISED, self.weak_description)
+        if kept is not None:
             return kept[0]
         self.supervisor.clock.makes(SUPERVISED)
         recipe = self.recipe
@@ -97,10 +99,11 @@ class Trial:
         cache.write(SUPERVISED, self.weak_description, dict(labels), {})
         return labels
 
-    def supervised(self) -> "Rounds[LabelledTrial]":
-        """The trial with its weak labels; InputError where there can be none."""
+    def supervised(self, taught: StepLessons | None = None) -> "Rounds[LabelledTrial]":
+        """The trial with its weak labels; InputError where there can be none. Its lessons are put into `taught`."""
         title = self.title(WEAK)
-        labels = (yield from together({title: self.weak_steps()}, self.supervisor.clock))[title]
+        steps = recorded(self.weak_steps(), {} if taught is None else taught, WEAK)
+        labels = (yield from together({title: steps}, self.supervisor.clock))[title]
         if isinstance(labels, InputError):
             raise labels
         return LabelledTrial(self, labels)
@@ -135,24 +138,32 @@ class LabelledTrial:
         """The steps in order."""
         view, sets, clock = self.view, self.sets, self.models.clock
         lesson = ceiling_lesson(view, sets)
-        yield Step(CEILING, TRAINED, lambda: lesson.description, partial(ceiling, view, lesson))
+        taught_truth = partial(ceiling, view, lesson)
+        yield Step(CEILING, TRAINED, lambda: lesson.description, taught_truth, taught_truth)
         for name, method in self.trial.methods.items():
             assemble = partial(run_method, name, method, view, truth_of(sets))
             described_by = partial(method_description, name, method, view, sets)
             run = partial(kept_method, described_by, assemble, view.cache, clock)
             yield Step(name, METHOD, described_by, run, assemble if method.students else None)
 
-    def run(self) -> Rounds[dict[str, Outcome | InputError]]:
-        """The outcome of every step, or the reason why it has none."""
-        title = self.trial.title
-        steps = {step.name: step.run() for step in self.steps()}
+    def run(self, taught: StepLessons | None = None) -> Rounds[dict[str, Outcome | InputError]]:
+        """The outcome of every step, or the reason why it has none. Their lessons are put into `taught`.
+
+        Where students are kept, a method is made of its lessons and not taken from the cache, which lacks them.
+        """
+        title, keeps = self.trial.title, self.trial.recipe.keep_students
+        lessons: StepLessons = {} if taught is None else taught
+        steps = {
+            step.name: recorded(step.assemble() if keeps and step.assemble else step.run(), lessons, step.name)
+            for step in self.steps()
+        }
         results = yield from together({title(name): step for name, step in steps.items()}, self.models.clock)
         return {name: results[title(name)] for name in steps}
 
     @property
     def weak_outcome(self) -> Outcome:
         """The supervisor's scores of the evaluation sets."""
-        return Outcome({name: self.labels[name] for name in SCORED if name in self.labels})
+        return Outcome({name: labels for name, labels in self.labels.items() if is_scored(name)})
 
     @property
     def layer(self) -> int:
@@ -173,7 +184,8 @@ class LabelledTrial:
             for name, method in methods.items()
             if method.ceiling in outcomes and method.ceiling != CEILING
         }
-        return TrialResult(sets.test, sets.candidates, outcomes, oracles, self.trial.seed, self.layer, ceilings)
+        judged = TrialResult(sets.test, sets.candidates, outcomes, oracles, self.trial.seed, self.layer, ceilings)
+        return replace(judged, tests=sets.tests, subsets=sets.subsets)
 
 
 def trials(
@@ -204,7 +216,7 @@ def task_models(
     """The models of the supervisor and those of students, which read no rows of weak-train."""
     labelled = every_row([table for sets in seeds for table in sets.labelled.values()])
     every = every_row([labelled, *(sets.weak for sets in seeds)]) if recipe.weak.kind != "labels" else labelled
-    supervisor = TaskModels(task, every, cache, sources, clock, curves)
+    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students)
     return supervisor, supervisor if recipe.weak.errors == "first-features" else supervisor.of_rows(labelled)
 
 

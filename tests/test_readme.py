@@ -111,3 +111,30 @@ def test_the_blocks_about_sweeps_and_the_readmes_last_ones_run(
     assert "best of 155 by weak_brier" in said
     assert "runs/demo/report.html" in said
     assert "Did anything beat the plain student?" in Path("runs/demo/report.html").read_text()
+
+
+@pytest.mark.usefixtures("after_the_demo")
+def test_the_blocks_about_comparing_print_what_the_page_says(
+    w2s: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = re.findall(BLOCK, (ROOT / "docs" / "comparing.md").read_text(), flags=re.DOTALL)
+    (compare, printed, code, frame, results) = [text for _, text in page]
+    w2s(*compare.split()[1:])
+    assert shape(capsys.readouterr().out) == shape(printed)
+    exec(compile(code, "comparing.md", "exec"), {})
+    assert shape(capsys.readouterr().out) == shape(frame)
+    w2s(*results.split()[1:])
+    assert Path("runs/table.md").read_text().startswith("| run | task | method |")
+
+
+@pytest.mark.usefixtures("after_the_demo")
+def test_the_blocks_about_students_run(w2s: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    page = re.findall(BLOCK, (ROOT / "docs" / "students.md").read_text(), flags=re.DOTALL)
+    for kind, text in page:
+        if kind == "sh":
+            for line in text.splitlines():
+                w2s(*line.split()[1:])
+    assert "given_label - scored: AUROC" in capsys.readouterr().out
+    ((_, code),) = [block for block in page if block[0] == "python"]
+    exec(compile(code, "students.md", "exec"), {})
+    assert capsys.readouterr().out == page[-1][1]

@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 
 from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.losses import LOSSES
 
 from .clock import Clock
 from .engine import Steps
 from .method import Method
 from .outcomes import Outcome, kept_outcome, outcome_of
-from .result_cache import ResultCache, array_hash, code_hash, table_hash
-from .splits import RowSets
+from .result_cache import ResultCache, array_hash, code_hash
+from .row_sets import RowSets
 from .view import Experiment, probe_code
 
 METHOD = "methods"  # kind of their results in the cache
@@ -25,14 +24,14 @@ def method_description(name: str, method: Method, experiment: Experiment, sets: 
     return {
         "method": name,
         "code": [code_hash(method.run), *([code_hash(method.removal)] if method.removal else [])],
-        "rows": {name: table_hash(table) for name, table in experiment.rows.items()},
+        "rows": experiment.row_hashes,
         "labels": array_hash(experiment.weak.p),
         "truth": array_hash(truth_of(sets).p) if method.oracle else None,
         "activations": experiment.activations.identity,
         "student": experiment.student.description,
         "intermediate": [learner.description for learner in experiment.intermediate],
         "loss": experiment.loss,
-        "losses": {name: code_hash(loss) for name, loss in LOSSES.items()},
+        "losses": experiment.loss_code,
         "probes": experiment.probes.model_dump(mode="json", include=set(method.settings)),
         "seed": experiment.seed,
         **probe_code(method.settings),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from w2s_probes.store.manifest import identity_key
 from .learners import Learner
 from .result_cache import array_hash, code_hash, table_hash
 
-TRAINED = "trained"  # kind of their results in the cache
+TRAINED, STUDENTS = "trained", "students"  # kinds of their results in the cache, and of the trained students there
 Scores = dict[str, NDArray[np.float64]]  # P(label = 1) of the rows of each named set
 
 
@@ -132,8 +133,15 @@ class Lesson:
         rows = [described["fit"]["rows"], described["stop"]["rows"], described["predict"]]
         return identity_key({**self.learner.description, "rows": rows, "seed": self.seed})
 
+    @property
+    def student(self) -> Path:
+        """The folder of the trained student in the cache, where its learner keeps it."""
+        return self.learner.cache.path(STUDENTS, self.description).with_suffix("")
+
     def kept(self) -> Trained | None:
-        """The result of an earlier time; None where the cache lacks it."""
+        """The result of an earlier time; None where the cache lacks it, or the student that is to be kept."""
+        if self.learner.keeps and not self.student.is_dir():
+            return None
         found = self.learner.cache.read(TRAINED, self.description)
         if found is None:
             return None

@@ -20,6 +20,7 @@ from w2s_probes.io.arrays import read_arrays, write_arrays
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.store.manifest import identity_key
 
+VERSION = version("w2s-probes")  # read once: its file is parsed each time that it is asked for
 FORMAT = 5  # goes up when the same description would stand for other numbers
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
@@ -79,7 +80,7 @@ class ResultCache:
 
 def _key(kind: str, description: Mapping[str, Any]) -> str:
     """The hash of all that determines a result."""
-    return identity_key({"format": FORMAT, "version": version("w2s-probes"), "kind": kind, **description})
+    return identity_key({"format": FORMAT, "version": VERSION, "kind": kind, **description})
 
 
 def table_hash(table: pd.DataFrame) -> str:

@@ -15,6 +15,7 @@ from w2s_probes.students.heads import train_heads
 from w2s_probes.students.texts import Texts
 
 from .clock import first_process
+from .kept_students import keep_head, keep_model
 from .lessons import Lesson, Trained
 
 
@@ -58,6 +59,7 @@ def teach_heads(lessons: Sequence[Lesson]) -> list[Trained | InputError]:
             continue
         scores = {name: head.predict_proba(X)[:, 1] for name, X in X_predict.items()}
         trained = Trained(scores, head.n_epochs_, head.alpha_)
+        keep_head(lesson, head)
         lesson.keep(trained)
         results.append(trained)
     return results
@@ -101,6 +103,7 @@ def teach_model(lesson: Lesson) -> Trained | InputError:
             objective=Objective(lesson.loss, alpha=training.alpha, warm_up=training.warm_up, prior=training.prior),
             seed=lesson.seed,
             folder=folder,
+            save=learner.keeps,
             report=lambda evaluation: learner.note(f"update {evaluation.step}"),
             track=curves.track if curves else None,
             curves=curves.next(lesson.step) if curves else None,
@@ -108,6 +111,8 @@ def teach_model(lesson: Lesson) -> Trained | InputError:
     except InputError as error:
         return error
     trained = Trained(dict(done.scores), done.best_step, done.best_alpha)
+    if first_process():
+        keep_model(lesson, done)
     lesson.keep(trained, cut=done.cut)
     if first_process():  # which wrote it
         shutil.rmtree(folder, ignore_errors=True)  # the scores are what is kept

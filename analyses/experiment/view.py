@@ -13,6 +13,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
+from w2s_probes.losses import LOSSES
 from w2s_probes.losses.names import LossName
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import PROBES, Probe
@@ -25,9 +26,9 @@ from .activations import Activations
 from .learners import Learner
 from .lessons import Examples, Leak, Lesson, Misuse, Scores, Trained
 from .outcomes import Outcome
-from .result_cache import Arrays, Record, ResultCache, array_hash, table_hash
+from .result_cache import Arrays, Record, ResultCache, array_hash, code_hash, table_hash
+from .row_sets import is_scored
 
-SCORED = ("test", "candidates")  # the sets whose scores are judged
 EVERY_SETTING = frozenset(Probes.model_fields)
 
 
@@ -55,7 +56,7 @@ class Experiment:
     `true_train` alone gives ground truth, to declared oracles only.
     """
 
-    rows: Mapping[str, pd.DataFrame]  # train, val, test and perhaps candidates: id, text, group, and no label
+    rows: Mapping[str, pd.DataFrame]  # train, val, test, perhaps candidates and `test:NAME`: id, text, group, no label
     weak: LabelSet  # of the training and validation rows
     activations: Activations  # of the strong model
     student: Learner  # the strong model, as it is trained
@@ -149,7 +150,7 @@ class Experiment:
 
     def evaluated(self, scores: Scores) -> Scores:
         """The scores of the evaluation sets."""
-        return {name: scores[name] for name in SCORED if name in scores}
+        return {name: own for name, own in scores.items() if is_scored(name)}
 
     def outcome(self, trained: Trained, **settings: Any) -> Outcome:
         """The outcome of a method whose last step trained this student; `settings` are fields of `Outcome`."""
@@ -248,7 +249,17 @@ class Experiment:
     @cached_property
     def _reads(self) -> dict[str, object]:
         """The part of a cache key that decides the training rows' activations and groups."""
-        return {"activations": self.activations.identity, "rows": table_hash(self.rows["train"])}
+        return {"activations": self.activations.identity, "rows": self.row_hashes["train"]}
+
+    @cached_property
+    def row_hashes(self) -> dict[str, str]:
+        """Hashes of the row sets, for keys."""
+        return {name: table_hash(table) for name, table in self.rows.items()}
+
+    @cached_property
+    def loss_code(self) -> dict[str, str]:
+        """Hashes of the losses' code, for keys."""
+        return {name: code_hash(loss) for name, loss in LOSSES.items()}
 
     def _ids(self, name: str) -> NDArray[np.object_]:
         return self.rows[name]["id"].to_numpy(dtype=object)

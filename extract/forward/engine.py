@@ -25,6 +25,8 @@ from .switches import mode_of
 from .trace import ActivationReader, Position
 
 CPU_TOKENS = 1024  # more do not make a processor faster; fewer do not fill it
+CPU_WIDTH = 384  # of a model narrower than this: its passes are short beside what each of them costs in any case
+MOST_CPU_TOKENS = 8192
 GPU_TOKENS = 32768  # the same for the fastest cards at hand, where memory allows
 REMOTE_TOKENS = 8192  # a request takes seconds, however small; the memory there is shared with others
 REMOTE_BYTES = 64 << 20  # of an answer; what no server should mind
@@ -193,7 +195,7 @@ class Engine:
             vector = width * len(self._layers) * WORDS[self._dtype].itemsize
             return min(REMOTE_TOKENS, max(1, REMOTE_BYTES // vector)) if self._position == "all" else REMOTE_TOKENS
         if self.device.type != "cuda":
-            return CPU_TOKENS
+            return min(MOST_CPU_TOKENS, CPU_TOKENS * max(1, CPU_WIDTH // width))
         free, _ = torch.cuda.mem_get_info(self.device)
         config = self._source.text_config
         inner = max(getattr(config, "intermediate_size", None) or 0, 4 * width)

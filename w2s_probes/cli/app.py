@@ -7,6 +7,8 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
+from ..errors import InputError
+
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 EXPERIMENT, ACTIVATIONS, LABELS = "Experiment", "Activations", "Labels"
 
@@ -23,7 +25,9 @@ VERBS = {
     "demo": Verb(EXPERIMENT, "The whole method on a miniature: offline, about a minute.", "run:demo"),
     "run": Verb(EXPERIMENT, "A recipe from weak supervisor to students and PGR.", "run:run"),
     "report": Verb(EXPERIMENT, "What a folder of results shows, as one HTML file.", "report:report"),
+    "results": Verb(EXPERIMENT, "One tidy table over many runs.", "results:results"),
     "plan": Verb(EXPERIMENT, "What a recipe or an extraction costs, and what it can show.", "plan:plan"),
+    "schema": Verb(EXPERIMENT, "JSON Schema of recipes, task files and answers.", "schema:schema"),
     "doctor": Verb(ACTIVATIONS, "Are the numbers right on this model and this machine?", "doctor:doctor"),
     "extract": Verb(ACTIVATIONS, "A model's activations into a store.", "extract:extract"),
     "import": Verb(ACTIVATIONS, "Activations that others have saved into a store.", "import_:import_activations"),
@@ -34,21 +38,26 @@ VERBS = {
     "filter": Verb(LABELS, "Mark the weak labels that a probe disbelieves.", "filter:filter_labels"),
     "relabel": Verb(LABELS, "Replace weak labels by a probe's opinion.", "relabel:relabel"),
     "export": Verb(LABELS, "Labels in the form that another trainer reads.", "export:export"),
-    "student": Verb(LABELS, "Train a head on weak labels.", "student:student"),
+    "student": Verb(LABELS, "Train a head, or fine-tune a model, on weak labels.", "student:student"),
+    "predict": Verb(LABELS, "Score new rows with a saved student or probe.", "predict:predict"),
+    "compare": Verb(LABELS, "Scores in files: differences with tests, and PGR.", "compare:compare"),
 }
+# The verbs whose answer is an object that --json prints; docs/json.md says each one's fields.
+ANSWERING = ("verify", "sweep", "filter", "relabel", "student", "predict", "compare", "report", "results", "plan")
 
 
 class Verbs(TyperGroup):
     """A group that holds a name and a line for each command, and loads it on demand."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Put the command itself in the place of its name, with the group's --quiet as an option of its own."""
+        """Put the command itself in the place of its name, with --quiet, and --json where it has an answer for it."""
         if args and args[0] in VERBS:
             command = self.commands[args[0]] = load(args[0])
-            quiet: Any = copy(next(option for option in self.params if option.name == "quiet"))
-            quiet.expose_value, quiet.callback = False, _hush
+            shared = [_own(self.params, "quiet", _hush)]
+            if args[0] in ANSWERING:
+                shared.append(_own(self.params, "json", _answer_in_json))
             for each in getattr(command, "commands", {"": command}).values():
-                each.params.append(quiet)
+                each.params += shared
         return super().resolve_command(ctx, args)
 
 
@@ -82,6 +91,19 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _own(options: Any, name: str, callback: Any) -> Any:
+    """An option of the group as one of a command's own."""
+    option: Any = copy(next(option for option in options if option.name == name))
+    option.expose_value, option.callback, option.hidden = False, callback, False
+    return option
+
+
+def _answer_in_json(context: Any, option: Any, wanted: bool) -> None:
+    from . import terminal
+
+    terminal.to_json(wanted)
+
+
 def _hush(context: Any, option: Any, wanted: bool) -> None:
     if wanted:
         from . import terminal
@@ -94,6 +116,14 @@ def w2s(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress and no remarks; errors, and answers that no file holds.")
     ] = False,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON object, all other words on stderr; `w2s schema json VERB` has its fields.",
+            hidden=True,
+        ),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", "-V", help="Say the version and exit.", is_eager=True, callback=_version)
     ] = False,
@@ -101,7 +131,10 @@ def w2s(
     """Weak-to-strong generalization: cache activations, probe them, filter and relabel weak labels, measure PGR."""
     from . import terminal
 
+    if json:
+        raise InputError(f"--json stands after the command that answers: {', '.join(ANSWERING)}")
     terminal.hush(quiet)
+    terminal.to_json(False)
 
 
 def _later() -> None:

@@ -1,5 +1,6 @@
 """Printing, for all commands."""
 
+import json
 import os
 import shlex
 import sys
@@ -14,9 +15,12 @@ from ..printable import visible
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .json_answers import JsonAnswer
+
 WIDTH = 100  # columns where the output is no terminal: a file or a pipe has no width of its own
 err = Console(stderr=True, highlight=False, emoji=False)
 _quiet = False
+_as_json = False
 
 
 def hush(wanted: bool) -> None:
@@ -30,7 +34,22 @@ def quiet() -> bool:
     return _quiet
 
 
+def to_json(wanted: bool) -> None:
+    """Whether stdout is for one JSON object from here on (`--json`); all other words then go to stderr."""
+    global _as_json
+    _as_json = wanted
+
+
+def answer_json(answer: "JsonAnswer") -> None:
+    """Print a command's answer as one JSON object, in one line of ASCII, where `--json` asks for it; else nothing."""
+    if _as_json:
+        sys.stdout.write(json.dumps(answer.model_dump(), allow_nan=False) + "\n")
+        sys.stdout.flush()
+
+
 def _out() -> Console:
+    if _as_json:
+        return err
     return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
@@ -48,6 +67,12 @@ def say(text: object) -> None:
 def answer(text: object) -> None:
     """A line that was asked for and is in no file: never folded, brackets in it no markup, control characters shown."""
     _out().print(text if isinstance(text, Text) else visible(str(text)), markup=False, soft_wrap=True)
+
+
+def answer_text(text: str) -> None:
+    """A text of several lines, as it is, for other programs."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def next_command(*words: object) -> None:

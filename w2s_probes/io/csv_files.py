@@ -62,7 +62,7 @@ def read_csv(data: bytes, where: str) -> pd.DataFrame:
 
 def csv_text(table: pd.DataFrame) -> str:
     """The table as CSV. Missing values are empty cells, whole numbers stay whole, lists and the like are JSON."""
-    columns = [[_cell(value) for value in table.iloc[:, at].tolist()] for at in range(table.shape[1])]
+    columns = [_cells(table.iloc[:, at]) for at in range(table.shape[1])]
     lines = [",".join(_quoted(str(name)) for name in table.columns)]
     lines += [",".join(cells) for cells in zip(*columns, strict=True)]
     return "\n".join(lines) + "\n"
@@ -111,6 +111,12 @@ def _refuse_stray_carriage_return(text: str, where: str) -> None:
     if stray and "\n" in outside:
         line = outside[: stray.start()].count("\n") + outside[: stray.start()].count("\v") + 1
         raise InputError(f"{where}, line {line}: a carriage return outside quotes: quote that cell, or end lines alike")
+
+
+def _cells(column: pd.Series) -> list[str]:
+    if column.dtype == np.float64:  # most of a run's numbers: of one type, so that none has to be asked for its own
+        return ["" if value != value else str(value) for value in column.tolist()]
+    return [_cell(value) for value in column.tolist()]
 
 
 def _cell(value: Any) -> str:

@@ -75,7 +75,9 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
         elif ending.startswith(".csv"):
             _write_text(temporary, csv_text(table))
         else:
-            _write_text(temporary, "".join(json_line(record) for record in table.to_dict(orient="records")))
+            names, columns = list(table.columns), [table.iloc[:, at].tolist() for at in range(table.shape[1])]
+            records = (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
+            _write_text(temporary, "".join(map(json_line, records)))
 
 
 def refuse_unwritable(table: pd.DataFrame, path: Path | str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -61,10 +62,10 @@ def _text_id(value: Any, where: str, row: int) -> str:
 
 def refuse_doubled(ids: Iterable[str], where: str) -> None:
     """Raise InputError if an id stands twice."""
-    series = pd.Series(list(ids), dtype=object)
-    doubled = series[series.duplicated()].unique()
-    if len(doubled):
-        raise InputError(f"{where}: ids must be unique, but these stand twice: {preview(list(doubled))}")
+    listed = list(ids)
+    if len(set(listed)) < len(listed):
+        doubled = [row_id for row_id, count in Counter(listed).items() if count > 1]
+        raise InputError(f"{where}: ids must be unique, but these stand twice: {preview(doubled)}")
 
 
 def made_of_texts(ids: Ids) -> bool:
@@ -91,9 +92,10 @@ def positions(have: NDArray[np.object_], wanted: Ids, where: str) -> NDArray[np.
     """Where each wanted id stands among those at hand; InputError for ids that are missing or asked twice."""
     wanted = np.asarray(wanted, dtype=object)
     refuse_doubled(wanted, "the ids asked for")
-    found = pd.Index(have).get_indexer(pd.Index(wanted))
+    places = dict(zip(have.tolist(), range(len(have)), strict=True))
+    found = np.array([places.get(row_id, -1) for row_id in wanted.tolist()], dtype=np.intp)
     if (found < 0).any():
         missing = wanted[found < 0]
         none = f" (none of them match: {_no_match(have, wanted)})" if len(missing) == len(wanted) else ""
         raise InputError(f"{where} has no row for {len(missing)} of {len(wanted)} ids: {preview(list(missing))}{none}")
-    return np.asarray(found, dtype=np.intp)
+    return found

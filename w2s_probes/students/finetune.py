@@ -13,11 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..checkpoints.loading import usable
 from ..errors import InputError, did_you_mean
 from .finetuning.classifier import Checkpoint, set_padding
 from .finetuning.loop import Evaluation, TrainingLoop
+from .finetuning.precision import precision_on
 from .finetuning.process_group import ProcessGroup, random_devices
 from .finetuning.row_dependence import refuse_dependent_rows
+from .finetuning.saved_model import SMALL, write_scoring
 from .finetuning.settings import FineTuning, Tracker
 from .finetuning.token_sets import TokenSets
 from .finetuning.tracking import TRACKERS, tracker
@@ -26,8 +29,6 @@ from .finetuning.training_key import training_key
 from .finetuning.updates import Loss, ModelInTraining
 from .texts import Texts, checked
 from .threads import one_thread
-
-SMALL = 3_000_000  # weights of a model below which its steps are too small to be shared out among threads
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def finetune(
     to_predict = {name: checked(texts, f"predict {name!r}") for name, texts in (predict or {}).items()}
     _check(train, val, settings, folder, save=save, track=track)
     processes = ProcessGroup.join()
-    dtype = _dtype(settings, processes.device)
+    dtype = precision_on(processes.device, settings.dtype)
     objective = copy.deepcopy(objective)
     objective.reset()
     key = ""
@@ -152,18 +153,11 @@ def _check(
         )
 
 
-def _dtype(settings: FineTuning, device: torch.device) -> torch.dtype:
-    """The dtype in which matrices are multiplied."""
-    if settings.dtype == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if fast else torch.float32
-    named: torch.dtype = getattr(torch, settings.dtype)
-    return named
-
-
 def _save(student: ModelInTraining, checkpoint: Checkpoint, place: Path) -> None:
-    student.model.save_pretrained(place)
+    with usable(str(checkpoint.folder), "the trained model cannot be saved"):  # and without a bar of shards
+        student.model.save_pretrained(place)
     checkpoint.tokenizer.save_pretrained(place)
+    write_scoring(place, checkpoint, student.settings)
 
 
 def _restored(result: Mapping[str, Any], model: Path | None) -> FineTuned:

@@ -12,8 +12,9 @@ from ..errors import InputError
 from ..io.plain_values import is_missing
 from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
 from ..metrics.intervals import Estimate
+from ..metrics.metric_names import Metric
 from ..metrics.paired_scores import METRIC_NAMES, difference, estimate, with_interval
-from ..metrics.recovery import Metric, hard_labels
+from ..metrics.recovery import hard_labels
 from ..rows.fields import number
 from ..rows.groups import groups_of
 from ..rows.held_out import related_rows
@@ -42,11 +43,15 @@ class ScoredRows:
 
         Rows related to those by text or group are left out, as a sweep leaves them out: their labels were learned.
         """
-        table = read_label_table(path)
-        truth = truth_where_known(table, str(path)) if "id" in table else None
+        return cls.of(read_label_table(path), str(path), labels, where)
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, path: str, labels: pd.DataFrame, where: Path) -> Self:
+        """The same of a table that was read from the file `path`."""
+        truth = truth_where_known(table, path) if "id" in table else None
         against: Against = "label" if truth is None else "truth"
         if truth is None:
-            label_set = LabelSet.from_table(table, where=str(path))
+            label_set = LabelSet.from_table(table, where=path)
             ids, values = label_set.ids, label_set.p
         else:
             ids, values = table["id"].to_numpy(dtype=object), truth
@@ -70,10 +75,10 @@ class ScoredRows:
                 f"{path}: one class only: the {against} of all {len(sides)} test rows is the same, so nothing can be "
                 "ranked: give rows of both classes"
             )
-        weak, why = (None, "") if truth is None else _supervisor(table, truth, str(path))
+        weak, why = (None, "") if truth is None else _supervisor(table, truth, path)
         weak = None if weak is None else weak[~related]
         groups = groups_of(table[~related])
-        return cls(str(path), ids[~related], values[~related], against, weak, groups, int(related.sum()), why)
+        return cls(path, ids[~related], values[~related], against, weak, groups, int(related.sum()), why)
 
     @property
     def known(self) -> NDArray[np.bool_]:

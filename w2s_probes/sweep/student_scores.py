@@ -23,7 +23,7 @@ STOPPING_SHARE = 0.2  # of the training rows, by which heads are stopped and com
 
 
 @dataclass(frozen=True, eq=False)
-class StudentScores:
+class SweptStudent:
     """P(label = 1) by one student of one seed; InputError in `problem` where there is none."""
 
     kind: StudentKind
@@ -64,7 +64,7 @@ def stopping_rows(side: Side) -> NDArray[np.bool_]:
 
 def student_scores(
     layer: SweptLayer, side: Side, students: StudentGrid, judges: Mapping[int, Judges]
-) -> Iterator[StudentScores]:
+) -> Iterator[SweptStudent]:
     """Every student, and the ceiling where the truth is known, of every seed of `judges`: heads trained in one loop."""
     from ..students import train_heads  # loads torch
 
@@ -83,7 +83,7 @@ def student_scores(
         else:
             outer = head.predict_proba(layer.other)[:, 1] if len(layer.other) else np.empty(0)
             judge = None if kind.probe is None else judges[seed].best[kind.probe][1].cell
-            yield StudentScores(kind, judge, seed, head.predict_proba(layer.X[~fit])[:, 1], outer)
+            yield SweptStudent(kind, judge, seed, head.predict_proba(layer.X[~fit])[:, 1], outer)
 
 
 def _lesson(kind: StudentKind, side: Side, fit: NDArray[np.bool_], judges: Judges, seed: int) -> "HeadLesson":
@@ -106,13 +106,13 @@ def _lesson(kind: StudentKind, side: Side, fit: NDArray[np.bool_], judges: Judge
     return HeadLesson(labels[fit], rows=taught, val_labels=val[~fit], loss=loss, seed=seed)
 
 
-def by_kind(scores: Sequence[StudentScores]) -> Mapping[StudentKind, list[StudentScores]]:
+def by_kind(scores: Sequence[SweptStudent]) -> Mapping[StudentKind, list[SweptStudent]]:
     """The seeds of each student."""
-    found: dict[StudentKind, list[StudentScores]] = {}
+    found: dict[StudentKind, list[SweptStudent]] = {}
     for one in scores:
         found.setdefault(one.kind, []).append(one)
     return found
 
 
-def _without(kind: StudentKind, seed: int, why: str) -> StudentScores:
-    return StudentScores(kind, None, seed, np.empty(0), np.empty(0), why)
+def _without(kind: StudentKind, seed: int, why: str) -> SweptStudent:
+    return SweptStudent(kind, None, seed, np.empty(0), np.empty(0), why)

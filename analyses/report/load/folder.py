@@ -1,6 +1,6 @@
 """Reads a folder's runs, sweeps, students and filtered label files; an error names the damaged file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import FORMATS, read_table, table_format
 from w2s_probes.labels.verdicts import NEEDED, read_verdicts
-from w2s_probes.metrics.recovery import METRICS
+from w2s_probes.metrics import METRICS
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
@@ -20,10 +20,7 @@ from ...results.names import (
     CEILING,
     COMMON,
     COMPARISONS,
-    CURVES,
-    FILTERS,
     LABELS,
-    PREDICTIONS,
     RANDOM,
     RECIPE,
     RECORD,
@@ -34,14 +31,12 @@ from ...results.names import (
     predictions_file,
     with_ceilings,
 )
+from .by_test_set import by_test_set
 from .columns import Cells, checked, columns_of
+from .places import run_folders
 from .records import RunRecord, SweepRecord, read_record
 from .student_files import TrainedStudent, read_student
 from .sweep_measures import FILTER_MEASURES, MEASURES
-
-OWN = {"activations", "kept", LABELS, PREDICTIONS, FILTERS, CURVES}  # folders of a run, not searched for others
-WORKING = (".parts",)  # folders where commands keep what is done for going on: all of it stands in their tables
-DEEP = 2  # folders below the one that is asked for: pairs of a ladder, or a folder of sweeps
 
 RESULT_COLUMNS = {"task", "seed", "method", "metric", "value", "low", "high", "n", "status", "oracle"}
 COMPARISON_COLUMNS = {"metric", "method", "against", "tasks", "better", "difference", "low", "high", "oracle", "status"}
@@ -113,13 +108,16 @@ class FinishedRun:
 
     name: str  # its folder below the one asked for; empty for that one itself
     record: dict[str, Any]
-    results: pd.DataFrame
-    comparisons: pd.DataFrame  # of methods with the plain student
+    results: pd.DataFrame  # on the tasks' own test sets
+    comparisons: pd.DataFrame  # of methods with the plain student, there
     recipe: str | None  # TOML; None in folders of earlier versions
     predictions: dict[str, dict[int, pd.DataFrame]]  # test scores by task and seed, as far as they are there
     filtered: list[Filtered]
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)  # comparisons of filters with their own controls
     altered: dict[str, str] = field(default_factory=dict)  # files that are changed or gone since they were written
+    # On other test sets, with a column `test_set`: results, and comparisons with the plain student.
+    other_results: pd.DataFrame = field(default_factory=pd.DataFrame)
+    other_comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def baseline(self) -> str:
@@ -149,10 +147,17 @@ class Contents:
     students: list[TrainedStudent] = field(default_factory=list)  # of `w2s student`
 
 
+def read_results(folder: Path) -> pd.DataFrame:
+    """A run's results.csv, checked; InputError where it is missing or damaged."""
+    if not (folder / RESULTS).is_file():
+        raise InputError(f"{folder / RESULTS}: missing beside {RECORD}: run the recipe again, which reuses the rest")
+    return _table(folder / RESULTS, RESULT_COLUMNS, RESULT_CELLS)
+
+
 def read_folder(folder: Path) -> Contents:
     """Read a folder. InputError where nothing in it can be reported, or a file is damaged or missing."""
     runs, sweeps, filtered, unfinished, students = [], [], [], [], []
-    for place in _folders(folder, DEEP):
+    for place in run_folders(folder):
         name = place.relative_to(folder).as_posix() if place != folder else ""
         if (place / RECORD).is_file():
             runs.append(_run(place, name))
@@ -183,26 +188,20 @@ def read_folder(folder: Path) -> Contents:
     return Contents(folder.resolve().name, runs, sweeps, filtered, unfinished, students)
 
 
-def _folders(folder: Path, depth: int) -> Iterator[Path]:
-    yield folder
-    if depth:
-        own = OWN if (folder / RECORD).exists() or (folder / LABELS).is_dir() else ()  # elsewhere names are the user's
-        for one in sorted(folder.iterdir()):
-            if one.is_dir() and one.name not in own and not one.name.startswith(".") and not one.name.endswith(WORKING):
-                yield from _folders(one, depth - 1)
-
-
 def _run(folder: Path, name: str) -> FinishedRun:
     record = read_record(folder / RECORD, RunRecord)
-    for needed in (RESULTS, COMPARISONS):
-        if not (folder / needed).is_file():
-            raise InputError(f"{folder / needed}: missing beside {RECORD}: run the recipe again, which reuses the rest")
-    results = _table(folder / RESULTS, RESULT_COLUMNS, RESULT_CELLS)
-    comparisons = _table(folder / COMPARISONS, COMPARISON_COLUMNS, COMPARISON_CELLS)
+    results, other_results = by_test_set(read_results(folder))
+    if not (folder / COMPARISONS).is_file():
+        raise InputError(
+            f"{folder / COMPARISONS}: missing beside {RECORD}: run the recipe again, which reuses the rest"
+        )
+    comparisons, others = by_test_set(_table(folder / COMPARISONS, COMPARISON_COLUMNS, COMPARISON_CELLS))
     if methods := record["recipe"].get("methods"):
         known = Cells(known={"method": [WEAK, CEILING, *with_ceilings(methods)]})
-        checked(results, folder / RESULTS, known)
-        checked(comparisons, folder / COMPARISONS, known)
+        for table in (results, other_results):
+            checked(table, folder / RESULTS, known)
+        for table in (comparisons, others):
+            checked(table, folder / COMPARISONS, known)
     _refuse_unmeasured(results, comparisons, folder)
     predictions: dict[str, dict[int, pd.DataFrame]] = {}
     filtered = []
@@ -220,7 +219,10 @@ def _run(folder: Path, name: str) -> FinishedRun:
     recipe = _recipe(folder / RECIPE)
     compared, controls = comparisons[~beside], comparisons[beside].copy()
     altered = not_as_written(folder / RECORD, record)
-    return FinishedRun(name, record, results, compared, recipe, predictions, filtered, controls, altered)
+    others = others[~others["against"].astype(str).str.startswith(RANDOM)]
+    return FinishedRun(
+        name, record, results, compared, recipe, predictions, filtered, controls, altered, other_results, others
+    )
 
 
 def _refuse_unmeasured(results: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:

@@ -6,7 +6,15 @@ Other keys may stand there, and are not looked at. Keys that earlier versions di
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from w2s_probes.errors import InputError
 from w2s_probes.io.files import is_plain
@@ -172,8 +180,9 @@ class _Tested(_RecordPart):
 class StudentRecord(_RecordPart):
     """The record of a student, student.json."""
 
-    store: str
-    layer: int
+    kind: str = "head"
+    store: str | None = Field(None, validate_default=True)  # of a head
+    layer: int | None = Field(None, validate_default=True)  # of a head
     labels: str
     parameters: _Head
     rows: _Taught
@@ -183,9 +192,16 @@ class StudentRecord(_RecordPart):
     files: dict[str, str] = {}  # SHA-256
     checksum: str = ""
 
+    @field_validator("store", "layer")
+    @classmethod
+    def _of_a_head(cls, value: object, info: ValidationInfo) -> object:
+        if value is None and info.data.get("kind", "head") == "head":
+            raise ValueError("a head has read it")
+        return value
+
 
 Record = TypeVar("Record", RunRecord, SweepRecord, StudentRecord)
-OF_RUN, OF_STUDENT = {"recipe", "runs", "versions"}, {"store", "layer", "labels", "parameters", "rows"}
+OF_RUN, OF_STUDENT = {"recipe", "runs", "versions"}, {"labels", "parameters", "rows"}
 
 
 def read_record(file: Path, kind: type[Record]) -> dict[str, Any]:

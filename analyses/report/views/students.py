@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from w2s_probes.metrics.intervals import Estimate
+from w2s_probes.metrics.metric_names import Metric
 from w2s_probes.metrics.paired_scores import METRIC_NAMES
-from w2s_probes.metrics.recovery import Metric
 from w2s_probes.students.scored_rows import Numbers, StudentScores
 
 from ..drawing.cells import Column, Table, TableCell, estimate, narrowed, number, shown, words
@@ -169,8 +169,8 @@ def _table(students: Sequence[TrainedStudent], scores: dict[str, StudentScores |
             [
                 words(one.name, "file"),
                 words(record["labels"].replace("\\", "/").rpartition("/")[2], "file"),
-                words(record["parameters"]["loss"]),
-                number(record["layer"], ".0f"),
+                words(_taught(record)),
+                number(record.get("layer"), ".0f"),
                 number(record["parameters"].get("seed"), ".0f"),
                 TableCell(f"{train:,}{of}", float(train)),
                 words(one.against),
@@ -256,3 +256,9 @@ def _told(value: Estimate | None, spec: str = ".3f") -> str:
 
 def _names(names: Sequence[str]) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
+def _taught(record: dict[str, Any]) -> str:
+    """The loss, and the kind of a student that is no head."""
+    kind = record.get("kind", "head")
+    return str(record["parameters"]["loss"]) + ("" if kind == "head" else f", {kind}")

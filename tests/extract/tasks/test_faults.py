@@ -166,7 +166,8 @@ def test_a_task_without_file_or_dataset_says_what_would_do(tmp_path: Path) -> No
 def test_every_task_that_comes_along_says_its_source_and_where_it_is_documented() -> None:
     readme = (TASKS.parent / "README.md").read_text()
     for path in TASKS.glob("*.toml"):
-        first = path.read_text().splitlines()[0]
+        schema, first = path.read_text().splitlines()[:2]
+        assert schema == "#:schema ../schemas/task.json"
         assert first.startswith("# "), path
         name, task = find_task(path.stem)
         assert f"`{name}`" in readme or (name.startswith("miniature_") and "`miniature_*`" in readme), name

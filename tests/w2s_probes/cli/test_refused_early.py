@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import ROOT
 from w2s_probes.importing import import_activations
+from w2s_probes.io.arrays import write_arrays
 from w2s_probes.io.tables import write_table
 
 MODEL = str(ROOT / "data" / "miniature" / "weak")
@@ -107,6 +108,38 @@ student acts rows.xyz --layer 1 --out st | rows.xyz: unknown format
 student acts rows.jsonl --layer 1 --out st | rows.jsonl: no field 'label'
 student acts labels.jsonl --layer 1 --out st --loss x | 'x' is not one of
 student acts labels.jsonl --layer 1 --out st --test none.csv | none.csv: no such file
+compare none.jsonl labels.jsonl | none.jsonl: no such file
+compare rows.xyz labels.jsonl | rows.xyz: unknown format
+compare labels.jsonl | there is nothing to compare it with
+compare labels.jsonl labels.jsonl | labels.jsonl: given twice
+compare labels.jsonl rows.jsonl | rows.jsonl: no `score` and no `label`
+compare labels.jsonl labels.jsonl:x | labels.jsonl: no column 'x'
+compare labels.jsonl labels.jsonl:label | no truth: neither labels.jsonl nor labels.jsonl:label
+compare labels.jsonl labels.jsonl:label --truth none.csv | none.csv: no such file
+compare labels.jsonl labels.jsonl:label --weak none.jsonl | none.jsonl: no such file
+compare labels.jsonl labels.jsonl:label --weak labels.jsonl | PGR needs both
+compare labels.jsonl labels.jsonl:label --out c.txt | c.txt: unknown format
+results none | none: no such folder
+results . | no finished run in it
+results . --out r.txt | r.txt: unknown format
+schema json extract | extract: has no answer in JSON
+schema xml | No such command: xml
+student labels.jsonl --kind lora --out st | --kind lora needs --model
+student labels.jsonl --kind full --model ./none --out st | model ./none: no such folder
+student labels.jsonl --kind full --model MODEL --tune x=1 --out st | unknown key 'x'
+student none.jsonl --kind full --model MODEL --out st | none.jsonl: no such file
+student labels.jsonl --kind full --model MODEL --test none.csv --out st | none.csv: no such file
+student bare.jsonl --kind full --model MODEL --out st | bare.jsonl: no field 'label'
+student labels.jsonl --model ./none --layer 1 --out st | model ./none: no such folder
+student labels.jsonl --out st | a head reads one layer: give --layer
+predict none --rows rows.jsonl --out p.csv | none: no such file or folder
+predict . --rows rows.jsonl --out p.csv | .: holds no student
+predict acts.npy --rows rows.jsonl --out p.csv | acts.npy: not a readable safetensors file
+predict acts --rows rows.jsonl --out p.xyz | p.xyz: unknown format
+predict probe.safetensors --rows rows.xyz --out p.csv | rows.xyz: unknown format
+predict probe.safetensors --rows rows.jsonl --store none --out p.csv | none: no such store
+predict probe.safetensors --rows rows.jsonl --out p.csv | it does not say which model it reads
+predict probe.safetensors --rows rows.jsonl --store acts --out p.csv | it does not say which layer it reads
 export none.jsonl --format hf --out e | none.jsonl: no such file
 export rows.xyz --format hf --out e | rows.xyz: unknown format
 export labels.jsonl --format hff --out e | format 'hff': did you mean 'hf'
@@ -123,6 +156,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(table[["id"]], here / "bare.jsonl")
     np.save(here / "acts.npy", np.arange(24, dtype=np.float32).reshape(4, 2, 3))
     import_activations(here / "acts.npy", here / "rows.jsonl", here / "acts")
+    write_arrays(here / "probe.safetensors", {}, {"probe": "KNNProbe"})
     (here / "rows.xyz").write_text("{}")
     (here / "bad.jsonl").write_text("no JSON\n")
     (here / "bad.toml").write_text("seeds = [")

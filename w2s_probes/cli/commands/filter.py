@@ -97,6 +97,7 @@ def filter_labels(
         from ...filtering.topo import topo_filter
         from ...probes import TopoProbe
         from ...relabeling import relabel as out_of_sample_scores
+        from ..answers_on_labels import FilterAnswer
         from ..findings import of_approximation, of_filter, teaches
 
         probe = probe_of(by, k, l2, connected, index or "exact")
@@ -130,9 +131,11 @@ def filter_labels(
         findings = of_filter(result, truth, rows.groups, labels, dropped=dropped, advise=advise)
         write_table(rows.judged(verdict, choice.named(in_sample)), out)
         step(f"{out} written", 3, 3)
-    for line in (*choice.said(), *of_approximation(graph), *findings, *rows.relabelled(labels)):
+    remarks = [*choice.said(), *of_approximation(graph), *findings, *rows.relabelled(labels)]
+    for line in remarks:
         terminal.say(line)
     if teaches(result, dropped):
         terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
     else:
         terminal.say("the rows kept are of one class, which teaches no student: lower --contamination, or --per-class")
+    terminal.answer_json(FilterAnswer.of(rows, result, truth, choice.named(in_sample), out, remarks))

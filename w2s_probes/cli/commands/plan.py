@@ -72,8 +72,10 @@ def plan(
         excess = [name.replace("_", "-") for name, value in bare.items() if value not in (None, [])]
         if excess:
             raise InputError(f"--{excess[0]} is for a model, and a recipe says it itself: use --set table.key=value")
-        lines, rows_of_test = _recipe(Path(target), settings, counted, rates)
-        facts, table = intervals(rows_of_test, gap, weak, correlation, pilot_of_run(pilot) if pilot else None)
+        lines, answer = _recipe(Path(target), settings, counted, rates)
+        facts, table = intervals(
+            answer["recipe"].test_rows, gap, weak, correlation, pilot_of_run(pilot) if pilot else None
+        )
     else:
         if settings:
             raise InputError(
@@ -86,12 +88,16 @@ def plan(
         facts, table = [], None
         if test_rows is not None:
             facts, table = intervals(test_rows, gap, weak, correlation, pilot_of_run(pilot) if pilot else None)
-        lines = _model(target, bare | counted, rates)
+        lines, answer = _model(target, bare | counted, rates)
     for line in (*lines, *facts):
         terminal.answer(line)
     if table is not None:
         terminal.show(table, by="rows", asked=True)
     terminal.next_command(*_next(target, bare, settings, recipe=recipe))
+    from ..answers_on_runs import PlanAnswer
+
+    expected = [] if table is None else table.drop(columns="rows").to_dict(orient="records")
+    terminal.answer_json(PlanAnswer(target=target, intervals=expected, remarks=[*lines, *facts], **answer))
 
 
 def _next(target: str, bare: dict[str, Any], settings: list[str], *, recipe: bool) -> list[object]:
@@ -107,17 +113,22 @@ def _next(target: str, bare: dict[str, Any], settings: list[str], *, recipe: boo
     return [*words, "--out", "acts"]
 
 
-def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rates) -> tuple[list[str], int]:
-    """The lines on a recipe's costs, and the number of its test rows."""
+def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rates) -> tuple[list[str], dict[str, Any]]:
+    """The lines on a recipe's costs, and the same as parts of the answer in JSON."""
     with from_checkout():
         from analyses.recipe.read import read_recipe
     recipe = read_recipe(path, settings)
     with from_checkout():
         from analyses.costs import plan_recipe
+    from ..answers_on_runs import PlannedModel, PlannedRun
+
     costs = plan_recipe(recipe, **counted)
     lines: list[str] = []
+    models = []
     for role, part in costs.models.items():
         lines += _costs(f"{role} model: {part.model}", part.costs, part.lengths, rates, at_most=part.at_most)
+        cut = part.lengths.cut
+        models.append(PlannedModel.of(role, part.model, part.costs, cut, rates, at_most=part.at_most))
         options = part.options | {"batch_tokens": counted["batch_tokens"]}
         lines += _here(part.source, part.lengths, options, rates)
         table = "weak" if role.startswith("weak") else "strong"
@@ -127,11 +138,12 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
     if costs.flops is not None:
         lines.append(f"fine-tuning: {amount(costs.flops, 'FLOP')}, {costs.students} students among them")
         lines += _tuning_here(costs.tuned, costs.flops, rates)
-    return lines, costs.test_rows
+    counts = {name: getattr(costs, name) for name in ("tasks", "seeds", "methods", "fits", "students", "test_rows")}
+    return lines, {"models": models, "recipe": PlannedRun(finetuning_flops=costs.flops, **counts)}
 
 
-def _model(name: str, options: dict[str, Any], rates: Rates) -> list[str]:
-    """The lines on one extraction's costs."""
+def _model(name: str, options: dict[str, Any], rates: Rates) -> tuple[list[str], dict[str, Any]]:
+    """The lines on one extraction's costs, and the same as parts of the answer in JSON."""
     with from_checkout():
         from extract.costs.given_rows import given_rows
         from extract.models.checkpoints import refuse_no_model
@@ -150,7 +162,10 @@ def _model(name: str, options: dict[str, Any], rates: Rates) -> list[str]:
     chosen: dict[str, Any] = {option: options[option] or default for option, default in usual.items()}
     costs = estimate(source, lengths.tokens, **chosen)
     lines = _costs(f"model: {name}", costs, lengths, rates) + _here(source, lengths, chosen, rates)
-    return lines + _remarks(source, costs, "--position {}")
+    from ..answers_on_runs import PlannedModel
+
+    planned = PlannedModel.of("model", name, costs, lengths.cut, rates)
+    return lines + _remarks(source, costs, "--position {}"), {"models": [planned], "recipe": None}
 
 
 def _costs(title: str, costs: "Costs", lengths: "Lengths", rates: Rates, *, at_most: bool = False) -> list[str]:

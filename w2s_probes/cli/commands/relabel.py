@@ -62,7 +62,9 @@ def relabel(
         rows = LabelledLayer.read(store, labels, choice.layer)
         refuse_unwritable(rows.table, out)
         # Only what has passed so far is worth the seconds that these take.
+        from ...labels.quality import label_change
         from ...relabeling import relabel as out_of_sample_scores
+        from ..answers_on_labels import RelabelAnswer
         from ..findings import of_approximation, of_new_labels
 
         probe = probe_of(choice.by, choice.k, choice.l2, connectivity or "strong", index or "exact")
@@ -76,9 +78,11 @@ def relabel(
         write_table(rows.judged(verdict, choice.named(in_sample)), out)
         step(f"{out} written", 3, 3)
     how = " in-sample" if in_sample else ""
-    for line in (*choice.said(), *of_approximation(graph)):
-        terminal.say(line)
-    terminal.say(f"{len(p)} rows relabelled{how} by {choice.by} at layer {rows.layer}{findings[0]}")
-    for line in (*findings[1:], *rows.relabelled(labels, again=True)):
+    remarks = [*choice.said(), *of_approximation(graph)]
+    remarks.append(f"{len(p)} rows relabelled{how} by {choice.by} at layer {rows.layer}{findings[0]}")
+    remarks += [*findings[1:], *rows.relabelled(labels, again=True)]
+    for line in remarks:
         terminal.say(line)
     terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
+    change = label_change(rows.y, p, truth, groups=rows.groups)
+    terminal.answer_json(RelabelAnswer.of(rows, change, choice.named(in_sample), out, in_sample, remarks))

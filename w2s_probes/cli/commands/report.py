@@ -30,8 +30,15 @@ def report(
     report_place(folder, out)
     with from_checkout():
         from analyses.report import write_report
+    from ..answers_on_runs import ReportAnswer
+
     with progress.steps(show) as step:
         step(f"report of {folder}", 0, 1)
-        written = write_report(folder, out, warn=terminal.answer)
+        warnings: list[str] = []
+        written = write_report(folder, out, warn=warnings.append)
         step(f"{written} written", 1, 1)
+    for line in warnings:
+        terminal.answer(line)
     terminal.say(f"Written: {written}, {written.stat().st_size / 1e3:,.0f} kB")
+    size = written.stat().st_size
+    terminal.answer_json(ReportAnswer(folder=folder, report=written, bytes=size, warnings=warnings))

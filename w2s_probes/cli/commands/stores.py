@@ -33,6 +33,10 @@ def verify(store: StoreArgument) -> None:
     # A store that lists its shards is looked at whatever state they are in; another must at least be all there.
     opened = ActivationStore(store, manifest) if manifest.shards else ActivationStore.open(store)
     result = opened.verify()
+    from ..answers_on_runs import VerifyAnswer
+
+    counts = {"rows": result.rows, "layers": result.layers, "bytes": result.bytes}
+    terminal.answer_json(VerifyAnswer(store=store, ok=result.ok, problems=result.problems, **counts))
     if not result.ok:
         for problem in result.problems[1:]:
             terminal.answer(problem)

@@ -1,64 +1,174 @@
-"""`w2s student`: a head on cached activations, trained on weak labels."""
+"""`w2s student`: a head on activations, or a fine-tuned model, trained on weak labels."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ...checkout import from_models
+from ...errors import InputError
 from ...losses import LossName
 from ...students.finetuning.settings import Stop
 from .. import progress, terminal
-from ..options import From, LabelsPath, Layer, ShowProgress, StorePath
+from ..options import From, Kind, ShowProgress
 from ..probe_choice import ProbeChoice
 
-DEFAULTS: dict[str, Any] = {"loss": "xent", "epochs": 200, "l2": 0.0, "stop": "auroc", "seed": 0}
+if TYPE_CHECKING:
+    from ...students.written_student import WrittenStudent
+
+DEFAULTS: dict[str, Any] = {"kind": "head", "loss": "xent", "l2": 0.0, "stop": "auroc", "seed": 0}
+EPOCHS = 200  # of a head
 
 
 def student(
-    store: StorePath,
-    labels: LabelsPath,
-    layer: Layer,
-    out: Annotated[Path, typer.Option(help="Folder for student.json, head.safetensors and predictions.jsonl.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[STORE] LABELS",
+            help="A head's activation store, unless --model makes one, and the label file: `id`, `label` = P(1), and "
+            "where present `truth`, `group`, `split`, `text`.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for student.json, the head or the model, and predictions.jsonl.")],
+    kind: Annotated[
+        Literal["head", "lora", "full"], typer.Option(help="A head on activations, adapters, or all of the weights.")
+    ] = "head",
+    layer: Annotated[
+        str | None, typer.Option(help="Of a head: index, `middle`, or `best`, as a sweep chose (--from).")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="What is fine-tuned, or read in place of a STORE: folder, hub id, package:.")
+    ] = None,
+    position: Annotated[
+        Literal["last", "first", "mean"] | None, typer.Option(help="Of a head with --model; last unless said.")
+    ] = None,
+    rows: Annotated[
+        Path | None, typer.Option(help="With --model: the texts by `id`, where the label file has none.")
+    ] = None,
     loss: Annotated[
         LossName, typer.Option(help="What the student minimises; docs/experiments.md says what each is.")
     ] = "xent",
     test: Annotated[
         Path | None, typer.Option(help="Other rows to score, with `id` and `truth`, or else against their `label`.")
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the rows at most.")] = 200,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the rows at most; 200 of a head, else 3, unless said.")
+    ] = None,
     l2: Annotated[
-        float, typer.Option(min=0, help="Penalty l2 times the squared weights, on standardised activations.")
+        float, typer.Option(min=0, help="Of a head: penalty l2 times the squared weights, on standardised activations.")
     ] = 0.0,
     stop: Annotated[Stop, typer.Option(help="What validation rows are read for, against their weak labels.")] = "auroc",
+    tune: Annotated[
+        list[str], typer.Option(help="A setting of fine-tuning, such as learning_rate=1e-4; may be repeated.")
+    ] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0, help="Of the training, and of the rows that stop it.")] = 0,
     sweep: From = None,
     show: ShowProgress = "auto",
 ) -> None:
-    """Train a linear head on a layer's activations and weak labels.
+    """Train a linear head on activations, or fine-tune a model, on weak labels.
 
     Rows with `keep` false are left out and `new_label` stands for `label`, so the files of `w2s filter` and
     `w2s relabel` are used as they are. Rows with `split` = val, or else a tenth, stop training early: all of them, with
     their weak labels, whatever `keep` says, so that what stops training is the same for every filter. Test rows that
-    share a text or a group with those rows are left out of the score.
+    share a text or a group with those rows are left out of the score. A fine-tuning that was stopped goes on with the
+    same command.
 
     Example: `w2s student acts kept.jsonl --layer 2 --loss logconf --test test.jsonl --out student`
     """
-    from ...students.from_files import train_student
+    from ..answers_on_labels import StudentAnswer
 
-    settings: dict[str, Any] = {"loss": loss, "epochs": epochs, "l2": l2, "stop": stop, "seed": seed}
-    choice = ProbeChoice(layer, "").resolved(store, labels, sweep)
-    with from_models(), progress.steps(show) as step:
-        step(f"{loss} head on {labels}", 0, 1)
-        written = train_student(store, labels, choice.layer, out, test=test, **settings)
-        step(f"{out} written", 1, 1)
-    for line in (*choice.said(), *written.lines):
+    common: dict[str, Any] = {"loss": loss, "seed": seed}
+    _refuse_others(kind, files, {"layer": layer, "position": position, "rows": rows, "l2": l2 or None, "tune": tune})
+    labels, said = files[-1], []
+    if kind != "head":
+        if model is None:
+            raise InputError(f"--kind {kind} needs --model: what is to be fine-tuned")
+        from ...students.tuning_options import tuning_settings
+
+        values = {"kind": kind, "stop": stop, **({} if epochs is None else {"epochs": epochs})}
+        settings = tuning_settings(tune, values)
+        written = _tuned(model, labels, out, show, settings=settings, rows=rows, test=test, **common)
+    else:
+        choice = ProbeChoice(layer or "", "").resolved(files[0], labels, sweep) if len(files) == 2 else None
+        place = files[0] if choice else _activations(model, labels, rows, test, layer or "", position or "last", show)
+        from ...students.from_files import train_student
+
+        with from_models(), progress.steps(show) as step:
+            step(f"{loss} head on {labels}", 0, 1)
+            at = choice.layer if choice else layer or ""
+            more: dict[str, Any] = {"epochs": epochs or EPOCHS, "l2": l2, "stop": stop}
+            written = train_student(place, labels, at, out, test=test, **common, **more)
+            step(f"{out} written", 1, 1)
+        said = choice.said() if choice else [f"activations: {place}"]
+    for line in (*said, *written.lines):
         terminal.say(line)
     if test is None:
-        again = ["w2s", "student", store, labels, "--layer", choice.layer]
-        for name, value in settings.items():
-            again += [f"--{name}", value] if value != DEFAULTS[name] else []
-        terminal.next_command(*again, "--out", out, "--test", "FILE")
-        terminal.say("(FILE: other rows with `truth`, and beside it the supervisor's `label`)")
+        options: dict[str, Any] = {"kind": kind, "layer": layer, "model": model, "position": position, "rows": rows}
+        options |= {"loss": loss, "epochs": epochs, "seed": seed, "l2": l2, "stop": stop}
+        _say_next(files, options, tune, out)
     else:
         terminal.next_command("w2s", "report", out)
+    terminal.answer_json(StudentAnswer.of(written, files[0] if len(files) == 2 else None, model, labels))
+
+
+def _refuse_others(kind: str, files: list[Path], options: dict[str, Any]) -> None:
+    """InputError for files and options that a student of this kind does not read, or lacks."""
+    heads, models = ("layer", "position", "l2"), ("tune",)
+    for name in models if kind == "head" else heads:
+        if options[name]:
+            raise InputError(f"--{name} is of {'fine-tuning' if kind == 'head' else 'a head'}: leave it out")
+    if kind != "head" and len(files) != 1:
+        raise InputError(f"--kind {kind} reads texts, not a store: give the label file alone")
+    if kind == "head" and not options["layer"]:
+        raise InputError("a head reads one layer: give --layer")
+    if len(files) > 2:
+        raise InputError(f"{len(files)} files: give a store and a label file")
+    if kind == "head" and len(files) == 2:
+        for name in ("position", "rows"):
+            if options[name]:
+                raise InputError(f"--{name} is for --model, and {files[0]} is a store: leave it out")
+
+
+def _tuned(model: str, labels: Path, out: Path, show: Kind, **more: Any) -> "WrittenStudent":
+    from ...students.tuned_from_files import tune_student
+    from ..extracted import model_folder
+
+    with from_models(), progress.steps(show) as step:
+        step(f"{more['settings'].kind} of {model} on {labels}", 0, 1)
+        written = tune_student(
+            model_folder(model), labels, out, report=lambda now: step(f"update {now.step}", 0, 1), **more
+        )
+        step(f"{out} written", 1, 1)
+    return written
+
+
+def _activations(
+    model: str | None,
+    labels: Path,
+    rows: Path | None,
+    test: Path | None,
+    layer: str,
+    position: str,
+    show: Kind,
+) -> Path:
+    """The store of a label file's rows, and of the test rows, by a model."""
+    if model is None:
+        raise InputError(f"{labels}: a head reads activations: give a STORE before it, or --model to make one")
+    from ...students.tuned_from_files import rows_to_read
+    from ..extracted import extracted, refuse_unknown_model
+
+    table = rows_to_read(labels, rows, test)
+    refuse_unknown_model(model)
+    with progress.rows(show) as report:
+        return extracted(model, table, {"layers": layer, "position": position}, report)
+
+
+def _say_next(files: list[Path], options: dict[str, Any], tune: list[str], out: Path) -> None:
+    """Propose the same with a test."""
+    again: list[object] = ["w2s", "student", *files]
+    for name, value in options.items():
+        again += [f"--{name}", value] if value not in (None, DEFAULTS.get(name)) else []
+    for setting in tune:
+        again += ["--tune", setting]
+    terminal.next_command(*again, "--out", out, "--test", "FILE")
+    terminal.say("(FILE: other rows with `truth`, and beside it the supervisor's `label`)")

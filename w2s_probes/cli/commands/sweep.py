@@ -130,6 +130,7 @@ def sweep(
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
     from ...places import Place
     from ...sweep.sweeping import SweepPlan
+    from ..answers_on_scores import SweepAnswer
 
     where = Place(backend, address, jobs, memory if max_memory or backend == "local" else None)
     grid = wanted.grid(min(len(one.training) for one in rows), index)
@@ -137,18 +138,22 @@ def sweep(
         raise InputError(f"--choose-by {choose_by}: the rows of {without[0]} have no `truth` to choose by")
     planned = SweepPlan.plan(opened, rows, grid, layers, parts_path(out))
     if dry_run:
-        for line in planned.description():
+        description = planned.description()
+        for line in description:
             terminal.answer(line)
+        terminal.answer_json(SweepAnswer.unfinished(out, description))
         return
     with progress.steps(show) as report:
         result = planned.run_share(share, where, report)
     if result is None:
         terminal.say(f"{out}: share {share.index}/{share.count} is done; the table is written when the others are, too")
+        terminal.answer_json(SweepAnswer.unfinished(out))
         return
     result.write(out, choose_by, oracle=oracle)
     _show(result, choose_by, oracle)
-    written = [str(out)] + ([] if plot is None else _draw(result, plot))
-    terminal.say(f"Written: {', '.join(written)}")
+    plots = [] if plot is None else _draw(result, plot)
+    terminal.say(f"Written: {', '.join([str(out), *plots])}")
+    terminal.answer_json(SweepAnswer.of(result, out, record_path(out), plots, {"by": choose_by, "oracle": oracle}))
     for one, path in zip(result.labels, labels, strict=True):
         if result.best(one, choose_by, oracle=oracle).is_chance:
             terminal.say(f"{one}: no cell tells the weak labels apart, the best one included: no probe to filter by")

@@ -6,13 +6,14 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal["lora", "full"]
+Precision = Literal["auto", "float32", "bfloat16"]
 Tracker = Literal["tensorboard", "wandb", "trackio"]
 
 Stop = Literal["auroc", "log_loss", "agreement"]  # what makes a point of a training the best: `stopping.Criterion`
 STOPS: tuple[Stop, ...] = get_args(Stop)
 
 STUDENT_RECORD, STUDENT_HEAD = "student.json", "head.safetensors"  # files of a student's folder
-STUDENT_PREDICTIONS = "predictions.jsonl"
+STUDENT_PREDICTIONS, STUDENT_MODEL = "predictions.jsonl", "model"  # the last is a folder
 
 # LoRA's is that of EleutherAI's strong students; training every weight wants steps some four times smaller.
 RATES: dict[Kind, float] = {"lora": 8e-5, "full": 2e-5}
@@ -48,7 +49,7 @@ class FineTuning(BaseModel):
     )  # layers, by the ends of their names; None: all (`lora_targets`)
     max_length: int | None = Field(None, ge=1)  # tokens, beyond which texts are cut; None: the model's window
     batch_tokens: int = Field(8192, ge=1)  # padding included, that go through the model at once: bounds the memory
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # of products; auto: bfloat16 on GPUs that have it
+    dtype: Precision = "auto"  # of products; auto: bfloat16 on GPUs that have it
     gradient_checkpointing: bool = False  # a third more time for much less memory
     head_scale: float = Field(0.01, ge=0, allow_inf_nan=False)  # of the head's usual initial values
 

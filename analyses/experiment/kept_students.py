@@ -1,0 +1,65 @@
+"""Students that last: each trained head and model is kept in the cache, beside its scores."""
+
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from w2s_probes.errors import InputError
+from w2s_probes.students.artefacts import reads_of, save_student
+from w2s_probes.students.head import HeadStudent
+
+from .lessons import Lesson, Trained
+
+if TYPE_CHECKING:
+    from w2s_probes.students.finetune import FineTuned
+
+T = TypeVar("T")
+StepLessons = dict[str, list[Lesson]]  # by the step that asked for them
+
+
+def recorded(
+    steps: Generator[Sequence[Lesson], Sequence[Trained], T], taught: StepLessons, name: str
+) -> Generator[Sequence[Lesson], Sequence[Trained], T]:
+    """The same steps; the lessons that they ask for are put into `taught` under a name."""
+    go_on: Callable[[], Sequence[Lesson]] = partial(next, steps)
+    while True:
+        try:
+            asked = go_on()
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        taught.setdefault(name, []).extend(asked)
+        try:
+            results = yield asked
+        except InputError as error:  # a lesson that could not be taught: the step may know what then
+            go_on = partial(steps.throw, error)
+        else:
+            go_on = partial(steps.send, results)
+
+
+def keep_head(lesson: Lesson, head: HeadStudent) -> None:
+    """Put a trained head into the cache, where its learner keeps students."""
+    if lesson.learner.keeps:
+        read = lesson.learner.read
+        store = read.stores[0]
+        record = _record(lesson) | {"store": store.key, "layer": read.index, "best_epoch": head.n_epochs_}
+        save_student(lesson.student, record, head=head, reads=reads_of(store, read.index))
+
+
+def keep_model(lesson: Lesson, done: "FineTuned") -> None:
+    """Put a fine-tuned model into the cache, where its learner keeps students."""
+    if lesson.learner.keeps:
+        assert done.model is not None
+        record = _record(lesson) | {"model": lesson.learner.source.name, "best_step": done.best_step}
+        save_student(lesson.student, record, model=done.model)
+
+
+def _record(lesson: Lesson) -> dict[str, Any]:
+    training = lesson.learner.training
+    settings = training.model_dump(mode="json", exclude={"kind", "finetuning"} if training.kind == "head" else {"kind"})
+    return {
+        "kind": training.kind,
+        "role": lesson.role,
+        "parameters": {"loss": lesson.loss, **settings, "seed": lesson.seed},
+        "rows": {"train": int(lesson.taught.sum()), "val": len(lesson.stop.rows)},
+    }

@@ -1,0 +1,70 @@
+"""The JSON Schema of recipes, for editors: every key, closed choice and name that a recipe may hold."""
+
+from typing import Any
+
+from extract.tasks.load import TASKS
+from w2s_probes.io.settings_schema import settings_schema
+
+from .methods import METHODS
+from .recipe.read import LADDER, TASK_FILE, Ladder
+from .recipe.schema import MAY, NEEDS, Recipe
+from .results.names import RANDOM
+
+PAIRED = ("weak", "strong")  # tables whose model a ladder fills in
+
+
+def recipe_json_schema() -> dict[str, Any]:
+    """The schema of recipes as `read_recipes` reads them, ladders included.
+
+    Rules between keys are those of the kinds of supervisor and of ladders; all others `w2s run` checks.
+    """
+    schema = settings_schema(Recipe, bare_lists=True)
+    parts, properties = schema["$defs"], schema["properties"]
+    parts["Method"] = {"description": "A method (docs/experiments.md), or a filter's control.", "enum": _methods()}
+    parts["TaskName"] = {
+        "description": "A task of data/tasks, or the path of a task file.",
+        "anyOf": [{"enum": sorted(path.stem for path in TASKS.glob("*.toml"))}, _ending(TASK_FILE)],
+    }
+    properties["methods"]["anyOf"][0]["items"] = properties["methods"]["anyOf"][1] = {"$ref": "#/$defs/Method"}
+    properties["baseline"] |= {"$ref": "#/$defs/Method"}
+    tasks = parts["Data"]["properties"]["tasks"]["anyOf"]
+    tasks[0]["items"] = tasks[1] = {"$ref": "#/$defs/TaskName"}
+    parts["Weak"]["allOf"] = [_keys_of_kind(kind) for kind in NEEDS]
+    return schema | _with_ladders(schema)
+
+
+def _methods() -> list[str]:
+    return [*METHODS, *(RANDOM + name for name, method in METHODS.items() if method.removal is not None)]
+
+
+def _ending(text: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"{text.replace('.', '[.]')}$"}
+
+
+def _keys_of_kind(kind: str) -> dict[str, Any]:
+    """A supervisor of this kind has the keys that it needs and no others; `text` is the one without `kind`."""
+    asked: dict[str, Any] = {"properties": {"kind": {"const": kind}}}
+    if kind != "text":
+        asked["required"] = ["kind"]
+    known = ["kind", *sorted(NEEDS[kind] | MAY[kind])]
+    # The model of a head or of fine-tuning may come from a ladder, and so is not required here.
+    return {"if": asked, "then": {"required": sorted(NEEDS[kind] - {"model"}), "propertyNames": {"enum": known}}}
+
+
+def _with_ladders(schema: dict[str, Any]) -> dict[str, Any]:
+    """What differs where a recipe has a ladder: its models are those of `weak` and `strong`."""
+    parts = schema["$defs"]
+    ladder = settings_schema(Ladder)
+    del ladder["$schema"]
+    parts["Ladder"] = ladder
+    parts["Strong"]["required"].remove("model")
+    named: dict[str, Any] = {"required": ["model"]}
+    schema["properties"]["intermediate"]["items"] = {"$ref": "#/$defs/Strong", **named}
+    of_model = {"if": {"properties": {"kind": {"enum": ["head", "finetune"]}}, "required": ["kind"]}, "then": named}
+    return {
+        "properties": schema["properties"] | {LADDER: {"$ref": "#/$defs/Ladder"}},
+        "required": [name for name in schema["required"] if name not in PAIRED],
+        "if": {"required": [LADDER]},
+        "then": {"properties": {name: {"not": named} for name in PAIRED}},
+        "else": {"required": list(PAIRED), "properties": {"strong": named, "weak": of_model}},
+    }

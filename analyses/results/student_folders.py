@@ -1,0 +1,54 @@
+"""The students of a run in its folder, by task, seed and method: linked or written again from the cache."""
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from w2s_probes.io.json_files import read_json
+from w2s_probes.io.sealed import CHECKSUM, FILES
+from w2s_probes.probes.saving import load_probe
+from w2s_probes.students.artefacts import SavedStudent, save_student
+from w2s_probes.students.finetuning.settings import STUDENT_RECORD
+
+from ..experiment.clock import first_process
+from ..experiment.kept_students import StepLessons
+from ..experiment.lessons import Lesson
+from .names import STUDENTS, labels_file, student_folder
+
+METHOD = "method"  # in a student's record; one without is no run's
+
+
+def put_students(out: Path, task: str, seed: int, taught: StepLessons) -> set[str]:
+    """Put the students of one task and seed into a run's folder, by method; the names of their folders.
+
+    A method with several students, as rounds and random controls have them, has them in folders 1, 2, ... of its own.
+    """
+    named: dict[str, tuple[str, Lesson]] = {}
+    for method, lessons in taught.items():
+        place = student_folder(task, seed, method)
+        for number, lesson in enumerate(lessons, start=1):
+            named[place if len(lessons) == 1 else f"{place}/{number}"] = method, lesson
+    if not first_process():
+        return set(named)
+    for folder, (method, lesson) in named.items():
+        if not lesson.student.is_dir():  # what could not be taught
+            continue
+        about = {"task": task, "seed": seed, METHOD: method, "labels": labels_file(task, seed, "weak")}
+        kept = SavedStudent.find(lesson.student)
+        record = read_json(lesson.student / STUDENT_RECORD)
+        record = {name: value for name, value in record.items() if name not in (FILES, CHECKSUM)} | about
+        if kept.kind == "model":
+            save_student(out / folder, record, model=kept.path)
+        else:
+            save_student(out / folder, record, head=load_probe(kept.path), reads=kept.reads)
+    return set(named)
+
+
+def remove_other_students(out: Path, own: Collection[str]) -> None:
+    """Delete the students that an earlier run put into the folder; what else stands there is left."""
+    if not first_process():
+        return
+    for file in sorted((out / STUDENTS).glob(f"**/{STUDENT_RECORD}")):
+        folder = file.parent.relative_to(out).as_posix()
+        if folder not in own and METHOD in read_json(file):
+            shutil.rmtree(file.parent)
