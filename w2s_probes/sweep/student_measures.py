@@ -100,7 +100,8 @@ class StudentScorer:
             yield self._measured(one, rows, n, "auroc_gain", gain)
             if results is not None and called != CEILING:
                 pgr = results.recovered[name]
-                yield self._measured(one, rows, n, PGR, Estimate(pgr.value, pgr.low, pgr.high)) | {"status": pgr.status}
+                ends = (end if np.isfinite(end) else np.nan for end in (pgr.low, pgr.high))  # a side may be open
+                yield self._measured(one, rows, n, PGR, Estimate(pgr.value, *ends)) | {"status": pgr.status}
 
     def _measured(self, one: SweptStudent, rows: RowSet, n: int, metric: str, estimate: Estimate) -> SweepLine:
         return self._line(one, rows, n, None) | {"metric": metric, **values_of(estimate), "status": OK}
