@@ -234,11 +234,16 @@ class Results(Section):
         return list(dict.fromkeys([*DEFAULT_METRICS, *self.metrics]))
 
 
+SEEDS_OF_HEADS, SEEDS = list(range(10)), list(range(3))
+MOST_SEEDS = 1000  # of a range
+
+
 class Recipe(Section):
     """A whole run."""
 
-    # Of splits and training. One seed tells nothing of the luck of a training: no method can be judged by it.
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1, 2], min_length=1)
+    # Of splits and training; unless given ten where students are heads, which cost little, and else three. One seed
+    # tells nothing of the luck of a training: no method can be judged by it.
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(SEEDS_OF_HEADS, min_length=1)
     methods: list[str] = Field(min_length=1)
     baseline: str = "student-xent"  # that the tests across tasks compare every other method with
     n_boot: int = Field(2000, ge=2)
@@ -250,6 +255,28 @@ class Recipe(Section):
     student: Student = Student()
     probes: Probes = Probes()
     results: Results = Results()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_many_seeds_as_students_allow(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "seeds" not in values:
+            student = values.get("student")
+            kind = student.get("kind", "head") if isinstance(student, dict) else getattr(student, "kind", "head")
+            return {**values, "seeds": SEEDS_OF_HEADS if kind == "head" else SEEDS}
+        return values
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _ranges_of_seeds(cls, seeds: Any) -> Any:
+        """A text `0-9` stands for the seeds from 0 to 9."""
+        if not isinstance(seeds, list | tuple):
+            return seeds
+        spans = [re.fullmatch(r"(\d{1,9})-(\d{1,9})", seed) if isinstance(seed, str) else None for seed in seeds]
+        expanded = [
+            range(int(span[1]), min(int(span[2]), int(span[1]) + MOST_SEEDS) + 1) if span else [seed]
+            for seed, span in zip(seeds, spans, strict=True)
+        ]
+        return [seed for part in expanded for seed in part]
 
     @field_validator("methods")
     @classmethod

@@ -26,6 +26,7 @@ CLAIMS = "claims"  # the folder
 LEASE = 60.0  # seconds: longer than any pause of a process that lives, caches of network disks included
 RENEWALS = 6  # in each lease
 POLL = 0.05, 1.0  # seconds between looks of one that waits, at first and in the end
+AGAIN = 100  # times that a claim is tried while others delete its folder
 LONGEST = 4096  # bytes of a claim's file that are read: who has renewed it
 Made = TypeVar("Made")
 
@@ -81,6 +82,8 @@ class Claim:
         if made:
             for number in range(1, self.number + 1):
                 _unlink(_file(self.path, number))
+            with suppress(OSError):  # others are in it
+                self.ticket.file.parent.rmdir()
         else:
             with suppress(OSError):
                 os.utime(self._descriptor, (0, 0))  # dead at once
@@ -120,11 +123,16 @@ class Claims:
         Look then whether the result is there by now: the last holder may just have made it.
         """
         path = Path(path).absolute()
-        try:
-            (path.parent / CLAIMS).mkdir(parents=True, exist_ok=True)
-            return self._take(path)
-        except OSError as error:
-            raise InputError(f"cannot claim {path}: {error.strerror or error}") from error
+        for last_try in [False] * AGAIN + [True]:
+            try:
+                (path.parent / CLAIMS).mkdir(parents=True, exist_ok=True)
+                return self._take(path)
+            except FileNotFoundError as error:  # the folder, empty for a moment, has been deleted
+                if last_try:
+                    raise _no_claim(path, error) from error
+            except OSError as error:
+                raise _no_claim(path, error) from error
+        raise AssertionError
 
     def made_once(self, path: Path, read: Callable[[], Made | None], make: Callable[[], Made]) -> Made:
         """The result at `path`: read, or made by this process if no other one makes it, or waited for."""
@@ -170,7 +178,6 @@ class Claims:
         self.held.add(claim)
         try:
             os.write(descriptor, mark.encode())
-            os.fsync(descriptor)
             os.utime(descriptor)
         except BaseException:
             claim.release()
@@ -247,6 +254,10 @@ class _Renewal:
 
 def _file(path: Path, number: int) -> Path:
     return path.parent / CLAIMS / f"{path.name}.{number}"
+
+
+def _no_claim(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot claim {path}: {error.strerror or error}")
 
 
 def _there(file: Path) -> bool:

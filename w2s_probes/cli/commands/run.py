@@ -7,6 +7,8 @@ import typer
 
 from ...checkout import from_checkout
 from ...io.json_files import read_json
+from ...places import Place
+from ...share import Share
 from .. import progress, terminal
 from ..options import SetOption, ShowProgress, Tracker
 from ..units import amount
@@ -29,18 +31,29 @@ def run(
     track: Annotated[
         Tracker | None, typer.Option(help="Draw the course of every fine-tuning; TensorBoard's in OUT/curves.")
     ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time on this machine; at most one a core.")] = 1,
+    backend: Annotated[Literal["local", "ray", "dask"], typer.Option(help="Where models are trained.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a running Ray or Dask cluster.")] = None,
+    gpus_per_job: Annotated[
+        float | None, typer.Option(help="GPUs of each fine-tuning and extraction; .5: two of them share one.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: one of n processes that share --cache, i from 0; auto: as Slurm says.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     show: ShowProgress = "auto",
 ) -> None:
     """Run a recipe: weak supervisor, ceiling, activations, probes, filters, students, PGR.
 
     What an earlier run with this cache has finished is not done again, so a run that was killed goes on. A recipe
-    with a ladder of models is run for every pair of them.
+    with a ladder of models is run for every pair of them. Processes with one cache share the trainings.
 
     Example: `w2s run minilm_real --out runs/minilm --set seeds=[1] --set data.n_train=2000`
     """
     with from_checkout():
         from analyses.recipe.read import read_recipes
+    place = Place(backend, address, jobs, gpus_per_job=gpus_per_job)
+    share = None if shard is None else Share.parse(shard)
     chosen = read_recipes(recipe, settings)
     cache = cache or out
     if dry_run:
@@ -55,7 +68,7 @@ def run(
     tables = []
     for name, one in chosen.items():
         with progress.steps(show) as report:
-            found = run_recipe(one, out / name, report, cache=cache, track=track)
+            found = run_recipe(one, out / name, report, cache=cache, track=track, place=place, share=share)
         if first_process():
             if name:
                 terminal.say(name)
