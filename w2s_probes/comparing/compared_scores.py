@@ -15,7 +15,7 @@ from ..metrics.paired_scores import METRIC_NAMES
 from ..metrics.recovery import GapRecovered, Metric, checked, hard_labels, performance_gap_recovered
 from ..rows.groups import group_numbers
 from ..stats.multiplicity import holm
-from .paired_test import paired_test
+from .significance import paired_test
 
 OUTSIDE = "scores outside [0, 1]"  # status: accuracy has no meaning there
 HARD = "hard labels"  # status: of scores with so few values that they rank nothing
