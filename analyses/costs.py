@@ -14,7 +14,8 @@ from extract.tasks import find_task
 from w2s_probes.errors import InputError
 
 from .experiment.method import Method
-from .experiment.splits import RowSets, split_task
+from .experiment.row_sets import RowSets
+from .experiment.splits import split_task
 from .experiment.task_models import every_row
 from .methods import find_methods
 from .recipe.layer_checks import refuse_layers
@@ -120,9 +121,9 @@ def _training(
     weak = isinstance(model, Weak)
     if sets is None:
         taught: pd.DataFrame | int = recipe.weak.n_truth if weak else recipe.data.n_train
-        scored: pd.DataFrame | int = recipe.data.n_train + recipe.data.n_test
+        scored: pd.DataFrame | int = recipe.data.n_train + _test_rows(recipe)
     else:
-        taught, scored = (sets.weak if weak else sets.train), every_row([sets.train, sets.test])
+        taught, scored = (sets.weak if weak else sets.train), every_row([sets.train, sets.test, *sets.tests.values()])
     lengths = _lengths(source, taught, tokens_per_row)
     once = estimate(source, lengths.tokens)
     scoring = estimate(source, _lengths(source, scored, tokens_per_row).tokens).flops
@@ -144,7 +145,13 @@ def _needed(recipe: Recipe, splits: list[RowSets] | None, with_weak: bool) -> pd
         tables = [table for sets in splits for table in (sets.tables if with_weak else sets.labelled).values()]
         return every_row(tables)
     by_seed = recipe.data.n_train + recipe.data.n_val + (recipe.weak.n_truth if with_weak else 0)
-    return recipe.data.n_test + len(recipe.seeds) * by_seed
+    return _test_rows(recipe) + len(recipe.seeds) * by_seed
+
+
+def _test_rows(recipe: Recipe) -> int:
+    """The largest number of rows in a task's own test set and others beside it."""
+    others = max(len(recipe.data.tests_of(task)) for task in recipe.task_names)
+    return recipe.data.n_test * (1 + others)
 
 
 def _lengths(source: ModelSource, rows: pd.DataFrame | int, tokens_per_row: int | None) -> Lengths:

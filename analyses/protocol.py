@@ -1,27 +1,33 @@
 """The experiment: recipe in, results out."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from extract.tasks import load_task
 from w2s_probes.errors import InputError
 from w2s_probes.io.tables import write_table
+from w2s_probes.places import HERE, Place
 from w2s_probes.progress import Progress, silent
+from w2s_probes.share import WHOLE, Share
 from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
-from .experiment.clock import Clock
+from .experiment.clock import Clock, processes
+from .experiment.crew import Crew, refuse_processes
 from .experiment.curves import Curves
 from .experiment.engine import Here, Rounds, Teacher, conduct
 from .experiment.kept_students import StepLessons
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
-from .experiment.splits import RowSets, split_loaded
+from .experiment.result_cache import table_hash
+from .experiment.row_sets import RowSets
+from .experiment.splits import load_rows, split_loaded
 from .experiment.task_models import Sources
 from .methods import find_method, find_methods
 from .recipe.layer_checks import refuse_layers
@@ -37,6 +43,7 @@ from .results.names import (
     WEAK,
     filter_file,
     trial_files,
+    trial_key,
 )
 from .results.run_folder import remove_earlier, write_labels, write_predictions, write_recipe, write_record
 from .results.student_folders import put_students, remove_other_students
@@ -51,6 +58,8 @@ def run(
     *,
     cache: Path | None = None,
     track: Tracker | None = None,
+    place: Place = HERE,
+    share: Share | None = None,
 ) -> pd.DataFrame:
     """Run a recipe; write `results.csv`, `comparisons.csv` and `run.json` into `out` at the end; return the results.
 
@@ -58,39 +67,55 @@ def run(
     Label files, verdicts of filters and test scores of each task and seed are written on the way. Activations and
     everything that was trained are kept in `cache` (`out` unless given) under the names of all that decides them: a
     run that was killed goes on, and other runs there use what is the same. `track` draws the course of every
-    fine-tuning that is not kept. Files that an earlier run into `out` wrote for other tasks, seeds and filters are
-    deleted at the end. Raises InputError for tasks, models and sizes that do not fit, before any training;
-    and for a method that cannot be used anywhere.
+    fine-tuning that is not kept. `place` says where models are trained: here, in several processes, on a Ray or Dask
+    cluster. Processes that run a recipe with one cache share its trainings; each begins with the trials of its
+    `share`, and all end with the same results. Files that an earlier run into `out` wrote for other tasks, seeds and
+    filters are deleted at the end. Raises InputError for tasks, models and sizes that do not fit, and for a place that
+    is not there, before any training; and for a method that cannot be used anywhere.
     """
     began = time.monotonic()
+    refuse_processes(place, share, processes())
     if track is not None:
         refuse_absent(track)
     methods = find_methods(recipe.methods)
     _refuse_unusable(recipe, methods)
-    loaded = [load_task(name, recipe.data.folder) for name in recipe.data.tasks]
+    loaded = [load_rows(recipe, name) for name in recipe.data.tasks]
     splits = {task.name: split_loaded(recipe, task) for task in loaded}
+    clock = Clock(progress, len(splits) * len(recipe.seeds) * (len(REFERENCES) + len(methods)))
     sources = Sources()
     for name in recipe.models:
         sources.find(name)
     refuse_layers(recipe, sources.find)
-    clock = Clock(progress, len(splits) * len(recipe.seeds) * (len(REFERENCES) + len(methods)))
-    this = _Run(recipe, Path(out), methods, sources, clock, Here(clock), Path(cache or out), track)
-    by_task = {task: this.task(task, seeds) for task, seeds in splits.items()}
+    with ExitStack() as stack:
+        teacher: Teacher = Here(clock)
+        at_once = 1
+        if processes() == 1:
+            teacher = crew = stack.enter_context(closing(Crew(clock, place, shared=share is not None)))
+            sources.extract, at_once = crew.extract, crew.trials_at_once
+        this = _Run(recipe, Path(out), methods, sources, clock, Path(cache or out), track)
+        by_task = this.tasks(splits, teacher, at_once, share or WHOLE)
     this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
-    results = results_table([line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot)])
+    metrics = recipe.results.every_metric
+    lines = [line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot, metrics)]
+    results = results_table(lines)
     clock.finish()
     models = {name: source.weights for name, source in sources.by_name.items()}
     seconds = round(time.monotonic() - began, 1)
-    write_table(compare(by_task, recipe.baseline), this.out / COMPARISONS)
+    write_table(compare(by_task, recipe.baseline, metrics), this.out / COMPARISONS)
     rows = {task.name: task.source for task in loaded}
     failed = [asdict(failure) for failure in this.failed]
     used = {(task, seed): by_task[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
-    files = trial_files(used)
+    test_sets = {
+        task: {name: table_hash(table) for name, table in next(iter(seeds.values())).tests.items()}
+        for task, seeds in splits.items()
+    }
+    files = trial_files(used, test_sets)
     remove_earlier(this.out, files)
     remove_other_students(this.out, this.students)
     write_recipe(this.out / RECIPE, recipe)
     write_table(results, this.out / RESULTS)
     more = {"models": models, "rows": rows, "runs": this.record, "failed": failed, "seconds": seconds}
+    more |= {"test_sets": test_sets} if any(test_sets.values()) else {}
     write_record(this.out / RECORD, recipe, files, **more)
     return results
 
@@ -122,18 +147,41 @@ class _Run:
     methods: Mapping[str, Method]
     sources: Sources
     clock: Clock
-    teacher: Teacher
     cache: Path
     track: Tracker | None = None
     record: dict[str, Any] = field(default_factory=dict)  # for run.json, by the trials' keys
     failed: list[Failure] = field(default_factory=list)
     students: set[str] = field(default_factory=set)  # folders of those that were kept, within `out`
 
-    def task(self, task: str, seeds: dict[int, RowSets]) -> dict[int, TrialResult]:
-        """The results of one task, by seed."""
+    def tasks(
+        self, splits: Mapping[str, dict[int, RowSets]], teacher: Teacher, at_once: int, share: Share
+    ) -> dict[str, dict[int, TrialResult]]:
+        """The results of all trials, `at_once` under way at a time, by task and seed."""
+        names = [(task, seed) for task, seeds in splits.items() for seed in seeds]
+        begun = share.index * len(names) // share.count
+        order = names[begun:] + names[:begun]
+        results = dict(
+            zip(
+                order,
+                conduct((self.trial(trial) for trial in self._trials(order, splits)), teacher, at_once),
+                strict=True,
+            )
+        )
+        self.record = {trial_key(*name): self.record[trial_key(*name)] for name in names}
+        self.failed.sort(
+            key=lambda failure: (names.index((failure.task, failure.seed)), list(self.methods).index(failure.method))
+        )
+        return {task: {seed: results[task, seed] for seed in seeds} for task, seeds in splits.items()}
+
+    def _trials(self, order: list[tuple[str, int]], splits: Mapping[str, dict[int, RowSets]]) -> Iterator[Trial]:
+        """Trials in this order, each made when it is begun."""
         curves = None if self.track is None else Curves(self.track, self.out / CURVES)
-        of_task = trials(self.recipe, task, seeds, self.methods, self.cache, self.sources, self.clock, curves)
-        return dict(zip(seeds, conduct((self.trial(trial) for trial in of_task), self.teacher), strict=True))
+        for task, wanted in groupby(order, key=lambda name: name[0]):
+            seeds = {seed for _, seed in wanted}
+            of_task = trials(
+                self.recipe, task, splits[task], self.methods, self.cache, self.sources, self.clock, curves
+            )
+            yield from (trial for trial in of_task if trial.seed in seeds)
 
     def trial(self, trial: Trial) -> Rounds[TrialResult]:
         """Make the steps of a trial and write its files."""
@@ -157,10 +205,11 @@ class _Run:
             "methods": {name: outcome.notes for name, outcome in outcomes.items() if outcome.notes},
             "taken": {name: asdict(self.clock.taken(trial.title(name))) for name in outcomes},
         }
-        write_predictions(self.out, *named, sets.test, outcomes)
         if self.recipe.keep_students:
             self.students |= put_students(self.out, *named, taught)
-        return labelled.result(outcomes)
+        result = labelled.result(outcomes)
+        write_predictions(self.out, *named, result)
+        return result
 
     def refuse_used_nowhere(self, trials_run: int) -> None:
         """InputError for a method that could not be used in any trial."""

@@ -4,7 +4,7 @@ Each step asks for the lessons that it needs, and goes on when they have been ta
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from .experiment.kept_students import StepLessons, recorded
 from .experiment.lessons import TRAINED, Lesson, Scores
 from .experiment.method import Method, run_method
 from .experiment.outcomes import Outcome
-from .experiment.splits import RowSets
+from .experiment.row_sets import RowSets, is_scored
 from .experiment.task_models import Sources, TaskModels, every_row
-from .experiment.view import SCORED, Experiment
+from .experiment.view import Experiment
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.table import TrialResult
@@ -163,7 +163,7 @@ class LabelledTrial:
     @property
     def weak_outcome(self) -> Outcome:
         """The supervisor's scores of the evaluation sets."""
-        return Outcome({name: self.labels[name] for name in SCORED if name in self.labels})
+        return Outcome({name: labels for name, labels in self.labels.items() if is_scored(name)})
 
     @property
     def layer(self) -> int:
@@ -184,7 +184,8 @@ class LabelledTrial:
             for name, method in methods.items()
             if method.ceiling in outcomes and method.ceiling != CEILING
         }
-        return TrialResult(sets.test, sets.candidates, outcomes, oracles, self.trial.seed, self.layer, ceilings)
+        judged = TrialResult(sets.test, sets.candidates, outcomes, oracles, self.trial.seed, self.layer, ceilings)
+        return replace(judged, tests=sets.tests, subsets=sets.subsets)
 
 
 def trials(

@@ -153,6 +153,7 @@ class Extraction:
         placement: Placement | None = None,
         engine: Engine | None = None,
         share: Share = WHOLE,
+        cut_for: int | None = None,
         notes: Mapping[str, Any] | None = None,
         progress: RowProgress = silent,
         check: bool = True,
@@ -160,10 +161,12 @@ class Extraction:
         """Write the store at `out`, or go on with it, or open it where it is finished.
 
         With an `engine` of this plan's model and layers nothing is loaded. With a `share`, only this process's
-        parts; None while the parts of other processes are missing. With `check` a few rows of its first parts are
-        read again, alone, and a model that gives them other numbers is refused; not on NDIF.
+        parts; None while the parts of other processes are missing. A new store is cut into parts for as many processes
+        as share it, or for `cut_for`: other parts are other batches, whose numbers are rounded otherwise. With `check`
+        a few rows of its first parts are read again, alone, and a model that gives them other numbers is refused; not
+        on NDIF.
         """
-        writer = self.writer(out, share.count)
+        writer = self.writer(out, cut_for or share.count)
         missing = set(writer.missing())
         parts = {part: writer.rows_of(part) for part in sorted(missing) if share.has(part)}
         all_notes = {"model": self.source.name, **(notes or {})}

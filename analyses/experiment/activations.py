@@ -1,6 +1,7 @@
 """Activations of one model: read from the stores of a folder where they hold a row, extracted where none does."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,7 @@ from w2s_probes.store.manifest import MANIFEST, Manifest
 
 from .result_cache import Timer, table_hash
 
+Extract = Callable[[Extraction, Path, RowProgress], object]  # as `extract_cached` does
 SETS = 4  # of rows whose activations stay in memory: those of one trial
 
 
@@ -38,6 +40,7 @@ class Activations:
     folder: Path  # of stores, each under its key
     progress: RowProgress = silent
     timer: Timer = nullcontext
+    extract: Extract = field(default=extract_cached, compare=False)
     _read: "OrderedDict[str, NDArray[np.float32]]" = field(default_factory=OrderedDict, repr=False, compare=False)
 
     def plan(self, rows: pd.DataFrame) -> Extraction:
@@ -70,7 +73,7 @@ class Activations:
         missing = self.missing()
         if len(missing):
             with self.timer("activations"):
-                extract_cached(self.plan(missing), self.folder, self.progress)
+                self.extract(self.plan(missing), self.folder, self.progress)
         finished = self._finished()
         wanted = set(self.rows["id"])
         chosen = []

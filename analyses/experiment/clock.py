@@ -14,6 +14,11 @@ def first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def processes() -> int:
+    """The number of processes that torchrun has started, or 1."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @dataclass(frozen=True)
 class StepTime:
     """The time of one step, in seconds."""

@@ -13,7 +13,7 @@ from .engine import Steps
 from .method import Method
 from .outcomes import Outcome, kept_outcome, outcome_of
 from .result_cache import ResultCache, array_hash, code_hash
-from .splits import RowSets
+from .row_sets import RowSets
 from .view import Experiment, probe_code
 
 METHOD = "methods"  # kind of their results in the cache

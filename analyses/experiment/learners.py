@@ -6,6 +6,7 @@ from typing import Any
 
 from extract.models.source import ModelSource
 from w2s_probes.errors import InputError
+from w2s_probes.progress import silent
 
 from ..recipe.schema import Training
 from .activations import Activations
@@ -23,7 +24,7 @@ class Learner:
     training: Training
     activations: Activations | None  # for a head
     cache: ResultCache
-    note: Note = field(default=lambda doing: None, compare=False)
+    note: Note = field(default=silent, compare=False)
     curves: Curves | None = field(default=None, compare=False)
     keeps: bool = field(default=False, compare=False)  # the trained students themselves, beside their scores
 

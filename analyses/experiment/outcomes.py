@@ -13,7 +13,7 @@ from w2s_probes.labels.verdicts import write_verdicts
 
 from .lessons import Scores
 from .result_cache import Arrays, Record
-from .splits import RowSets
+from .row_sets import RowSets
 
 PREFIX = "filter "  # of the arrays' names beside the scores of row sets
 TAUGHT = "taught"

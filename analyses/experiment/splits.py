@@ -1,6 +1,9 @@
-"""Four disjoint row sets: weak-train, strong-train, validation and test; related rows stay together."""
+"""Four disjoint row sets: weak-train, strong-train, validation and test; related rows stay together.
 
-from dataclasses import dataclass, replace
+Beside the task's own test set there may be others (`evaluation_sets`).
+"""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,41 +14,20 @@ from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
 from ..recipe.schema import Recipe
-
-
-@dataclass(frozen=True)
-class RowSets:
-    """Disjoint tables of rows (id, text, label, group); no two share a group."""
-
-    weak: pd.DataFrame  # ground truth, for the weak supervisor alone
-    train: pd.DataFrame  # the weak supervisor labels these for the student
-    val: pd.DataFrame  # and these, for early stopping
-    test: pd.DataFrame  # ground truth, for the numbers
-    candidates: pd.DataFrame | None = None  # every answer to the test questions, with `question`; None for single texts
-
-    @property
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """The sets by name; `weak` is empty where the supervisor is trained on nothing."""
-        named = {"weak": self.weak, "train": self.train, "val": self.val, "test": self.test}
-        return named if self.candidates is None else named | {"candidates": self.candidates}
-
-    @property
-    def labelled(self) -> dict[str, pd.DataFrame]:
-        """The sets that the supervisor labels: all but weak-train."""
-        return {name: table for name, table in self.tables.items() if name != "weak"}
-
-    def summary(self) -> dict[str, dict[str, float]]:
-        """Rows and share of label 1 in each set that has rows."""
-        return {
-            name: {"rows": len(table), "positive": round(float(table["label"].mean()), 4)}
-            for name, table in self.tables.items()
-            if len(table)
-        }
+from .drawing_rows import balanced, drawn
+from .evaluation_sets import with_test_sets
+from .row_sets import RowSets
 
 
 def split_task(recipe: Recipe, name: str) -> dict[int, RowSets]:
     """A task's row sets by seed."""
-    return split_loaded(recipe, load_task(name, recipe.data.folder))
+    return split_loaded(recipe, load_rows(recipe, name))
+
+
+def load_rows(recipe: Recipe, name: str) -> TaskRows:
+    """A task's rows, with the values of the field by which its test rows are told apart."""
+    subset = recipe.data.subset
+    return load_task(name, recipe.data.folder, () if subset is None else (subset.field,))
 
 
 def split_loaded(recipe: Recipe, loaded: TaskRows) -> dict[int, RowSets]:
@@ -67,7 +49,7 @@ def split_loaded(recipe: Recipe, loaded: TaskRows) -> dict[int, RowSets]:
         if loaded.candidates is not None:
             sets = replace(sets, candidates=loaded.candidates_of(sets.test["id"]))
         by_seed[seed] = sets
-    return by_seed
+    return with_test_sets(recipe, loaded, by_seed)
 
 
 def split(
@@ -96,9 +78,9 @@ def split(
                 "give it more rows"
             )
     # The test rows must not depend on the seed, or seeds could not be compared row by row.
-    chosen_test = _drawn(test, n_test, balance, stream(0, task, "test"), f"{task}: n_test", at_most)
+    chosen_test = drawn(test, n_test, balance, stream(0, task, "test"), f"{task}: n_test", at_most=at_most)
     rng = stream(seed, task, "split")
-    pool = _balanced(train, rng) if balance else train
+    pool = balanced(train, rng) if balance else train
     needed = n_weak + n_val + n_train
     sizes = [n_weak, n_val, n_train]
     if at_most and len(pool) < needed:
@@ -127,22 +109,3 @@ def split(
         if (n_weak or part is not weak) and part["label"].nunique() < 2:
             raise InputError(f"{task}: the {name} set of {len(part)} rows has one class only: ask for more rows")
     return RowSets(weak, strong, val, chosen_test)
-
-
-def _drawn(
-    table: pd.DataFrame, n: int, balance: bool, rng: np.random.Generator, what: str, at_most: bool
-) -> pd.DataFrame:
-    pool = _balanced(table, rng) if balance else table
-    if len(pool) < n and not at_most:
-        raise InputError(
-            f"{what} = {n}, but test has {len(pool)} rows{' after balancing' if balance else ''}: lower it, or set "
-            "data.at_most = true"
-        )
-    return pool.iloc[rng.permutation(len(pool))[:n]].reset_index(drop=True)
-
-
-def _balanced(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """The table with the larger class cut, at random, to the size of the smaller one."""
-    sizes = table["label"].value_counts()
-    kept = [rng.permutation(np.flatnonzero(table["label"] == side))[: sizes.min()] for side in (0, 1)]
-    return table.iloc[np.sort(np.concatenate(kept))].reset_index(drop=True)

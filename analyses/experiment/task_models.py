@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from extract.extractor import extract_cached
 from extract.models.source import ModelSource
 from w2s_probes.progress import RowsRead
 
 from ..recipe.schema import Strong, Training, Weak
-from .activations import Activations
+from .activations import Activations, Extract
 from .clock import Clock
 from .curves import Curves
 from .learners import Learner
@@ -23,6 +24,7 @@ class Sources:
     """Models by name. Each is looked up once: the hash of a large checkpoint takes a while."""
 
     by_name: dict[str, ModelSource] = field(default_factory=dict)
+    extract: Extract = extract_cached  # how the activations of their rows are made
 
     def find(self, name: str) -> ModelSource:
         """The model of this name; InputError if there is none."""
@@ -72,6 +74,7 @@ class TaskModels:
                 self.folder / ACTIVATIONS,
                 progress,
                 self.clock.timer,
+                self.sources.extract,
             )
         return self._reading[key]
 

@@ -27,8 +27,8 @@ from .learners import Learner
 from .lessons import Examples, Leak, Lesson, Misuse, Scores, Trained
 from .outcomes import Outcome
 from .result_cache import Arrays, Record, ResultCache, array_hash, code_hash, table_hash
+from .row_sets import is_scored
 
-SCORED = ("test", "candidates")  # the sets whose scores are judged
 EVERY_SETTING = frozenset(Probes.model_fields)
 
 
@@ -56,7 +56,7 @@ class Experiment:
     `true_train` alone gives ground truth, to declared oracles only.
     """
 
-    rows: Mapping[str, pd.DataFrame]  # train, val, test and perhaps candidates: id, text, group, and no label
+    rows: Mapping[str, pd.DataFrame]  # train, val, test, perhaps candidates and `test:NAME`: id, text, group, no label
     weak: LabelSet  # of the training and validation rows
     activations: Activations  # of the strong model
     student: Learner  # the strong model, as it is trained
@@ -150,7 +150,7 @@ class Experiment:
 
     def evaluated(self, scores: Scores) -> Scores:
         """The scores of the evaluation sets."""
-        return {name: scores[name] for name in SCORED if name in scores}
+        return {name: own for name, own in scores.items() if is_scored(name)}
 
     def outcome(self, trained: Trained, **settings: Any) -> Outcome:
         """The outcome of a method whose last step trained this student; `settings` are fields of `Outcome`."""

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from w2s_probes.errors import InputError, reason, shortened
+from w2s_probes.io.tables import FORMATS
 from w2s_probes.io.validated import parse_toml, read_toml, validated, wants_list, with_lists
 
 from .schema import Recipe, Section
@@ -19,6 +20,7 @@ from .schema import Recipe, Section
 RECIPES = Path(__file__).parent.parent / "recipes"
 PATHS = ("model", "models", "folder", "file", "tasks")  # keys whose values are paths, or names that one may stand for
 TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
+TESTS = ("data", "tests")  # the table whose values are files, or names of tasks
 LADDER = "ladder"
 MOST_TABLES = 10  # in each other: recipes have four
 
@@ -63,11 +65,13 @@ def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Re
     overridden = {_override(values, setting) for setting in settings}
     with_lists(Recipe, values)
     for keys, table in _tables(values):
-        for key in PATHS:
+        for key in (*PATHS, *(table if keys[:2] == TESTS else ())):
             given = any((*keys, key)[: len(setting)] == setting for setting in overridden)
             start = Path.cwd() if given else path.parent
             where = f"{path}: {'.'.join((*keys, key))}"
             if isinstance(table.get(key), str):
+                if keys[:2] == TESTS and not table[key].endswith((TASK_FILE, *FORMATS)):
+                    continue  # a task's name
                 table[key] = _resolved(table[key], start, where)
             elif isinstance(table.get(key), list):
                 table[key] = [

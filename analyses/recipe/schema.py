@@ -1,15 +1,19 @@
 """The schema of recipes: one TOML file says everything that a run does."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
 from w2s_probes.losses.names import LossName
+from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 from w2s_probes.probes.connectivity import Connectivity
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
+TEST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # it is part of files' names
+RESERVED = ("test", "train", "val", "weak", "candidates")
 Count = Annotated[int, Field(ge=1)]
 Position = Literal["last", "first", "mean"]  # one vector a row, which heads and probes need
 
@@ -20,8 +24,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Subset(Section):
+    """The test rows by the value of a field of the source: each value is a test set beside the whole."""
+
+    field: str
+    values: list[str | int | float | bool] = []  # those wanted; without: all of them
+
+
 class Data(Section):
-    """Tasks, the place of their rows, and the sizes of the row sets."""
+    """Tasks, the place of their rows, the sizes of the row sets, and test sets beside the tasks' own."""
 
     tasks: list[str] = Field(min_length=1)  # names in data/tasks, or paths of task files
     folder: Path | None = None  # holds TASK/train.jsonl.gz and TASK/test.jsonl.gz; without it: the hub
@@ -29,6 +40,36 @@ class Data(Section):
     n_val: int = Field(500, ge=2)  # rows with weak labels, for early stopping
     n_test: int = Field(1500, ge=2)  # rows with ground truth, for the numbers
     at_most: bool = False  # a task with fewer rows gets smaller sets, its train part shared out in these proportions
+    # Other test sets by name, of every task: the name or file of a task, whose test part it is, or a file of rows in
+    # the task's own fields; a table under a task's name has those of this task alone.
+    tests: dict[str, str | dict[str, str]] = {}
+    subset: Subset | None = None  # a field's name alone will do
+
+    @field_validator("subset", mode="before")
+    @classmethod
+    def _a_field(cls, value: Any) -> Any:
+        return {"field": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _named_tests(self) -> "Data":
+        tables = {name: inner for name, inner in self.tests.items() if isinstance(inner, dict)}
+        for task in tables:
+            if task not in (short := [Path(name).stem for name in self.tasks]):
+                raise ValueError(f"tests.{task} is a table, but no task is called so: {', '.join(short)}")
+        for name in [*(self.tests.keys() - tables.keys()), *(name for inner in tables.values() for name in inner)]:
+            if not re.fullmatch(TEST_NAME, name) or name in RESERVED:
+                raise ValueError(
+                    f"tests: {name!r} cannot be the name of a test set: use letters, digits, '.', '-' and '_', and "
+                    f"none of {', '.join(RESERVED)}"
+                )
+        return self
+
+    def tests_of(self, task: str) -> dict[str, str]:
+        """The test sets beside its own of a task, by its short name: those of every task, then its own."""
+        own = self.tests.get(task)
+        return {name: place for name, place in self.tests.items() if isinstance(place, str)} | (
+            own if isinstance(own, dict) else {}
+        )
 
 
 class Training(Section):
@@ -182,11 +223,27 @@ class Probes(_ProbeValues):
         def __init__(self, **values: Any) -> None: ...
 
 
+class Results(Section):
+    """The numbers that tables and comparisons give."""
+
+    metrics: list[Metric] = list(DEFAULT_METRICS)  # beside AUROC and accuracy, which every table has
+
+    @property
+    def every_metric(self) -> list[Metric]:
+        """The metrics, each once, with those that every table has first."""
+        return list(dict.fromkeys([*DEFAULT_METRICS, *self.metrics]))
+
+
+SEEDS_OF_HEADS, SEEDS = list(range(10)), list(range(3))
+MOST_SEEDS = 1000  # of a range
+
+
 class Recipe(Section):
     """A whole run."""
 
-    # Of splits and training. One seed tells nothing of the luck of a training: no method can be judged by it.
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1, 2], min_length=1)
+    # Of splits and training; unless given ten where students are heads, which cost little, and else three. One seed
+    # tells nothing of the luck of a training: no method can be judged by it.
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(SEEDS_OF_HEADS, min_length=1)
     methods: list[str] = Field(min_length=1)
     baseline: str = "student-xent"  # that the tests across tasks compare every other method with
     n_boot: int = Field(2000, ge=2)
@@ -197,6 +254,29 @@ class Recipe(Section):
     intermediate: list[Strong] = []  # between weak and strong, from weaker to stronger: for the method `bootstrap`
     student: Student = Student()
     probes: Probes = Probes()
+    results: Results = Results()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_many_seeds_as_students_allow(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "seeds" not in values:
+            student = values.get("student")
+            kind = student.get("kind", "head") if isinstance(student, dict) else getattr(student, "kind", "head")
+            return {**values, "seeds": SEEDS_OF_HEADS if kind == "head" else SEEDS}
+        return values
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _ranges_of_seeds(cls, seeds: Any) -> Any:
+        """A text `0-9` stands for the seeds from 0 to 9."""
+        if not isinstance(seeds, list | tuple):
+            return seeds
+        spans = [re.fullmatch(r"(\d{1,9})-(\d{1,9})", seed) if isinstance(seed, str) else None for seed in seeds]
+        expanded = [
+            range(int(span[1]), min(int(span[2]), int(span[1]) + MOST_SEEDS) + 1) if span else [seed]
+            for seed, span in zip(seeds, spans, strict=True)
+        ]
+        return [seed for part in expanded for seed in part]
 
     @field_validator("methods")
     @classmethod

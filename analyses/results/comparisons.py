@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from w2s_probes.metrics.recovery import LEAST_GAP, Metric, hard_labels, hardened, mean_metric
+from w2s_probes.metrics import METRICS
+from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
+from w2s_probes.metrics.recovery import LEAST_GAP, hard_labels, hardened, mean_metric
 from w2s_probes.stats import PairedTests, holm, paired_tests, pooled
 
-from .names import CEILING, COMPARISON_COLUMNS, RANDOM, WEAK, is_reference
+from .names import CEILING, COMPARISON_COLUMNS, RANDOM, TEST, WEAK, is_reference
 from .table import TrialResult, by_seeds, over_seeds
 
 PGR = "pgr_"
@@ -22,11 +24,11 @@ Cells = Mapping[tuple[str, str], Mapping[int, float]]  # values by task and meth
 
 @dataclass(frozen=True)
 class TaskValues:
-    """A metric of each method on each task and seed."""
+    """A metric of each method on each task and seed; of losses the negative, so that more is better in all."""
 
     metric: Metric
     cells: Cells
-    compared: Cells  # what PGR is made of: of hardened scores on tasks whose supervisor gives hard labels
+    compared: Cells  # what PGR is made of: of hardened scores on tasks whose supervisor gives hard labels, or nothing
     oracles: frozenset[str] = frozenset()
     ceilings: Mapping[str, str] = field(default_factory=dict)  # of methods that have one of their own
     statuses: Mapping[str, str] = field(default_factory=dict)  # of each method's PGR, where there is one task
@@ -34,21 +36,25 @@ class TaskValues:
     @classmethod
     def of(cls, judged: Runs, metric: Metric) -> "TaskValues":
         """Compute the metric from the scores of every task and seed."""
+        entry = METRICS[metric]
         cells: dict[tuple[str, str], dict[int, float]] = {}
         compared: dict[tuple[str, str], dict[int, float]] = {}
         ceilings: dict[str, str] = {}
         for task, runs in judged.items():
-            hard = metric == "auroc" and any(hard_labels(one.scores[WEAK]) for one in runs.values())
+            by_kind = entry.hard != "as they are"
+            hard = by_kind and any(hard_labels(one.scores[WEAK]) for one in runs.values())
+            recoverable = entry.pgr and not (hard and entry.hard == "left out")
             for seed, one in runs.items():
                 ceilings |= one.ceilings
                 for name, scores in one.scores.items():
-                    value = mean_metric(metric, one.truth, scores)
+                    value = entry.sign * mean_metric(metric, one.truth, scores)
                     cells.setdefault((task, name), {})[seed] = value
-                    harder = mean_metric(metric, one.truth, hardened(scores)) if hard else value
-                    compared.setdefault((task, name), {})[seed] = harder
+                    if recoverable:
+                        harder = entry.sign * mean_metric(metric, one.truth, hardened(scores)) if hard else value
+                        compared.setdefault((task, name), {})[seed] = harder
         oracles = frozenset(name for runs in judged.values() for one in runs.values() for name in one.oracles)
         statuses: dict[str, str] = {}
-        if len(judged) == 1:
+        if len(judged) == 1 and entry.pgr:
             (runs,) = judged.values()
             for those, names in by_seeds(list(runs.values())):
                 recovered = over_seeds(those, names, metric).recovered
@@ -93,9 +99,21 @@ class TaskValues:
         return paired_tests(*values)
 
 
-def compare(judged: Runs, baseline: str) -> pd.DataFrame:
-    """`comparison_table` of AUROC and accuracy from the scores of every task and seed."""
-    return comparison_table([TaskValues.of(judged, metric) for metric in get_args(Metric)], baseline)
+def compare(judged: Runs, baseline: str, metrics: Sequence[Metric] = DEFAULT_METRICS) -> pd.DataFrame:
+    """`comparison_table` of these metrics from the scores of every task and seed, by test set.
+
+    A test set other than the tasks' own is compared over the tasks that have one of its name.
+    """
+    tables = []
+    for test_set in dict.fromkeys(name for runs in judged.values() for one in runs.values() for name in one.test_sets):
+        there = {
+            task: {seed: one.on(test_set) for seed, one in runs.items()}
+            for task, runs in judged.items()
+            if all(test_set in one.test_sets for one in runs.values())
+        }
+        table = comparison_table([TaskValues.of(there, metric) for metric in metrics], baseline)
+        tables.append(table.assign(test_set=test_set))
+    return pd.concat(tables, ignore_index=True)
 
 
 def comparison_table(metrics: Sequence[TaskValues], baseline: str) -> pd.DataFrame:
@@ -103,12 +121,20 @@ def comparison_table(metrics: Sequence[TaskValues], baseline: str) -> pd.DataFra
 
     Each metric stands there by itself and as PGR, all methods in units of the gap to the ceiling that students share.
     A task's value is the mean over the seeds that both methods have; a task on which they have none in common, or no
-    PGR, is left out, and `tasks` says how many there were. `p` is that of the exact sign-flip test of the mean
+    PGR, is left out, and `tasks` says how many there were. `difference`, `better` and `worse` count what is better
+    above 0, also of metrics of which less is better. `p` is that of the exact sign-flip test of the mean
     difference, two-sided, `p_holm` corrected over the methods compared, oracles and controls not among them. Below
     stand the filters against their own controls (`against`), corrected among themselves. One task tests nothing.
     """
-    lines = [line for of_pgr in (False, True) for values in metrics for line in _lines(values, baseline, of_pgr=of_pgr)]
+    lines = [
+        line
+        for of_pgr in (False, True)
+        for values in metrics
+        if METRICS[values.metric].pgr or not of_pgr
+        for line in _lines(values, baseline, of_pgr=of_pgr)
+    ]
     lines += [line for values in metrics for line in _beside_controls(values)]
+    lines = [{"test_set": TEST} | line for line in lines]
     return pd.DataFrame(lines, columns=COMPARISON_COLUMNS).astype({"better": "Int64", "worse": "Int64"})
 
 

@@ -11,15 +11,17 @@ RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.js
 LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"  # folders
 STUDENTS = "students"  # a folder, too
 
-RESULT_COLUMNS = ["task", "seed", "method", "probe", "layer", "k", "l2", "contamination", "alpha"]
+RESULT_COLUMNS = ["task", "test_set", "seed", "method", "probe", "layer", "k", "l2", "contamination", "alpha"]
 RESULT_COLUMNS += ["metric", "value", "low", "high", "n", "seeds", "status", "oracle", "gap", "gap_low", "gap_high"]
-COMPARISON_COLUMNS = ["metric", "method", "against", "tasks", "better", "worse", "difference", "low", "high"]
+COMPARISON_COLUMNS = ["test_set", "metric", "method", "against", "tasks", "better", "worse"]
+COMPARISON_COLUMNS += ["difference", "low", "high"]
 COMPARISON_COLUMNS += ["p", "p_holm", "p_better", "p_worse", "t", "p_t", "p_t_worse", "p_t_holm"]
 COMPARISON_COLUMNS += ["w", "p_wilcoxon", "p_wilcoxon_worse", "p_wilcoxon_holm"]
 COMPARISON_COLUMNS += ["pooled_pgr", "pooled_low", "pooled_high", "mean_pgr", "median_pgr", "saturated", "undefined"]
 COMPARISON_COLUMNS += ["status", "oracle"]
 
 WEAK, CEILING = "weak", "ceiling"
+TEST = "test"  # the task's own test set
 REFERENCES = (WEAK, CEILING)  # trained in every trial, beside the methods
 PROBE = "probe-"  # and the name of a probe: a method whose ceiling is that probe taught the truth
 RANDOM = "control-random:"  # and the name of the filter that this control is matched to
@@ -47,14 +49,28 @@ def parse_trial_key(key: str) -> tuple[str, int]:
     return match["task"], int(match["seed"])
 
 
-def labels_file(task: str, seed: int, kind: Literal["weak", "test"]) -> str:
-    """The weak labels of the training and validation rows, or those of the test rows, within a run's folder."""
-    return f"{LABELS}/{task}-{seed}-{kind}.jsonl"
+def labels_file(task: str, seed: int, kind: Literal["weak", "test"], test_set: str = TEST) -> str:
+    """The weak labels of the training and validation rows, or those of a set's test rows, within a run's folder."""
+    return f"{LABELS}/{task}-{seed}{_at(test_set)}-{kind}.jsonl"
 
 
-def predictions_file(task: str, seed: int) -> str:
+def predictions_file(task: str, seed: int, test_set: str = TEST) -> str:
     """The test scores of every method, within a run's folder."""
-    return f"{PREDICTIONS}/{task}-{seed}.csv"
+    return f"{PREDICTIONS}/{task}-{seed}{_at(test_set)}.csv"
+
+
+def _at(test_set: str) -> str:
+    """The part of a file's name that says which test set it is of; nothing for the task's own."""
+    return "" if test_set == TEST else f"@{test_set}"
+
+
+def on_test_set(task: str, test_set: str) -> str:
+    """What a task's numbers on a test set are called in tables and messages.
+
+    >>> on_test_set("boolq", "test"), on_test_set("boolq", "hard")
+    ('boolq', 'boolq on hard')
+    """
+    return task if test_set == TEST else f"{task} on {test_set}"
 
 
 def filter_file(task: str, seed: int, method: str) -> str:
@@ -67,11 +83,18 @@ def student_folder(task: str, seed: int, method: str) -> str:
     return f"{STUDENTS}/{task}-{seed}-{method.replace(':', '-')}"
 
 
-def trial_files(methods: Mapping[tuple[str, int], Iterable[str]]) -> set[str]:
-    """The files, within a run's folder, that there may be of each task and seed and the methods used on them."""
+def trial_files(
+    methods: Mapping[tuple[str, int], Iterable[str]], test_sets: Mapping[str, Iterable[str]] | None = None
+) -> set[str]:
+    """The files, within a run's folder, that there may be of each task and seed and the methods used on them.
+
+    `test_sets` names, by task, those beside its own that have rows of their own.
+    """
     files = set()
     for (task, seed), used in methods.items():
-        files |= {labels_file(task, seed, "weak"), labels_file(task, seed, "test"), predictions_file(task, seed)}
+        files.add(labels_file(task, seed, "weak"))
+        for test_set in (TEST, *(test_sets or {}).get(task, ())):
+            files |= {labels_file(task, seed, "test", test_set), predictions_file(task, seed, test_set)}
         files |= {filter_file(task, seed, method) for method in used}
     return files
 

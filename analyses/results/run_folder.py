@@ -16,7 +16,7 @@ from w2s_probes.io.tables import write_table
 from w2s_probes.rows.groups import GROUP
 
 from ..experiment.outcomes import Outcome
-from ..experiment.splits import RowSets
+from ..experiment.row_sets import OTHER_TEST, RowSets
 from ..recipe.schema import Recipe
 from ..recipe.write_toml import toml
 from .names import (
@@ -24,11 +24,13 @@ from .names import (
     RECIPE,
     RECORD,
     RESULTS,
+    TEST,
     labels_file,
     parse_trial_key,
     predictions_file,
     trial_files,
 )
+from .table import TrialResult
 
 PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu", "torch", "transformers", "nnsight", "peft")
 
@@ -36,7 +38,8 @@ PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu", "torch"
 def write_labels(out: Path, task: str, seed: int, sets: RowSets, labels: dict[str, NDArray[Any]]) -> None:
     """Write the label files of one task and seed, as `w2s filter`, `relabel`, `student` and `extract` read them.
 
-    One holds the weak labels of the training and validation rows, the other those of the test rows.
+    One holds the weak labels of the training and validation rows, the other those of the test rows; test sets with
+    rows of their own have a file each.
     """
     parts = {
         part: sets.tables[part].rename(columns={"label": "truth"}).assign(label=labels[part], split=part)
@@ -45,10 +48,23 @@ def write_labels(out: Path, task: str, seed: int, sets: RowSets, labels: dict[st
     taught = pd.concat([parts["train"], parts["val"]], ignore_index=True)
     write_table(taught, out / labels_file(task, seed, "weak"))
     write_table(parts["test"], out / labels_file(task, seed, "test"))
+    for name, table in sets.tests.items():
+        of_set = table.rename(columns={"label": "truth"}).assign(label=labels[OTHER_TEST + name], split="test")
+        write_table(of_set, out / labels_file(task, seed, "test", name))
 
 
-def write_predictions(out: Path, task: str, seed: int, test: pd.DataFrame, outcomes: Mapping[str, Outcome]) -> None:
+def write_predictions(out: Path, task: str, seed: int, result: TrialResult) -> None:
     """Write P(label = 1) of every test row by the supervisor, the ceiling and each method, beside the truth.
+
+    A file for the task's own test set, and one for each that has rows of its own.
+    """
+    for test_set in (TEST, *result.tests):
+        one = result.on(test_set)
+        _write_scores(out / predictions_file(task, seed, test_set), one.test, one.outcomes)
+
+
+def _write_scores(file: Path, test: pd.DataFrame, outcomes: Mapping[str, Outcome]) -> None:
+    """The scores of one test set.
 
     `group` is the test row's: rows of one group are not independent. A method of several draws has a column for each,
     METHOD/1, METHOD/2, ...
@@ -58,7 +74,7 @@ def write_predictions(out: Path, task: str, seed: int, test: pd.DataFrame, outco
         drawn = outcome.scores["test"]
         scores |= {method: drawn} if drawn.ndim == 1 else {f"{method}/{i}": one for i, one in enumerate(drawn, 1)}
     table = pd.DataFrame({"id": test["id"], GROUP: test[GROUP], "truth": test["label"], **scores})
-    write_table(table, out / predictions_file(task, seed))
+    write_table(table, file)
 
 
 def remove_earlier(out: Path, own: Collection[str]) -> None:
@@ -68,7 +84,8 @@ def remove_earlier(out: Path, own: Collection[str]) -> None:
     """
     try:
         record = read_json(out / RECORD)
-        there = trial_files({parse_trial_key(key): record["recipe"]["methods"] for key in record["runs"]})
+        methods = {parse_trial_key(key): record["recipe"]["methods"] for key in record["runs"]}
+        there = trial_files(methods, record.get("test_sets"))
     except (
         OSError,
         ValueError,

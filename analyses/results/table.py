@@ -1,8 +1,8 @@
 """The one tidy table of results: a line for each task, seed, method and metric, and for all seeds together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, get_args
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from w2s_probes.metrics.influence import mean
 from w2s_probes.metrics.intervals import Estimate
+from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 from w2s_probes.metrics.question_accuracy import question_hits
-from w2s_probes.metrics.recovery import Metric, bootstrap, gap_recovered, hard_labels, hardened, mean_metric
+from w2s_probes.metrics.recovery import bootstraps, gap_recovered, hard_labels, hardened, mean_metric
 from w2s_probes.metrics.recovery_over_seeds import (
     GapRecoveredOverSeeds,
     ModelMeans,
@@ -23,19 +24,8 @@ from w2s_probes.rows.groups import group_numbers, groups_of
 from w2s_probes.stats import agreement
 
 from ..experiment.outcomes import Outcome
-from .names import (
-    CEILING,
-    COMMON,
-    HARD,
-    PROBE,
-    RESULT_COLUMNS,
-    ROWS_ONLY,
-    WEAK,
-    is_ceiling,
-    is_reference,
-    own_ceiling,
-)
-from .unreadable_pgr import lines_over_seeds
+from ..experiment.row_sets import OTHER_TEST
+from .names import CEILING, COMMON, RESULT_COLUMNS, ROWS_ONLY, TEST, WEAK, is_ceiling, is_reference
 
 QUESTIONS = "question_accuracy"
 
@@ -51,6 +41,31 @@ class TrialResult:
     seed: int
     layer: int
     ceilings: Mapping[str, str] = field(default_factory=dict)  # of methods that have one of their own
+    tests: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # other test sets by name: id, label
+    subsets: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)  # of the test rows (n_test,), by name
+
+    @property
+    def test_sets(self) -> list[str]:
+        """The names of the test sets, the task's own first."""
+        return [TEST, *self.tests, *self.subsets]
+
+    def on(self, test_set: str) -> "TrialResult":
+        """The result on one of the test sets; methods that have not scored it are not in it."""
+        if test_set == TEST:
+            return replace(self, tests={}, subsets={})
+        if test_set in self.subsets:
+            test, name, chosen = self.test[self.subsets[test_set]], TEST, self.subsets[test_set]
+        else:
+            test, name = self.tests[test_set], OTHER_TEST + test_set
+            chosen = np.ones(len(test), dtype=bool)
+        outcomes = {
+            method: replace(outcome, scores={TEST: outcome.scores[name][..., chosen]})
+            for method, outcome in self.outcomes.items()
+            if name in outcome.scores
+        }
+        own = {method: ceiling for method, ceiling in self.ceilings.items() if {method, ceiling} <= outcomes.keys()}
+        rows = test.reset_index(drop=True)
+        return replace(self, test=rows, candidates=None, outcomes=outcomes, ceilings=own, tests={}, subsets={})
 
     @property
     def groups(self) -> NDArray[np.object_] | None:
@@ -68,29 +83,48 @@ class TrialResult:
         return {name: outcome.scores["test"] for name, outcome in self.outcomes.items()}
 
 
-def task_rows(task: str, runs: Mapping[int, TrialResult], n_boot: int) -> list[dict[str, Any]]:
-    """The lines of one task: by seed and, where there are several, over all of them, with `seed` left empty."""
-    rows = [line for judged in runs.values() for line in seed_rows(task, judged, n_boot)]
-    return rows if len(runs) == 1 else rows + pooled_rows(task, list(runs.values()))
+def task_rows(
+    task: str, runs: Mapping[int, TrialResult], n_boot: int, metrics: Sequence[Metric] = DEFAULT_METRICS
+) -> list[dict[str, Any]]:
+    """The lines of one task: by seed and, where there are several, over all of them, with `seed` left empty.
+
+    Those of its own test set come first, then those of every other one.
+    """
+    rows: list[dict[str, Any]] = []
+    for test_set in next(iter(runs.values())).test_sets:
+        of_set = {seed: judged.on(test_set) for seed, judged in runs.items()}
+        lines = [line for judged in of_set.values() for line in seed_rows(task, judged, n_boot, metrics)]
+        if len(runs) > 1:
+            lines += pooled_rows(task, list(of_set.values()), metrics)
+        rows += [line | {"test_set": test_set} for line in lines]
+    return rows
 
 
-def seed_rows(task: str, judged: TrialResult, n_boot: int) -> list[dict[str, Any]]:
-    """AUROC, accuracy, PGR and agreement of every method, on the same test rows.
+def seed_rows(
+    task: str, judged: TrialResult, n_boot: int, metrics: Sequence[Metric] = DEFAULT_METRICS
+) -> list[dict[str, Any]]:
+    """The metrics, PGR and agreement of every method, on the same test rows.
 
-    Intervals of values are DeLong's, of PGR those of a bootstrap, paired over all methods; by groups of test rows
-    where there are any. They hold the choice of the rows alone (status "rows only"). Ceilings read ground truth to
-    train and to stop, and are marked as oracles; so are methods declared as one.
+    Intervals of values are DeLong's, or those of other influence functions; of PGR in AUROC and accuracy those of a
+    bootstrap, paired over all methods, of PGR in other metrics Fieller's; by groups of test rows where there are any.
+    They hold the choice of the rows alone (status "rows only"). Ceilings read ground truth to train and to stop, and
+    are marked as oracles; so are methods declared as one.
     """
     rows: list[dict[str, Any]] = []
     truth, scores = judged.truth, judged.scores
-    for metric in get_args(Metric):
+    hard = hard_labels(scores[WEAK])
+    compared = {"auroc": {name: hardened(s) for name, s in scores.items()} if hard else scores, "accuracy": scores}
+    wanted = [(metric, compared[metric]) for metric in DEFAULT_METRICS]
+    drawn = bootstraps(truth, wanted, n_boot, judged.seed, groups=judged.groups)
+    for (metric, of), draws in zip(wanted, drawn, strict=True):
         means = ModelMeans.of(truth, [scores], metric, judged.groups)
-        values = {name: means.means.proportion(means.weights(name)) for name in scores}
-        hard = metric == "auroc" and hard_labels(scores[WEAK])
-        compared = {name: hardened(s) for name, s in scores.items()} if hard else scores
-        draws = bootstrap(truth, compared, metric, n_boot, judged.seed, groups=judged.groups)
-        points = {name: mean_metric(metric, truth, s) for name, s in compared.items()}
-        rows += _metric_rows(task, judged, metric, values, points, draws, len(truth), hard=hard)
+        values = {name: means.value(name) for name in scores}
+        points = {name: mean_metric(metric, truth, s) for name, s in of.items()}
+        ranked = hard and metric == "auroc"
+        rows += _metric_rows(task, judged, metric, values, points, draws, len(truth), hard=ranked)
+    for metric in metrics:
+        if metric not in DEFAULT_METRICS:
+            rows += _rows_over(task, [judged], list(scores), metric, seed=judged.seed)
     if judged.candidates is not None:
         rows += _question_rows(task, judged, judged.candidates, n_boot)
     for name in [name for name in scores if name != WEAK]:
@@ -192,33 +226,50 @@ def over_seeds(runs: Sequence[TrialResult], names: Sequence[str], metric: Metric
     return gap_recovered_over_seeds(runs[0].truth, scores, metric, groups=runs[0].groups, ceilings=own)
 
 
-def pooled_rows(task: str, runs: list[TrialResult]) -> list[dict[str, Any]]:
+def pooled_rows(
+    task: str, runs: list[TrialResult], metrics: Sequence[Metric] = DEFAULT_METRICS
+) -> list[dict[str, Any]]:
     """Means over seeds: values, gains over the supervisor, PGR, with intervals by test rows and seeds.
 
-    A method that some seeds lack is averaged, and compared, over those that have it.
+    A method that some seeds lack is averaged, and compared, over those that have it. Gains and gaps count what is
+    better above 0, of losses too.
     """
+    return [
+        line
+        for metric in metrics
+        for those, names in by_seeds(runs)
+        for line in _rows_over(task, those, names, metric, seed=None)
+    ]
+
+
+def _rows_over(
+    task: str, runs: list[TrialResult], names: Sequence[str], metric: Metric, *, seed: int | None
+) -> list[dict[str, Any]]:
+    """The lines of these methods in one metric, over all these runs; of a single `seed` values and PGR alone."""
     rows = []
-    for metric in get_args(Metric):
-        for those, names in by_seeds(runs):
-            results = over_seeds(those, names, metric)
-            for name in names:
-                common = _common(task, those[0], name, len(those[0].truth)) | {"seed": None, "seeds": len(those)}
-                lines: list[tuple[str, Estimate | GapRecoveredOverSeeds, str]] = [(metric, results.values[name], "ok")]
-                if is_ceiling(name):
-                    lines.append((f"gap_{metric}", results.difference(name, WEAK), "ok"))
-                if name in results.recovered:
-                    pgr = results.recovered[name]
-                    lines += [(f"gain_{metric}", pgr.gain, "ok"), (f"pgr_{metric}", pgr, pgr.status)]
-                if name in those[0].ceilings:
-                    common_gap = results.against_common(name)
-                    lines.append((f"pgr_{metric}{COMMON}", common_gap, common_gap.status))
-                for kind, estimate, status in lines:
-                    status = status if len(those) > 1 else _one_seed(status)
-                    line = common | {"metric": kind, **_ends(estimate), "status": status}
-                    if isinstance(estimate, GapRecoveredOverSeeds):
-                        gap = estimate.gap
-                        line |= {"gap": gap.value, "gap_low": gap.low, "gap_high": gap.high}
-                    rows.append(line)
+    results = over_seeds(runs, names, metric)
+    for name in names:
+        common = _common(task, runs[0], name, len(runs[0].truth)) | {"seed": seed, "seeds": len(runs)}
+        lines: list[tuple[str, Estimate | GapRecoveredOverSeeds, str]] = [(metric, results.values[name], "ok")]
+        pgr = results.recovered.get(name)
+        if is_ceiling(name):
+            lines.append((f"gap_{metric}", results.improvement(name, WEAK), "ok"))
+        elif name != WEAK:
+            lines.append((f"gain_{metric}", pgr.gain if pgr else results.improvement(name, WEAK), "ok"))
+        if pgr:
+            lines.append((f"pgr_{metric}", pgr, pgr.status))
+            if name in runs[0].ceilings:
+                common_gap = results.against_common(name)
+                lines.append((f"pgr_{metric}{COMMON}", common_gap, common_gap.status))
+        for kind, estimate, status in lines:
+            if seed is not None and kind in (f"gap_{metric}", f"gain_{metric}"):
+                continue
+            status = status if len(runs) > 1 else _one_seed(status)
+            line = common | {"metric": kind, **_ends(estimate), "status": status}
+            if isinstance(estimate, GapRecoveredOverSeeds):
+                gap = estimate.gap
+                line |= {"gap": gap.value, "gap_low": gap.low, "gap_high": gap.high}
+            rows.append(line)
     return rows
 
 
@@ -226,6 +277,7 @@ def _common(task: str, judged: TrialResult, name: str, n: int) -> dict[str, Any]
     outcome = judged.outcomes[name]
     return {
         "task": task,
+        "test_set": TEST,
         "seed": judged.seed,
         "method": name,
         "probe": outcome.probe,
@@ -243,37 +295,3 @@ def _common(task: str, judged: TrialResult, name: str, n: int) -> dict[str, Any]
 def results_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """The rows as a table with the columns of results.csv; whole numbers stay whole where some are missing."""
     return pd.DataFrame(rows, columns=RESULT_COLUMNS).astype({"layer": "Int64", "k": "Int64", "seed": "Int64"})
-
-
-def summary(results: pd.DataFrame, metric: Metric = "auroc") -> pd.DataFrame:
-    """One line for each task and method, over all seeds: weak, ceiling, student, and PGR with interval and status.
-
-    `ceiling` is the method's own. An oracle's method is marked by a star. On a task whose supervisor gives hard
-    labels the figures are of accuracy, and `metric` says so: AUROC cannot compare labels with scores.
-    """
-    lines = []
-    for task, part in results.groupby("task", sort=False):
-        chosen = lines_over_seeds(part)
-        hard = chosen[chosen["metric"] == f"pgr_{metric}"]["status"].str.contains(HARD).any()
-        shown = "accuracy" if hard else metric
-        plain = chosen[chosen["metric"] == shown].set_index("method")["value"].to_dict()
-        for pgr in chosen[chosen["metric"] == f"pgr_{shown}"].to_dict(orient="records"):
-            own = own_ceiling(pgr["method"].removeprefix(PROBE))
-            lines.append(
-                {
-                    "task": task,
-                    "method": pgr["method"] + ("*" if pgr["oracle"] else ""),
-                    "metric": shown,
-                    "weak": plain[WEAK],
-                    "ceiling": plain.get(own, plain[CEILING]),
-                    "student": plain[pgr["method"]],
-                    "pgr": format_interval(pgr["value"], pgr["low"], pgr["high"]),
-                    "status": pgr["status"],
-                }
-            )
-    return pd.DataFrame(lines)
-
-
-def format_interval(value: float, low: float, high: float) -> str:
-    """`0.75 [0.69, 0.81]`, or a dash where there is no value."""
-    return "-" if np.isnan(value) else f"{value:.2f} [{low:.2f}, {high:.2f}]"

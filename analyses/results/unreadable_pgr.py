@@ -6,7 +6,7 @@ import pandas as pd
 
 from w2s_probes.metrics.recovery import REMEDIES, status_reason
 
-from .names import HARD
+from .names import HARD, TEST, on_test_set
 
 NAN = float("nan")
 
@@ -37,7 +37,9 @@ def unreadable_pgr(results: pd.DataFrame) -> list[UnreadablePGR]:
     those of results.csv; files of before it had gaps give the reason that the status means, without numbers.
     """
     found = []
-    for task, part in results.groupby("task", sort=False):
+    if "test_set" not in results:  # files of before there were several
+        results = results.assign(test_set=TEST)
+    for (task, test_set), part in results.groupby(["task", "test_set"], sort=False):
         chosen = lines_over_seeds(part)
         hard = chosen[chosen["metric"] == "pgr_auroc"]["status"].astype(str).str.contains(HARD).any()
         metric = "accuracy" if hard else "auroc"
@@ -49,7 +51,8 @@ def unreadable_pgr(results: pd.DataFrame) -> list[UnreadablePGR]:
                     gap, low, high = (float(line.get(name, NAN)) for name in ("gap", "gap_low", "gap_high"))
                     methods.setdefault((status, status_reason(status, gap, low, high)), []).append(str(line["method"]))
         for (status, reason), names in methods.items():
-            found.append(UnreadablePGR(str(task), status, reason, tuple(names), len(names) == len(lines), metric))
+            name = on_test_set(str(task), str(test_set))
+            found.append(UnreadablePGR(name, status, reason, tuple(names), len(names) == len(lines), metric))
     return found
 
 

@@ -7,7 +7,7 @@ from w2s_probes.io.files import sha256
 from ..experiment.engine import Steps
 from ..experiment.lessons import Scores
 from ..experiment.result_cache import array_hash, code_hash, table_hash
-from ..experiment.splits import RowSets
+from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
 from ..recipe.schema import Strong, Weak
 from .ensembles import ensemble

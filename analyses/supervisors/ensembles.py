@@ -11,7 +11,7 @@ from w2s_probes.rows.groups import GROUP
 
 from ..experiment.engine import Steps, side_by_side
 from ..experiment.lessons import Scores
-from ..experiment.splits import RowSets
+from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
 from ..recipe.schema import Weak
 

@@ -10,7 +10,7 @@ from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.rows.ids import with_ids
 
 from ..experiment.lessons import Scores
-from ..experiment.splits import RowSets
+from ..experiment.row_sets import RowSets
 
 
 def labels_of_file(path: Path, sets: RowSets) -> Scores:

@@ -9,7 +9,7 @@ from w2s_probes.rows.groups import GROUP
 
 from ..experiment.engine import Steps
 from ..experiment.lessons import Examples, Lesson, Scores
-from ..experiment.splits import RowSets
+from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
 from ..recipe.schema import Weak
 

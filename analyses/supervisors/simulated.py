@@ -4,8 +4,6 @@ Burns et al. 2023, appendix E. Ground truth decides these labels, which is what 
 it than of any other supervisor's.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -17,7 +15,7 @@ from w2s_probes.rows.ids import content_id
 from w2s_probes.simulated import first_features, hard, mistaken, trivial_imitation
 
 from ..experiment.lessons import Scores
-from ..experiment.splits import RowSets
+from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
 from ..recipe.schema import Strong, Weak
 
@@ -69,7 +67,7 @@ def imitable(base: Scores, sets: RowSets) -> RowSets:
         texts = trivial_imitation(table["text"].tolist(), base[name])
         ids = [content_id(f"{row}\x1f{text}") for row, text in zip(table["id"], texts, strict=True)]
         changed[name] = table.assign(text=texts, id=ids)
-    return replace(sets, **changed)
+    return sets.with_tables(changed)
 
 
 def _strong_scores(sets: RowSets, task_models: TaskModels, strong: Strong, seed: int) -> Scores:
@@ -78,8 +76,9 @@ def _strong_scores(sets: RowSets, task_models: TaskModels, strong: Strong, seed:
     X, truth = activations.of(sets.train), _truth(sets.train)
     scores = {"train": relabel(LogisticProbe(STRONG_L2), X, truth, groups=groups_of(sets.train), seed=seed)}
     fitted = LogisticProbe(STRONG_L2).fit(X, truth)
-    for name in ("val", "test"):
-        scores[name] = fitted.predict_proba(activations.of(sets.tables[name]))[:, 1]
+    for name, table in sets.labelled.items():
+        if name not in ("train", "candidates"):
+            scores[name] = fitted.predict_proba(activations.of(table))[:, 1]
     return scores
 
 

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from ..experiment.lessons import Scores
-from ..experiment.splits import RowSets
+from ..experiment.row_sets import RowSets
 
 
 def text_supervisor(sets: RowSets) -> Scores:

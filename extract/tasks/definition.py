@@ -10,7 +10,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.rows.ids import content_id
 
-from .fields import Record, field, placeholders, render, text_of
+from .fields import Record, field, placeholders, plain, render, text_of
 from .questions import SEPARATOR, Question, choice_question, pair_question
 from .rules import AnswerRule, FieldPart, LabelRule, Rule
 from .sources import Hub, Local
@@ -119,6 +119,15 @@ class Task(Rule):
         ]
         return rows, pd.DataFrame(records).drop_duplicates(["question", "id"]).reset_index(drop=True)
 
+    def values(self, table: pd.DataFrame, where: str, name: str) -> dict[str, str]:
+        """The value of a field of the source by row id, as `rows` has the rows; InputError where a row has none."""
+        records: list[dict[str, Any]] = table.to_dict(orient="records")  # type: ignore[assignment]
+        found: dict[str, str] = {}
+        for row in self._built(table, where):
+            record, place = records[row["number"] - 1], f"{where}, row {row['number']}"
+            found.setdefault(row["id"], plain(field(record, name, place)))
+        return found
+
     def _rows(self, built: list[dict[str, Any]], where: str) -> pd.DataFrame:
         if not built:
             raise InputError(f"{where}: no row is left once those without text or label are left out")
@@ -137,7 +146,7 @@ class Task(Rule):
         return rows[~contradictory].drop_duplicates("id").reset_index(drop=True)
 
     def _built(self, table: pd.DataFrame, where: str) -> list[dict[str, Any]]:
-        """Each usable record's row, and its question under `asked`; not those with several right answers."""
+        """Each usable record's row, its question as `asked`, and its `number`; none of several right answers."""
         records: list[dict[str, Any]] = table.to_dict(orient="records")  # type: ignore[assignment]
         built = list(self._each(records, where))
         if self.label is not None:
@@ -163,7 +172,8 @@ class Task(Rule):
                 continue
             if self.group:
                 group = SEPARATOR.join(_group_part(part, record, place) for part in self.group)
-            yield {"id": content_id(text), "text": text, "label": label, GROUP: content_id(group), "asked": asked}
+            row = {"id": content_id(text), "text": text, "label": label, GROUP: content_id(group)}
+            yield row | {"asked": asked, "number": number}
 
     def _question(self, record: Record, place: str) -> Question | None:
         if self.pair is not None:

@@ -1,7 +1,8 @@
 """Reading tasks: the file in data/tasks, then the rows from a local folder or from the hub."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class TaskRows:
     test: pd.DataFrame  # the same
     candidates: pd.DataFrame | None  # of the test questions, see Task.with_candidates; None for single texts
     source: str  # `hub:ID@COMMIT`, or `sha256:` of the local files: what runs can be keyed by
+    fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # values of the fields asked for, by row id
 
     def candidates_of(self, ids: Any) -> pd.DataFrame:
         """The candidates of the questions that these test rows (n,) were drawn from, by the rows' ids."""
@@ -72,8 +74,10 @@ def read_task(name: str, folder: Path | None) -> tuple[Task, dict[str, pd.DataFr
     return loaded.task, {"train": loaded.train, "test": loaded.test}
 
 
-def load_task(name: str, folder: Path | None) -> TaskRows:
+def load_task(name: str, folder: Path | None, fields: Sequence[str] = ()) -> TaskRows:
     """A task's rows from `folder`/NAME/train.jsonl.gz and test.jsonl.gz, or without a folder from the hub.
+
+    `fields` are those of the source whose values in test rows are wanted, too; InputError where one has none.
 
     A test row whose text or group is also in train stays in test; the train row goes, and so does a train row whose
     text is a candidate of a test question. InputError where there is neither a file nor a dataset, or they do not fit.
@@ -96,7 +100,41 @@ def load_task(name: str, folder: Path | None) -> TaskRows:
             candidates = candidates[candidates["row"].isin(test["id"])].reset_index(drop=True)
     seen = set(test["id"]) | set(candidates["id"] if candidates is not None else ())
     leaks = train["id"].isin(seen) | train[GROUP].isin(test[GROUP])
-    return TaskRows(short, task, train[~leaks].reset_index(drop=True), test, candidates, source)
+    of_test = {"test": tables["test"]} if "test" in tables else tables
+    values = {name: _values(task, of_test, name) for name in fields}
+    return TaskRows(short, task, train[~leaks].reset_index(drop=True), test, candidates, source, values)
+
+
+@dataclass(frozen=True)
+class TaskTest:
+    """The test rows of a task, without any to train on."""
+
+    name: str
+    task: Task
+    test: pd.DataFrame  # id, text, label 0/1, group
+
+
+def load_test(name: str, folder: Path | None) -> TaskTest:
+    """The test part of a task, as `load_task` has it; a folder need not hold rows to train on."""
+    short, task = find_task(name)
+    if folder is None:
+        loaded = load_task(name, None)
+        return TaskTest(short, loaded.task, loaded.test)
+    task = task.here()
+    tables, _ = _from_folder(short, task, folder, ("test",))
+    return TaskTest(short, task, task.rows(*tables["test"]))
+
+
+def load_test_file(task: Task, path: Path) -> pd.DataFrame:
+    """Rows (id, text, label 0/1, group) of a file in a task's own fields. InputError where there are none."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of test rows")
+    return task.rows(read_table(path), str(path))
+
+
+def _values(task: Task, tables: Mapping[str, tuple[pd.DataFrame, str]], name: str) -> dict[str, str]:
+    """The value of a field by row id, in these tables."""
+    return {row: value for table, where in tables.values() for row, value in task.values(table, where, name).items()}
 
 
 def held_out(pool: pd.DataFrame, n_test: int, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -110,10 +148,12 @@ def held_out(pool: pd.DataFrame, n_test: int, where: str) -> tuple[pd.DataFrame,
     return pool[~pool[GROUP].isin(test[GROUP])].reset_index(drop=True), test.reset_index(drop=True)
 
 
-def _from_folder(short: str, task: Task, folder: Path) -> tuple[dict[str, tuple[pd.DataFrame, str]], str]:
+def _from_folder(
+    short: str, task: Task, folder: Path, parts: Sequence[str] = ("train", "test")
+) -> tuple[dict[str, tuple[pd.DataFrame, str]], str]:
     """The tables with what to call them in errors, and the source."""
     tables, hashes = {}, []
-    for part in ("train", "test"):
+    for part in parts:
         names = getattr(task.local.splits, part)
         paths = [_file(short, task, folder, name) for name in ([names] if isinstance(names, str) else names)]
         tables[part] = pd.concat([read_table(path) for path in paths], ignore_index=True), " and ".join(map(str, paths))

@@ -1,7 +1,6 @@
 """Weak supervisors of every kind: what they learn from, what they label, and which labels a file must have."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ import pytest
 from analyses.experiment.clock import Clock
 from analyses.experiment.engine import Steps
 from analyses.experiment.lessons import Scores
-from analyses.experiment.splits import RowSets, split_task
+from analyses.experiment.row_sets import RowSets
+from analyses.experiment.splits import split_task
 from analyses.experiment.task_models import Sources, TaskModels, every_row
 from analyses.protocol import run
 from analyses.recipe.schema import Weak
@@ -55,7 +55,7 @@ def test_a_supervisor_learns_the_truth_of_weak_train_and_of_no_other_rows(
 
     def told(*changed: str) -> dict[str, Any]:
         flipped = {name: sets.tables[name].assign(label=1 - sets.tables[name]["label"]) for name in changed}
-        monkeypatch.setattr("tests.worlds.supervising.split_task", lambda *_: {0: replace(sets, **flipped)})
+        monkeypatch.setattr("tests.worlds.supervising.split_task", lambda *_: {0: sets.with_tables(flipped)})
         return labels_by(recipe, tmp_path / "-".join(changed))[1]
 
     elsewhere, own = told("train", "val", "test"), told("weak")

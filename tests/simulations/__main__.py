@@ -5,6 +5,7 @@ import sys
 from tests.conftest import ROOT
 from tests.simulations.coverage import by_gap, by_groups, by_seeds, of_single_aurocs
 from tests.simulations.medians import of_medians
+from tests.simulations.metric_intervals import of_metrics
 from tests.simulations.noise import on_pure_noise
 from tests.simulations.verdicts import across_tasks, within_a_task
 
@@ -15,6 +16,7 @@ TABLES = {
     "gaps": by_gap,
     "single": of_single_aurocs,
     "medians": of_medians,
+    "metrics": of_metrics,
     "verdicts within a task": within_a_task,
     "verdicts across tasks": across_tasks,
     "noise": on_pure_noise,

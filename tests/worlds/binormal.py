@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from w2s_probes.metrics.recovery import Metric
+from w2s_probes.metrics.metric_names import Metric
 from w2s_probes.metrics.recovery_over_seeds import SeedResults, gap_recovered_over_seeds
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from analyses.experiment import Outcome
 from analyses.experiment.clock import StepTime
 from analyses.experiment.outcomes import write_verdict
-from analyses.experiment.splits import RowSets
+from analyses.experiment.row_sets import RowSets
 from analyses.results.comparisons import compare
 from analyses.results.names import COMPARISONS, RECIPE, RECORD, RESULTS, filter_file, trial_files, trial_key
 from analyses.results.run_folder import write_predictions, write_recipe, write_record
@@ -19,6 +19,7 @@ from analyses.results.table import TrialResult, results_table, task_rows
 from tests.worlds.experiments import small_recipe
 from w2s_probes.filtering.disagreement import disagreement_filter
 from w2s_probes.io.tables import write_table
+from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 
 PLAIN = "student-xent"
 FILTER, RANDOM, ORACLE = "filter-knn", "control-random:filter-knn", "control-oracle-filter"
@@ -35,6 +36,7 @@ def write_run(
     no_gap: str = "",
     text: str = TEXT,
     n: int = 120,
+    metrics: Sequence[Metric] = DEFAULT_METRICS,
 ) -> None:
     """A finished run with these methods, whose scores part the classes as `signal` says; on `no_gap` none does."""
     signal = SIGNAL if signal is None else signal
@@ -60,15 +62,16 @@ def write_run(
                 write_verdict(folder / filter_file(task, seed, name), sets, weak[:4], kept, 2)
             oracles = frozenset({"ceiling", ORACLE})
             judged.setdefault(task, {})[seed] = TrialResult(sets.test, None, outcomes, oracles, seed, 2)
-            write_predictions(folder, task, seed, sets.test, outcomes)
+            write_predictions(folder, task, seed, judged[task][seed])
             taken = {name: asdict(StepTime(1.5, {} if name == PLAIN else {"trained": 1.25})) for name in signal}
             runs[trial_key(task, seed)] = {
                 "splits": sets.summary(),
                 "methods": {name: one.notes for name, one in outcomes.items() if one.notes},
                 "taken": taken,
             }
-    write_table(compare(judged, PLAIN), folder / COMPARISONS)
-    write_table(results_table([line for t, one in judged.items() for line in task_rows(t, one, 50)]), folder / RESULTS)
+    write_table(compare(judged, PLAIN, metrics), folder / COMPARISONS)
+    lines = [line for task, one in judged.items() for line in task_rows(task, one, 50, metrics)]
+    write_table(results_table(lines), folder / RESULTS)
     write_recipe(folder / RECIPE, recipe)
     rows = {task: f"sha256:{task}" for task in tasks}
     failed = [{"task": tasks[0], "seed": seeds[0], "method": "filter-topo", "reason": "one class is left"}]

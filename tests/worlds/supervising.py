@@ -9,7 +9,8 @@ import pandas as pd
 
 from analyses.experiment.clock import Clock
 from analyses.experiment.lessons import Scores
-from analyses.experiment.splits import RowSets, split_task
+from analyses.experiment.row_sets import RowSets
+from analyses.experiment.splits import split_task
 from analyses.experiment.task_models import Sources
 from analyses.recipe.read import read_recipe
 from analyses.recipe.schema import Recipe

@@ -1,5 +1,6 @@
 """The PGR intervals to expect from a number of test rows, assumed or as a pilot's scores tell."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..metrics.power import Correlations, Pilot
+
+OTHER_SET = re.compile(r"-[0-9]+@[^/]+$")  # a file of scores on a test set beside the task's own
 
 
 def intervals(
@@ -75,7 +78,7 @@ def pilot_of_run(folder: Path) -> "Pilot":
     from ..io.tables import read_table
     from ..metrics.power import pilot_of
 
-    files = sorted((folder / "predictions").glob("*.csv"))
+    files = sorted(file for file in (folder / "predictions").glob("*.csv") if not OTHER_SET.search(file.name))
     if not files:
         raise InputError(f"{folder}: no predictions/TASK-SEED.csv in it: give the folder that `w2s run` wrote (--out)")
     try:

@@ -9,10 +9,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, did_you_mean
-from ..metrics.influence import InfluenceEstimate, measure
+from ..metrics.checked_scores import checked
+from ..metrics.influence import InfluenceEstimate
 from ..metrics.intervals import NO_ESTIMATE, Estimate
+from ..metrics.metric_names import Metric
 from ..metrics.paired_scores import METRIC_NAMES
-from ..metrics.recovery import GapRecovered, Metric, checked, hard_labels, performance_gap_recovered
+from ..metrics.recovery import GapRecovered, hard_labels, performance_gap_recovered
+from ..metrics.registry import METRICS
 from ..rows.groups import group_numbers
 from ..stats.multiplicity import holm
 from .significance import paired_test
@@ -160,7 +163,7 @@ class _Model:
     def of(cls, name: str, scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> "_Model":
         inside = bool((scores >= 0).all() and (scores <= 1).all())
         measures: dict[Metric, InfluenceEstimate | None] = {
-            metric: measure(metric, positive, scores) if metric != "accuracy" or inside else None
+            metric: _measured(metric, positive, scores) if metric != "accuracy" or inside else None
             for metric in METRIC_NAMES
         }
         return cls(name, scores, measures, hard_labels(scores))
@@ -174,6 +177,11 @@ class _Model:
         measured = self.measures[metric]
         estimate = NO_ESTIMATE if measured is None else measured.share(codes)
         return ScoredModel(self.name, metric, estimate, self.status(metric))
+
+
+def _measured(metric: Metric, positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> InfluenceEstimate | None:
+    influence = METRICS[metric].influence
+    return None if influence is None else influence(positive, scores)
 
 
 def _difference(a: _Model, b: _Model, metric: Metric, codes: NDArray[np.intp] | None) -> PairedDifference:

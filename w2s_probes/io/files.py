@@ -146,7 +146,7 @@ def remove_abandoned(folder: Path) -> None:
         return
     for entry in entries:
         match = PARTIAL.fullmatch(entry.name)
-        if match and match["host"] == HOST and not _alive(int(match["pid"])):
+        if match and match["host"] == HOST and not is_alive(int(match["pid"])):
             with suppress(OSError):
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path)
@@ -165,7 +165,8 @@ def _clear_once(folder: Path) -> None:
         remove_abandoned(folder)
 
 
-def _alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of this number on this machine."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

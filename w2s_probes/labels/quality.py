@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..checks import probabilities, truth_sides
 from ..errors import InputError
 from ..metrics.intervals import NO_ESTIMATE, Estimate
+from ..metrics.metric_names import Metric
 from ..metrics.paired_scores import METRIC_NAMES, difference, estimate
-from ..metrics.recovery import Metric
 from ..rows.groups import group_numbers
 from ..ties import above_half
 from .label_set import ids_of, refuse_other_ids

@@ -6,6 +6,7 @@ ones Obuchowski (1997).
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,55 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from ..ties import above_half
 from .intervals import Estimate, quantile, share_interval, unseen
-from .recovery import Metric
 
 NAN = float("nan")
 
 
-@dataclass(frozen=True, eq=False)
-class InfluenceEstimate:
-    """A measure on n rows, and the influence of each row on it.
-
-    >>> hits = mean(np.array([1.0, 1.0, 0.0, 1.0]))
-    >>> hits.value, round(hits.error(None), 3)
-    (0.75, 0.25)
-    >>> (hits - hits).estimate(None).error
-    0.0
-    """
+class MeasuredValue(ABC):
+    """A measure with an error that is a sum of parts, which other measures on the same rows share."""
 
     value: float
-    influence: NDArray[np.float64]  # (n,) sums to 0
-    positive: NDArray[np.bool_] | None = None  # (n,) the classes, of a measure that compares rows of one with the other
-    blind: int = 0  # measures of a difference whose rows are all alike, as where scores are perfect
+    blind: int  # measures of a difference whose rows are all alike, as where scores are perfect
 
-    def __sub__(self, other: "InfluenceEstimate") -> "InfluenceEstimate":
-        """The difference of two measures on the same rows: paired."""
-        blind = sum(side.blind or not side.influence.any() for side in (self, other))
-        return InfluenceEstimate(self.value - other.value, self.influence - other.influence, self.positive, int(blind))
-
+    @abstractmethod
     def parts(self, groups: NDArray[np.intp] | None) -> NDArray[np.float64]:
-        """One number a row, or a group, whose inner product with those of another measure is their covariance.
+        """Numbers (u,) whose inner product with those of another measure is their covariance."""
 
-        The variance is that of a sample (n - 1) of rows, or of groups (n,): within each class where classes are
-        compared. NaN where that leaves a single row or group of one.
-        """
-        moved = self.influence * self._by_class(groups, _unbiased)
-        return moved if groups is None else np.asarray(np.bincount(groups, weights=moved))
-
+    @abstractmethod
     def freedom(self, groups: NDArray[np.intp] | None) -> int:
         """Degrees of freedom of the error: rows, or groups, less one; where classes are compared, of the smaller."""
-        return int(self._by_class(groups, float).min()) - 1
-
-    def _by_class(self, groups: NDArray[np.intp] | None, of: Callable[[int], float]) -> NDArray[np.float64]:
-        """`of` the number of rows, or groups, of each row's class (n,); of all where no classes are compared."""
-        classes = np.zeros(len(self.influence), dtype=bool) if self.positive is None else self.positive
-        numbers = np.empty(len(classes))
-        for side in (classes, ~classes):
-            if side.any():
-                numbers[side] = of(int(side.sum()) if groups is None else len(np.unique(groups[side])))
-        return numbers
 
     def error(self, groups: NDArray[np.intp] | None) -> float:
         """Standard error, over rows or over groups numbered (n,); NaN for a single one."""
@@ -85,7 +55,51 @@ class InfluenceEstimate:
         return NAN if math.isnan(error) else quantile(self.freedom(groups)) * error
 
 
-def _unbiased(count: int) -> float:
+@dataclass(frozen=True, eq=False)
+class InfluenceEstimate(MeasuredValue):
+    """A measure on n rows, and the influence of each row on it.
+
+    >>> hits = mean(np.array([1.0, 1.0, 0.0, 1.0]))
+    >>> hits.value, round(hits.error(None), 3)
+    (0.75, 0.25)
+    >>> (hits - hits).estimate(None).error
+    0.0
+    """
+
+    value: float
+    influence: NDArray[np.float64]  # (n,) sums to 0
+    positive: NDArray[np.bool_] | None = None  # (n,) the classes, of a measure that compares rows of one with the other
+    blind: int = 0
+
+    def __sub__(self, other: "InfluenceEstimate") -> "InfluenceEstimate":
+        """The difference of two measures on the same rows: paired."""
+        blind = sum(side.blind or not side.influence.any() for side in (self, other))
+        return InfluenceEstimate(self.value - other.value, self.influence - other.influence, self.positive, int(blind))
+
+    def parts(self, groups: NDArray[np.intp] | None) -> NDArray[np.float64]:
+        """One number a row, or a group, whose inner product with those of another measure is their covariance.
+
+        The variance is that of a sample (n - 1) of rows, or of groups (n,): within each class where classes are
+        compared. NaN where that leaves a single row or group of one.
+        """
+        moved = self.influence * self._by_class(groups, unbiased)
+        return moved if groups is None else np.asarray(np.bincount(groups, weights=moved))
+
+    def freedom(self, groups: NDArray[np.intp] | None) -> int:
+        """Degrees of freedom of the error: rows, or groups, less one; where classes are compared, of the smaller."""
+        return int(self._by_class(groups, float).min()) - 1
+
+    def _by_class(self, groups: NDArray[np.intp] | None, of: Callable[[int], float]) -> NDArray[np.float64]:
+        """`of` the number of rows, or groups, of each row's class (n,); of all where no classes are compared."""
+        classes = np.zeros(len(self.influence), dtype=bool) if self.positive is None else self.positive
+        numbers = np.empty(len(classes))
+        for side in (classes, ~classes):
+            if side.any():
+                numbers[side] = of(int(side.sum()) if groups is None else len(np.unique(groups[side])))
+        return numbers
+
+
+def unbiased(count: int) -> float:
     """The factor that makes a root of a mean square the deviation of a sample."""
     return math.sqrt(count / (count - 1)) if count > 1 else NAN
 
@@ -111,10 +125,3 @@ def ranking(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Influen
     influence[positive] /= n_pos
     influence[~positive] /= n_neg
     return InfluenceEstimate(value, influence, positive)
-
-
-def measure(metric: Metric, positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> InfluenceEstimate | None:
-    """The metric of scores (n,) against classes (n,); None for the AUROC of rows of one class, which has no pairs."""
-    if metric == "accuracy":
-        return mean((above_half(scores) == positive).astype(np.float64))
-    return ranking(positive, scores)

@@ -1,7 +1,8 @@
-"""AUROC and accuracy of scores on rows, and the paired difference of two sets of scores there, with 95 % intervals.
+"""Metrics of scores on rows, and the paired difference of two sets of scores there, with 95 % intervals.
 
-The intervals hold the choice of the rows (DeLong et al. 1988; by groups Obuchowski 1997), for scores as they are: of
-models that were trained, another training seed moves the numbers, too.
+The intervals hold the choice of the rows (DeLong et al. 1988; by groups Obuchowski 1997; of metrics without influence
+functions a bootstrap of rows, or groups), for scores as they are: of models that were trained, another training seed
+moves the numbers, too.
 """
 
 import math
@@ -11,19 +12,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..rows.groups import group_numbers
 from ..ties import above_half
-from .influence import measure
+from .influence import InfluenceEstimate
 from .intervals import Estimate
-from .recovery import Metric
+from .measured import ResampledEstimate, measure, with_error
+from .metric_names import DEFAULT_METRICS, Metric
+from .registry import METRICS
 
-METRIC_NAMES: dict[Metric, str] = {"auroc": "AUROC", "accuracy": "accuracy"}
+METRIC_NAMES: dict[Metric, str] = {name: METRICS[name].title for name in DEFAULT_METRICS}
 
 
 def estimate(
     metric: Metric, truth: NDArray[np.float64], scores: NDArray[np.float64], groups: ArrayLike | None = None
 ) -> Estimate | None:
-    """The metric of scores (n,); None for the AUROC of rows of one class, which nothing can rank."""
-    measured = measure(metric, above_half(truth), scores)
-    return None if measured is None else measured.share(group_numbers(groups, len(truth)))
+    """The metric of scores (n,); None where it ranks rows and all are of one class."""
+    numbers = group_numbers(groups, len(truth))
+    measured = measure(metric, above_half(truth), scores, numbers)
+    return None if measured is None else with_error(METRICS[metric], measured, numbers)
 
 
 def difference(
@@ -33,11 +37,17 @@ def difference(
     b: NDArray[np.float64],
     groups: ArrayLike | None = None,
 ) -> Estimate | None:
-    """The metric of scores a (n,) minus that of b (n,), paired on the rows; None for the AUROC of rows of one class."""
-    left, right = (measure(metric, above_half(truth), scores) for scores in (a, b))
-    if left is None or right is None:
-        return None
-    return (left - right).estimate(group_numbers(groups, len(truth)))
+    """The metric of scores a (n,) minus that of b (n,), paired on the rows; None where rows of one class are ranked.
+
+    Above 0 a is better, but for metrics of which less is better (`registry.METRICS`).
+    """
+    numbers = group_numbers(groups, len(truth))
+    left, right = (measure(metric, above_half(truth), scores, numbers) for scores in (a, b))
+    if isinstance(left, InfluenceEstimate) and isinstance(right, InfluenceEstimate):
+        return (left - right).estimate(numbers)
+    if isinstance(left, ResampledEstimate) and isinstance(right, ResampledEstimate):
+        return (left - right).estimate(numbers)
+    return None
 
 
 def with_interval(value: Estimate | None, spec: str = ".3f") -> str:

@@ -1,26 +1,26 @@
-"""AUROC, accuracy, and the performance gap recovered (PGR) on one set of test rows, with its interval and a status."""
+"""Metrics, and the performance gap recovered (PGR) on one set of test rows, with its interval and a status."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar, get_args
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from ..errors import InputError, did_you_mean
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..rows.groups import group_numbers
 from ..ties import above_half, levels
-from .resampling import Ranking, ResampleBlock, interval, resamples
+from .checked_scores import Scores, checked
+from .measured import units_of
+from .metric_names import Metric
+from .registry import METRICS, MetricEntry, Resampled
+from .resampling import ResampleBlock, interval, resamples
 
-Metric = Literal["auroc", "accuracy"]
 Status = Literal["ok", "hard labels", "unstable", "undefined"]
 Name = TypeVar("Name", bound=Hashable)
-Scores = NDArray[np.float64]
-
 STEADY = 3.0  # standard errors of the gap from which a ratio over it is steady: a normal gap is then below 0 in .1 %
 LEAST_GAP = 1e-12  # the rounding of a mean of ranks
 FEW_VALUES = 3  # of a supervisor on the test rows: a class, perhaps "unsure", and no ranking beyond
@@ -37,34 +37,25 @@ def auroc(truth: ArrayLike, scores: ArrayLike) -> float:
     `truth` (n,) is positive above ½. Constant scores give exactly 0.5, whatever the order of the rows.
     InputError if the rows are of one class.
     """
-    positive, (s,) = checked(truth, scores, most=1)
-    return float(aurocs(positive, s))
-
-
-def aurocs(positive: NDArray[np.bool_], scores: Scores) -> Scores:
-    """AUROC (...) of finite scores (..., n) against classes (..., n), of which there are both in each."""
-    n, n_pos = scores.shape[-1], positive.sum(axis=-1)
-    order = scores.argsort(axis=-1)
-    ordered = np.take_along_axis(scores, order, axis=-1)
-    if (ordered[..., 1:] == ordered[..., :-1]).any():
-        ranks = np.where(positive, rankdata(scores, axis=-1), 0).sum(axis=-1)
-    else:  # four times as fast
-        ranks = np.take_along_axis(positive, order, axis=-1) @ np.arange(1.0, n + 1)
-    return np.asarray((ranks - n_pos * (n_pos + 1) / 2) / (n_pos * (n - n_pos)))
+    return METRICS["auroc"](truth, scores)
 
 
 def accuracy(truth: ArrayLike, scores: ArrayLike) -> float:
     """The share of rows whose score is on the same side of ½ as the truth (n,)."""
-    positive, (s,) = checked(truth, scores, most=1)
-    return float((above_half(s) == positive).mean())
-
-
-METRICS = {"auroc": auroc, "accuracy": accuracy}
+    return METRICS["accuracy"](truth, scores)
 
 
 def mean_metric(metric: Metric, truth: ArrayLike, scores: ArrayLike) -> float:
     """The metric of scores (n,), or the mean of the metrics of several draws of a method (draws, n)."""
     return float(np.mean([METRICS[metric](truth, drawn) for drawn in np.atleast_2d(np.asarray(scores))]))
+
+
+def entry_of(metric: str) -> MetricEntry:
+    """The registry's entry of a metric; InputError for an unknown name."""
+    for name, entry in METRICS.items():
+        if name == metric:
+            return entry
+    raise InputError(f"metric {metric!r}: {did_you_mean(metric, METRICS)}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -149,19 +140,30 @@ def performance_gap_recovered(
     Rows of one of the `groups` (n,) stay together in every resample: where such rows are alike, intervals by single
     rows are too narrow. A row whose group is None or NaN is alone.
 
+    Of metrics of which less is better, `gap` is weak - ceiling: above 0 the ceiling is better. `metric` is any of
+    `METRICS` but "ece": an error of calibration has no ceiling.
+
     Status `hard labels`: the supervisor has at most `FEW_VALUES` values here, so that its AUROC is its balanced
     accuracy, below that of the soft scores it was made of. Student and ceiling are then hardened at ½ too, or a
-    student that repeats the supervisor would seem to recover a part of the gap; the metric to read is accuracy.
+    student that repeats the supervisor would seem to recover a part of the gap; the metric to read is accuracy. The
+    same holds for average precision and Brier score; log loss and recall at a rate of false positives are nothing that
+    labels have, and their PGR is NaN.
 
     Where a class has a single row, or group, resamples cannot tell how AUROC varies with it: no interval, `unstable`.
     """
     scores = {"weak": weak, "student": student, "ceiling": ceiling}
     refuse_other_ids({name: ids_of(values) for name, values in {"truth": truth, **scores}.items()})
-    hard = metric == "auroc" and hard_labels(weak)
-    if hard:
+    entry = entry_of(metric)
+    if not entry.pgr:
+        raise InputError(f"metric {metric!r} has no PGR: calibration is no performance that a ceiling bounds")
+    hard = entry.hard != "as they are" and hard_labels(weak)
+    if hard and entry.hard == "hardened":
         scores = {name: hardened(values) for name, values in scores.items()}
-    draws = bootstrap(truth, scores, metric, n_boot, seed, groups=groups)
-    points = {name: mean_metric(metric, truth, values) for name, values in scores.items()}
+    points = {name: entry.sign * mean_metric(metric, truth, values) for name, values in scores.items()}
+    draws = {
+        name: entry.sign * values
+        for name, values in bootstrap(truth, scores, metric, n_boot, seed, groups=groups).items()
+    }
     result = gap_recovered(
         points["weak"],
         points["student"],
@@ -171,19 +173,13 @@ def performance_gap_recovered(
         draws["ceiling"],
         hard=hard,
     )
-    if _units(metric, truth, groups) > 1:
+    if hard and entry.hard == "left out":
+        return replace(result, value=NAN, low=NAN, high=NAN, status="hard labels")
+    positive, _ = checked(truth, truth)
+    if units_of(entry, positive, group_numbers(groups, len(positive))) > 1:
         return result
     result = replace(result, gap_low=NAN, gap_high=NAN)
     return result if result.status == "undefined" else replace(result, low=NAN, high=NAN, status="unstable")
-
-
-def _units(metric: Metric, truth: ArrayLike, groups: ArrayLike | None) -> int:
-    """Rows, or groups, that resamples choose among: for AUROC of the smaller class."""
-    positive, _ = checked(truth, truth)
-    numbers = group_numbers(groups, len(positive))
-    units = np.arange(len(positive)) if numbers is None else numbers
-    sides = (positive, ~positive) if metric == "auroc" else (np.ones(len(positive), dtype=bool),)
-    return min(len(np.unique(units[side])) for side in sides)
 
 
 def hard_labels(weak: ArrayLike) -> bool:
@@ -244,37 +240,38 @@ def bootstrap(
     keeps them paired and draws the resamples once. With `groups` (n,) whole groups are drawn. A resample of one class
     is drawn again, whatever the metric. Cost O(n_boot · n) a model, no sorting inside the loop.
     """
-    if metric not in METRICS:
-        raise InputError(f"metric {metric!r}: {did_you_mean(metric, get_args(Metric))}")
+    (draws,) = bootstraps(truth, [(metric, scores)], n_boot, seed, groups=groups)
+    return draws
+
+
+def bootstraps(
+    truth: ArrayLike,
+    wanted: Sequence[tuple[Metric, Mapping[Name, ArrayLike]]],
+    n_boot: int = 2000,
+    seed: int = 0,
+    *,
+    groups: ArrayLike | None = None,
+) -> list[dict[Name, NDArray[np.float64]]]:
+    """As `bootstrap` for several metrics, each of its own scores: all on the same resamples, which are drawn once."""
+    entries = [entry_of(metric) for metric, _ in wanted]
     if n_boot < 2:
         raise InputError(f"n_boot={n_boot} must be at least 2 (2000 is usual)")
-    arrays = {name: checked(truth, values) for name, values in scores.items()}
-    if not arrays:
-        return {}
-    positive = next(iter(arrays.values()))[0]
-    drawn_rows = resamples(positive, n_boot, seed, group_numbers(groups, len(positive)))
-    blocks = []
-    if metric == "auroc":
-        rankings = [[Ranking.of(draw, positive) for draw in s] for _, s in arrays.values()]
-        for counts in drawn_rows:
-            block = ResampleBlock.of(counts, positive)
-            blocks.append(np.array([np.mean([draw.auroc(block) for draw in draws], axis=0) for draws in rankings]))
-    else:
-        right = np.array([(above_half(s) == positive).mean(axis=0) for _, s in arrays.values()], dtype=np.float64)
-        blocks = [right @ counts.T / counts.sum(axis=1) for counts in drawn_rows]
-    return dict(zip(arrays, np.concatenate(blocks, axis=1), strict=True))
-
-
-def checked(truth: ArrayLike, scores: ArrayLike, *, most: int | None = None) -> tuple[NDArray[np.bool_], Scores]:
-    """The classes (n,) by the truth, and the scores as (draws, n); InputError for other shapes or one class."""
-    refuse_other_ids({"truth": ids_of(truth), "scores": ids_of(scores)})
-    t, s = np.asarray(truth, dtype=np.float64), np.asarray(scores, dtype=np.float64)
-    rows = np.atleast_2d(s)
-    if t.ndim != 1 or rows.ndim != 2 or t.shape != rows.shape[1:] or (most is not None and s.ndim > most):
-        raise InputError(f"truth has shape {t.shape} and scores {s.shape}: one number a row is needed of each")
-    if not np.isfinite(t).all() or not np.isfinite(s).all():
-        raise InputError("truth and scores must be finite numbers")
-    positive = above_half(t)
-    if positive.all() or not positive.any():
-        raise InputError(f"one class only: the truth of all {len(t)} test rows is the same, so nothing can be ranked")
-    return positive, rows
+    positive = None
+    ready: list[list[list[Resampled]]] = []  # by metric, model and draw of the model
+    for entry, (_, scores) in zip(entries, wanted, strict=True):
+        ready.append([])
+        for values in scores.values():
+            positive, rows = entry.checked(truth, values)
+            ready[-1].append([entry.resampled(positive, row) for row in rows])
+    if positive is None:
+        return [{} for _ in wanted]
+    blocks: list[list[NDArray[np.float64]]] = [[] for _ in wanted]
+    for counts in resamples(positive, n_boot, seed, group_numbers(groups, len(positive))):
+        block = ResampleBlock.of(counts, positive)
+        for found, models in zip(blocks, ready, strict=True):
+            if models:
+                found.append(np.array([np.mean([draw(block) for draw in draws], axis=0) for draws in models]))
+    return [
+        dict(zip(scores, np.concatenate(found, axis=1), strict=True)) if scores else {}
+        for (_, scores), found in zip(wanted, blocks, strict=True)
+    ]

@@ -9,20 +9,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, did_you_mean, preview
 from ..rows.groups import group_numbers
-from .influence import InfluenceEstimate, measure
 from .intervals import NORMAL, Estimate, SeededMeans
+from .measured import measure_all, within_bounds
+from .metric_names import Metric
 from .recovery import (
     LEAST_GAP,
     REMEDIES,
     STEADY,
-    Metric,
     Status,
-    checked,
+    entry_of,
     hard_labels,
     hardened,
     status_of,
     status_reason,
 )
+from .registry import MetricEntry
 
 NAN = float("nan")
 WEAK, CEILING = "weak", "ceiling"
@@ -45,7 +46,7 @@ class GapRecoveredOverSeeds:
     value: float  # NaN where undefined
     low: float  # 95 % interval by Fieller's theorem; -inf or inf on a side that the data leave open
     high: float
-    gain: Estimate  # student - weak: defined whatever the gap
+    gain: Estimate  # student - weak: defined whatever the gap; above 0 is better, also of losses, as in `gap`
     gap: Estimate  # ceiling - weak
     status: Status
 
@@ -77,8 +78,9 @@ class SeedResults:
     n_seeds: int
     sources: Literal["rows only", "rows and seeds"]  # of error in the intervals; one seed shows none by seeds
     values: dict[str, Estimate]  # the metric of each model
-    gap: Estimate  # ceiling - weak
-    recovered: dict[str, GapRecoveredOverSeeds]  # of each model but the supervisor and the ceilings
+    gap: Estimate  # ceiling - weak, or weak - ceiling of a metric of which less is better
+    recovered: dict[str, GapRecoveredOverSeeds]  # of each model but the supervisor and the ceilings; empty without PGR
+    hard: bool  # whether the supervisor gives labels, which decide what PGR is made of (`MetricEntry.hard`)
     _means: "ModelMeans" = field(repr=False, compare=False)
     _compared: "ModelMeans" = field(repr=False, compare=False)  # what PGR is made of: hardened scores of hard labels
 
@@ -86,9 +88,13 @@ class SeedResults:
         """Metric of model `a` - model `b`, paired over rows and seeds; their gains differ by the same."""
         return self._means.difference(a, b)
 
+    def improvement(self, a: str, b: str) -> Estimate:
+        """By how much model `a` is better than model `b`: their difference, or its negative where less is better."""
+        return self._means.improvement(a, b)
+
     def against_common(self, name: str) -> GapRecoveredOverSeeds:
         """PGR of a method with a ceiling of its own in units of the gap to the ceiling that students share."""
-        return self._compared.recovered(name, CEILING, hard=self._compared is not self._means)
+        return self._compared.recovered(name, CEILING, hard=self.hard)
 
     def p_value(self, a: str, b: str) -> float:
         """Two-sided p of no difference between the models; NaN with one seed, which cannot tell.
@@ -111,6 +117,7 @@ class ModelMeans:
 
     names: tuple[str, ...]
     means: SeededMeans
+    entry: MetricEntry
 
     @classmethod
     def of(
@@ -121,23 +128,31 @@ class ModelMeans:
         A repeated model counts by the mean of its draws' metrics, and the draws' spread is part of its error. Errors
         by rows are DeLong's, over `groups` (n,) Obuchowski's.
         """
-        names, m, n_seeds = tuple(runs[0]), len(runs[0]), len(runs)
-        points, spread = np.empty((m, n_seeds)), np.zeros(m)
-        parts: list[list[NDArray[np.float64]]] = [[] for _ in names]
-        freedom, n_draws, numbers = np.inf, 1, None
-        for at, name in enumerate(names):
-            for s, run in enumerate(runs):
-                positive, scores = checked(truth, run[name])
-                numbers = group_numbers(groups, len(positive)) if numbers is None else numbers
-                draws = [_measure(metric, positive, draw) for draw in scores]
-                points[at, s] = np.mean([draw.value for draw in draws])
-                by_draw = np.array([draw.parts(numbers) for draw in draws])
-                parts[at].append(by_draw.mean(axis=0))
-                freedom = draws[0].freedom(numbers)
-                if len(draws) > 1 and n_seeds == 1:
-                    n_draws = max(n_draws, len(draws))
-                    spread[at] = np.var([draw.value for draw in draws], ddof=1) / len(draws)
-        return cls(names, SeededMeans.of(points, np.array(parts), freedom, spread, n_draws))
+        entry, names, m, n_seeds = entry_of(metric), tuple(runs[0]), len(runs[0]), len(runs)
+        cells = [entry.checked(truth, run[name]) for name in names for run in runs]
+        positive, numbers = cells[0][0], group_numbers(groups, len(cells[0][0]))
+        measured = iter(measure_all(entry, positive, [draw for _, draws in cells for draw in draws], numbers))
+        points, spread, n_draws = np.empty(m * n_seeds), np.zeros(m), 1
+        parts = []
+        for at, (_, scores) in enumerate(cells):
+            draws = [next(measured) for _ in scores]
+            values = [draw.value for draw in draws]
+            points[at] = np.mean(values)
+            parts.append(np.mean([draw.parts(numbers) for draw in draws], axis=0))
+            freedom = draws[0].freedom(numbers)
+            if len(draws) > 1 and n_seeds == 1:
+                n_draws = max(n_draws, len(draws))
+                spread[at] = np.var(values, ddof=1) / len(draws)
+        stacked = np.array(parts).reshape(m, n_seeds, -1)
+        means = SeededMeans.of(points.reshape(m, n_seeds), stacked, freedom, spread, n_draws)
+        return cls(names, means, entry)
+
+    def value(self, name: str) -> Estimate:
+        """The metric of one model, with an interval that stays within what the metric can be."""
+        weights = self.weights(name)
+        if self.entry.logit:
+            return self.means.proportion(weights)
+        return within_bounds(self.entry, self.means.estimate(weights))
 
     def weights(self, name: str) -> NDArray[np.float64]:
         """The weights (m,) of one model's mean; InputError for an unknown model."""
@@ -149,15 +164,21 @@ class ModelMeans:
         """Model `a` - model `b`."""
         return self.means.estimate(self.weights(a) - self.weights(b))
 
+    def improvement(self, a: str, b: str) -> Estimate:
+        """By how much model `a` is better than model `b`."""
+        return self.means.estimate(self.entry.sign * (self.weights(a) - self.weights(b)))
+
     def p_value(self, a: str, b: str) -> float:
         """Two-sided p of no difference; NaN with one seed."""
         return NAN if self.means.n_seeds == 1 else self.means.p_value(self.weights(a) - self.weights(b))
 
     def recovered(self, name: str, ceiling: str, *, hard: bool) -> GapRecoveredOverSeeds:
         """PGR of a model in units of the gap to a ceiling."""
-        above = self.weights(name) - self.weights(WEAK)
-        below = self.weights(ceiling) - self.weights(WEAK)
+        above = self.entry.sign * (self.weights(name) - self.weights(WEAK))
+        below = self.entry.sign * (self.weights(ceiling) - self.weights(WEAK))
         gain, gap = self.means.estimate(above), self.means.estimate(below)
+        if hard and self.entry.hard == "left out":
+            return GapRecoveredOverSeeds(NAN, NAN, NAN, gain, gap, "hard labels")
         if not gap.value > LEAST_GAP:
             return GapRecoveredOverSeeds(NAN, NAN, NAN, gain, gap, "undefined")
         steady = gap.value >= STEADY / NORMAL * (gap.high - gap.value)
@@ -187,36 +208,36 @@ def gap_recovered_over_seeds(
     `undefined` where the mean ceiling is not above the mean supervisor. `unstable` where the gap is under `STEADY` of
     its standard errors, or, since few seeds leave that error uncertain, under as much of its interval. `hard labels`
     where the supervisor's scores are labels (`metrics.performance_gap_recovered`): PGR in AUROC is then that of
-    hardened scores, while `values` are of the scores as they are.
+    hardened scores, while `values` are of the scores as they are. A metric without PGR (`MetricEntry.pgr`) has gaps
+    and improvements alone.
     """
     ceiling_of = ceilings or {}
     names = _names(runs)
     plain = ModelMeans.of(truth, runs, metric, groups)
-    hard = metric == "auroc" and any(hard_labels(run[WEAK]) for run in runs)
-    hardened_runs = [{name: hardened(run[name]) for name in names} for run in runs] if hard else []
-    means = ModelMeans.of(truth, hardened_runs, metric, groups) if hard else plain
+    entry = entry_of(metric)
+    hard = entry.hard != "as they are" and any(hard_labels(run[WEAK]) for run in runs)
+    if hard and entry.hard == "hardened":
+        hardened_runs = [{name: hardened(run[name]) for name in names} for run in runs]
+        means = ModelMeans.of(truth, hardened_runs, metric, groups)
+    else:
+        means = plain
     references = {WEAK, CEILING, *ceiling_of.values()}
     return SeedResults(
         metric,
         np.size(truth),
         len(runs),
         "rows only" if len(runs) == 1 else "rows and seeds",
-        {name: plain.means.proportion(plain.weights(name)) for name in names},
-        means.difference(CEILING, WEAK),
+        {name: plain.value(name) for name in names},
+        means.improvement(CEILING, WEAK),
         {
             name: means.recovered(name, ceiling_of.get(name, CEILING), hard=hard)
             for name in names
-            if name not in references
+            if entry.pgr and name not in references
         },
+        hard,
         plain,
         means,
     )
-
-
-def _measure(metric: Metric, positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> InfluenceEstimate:
-    estimate = measure(metric, positive, scores)
-    assert estimate is not None  # of one class: refused before
-    return estimate
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

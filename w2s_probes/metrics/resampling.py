@@ -20,9 +20,14 @@ def interval(draws: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def resamples(
-    positive: NDArray[np.bool_], n_boot: int, seed: int, groups: NDArray[np.intp] | None = None
+    positive: NDArray[np.bool_],
+    n_boot: int,
+    seed: int,
+    groups: NDArray[np.intp] | None = None,
+    *,
+    both_classes: bool = True,
 ) -> Iterator[NDArray[np.float64]]:
-    """Blocks of resamples as counts (b, n) of how often each row was drawn; both classes are in each.
+    """Blocks of resamples as counts (b, n) of how often each row was drawn; `both_classes` are in each.
 
     With `groups` (n,), numbered from 0, whole groups are drawn, as many as there are.
     """
@@ -30,8 +35,9 @@ def resamples(
     left = n_boot
     while left:
         counts = drawn_counts(rng, n, min(left, max(1, WEIGHTS_AT_ONCE // n)), groups)
-        n_pos = counts @ positive
-        counts = counts[(n_pos > 0) & (n_pos < counts.sum(axis=1))]
+        if both_classes:
+            n_pos = counts @ positive
+            counts = counts[(n_pos > 0) & (n_pos < counts.sum(axis=1))]
         left -= len(counts)
         yield counts
 
@@ -51,7 +57,7 @@ def drawn_counts(
 
 @dataclass(frozen=True)
 class ResampleBlock:
-    """Counts of b resamples by class, with resamples side by side, as `Ranking.auroc` reads them.
+    """Counts of b resamples, also by class with resamples side by side, as `Ranking.auroc` reads them.
 
     >>> positive = np.array([True, False, False])
     >>> block = ResampleBlock.of(np.array([[1.0, 2.0, 0.0], [2.0, 0.0, 1.0]]), positive)
@@ -59,6 +65,7 @@ class ResampleBlock:
     array([2., 2.])
     """
 
+    counts: NDArray[np.float64]  # (b, n)
     positives: NDArray[np.float64]  # (rows of the class, b) counts
     negatives: NDArray[np.float64]
     pairs: NDArray[np.float64]  # (b,) of a positive and a negative row
@@ -66,7 +73,7 @@ class ResampleBlock:
     @classmethod
     def of(cls, counts: NDArray[np.float64], positive: NDArray[np.bool_]) -> "ResampleBlock":
         positives, negatives = counts.T[positive], counts.T[~positive]
-        return cls(positives, negatives, positives.sum(axis=0) * negatives.sum(axis=0))
+        return cls(counts, positives, negatives, positives.sum(axis=0) * negatives.sum(axis=0))
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,29 @@ class Processes:
         set_loky_pickler(self._pickler)
 
 
+class ThisProcess:
+    """This very process: a unit is done when it is handed over."""
+
+    at_once, tries = 1, 1
+
+    def submit(self, unit: WorkUnit[Any]) -> "Future[Outcome]":
+        """Do a unit."""
+        future: Future[Outcome] = Future()
+        future.set_result(_run(unit))
+        return future
+
+    def lost(self, error: BaseException) -> bool:
+        """Nothing is: an error of a unit ends this process's work."""
+        return False
+
+    def count(self) -> int:
+        """One."""
+        return 1
+
+    def close(self) -> None:
+        """Nothing is left to end."""
+
+
 class _Process:
     """One process, started with the first unit."""
 

@@ -70,13 +70,17 @@ class Place:
     def workers(self, at_once: int, kind: WorkKind = UNITS) -> Workers:
         """Workers that run units; InputError where a cluster, its library, or the GPUs asked for are not there."""
         if self.backend == "local":
-            from .local import Processes
+            from .local import Processes, ThisProcess
 
-            return Processes(at_once, self.gpus_per_job)
+            return ThisProcess() if self._alone(at_once) else Processes(at_once, self.gpus_per_job)
         from .cluster import Dask, Ray
 
         cluster = Dask if self.backend == "dask" else Ray
         return cluster(str(self.address), kind.packages, self.gpus_per_job)
+
+    def _alone(self, at_once: int) -> bool:
+        """Whether this process itself does the units."""
+        return self.backend == "local" and at_once == 1 and self.gpus_per_job is None
 
     def does(
         self, units: Sequence[Given], unit_bytes: int, kind: WorkKind = UNITS
@@ -87,10 +91,6 @@ class Place:
         stop what is in hand.
         """
         at_once = self.at_once(len(units), unit_bytes, kind)
-        if self.backend == "local" and at_once == 1 and self.gpus_per_job is None:
-            for unit in units:
-                yield unit, unit.run()
-            return
         with closing(self.workers(at_once, kind)) as workers:
             yield from _all(units, workers, unit_bytes, kind)
 

@@ -50,17 +50,20 @@ class Workers(Protocol):
 class Handout(Generic[Given]):
     """Units that are handed to workers as these have room; more may be added at any time."""
 
-    def __init__(self, workers: Workers, unit_bytes: int, kind: WorkKind = UNITS) -> None:
+    def __init__(self, workers: Workers, unit_bytes: int | None = None, kind: WorkKind = UNITS) -> None:
         self.workers, self.unit_bytes, self.kind = workers, unit_bytes, kind
         self.deserted = False  # whether the last look found no worker
         self._todo, self._in_hand, self._deaths = deque[Given](), dict[Future[Outcome], Given](), Counter[str]()
         self._seen = self._looked = time.monotonic()
 
-    def add(self, units: Iterable[Given]) -> None:
-        """Take units, to be done after those that were added before."""
+    def add(self, units: Iterable[Given], *, first: bool = False) -> None:
+        """Take units, to be done after those that were added before, or `first`."""
         if not self.left:  # nothing was looked for meanwhile
             self._seen = self._looked = time.monotonic()
-        self._todo.extend(units)
+        if first:
+            self._todo.extendleft(reversed(list(units)))
+        else:
+            self._todo.extend(units)
 
     @property
     def left(self) -> int:
@@ -113,9 +116,10 @@ class Handout(Generic[Given]):
             self.deserted = True
 
     def _deadly(self, unit: Given, error: BaseException) -> InputError:
+        takes = "" if self.unit_bytes is None else f"; it takes about {self.unit_bytes / 1e9:.2g} GB"
         return InputError(
-            f"workers died over {unit.name} again and again ({type(error).__name__}); it takes about "
-            f"{self.unit_bytes / 1e9:.2g} GB: give each worker more memory, or do fewer {self.kind.many} at a time"
+            f"workers died over {unit.name} again and again ({type(error).__name__}){takes}: give each worker more "
+            f"memory, or do fewer {self.kind.many} at a time"
         )
 
 

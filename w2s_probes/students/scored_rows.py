@@ -12,8 +12,9 @@ from ..errors import InputError
 from ..io.plain_values import is_missing
 from ..labels.label_set import LabelSet, in_split, read_label_table, truth_where_known
 from ..metrics.intervals import Estimate
+from ..metrics.metric_names import Metric
 from ..metrics.paired_scores import METRIC_NAMES, difference, estimate, with_interval
-from ..metrics.recovery import Metric, hard_labels
+from ..metrics.recovery import hard_labels
 from ..rows.fields import number
 from ..rows.groups import groups_of
 from ..rows.held_out import related_rows

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.special import log1p
 
 from ..errors import InputError, did_you_mean
-from ..metrics.recovery import auroc, aurocs
+from ..metrics.ranks import aurocs
+from ..metrics.recovery import auroc
 from ..ties import above_half
 from .finetuning.settings import STOPS, Stop
 

@@ -25,7 +25,7 @@ from .measures import (
     weak_ranking,
 )
 from .student_grid import CEILING, StudentKind
-from .student_scores import StudentScores, by_kind, stopping_rows
+from .student_scores import SweptStudent, by_kind, stopping_rows
 from .swept_labels import Side, SweptLabels
 
 PGR = "pgr_auroc"
@@ -38,7 +38,7 @@ class StudentScorer:
     labels: SweptLabels
     layer: int
 
-    def lines(self, scores: Sequence[StudentScores]) -> Iterator[SweepLine]:
+    def lines(self, scores: Sequence[SweptStudent]) -> Iterator[SweepLine]:
         """Of every seed, and with an empty seed of all together."""
         scorer = SweepScorer.of(self.labels)
         stopping = _part(self.labels.training, stopping_rows(self.labels.training))
@@ -59,7 +59,7 @@ class StudentScorer:
             yield from self._over_seeds(usable, rows, side)
 
     def _over_seeds(
-        self, usable: dict[StudentKind, list[StudentScores]], rows: RowSet, side: Side
+        self, usable: dict[StudentKind, list[SweptStudent]], rows: RowSet, side: Side
     ) -> Iterator[SweepLine]:
         """Means over the seeds, with intervals over rows and seeds."""
         names = {f"{kind.method}:{kind.loss}:{kind.contamination}": kind for kind in usable}
@@ -94,10 +94,10 @@ class StudentScorer:
                 line = self._measured(usable[names[name]][0], rows, n, PGR, estimate)
                 yield line | {"status": pgr.status}
 
-    def _measured(self, one: StudentScores, rows: RowSet, n: int, metric: str, estimate: Estimate) -> SweepLine:
+    def _measured(self, one: SweptStudent, rows: RowSet, n: int, metric: str, estimate: Estimate) -> SweepLine:
         return self._line(one, rows, n, None) | {"metric": metric, **values_of(estimate), "status": OK}
 
-    def _line(self, one: StudentScores, rows: RowSet, n: int, seed: int | None) -> SweepLine:
+    def _line(self, one: SweptStudent, rows: RowSet, n: int, seed: int | None) -> SweepLine:
         judge = one.judge or SweepCell(STUDENT_PROBE)
         return {
             "labels": self.labels.name,

@@ -19,7 +19,7 @@ STOPPING_SHARE = 0.2  # of the training rows, by which heads are stopped and com
 
 
 @dataclass(frozen=True, eq=False)
-class StudentScores:
+class SweptStudent:
     """P(label = 1) by one student of one seed; InputError in `problem` where there is none."""
 
     kind: StudentKind
@@ -60,7 +60,7 @@ def stopping_rows(side: Side) -> NDArray[np.bool_]:
 
 def student_scores(
     layer: SweptLayer, side: Side, students: StudentGrid, judges: Judges, seed: int
-) -> Iterator[StudentScores]:
+) -> Iterator[SweptStudent]:
     """Every student of one seed, and the ceiling where the truth is known: heads that are all trained in one loop."""
     from ..students import HeadLesson, train_heads  # loads torch
 
@@ -95,16 +95,16 @@ def student_scores(
             yield _without(kind, seed, str(head))
         else:
             outer = head.predict_proba(layer.other)[:, 1] if len(layer.other) else np.empty(0)
-            yield StudentScores(kind, judge, seed, head.predict_proba(layer.X[stop])[:, 1], outer)
+            yield SweptStudent(kind, judge, seed, head.predict_proba(layer.X[stop])[:, 1], outer)
 
 
-def by_kind(scores: Sequence[StudentScores]) -> Mapping[StudentKind, list[StudentScores]]:
+def by_kind(scores: Sequence[SweptStudent]) -> Mapping[StudentKind, list[SweptStudent]]:
     """The seeds of each student."""
-    found: dict[StudentKind, list[StudentScores]] = {}
+    found: dict[StudentKind, list[SweptStudent]] = {}
     for one in scores:
         found.setdefault(one.kind, []).append(one)
     return found
 
 
-def _without(kind: StudentKind, seed: int, why: str) -> StudentScores:
-    return StudentScores(kind, None, seed, np.empty(0), np.empty(0), why)
+def _without(kind: StudentKind, seed: int, why: str) -> SweptStudent:
+    return SweptStudent(kind, None, seed, np.empty(0), np.empty(0), why)

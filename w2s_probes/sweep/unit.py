@@ -22,7 +22,7 @@ from .grid import Grid
 from .layer_scores import SHORTER, CellScores, LeftOut, SweptLayer
 from .measures import SweepLine, SweepScorer, as_table
 from .student_measures import StudentScorer
-from .student_scores import Judges, StudentScores, student_scores
+from .student_scores import Judges, SweptStudent, student_scores
 from .swept_labels import SweptLabels
 
 FORMAT = 2  # goes up when the same key would stand for other numbers
@@ -147,7 +147,7 @@ class Unit:
         for labels in self.labels:
             scorer = SweepScorer.of(labels)
             p = labels.training.p
-            judges, students = Judges(p), list[StudentScores]()
+            judges, students = Judges(p), list[SweptStudent]()
             steady = []
             for scores in layer.steady_scores(p):
                 judges.hear(scores)

@@ -11,7 +11,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import FORMATS, read_table, table_format
 from w2s_probes.labels.verdicts import NEEDED, read_verdicts
-from w2s_probes.metrics.recovery import METRICS
+from w2s_probes.metrics import METRICS
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
@@ -31,6 +31,7 @@ from ...results.names import (
     predictions_file,
     with_ceilings,
 )
+from .by_test_set import by_test_set
 from .columns import Cells, checked, columns_of
 from .places import run_folders
 from .records import RunRecord, SweepRecord, read_record
@@ -107,13 +108,16 @@ class FinishedRun:
 
     name: str  # its folder below the one asked for; empty for that one itself
     record: dict[str, Any]
-    results: pd.DataFrame
-    comparisons: pd.DataFrame  # of methods with the plain student
+    results: pd.DataFrame  # on the tasks' own test sets
+    comparisons: pd.DataFrame  # of methods with the plain student, there
     recipe: str | None  # TOML; None in folders of earlier versions
     predictions: dict[str, dict[int, pd.DataFrame]]  # test scores by task and seed, as far as they are there
     filtered: list[Filtered]
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)  # comparisons of filters with their own controls
     altered: dict[str, str] = field(default_factory=dict)  # files that are changed or gone since they were written
+    # On other test sets, with a column `test_set`: results, and comparisons with the plain student.
+    other_results: pd.DataFrame = field(default_factory=pd.DataFrame)
+    other_comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def baseline(self) -> str:
@@ -186,16 +190,18 @@ def read_folder(folder: Path) -> Contents:
 
 def _run(folder: Path, name: str) -> FinishedRun:
     record = read_record(folder / RECORD, RunRecord)
-    results = read_results(folder)
+    results, other_results = by_test_set(read_results(folder))
     if not (folder / COMPARISONS).is_file():
         raise InputError(
             f"{folder / COMPARISONS}: missing beside {RECORD}: run the recipe again, which reuses the rest"
         )
-    comparisons = _table(folder / COMPARISONS, COMPARISON_COLUMNS, COMPARISON_CELLS)
+    comparisons, others = by_test_set(_table(folder / COMPARISONS, COMPARISON_COLUMNS, COMPARISON_CELLS))
     if methods := record["recipe"].get("methods"):
         known = Cells(known={"method": [WEAK, CEILING, *with_ceilings(methods)]})
-        checked(results, folder / RESULTS, known)
-        checked(comparisons, folder / COMPARISONS, known)
+        for table in (results, other_results):
+            checked(table, folder / RESULTS, known)
+        for table in (comparisons, others):
+            checked(table, folder / COMPARISONS, known)
     _refuse_unmeasured(results, comparisons, folder)
     predictions: dict[str, dict[int, pd.DataFrame]] = {}
     filtered = []
@@ -213,7 +219,10 @@ def _run(folder: Path, name: str) -> FinishedRun:
     recipe = _recipe(folder / RECIPE)
     compared, controls = comparisons[~beside], comparisons[beside].copy()
     altered = not_as_written(folder / RECORD, record)
-    return FinishedRun(name, record, results, compared, recipe, predictions, filtered, controls, altered)
+    others = others[~others["against"].astype(str).str.startswith(RANDOM)]
+    return FinishedRun(
+        name, record, results, compared, recipe, predictions, filtered, controls, altered, other_results, others
+    )
 
 
 def _refuse_unmeasured(results: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:

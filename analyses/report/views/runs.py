@@ -14,6 +14,8 @@ from ..load.folder import FinishedRun
 from .answer import Differences, RunAnswer, answer, over_seeds
 from .cards import Card, cards
 from .differences import against
+from .evaluation_sets import set_tables
+from .more_metrics import metric_title, more_metrics
 from .run_record import cost, models, row_sets
 
 SIGNED = "+.3f"
@@ -33,6 +35,8 @@ class RunView:
     across: list[Table]
     pooled: Figure | None
     tasks: Table
+    more_metrics: Table | None
+    test_sets: list[Table]
     figures: list[Figure]
     rows: Table
     models: Table
@@ -58,6 +62,8 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         _across(run),
         _pooled(run, key),
         _tasks(run, differences),
+        more_metrics(run),
+        set_tables(run),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),
@@ -110,7 +116,7 @@ def _across(run: FinishedRun) -> list[Table]:
         columns = [
             Column("method", False),
             Column("difference [95 %]", about="method − plain student, mean over tasks, t interval"),
-            Column("above on", about="tasks on which the method is above the plain student"),
+            Column("above on", about="tasks on which the method is better than the plain student"),
             Column("p", about="exact sign flips of the mean difference, two-sided, one comparison by itself"),
             Column("p (Holm)", about="the same corrected for the number of methods"),
             Column("p better", about="Wilcoxon's signed ranks, one-sided: the method is better"),
@@ -136,16 +142,12 @@ def _across(run: FinishedRun) -> list[Table]:
             ]
             for one in part.to_dict(orient="records")
         ]
-        made.append(Table(f"Over {int(part['tasks'].max())} tasks, {_metric(str(metric))}", columns, rows))
+        made.append(Table(f"Over {int(part['tasks'].max())} tasks, {metric_title(str(metric))}", columns, rows))
     return made
 
 
 def _of(part: float, whole: float) -> TableCell:
     return TableCell(f"{part:.0f} of {whole:.0f}", float(part))
-
-
-def _metric(name: str) -> str:
-    return {"auroc": "AUROC", "pgr_auroc": "PGR of AUROC", "pgr_accuracy": "PGR of accuracy"}.get(name, name)
 
 
 def _pooled(run: FinishedRun, key: str) -> Figure | None:

@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 
 from w2s_probes.metrics.intervals import Estimate
+from w2s_probes.metrics.metric_names import Metric
 from w2s_probes.metrics.paired_scores import METRIC_NAMES, difference
-from w2s_probes.metrics.recovery import Metric
 from w2s_probes.rows.groups import groups_of
 from w2s_probes.ties import above_half
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from w2s_probes.metrics.intervals import Estimate
+from w2s_probes.metrics.metric_names import Metric
 from w2s_probes.metrics.paired_scores import METRIC_NAMES
-from w2s_probes.metrics.recovery import Metric
 from w2s_probes.students.scored_rows import Numbers, StudentScores
 
 from ..drawing.cells import Column, Table, TableCell, estimate, narrowed, number, shown, words

@@ -62,3 +62,18 @@ def test_a_list_of_one_needs_no_brackets_in_a_file_either(tmp_path: Path) -> Non
     (tmp_path / "recipe.toml").write_text(text)
     recipe = read_recipe(tmp_path / "recipe.toml")
     assert (recipe.methods, recipe.seeds, recipe.data.tasks) == (["student-xent"], [1], ["boolq"])
+
+
+def test_heads_which_cost_little_have_ten_seeds_and_fine_tunings_three(tmp_path: Path) -> None:
+    """A recipe that says how many keeps them; a range is written as 0-9."""
+    path = tmp_path / "recipe.toml"
+    body = 'methods = ["student-xent"]\ndata = { tasks = ["miniature_mood"] }\nweak = {}\nstrong = { model = "m" }\n'
+    path.write_text(body)
+    assert read_recipe(path).seeds == list(range(10))
+    assert read_recipe(path, ["student.kind=lora"]).seeds == [0, 1, 2]
+    assert read_recipe(path, ["student.kind=lora", "seeds=7"]).seeds == [7]
+    for text in ("seeds=2-4,9", 'seeds=["2-4", 9]'):
+        assert read_recipe(path, [text]).seeds == [2, 3, 4, 9]
+    for text in ("seeds=4-2", "seeds=0-3,3", "seeds=0-x", "seeds=-1", "seeds=[]"):
+        with pytest.raises(InputError, match="seeds"):
+            read_recipe(path, [text])

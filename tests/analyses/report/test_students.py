@@ -19,7 +19,7 @@ from tests.worlds.report_folders import write_kept, write_run, write_sweep
 from tests.worlds.sweeping import Swept, planted_store
 from w2s_probes import InputError
 from w2s_probes.io.tables import read_table, write_table
-from w2s_probes.metrics.recovery import Metric
+from w2s_probes.metrics.metric_names import Metric
 from w2s_probes.metrics.recovery_over_seeds import ModelMeans
 from w2s_probes.students.from_files import train_student
 

@@ -8,7 +8,8 @@ import pytest
 
 from analyses.experiment import Outcome
 from analyses.results.comparisons import compare
-from analyses.results.table import TrialResult, format_interval, results_table, seed_rows, summary, task_rows
+from analyses.results.summary import format_interval, summary
+from analyses.results.table import TrialResult, results_table, seed_rows, task_rows
 
 
 def judged(quality: dict[str, float], seed: int = 0, n: int = 200, questions: int = 0) -> TrialResult:

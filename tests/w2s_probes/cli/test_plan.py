@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from analyses.costs import plan_recipe
-from analyses.experiment.splits import RowSets, split_task
+from analyses.experiment.row_sets import RowSets
+from analyses.experiment.splits import split_task
 from analyses.recipe.read import RECIPES, read_recipe
 from w2s_probes.cli.units import amount, duration, spans
 

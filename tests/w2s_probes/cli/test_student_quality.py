@@ -14,8 +14,8 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import read_table, write_table
+from w2s_probes.metrics.metric_names import Metric
 from w2s_probes.metrics.paired_scores import difference, estimate, with_interval
-from w2s_probes.metrics.recovery import Metric
 from w2s_probes.metrics.recovery_over_seeds import ModelMeans
 from w2s_probes.students.chosen_rows import choose_rows
 from w2s_probes.students.scored_rows import compare_with_supervisor

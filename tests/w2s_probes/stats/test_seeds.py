@@ -6,8 +6,10 @@ from numpy.typing import NDArray
 
 from tests.worlds.binormal import Study, coverage
 from w2s_probes import InputError, accuracy, auroc, performance_gap_recovered
+from w2s_probes.metrics import METRICS
 from w2s_probes.metrics.intervals import NORMAL, SeededMeans, Source
-from w2s_probes.metrics.recovery import METRICS, Metric, bootstrap
+from w2s_probes.metrics.metric_names import Metric
+from w2s_probes.metrics.recovery import bootstrap
 from w2s_probes.metrics.recovery_over_seeds import gap_recovered_over_seeds
 
 Runs = list[dict[str, NDArray[np.float64]]]

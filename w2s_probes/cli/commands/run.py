@@ -7,6 +7,8 @@ import typer
 
 from ...checkout import from_checkout
 from ...io.json_files import read_json
+from ...places import Place
+from ...share import Share
 from .. import progress, terminal
 from ..options import SetOption, ShowProgress, Tracker
 from ..units import amount
@@ -29,18 +31,29 @@ def run(
     track: Annotated[
         Tracker | None, typer.Option(help="Draw the course of every fine-tuning; TensorBoard's in OUT/curves.")
     ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time on this machine; at most one a core.")] = 1,
+    backend: Annotated[Literal["local", "ray", "dask"], typer.Option(help="Where models are trained.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a running Ray or Dask cluster.")] = None,
+    gpus_per_job: Annotated[
+        float | None, typer.Option(help="GPUs of each fine-tuning and extraction; .5: two of them share one.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="i/n: one of n processes that share --cache, i from 0; auto: as Slurm says.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     show: ShowProgress = "auto",
 ) -> None:
     """Run a recipe: weak supervisor, ceiling, activations, probes, filters, students, PGR.
 
     What an earlier run with this cache has finished is not done again, so a run that was killed goes on. A recipe
-    with a ladder of models is run for every pair of them.
+    with a ladder of models is run for every pair of them. Processes with one cache share the trainings.
 
     Example: `w2s run minilm_real --out runs/minilm --set seeds=[1] --set data.n_train=2000`
     """
     with from_checkout():
         from analyses.recipe.read import read_recipes
+    place = Place(backend, address, jobs, gpus_per_job=gpus_per_job)
+    share = None if shard is None else Share.parse(shard)
     chosen = read_recipes(recipe, settings)
     cache = cache or out
     if dry_run:
@@ -55,7 +68,7 @@ def run(
     tables = []
     for name, one in chosen.items():
         with progress.steps(show) as report:
-            found = run_recipe(one, out / name, report, cache=cache, track=track)
+            found = run_recipe(one, out / name, report, cache=cache, track=track, place=place, share=share)
         if first_process():
             if name:
                 terminal.say(name)
@@ -101,7 +114,7 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
     """The table of PGR, the tests across tasks, and where everything is."""
     with from_checkout():
         from analyses.results import names
-        from analyses.results.table import summary
+        from analyses.results.summary import summary
         from analyses.results.unreadable_pgr import remedies, unreadable_pgr
     lines = summary(results).rename(columns={"pgr": "PGR"})
     seeds = f", mean of {len(recipe.seeds)} seeds" if len(recipe.seeds) > 1 else ", one seed"
@@ -155,10 +168,10 @@ def _show_tests(path: Path, recipe: "Recipe") -> None:
     import pandas as pd
 
     with from_checkout():
-        from analyses.results.table import format_interval
+        from analyses.results.summary import format_interval
 
     table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a task may be called NA
-    table = table[(table["metric"] == "auroc") & ~table["oracle"]]
+    table = table[(table["metric"] == "auroc") & ~table["oracle"] & (table["test_set"] == "test")]
     beside = table["against"].notna() & (table["against"] != recipe.baseline)
     controlled, table = table[beside], table[~beside]
     n, pgr = len(recipe.data.tasks), format_interval

@@ -1,0 +1,192 @@
+"""A teacher whose lessons are taught at a place: in this process, in several, or on a cluster; with claims on each.
+
+Processes that share a cache share the work: what another one has claimed is waited for, and taken over if it dies.
+"""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from extract.extractor import Extraction
+from w2s_probes.errors import InputError
+from w2s_probes.places import HERE, Place, WorkKind
+from w2s_probes.places.claims import LEASE, POLL, Claim, Claims
+from w2s_probes.places.pool import Handout
+from w2s_probes.places.work import PACKAGES
+from w2s_probes.progress import RowProgress, RowsRead
+from w2s_probes.share import Share
+from w2s_probes.store.activation_store import ActivationStore
+
+from .clock import Clock
+from .engine import Answers
+from .lessons import TRAINED, Lesson, Trained
+from .teaching import Taught, batches
+from .units import ExtractionUnit, LessonUnit
+
+TRAININGS = WorkKind(
+    one="training",
+    many="trainings",
+    smaller="take a smaller model",
+    packages=(*PACKAGES, "torch", "transformers", "tokenizers", "peft", "nnsight"),
+)
+AHEAD = 2  # units for each worker of a cluster: one that ends finds another waiting
+COUNTED = 5.0  # seconds between counts of a cluster's workers
+MOST = 32  # trials under way at a time: each holds what it has read
+
+
+class Crew:
+    """Teaches lessons, and extracts activations, wherever the place has room for them."""
+
+    def __init__(self, clock: Clock, place: Place = HERE, *, shared: bool = False, lease: float = LEASE) -> None:
+        self.clock, self._place, self._shared = clock, place, shared
+        self.claims = Claims(lease)
+        self._at_once = place.at_once(place.jobs, 1)
+        self._workers = place.workers(self._at_once, TRAININGS)
+        self._handout = Handout[LessonUnit | ExtractionUnit](self._workers, kind=TRAININGS)
+        self._ready: Answers = {}
+        self._asked: dict[str, Lesson] = {}
+        self._in_hand: dict[str, list[tuple[Lesson, Claim]]] = {}  # by the units' keys
+        self._others: dict[str, Lesson] = {}  # that other processes have claimed
+        self._extracted: set[str] = set()  # keys of units
+        self._pause = self._next_look = 0.0
+        self._counted, self._room_there = float("-inf"), 1
+
+    @property
+    def trials_at_once(self) -> int:
+        """The number of trials under way at a time: so many that workers find lessons while one waits for its own."""
+        if self._place.backend != "local":
+            return max(4, min(MOST, 2 * self._workers.count()))
+        return self._at_once + (self._at_once > 1 or self._shared)
+
+    def ask(self, lessons: Iterable[Lesson]) -> None:
+        """Look lessons up; those that the cache lacks wait to be handed out."""
+        for lesson in lessons:
+            if lesson.key in self._ready or lesson.key in self._asked or lesson.key in self._others:
+                continue
+            if any(lesson.key == other.key for unit in self._in_hand.values() for other, _ in unit):
+                continue
+            if (kept := lesson.kept()) is not None:
+                self._ready[lesson.key] = Taught(kept)
+            else:
+                self._asked[lesson.key] = lesson
+
+    def answers(self) -> Answers:
+        """Some results: kept, taught here, or by another process."""
+        self._pause = POLL[0]
+        while not self._ready:
+            self._hand_out()
+            if self._ready:
+                break
+            if self._handout.left:
+                self._collect(POLL[1] if self._others else None)
+            elif self._others:
+                self._wait_for_others()
+            self._look_at_others()
+        ready, self._ready = self._ready, {}
+        return ready
+
+    def extract(self, plan: Extraction, folder: Path, progress: RowProgress) -> ActivationStore:
+        """The planned store in a folder of stores; its parts are read by all workers, each part by one."""
+        out = folder / plan.key[:16]
+
+        def finished() -> ActivationStore | None:
+            writer = plan.writer(out)
+            return ActivationStore.open(out) if writer.finished else None
+
+        def make() -> ActivationStore:
+            if self._workers.at_once > 1:
+                self._extract_there(plan, out, progress)
+            store = plan.run(out, progress=progress)
+            assert store is not None  # all parts are there
+            return store
+
+        return self.claims.made_once(out, finished, make)
+
+    def close(self) -> None:
+        """Stop what is in hand, and let others have it."""
+        self._workers.close()
+        self.claims.close()
+
+    def _extract_there(self, plan: Extraction, out: Path, progress: RowProgress) -> None:
+        count = min(len(plan.writer(out).missing()), self._room())
+        tickets = tuple(claim.ticket for claim in self.claims.held if claim.path == out.absolute())
+        units = [ExtractionUnit(plan, out, Share(index, count), tickets) for index in range(count)]
+        self._handout.add(units, first=True)
+        while not self._extracted.issuperset(unit.key for unit in units):
+            self._collect(None)
+            done = sum(unit.key in self._extracted for unit in units)
+            progress(RowsRead(done * len(plan.rows) // count, len(plan.rows)))
+
+    def _hand_out(self) -> None:
+        """Claim lessons and hand them out, as long as there is room."""
+        for together in batches(list(self._asked.values())):
+            if self._handout.left >= self._room():
+                return
+            first = together[0]
+            if first.learner.reads_activations:
+                with self.clock.step(first.step):
+                    first.learner.read.ensure()  # on this step's account
+            mine: list[tuple[Lesson, Claim]] = []
+            for lesson in together:
+                del self._asked[lesson.key]
+                if (claim := self.claims.take(lesson.learner.cache.path(TRAINED, lesson.description))) is None:
+                    self._others[lesson.key] = lesson
+                elif (kept := lesson.kept()) is not None:  # by one who had the claim until now
+                    claim.release(made=True)
+                    self._ready[lesson.key] = Taught(kept)
+                else:
+                    mine.append((lesson, claim))
+            if mine:
+                unit = LessonUnit(tuple(lesson for lesson, _ in mine), tuple(claim.ticket for _, claim in mine))
+                self._in_hand[unit.key] = mine
+                self.clock.report(_account(unit.lessons))
+                self._handout.add([unit])
+
+    def _room(self) -> int:
+        """The number of units in hand at a time. No more are claimed, so that others find some, too."""
+        if self._place.backend == "local":
+            return self._at_once
+        if time.monotonic() - self._counted > COUNTED:
+            self._room_there, self._counted = AHEAD * max(1, self._workers.count()), time.monotonic()
+        return self._room_there
+
+    def _collect(self, patience: float | None) -> None:
+        """Take the results of the units that end next."""
+        for unit, results in self._handout.ended(patience):
+            if isinstance(unit, ExtractionUnit):
+                self._extracted.add(unit.key)
+                continue
+            for (lesson, claim), taught in zip(self._in_hand.pop(unit.key), results, strict=True):
+                claim.release(made=isinstance(taught.result, Trained))
+                self._ready[lesson.key] = taught
+        if self._handout.deserted:
+            self.clock.within("no worker yet")
+
+    def _wait_for_others(self) -> None:
+        first = next(iter(self._others.values()))
+        self.clock.report(f"{first.step} (another process is at it)")
+        time.sleep(self._pause)
+        self._pause = min(POLL[1], 1.5 * self._pause)
+
+    def _look_at_others(self) -> None:
+        """Take what other processes have made, and try again to claim what they have not."""
+        if not self._others or (now := time.monotonic()) < self._next_look:
+            return
+        self._next_look = now + self._pause
+        others, self._others = self._others, {}
+        self.ask(others.values())
+
+
+def _account(lessons: tuple[Lesson, ...]) -> str:
+    """The name of a unit in progress lines."""
+    first = lessons[0].step
+    return first if len(lessons) == 1 else f"{first} and {len(lessons) - 1} more heads together"
+
+
+def refuse_processes(place: Place, share: Share | None, processes: int) -> None:
+    """InputError where torchrun's processes would each start workers of their own."""
+    if processes > 1 and (place != HERE or share is not None):
+        raise InputError(
+            f"torchrun has started {processes} processes, which share every batch of a fine-tuning: leave out --jobs, "
+            "--backend and --shard, or torchrun"
+        )

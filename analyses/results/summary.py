@@ -1,0 +1,43 @@
+"""The short table that a run prints: a line for each task and method."""
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from .names import CEILING, HARD, PROBE, WEAK, on_test_set, own_ceiling
+from .unreadable_pgr import lines_over_seeds
+
+
+def summary(results: pd.DataFrame, metric: Literal["auroc", "accuracy"] = "auroc") -> pd.DataFrame:
+    """One line for each task, test set and method, over all seeds: weak, ceiling, student, PGR with its status.
+
+    `ceiling` is the method's own. An oracle's method is marked by a star. On a task whose supervisor gives hard
+    labels the figures are of accuracy, and `metric` says so: AUROC cannot compare labels with scores.
+    """
+    lines = []
+    for (task, test_set), part in results.groupby(["task", "test_set"], sort=False):
+        chosen = lines_over_seeds(part)
+        hard = chosen[chosen["metric"] == f"pgr_{metric}"]["status"].str.contains(HARD).any()
+        shown = "accuracy" if hard else metric
+        plain = chosen[chosen["metric"] == shown].set_index("method")["value"].to_dict()
+        for pgr in chosen[chosen["metric"] == f"pgr_{shown}"].to_dict(orient="records"):
+            own = own_ceiling(pgr["method"].removeprefix(PROBE))
+            lines.append(
+                {
+                    "task": on_test_set(str(task), str(test_set)),
+                    "method": pgr["method"] + ("*" if pgr["oracle"] else ""),
+                    "metric": shown,
+                    "weak": plain[WEAK],
+                    "ceiling": plain.get(own, plain[CEILING]),
+                    "student": plain[pgr["method"]],
+                    "pgr": format_interval(pgr["value"], pgr["low"], pgr["high"]),
+                    "status": pgr["status"],
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def format_interval(value: float, low: float, high: float) -> str:
+    """`0.75 [0.69, 0.81]`, or a dash where there is no value."""
+    return "-" if np.isnan(value) else f"{value:.2f} [{low:.2f}, {high:.2f}]"
