@@ -15,7 +15,8 @@ from w2s_probes.errors import InputError, reason, shortened
 from w2s_probes.io.tables import FORMATS
 from w2s_probes.io.validated import parse_toml, read_toml, validated, wants_list, with_lists
 
-from .schema import Recipe, Section
+from .schema import Recipe
+from .section import Section
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 PATHS = ("model", "models", "folder", "file", "tasks")  # keys whose values are paths, or names that one may stand for

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from analyses.methods import METHODS
 from analyses.recipe.read import RECIPES
-from analyses.recipe.schema import Recipe, Section
+from analyses.recipe.schema import Recipe
+from analyses.recipe.section import Section
 from analyses.recipe_schema import recipe_json_schema
 from extract.tasks import TASKS
 from extract.tasks.json_schema import task_json_schema
