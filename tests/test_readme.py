@@ -100,10 +100,15 @@ def test_the_blocks_about_sweeps_and_the_readmes_last_ones_run(
 ) -> None:
     extraction = next(text for _, text in BLOCKS if text.startswith("w2s extract"))
     w2s(*extraction.splitlines()[0].split()[1:])
-    (shell, code) = re.findall(BLOCK, SWEEPS, flags=re.DOTALL)
-    w2s(*shell[1].split()[1:])
-    exec(compile(code[1], "sweeps.md", "exec"), {})
-    assert "on held-out rows, best of 16" in capsys.readouterr().out
+    for kind, text in re.findall(BLOCK, SWEEPS, flags=re.DOTALL):
+        if kind == "sh":
+            w2s(*text.split()[1:])
+        else:
+            exec(compile(text, "sweeps.md", "exec"), {})
+    said = capsys.readouterr().out
+    assert "on held-out rows, best of 16" in said
+    assert "AUROC, of 24 students" in said  # four layers, six students
+    assert "best student layer" in said
     (last,) = [text for _, text in BLOCKS if text.startswith("w2s sweep runs/acts")]
     for line in last.splitlines():
         w2s(*line.split()[1:])
@@ -120,7 +125,12 @@ def test_the_blocks_about_comparing_print_what_the_page_says(
     page = re.findall(BLOCK, (ROOT / "docs" / "comparing.md").read_text(), flags=re.DOTALL)
     (compare, printed, code, frame, results) = [text for _, text in page]
     w2s(*compare.split()[1:])
-    assert shape(capsys.readouterr().out) == shape(printed)
+    said, expected = (
+        # Of differences near 0 the sign, and of small p the exponent, may be another on another processor.
+        [re.sub(r"[-+]?#(e-#)?", "#", line) for line in shape(text)]
+        for text in (capsys.readouterr().out, printed)
+    )
+    assert said == expected
     exec(compile(code, "comparing.md", "exec"), {})
     assert shape(capsys.readouterr().out) == shape(frame)
     w2s(*results.split()[1:])

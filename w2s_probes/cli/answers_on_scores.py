@@ -75,8 +75,8 @@ class ComparedMetric(JsonEstimate):
     """A metric of one file's scores."""
 
     name: str = Field(description="the file")
-    metric: str = Field(description="auroc or accuracy")
-    status: str = Field(description="ok; hard labels; scores outside [0, 1], which have no accuracy")
+    metric: str = Field(description="its name, as of --metrics")
+    status: str = Field(description="ok; hard labels; scores outside [0, 1], which are no probabilities")
 
 
 class ComparedPair(JsonEstimate):
@@ -84,8 +84,8 @@ class ComparedPair(JsonEstimate):
 
     name: str = Field(description="the file")
     against: str = Field(description="the file that is taken away")
-    metric: str = Field(description="auroc or accuracy")
-    status: str = Field(description="as of the metrics; with hard labels only accuracy is compared with scores")
+    metric: str = Field(description="its name, as of --metrics")
+    status: str = Field(description="as of the metrics; what ranks rows is not compared between hard labels and scores")
     z: float | None = Field(description="the difference over its standard error: for auroc DeLong's")
     p: float | None = Field(description="two-sided, of no difference")
     p_holm: float | None = Field(description="p corrected for all differences of this metric (Holm)")
@@ -95,7 +95,7 @@ class ComparedPGR(JsonEstimate):
     """PGR of one file between the supervisor and the ceiling."""
 
     name: str = Field(description="the file")
-    metric: str = Field(description="auroc or accuracy")
+    metric: str = Field(description="its name, as of --metrics")
     status: str = Field(description="ok, hard labels, unstable, undefined, or scores outside [0, 1]")
     reason: str = Field(description="why it is unstable or undefined; empty where it is not")
     gap: float | None = Field(description="ceiling - supervisor")
