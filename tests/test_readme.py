@@ -100,10 +100,15 @@ def test_the_blocks_about_sweeps_and_the_readmes_last_ones_run(
 ) -> None:
     extraction = next(text for _, text in BLOCKS if text.startswith("w2s extract"))
     w2s(*extraction.splitlines()[0].split()[1:])
-    (shell, code) = re.findall(BLOCK, SWEEPS, flags=re.DOTALL)
-    w2s(*shell[1].split()[1:])
-    exec(compile(code[1], "sweeps.md", "exec"), {})
-    assert "on held-out rows, best of 16" in capsys.readouterr().out
+    for kind, text in re.findall(BLOCK, SWEEPS, flags=re.DOTALL):
+        if kind == "sh":
+            w2s(*text.split()[1:])
+        else:
+            exec(compile(text, "sweeps.md", "exec"), {})
+    said = capsys.readouterr().out
+    assert "on held-out rows, best of 16" in said
+    assert "AUROC, of 24 students" in said  # four layers, six students
+    assert "best student layer" in said
     (last,) = [text for _, text in BLOCKS if text.startswith("w2s sweep runs/acts")]
     for line in last.splitlines():
         w2s(*line.split()[1:])

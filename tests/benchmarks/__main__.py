@@ -14,7 +14,19 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 
-from tests.benchmarks import data, extraction, finetune, heads, logistic, memory, neighbors, noise, stores, sweep
+from tests.benchmarks import (
+    data,
+    extraction,
+    finetune,
+    heads,
+    logistic,
+    memory,
+    neighbors,
+    noise,
+    stores,
+    student_sweep,
+    sweep,
+)
 from tests.benchmarks.timing import Line
 
 GROUPS = {
@@ -27,6 +39,7 @@ GROUPS = {
     "finetune": finetune.cases,
     "heads": heads.cases,
     "sweep": sweep.cases,
+    "student-sweep": student_sweep.cases,
 }
 HEAD = "| what | ours | reference | unit | beside | ratio | bar |\n|---|---:|---:|---|---|---:|---:|"
 

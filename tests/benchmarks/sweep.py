@@ -44,7 +44,7 @@ def beside_its_parts(folder: Path, width: int, truth: bool) -> Line:
     table = pd.DataFrame({"id": store.ids, "label": label, "split": ["train"] * TRAINING + ["test"] * HELD_OUT})
     if truth:
         table["truth"] = classes
-    labels = read_labels(table, None, 0.0, store.ids, "")
+    labels = read_labels(table, None, None, store.ids, "")
     units = SweepPlan.plan(store, labels, Grid({"knn": PUBLISHED_K, "logistic": PENALTIES}), "all", None).units
 
     def parts(layer: int) -> float:
@@ -65,9 +65,8 @@ def beside_its_parts(folder: Path, width: int, truth: bool) -> Line:
     return Line(what, ours, reference, "s", "one search, one path", ours / reference, 1.5, at_least=False)
 
 
-def written(path: Path, width: int) -> ActivationStore:
+def written(path: Path, width: int, rows: int = TRAINING + HELD_OUT) -> ActivationStore:
     """A float32 store of thirteen layers."""
-    rows = TRAINING + HELD_OUT
     names = [f"row-{i}" for i in range(rows)]
     X, factors = activations(rows, width)
     X[:, 0] += 2 * (np.arange(rows) % 2) * factors[:, 0].std()

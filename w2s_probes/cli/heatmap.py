@@ -11,6 +11,7 @@ from . import terminal
 
 if TYPE_CHECKING:
     from ..sweep import Best, SweepResult
+    from ..sweep.student_choice import BestStudent
 
 WIDE = 5  # columns of a cell
 COLD, NEUTRAL, WARM = (33, 102, 172), (247, 247, 247), (178, 24, 43)  # a diverging scale for every kind of eye
@@ -37,6 +38,25 @@ def show(result: "SweepResult", best: "Best", width: int) -> None:
                 chosen = best.probe == probe and best.layer == layer and value in (best.k, best.l2)
                 text.append_text(_cell(float(line[value]), centre, far, chosen))
             terminal.say(text)
+
+
+def show_students(result: "SweepResult", best: "BestStudent") -> None:
+    """One map of all students, a line each and layers across, in hundredths, `*` at the best one."""
+    metric, rows = result.shown_metric(best.labels)
+    rows = "held-out" if best.held_out else "stopping"
+    grid = result.students(metric, rows, best.labels)
+    if grid.empty:
+        return
+    terminal.say(f"{best.labels}, students: {MEASURES[metric]}, in hundredths, {rows} rows, mean over seeds")
+    wide = max(map(len, grid.columns))
+    terminal.say(f"{'layer':>{wide}} " + "".join(f"{layer:>{WIDE - 1}} " for layer in grid.index))
+    centre = 0.0 if metric == "auroc_gain" else 0.5
+    far = float(np.nanmax(np.abs(grid.to_numpy(dtype=float) - centre))) or 1.0
+    for name, line in grid.items():
+        text = Text(f"{name:>{wide}} ")
+        for layer, value in line.items():
+            text.append_text(_cell(float(value), centre, far, name == best.name and layer == best.layer))
+        terminal.say(text)
 
 
 def _cell(value: float, centre: float, far: float, chosen: bool) -> Text:

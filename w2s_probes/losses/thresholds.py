@@ -103,9 +103,11 @@ class RecentThresholds(Thresholds):
         self._held, self._last = known[:, -1:], None
         if rows is not None:
             valid = torch.cat([torch.ones_like(self._recent, dtype=torch.bool), rows], dim=1)
-            columns = valid.logical_not().to(torch.uint8).argsort(dim=1, stable=True)  # those that are taught, in turn
-            first = counts.cumsum(dim=1).long()[:, :, None] + torch.arange(self.size)
-            self._last = columns.gather(1, first.flatten(1)).view_as(first).unbind(dim=1)
+            columns = valid.nonzero()[:, 1]  # those that are taught, in turn, student by student
+            ends = valid.sum(dim=1).cumsum(dim=0)
+            began = torch.cat([torch.zeros_like(ends[:1]), ends[:-1]])[:, None]
+            first = (began + counts.cumsum(dim=1).long())[:, :, None] + torch.arange(self.size)
+            self._last = columns[first].unbind(dim=1)
         return full
 
     def next(self, f: Tensor) -> Tensor:
@@ -127,7 +129,10 @@ def batches(values: Tensor, batch: int) -> list[Tensor]:
 
 def per_batch(values: Tensor, batch: int) -> Tensor:
     """The sums (students, steps) of values (students, n) over batches of that many columns."""
-    return torch.stack([part.sum(dim=1) for part in batches(values, batch)], dim=1)
+    students, n = values.shape
+    if n % batch:
+        values = torch.cat([values, values.new_zeros(students, -n % batch)], dim=1)
+    return values.view(students, -1, batch).sum(dim=2)
 
 
 def steps(values: Tensor) -> Sequence[Tensor]:

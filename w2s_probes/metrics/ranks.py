@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 Scores = NDArray[np.float64]
 
 
-def aurocs(positive: NDArray[np.bool_], scores: Scores) -> Scores:
+def aurocs(positive: NDArray[np.bool_], scores: NDArray[np.floating]) -> Scores:
     """AUROC (...) of finite scores (..., n) against classes (..., n), of which there are both in each."""
     n, n_pos = scores.shape[-1], positive.sum(axis=-1)
     order = scores.argsort(axis=-1)

@@ -37,7 +37,7 @@ class HeadLesson:
     l2: float = 0.0
     stop: Stop = "auroc"
     patience: int = 20
-    seed: int = 0  # of the initial weights
+    seed: int = 0  # of the initial weights and the order of rows
 
 
 @dataclass

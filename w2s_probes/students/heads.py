@@ -12,12 +12,18 @@ from .head_training import learn
 
 
 def train_heads(
-    X: ArrayLike, lessons: Sequence[HeadLesson], X_val: ArrayLike | None = None, *, batch_size: int = 128, seed: int = 0
+    X: ArrayLike,
+    lessons: Sequence[HeadLesson],
+    X_val: ArrayLike | None = None,
+    *,
+    batch_size: int = 128,
+    seed: int | None = None,
 ) -> list[HeadStudent | InputError]:
     """A fitted `HeadStudent` for each lesson on activations X (n, d), all trained in one loop of matrix products.
 
-    Each head is what `HeadStudent` makes of its lesson, whatever its company. All read the same batches of X in the
-    same order, that of `seed`: with random numbers in common, differences between heads are those of their lessons.
+    Each head is what `HeadStudent` makes of its lesson, whatever its company. Heads of one seed read the same batches
+    of X in the same order: with random numbers in common, differences between them are those of their lessons. With
+    `seed` all heads do, in the order of that one, and a lesson's own seed draws its initial weights alone.
     Where a lesson has `rows`, the head learns from its rows of every batch: the loss is their mean, nothing in a batch
     without any, and standards, thresholds and priors are those of its rows. Epochs are compared on validation rows
     X_val (m, d) by a lesson's own `val_labels`.

@@ -50,9 +50,9 @@ class Criterion:
 
     def scores(self, margins: NDArray[np.floating]) -> NDArray[np.float64]:
         """The criteria (...) of log-odds (..., n), where the labels have as many leading axes."""
-        values: NDArray[np.float64] = np.asarray(margins, dtype=np.float64)
         if self.stop == "auroc":
-            return aurocs(self.side, values)
+            return aurocs(self.side, margins)
+        values: NDArray[np.float64] = np.asarray(margins, dtype=np.float64)
         if self.stop == "agreement":
             return np.asarray(((values > 0) == self.side).mean(axis=-1))
         # -(y log f + (1 - y) log(1 - f)) = log(1 + exp(-m)) + (1 - y) m, without overflow

@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     from .choosing import Best
     from .grid import Grid
     from .result import SweepResult
+    from .student_choice import BestStudent
+    from .student_grid import StudentGrid
     from .sweeping import sweep
 
 __all__ = [
     "Best",
+    "BestStudent",
     "Grid",
     "Place",
+    "StudentGrid",
     "SweepResult",
     "sweep",
 ]
@@ -27,8 +31,10 @@ __getattr__, __dir__ = lazy_face(
     __name__,
     {
         "Best": "choosing",
+        "BestStudent": "student_choice",
         "Grid": "grid",
         "Place": ".places",
+        "StudentGrid": "student_grid",
         "SweepResult": "result",
         "sweep": "sweeping",
     },

@@ -113,7 +113,7 @@ class Grid:
         settings = {PROBES[name].setting: list(values) for name, values in self.values.items()}
         names = ("contamination", "connectivity", "folds", "seeds", "index")
         others = {name: getattr(self, name) for name in names}
-        students = {} if self.students is None else {"students": self.students.record()}  # else keys stay as they were
+        students = {} if self.students is None else self.students.record()  # without any, keys stay as they were
         lists = {name: list(value) if isinstance(value, tuple) else value for name, value in others.items()}
         return settings | lists | students
 

@@ -10,6 +10,7 @@ from ..drawing import drawable
 from ..probes.registry import PROBES, VALUE_TITLES
 from .choosing import Best
 from .measures import OK, RowSet
+from .student_plot import draw_students
 from .swept_table import SweptTable
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def sweep_figure(result: SweptTable, labels: str) -> "Figure":
 
     metric, rows = result.shown_metric(labels)
     probes = result.probes
-    figure = NotebookFigure(figsize=(4.2 * (1 + len(probes)), 3.6), layout="constrained")
-    axes = figure.subplots(1, 1 + len(probes), sharey=True, squeeze=False)[0]
+    panels = 1 + len(probes) + result.has_students
+    figure = NotebookFigure(figsize=(4.2 * panels, 3.6), layout="constrained")
+    axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
     for number, probe in enumerate(probes):
         _by_layer(axes[0], result, labels, probe, metric, rows, shift=0.12 * (number - (len(probes) - 1) / 2))
         _by_value(axes[1 + number], result.grid(probe, metric, rows, labels), probe, result.layers, result.best(labels))
@@ -43,7 +45,9 @@ def sweep_figure(result: SweptTable, labels: str) -> "Figure":
     axes[0].set_title("at the value that weak labels choose")
     axes[0].xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(frameon=False, title="probe")
-    _layer_key(axes[-1], [int(layer) for layer in result.layers])
+    if result.has_students:
+        draw_students(axes[-1], result, labels, metric, rows)
+    _layer_key(axes[len(probes)], [int(layer) for layer in result.layers])
     for ax in axes:
         if metric == "auroc_gain":
             ax.axhline(0, color="0.4", linewidth=1, linestyle="--")

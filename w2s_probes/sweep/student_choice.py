@@ -10,7 +10,7 @@ from ..errors import InputError, did_you_mean
 from .choosing import CRITERIA, LESS_IS_BETTER, Ends, in_json, said
 from .grid import BY_TRUTH, ChooseBy
 from .measures import HELD_OUT, OK, STOPPING, STUDENT_PROBE
-from .student_grid import CEILING
+from .student_grid import CEILING, student_name
 
 STUDENT_KEYS = ["layer", "method", "loss", "contamination"]
 
@@ -47,6 +47,11 @@ class BestStudent:
         given = {"contamination": self.contamination, "k": self.k, "l2": self.l2}
         values = [f"{name} = {value:g}" for name, value in given.items() if value is not None]
         return ", ".join([f"layer {self.layer}", self.method, self.loss, *values])
+
+    @property
+    def name(self) -> str:
+        """The student in a word, as columns are called (`SweepResult.students`)."""
+        return student_name(self.method, self.loss, self.contamination)
 
     @property
     def shown(self) -> str:

@@ -90,7 +90,12 @@ class StudentGrid:
 
     def record(self) -> dict[str, list[Any]]:
         """For a file."""
-        return {name: list(values) for name, values in vars(self).items()}
+        return {
+            "students": list(self.losses),
+            "student_filter": list(self.filters),
+            "student_relabel": list(self.relabels),
+            "student_contamination": list(self.contamination),
+        }
 
 
 def student_name(method: str, loss: str, contamination: float | None) -> str:

@@ -16,6 +16,7 @@ from .measures import (
     OK,
     STOPPING,
     STUDENT_PROBE,
+    WEAK,
     RowSet,
     SweepLine,
     SweepScorer,
@@ -80,19 +81,27 @@ class StudentScorer:
         known, groups = audited(side)
         if side.truth is None or len(np.unique(above_half(side.truth[known]))) < 2:
             return
-        truth, n = above_half(side.truth[known]), int(known.sum())
-        judged = [{"weak": side.p[known], **{name: p[known] for name, p in run.items()}} for run in runs]
+        n, truth = int(known.sum()), above_half(side.truth[known])
+        ceilings = [name for name, kind in names.items() if kind.kind == CEILING]
+        judged = [
+            {WEAK: side.p[known], **{CEILING if name in ceilings else name: p[known] for name, p in run.items()}}
+            for run in runs
+        ]
+        results = gap_recovered_over_seeds(truth, judged, groups=groups) if rows == HELD_OUT and ceilings else None
+        by_truth = ModelMeans.of(truth, judged, "auroc", groups) if results is None else None
         for name, kind in names.items():
-            means = ModelMeans.of(truth, [{k: run[k] for k in ("weak", name)} for run in judged], "auroc", groups)
-            yield self._measured(usable[kind][0], rows, n, "auroc", _share(means, name))
-            yield self._measured(usable[kind][0], rows, n, "auroc_gain", means.difference(name, "weak"))
-        ceiling = [name for name, kind in names.items() if kind.kind == CEILING]
-        if rows == HELD_OUT and ceiling:
-            named = [{CEILING if name in ceiling else name: p for name, p in run.items()} for run in judged]
-            for name, pgr in gap_recovered_over_seeds(truth, named, groups=groups).recovered.items():
-                estimate = Estimate(pgr.value, pgr.low, pgr.high)
-                line = self._measured(usable[names[name]][0], rows, n, PGR, estimate)
-                yield line | {"status": pgr.status}
+            one, called = usable[kind][0], CEILING if name in ceilings else name
+            if results is not None:
+                share, gain = results.values[called], results.difference(called, WEAK)
+            else:
+                assert by_truth is not None
+                share, gain = _share(by_truth, called), by_truth.difference(called, WEAK)
+            yield self._measured(one, rows, n, "auroc", share)
+            yield self._measured(one, rows, n, "auroc_gain", gain)
+            if results is not None and called != CEILING:
+                pgr = results.recovered[name]
+                ends = (end if np.isfinite(end) else np.nan for end in (pgr.low, pgr.high))  # a side may be open
+                yield self._measured(one, rows, n, PGR, Estimate(pgr.value, *ends)) | {"status": pgr.status}
 
     def _measured(self, one: SweptStudent, rows: RowSet, n: int, metric: str, estimate: Estimate) -> SweepLine:
         return self._line(one, rows, n, None) | {"metric": metric, **values_of(estimate), "status": OK}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ from ..rows.held_out import set_aside
 from .layer_scores import CellScores, LeftOut, SweepCell, SweptLayer, filtered
 from .student_grid import CEILING, FILTER, RELABEL, StudentGrid, StudentKind
 from .swept_labels import Side
+
+if TYPE_CHECKING:
+    from ..students import HeadLesson
 
 STOPPING_SHARE = 0.2  # of the training rows, by which heads are stopped and compared; none of them is learned
 
@@ -59,43 +63,47 @@ def stopping_rows(side: Side) -> NDArray[np.bool_]:
 
 
 def student_scores(
-    layer: SweptLayer, side: Side, students: StudentGrid, judges: Judges, seed: int
+    layer: SweptLayer, side: Side, students: StudentGrid, judges: Mapping[int, Judges]
 ) -> Iterator[SweptStudent]:
-    """Every student of one seed, and the ceiling where the truth is known: heads that are all trained in one loop."""
-    from ..students import HeadLesson, train_heads  # loads torch
+    """Every student, and the ceiling where the truth is known, of every seed of `judges`: heads trained in one loop."""
+    from ..students import train_heads  # loads torch
 
-    stop = stopping_rows(side)
-    fit = ~stop
-    kinds = list(students.kinds)
-    if side.truth is not None:
-        kinds.append(StudentKind("xent", CEILING))
-    lessons: list[HeadLesson] = []
-    asked: list[tuple[StudentKind, SweepCell | None]] = []
-    for kind in kinds:
-        labels, rows, val, judge = side.p[fit], None, side.p[stop], None
-        if kind.probe is not None:
-            if kind.probe not in judges.best:
-                yield _without(kind, seed, f"no cell of {kind.probe} can be used at this layer")
-                continue
-            scores = judges.best[kind.probe][1]
-            judge = scores.cell
-            if kind.kind == FILTER:
-                rows = filtered(side.p, scores, kind.contamination or 0.0).mask[fit]
-            if kind.kind == RELABEL:
-                labels = scores.training[fit]
-        if kind.kind == CEILING and side.truth is not None:
-            known = ~np.isnan(side.truth)
-            labels, rows = np.where(known, side.truth, 0.5)[fit], known[fit]
-            val = np.where(known, side.truth, side.p)[stop]  # where it is not known the weak label is all there is
-        lessons.append(HeadLesson(labels, rows=rows, val_labels=val, loss=kind.loss, seed=seed))  # type: ignore[arg-type]
-        asked.append((kind, judge))
-    heads = train_heads(layer.X[fit], lessons, layer.X[stop], seed=seed)
-    for (kind, judge), head in zip(asked, heads, strict=True):
-        if isinstance(head, InputError):
+    fit = ~stopping_rows(side)
+    kinds = [*students.kinds, *([] if side.truth is None else [StudentKind("xent", CEILING)])]
+    asked = [(kind, seed) for seed in judges for kind in kinds]
+    usable = [(kind, seed) for kind, seed in asked if kind.probe is None or kind.probe in judges[seed].best]
+    lessons = [_lesson(kind, side, fit, judges[seed], seed) for kind, seed in usable]
+    heads = dict(zip(usable, train_heads(layer.X[fit], lessons, layer.X[~fit]), strict=True))
+    for kind, seed in asked:
+        head = heads.get((kind, seed))
+        if head is None:
+            yield _without(kind, seed, f"no cell of {kind.probe} can be used at this layer")
+        elif isinstance(head, InputError):
             yield _without(kind, seed, str(head))
         else:
             outer = head.predict_proba(layer.other)[:, 1] if len(layer.other) else np.empty(0)
-            yield SweptStudent(kind, judge, seed, head.predict_proba(layer.X[stop])[:, 1], outer)
+            judge = None if kind.probe is None else judges[seed].best[kind.probe][1].cell
+            yield SweptStudent(kind, judge, seed, head.predict_proba(layer.X[~fit])[:, 1], outer)
+
+
+def _lesson(kind: StudentKind, side: Side, fit: NDArray[np.bool_], judges: Judges, seed: int) -> "HeadLesson":
+    """What a student learns of the rows `fit` (n,); the others stop it."""
+    from ..students import HeadLesson
+
+    labels, rows, val = side.p, None, side.p
+    if kind.probe is not None:
+        scores = judges.best[kind.probe][1]
+        if kind.kind == FILTER:
+            rows = filtered(side.p, scores, kind.contamination or 0.0).mask
+        if kind.kind == RELABEL:
+            labels = scores.training
+    if kind.kind == CEILING and side.truth is not None:
+        rows = ~np.isnan(side.truth)
+        labels = np.where(rows, side.truth, 0.5)
+        val = np.where(rows, side.truth, side.p)  # where it is not known the weak label is all there is
+    taught = None if rows is None else rows[fit]
+    loss: Any = kind.loss
+    return HeadLesson(labels[fit], rows=taught, val_labels=val[~fit], loss=loss, seed=seed)
 
 
 def by_kind(scores: Sequence[SweptStudent]) -> Mapping[StudentKind, list[SweptStudent]]:

@@ -22,7 +22,7 @@ from .grid import Grid
 from .layer_scores import SHORTER, CellScores, LeftOut, SweptLayer
 from .measures import SweepLine, SweepScorer, as_table
 from .student_measures import StudentScorer
-from .student_scores import Judges, SweptStudent, student_scores
+from .student_scores import Judges, student_scores
 from .swept_labels import SweptLabels
 
 FORMAT = 2  # goes up when the same key would stand for other numbers
@@ -125,7 +125,7 @@ class Unit:
         if self.grid.students is not None:
             # Rows to learn and to stop by in float32, standardised, and a block of them in float64; five numbers a
             # weight of every head (its Adam states, gradient and best epoch), and eight of every row that it learns.
-            heads = len(self.grid.students.kinds) + 1
+            heads = (len(self.grid.students.kinds) + 1) * len(self.grid.seeds)
             taught = TORCH + 2 * row * n + 16 * heads * (2 * width + 2 * n)
         return LIBRARIES + row * (n + m) + max(search, fit, taught)
 
@@ -147,20 +147,19 @@ class Unit:
         for labels in self.labels:
             scorer = SweepScorer.of(labels)
             p = labels.training.p
-            judges, students = Judges(p), list[SweptStudent]()
-            steady = []
+            judges, of_seeds, steady = Judges(p), dict[int, Judges](), list[SweepLine]()
             for scores in layer.steady_scores(p):
                 judges.hear(scores)
                 steady += self._judged(scorer, 0, scores)
             for seed in self.grid.seeds:
                 lines += [line | {"seed": seed} for line in steady]
-                of_seed = judges.also()
+                of_seeds[seed] = judges.also()
                 for scores in layer.seeded_scores(p, seed):
-                    of_seed.hear(scores)
+                    of_seeds[seed].hear(scores)
                     lines += self._judged(scorer, seed, scores)
-                if self.grid.students is not None:
-                    students += student_scores(layer, labels.training, self.grid.students, of_seed, seed)
-            lines += StudentScorer(labels, self.layer).lines(students) if students else []
+            if self.grid.students is not None:
+                students = list(student_scores(layer, labels.training, self.grid.students, of_seeds))
+                lines += StudentScorer(labels, self.layer).lines(students)
         return lines
 
     def _judged(self, scorer: SweepScorer, seed: int, scores: CellScores | LeftOut) -> list[SweepLine]:

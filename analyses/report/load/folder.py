@@ -36,7 +36,7 @@ from .columns import Cells, checked, columns_of
 from .places import run_folders
 from .records import RunRecord, SweepRecord, read_record
 from .student_files import TrainedStudent, read_student
-from .sweep_measures import FILTER_MEASURES, MEASURES
+from .sweep_measures import FILTER_MEASURES, MEASURES, STUDENT_MEASURES
 
 RESULT_COLUMNS = {"task", "seed", "method", "metric", "value", "low", "high", "n", "status", "oracle"}
 COMPARISON_COLUMNS = {"metric", "method", "against", "tasks", "better", "difference", "low", "high", "oracle", "status"}
@@ -81,9 +81,9 @@ SWEEP_CELLS = Cells(
     names=("labels", "probe", "rows", "metric"),
     truths=("oracle",),
     known={
-        "probe": (*PROBES, WEAK),
-        "rows": ("training", "held-out"),
-        "metric": (*MEASURES, *FILTER_MEASURES),
+        "probe": (*PROBES, WEAK, "student"),
+        "rows": ("training", "stopping", "held-out"),
+        "metric": (*MEASURES, *FILTER_MEASURES, *STUDENT_MEASURES),
     },
 )
 FILTER_CELLS = Cells(

@@ -128,6 +128,14 @@ class _Best(_RecordPart):
     oracle: bool = False
 
 
+class _BestStudent(_RecordPart):
+    labels: str
+    layer: int
+    method: str
+    loss: str
+    contamination: float | None = None
+
+
 class _Swept(_RecordPart):
     training_rows: int
     held_out_rows: int
@@ -142,10 +150,11 @@ class SweepRecord(_RecordPart):
     """The record beside a sweep's table."""
 
     best: list[_Best] = []
+    best_students: list[_BestStudent] = []
     versions: dict[str, str] = {}
     labels: dict[str, _Swept] = {}
     store: _Store = _Store()
-    grid: dict[str, list[float] | float | str | None] = {}
+    grid: dict[str, list[float] | list[str] | float | str | None] = {}
     files: dict[str, str] = {}  # SHA-256
     checksum: str = ""
 

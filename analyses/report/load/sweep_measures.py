@@ -7,6 +7,7 @@ MEASURES = {
     "accuracy": "accuracy, by truth",
     "weak_brier": "Brier score against the weak labels",
 }
+STUDENT_MEASURES = {"pgr_auroc": "PGR in AUROC"}
 FILTER_MEASURES = {
     "removed": "rows removed",
     "overshoot": "removed beyond those asked for",
@@ -19,4 +20,4 @@ FILTER_MEASURES = {
 
 def name_of(measure: str) -> str:
     """A measure in words."""
-    return (MEASURES | FILTER_MEASURES).get(measure, measure)
+    return (MEASURES | FILTER_MEASURES | STUDENT_MEASURES).get(measure, measure)

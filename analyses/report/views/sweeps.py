@@ -11,6 +11,7 @@ from ..drawing.cells import Column, Table, TableCell, estimate, narrowed, number
 from ..drawing.figures import Figure, FigureLine, lines
 from ..load.folder import FinishedSweep
 from ..load.sweep_measures import MEASURES, name_of
+from .swept_students import swept_students
 from .wording import facts
 
 CHOOSING = "weak_brier"  # by which settings are chosen unless the record says another: never by truth
@@ -38,6 +39,7 @@ class SweepView:
     filters: Table | None
     left_out: int  # lines of filters that are not shown
     altered: dict[str, str]  # files that are not as they were written
+    students: Table | None
 
 
 def sweep_view(sweep: FinishedSweep, key: str) -> SweepView:
@@ -53,6 +55,7 @@ def sweep_view(sweep: FinishedSweep, key: str) -> SweepView:
     figures = []
     for number_, (labels, part) in enumerate(plain.groupby("labels", sort=False)):
         figures += _figures(part, str(labels), f"{key}-l{number_}", _criterion(best, str(labels)))
+    students, drawn = swept_students(table, list((sweep.record or {}).get("best_students", [])), key)
     about = _filters(probes[filters]) if filters.any() else None
     return SweepView(
         key,
@@ -61,11 +64,12 @@ def sweep_view(sweep: FinishedSweep, key: str) -> SweepView:
         facts(plain, sweep.record),
         [(name, str(value)) for name, value in (sweep.record or {}).get("versions", {}).items()],
         _best(best) if best else None,
-        figures,
+        figures + drawn,
         _cells(plain, table[table["probe"] == "weak"], best),
         about and Table(about.caption, about.columns, about.rows[:MOST]),
         max(0, len(about.rows) - MOST) if about else 0,
         sweep.altered,
+        students,
     )
 
 

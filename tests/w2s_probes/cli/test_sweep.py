@@ -164,3 +164,50 @@ def test_truth_that_is_not_there_is_missed_before_any_work(
                  "--out", tmp_path / "s.csv")  # fmt: skip
     assert "have no `truth` to choose by" in said
     assert {path.name for path in tmp_path.iterdir()} == {"weak.jsonl"}
+
+
+def test_students_are_swept_beside_the_probes_and_shown_in_a_map_of_their_own(
+    world: Path, w2s: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["sweep", world / "acts", world / "weak.jsonl", "--test", world / "test.jsonl", "--knn-k", "5"]
+    asked = ["--students", "xent, logconf", "--student-filter", "none,knn", "--student-relabel", "knn"]
+    w2s(*command, "--layers", "1,3", *asked, "--seeds", "0-1,4", "--out", tmp_path / "sweep.csv")
+    said = capsys.readouterr().out
+    result = SweepResult.read(tmp_path / "sweep.csv")
+    assert sorted(result.table["seed"].dropna().unique()) == [0, 1, 4]
+    lines = said.splitlines()
+    (at,) = [i for i, line in enumerate(lines) if line.startswith("weak, students: ")]
+    assert lines[at + 1].split() == ["layer", "1", "3"]
+    assert [line.rsplit(maxsplit=2)[0].strip() for line in lines[at + 2 : at + 9]] == [
+        *("student xent", "student logconf", "filter-knn .1 xent", "filter-knn .1 logconf"),
+        *("relabel-knn xent", "relabel-knn logconf", "ceiling xent"),
+    ]
+    assert sum(line.count("*") for line in lines[at + 2 : at + 9]) == 1
+    assert "weak: best student layer" in said
+    assert "PGR" in said
+    best = json.loads((tmp_path / "sweep.json").read_text())["best_students"][0]
+    assert best["chosen_by"] == "weak_auroc"
+    assert not best["oracle"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["--students", "xnt"], "did you mean 'xent'"),
+        (["--students", "xent", "--student-filter", "knm"], "did you mean 'knn'"),
+        (["--student-filter", "knn"], "say by --students which losses"),
+        (["--knn-k", "5", "--students", "xent", "--seeds", "9-0"], "such as 0-9"),
+        (["--knn-k", "5", "--students", "xent", "--seeds", "0-x"], "whole numbers"),
+        (["--knn-k", "5", "--seeds", "0-3"], "--seeds is for the cells"),
+    ],
+)
+def test_students_that_do_not_exist_and_seeds_that_nothing_reads_are_refused(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[str], message: str
+) -> None:
+    from w2s_probes.cli import main
+
+    command = ["sweep", str(world / "acts"), str(world / "weak.jsonl"), *asked, "--out", str(tmp_path / "sweep.csv")]
+    with pytest.raises(SystemExit) as exit_info:
+        main(command)
+    assert exit_info.value.code == 2
+    assert message in capsys.readouterr().err

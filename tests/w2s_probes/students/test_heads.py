@@ -58,7 +58,7 @@ ALL = [lesson(loss, **kind) for kind in KINDS.values() for loss in LOSS_NAMES]
 
 @pytest.fixture(scope="module")
 def together() -> list[HeadStudent | InputError]:
-    return train_heads(DATA.X, ALL, VAL.X)
+    return train_heads(DATA.X, ALL, VAL.X, seed=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -78,7 +78,7 @@ def test_a_head_among_all_others_is_that_of_a_plain_loop(
 def test_a_head_does_not_depend_on_its_company_or_their_order(
     together: list[HeadStudent | InputError], chosen: list[int]
 ) -> None:
-    for i, head in zip(chosen, train_heads(DATA.X, [ALL[i] for i in chosen], VAL.X), strict=True):
+    for i, head in zip(chosen, train_heads(DATA.X, [ALL[i] for i in chosen], VAL.X, seed=0), strict=True):
         assert fitted(head).n_epochs_ == fitted(together[i]).n_epochs_
         scores = fitted(head).predict_proba(VAL.X), fitted(together[i]).predict_proba(VAL.X)
         assert scores[0] == pytest.approx(scores[1], abs=1e-5)
@@ -89,7 +89,7 @@ def test_a_single_head_student_is_the_case_of_one(loss: LossName) -> None:
     alone = HeadStudent(loss, epochs=8, l2=0.01, stop="log_loss", seed=2, prior=0.4)
     alone.fit(DATA.X, SOFT, VAL.X, SOFT_VAL, sample_weight=WEIGHT)
     asked = lesson(loss, epochs=8, patience=20, l2=0.01, stop="log_loss", seed=2, prior=0.4, weight=WEIGHT)
-    (head,) = train_heads(DATA.X, [asked], VAL.X, seed=2)
+    (head,) = train_heads(DATA.X, [asked], VAL.X)
     head = fitted(head)
     assert head.get_params() == alone.get_params()
     assert np.array_equal(head.coef_, alone.coef_)
@@ -216,3 +216,17 @@ def test_losses_that_are_added_learn_together_if_they_have_a_leading_axis_and_el
     assert margins(train_heads(DATA.X, [lesson(single, rows=MASK)], VAL.X)[0]) == pytest.approx(
         margins(train_heads(DATA.X, [lesson("xent", rows=MASK)], VAL.X)[0]), abs=1e-4
     )
+
+
+def test_heads_of_several_seeds_learn_together_each_in_the_order_of_its_own() -> None:
+    kinds: list[dict[str, Any]] = [{}, {"rows": MASK}, {"loss": "logconf", "rows": ~MASK}, {"loss": "logconf"}]
+    asked = [lesson(**{"loss": "xent", **kind}, seed=seed) for kind in kinds for seed in (3, 0, 1)]
+    heads = train_heads(DATA.X, asked, VAL.X)
+    for head, alone in zip(heads, asked, strict=True):
+        plain = plain_head(DATA.X, alone, VAL.X, seed=alone.seed)
+        assert margins(head) == pytest.approx(plain.margins(VAL.X), abs=1e-4)
+    assert margins(heads[0]) != pytest.approx(margins(heads[1]), abs=1e-3)
+    one_order = train_heads(DATA.X, asked[:3], VAL.X, seed=0)
+    alone_of_0 = train_heads(DATA.X, asked[1:2], VAL.X)[0]
+    assert margins(one_order[1]) == pytest.approx(margins(alone_of_0), abs=1e-5)
+    assert margins(one_order[0]) != pytest.approx(margins(heads[0]), abs=1e-4)

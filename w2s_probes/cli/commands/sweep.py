@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,14 +12,15 @@ from ...io.files import refuse_input, refuse_no_file
 from ...probes.registry import PROBES
 from ...share import Share
 from .. import progress, terminal
+from ..number_lists import numbers, seeds_of, whole
 from ..options import ChooseBy, Connectivity, ShowProgress, StorePath
 from ..probe_options import with_sweep_values
+from ..student_options import SweptStudents
 from ..units import in_bytes
 
 if TYPE_CHECKING:
     from ...sweep import Grid, SweepResult
 
-Number = TypeVar("Number", int, float)
 FIGURES = (".png", ".svg", ".pdf")
 FREE = 0.9  # of the memory that is free, unless --max-memory says otherwise
 
@@ -45,7 +46,19 @@ def sweep(
     folds: Annotated[
         int | None, typer.Option(min=2, help="Of cross-fitted out-of-sample scores, as logistic's; 5 unless said.")
     ] = None,
-    seeds: Annotated[str, typer.Option("--seeds", "--seed", help="Of those folds, such as 0,1,2; 0 unless said.")] = "",
+    seeds: Annotated[
+        str,
+        typer.Option("--seeds", "--seed", help="Of those folds, and of students, such as 0,1,2 or 0-9; 0 unless said."),
+    ] = "",
+    students: Annotated[
+        str, typer.Option(help="Also teach heads at every layer and seed, by these losses: xent,logconf.")
+    ] = "",
+    student_filter: Annotated[
+        str, typer.Option(help="Rows that students do without: those that knn, logistic or topo would drop; none: all.")
+    ] = "none",
+    student_relabel: Annotated[
+        str, typer.Option(help="Probes whose scores other students learn in place of the weak labels.")
+    ] = "",
     index: Annotated[
         str, typer.Option(help="exact, a torch device such as cuda, or a faiss factory string.")
     ] = "exact",
@@ -102,7 +115,9 @@ def sweep(
     if choose_by in ("auroc", "accuracy") and not oracle:
         raise InputError(f"--choose-by {choose_by} reads the truth: add --oracle, and the choice is marked so")
     refuse_no_layers(layers)
-    wanted = _Wanted(values, contamination, connectivity, folds, seeds)
+    heads = SweptStudents(students, student_filter, student_relabel)
+    heads.refuse_unknown()
+    wanted = _Wanted(values, contamination, connectivity, folds, seeds, heads)
     wanted.refuse_no_numbers()
     for file in (*labels, test):
         if file is not None:
@@ -156,17 +171,18 @@ class _Wanted:
     connectivity: Connectivity | None
     folds: int | None
     seeds: str
+    students: "SweptStudents"
 
     def refuse_no_numbers(self) -> None:
         """InputError for a list that holds something else than numbers."""
         self.probe_values()
-        _whole(self.seeds, "--seeds")
-        _numbers(self.contamination, "--contamination")
+        seeds_of(self.seeds)
+        numbers(self.contamination, "--contamination")
 
     def probe_values(self) -> dict[str, Sequence[float]]:
         """The values of each probe."""
         return {
-            name: (_whole if PROBES[name].value == "k" else _numbers)(text, PROBES[name].flag)
+            name: (whole if PROBES[name].value == "k" else numbers)(text, PROBES[name].flag)
             for name, text in self.values.items()
         }
 
@@ -178,16 +194,22 @@ class _Wanted:
         values = self.probe_values()
         if not any(values.values()):
             values = published(rows)
+        shares = numbers(self.contamination, "--contamination")
+        students = self.students.grid(shares)
+        if students is not None:
+            values = students.with_judges(values)
         for option, given, readers in (
             ("--connectivity", self.connectivity, [e for e in PROBES.values() if "connectivity" in e.options]),
             ("--folds", self.folds, [e for e in PROBES.values() if e.cross_fitted]),
             ("--seeds", self.seeds, [e for e in PROBES.values() if e.cross_fitted]),
         ):
+            if option == "--seeds" and students is not None:
+                continue
             if given and not any(values.get(entry.name) for entry in readers):
                 flags = " and ".join(entry.flag for entry in readers)
                 raise InputError(f"{option} is for the cells of {flags}, of which there are none: leave it out")
-        shares, seeds = _numbers(self.contamination, "--contamination"), _whole(self.seeds, "--seeds") or [0]
-        return Grid(values, shares, self.connectivity or "strong", self.folds or 5, seeds, index)
+        seeds = seeds_of(self.seeds) or [0]
+        return Grid(values, shares, self.connectivity or "strong", self.folds or 5, seeds, index, students)
 
 
 def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:
@@ -197,6 +219,11 @@ def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:
         best = result.best(labels, by, oracle=oracle)
         heatmap.show(result, best, terminal.width())
         terminal.say(best)
+        if result.has_students:
+            by_student: ChooseBy = by if oracle else "weak_auroc"
+            student = result.best_student(labels, by_student, oracle=oracle)
+            heatmap.show_students(result, student)
+            terminal.say(student)
         if result.record.get("labels", {}).get(labels, {}).get("related_rows_left_out"):
             left_out = result.record["labels"][labels]["related_rows_left_out"]
             terminal.say(f"{left_out} rows to hold out share a group or a text with training rows: left out")
@@ -216,21 +243,3 @@ def _draw(result: "SweepResult", path: Path) -> list[str]:
         result.save_plot(place, labels)
         written.append(str(place))
     return written
-
-
-def _numbers(text: str, option: str) -> list[float]:
-    return _listed(text, option, float, "numbers with commas between, such as 0,1e-4,1e-2")
-
-
-def _whole(text: str, option: str) -> list[int]:
-    return _listed(text, option, int, "whole numbers with commas between, such as 1,5,10")
-
-
-def _listed(text: str, option: str, kind: type[Number], such: str) -> list[Number]:
-    try:
-        values = [kind(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise InputError(f"{option} {text!r}: give {such}") from error
-    if text and not values:
-        raise InputError(f"{option} {text!r}: holds no number; give some, or leave it out")
-    return values
