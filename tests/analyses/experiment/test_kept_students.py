@@ -103,6 +103,8 @@ def test_fine_tuned_students_of_a_run_are_kept_and_open_again(kind: str, tmp_pat
 def test_students_that_other_processes_train_are_kept_too(tmp_path: Path) -> None:
     recipe = small_recipe('methods=["student-xent", "student-entropy"]', "keep_students=true", "student.epochs=5")
     run(recipe, tmp_path / "here", cache=tmp_path / "one")
+    without = small_recipe('methods=["student-xent", "student-entropy"]', "student.epochs=5")
+    run(without, tmp_path / "scores", cache=tmp_path / "two")  # whose scores are there then, and the students are not
     run(recipe, tmp_path / "jobs", cache=tmp_path / "two", place=Place(jobs=2))
     names = [f"{TASK}-{name}" for name in ("ceiling", "student-entropy", "student-xent", "weak")]
     for out in ("here", "jobs"):
