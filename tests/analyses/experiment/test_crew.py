@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 import logging
 import os
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -21,7 +22,6 @@ from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe
 from tests.conftest import ROOT
-from tests.worlds.experiments import small_recipe
 from tests.worlds.mortal_lessons import MortalLesson, noted
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.places import Place, local
@@ -102,7 +102,6 @@ from pathlib import Path
 
 from analyses.experiment import crew
 from tests.conftest import ROOT
-from tests.worlds.experiments import small_recipe
 from tests.worlds.mortal_lessons import MortalLesson
 from w2s_probes.cli import main
 
@@ -132,24 +131,30 @@ def test_of_two_commands_that_share_a_cache_one_is_killed_and_the_other_takes_ov
     assert_one_death(journal, out)
 
 
-def test_heads_and_extractions_in_two_processes_have_the_bits_of_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted: Counter[str]
+def test_the_line_of_the_page_about_clusters_writes_in_two_processes_the_bits_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted: Counter[str], w2s: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(local, "cores", lambda: 2)
-    heads = small_recipe(
-        "data.n_train=1200", "data.n_val=300", "data.n_test=700", "seeds=[0, 1]", "student.epochs=5",
-        'methods=["student-xent", "s2s-1", "filter-knn"]',
-    )  # fmt: skip
-    run(heads, tmp_path / "one")
-    assert counted["extractions"] == 2
+    """Heads and extractions, these in more than one part."""
+    page = (ROOT / "docs" / "cluster.md").read_text().replace("\\\n", "")
+    (line,) = [line for line in page.splitlines() if line.startswith("w2s run demo ")]
+    options = shlex.split(line)[3:]
+    assert options[:4] == ["--out", "runs/jobs", "--jobs", "2"]
+    monkeypatch.chdir(tmp_path)
+    w2s("run", "demo", "--out", "one", *options[4:])
     made = dict(counted)
-    run(heads, tmp_path / "two", place=Place(jobs=2))
+    assert made["extractions"] == 2
+    monkeypatch.setattr(local, "cores", lambda: 2)
+    w2s("run", "demo", *options)
     assert counted["heads"] == made["heads"]  # none of them here
-    assert_serial(tmp_path / "one", tmp_path / "two", exactly=True)
-    for path in (tmp_path / "one" / "activations").iterdir():
-        one, two = (ActivationStore.open(tmp_path / name / "activations" / path.name) for name in ("one", "two"))
-        assert len(one.manifest.shards) == len(two.manifest.shards) > 1
-        assert np.array_equal(one.layer(one.layers[0]), two.layer(one.layers[0]))
+    one, two = Path("one"), Path("runs/jobs")
+    assert_serial(one, two, exactly=True)
+    parts = []
+    for path in (one / "activations").iterdir():
+        first, second = (ActivationStore.open(folder / "activations" / path.name) for folder in (one, two))
+        assert np.array_equal(first.layer(first.layers[0]), second.layer(first.layers[0]))
+        assert len(first.manifest.shards) == len(second.manifest.shards)
+        parts.append(len(first.manifest.shards))
+    assert max(parts) > 1
 
 
 @pytest.fixture(scope="module")
