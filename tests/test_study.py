@@ -62,13 +62,15 @@ def planted(folder: Path) -> Path:
     for pair in ("words", "ensemble"):
         for number, (task, test_set) in enumerate([("a", "test"), ("b", "test"), ("c", "test"), ("c", "a")]):
             for at, method in enumerate(methods):
-                common = {"pair": pair, "task": task, "test_set": test_set, "method": method}
+                common: dict[str, object] = {"pair": pair, "task": task, "test_set": test_set, "method": method}
                 value = 0.6 + 0.01 * at + 0.001 * number * at
                 for seed, off in ((None, 0.0), (0, 0.3)):  # lines of single seeds are not the means
-                    ends = {"value": value + off, "low": value - 0.02, "high": value + 0.02}
+                    ends: dict[str, object] = {"value": value + off, "low": value - 0.02, "high": value + 0.02}
                     lines.append(common | {"seed": seed, "metric": "auroc", "status": "ok"} | ends)
                     status = "unstable" if task == "b" else "ok"
-                    pgr = {"value": np.nan, "status": "undefined"} if task == "a" else {"value": 0.5, "status": status}
+                    pgr: dict[str, object] = (
+                        {"value": np.nan, "status": "undefined"} if task == "a" else {"value": 0.5, "status": status}
+                    )
                     lines.append(common | {"seed": seed, "metric": "pgr_auroc", "low": -np.inf, "high": 0.9} | pgr)
     pd.DataFrame(lines).to_csv(folder / "results.csv", index=False)
     return folder
