@@ -1,7 +1,7 @@
 """The pieces of a run that are sent to other processes: lessons taught together, and parts of an extraction."""
 
 from collections import OrderedDict
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ import pandas as pd
 
 from extract.extractor import Extraction, extract_cached
 from extract.models.source import ModelSource
-from w2s_probes.places.claims import Ticket
+from w2s_probes.places.claims import Ticket, keeping
 from w2s_probes.places.sealed import Sealed
 from w2s_probes.progress import silent
 from w2s_probes.share import Share
@@ -53,9 +53,7 @@ class LessonUnit:
 
     def run(self) -> list[Taught]:
         """Teach the lessons and keep their results; those of each, in order."""
-        with ExitStack() as claims:
-            for ticket in self.tickets:
-                claims.enter_context(ticket.kept())
+        with keeping(self.tickets):
             known = {lesson.key: Taught(kept) for lesson in self.lessons if (kept := lesson.kept()) is not None}
             missing = [lesson for lesson in self.lessons if lesson.key not in known]
             if missing:
@@ -105,9 +103,7 @@ class ExtractionUnit:
 
     def run(self) -> None:
         """Write the parts that are missing."""
-        with ExitStack() as claims:
-            for ticket in self.tickets:
-                claims.enter_context(ticket.kept())
+        with keeping(self.tickets):
             self.plan.run(self.out, share=self.share, cut_for=1)
 
     def packed(self) -> Sealed:

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,23 +43,37 @@ class Ticket:
     mark: str  # which its holder wrote there
     lease: float = LEASE
 
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Renew the claim while the block lasts; do nothing where it is held no more."""
+    def opened(self) -> int | None:
+        """The open file, in which this process is noted; None for the holder itself, or where it is held no more."""
+        if self.mark.endswith(f" {_signature()}"):
+            return None
         try:
             descriptor = os.open(self.file, os.O_RDWR | os.O_APPEND)
         except OSError:
+            return None
+        if os.read(descriptor, LONGEST).decode(errors="replace").startswith(self.mark):
+            os.write(descriptor, _signature().encode())
+            return descriptor
+        os.close(descriptor)
+        return None
+
+
+@contextmanager
+def keeping(tickets: Iterable[Ticket]) -> Iterator[None]:
+    """Renew claims that another process holds while the block lasts."""
+    opened: list[int] = []
+    try:
+        leases = []
+        for ticket in tickets:
+            if (descriptor := ticket.opened()) is not None:
+                opened.append(descriptor)
+                leases.append(ticket.lease)
+        with _Renewal(min(leases, default=LEASE)) as renewal:
+            for descriptor in opened:
+                renewal.add(descriptor)
             yield
-            return
-        try:
-            if os.read(descriptor, LONGEST).decode(errors="replace").startswith(self.mark):
-                os.write(descriptor, f"{HOST} {os.getpid()}\n".encode())
-                with _Renewal(self.lease) as renewal:
-                    renewal.add(descriptor)
-                    yield
-            else:
-                yield
-        finally:
+    finally:
+        for descriptor in opened:
             os.close(descriptor)
 
 
@@ -173,7 +187,7 @@ class Claims:
             descriptor = os.open(mine, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
             return None
-        mark = f"{uuid.uuid4().hex} {HOST} {os.getpid()}\n"
+        mark = f"{uuid.uuid4().hex} {_signature()}"
         claim = Claim(path, last + 1, Ticket(mine, mark, self.lease), descriptor, self)
         self.held.add(claim)
         try:
@@ -250,6 +264,11 @@ class _Renewal:
                 for descriptor in self._open:
                     with suppress(OSError):  # deleted on a network disk: the claim is lost, the work goes on
                         os.utime(descriptor)
+
+
+def _signature() -> str:
+    """This process, as a line of a claim's file names it."""
+    return f"{HOST} {os.getpid()}\n"
 
 
 def _file(path: Path, number: int) -> Path:

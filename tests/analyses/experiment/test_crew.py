@@ -17,13 +17,15 @@ import pandas as pd
 import pytest
 
 from analyses.experiment import crew
+from analyses.experiment.crew import TRAININGS
 from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe
 from tests.conftest import ROOT
 from tests.worlds.mortal_lessons import MortalLesson, noted
 from w2s_probes import ActivationStore, InputError
-from w2s_probes.places import Place, local
+from w2s_probes.places import Place, cluster, local
+from w2s_probes.places.pool import versions
 
 SMALL = ["seeds=[0]", "data.n_train=64", "data.n_val=40", "data.n_test=80", "weak={kind='text', n_truth=60}"]
 SMALL += ["n_boot=50", 'data.tasks=["miniature_price"]', 'methods=["student-xent", "s2s-1", "filter-knn"]']
@@ -178,6 +180,16 @@ def test_gpus_that_no_worker_has_are_refused(tmp_path: Path, dask: Any) -> None:
     with pytest.raises(InputError, match=r"no machine of the Dask cluster at .* offers so many GPUs: start some"):
         run(recipe(), tmp_path, place=Place("dask", dask.scheduler_address, gpus_per_job=2))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_with_another_torch_are_refused(tmp_path: Path, dask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "versions", lambda packages: versions(packages) | {"torch": "0.1"})
+    with pytest.raises(
+        InputError, match=r"the worker on .* has torch .*, this command 0\.1: install the same versions"
+    ):
+        run(recipe(), tmp_path, place=Place("dask", dask.scheduler_address))
+    assert not (tmp_path / "results.csv").exists()
+    assert set(TRAININGS.packages) >= {"w2s-probes", "numpy", "torch", "transformers", "peft"}
 
 
 @pytest.mark.skipif(not has_ray, reason="ray, the extra of that name, is not installed")

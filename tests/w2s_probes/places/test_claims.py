@@ -1,6 +1,7 @@
 """Processes that share a folder make each result once; those that die lose their claims, those that are slow do not."""
 
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from tests.conftest import ROOT
 from w2s_probes.io.files import HOST
 from w2s_probes.places import claims as claims_module
-from w2s_probes.places.claims import CLAIMS, Claims
+from w2s_probes.places.claims import CLAIMS, Claims, Ticket
 
 CONTENDER = """
 import os, sys, time
@@ -165,23 +166,44 @@ def test_an_error_lets_the_next_one_try(tmp_path: Path) -> None:
     assert not (tmp_path / CLAIMS).exists()
 
 
-def test_a_worker_keeps_the_claim_of_a_process_that_is_gone(tmp_path: Path) -> None:
-    path = tmp_path / "result"
-    holder, others = Claims(lease=0.3), Claims(lease=0.3)
-    claim = holder.take(path)
-    assert claim is not None
-    file = claim.ticket.file
-    with claim.ticket.kept():
+WORKER = """
+import pickle, sys
+from w2s_probes.places.claims import keeping
+
+with keeping(pickle.loads(bytes.fromhex(sys.argv[1]))):
+    print("kept", flush=True)
+    sys.stdin.readline()
+print("ended", flush=True)
+"""
+
+
+def worker(*tickets: Ticket) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", WORKER, pickle.dumps(tickets).hex()]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_worker_keeps_the_claims_of_a_process_that_is_gone(tmp_path: Path) -> None:
+    with Claims(lease=0.5) as holder, Claims(lease=0.5) as others:
+        taken = [holder.take(tmp_path / name) for name in ("a", "b")]
+        claims = [claim for claim in taken if claim is not None]
+        process = worker(*(claim.ticket for claim in claims))
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "kept\n"
         holder.renewal.end()  # as if it were killed
-        content = file.read_text().splitlines()
-        assert len(content) == 2
-        file.write_text("\n".join(["x another-host 1", content[1]]))
-        time.sleep(0.7)
-        assert others.take(path) is None
-    wait_for(lambda: others.take(path) is not None, 5)
-    with claim.ticket.kept():  # no longer its own: nothing is written to it
-        assert str(os.getpid()) not in file.read_text().split()[:3]
-    others.close()
+        for claim in claims:
+            mark, also = claim.ticket.file.read_text().splitlines()
+            assert also == f"{HOST} {process.pid}"
+            claim.ticket.file.write_text(f"{mark.split()[0]} another-host 1\n{also}\n")
+        time.sleep(1.0)
+        assert [others.take(claim.path) for claim in claims] == [None, None]
+        print(file=process.stdin, flush=True)
+        assert process.stdout.readline() == "ended\n"
+        wait_for(lambda: all(others.take(claim.path) is not None for claim in claims), 5)
+        process.communicate()
+        late = worker(claims[0].ticket)  # of a claim that is no longer its own: nothing is written
+        late.communicate("\n")
+        assert str(late.pid) not in claims[0].ticket.file.read_text().split()
 
 
 class World:
