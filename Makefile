@@ -9,6 +9,7 @@
 # make api    make the pages of docs/api again from the code
 # make schema make data/schemas and docs/json.md again from the code
 # make simulate  how often intervals and verdicts are right, into docs/statistics.md; some twenty minutes
+# make study  every method on every dataset with three supervisors, into docs/results.md; an hour, W2S_DATA set
 # make harden  kill every command and damage every file that one reads, some hundred times each; about an hour
 # make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
 # make bench  measure speed and memory beside references; some twenty-five minutes on a quiet machine
@@ -23,7 +24,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench simulate harden census encoder miniature clean
+.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench simulate study harden census encoder miniature clean
 
 demo: $(VENV)/ready-models
 	$(BIN)/w2s demo
@@ -97,6 +98,10 @@ bench: encoder $(VENV)/ready-dev
 
 simulate: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulations
+
+study: encoder $(VENV)/ready-dev
+	OMP_NUM_THREADS=1 $(BIN)/w2s run study --out runs/study
+	$(BIN)/python -m tools.study runs/study
 
 harden: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.hardening

@@ -133,9 +133,9 @@ def _training(
 
 def _splits(recipe: Recipe, task: str, fetch: bool) -> list[RowSets] | None:
     """A task's row sets, one for each seed; None where there are no files to read."""
-    short, _ = find_task(task)
+    short, definition = find_task(task)
     folder: Path | None = recipe.data.folder
-    there = fetch if folder is None else (folder / short).is_dir()
+    there = fetch if folder is None else (folder / (definition.like or short)).is_dir()
     return list(split_task(recipe, task).values()) if there else None
 
 
@@ -150,8 +150,10 @@ def _needed(recipe: Recipe, splits: list[RowSets] | None, with_weak: bool) -> pd
 
 def _test_rows(recipe: Recipe) -> int:
     """The largest number of rows in a task's own test set and others beside it."""
-    others = max(len(recipe.data.tests_of(task)) for task in recipe.task_names)
-    return recipe.data.n_test * (1 + others)
+    tasks = [find_task(name) for name in recipe.data.tasks]
+    copies = [task.stress.copies if task.stress is not None else 0 for _, task in tasks]
+    others = (len(recipe.data.tests_of(name)) + more for (name, _), more in zip(tasks, copies, strict=True))
+    return recipe.data.n_test * (1 + max(others))
 
 
 def _lengths(source: ModelSource, rows: pd.DataFrame | int, tokens_per_row: int | None) -> Lengths:

@@ -6,7 +6,7 @@ from extract.tasks.load import TASKS
 from w2s_probes.io.settings_schema import settings_schema
 
 from .methods import METHODS
-from .recipe.read import LADDER, TASK_FILE, Ladder
+from .recipe.read import LADDER, TASK_FILE, VARIANTS, Ladder
 from .recipe.schema import MAY, NEEDS, Recipe
 from .results.names import RANDOM
 
@@ -14,7 +14,7 @@ PAIRED = ("weak", "strong")  # tables whose model a ladder fills in
 
 
 def recipe_json_schema() -> dict[str, Any]:
-    """The schema of recipes as `read_recipes` reads them, ladders included.
+    """The schema of recipes as `read_recipes` reads them, ladders and variants included.
 
     Rules between keys are those of the kinds of supervisor and of ladders; all others `w2s run` checks.
     """
@@ -30,7 +30,7 @@ def recipe_json_schema() -> dict[str, Any]:
     tasks = parts["Data"]["properties"]["tasks"]["anyOf"]
     tasks[0]["items"] = tasks[1] = {"$ref": "#/$defs/TaskName"}
     parts["Weak"]["allOf"] = [_keys_of_kind(kind) for kind in NEEDS]
-    return schema | _with_ladders(schema)
+    return schema | _with_variants(schema | _with_ladders(schema))
 
 
 def _methods() -> list[str]:
@@ -67,4 +67,20 @@ def _with_ladders(schema: dict[str, Any]) -> dict[str, Any]:
         "if": {"required": [LADDER]},
         "then": {"properties": {name: {"not": named} for name in PAIRED}},
         "else": {"required": list(PAIRED), "properties": {"strong": named, "weak": of_model}},
+    }
+
+
+def _with_variants(schema: dict[str, Any]) -> dict[str, Any]:
+    """What differs where a recipe has variants: keys that it lacks may stand in each of them."""
+    properties = schema["properties"]
+    schema["$defs"]["Variant"] = {"type": "object", "properties": dict(properties), "additionalProperties": False}
+    some = {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/Variant"}}
+    some["description"] = "runs by name, each with some keys and tables in place of the recipe's"
+    rules = {name: schema[name] for name in ("required", "if", "then", "else")}
+    return {
+        "properties": properties | {VARIANTS: some},
+        "required": [],
+        "if": {"required": [VARIANTS]},
+        "then": {},
+        "else": rules,
     }

@@ -125,7 +125,12 @@ def test_the_blocks_about_comparing_print_what_the_page_says(
     page = re.findall(BLOCK, (ROOT / "docs" / "comparing.md").read_text(), flags=re.DOTALL)
     (compare, printed, code, frame, results) = [text for _, text in page]
     w2s(*compare.split()[1:])
-    assert shape(capsys.readouterr().out) == shape(printed)
+    said, expected = (
+        # Of differences near 0 the sign, and of small p the exponent, may be another on another processor.
+        [re.sub(r"[-+]?#(e-#)?", "#", line) for line in shape(text)]
+        for text in (capsys.readouterr().out, printed)
+    )
+    assert said == expected
     exec(compile(code, "comparing.md", "exec"), {})
     assert shape(capsys.readouterr().out) == shape(frame)
     w2s(*results.split()[1:])

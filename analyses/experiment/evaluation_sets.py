@@ -29,11 +29,16 @@ def with_test_sets(recipe: Recipe, loaded: TaskRows, by_seed: Mapping[int, RowSe
     on: weak-train, strong-train or validation.
     """
     tests = other_tests(recipe, loaded)
+    first = next(iter(by_seed.values()))
+    for name, mask in first.subsets.items():
+        refuse_one_class(f"{loaded.name}: test set {name!r}", first.test["label"][mask])
+    if taken := tests.keys() & {*first.tests, *first.subsets}:
+        raise InputError(f"data.tests.{min(taken)}: the stress of {loaded.name} has a test set of this name: rename it")
     for name, table in tests.items():
         _refuse_shared(loaded.name, name, table, by_seed)
     subsets: dict[str, NDArray[np.bool_]] = {}
     if recipe.data.subset is not None:  # the test rows are the same for every seed
-        subsets = by_field(recipe.data.subset, loaded, next(iter(by_seed.values())).test)
+        subsets = by_field(recipe.data.subset, loaded, first.test)
     return {
         seed: replace(sets, tests={**sets.tests, **tests}, subsets={**sets.subsets, **subsets})
         for seed, sets in by_seed.items()
@@ -50,7 +55,7 @@ def other_tests(recipe: Recipe, loaded: TaskRows) -> dict[str, pd.DataFrame]:
         where = f"{loaded.name}: test set {name!r}"
         if place.endswith(FORMATS):
             table, balance, of = load_test_file(loaded.task, Path(place)), loaded.task.balance, f"{loaded.name}@{name}"
-        elif Path(place).stem == loaded.name:
+        elif Path(place).stem in (loaded.name, loaded.drawn_as):
             continue
         else:
             test = load_test(place, recipe.data.folder)

@@ -37,6 +37,7 @@ class Method:
     oracle: bool = False
     activations: bool = True  # whether it reads activations itself; a student that is a head always does
     students: int = 1  # how many it trains, for plans
+    rounds: int = 1  # how many of them one after another, each taught by the one before; for plans
     # Of a filter: its decision alone. Its control, `control-random:NAME`, removes as many rows of each class by it.
     removal: Callable[[Experiment], FilterDecision] | None = None
     # The settings of `Probes` that it reads. Results are kept by these alone: a change of any other leaves them valid.

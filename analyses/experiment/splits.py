@@ -14,9 +14,10 @@ from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
 from ..recipe.schema import Recipe
-from .drawing_rows import balanced, drawn
+from .drawing_rows import balanced, dealt_exactly, drawn
 from .evaluation_sets import with_test_sets
 from .row_sets import RowSets
+from .stress import easy_training, stressed
 
 
 def split_task(recipe: Recipe, name: str) -> dict[int, RowSets]:
@@ -35,20 +36,22 @@ def split_loaded(recipe: Recipe, loaded: TaskRows) -> dict[int, RowSets]:
     sizes = {"n_weak": recipe.weak.n_truth, **recipe.data.model_dump(include={"n_train", "n_val", "n_test"})}
     if recipe.weak.kind == "labels":
         sizes["n_weak"] = 0
-    by_seed = {}
+    by_seed, taught = {}, easy_training(loaded)
     for seed in recipe.seeds:
         sets = split(
-            loaded.train,
+            taught.train,
             loaded.test,
             **sizes,
             at_most=recipe.data.at_most,
             balance=loaded.task.balance,
             seed=seed,
             task=loaded.name,
+            drawn_as=loaded.drawn_as,
+            share=None if loaded.task.stress is None else loaded.task.stress.imbalance,
         )
         if loaded.candidates is not None:
             sets = replace(sets, candidates=loaded.candidates_of(sets.test["id"]))
-        by_seed[seed] = sets
+        by_seed[seed] = stressed(loaded, sets, seed)
     return with_test_sets(recipe, loaded, by_seed)
 
 
@@ -64,12 +67,16 @@ def split(
     seed: int,
     task: str,
     at_most: bool = False,
+    drawn_as: str | None = None,
+    share: float | None = None,
 ) -> RowSets:
     """Draw the sets: test from `test`, the same rows for every seed; the others from `train`, by seed.
 
     Groups are dealt whole, in random order, to the weak-train, then the validation, then the strong-train set.
     With `balance` the larger class is first cut to the size of the other. InputError where rows run out, unless the
     sizes are meant `at_most`: then those of the sets from `train` shrink alike, and the test set to what there is.
+    Tasks that are `drawn_as` one another get the same rows. `share` of label 1 is exact in the sets from `train`, in
+    place of balance; of a group rows of a class that is complete are then unused.
     """
     for name, table in {"train": train, "test": test}.items():
         if table["label"].nunique() < 2:
@@ -78,9 +85,9 @@ def split(
                 "give it more rows"
             )
     # The test rows must not depend on the seed, or seeds could not be compared row by row.
-    chosen_test = drawn(test, n_test, balance, stream(0, task, "test"), f"{task}: n_test", at_most=at_most)
-    rng = stream(seed, task, "split")
-    pool = balanced(train, rng) if balance else train
+    chosen_test = drawn(test, n_test, balance, stream(0, drawn_as or task, "test"), f"{task}: n_test", at_most=at_most)
+    rng = stream(seed, drawn_as or task, "split")
+    pool = balanced(train, rng) if balance and share is None else train
     needed = n_weak + n_val + n_train
     sizes = [n_weak, n_val, n_train]
     if at_most and len(pool) < needed:
@@ -93,6 +100,11 @@ def split(
     groups = {str(name): rows for name, rows in pool.groupby(GROUP, sort=True).indices.items()}
     order = rng.permutation(np.array(sorted(groups), dtype=object))
     parts: list[pd.DataFrame] = []
+    if share is not None:
+        parts = dealt_exactly(
+            pool, [np.asarray(groups[name]) for name in order], sizes, share, f"{task}: stress.imbalance"
+        )
+        sizes = []
     for wanted in sizes:
         rows: list[int] = []
         while len(rows) < wanted and len(order):

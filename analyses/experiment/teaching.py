@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from w2s_probes.errors import InputError
-from w2s_probes.losses import Objective
+from w2s_probes.losses import LOSSES, Objective
+from w2s_probes.losses.batched import is_batched
 from w2s_probes.students.finetune import finetune
 from w2s_probes.students.head_lesson import HeadLesson
 from w2s_probes.students.heads import train_heads
@@ -36,11 +37,15 @@ def teach(lessons: Sequence[Lesson]) -> list[Taught]:
 
 
 def batches(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
-    """The lessons that are taught together: heads of the same rows in the same order; each fine-tuning alone."""
+    """The lessons that are taught together: heads of the same rows in the same order; each fine-tuning alone.
+
+    A head whose loss has no leading axis is alone as well.
+    """
     heads: dict[str, list[Lesson]] = {}
     for lesson in lessons:
         if lesson.learner.reads_activations:
-            heads.setdefault(lesson.batch, []).append(lesson)
+            alone = "" if is_batched(LOSSES[lesson.loss]) else lesson.key
+            heads.setdefault(lesson.batch + alone, []).append(lesson)
     return [*heads.values(), *([lesson] for lesson in lessons if not lesson.learner.reads_activations)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from extract.extractor import Extraction
+from extract.extractor import Extraction, extract_cached
 from extract.models.source import ModelSource
 from w2s_probes.places.claims import Ticket
 from w2s_probes.places.sealed import Sealed
@@ -18,7 +18,6 @@ from w2s_probes.share import Share
 from w2s_probes.store.manifest import identity_key
 
 from .activations import Activations
-from .learners import Learner
 from .lessons import Lesson
 from .teaching import Taught, teach
 
@@ -125,13 +124,13 @@ def portable(lesson: Lesson) -> Lesson:
     """A lesson that can be pickled: paths are absolute, nothing reports to this process, no activations go along."""
     learner = lesson.learner
     tables = [lesson.fit.rows, lesson.stop.rows, *lesson.predict.values()]
-    moved = Learner(
-        _portable_source(learner.source),
-        learner.training,
-        None if learner.activations is None else _portable_activations(learner.activations, tables),
-        replace(learner.cache, folder=learner.cache.folder.absolute(), timer=nullcontext),
-        silent,
-        learner.curves and replace(learner.curves, folder=learner.curves.folder.absolute()),
+    moved = replace(
+        learner,
+        source=_portable_source(learner.source),
+        activations=learner.activations and _portable_activations(learner.activations, tables),
+        cache=replace(learner.cache, folder=learner.cache.folder.absolute(), timer=nullcontext),
+        note=silent,
+        curves=learner.curves and replace(learner.curves, folder=learner.curves.folder.absolute()),
     )
     result = replace(lesson, learner=moved)
     vars(result)["description"] = lesson.description  # so that no worker hashes a checkpoint again
@@ -147,6 +146,7 @@ def _portable_activations(activations: Activations, tables: list[pd.DataFrame]) 
         folder=activations.folder.absolute(),
         progress=silent,
         timer=nullcontext,
+        extract=extract_cached,
         _read=OrderedDict(),
     )
     vars(moved)["identity"] = activations.identity

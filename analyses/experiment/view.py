@@ -21,7 +21,7 @@ from w2s_probes.probes.registry import VALUE_TITLES
 from w2s_probes.relabeling import relabel
 from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 
-from ..recipe.schema import Probes
+from ..recipe.probe_values import Probes
 from .activations import Activations
 from .learners import Learner
 from .lessons import Examples, Leak, Lesson, Misuse, Scores, Trained

@@ -37,8 +37,8 @@ METHODS |= {
         f"student-{loss}": Method(partial(plain_student, loss=loss), activations=False, settings=NO_SETTING)
         for loss in get_args(LossName)
     },
-    "s2s-1": Method(partial(strong_to_strong, rounds=1), activations=False, students=2, settings=NO_SETTING),
-    "s2s-2": Method(partial(strong_to_strong, rounds=2), activations=False, students=3, settings=NO_SETTING),
+    "s2s-1": Method(partial(strong_to_strong, rounds=1), activations=False, students=2, rounds=2, settings=NO_SETTING),
+    "s2s-2": Method(partial(strong_to_strong, rounds=2), activations=False, students=3, rounds=3, settings=NO_SETTING),
     "bootstrap": Method(bootstrapping, activations=False, students=2, settings=NO_SETTING),
     **{
         own_ceiling(name): Method(partial(probe_ceiling, probe=name), oracle=True, students=0, settings=READS[name])

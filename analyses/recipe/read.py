@@ -1,4 +1,4 @@
-"""Reading recipes: a TOML file, settings on top of it, paths made absolute, and ladders of models spelt out."""
+"""Reading recipes: a TOML file, settings on top of it, paths made absolute, and ladders and variants spelt out."""
 
 import copy
 import os
@@ -15,13 +15,14 @@ from w2s_probes.errors import InputError, reason, shortened
 from w2s_probes.io.tables import FORMATS
 from w2s_probes.io.validated import parse_toml, read_toml, validated, wants_list, with_lists
 
-from .schema import Recipe, Section
+from .schema import Recipe
+from .section import Section
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 PATHS = ("model", "models", "folder", "file", "tasks")  # keys whose values are paths, or names that one may stand for
 TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
 TESTS = ("data", "tests")  # the table whose values are files, or names of tasks
-LADDER = "ladder"
+LADDER, VARIANTS = "ladder", "variants"
 MOST_TABLES = 10  # in each other: recipes have four
 
 
@@ -44,13 +45,13 @@ def read_recipe(path: Path | str, settings: Sequence[str] = ()) -> Recipe:
     """A recipe of one pair of models; see `read_recipes`."""
     recipes = read_recipes(path, settings)
     if len(recipes) > 1:
-        raise InputError(f"{path}: a ladder of {len(recipes)} pairs of models; one pair is wanted here")
+        raise InputError(f"{path}: {len(recipes)} recipes, of a ladder or of variants; one is wanted here")
     (recipe,) = recipes.values()
     return recipe
 
 
 def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Recipe]:
-    """The recipes of a TOML file by pair of models, or one without a name where it has no ladder.
+    """The recipes of a TOML file by pair of models and variant, or one without a name where it has neither.
 
     `path` may be the name of a recipe that comes along, such as demo. `settings` are `table.key=value`, on top of the
     file; of a list they may be `key=one,two`. A list of one value may stand without brackets, in both. Paths in the
@@ -80,9 +81,30 @@ def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Re
                     else one
                     for one in table[key]
                 ]
-    if LADDER not in values:
-        return {"": validated(Recipe, values, str(path))}
-    return {name: validated(Recipe, pair, str(path)) for name, pair in _pairs(values, str(path))}
+    recipes: dict[str, Recipe] = {}
+    for variant, varied in _varied(values, str(path)):
+        where = f"{path}: variant {variant!r}" if variant else str(path)
+        for pair, one in _pairs(varied, where) if LADDER in varied else [("", varied)]:
+            recipes["--".join(filter(None, (variant, pair)))] = validated(Recipe, one, where)
+    return recipes
+
+
+def _varied(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A recipe's variants: each has some of its tables and keys in place of those of the recipe."""
+    variants = values.pop(VARIANTS, None)
+    if variants is None:
+        yield "", values
+        return
+    if not isinstance(variants, dict) or not all(isinstance(one, dict) for one in variants.values()) or not variants:
+        raise InputError(f"{where}: variants must be tables: [variants.NAME.weak] kind = ..., and so on")
+    for name, changed in variants.items():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise InputError(
+                f"{where}: variants.{name!r}: a variant is a folder: name it by letters, digits, '.', '-', '_'"
+            )
+        varied = copy.deepcopy(values) | changed
+        with_lists(Recipe, varied)
+        yield name, varied
 
 
 def _pairs(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -124,7 +146,7 @@ def _override(values: dict[str, Any], setting: str) -> tuple[str, ...]:
         raise InputError(f"--set {shortened(setting)}: write it as table.key=value, for example data.n_train=1000")
     try:
         value = _value(text)
-        if isinstance(value, str) and value == text and wants_list(Recipe, keys):
+        if isinstance(value, str) and value == text and wants_list(Recipe, keys[2:] if keys[0] == VARIANTS else keys):
             if text.lstrip().startswith("["):
                 raise InputError(f"--set {shortened(setting)}: write a list as {keys[-1]}=one,two")
             value = [_value(one.strip()) for one in text.split(",")]

@@ -2,33 +2,28 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from w2s_probes.losses.names import LossName
 from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
-from w2s_probes.probes.connectivity import Connectivity
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
+from .probe_values import Probes
+from .section import Count, Position, Section
+from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
+
 TEST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # it is part of files' names
 RESERVED = ("test", "train", "val", "weak", "candidates")
-Count = Annotated[int, Field(ge=1)]
-Position = Literal["last", "first", "mean"]  # one vector a row, which heads and probes need
-
-
-class Section(BaseModel):
-    """A table of the recipe; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Subset(Section):
     """The test rows by the value of a field of the source: each value is a test set beside the whole."""
 
     field: str
-    values: list[str | int | float | bool] = []  # those wanted; without: all of them
+    values: list[str | int | float | bool] = Field([])  # those wanted; without: all of them
 
 
 class Data(Section):
@@ -42,7 +37,7 @@ class Data(Section):
     at_most: bool = False  # a task with fewer rows gets smaller sets, its train part shared out in these proportions
     # Other test sets by name, of every task: the name or file of a task, whose test part it is, or a file of rows in
     # the task's own fields; a table under a task's name has those of this task alone.
-    tests: dict[str, str | dict[str, str]] = {}
+    tests: dict[str, str | dict[str, str]] = Field({})
     subset: Subset | None = None  # a field's name alone will do
 
     @field_validator("subset", mode="before")
@@ -159,7 +154,7 @@ class Weak(Section):
     position: Position = "mean"
     epochs: Count = 200
     finetuning: FineTuning = FineTuning(kind="full")
-    members: list["Weak"] = []  # of an ensemble; of a simulation the one whose error rate is kept
+    members: list["Weak"] = Field([])  # of an ensemble; of a simulation the one whose error rate is kept
     bagging: bool = True  # each member of an ensemble learns from a resample of the groups of weak-train
     file: Path | None = None  # of kind labels: `label` = P(1) by `id` or by `text`
     errors: ErrorKind | None = None  # of a simulation
@@ -197,45 +192,15 @@ class Weak(Section):
         return self.members if self.members else [self] if self.model or self.kind == "text" else []
 
 
-if TYPE_CHECKING:
-
-    class _ProbeValues(Section):
-        def __getattr__(self, setting: str) -> Any: ...
-
-else:
-    VALUES = {"k": Count, "l2": Annotated[float, Field(ge=0)]}
-    FIELDS = {entry.setting: (VALUES[entry.value], entry.default) for entry in PROBES.values()}
-    _ProbeValues = create_model("_ProbeValues", __base__=Section, **FIELDS)
-
-
-class Probes(_ProbeValues):
-    """Hyper-parameters of probes and filters; fixed in advance, never chosen by truth.
-
-    Each probe of the registry has its value here by the name of its setting: `knn_k`, `logistic_l2`, `topo_k` (which is
-    both k_cc and k_zeta).
-    """
-
-    connectivity: Connectivity = "strong"
-    contamination: float = Field(0.1, ge=0, lt=1)
-
-    if TYPE_CHECKING:
-
-        def __init__(self, **values: Any) -> None: ...
-
-
 class Results(Section):
     """The numbers that tables and comparisons give."""
 
-    metrics: list[Metric] = list(DEFAULT_METRICS)  # beside AUROC and accuracy, which every table has
+    metrics: list[Metric] = Field(list(DEFAULT_METRICS))  # beside AUROC and accuracy, which every table has
 
     @property
     def every_metric(self) -> list[Metric]:
         """The metrics, each once, with those that every table has first."""
         return list(dict.fromkeys([*DEFAULT_METRICS, *self.metrics]))
-
-
-SEEDS_OF_HEADS, SEEDS = list(range(10)), list(range(3))
-MOST_SEEDS = 1000  # of a range
 
 
 class Recipe(Section):
@@ -251,7 +216,7 @@ class Recipe(Section):
     data: Data
     weak: Weak
     strong: Strong
-    intermediate: list[Strong] = []  # between weak and strong, from weaker to stronger: for the method `bootstrap`
+    intermediate: list[Strong] = Field([])  # from weaker to stronger, between the two: for `bootstrap`
     student: Student = Student()
     probes: Probes = Probes()
     results: Results = Results()
@@ -268,15 +233,7 @@ class Recipe(Section):
     @field_validator("seeds", mode="before")
     @classmethod
     def _ranges_of_seeds(cls, seeds: Any) -> Any:
-        """A text `0-9` stands for the seeds from 0 to 9."""
-        if not isinstance(seeds, list | tuple):
-            return seeds
-        spans = [re.fullmatch(r"(\d{1,9})-(\d{1,9})", seed) if isinstance(seed, str) else None for seed in seeds]
-        expanded = [
-            range(int(span[1]), min(int(span[2]), int(span[1]) + MOST_SEEDS) + 1) if span else [seed]
-            for seed, span in zip(seeds, spans, strict=True)
-        ]
-        return [seed for part in expanded for seed in part]
+        return with_ranges(seeds) if isinstance(seeds, list | tuple) else seeds
 
     @field_validator("methods")
     @classmethod

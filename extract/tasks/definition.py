@@ -14,6 +14,7 @@ from .fields import Record, field, placeholders, plain, render, text_of
 from .questions import SEPARATOR, Question, choice_question, pair_question
 from .rules import AnswerRule, FieldPart, LabelRule, Rule
 from .sources import Hub, Local
+from .stress import Stress
 
 KINDS = ("label", "choices", "pair")
 
@@ -31,6 +32,8 @@ class Task(Rule):
     balance: bool = True  # as many rows of each class, by leaving out some of the larger
     hub: Hub | None = None
     local: Local = Local()
+    like: str | None = None  # the task, by name or file, whose keys hold where this one has none, and whose rows it has
+    stress: Stress | None = None  # what differs from that task in training
 
     @field_validator("choices", mode="before")
     @classmethod

@@ -14,9 +14,10 @@ from w2s_probes.io.tables import FORMATS, read_table
 from w2s_probes.io.validated import read_toml, validated
 from w2s_probes.rows.groups import GROUP
 
-from .definition import Task
+from .definition import KINDS, Task
 from .rules import AnswerRule, FieldPart, LabelRule, Rule
 from .sources import Hub, Local, SourceSplits
+from .stress import Distractor, EasyOnly, Stress
 
 TASKS = Path(__file__).parent.parent.parent / "data" / "tasks"
 TABLES: dict[str, type[Rule]] = {
@@ -26,6 +27,9 @@ TABLES: dict[str, type[Rule]] = {
     "local": Local,
     "splits": SourceSplits,
     GROUP: FieldPart,
+    "stress": Stress,
+    "distractor": Distractor,
+    "easy_only": EasyOnly,
 }
 
 
@@ -41,6 +45,11 @@ class TaskRows:
     source: str  # `hub:ID@COMMIT`, or `sha256:` of the local files: what runs can be keyed by
     fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # values of the fields asked for, by row id
 
+    @property
+    def drawn_as(self) -> str:
+        """The name by which rows are drawn at random: a stressed task has the rows of the plain one."""
+        return self.task.like or self.name
+
     def candidates_of(self, ids: Any) -> pd.DataFrame:
         """The candidates of the questions that these test rows (n,) were drawn from, by the rows' ids."""
         if self.candidates is None:
@@ -55,7 +64,21 @@ def find_task(name: str) -> tuple[str, Task]:
         raise InputError(f"task {name!r}: no file {path}; {did_you_mean(name, (p.stem for p in TASKS.glob('*.toml')))}")
     settings = read_toml(path)
     _refuse_unknown(Task, settings, str(path))
-    return path.stem, validated(Task, settings, str(path))
+    return path.stem, validated(Task, _like(settings, path), str(path))
+
+
+def _like(settings: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The keys of a task file on top of those of the task that it is like."""
+    if not isinstance(name := settings.get("like"), str):
+        return settings
+    given = path.parent / name if name.endswith(".toml") else Path(name)
+    short, base = find_task(str(given))
+    if base.like is not None:
+        raise InputError(f"{path}: like = {name!r}, which is like {base.like!r} itself: name that one")
+    kept = base.model_dump(exclude_unset=True)
+    if any(kind in settings for kind in KINDS):
+        kept = {key: value for key, value in kept.items() if key not in (*KINDS, "answer", "shared")}
+    return kept | settings | {"like": short}
 
 
 def _refuse_unknown(kind: type[Rule], settings: dict[str, Any], where: str, prefix: str = "") -> None:
@@ -87,7 +110,7 @@ def load_task(name: str, folder: Path | None, fields: Sequence[str] = ()) -> Tas
         task, tables, source = _from_hub(short, task)
     else:
         task = task.here()
-        tables, source = _from_folder(short, task, folder)
+        tables, source = _from_folder(task.like or short, task, folder)
     if "test" in tables:
         train = task.rows(*tables["train"])
         test, candidates = task.with_candidates(*tables["test"])
@@ -102,6 +125,8 @@ def load_task(name: str, folder: Path | None, fields: Sequence[str] = ()) -> Tas
     leaks = train["id"].isin(seen) | train[GROUP].isin(test[GROUP])
     of_test = {"test": tables["test"]} if "test" in tables else tables
     values = {name: _values(task, of_test, name) for name in fields}
+    if task.stress is not None and task.stress.easy_only is not None and (told_by := task.stress.easy_only.field):
+        values[told_by] = _values(task, tables, told_by)
     return TaskRows(short, task, train[~leaks].reset_index(drop=True), test, candidates, source, values)
 
 
@@ -121,7 +146,7 @@ def load_test(name: str, folder: Path | None) -> TaskTest:
         loaded = load_task(name, None)
         return TaskTest(short, loaded.task, loaded.test)
     task = task.here()
-    tables, _ = _from_folder(short, task, folder, ("test",))
+    tables, _ = _from_folder(task.like or short, task, folder, ("test",))
     return TaskTest(short, task, task.rows(*tables["test"]))
 
 

@@ -13,7 +13,7 @@ import pytest
 from analyses.dry_run import stages
 from analyses.methods import METHODS
 from analyses.protocol import run
-from analyses.recipe.schema import Probes
+from analyses.recipe.probe_values import Probes
 from tests.worlds.experiments import experiment, small_recipe
 from w2s_probes.errors import InputError
 from w2s_probes.neighbors import search

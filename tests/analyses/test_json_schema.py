@@ -11,7 +11,8 @@ from pydantic import Field
 
 from analyses.methods import METHODS
 from analyses.recipe.read import RECIPES
-from analyses.recipe.schema import Recipe, Section
+from analyses.recipe.schema import Recipe
+from analyses.recipe.section import Section
 from analyses.recipe_schema import recipe_json_schema
 from extract.tasks import TASKS
 from extract.tasks.json_schema import task_json_schema
@@ -98,6 +99,8 @@ def test_sound_recipes_fit(sound: dict[str, Any]) -> None:
         ({"probes": {"connectivity": "stronk"}}, "'stronk' is not one of"),
         ({"ladder": {"models": ["a", "b"]}}, "should not be valid under"),  # beside weak.model
         ({"ladder": {"models": ["a"]}, "weak": {}, "strong": {}}, "too short"),
+        ({"variants": {"a": {"weeak": {}}}}, "'weeak' was unexpected"),
+        ({"variants": {}}, "non-empty"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -130,7 +133,7 @@ def test_closed_choices_and_descriptions_are_there_to_be_completed() -> None:
     assert "boolq" in schema["$defs"]["TaskName"]["anyOf"][0]["enum"]
     assert schema["$defs"]["Student"]["properties"]["loss"]["enum"]
     assert schema["$defs"]["Data"]["properties"]["n_val"]["description"] == "rows with weak labels, for early stopping"
-    assert set(schema["properties"]) == {*Recipe.model_fields, "ladder"}
+    assert set(schema["properties"]) == {*Recipe.model_fields, "ladder", "variants"}
     assert '"null"' not in json.dumps(schema)  # TOML has none
 
 

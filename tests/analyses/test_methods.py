@@ -9,7 +9,7 @@ import pytest
 from analyses.experiment import Experiment
 from analyses.experiment.lessons import Leak
 from analyses.methods import METHODS, find_method, find_methods
-from analyses.recipe.schema import Probes
+from analyses.recipe.probe_values import Probes
 from tests.conftest import planted
 from tests.worlds.experiments import Untaught, experiment, outcome_by, taught, truth_of_planted
 from w2s_probes import InputError, KNNProbe, auroc

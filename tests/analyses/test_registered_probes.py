@@ -13,7 +13,7 @@ nearest = dataclasses.replace(registry.PROBES["knn"], name="nearest", title="Nea
 registry.PROBES["nearest"] = registry.SETTINGS["nearest_k"] = nearest
 
 from analyses.methods import METHODS
-from analyses.recipe.schema import Probes
+from analyses.recipe.probe_values import Probes
 from analyses.report.load.folder import SWEEP_CELLS
 from analyses.report.views.wording import GRID, READ_BY
 print(json.dumps({

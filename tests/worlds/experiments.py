@@ -19,8 +19,9 @@ from analyses.experiment.result_cache import ResultCache
 from analyses.experiment.teaching import Taught
 from analyses.experiment.view import Experiment
 from analyses.methods import find_method
+from analyses.recipe.probe_values import Probes
 from analyses.recipe.read import RECIPES, read_recipe
-from analyses.recipe.schema import Probes, Recipe, Training
+from analyses.recipe.schema import Recipe, Training
 from tests.conftest import planted
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet

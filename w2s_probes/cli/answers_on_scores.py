@@ -1,5 +1,6 @@
 """What `w2s sweep` and `compare` answer in JSON."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,23 @@ class SweepBest(JsonAnswer):
     held_out: dict[str, JsonEstimate] = Field(description="every measure on rows held out; empty where there are none")
 
 
+class SweepBestStudent(JsonAnswer):
+    """The best student for one label set."""
+
+    labels: str = Field(description="the label set")
+    layer: int = Field(description="the layer that its head reads")
+    method: str = Field(description="which labels taught it: student, filter-PROBE or relabel-PROBE")
+    loss: str = Field(description="what it minimised")
+    contamination: float | None = Field(description="the share that its filter dropped")
+    k: int | None = Field(description="k of the probe that filtered or relabelled")
+    l2: float | None = Field(description="penalty of that probe")
+    chosen_by: str = Field(description="the measure that chose, on the rows that stopped the students")
+    oracle: bool = Field(description="whether the truth chose")
+    compared: int = Field(description="students and layers that it is the best of")
+    stopping: dict[str, JsonEstimate] = Field(description="every measure on the rows that stopped it: it flatters")
+    held_out: dict[str, JsonEstimate] = Field(description="every measure on rows held out; empty where there are none")
+
+
 class SweepAnswer(JsonAnswer):
     """What `w2s sweep --json` prints."""
 
@@ -38,27 +56,34 @@ class SweepAnswer(JsonAnswer):
     plots: list[str] = Field(description="figures written")
     lines: int | None = Field(description="lines of the table; null where not finished")
     best: list[SweepBest] = Field(description="for each label set")
+    best_students: list[SweepBestStudent] = Field(description="for each label set, with --students")
     left_out: dict[str, int] = Field(description="how many cells were left out, by the reason")
 
     @classmethod
     def unfinished(cls, out: Path, plan: list[str] | None = None) -> "SweepAnswer":
-        return cls(out=out, finished=False, plan=plan or [], record=None, plots=[], lines=None, best=[], left_out={})
+        nothing: dict[str, Any] = {"record": None, "plots": [], "lines": None, "best": [], "best_students": []}
+        return cls(out=out, finished=False, plan=plan or [], left_out={}, **nothing)
 
     @classmethod
     def of(
         cls, result: "SweepResult", out: Path, record: Path, plots: list[str], chosen: dict[str, Any]
     ) -> "SweepAnswer":
-        best = []
+        best, students = [], []
         for labels in result.labels:
             cell = result.best(labels, **chosen)
-            sides = {
-                side: {name: JsonEstimate(value=v, low=low, high=high) for name, (v, low, high) in measures.items()}
-                for side, measures in (("training", cell.training), ("held_out", cell.held_out))
-            }
+            sides = {"training": _measures(cell.training), "held_out": _measures(cell.held_out)}
             names = ("labels", "layer", "probe", "k", "l2", "chosen_by", "oracle", "cells", "is_chance")
             best.append(SweepBest(**{name: getattr(cell, name) for name in names}, **sides))
+            if result.has_students:
+                student = result.best_student(labels, **(chosen if chosen["oracle"] else {}))
+                sides = {"stopping": _measures(student.stopping), "held_out": _measures(student.held_out)}
+                students.append(SweepBestStudent(**(vars(student) | sides)))
         done = {"finished": True, "plan": [], "record": record, "plots": plots, "lines": len(result.table)}
-        return cls(out=out, **done, best=best, left_out=result.left_out())
+        return cls(out=out, **done, best=best, best_students=students, left_out=result.left_out())
+
+
+def _measures(ends: Mapping[str, tuple[float, float, float]]) -> dict[str, JsonEstimate]:
+    return {name: JsonEstimate(value=value, low=low, high=high) for name, (value, low, high) in ends.items()}
 
 
 class ComparedFile(JsonAnswer):
@@ -75,8 +100,8 @@ class ComparedMetric(JsonEstimate):
     """A metric of one file's scores."""
 
     name: str = Field(description="the file")
-    metric: str = Field(description="auroc or accuracy")
-    status: str = Field(description="ok; hard labels; scores outside [0, 1], which have no accuracy")
+    metric: str = Field(description="its name, as of --metrics")
+    status: str = Field(description="ok; hard labels; scores outside [0, 1], which are no probabilities")
 
 
 class ComparedPair(JsonEstimate):
@@ -84,8 +109,8 @@ class ComparedPair(JsonEstimate):
 
     name: str = Field(description="the file")
     against: str = Field(description="the file that is taken away")
-    metric: str = Field(description="auroc or accuracy")
-    status: str = Field(description="as of the metrics; with hard labels only accuracy is compared with scores")
+    metric: str = Field(description="its name, as of --metrics")
+    status: str = Field(description="as of the metrics; what ranks rows is not compared between hard labels and scores")
     z: float | None = Field(description="the difference over its standard error: for auroc DeLong's")
     p: float | None = Field(description="two-sided, of no difference")
     p_holm: float | None = Field(description="p corrected for all differences of this metric (Holm)")
@@ -95,7 +120,7 @@ class ComparedPGR(JsonEstimate):
     """PGR of one file between the supervisor and the ceiling."""
 
     name: str = Field(description="the file")
-    metric: str = Field(description="auroc or accuracy")
+    metric: str = Field(description="its name, as of --metrics")
     status: str = Field(description="ok, hard labels, unstable, undefined, or scores outside [0, 1]")
     reason: str = Field(description="why it is unstable or undefined; empty where it is not")
     gap: float | None = Field(description="ceiling - supervisor")

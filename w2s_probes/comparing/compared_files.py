@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ..metrics.paired_scores import METRIC_NAMES as NAMES
+from ..metrics.metric_names import DEFAULT_METRICS, Metric
 from ..metrics.paired_scores import with_interval
+from ..metrics.registry import METRICS
 from ..rows.groups import GROUP, groups_of
 from .compared_scores import HARD, OUTSIDE, PairedDifference, ScoreComparison, compare_scores
 from .score_files import ScoreFile, joined_ids, merged, names_of, read_truth
@@ -41,25 +42,27 @@ class FileComparison:
                 continue
             reason = f" ({gap.pgr.reason})" if gap.pgr.reason else ""
             value = "" if np.isnan(gap.pgr.value) else f" {gap.pgr.value:.2f} [{gap.pgr.low:.2f}, {gap.pgr.high:.2f}]"
-            lines.append(f"PGR of {gap.name}, {NAMES[gap.metric]}:{value} {gap.status}{reason}")
+            lines.append(f"PGR of {gap.name}, {METRICS[gap.metric].title}:{value} {gap.status}{reason}")
         return [*lines, *self._remarks(), "Intervals hold the choice of the rows, not the luck of a training."]
 
     def _scores(self) -> list[str]:
         parts: dict[str, list[str]] = {}
         for one in self.comparison.scores:
             if not np.isnan(one.estimate.value):
-                parts.setdefault(one.name, []).append(f"{NAMES[one.metric]} {with_interval(one.estimate)}")
+                parts.setdefault(one.name, []).append(f"{METRICS[one.metric].title} {with_interval(one.estimate)}")
         return [f"{name}: {', '.join(words)}" for name, words in parts.items()]
 
     def _remarks(self) -> list[str]:
         found = self.comparison.scores
-        outside = [one.name for one in found if one.status == OUTSIDE]
-        hard = [one.name for one in found if one.status == HARD]
+        outside = list(dict.fromkeys(one.name for one in found if one.status == OUTSIDE))
+        hard = list(dict.fromkeys(one.name for one in found if one.status == HARD))
         lines = []
         if outside:
-            lines.append(f"{', '.join(outside)}: scores outside [0, 1], which have no accuracy.")
+            lines.append(
+                f"{', '.join(outside)}: scores outside [0, 1], which have no accuracy, and are no probabilities."
+            )
         if hard:
-            lines.append(f"{', '.join(hard)}: hard labels, whose AUROC ranks nothing: compare accuracy.")
+            lines.append(f"{', '.join(hard)}: hard labels, which rank nothing: compare accuracy.")
         return lines
 
 
@@ -71,6 +74,7 @@ def compare_files(
     all_pairs: bool = False,
     weak: str | Path | None = None,
     ceiling: str | Path | None = None,
+    metrics: Sequence[Metric] = DEFAULT_METRICS,
 ) -> FileComparison:
     """Compare models by their scores in files, FILE or FILE:COLUMN, joined by id (`ScoreFile.read`, `compare_scores`).
 
@@ -104,6 +108,7 @@ def compare_files(
         all_pairs=all_pairs,
         weak=chosen[0],
         ceiling=chosen[1],
+        metrics=metrics,
     )
     left_out = {name: len(file.ids) - len(kept) for name, file in named.items()}
     return FileComparison(named, found, place, left_out, *chosen)
@@ -141,4 +146,6 @@ def _in_words(pair: PairedDifference, *, many: bool) -> str:
     test = f"DeLong z {pair.z:+.2f}, " if pair.metric == "auroc" else ""
     holm = f" ({pair.p_holm:.2g} by Holm)" if many else ""
     p = "p not known" if np.isnan(pair.p) else f"{test}p {pair.p:.2g}{holm}"
-    return f"{pair.name} - {pair.against}: {NAMES[pair.metric]} {with_interval(pair.estimate, '+.3f')}, {p}"
+    entry = METRICS[pair.metric]
+    title = entry.title if entry.higher else f"{entry.title} (less is better)"
+    return f"{pair.name} - {pair.against}: {title} {with_interval(pair.estimate, '+.3f')}, {p}"

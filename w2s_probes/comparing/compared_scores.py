@@ -1,8 +1,9 @@
 """Models compared by their scores of the same rows: metrics, paired differences with tests, and PGR."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,15 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, did_you_mean
 from ..metrics.checked_scores import checked
-from ..metrics.influence import InfluenceEstimate
+from ..metrics.influence import MeasuredValue
 from ..metrics.intervals import NO_ESTIMATE, Estimate
-from ..metrics.metric_names import Metric
-from ..metrics.paired_scores import METRIC_NAMES
-from ..metrics.recovery import GapRecovered, hard_labels, performance_gap_recovered
-from ..metrics.registry import METRICS
+from ..metrics.measured import measure_all, with_error
+from ..metrics.metric_names import DEFAULT_METRICS, Metric
+from ..metrics.recovery import GapRecovered, entry_of, hard_labels, performance_gap_recovered
+from ..metrics.registry import MetricEntry
 from ..rows.groups import group_numbers
 from ..stats.multiplicity import holm
-from .paired_test import paired_test
+from .significance import paired_test
 
 OUTSIDE = "scores outside [0, 1]"  # status: accuracy has no meaning there
 HARD = "hard labels"  # status: of scores with so few values that they rank nothing
@@ -103,39 +104,42 @@ def compare_scores(
     all_pairs: bool = False,
     weak: str | None = None,
     ceiling: str | None = None,
+    metrics: Sequence[Metric] = DEFAULT_METRICS,
     n_boot: int = 2000,
     seed: int = 0,
 ) -> ScoreComparison:
     """Compare models by their scores (n,) of the same rows, by name, against the truth (n,), class 1 above ½.
 
-    Differences are to the first model, or of all pairs; the metrics are AUROC and, of scores in [0, 1], accuracy.
-    Intervals are by rows (DeLong et al. 1988) or by `groups` (n,) of related rows (Obuchowski 1997). With `weak` and
-    `ceiling`, the names of two models, there is also PGR of every other, with a paired bootstrap of `n_boot` draws.
-    AUROC of hard labels is not compared with that of scores. InputError for a truth of one class, scores that are not
-    finite, and names that are not there.
+    Differences are to the first model, or of all pairs, the first less the second whatever is better; `metrics` are
+    any of the registry, those of probabilities for scores in [0, 1]. Intervals are by rows (DeLong et al. 1988) or by
+    `groups` (n,) of related rows (Obuchowski 1997), of metrics without influence functions by a bootstrap of them. With
+    `weak` and `ceiling`, the names of two models, there is also PGR of every other in the metrics that have one, with a
+    paired bootstrap of `n_boot` draws. What ranks rows is not compared between hard labels and scores. InputError for a
+    truth of one class, scores that are not finite, and names that are not there.
     """
     if not scores:
         raise InputError("no scores to compare: give those of a model at least")
     _refuse_references(weak, ceiling, scores)
     given = {name: checked(truth, values, most=1) for name, values in scores.items()}
     positive = next(iter(given.values()))[0]
-    models = {name: _Model.of(name, rows[0], positive) for name, (_, rows) in given.items()}
+    entries = [entry_of(metric) for metric in metrics]
     codes = group_numbers(groups, len(positive))
+    models = _models({name: rows[0] for name, (_, rows) in given.items()}, positive, entries, codes)
     first, *others = models.values()
     pairs = list(combinations(models.values(), 2)) if all_pairs else [(first, other) for other in others]
-    found = [_difference(b, a, metric, codes) for a, b in pairs for metric in METRIC_NAMES]
+    found = [_difference(b, a, entry, codes) for a, b in pairs for entry in entries]
     gaps = []
     if weak is not None and ceiling is not None:
         between = [model for name, model in models.items() if name not in (weak, ceiling)]
         references = models[weak], models[ceiling]
         for student in between:
-            for metric in METRIC_NAMES:
-                gaps.append(_recovered(truth, references, student, metric, groups, n_boot, seed))
+            for entry in [entry for entry in entries if entry.pgr]:
+                gaps.append(_recovered(truth, references, student, entry, groups, n_boot, seed))
     return ScoreComparison(
         len(positive),
         int(positive.sum()),
         None if codes is None else len(np.unique(codes)),
-        tuple(model.scored(metric, codes) for model in models.values() for metric in METRIC_NAMES),
+        tuple(model.scored(entry, codes) for model in models.values() for entry in entries),
         tuple(_corrected(found)),
         tuple(gaps),
     )
@@ -156,52 +160,59 @@ def _refuse_references(weak: str | None, ceiling: str | None, names: Iterable[st
 class _Model:
     name: str
     scores: NDArray[np.float64]  # (n,)
-    measures: dict[Metric, InfluenceEstimate | None]
-    hard: bool
+    inside: bool  # whether they are within [0, 1]
+    hard: bool  # whether they have too few values to rank rows
+    measures: dict[Metric, MeasuredValue] = field(default_factory=dict)  # without those that they have not
 
-    @classmethod
-    def of(cls, name: str, scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> "_Model":
-        inside = bool((scores >= 0).all() and (scores <= 1).all())
-        measures: dict[Metric, InfluenceEstimate | None] = {
-            metric: _measured(metric, positive, scores) if metric != "accuracy" or inside else None
-            for metric in METRIC_NAMES
-        }
-        return cls(name, scores, measures, hard_labels(scores))
-
-    def status(self, metric: Metric) -> str:
-        if self.measures[metric] is None:
+    def status(self, entry: MetricEntry) -> str:
+        if entry.name not in self.measures:
             return OUTSIDE
-        return HARD if self.hard and metric == "auroc" else "ok"
+        return HARD if self.hard and entry.ranks else "ok"
 
-    def scored(self, metric: Metric, codes: NDArray[np.intp] | None) -> ScoredModel:
-        measured = self.measures[metric]
-        estimate = NO_ESTIMATE if measured is None else measured.share(codes)
-        return ScoredModel(self.name, metric, estimate, self.status(metric))
-
-
-def _measured(metric: Metric, positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> InfluenceEstimate | None:
-    influence = METRICS[metric].influence
-    return None if influence is None else influence(positive, scores)
+    def scored(self, entry: MetricEntry, codes: NDArray[np.intp] | None) -> ScoredModel:
+        measured = self.measures.get(entry.name)
+        estimate = NO_ESTIMATE if measured is None else with_error(entry, measured, codes)
+        return ScoredModel(self.name, entry.name, estimate, self.status(entry))
 
 
-def _difference(a: _Model, b: _Model, metric: Metric, codes: NDArray[np.intp] | None) -> PairedDifference:
+def _models(
+    scores: Mapping[str, NDArray[np.float64]],
+    positive: NDArray[np.bool_],
+    entries: Sequence[MetricEntry],
+    codes: NDArray[np.intp] | None,
+) -> dict[str, _Model]:
+    """The models with every metric that their scores can have, measured on the same rows or resamples of them."""
+    models = {
+        name: _Model(name, values, bool((values >= 0).all() and (values <= 1).all()), hard_labels(values))
+        for name, values in scores.items()
+    }
+    for entry in entries:
+        # One half is a threshold of probabilities, too: accuracy asks for them.
+        able = [m for m in models.values() if m.inside or not (entry.probabilities or entry.name == "accuracy")]
+        for model, measured in zip(
+            able, measure_all(entry, positive, [model.scores for model in able], codes) if able else [], strict=True
+        ):
+            model.measures[entry.name] = measured
+    return models
+
+
+def _difference(a: _Model, b: _Model, entry: MetricEntry, codes: NDArray[np.intp] | None) -> PairedDifference:
     """The metric of a less that of b."""
-    left, right = a.measures[metric], b.measures[metric]
-    status = OUTSIDE if OUTSIDE in (a.status(metric), b.status(metric)) else "ok"
-    if status == "ok" and metric == "auroc" and a.hard != b.hard:
+    metric, statuses = entry.name, (a.status(entry), b.status(entry))
+    status = OUTSIDE if OUTSIDE in statuses else "ok"
+    if status == "ok" and entry.ranks and a.hard != b.hard:
         status = HARD  # a ranking against labels that rank nothing
-    if left is None or right is None or status == HARD:
+    if status != "ok":
         return PairedDifference(a.name, b.name, metric, NO_ESTIMATE, NAN, NAN, status=status)
-    measured = left - right
-    return PairedDifference(
-        a.name, b.name, metric, measured.estimate(codes), *paired_test(measured, codes), status=status
-    )
+    left: Any = a.measures[metric]
+    measured = left - b.measures[metric]  # of one kind: both by influence, or both by the same resamples
+    return PairedDifference(a.name, b.name, metric, measured.estimate(codes), *paired_test(measured, codes))
 
 
 def _corrected(pairs: list[PairedDifference]) -> list[PairedDifference]:
     """The differences with Holm's p over those of the same metric."""
     adjusted: dict[str, float] = {}
-    for metric in METRIC_NAMES:
+    for metric in {pair.metric for pair in pairs}:
         adjusted |= holm({str(i): pair.p for i, pair in enumerate(pairs) if pair.metric == metric})
     return [replace(pair, p_holm=adjusted[str(i)]) for i, pair in enumerate(pairs)]
 
@@ -210,19 +221,19 @@ def _recovered(
     truth: ArrayLike,
     references: tuple[_Model, _Model],
     student: _Model,
-    metric: Metric,
+    entry: MetricEntry,
     groups: ArrayLike | None,
     n_boot: int,
     seed: int,
 ) -> RecoveredGap:
     weak, ceiling = references
-    if OUTSIDE in (model.status(metric) for model in (weak, ceiling, student)):
+    if OUTSIDE in (model.status(entry) for model in (weak, ceiling, student)):
         nothing = GapRecovered(NAN, NAN, NAN, NAN, "undefined")
-        return RecoveredGap(student.name, metric, nothing, OUTSIDE)
+        return RecoveredGap(student.name, entry.name, nothing, OUTSIDE)
     pgr = performance_gap_recovered(
-        truth, weak.scores, student.scores, ceiling.scores, metric, n_boot, seed, groups=groups
+        truth, weak.scores, student.scores, ceiling.scores, entry.name, n_boot, seed, groups=groups
     )
-    return RecoveredGap(student.name, metric, pgr, pgr.status)
+    return RecoveredGap(student.name, entry.name, pgr, pgr.status)
 
 
 def _ends(estimate: Estimate | GapRecovered) -> dict[str, float]:

@@ -5,6 +5,7 @@ from .multiplicity import holm
 from .paired import PairedTests, paired_tests, wilcoxon
 from .pooling import PooledRecovery, pooled, saturated
 from .signflip import SignFlip, sign_flip
+from .smallest_effect import smallest_effect
 
 __all__ = [
     "Agreement",
@@ -17,5 +18,6 @@ __all__ = [
     "pooled",
     "saturated",
     "sign_flip",
+    "smallest_effect",
     "wilcoxon",
 ]

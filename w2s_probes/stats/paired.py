@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 
 from ..metrics.intervals import quantile
 from .signflip import SignFlip, sign_flip
+from .smallest_effect import smallest_effect
 from .tasks import PerTask, aligned
 
 Zeros = Literal["drop", "pratt"]
@@ -43,6 +44,16 @@ class PairedTests:
     p_t_worse: float  # for a < b
     p_wilcoxon_worse: float
     flips: SignFlip  # exact test of the mean difference: either side and both
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean difference over tasks; NaN with fewer than two."""
+        return NAN if self.n < 2 else (self.high - self.low) / (2 * quantile(self.n - 1))
+
+    @property
+    def smallest_effect(self) -> float:
+        """The mean difference that this design finds with 80 % probability."""
+        return smallest_effect(self.n, self.error)
 
 
 def paired_tests(a: PerTask, b: PerTask, *, zeros: Zeros = "drop") -> PairedTests:

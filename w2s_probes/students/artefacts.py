@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 # Whatever loads torch is imported where it is used: a file is found, and refused, without it.
 from ..errors import InputError
 from ..io.arrays import read_arrays
+from ..io.files import HOST, remove_abandoned
 from ..io.sealed import write_sealed
 from ..store.activation_store import ActivationStore
 from .finetuning.saved_files import is_saved_model, read_scoring
@@ -47,7 +48,8 @@ def save_student(
     wrote, whose files are linked where the disk can, else copied. `record` is put into student.json, which knows the
     checksums of all files.
     """
-    temporary = folder.with_name(f".{uuid.uuid4().hex[:8]}.partial.{folder.name}")
+    temporary = folder.with_name(f".{uuid.uuid4().hex[:8]}.{HOST}-{os.getpid()}.partial.{folder.name}")
+    remove_abandoned(folder.parent)
     try:
         temporary.mkdir(parents=True)
         if head is not None:

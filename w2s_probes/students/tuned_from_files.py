@@ -41,8 +41,8 @@ def tune_student(
     Texts are those of the label file, or of the file `rows` with the same ids; so are those of `test`, which is as for
     `train_student`, as is the choice of the rows. Writes student.json, which knows the checksums of the others, the
     folder `model` (adapters in peft's format, or all weights, with the tokenizer) and, with a test, predictions.jsonl.
-    A training that was killed goes on where it is called again. InputError for rows or files that do not fit, before
-    anything is trained.
+    A training that was killed goes on where it is called again. Under torchrun several processes share it, and the
+    first one writes. InputError for rows or files that do not fit, before anything is trained.
     """
     refuse_places(out, settings.kind, [labels, rows, test])
     refuse_no_checkpoint(str(model), model, "give the folder of a transformers checkpoint")
@@ -59,6 +59,7 @@ def tune_student(
     weak, val = LabelSet.from_table(chosen.table, where=str(labels)), chosen.val
     from ..losses import Objective
     from .finetune import finetune
+    from .finetuning.process_group import ProcessGroup
     from .texts import Texts
 
     learned = np.array(chosen.table["text"], dtype=object)
@@ -87,7 +88,8 @@ def tune_student(
     record |= {"parameters": parameters, "best_step": done.best_step, "cut": done.cut, "seconds": done.seconds}
     if done.best_alpha is not None:
         record["alpha_at_best_step"] = done.best_alpha
-    student.write(record | student.record(), p)
+    if ProcessGroup.join().first:
+        student.write(record | student.record(), p)
     return student
 
 

@@ -17,6 +17,7 @@ from analyses.methods import METHODS, find_method
 from analyses.protocol import run
 from tests.worlds.experiments import Untaught, completed, experiment, small_recipe, taught, truth_of_planted
 from w2s_probes.errors import InputError
+from w2s_probes.losses import LOSSES
 
 
 @pytest.fixture
@@ -208,3 +209,23 @@ def test_progress_says_which_heads_are_trained_together(tmp_path: Path) -> None:
     counts = [done for _, done, _ in said]
     assert counts == sorted(counts)
     assert said[-1] == ("done", 4, 4)
+
+
+def test_a_loss_without_a_leading_axis_is_taught_alone(
+    tmp_path: Path, batches_taught: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`xent` under another name, written for one head: its student is that of `xent`."""
+
+    def of_one(logits: Any, soft: Any, *, weight: Any = None) -> Any:
+        log_p = logits.log_softmax(dim=1)
+        rows = -(soft * log_p[:, 1] + (1 - soft) * log_p[:, 0])
+        return rows.mean() if weight is None else (rows * weight).mean()
+
+    monkeypatch.setitem(LOSSES, "window", of_one)
+    made = experiment(tmp_path)
+    results = drive(together(steps_of(made, ["student-window", "student-xent", "relabel-knn"]), Clock()), Here(Clock()))
+    assert batches_taught == [["student-window"], ["student-xent", "relabel-knn"]]
+    ours, theirs = (results[f"student-{loss}"] for loss in ("window", "xent"))
+    assert isinstance(ours, Outcome)
+    assert isinstance(theirs, Outcome)
+    np.testing.assert_allclose(ours.scores["test"], theirs.scores["test"], atol=1e-5)

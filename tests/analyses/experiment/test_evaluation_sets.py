@@ -228,3 +228,12 @@ def test_a_plan_counts_the_rows_of_every_set(world: Path) -> None:
         for settings in ([], [f"data.tests.other={world}/other.toml"])
     )
     assert more.models["strong"].lengths.tokens.size - plain.models["strong"].lengths.tokens.size == 120
+
+
+def test_a_plan_without_files_counts_them_by_size(world: Path) -> None:
+    (world / "mine.toml").write_text('like = "own.toml"\nstress = { distractor = { rate = 1, text = "!" } }\n')
+    sizes = []
+    for settings in ([], [f"data.tests.other={world}/other.toml"], [f'data.tasks=["{world}/mine.toml"]']):
+        plan = plan_recipe(recipe_of(world, f"data.folder={world}/nowhere", *settings), tokens_per_row=20)
+        sizes.append(plan.models["strong"].lengths.tokens.size)
+    assert [size - sizes[0] for size in sizes] == [0, 120, 240]

@@ -83,7 +83,7 @@ def test_a_ladder_that_does_not_fit_is_refused_in_one_line(ladder: Path, setting
 
 
 def test_a_ladder_is_refused_where_one_pair_is_wanted(ladder: Path) -> None:
-    with pytest.raises(InputError, match="a ladder of 3 pairs of models; one pair is wanted here"):
+    with pytest.raises(InputError, match="3 recipes, of a ladder or of variants; one is wanted here"):
         read_recipe(ladder)
 
 

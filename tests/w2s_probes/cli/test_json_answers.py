@@ -84,8 +84,16 @@ def test_student_and_sweep_answer_what_their_records_say(answer: Call, world: Pa
     table = tmp_path / "sweep.csv"
     sweep = ["sweep", acts, weak, "--layers", "1,2", "--knn-k", "5,9", "--out", table]
     assert answer(*sweep, "--dry-run")["finished"] is False
-    found = answer(*sweep, "--plot", tmp_path / "p.png")
-    (best,), (cell,) = found["best"], json.loads((tmp_path / "sweep.json").read_text())["best"]
+    assert answer(*sweep)["best_students"] == []
+    students = ["--students", "xent", "--student-filter", "none,knn", "--seeds", "0,1"]
+    found = answer(*sweep, *students, "--plot", tmp_path / "p.png")
+    record = json.loads((tmp_path / "sweep.json").read_text())
+    ((student,), (chosen,)) = found["best_students"], record["best_students"]
+    assert [student[name] for name in ("layer", "method", "loss")] == [
+        chosen[name] for name in ("layer", "method", "loss")
+    ]
+    assert {name: list(ends.values()) for name, ends in student["stopping"].items()} == chosen["stopping"]
+    (best,), (cell,) = found["best"], record["best"]
     assert [best[name] for name in ("layer", "probe", "k", "l2")] == [
         cell[name] for name in ("layer", "probe", "k", "l2")
     ]

@@ -118,6 +118,7 @@ compare labels.jsonl labels.jsonl:label | no truth: neither labels.jsonl nor lab
 compare labels.jsonl labels.jsonl:label --truth none.csv | none.csv: no such file
 compare labels.jsonl labels.jsonl:label --weak none.jsonl | none.jsonl: no such file
 compare labels.jsonl labels.jsonl:label --weak labels.jsonl | PGR needs both
+compare labels.jsonl labels.jsonl:label --metrics aurco | --metrics 'aurco': did you mean 'auroc'
 compare labels.jsonl labels.jsonl:label --out c.txt | c.txt: unknown format
 results none | none: no such folder
 results . | no finished run in it

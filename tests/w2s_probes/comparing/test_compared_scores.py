@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from w2s_probes import performance_gap_recovered
 from w2s_probes.comparing import PairedDifference, ScoreComparison, compare_scores
 from w2s_probes.errors import InputError
+from w2s_probes.metrics import METRICS, paired_scores
 
 Floats = NDArray[np.float64]
 
@@ -132,6 +133,27 @@ def test_scores_outside_the_unit_interval_have_no_accuracy_and_hard_labels_no_ra
     assert [one.status for one in found.recovered] == ["hard labels", "scores outside [0, 1]"]
 
 
+def test_every_metric_of_the_registry_is_compared_as_the_registry_measures_it() -> None:
+    truth, scores = world(apart=(0.1, 0.3, 0.6))
+    found = compare_scores(truth, scores, metrics=list(METRICS), weak="a", ceiling="c", n_boot=100)
+    values = {(one.name, one.metric): one.estimate for one in found.scores}
+    for (name, metric), estimate in values.items():
+        expected = paired_scores.estimate(metric, truth, scores[name])
+        assert expected is not None
+        assert [estimate.value, estimate.low, estimate.high] == [expected.value, expected.low, expected.high]
+        assert expected.value == pytest.approx(METRICS[metric](truth, scores[name]))
+    for one in found.differences:
+        assert one.estimate.value == pytest.approx(values[one.name, one.metric].value - values["a", one.metric].value)
+        difference = paired_scores.difference(one.metric, truth, scores[one.name], scores["a"])
+        assert difference is not None
+        assert one.estimate.low == difference.low
+        assert (one.p < 0.05) == (one.estimate.low > 0 or one.estimate.high < 0)
+    assert {one.metric for one in found.recovered} == set(METRICS) - {"ece"}
+    assert all(one.pgr.value > 0 for one in found.recovered if one.status == "ok")  # also where less is better
+    logits = compare_scores(truth, {"a": scores["a"], "b": 9 * scores["b"]}, metrics=["brier", "average_precision"])
+    assert [one.status for one in logits.differences] == ["scores outside [0, 1]", "ok"]
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     truth, scores = world()
     for changed, said in (
@@ -141,6 +163,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         ({"weak": "a"}, "ceiling is missing"),
         ({"weak": "a", "ceiling": "bb"}, "did you mean 'b'"),
         ({"weak": "a", "ceiling": "a"}, "both 'a'"),
+        ({"metrics": ["aurco"]}, "did you mean 'auroc'"),
     ):
         with pytest.raises(InputError, match=said.replace("(", r"\(")):
             compare_scores(**({"truth": truth, "scores": scores} | changed))  # type: ignore[arg-type]

@@ -1,10 +1,11 @@
 """`w2s compare`: models by their scores of the same rows."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import typer
 
+from ...errors import InputError, did_you_mean
 from .. import terminal
 
 
@@ -19,10 +20,13 @@ def compare(
     weak: Annotated[str | None, typer.Option(help="The weak supervisor's scores, for PGR.")] = None,
     ceiling: Annotated[str | None, typer.Option(help="The ceiling's scores, for PGR.")] = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Differences of all pairs, not to the first.")] = False,
+    metrics: Annotated[
+        str, typer.Option(help="With commas between, such as auroc,brier,ece; docs/statistics.md has them all.")
+    ] = "auroc,accuracy",
     common: Annotated[bool, typer.Option("--common", help="Take the rows that all files have.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also a tidy table: .csv, .jsonl or .parquet.")] = None,
 ) -> None:
-    """Compare models by their scores of the same rows: AUROC, accuracy, paired differences with tests, PGR.
+    """Compare models by their scores of the same rows: metrics, paired differences with tests, PGR.
 
     Rows are joined by `id`. Intervals are by rows, or by `group` where the files have it. Differences in AUROC have
     DeLong's test, and p-values of several are corrected by Holm.
@@ -42,10 +46,18 @@ def compare(
         table_format(out)
         refuse_no_file(out)
         refuse_input(out, *read, truth)
+    from ...metrics.metric_names import Metric
+
+    wanted = [name.strip() for name in metrics.split(",") if name.strip()]
+    for name in wanted or [""]:
+        if name not in get_args(Metric):
+            raise InputError(f"--metrics {name!r}: {did_you_mean(name, get_args(Metric))}")
+    chosen: list[Any] = list(dict.fromkeys(wanted))
     from ...comparing import compare_files
     from ..answers_on_scores import CompareAnswer
 
-    found = compare_files(files, truth=truth, common=common, all_pairs=all_pairs, weak=weak, ceiling=ceiling)
+    options = {"common": common, "all_pairs": all_pairs}
+    found = compare_files(files, truth=truth, weak=weak, ceiling=ceiling, metrics=chosen, **options)
     if out is not None:
         write_table(found.comparison.to_frame(), out)
     for line in found.lines:

@@ -212,6 +212,7 @@ def _plan(name: str, recipe: "Recipe", cache: Path) -> None:
     with from_checkout():
         from analyses.costs import plan_recipe
         from analyses.dry_run import stages
+        from analyses.jobs import jobs_left
         from analyses.results.names import trial_key
     if name:
         terminal.answer(name)
@@ -234,5 +235,7 @@ def _plan(name: str, recipe: "Recipe", cache: Path) -> None:
         )
     if plan.flops is not None:
         terminal.answer(f"fine-tuning: {amount(plan.flops, 'FLOP')} for {plan.students} students and what they need")
+    for line in jobs_left(recipe, found).lines:
+        terminal.answer(line)
     left = [stage for stage in found if not stage.kept]
     terminal.answer(f"{len(left)} of {len(found)} stages to do")

@@ -1,5 +1,6 @@
 """`w2s student`: a head on activations, or a fine-tuned model, trained on weak labels."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -100,6 +101,8 @@ def student(
             written = train_student(place, labels, at, out, test=test, **common, **more)
             step(f"{out} written", 1, 1)
         said = choice.said() if choice else [f"activations: {place}"]
+    if os.environ.get("RANK", "0") != "0":  # of torchrun's processes one speaks
+        return
     for line in (*said, *written.lines):
         terminal.say(line)
     if test is None:

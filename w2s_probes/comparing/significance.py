@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import stdtr
 
-from ..metrics.influence import InfluenceEstimate
+from ..metrics.influence import MeasuredValue
 from ..metrics.intervals import LEAST_P, quantile
 
 
-def paired_test(measured: InfluenceEstimate, groups: NDArray[np.intp] | None) -> tuple[float, float]:
+def paired_test(measured: MeasuredValue, groups: NDArray[np.intp] | None) -> tuple[float, float]:
     """z and the two-sided p of no difference; both NaN where its error is unknown.
 
     z is the difference over its standard error: DeLong's et al. (1988) for AUROC, Obuchowski's (1997) with `groups`
