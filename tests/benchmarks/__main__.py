@@ -16,6 +16,7 @@ import torch
 
 from tests.benchmarks import (
     data,
+    demo,
     extraction,
     finetune,
     heads,
@@ -38,6 +39,7 @@ GROUPS = {
     "noise": noise.cases,
     "finetune": finetune.cases,
     "heads": heads.cases,
+    "demo": demo.cases,
     "sweep": sweep.cases,
     "student-sweep": student_sweep.cases,
 }
