@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from extract.extractor import Extraction
 from w2s_probes.errors import InputError
 from w2s_probes.io.tables import write_table
 from w2s_probes.places import HERE, Place
@@ -18,6 +19,7 @@ from w2s_probes.share import WHOLE, Share
 from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
+from .costs import reads_activations
 from .experiment.clock import Clock, processes
 from .experiment.crew import Crew, refuse_processes
 from .experiment.curves import Curves
@@ -48,7 +50,7 @@ from .results.names import (
 from .results.run_folder import remove_earlier, write_labels, write_predictions, write_recipe, write_record
 from .results.student_folders import put_students, remove_other_students
 from .results.table import TrialResult, results_table, task_rows
-from .trial import Trial, trials
+from .trial import Trial, task_models, trials
 
 
 def run(
@@ -93,6 +95,9 @@ def run(
             teacher = crew = stack.enter_context(closing(Crew(clock, place, shared=share is not None)))
             sources.extract, at_once = crew.extract, crew.trials_at_once
         this = _Run(recipe, Path(out), methods, sources, clock, Path(cache or out), track)
+        if isinstance(teacher, Crew) and not teacher.alone:
+            for plan, folder in this.extractions(splits):
+                teacher.begin(plan, folder, among=len(splits))
         by_task = this.tasks(splits, teacher, at_once, share or WHOLE)
     this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
     metrics = recipe.results.every_metric
@@ -172,6 +177,16 @@ class _Run:
             key=lambda failure: (names.index((failure.task, failure.seed)), list(self.methods).index(failure.method))
         )
         return {task: {seed: results[task, seed] for seed in seeds} for task, seeds in splits.items()}
+
+    def extractions(self, splits: Mapping[str, dict[int, RowSets]]) -> Iterator[tuple[Extraction, Path]]:
+        """What the strong model has to read, task by task, and the folder of the stores."""
+        if not reads_activations(self.recipe, dict(self.methods)) or self.recipe.weak.errors == "imitation":
+            return  # an imitation's texts carry its labels
+        for task, seeds in splits.items():
+            models = task_models(self.recipe, task, list(seeds.values()), self.cache, self.sources, self.clock)
+            activations = models[1].activations(self.recipe.strong)
+            if len(missing := activations.missing()):
+                yield activations.plan(missing), activations.folder
 
     def _trials(self, order: list[tuple[str, int]], splits: Mapping[str, dict[int, RowSets]]) -> Iterator[Trial]:
         """Trials in this order, each made when it is begun."""

@@ -47,6 +47,7 @@ class Crew:
         self._asked: dict[str, Lesson] = {}
         self._in_hand: dict[str, list[tuple[Lesson, Claim]]] = {}  # by the units' keys
         self._others: dict[str, Lesson] = {}  # that other processes have claimed
+        self._begun: dict[str, tuple[Claim, list[ExtractionUnit]]] = {}  # by the stores' keys
         self._extracted: set[str] = set()  # keys of units
         self._pause = self._next_look = 0.0
         self._counted, self._room_there = float("-inf"), 1
@@ -85,37 +86,55 @@ class Crew:
         ready, self._ready = self._ready, {}
         return ready
 
+    @property
+    def alone(self) -> bool:
+        """Whether one unit is done at a time."""
+        return self._workers.at_once == 1
+
+    def begin(self, plan: Extraction, folder: Path, among: int = 1) -> None:
+        """Hand out the parts of a store that will be asked for, one of `among` such; not what another process makes."""
+        out = _store(plan, folder)
+        if plan.key in self._begun or (claim := self.claims.take(out)) is None:
+            return
+        missing = len(plan.writer(out).missing())
+        if not missing:
+            claim.release(made=True)
+            return
+        count = min(missing, max(1, self._room() // among))  # each loads the model
+        units = [ExtractionUnit(plan, out, Share(index, count), (claim.ticket,)) for index in range(count)]
+        self._begun[plan.key] = claim, units
+        self._handout.add(units, first=True)
+
     def extract(self, plan: Extraction, folder: Path, progress: RowProgress) -> ActivationStore:
         """The planned store in a folder of stores; its parts are read by all workers, each part by one."""
-        out = folder / plan.key[:16]
-
-        def finished() -> ActivationStore | None:
-            writer = plan.writer(out)
-            return ActivationStore.open(out) if writer.finished else None
-
-        def make() -> ActivationStore:
-            if self._workers.at_once > 1:
-                self._extract_there(plan, out, progress)
-            store = plan.run(out, progress=progress)
-            assert store is not None  # all parts are there
-            return store
-
-        return self.claims.made_once(out, finished, make)
+        out = _store(plan, folder)
+        if self.alone:
+            return self.claims.made_once(out, lambda: _finished(plan, out), lambda: _made(plan, out, progress))
+        self._pause = POLL[0]
+        while (store := _finished(plan, out)) is None:
+            self.begin(plan, folder)
+            if plan.key in self._begun:
+                self._wait_for_parts(plan, progress)
+                store = _made(plan, out, progress)
+                self._begun.pop(plan.key)[0].release(made=True)
+                return store
+            if self._handout.left:
+                self._collect(POLL[1])
+            else:
+                self._rest()
+        return store
 
     def close(self) -> None:
         """Stop what is in hand, and let others have it."""
         self._workers.close()
         self.claims.close()
 
-    def _extract_there(self, plan: Extraction, out: Path, progress: RowProgress) -> None:
-        count = min(len(plan.writer(out).missing()), self._room())
-        tickets = tuple(claim.ticket for claim in self.claims.held if claim.path == out.absolute())
-        units = [ExtractionUnit(plan, out, Share(index, count), tickets) for index in range(count)]
-        self._handout.add(units, first=True)
-        while not self._extracted.issuperset(unit.key for unit in units):
+    def _wait_for_parts(self, plan: Extraction, progress: RowProgress) -> None:
+        units = self._begun[plan.key][1]
+        while (done := sum(unit.key in self._extracted for unit in units)) < len(units):
+            progress(RowsRead(done * len(plan.rows) // len(units), len(plan.rows)))
             self._collect(None)
-            done = sum(unit.key in self._extracted for unit in units)
-            progress(RowsRead(done * len(plan.rows) // count, len(plan.rows)))
+        progress(RowsRead(len(plan.rows), len(plan.rows)))
 
     def _hand_out(self) -> None:
         """Claim lessons and hand them out, as long as there is room."""
@@ -165,6 +184,9 @@ class Crew:
     def _wait_for_others(self) -> None:
         first = next(iter(self._others.values()))
         self.clock.report(f"{first.step} (another process is at it)")
+        self._rest()
+
+    def _rest(self) -> None:
         time.sleep(self._pause)
         self._pause = min(POLL[1], 1.5 * self._pause)
 
@@ -175,6 +197,22 @@ class Crew:
         self._next_look = now + self._pause
         others, self._others = self._others, {}
         self.ask(others.values())
+
+
+def _store(plan: Extraction, folder: Path) -> Path:
+    """Where `extract_cached` puts a store."""
+    return (folder / plan.key[:16]).absolute()
+
+
+def _finished(plan: Extraction, out: Path) -> ActivationStore | None:
+    return ActivationStore.open(out) if plan.writer(out).finished else None
+
+
+def _made(plan: Extraction, out: Path, progress: RowProgress) -> ActivationStore:
+    """The store, of which this process makes what is missing."""
+    store = plan.run(out, progress=progress)
+    assert store is not None  # no other process had a share
+    return store
 
 
 def _account(lessons: tuple[Lesson, ...]) -> str:

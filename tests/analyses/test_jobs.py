@@ -27,7 +27,7 @@ def test_a_run_hands_out_the_jobs_that_are_foretold_and_none_is_left(
 
     monkeypatch.setattr(crew, "LessonUnit", Counted)
     recipe = small_recipe(
-        'methods=["student-xent", "s2s-2", "filter-knn", "probe-topo"]', "seeds=[0, 1]", "student.epochs=3"
+        'methods=["student-xent", "s2s-2", "filter-knn", "probe-topo"]', "seeds=[0, 1]", "student.epochs=2", "n_boot=20"
     )
     foretold = jobs_left(recipe, stages(recipe, tmp_path))
     run(recipe, tmp_path)
@@ -40,7 +40,9 @@ def test_a_run_hands_out_the_jobs_that_are_foretold_and_none_is_left(
         "s2s-2 round 2, then s2s-2 round 3)",
     ]
     assert jobs_left(recipe, stages(recipe, tmp_path)) == Jobs()
-    more = small_recipe('methods=["student-xent", "s2s-1", "student-kl"]', "seeds=[0, 2]", "student.epochs=3")
+    more = small_recipe(
+        'methods=["student-xent", "s2s-1", "student-kl"]', "seeds=[0, 2]", "student.epochs=2", "n_boot=20"
+    )
     found = jobs_left(more, stages(more, tmp_path))
     # Of seed 0 one batch, as s2s-1 begins as s2s-2 did; seed 2 is new, and so are some of its rows.
     assert found.head_batches == 1 + (1 + 2)
