@@ -53,16 +53,23 @@ def other_tests(recipe: Recipe, loaded: TaskRows) -> dict[str, pd.DataFrame]:
     found = {}
     for name, place in recipe.data.tests_of(loaded.name).items():
         where = f"{loaded.name}: test set {name!r}"
-        if place.endswith(FORMATS):
-            table, balance, of = load_test_file(loaded.task, Path(place)), loaded.task.balance, f"{loaded.name}@{name}"
-        elif Path(place).stem in (loaded.name, loaded.drawn_as):
+        if not place.endswith(FORMATS) and Path(place).stem in (loaded.name, loaded.drawn_as):
             continue
-        else:
-            test = load_test(place, recipe.data.folder)
-            table, balance, of = test.test, test.task.balance, test.name
+        try:
+            table, balance, of = _read(loaded, name, place, recipe.data.folder)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
         refuse_one_class(where, table["label"])
         found[name] = drawn(table, recipe.data.n_test, balance, stream(0, of, "test"), where, at_most=True)
     return found
+
+
+def _read(loaded: TaskRows, name: str, place: str, folder: Path | None) -> tuple[pd.DataFrame, bool, str]:
+    """The rows of a test set, whether they are balanced, and the name by which they are drawn."""
+    if place.endswith(FORMATS):
+        return load_test_file(loaded.task, Path(place)), loaded.task.balance, f"{loaded.name}@{name}"
+    test = load_test(place, folder)
+    return test.test, test.task.balance, test.name
 
 
 def by_field(subset: Subset, loaded: TaskRows, test: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:

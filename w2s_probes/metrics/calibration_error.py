@@ -68,13 +68,15 @@ class ResampledCalibration:
     """The calibration error of many resamples, in the bins of all rows."""
 
     def __init__(self, positive: Classes, scores: Scores) -> None:
-        codes = bins(scores)
-        member = codes[:, None] == np.unique(codes)
-        self.terms = np.concatenate([member, member * (positive - scores)[:, None], member * positive[:, None]], axis=1)
+        self.positive, self.scores = positive, scores
+        self.codes = np.unique(bins(scores), return_inverse=True)[1]
 
     def __call__(self, block: ResampleBlock) -> NDArray[np.float64]:
         """The calibration error (b,) of each resample."""
-        n, excess, ones = np.split(block.counts @ self.terms, 3, axis=1)
+        # Made here and dropped again: of a hundred models, tables of n rows and 45 columns are too much to hold.
+        member = (self.codes[:, None] == np.arange(self.codes.max() + 1)).astype(np.float64)
+        terms = [member, member * (self.positive - self.scores)[:, None], member * self.positive[:, None]]
+        n, excess, ones = np.split(block.counts @ np.concatenate(terms, axis=1), 3, axis=1)
         rows = np.maximum(n, 1)  # a bin of which no row was drawn weighs nothing
         off, share = np.abs(excess) / rows, ones / rows
         debiased = 2 * off - folded_normal(off, np.sqrt(share * (1 - share) / rows))

@@ -200,7 +200,7 @@ class Course:
         return [self._groups[self._number(pupil)].lead.own_weight for pupil in self.pupils]
 
 
-class _Part(NamedTuple):
+class _SameOrder(NamedTuple):
     """Heads that read the same rows in the same order: rows of the matrices."""
 
     order: int
@@ -229,7 +229,7 @@ class Desk:
         matrices = self.margins, self.p, self.soft, self.weight, self.slopes
         self.groups = [(group, tuple(matrix[span] for matrix in matrices)) for group, span in spans]
         by_weight = weights.seen, self.margins_by_weight, self.slopes_by_weight, weights.gradient
-        self.parts = [_Part(order, *(matrix[span] for matrix in by_weight)) for order, span in parts]
+        self.parts = [_SameOrder(order, *(matrix[span] for matrix in by_weight)) for order, span in parts]
 
 
 def _group(pupil: Pupil) -> str:

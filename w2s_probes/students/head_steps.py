@@ -40,7 +40,9 @@ class HeadWeights:
         matrices = self.gradient, self._mean, self._divisor, self._rates, pull
         shared, own = slice(self.shared), slice(self.shared, None)
         both = ((self.seen[shared], shared), (self._own_weights, own))
-        self._parts = [_Part(weights, *(matrix[span] for matrix in matrices)) for weights, span in both if len(weights)]
+        self._parts = [
+            _OwnOrShared(weights, *(matrix[span] for matrix in matrices)) for weights, span in both if len(weights)
+        ]
         self._own_gradient, self._own_seen, self._own_bias = self.gradient[own], self.seen[own], self.seen[own, -1]
         if self.own is not None:
             self.own.seen(self._own_weights, self._own_seen, self._own_bias)
@@ -79,7 +81,7 @@ class HeadWeights:
             self.own.seen(self._own_weights, self._own_seen, self._own_bias)
 
 
-class _Part(NamedTuple):
+class _OwnOrShared(NamedTuple):
     """Heads of one kind: rows of the matrices."""
 
     weights: torch.Tensor

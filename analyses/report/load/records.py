@@ -146,6 +146,14 @@ class _Store(_RecordPart):
     key: str | None = None
 
 
+class _SweptGrid(_RecordPart):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, list[float] | float | str | None]  # the values of every probe, and how they score
+    students: list[str] = []
+    student_filter: list[str] = []
+    student_relabel: list[str] = []
+
+
 class SweepRecord(_RecordPart):
     """The record beside a sweep's table."""
 
@@ -154,7 +162,7 @@ class SweepRecord(_RecordPart):
     versions: dict[str, str] = {}
     labels: dict[str, _Swept] = {}
     store: _Store = _Store()
-    grid: dict[str, list[float] | list[str] | float | str | None] = {}
+    grid: _SweptGrid = _SweptGrid()
     files: dict[str, str] = {}  # SHA-256
     checksum: str = ""
 

@@ -13,6 +13,9 @@ GRID = {
     "connectivity": "Components of Topo",
     "folds": "Folds of the logistic probe",
     "index": "Neighbour search",
+    "students": "Losses of students",
+    "student_filter": "Filters of students",
+    "student_relabel": "Relabellings of students",
 }
 READ_BY = {entry.setting: {name} for name, entry in PROBES.items()}  # settings of which not every probe reads each
 READ_BY |= {"folds": {name for name, entry in PROBES.items() if entry.cross_fitted}}
@@ -49,5 +52,9 @@ def _listed(value: Any) -> str:
     if not isinstance(value, list):
         return str(value)
     if len(value) > LISTED:
-        return f"{len(value)} values from {value[0]:g} to {value[-1]:g}"
-    return ", ".join(f"{one:g}" for one in value)
+        return f"{len(value)} values from {_short(value[0])} to {_short(value[-1])}"
+    return ", ".join(map(_short, value))
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:g}"

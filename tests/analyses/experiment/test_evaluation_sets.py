@@ -131,9 +131,9 @@ def test_a_set_that_shares_rows_or_groups_with_training_is_refused_by_name(world
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["data.tests.one=ONE"], r"one\.jsonl: every label is 1"),
-        (["data.tests.gone=gone.jsonl"], r"gone\.jsonl: no such file of test rows"),
-        (["data.tests.gone=nothing"], r"task 'nothing': no file"),
+        (["data.tests.one=ONE"], r"own: test set 'one': .*one\.jsonl: every label is 1"),
+        (["data.tests.gone=gone.jsonl"], r"own: test set 'gone': gone\.jsonl: no such file of test rows"),
+        (["data.tests.gone=nothing"], r"own: test set 'gone': task 'nothing': no file"),
         (["data.tests.test=other.toml"], r"'test' cannot be the name of a test set"),
         (["data.tests.a/b=other.toml"], r"'a/b' cannot be the name of a test set"),
         (["data.tests.wrong.hard=other.toml"], r"tests\.wrong is a table, but no task is called so: own"),

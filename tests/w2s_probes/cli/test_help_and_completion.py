@@ -145,7 +145,20 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
     # `plan` can do with a number of rows in place of their file; `sweep` takes several contaminations and values;
     # `import` is told what another program did, and may not look it up in a checkpoint.
     # `plan` is told how good a supervisor is, `compare` where its scores are; `export` may leave the truth out.
-    known = {"rows", "contamination", "knn_k", "topo_k", "logistic_l2", "position", "dtype", "weak", "files", "truth"}
+    # `demo` is told of what kind its students are, `sweep` which losses teach them.
+    known = {
+        "students",
+        "rows",
+        "contamination",
+        "knn_k",
+        "topo_k",
+        "logistic_l2",
+        "position",
+        "dtype",
+        "weak",
+        "files",
+        "truth",
+    }
     assert {name for name, found in kinds.items() if len(found) > 1} <= known
     assert kinds["layer"] == {str(str)}
     assert len(kinds["rows"]) > 1  # the control: a difference would be seen
