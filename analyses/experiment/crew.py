@@ -6,9 +6,11 @@ Processes that share a cache share the work: what another one has claimed is wai
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 from extract.extractor import Extraction
 from w2s_probes.errors import InputError
+from w2s_probes.losses import LossName
 from w2s_probes.places import HERE, Place, WorkKind
 from w2s_probes.places.claims import LEASE, POLL, Claim, Claims
 from w2s_probes.places.pool import Handout
@@ -29,6 +31,7 @@ TRAININGS = WorkKind(
     smaller="take a smaller model",
     packages=(*PACKAGES, "torch", "transformers", "tokenizers", "peft", "nnsight"),
 )
+OWN = frozenset(get_args(LossName))  # losses of the package, which every worker has
 AHEAD = 2  # units for each worker of a cluster: one that ends finds another waiting
 COUNTED = 5.0  # seconds between counts of a cluster's workers
 MOST = 32  # trials under way at a time: each holds what it has read
@@ -155,11 +158,16 @@ class Crew:
                     self._ready[lesson.key] = Taught(kept)
                 else:
                     mine.append((lesson, claim))
-            if mine:
-                unit = LessonUnit(tuple(lesson for lesson, _ in mine), tuple(claim.ticket for _, claim in mine))
-                self._in_hand[unit.key] = mine
+            known = [pair for pair in mine if pair[0].loss in OWN]
+            if known:
+                unit = _unit(known)
+                self._in_hand[unit.key] = known
                 self.clock.report(_account(unit.lessons))
                 self._handout.add([unit])
+            if added := [pair for pair in mine if pair[0].loss not in OWN]:
+                unit = _unit(added)  # workers do not know these losses
+                self.clock.report(_account(unit.lessons))
+                self._take(added, unit.run())
 
     def _room(self) -> int:
         """The number of units in hand at a time. No more are claimed, so that others find some, too."""
@@ -175,11 +183,15 @@ class Crew:
             if isinstance(unit, ExtractionUnit):
                 self._extracted.add(unit.key)
                 continue
-            for (lesson, claim), taught in zip(self._in_hand.pop(unit.key), results, strict=True):
-                claim.release(made=isinstance(taught.result, Trained))
-                self._ready[lesson.key] = taught
+            self._take(self._in_hand.pop(unit.key), results)
         if self._handout.deserted:
             self.clock.within("no worker yet")
+
+    def _take(self, lessons: list[tuple[Lesson, Claim]], results: list[Taught]) -> None:
+        """Take the results of lessons, and release the claims on them."""
+        for (lesson, claim), taught in zip(lessons, results, strict=True):
+            claim.release(made=isinstance(taught.result, Trained))
+            self._ready[lesson.key] = taught
 
     def _wait_for_others(self) -> None:
         first = next(iter(self._others.values()))
@@ -213,6 +225,10 @@ def _made(plan: Extraction, out: Path, progress: RowProgress) -> ActivationStore
     store = plan.run(out, progress=progress)
     assert store is not None  # no other process had a share
     return store
+
+
+def _unit(lessons: list[tuple[Lesson, Claim]]) -> LessonUnit:
+    return LessonUnit(tuple(lesson for lesson, _ in lessons), tuple(claim.ticket for _, claim in lessons))
 
 
 def _account(lessons: tuple[Lesson, ...]) -> str:

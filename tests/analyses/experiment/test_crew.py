@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
@@ -16,14 +17,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.experiment import crew
-from analyses.experiment.crew import TRAININGS
+from analyses.experiment import Trained, crew
+from analyses.experiment.clock import Clock
+from analyses.experiment.crew import TRAININGS, Crew
+from analyses.experiment.engine import Steps
 from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe
 from tests.conftest import ROOT
+from tests.worlds.experiments import completed, experiment, taught
 from tests.worlds.mortal_lessons import MortalLesson, noted
 from w2s_probes import ActivationStore, InputError
+from w2s_probes.losses import LOSSES
 from w2s_probes.places import Place, cluster, local
 from w2s_probes.places.pool import versions
 
@@ -149,6 +154,24 @@ def test_the_line_of_the_page_about_clusters_writes_in_two_processes_the_bits_of
         assert len(first.manifest.shards) == len(second.manifest.shards)
         parts.append(len(first.manifest.shards))
     assert max(parts) > 1
+
+
+def test_a_loss_that_workers_do_not_know_is_taught_by_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "cores", lambda: 2)
+    monkeypatch.setitem(LOSSES, "mine", LOSSES["xent"])
+    made = experiment(tmp_path)
+    mine: Any = "mine"
+
+    def steps() -> Steps[list[Trained]]:
+        return list((yield [made.lesson(made.weak_train, loss=mine), made.lesson(1 - made.weak_train, loss=mine)]))
+
+    with closing(Crew(Clock(), Place(jobs=2))) as teacher:
+        first, second = completed(steps(), teacher)
+    alone = taught(made.lesson(made.weak_train, loss="xent"))["test"]
+    np.testing.assert_allclose(first["test"], alone, atol=1e-6)
+    assert np.abs(second["test"] - alone).max() > 0.1
 
 
 @pytest.fixture(scope="module")
