@@ -2,6 +2,10 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +23,7 @@ from w2s_probes.io.tables import read_table, write_table
 from w2s_probes.students.artefacts import READS, reads_of
 from w2s_probes.students.finetuning.loop import TrainingLoop
 from w2s_probes.students.finetuning.saved_files import SCORING
+from w2s_probes.students.finetuning.training_folder import STATE
 
 Call = Callable[..., Any]
 QUICK = ["--tune", "learning_rate=3e-3", "--tune", "batch_size=16", "--epochs", 2, "--progress", "none"]
@@ -126,6 +131,28 @@ def test_the_same_command_again_trains_nothing_and_texts_may_stand_in_a_file_of_
     for name in ("rows", "validation", "best_step", "seconds", "parameters"):
         assert again[name] == first[name]
     assert scores(done / "predictions.jsonl").equals(scores(students("full") / "predictions.jsonl"))
+
+
+def test_a_fine_tuning_that_was_killed_goes_on_with_the_same_command(w2s: Call, home: Path, tmp_path: Path) -> None:
+    words = ["student", home / "weak.jsonl", "--kind", "full", "--model", home / "model", *QUICK]
+    words += ["--test", home / "test.jsonl", "--tune", "eval_every=2", "--epochs", 12, "--out"]  # the last one counts
+    code = (
+        "import sys; from w2s_probes.students.finetuning import training_folder as folder; "
+        "folder.SECONDS, folder.SHARE = 0, 0; from w2s_probes.cli import main; main(sys.argv[1:])"
+    )
+    killed = subprocess.Popen([sys.executable, "-c", code, *map(str, words), str(tmp_path / "killed")])
+    until = time.monotonic() + 120
+    while not (tmp_path / "killed" / STATE).exists():
+        assert killed.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "student.json").exists()
+    w2s(*words, tmp_path / "killed")
+    w2s(*words, tmp_path / "whole")
+    assert scores(tmp_path / "killed" / "predictions.jsonl").equals(scores(tmp_path / "whole" / "predictions.jsonl"))
+    assert not (tmp_path / "killed" / STATE).exists()
 
 
 def test_what_label_files_have_stays_beside_the_scores_and_a_given_label_is_kept_apart(
