@@ -12,6 +12,8 @@ from w2s_probes.io.files import replacing
 from w2s_probes.io.plain_values import is_missing
 from w2s_probes.io.tables import FORMATS, write_table
 
+from ..results.names import TEST
+
 TABLE_FORMATS = (*FORMATS, ".md", ".tex")
 INTERVALS = {"value": ("low", "high"), "gap": ("gap_low", "gap_high")}  # by the number that they belong to
 IN_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "∞": r"$\infty$"}
@@ -43,12 +45,14 @@ def write_results(table: pd.DataFrame, path: Path | str, *, digits: int = 2) -> 
 
 
 def readable(table: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
-    """The table as texts: numbers with their intervals in one cell, empty columns left out."""
+    """The table as texts: numbers with their intervals in one cell, columns left out that tell nothing."""
     ends = [end for pair in INTERVALS.values() for end in pair]
     shown = {}
     for name in table:
         column = table[name]
         if name in ends or column.isna().all() or (name == "oracle" and not column.astype(bool).any()):
+            continue
+        if name == "test_set" and (column == TEST).all():
             continue
         if name in INTERVALS:
             low, high = (table.get(end, pd.Series(math.nan, index=table.index)) for end in INTERVALS[name])

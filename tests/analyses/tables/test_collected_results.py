@@ -64,6 +64,8 @@ def test_values_stand_with_their_intervals_in_the_tables_for_people(runs: Path, 
     assert "| – |" in "\n".join(lines)  # a PGR that is undefined
     assert "low" not in lines[0]
     assert "l2" not in lines[0]  # empty throughout
+    assert "test_set" not in lines[0]  # the tasks' own throughout
+    assert "test_set" in readable(pd.concat([table, table.assign(test_set="hard")]))
     latex = (tmp_path / "t.tex").read_text()
     assert latex.count(r"\\") == len(table) + 1
     assert all(rule in latex for rule in (r"\toprule", r"\midrule", r"\bottomrule", r"pgr\_auroc", cell))

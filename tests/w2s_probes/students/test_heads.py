@@ -31,7 +31,7 @@ WEIGHT = RNG.random(ROWS) * 3
 
 
 def lesson(loss: LossName = "xent", **other: Any) -> HeadLesson:
-    asked: dict[str, Any] = {"labels": SOFT, "val_labels": SOFT_VAL, "epochs": 12, "patience": 5, **other}
+    asked: dict[str, Any] = {"labels": SOFT, "val_labels": SOFT_VAL, "epochs": 8, "patience": 4, **other}
     return HeadLesson(loss=loss, **asked)
 
 
@@ -211,7 +211,7 @@ def test_losses_that_are_added_learn_together_if_they_have_a_leading_axis_and_el
     assert margins(heads[0]) == pytest.approx(plain_head(DATA.X, asked[0], VAL.X).margins(VAL.X), abs=1e-4)
     with pytest.raises(InputError, match=r"'mean-of-all' has no leading axis: .* write `logits\[\.\.\., 1\]`"):
         raise heads[3]
-    alone = HeadStudent(single, epochs=12, patience=5).fit(DATA.X, SOFT, VAL.X, SOFT_VAL)
+    alone = HeadStudent(single, epochs=8, patience=4).fit(DATA.X, SOFT, VAL.X, SOFT_VAL)
     assert margins(alone) == pytest.approx(margins(heads[4]), abs=1e-4)
     assert margins(train_heads(DATA.X, [lesson(single, rows=MASK)], VAL.X)[0]) == pytest.approx(
         margins(train_heads(DATA.X, [lesson("xent", rows=MASK)], VAL.X)[0]), abs=1e-4
