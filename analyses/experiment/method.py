@@ -12,10 +12,11 @@ from w2s_probes.errors import InputError
 from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.labels.label_set import LabelSet
 
+from .declared_probes import EVERY_SETTING
 from .engine import Steps
 from .lessons import Lesson, Misuse
 from .outcomes import Outcome
-from .view import EVERY_SETTING, Experiment
+from .view import Experiment
 
 # Yields a lesson, or several at a time; receives a `Trained` for the one, a list of them for several.
 Lessons = Generator[Lesson | Sequence[Lesson], Any, Outcome]

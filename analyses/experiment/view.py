@@ -1,6 +1,6 @@
 """The view that methods have of a trial: texts, activations and weak labels, and no ground truth."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -23,29 +23,12 @@ from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 
 from ..recipe.probe_values import Probes
 from .activations import Activations
+from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .learners import Learner
-from .lessons import Examples, Leak, Lesson, Misuse, Scores, Trained
+from .lessons import Examples, Leak, Lesson, Scores, Trained
 from .outcomes import Outcome
 from .result_cache import Arrays, Record, ResultCache, array_hash, code_hash, table_hash
 from .row_sets import is_scored
-
-EVERY_SETTING = frozenset(Probes.model_fields)
-
-
-class Undeclared(Misuse):
-    """A method reads a setting of probes that it does not declare, so that its cache key would lack it."""
-
-
-class DeclaredProbes:
-    """The settings of `Probes` that a method has declared; any other is refused."""
-
-    def __init__(self, probes: Probes, names: frozenset[str]) -> None:
-        self._probes, self._names = probes, names
-
-    def __getattr__(self, name: str) -> Any:
-        if name in EVERY_SETTING - self._names:
-            raise Undeclared(f"a method reads probes.{name}, which it has not declared: add it to `Method.settings`")
-        return getattr(self._probes, name)
 
 
 @dataclass(frozen=True)
@@ -67,6 +50,8 @@ class Experiment:
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
     truth: LabelSet | None = None  # of the training and validation rows; for methods that are declared oracles alone
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
+
+    _nearest: dict[str, Neighbors] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.weak.role != "weak":
@@ -173,6 +158,31 @@ class Experiment:
         """The recipe's value of a probe: its number of neighbours, or its penalty."""
         return getattr(self.probes, PROBES[name].setting)
 
+    def fitted_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
+        """P(label = 1) of the evaluation sets by a probe that learned labels (n_train,) of the training rows.
+
+        Probes that read neighbours share one search for each set, and the graph of the training rows.
+        """
+        probe, evaluated = self.probe(name), [rows for rows in self.rows if is_scored(rows)]
+        if not probe.graph_k:
+            fitted = probe.fit(self.X_train, labels)
+            return {rows: fitted.predict_proba(self.activations.of(self.rows[rows]))[:, 1] for rows in evaluated}
+        # A fit that nothing keeps apart reads the same graph as the scores of training rows, where there nothing is.
+        shared: Any = {"graph": self.graph(name)} if self._all_apart else {}
+        fitted = probe.fit(self.X_train, labels, **shared)
+        return {
+            rows: fitted.score_near(self.activations.of(self.rows[rows]), self._nearest_to(rows)) for rows in evaluated
+        }
+
+    def _nearest_to(self, rows: str) -> Neighbors:
+        """The training rows that are nearest to each row of a set, as many as any probe reads; searched once."""
+        if (same := self._same_rows) is not None:
+            return same._nearest_to(rows)
+        if rows not in self._nearest:
+            k = min(max(PROBES[name].make(self._value(name)).graph_k for name in PROBES), len(self.X_train))
+            self._nearest[rows] = search(self.X_train, k, self.activations.of(self.rows[rows]))
+        return self._nearest[rows]
+
     def graph(self, name: str) -> Neighbors:
         """The nearest training rows of each, none from its own group, as many as this probe reads; cached.
 
@@ -196,6 +206,11 @@ class Experiment:
             return same._widest
         k = max(self._neighbors_of(name) for name in PROBES)
         return search(self.X_train, k, group_ids=self._group_ids)
+
+    @property
+    def _all_apart(self) -> bool:
+        """Whether no two training rows are equal or related."""
+        return len(np.unique(self._group_ids)) == len(self._group_ids)
 
     @cached_property
     def _group_ids(self) -> NDArray[np.intp]:
@@ -263,10 +278,3 @@ class Experiment:
 
     def _ids(self, name: str) -> NDArray[np.object_]:
         return self.rows[name]["id"].to_numpy(dtype=object)
-
-
-def probe_code(settings: Collection[str]) -> dict[str, dict[str, str]]:
-    """The code of the probes that these settings are of, for keys; empty where all are this release's own."""
-    code = {name: entry.code for name, entry in PROBES.items() if entry.setting in settings}
-    own = {name: value for name, value in code.items() if value is not None}
-    return {"probe_code": own} if own else {}

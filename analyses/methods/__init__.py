@@ -9,7 +9,7 @@ from w2s_probes.losses.names import LossName
 from w2s_probes.probes.registry import PROBES
 
 from ..experiment import Method
-from ..experiment.view import EVERY_SETTING
+from ..experiment.declared_probes import EVERY_SETTING
 from ..results.names import PROBE, RANDOM, own_ceiling
 from .by_name import METHODS
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..experiment import Experiment, Outcome
-from ..experiment.row_sets import is_scored
 
 
 def probe_prediction(experiment: Experiment, *, probe: str) -> Outcome:
@@ -18,7 +17,5 @@ def probe_ceiling(experiment: Experiment, *, probe: str) -> Outcome:
 
 
 def _fitted(experiment: Experiment, probe: str, labels: NDArray[np.float64]) -> Outcome:
-    fitted = experiment.probe(probe).fit(experiment.X_train, labels)
-    evaluation = {name: experiment.activations.of(rows) for name, rows in experiment.rows.items() if is_scored(name)}
-    scores = {name: fitted.predict_proba(X)[:, 1] for name, X in evaluation.items()}
+    scores = experiment.fitted_scores(probe, labels)
     return Outcome(scores, **experiment.probe_settings(probe))

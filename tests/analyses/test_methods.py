@@ -141,3 +141,16 @@ def test_soft_labels_of_one_side_still_teach(tmp_path: Path) -> None:
     made = experiment(tmp_path, weak_train=0.5 * planted(n=300, noise=0.2).weak)
     scores = taught(made.lesson(made.weak_train))["test"]
     assert auroc(planted(n=200, seed=2).truth, scores) > 0.95
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_probes_that_share_a_search_score_as_those_that_search_alone(repeated: bool, tmp_path: Path) -> None:
+    """Also where training rows are equal, which are apart in out-of-sample scores and not in a fit."""
+    X = planted(n=300, noise=0.2).X
+    if repeated:
+        X = np.repeat(X[:150], 2, axis=0)
+    made = experiment(tmp_path, X_train=X, probes=Probes(knn_k=20, topo_k=10))
+    X_test = made.activations.of(made.rows["test"])
+    for name in ("knn", "topo", "logistic"):
+        alone = made.probe(name).fit(X, made.weak_train).predict_proba(X_test)[:, 1]
+        np.testing.assert_array_equal(outcome_by(f"probe-{name}", made).scores["test"], alone)

@@ -49,6 +49,14 @@ class Neighbors:
             )
         self.first(k)
 
+    def refuse_other_rows(self, rows: int, among: int) -> None:
+        """InputError unless this can hold the nearest of `among` rows to each of `rows` others."""
+        if len(self.indices) != rows or (rows and not 0 <= self.indices.min() <= self.indices.max() < among):
+            raise InputError(
+                f"the neighbours given are of {len(self.indices)} rows, the activations have {rows}; and {among} rows "
+                "were learned from: search them with search(X_train, k, X)"
+            )
+
     def means(self, p: NDArray[np.float64], ks: Sequence[int]) -> NDArray[np.float64]:
         """The mean of p (n,) over the k nearest rows of each row, for every k of ks: (len(ks), n).
 

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..metrics.recovery import auroc
+from ..neighbors import Neighbors
 from ..ties import above_half
 from .validation import check_activations, checked_weights, is_soft, labels_to_score, soft_labels
 
@@ -62,6 +63,14 @@ class Probe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Class probabilities (m, 2) of rows X (m, d). A training row given here is scored in-sample."""
         p = self._score(self._checked(X))
         return np.column_stack([1 - p, p])
+
+    def score_near(self, X: ArrayLike, nearest: Neighbors) -> NDArray[np.float64]:
+        """P(second class) (m,) of rows X (m, d) whose nearest training rows have been searched before.
+
+        `nearest` has `graph_k` training rows or more for each row. Several probes that learned from the same rows can
+        so share one search; a probe that reads no neighbours scores the rows as ever.
+        """
+        return self._score(self._checked(X))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The class (m,) of rows X (m, d): the second one where its probability is above one half."""

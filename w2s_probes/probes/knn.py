@@ -87,6 +87,11 @@ class KNNProbe(Probe):
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         return mean_over(self.p_, search(self.X_, self.k, X, index=self.index).indices)
 
+    def score_near(self, X: ArrayLike, nearest: Neighbors) -> NDArray[np.float64]:
+        """P(second class) (m,) of rows X (m, d) from k or more nearest training rows, searched before."""
+        nearest.refuse_other_rows(len(self._checked(X)), len(self.p_))
+        return mean_over(self.p_, nearest.first(self.k))
+
     @cached_property
     def neighbors_(self) -> Neighbors:
         """The graph of the training rows, each without itself; searched when first asked for."""

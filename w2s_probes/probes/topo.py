@@ -142,6 +142,20 @@ class TopoProbe(Probe):
         neighbors = search(self.X_[self.core_], self.k_zeta, X, index=self.index)
         return np.asarray(mean_over(self.p_[self.core_], neighbors.indices))
 
+    def score_near(self, X: ArrayLike, nearest: Neighbors) -> NDArray[np.float64]:
+        """P(second class) (m,) of rows X (m, d) from their nearest training rows, searched before.
+
+        Rows with fewer than k_zeta of these in the components are searched again, among the components alone.
+        """
+        matrix = self._checked(X)
+        nearest.refuse_other_rows(len(matrix), len(self.p_))
+        kept = self.core_[nearest.indices]
+        scores, enough = np.empty(len(matrix)), kept.sum(axis=1) >= self.k_zeta
+        scores[enough] = mean_over(self.p_, first_of(nearest, kept, self.k_zeta).indices[enough])
+        if not enough.all():
+            scores[~enough] = self._score(matrix[~enough])
+        return scores
+
     @cached_property
     def core_neighbors_(self) -> NDArray[np.int64]:
         """For each training row its k_zeta nearest rows (n, k_zeta) among those kept, never itself."""

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from ..errors import InputError
 from ..filtering.disagreement import FilterResult, verdict
-from ..neighbors import Neighbors, first_of, mean_over, search
+from ..neighbors import Neighbors, search
 from ..neighbors.store_graphs import store_neighbors
 from ..probes import LogisticProbe, TopoProbe
 from ..probes.design import Design
@@ -171,21 +171,8 @@ class SweptLayer:
             inner = fitted.out_of_sample_
         except InputError as error:  # too few rows in the components
             return LeftOut((cell,), str(error))
-        return CellScores(cell, inner, self._outer_topo(p, fitted.core_, k), fitted.core_, fitted.core_scores_)
-
-    def _outer_topo(self, p: NDArray[np.float64], core: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
-        """The mean of p over each held-out row's k nearest rows in the components."""
-        if not len(self.other):
-            return np.empty(0)
-        kept = core[self.outer_graph.indices]
-        scores = np.empty(len(self.other))
-        enough = kept.sum(axis=1) >= k
-        nearest = first_of(self.outer_graph, kept, k).indices
-        scores[enough] = mean_over(p, nearest[enough])
-        if not enough.all():
-            rest = search(self.X[core], k, self.other[~enough], index=self.grid.index)
-            scores[~enough] = mean_over(p[core], rest.indices)
-        return scores
+        outer = fitted.score_near(self.other, self.outer_graph) if len(self.other) else np.empty(0)
+        return CellScores(cell, inner, outer, fitted.core_, fitted.core_scores_)
 
 
 def filtered(p: NDArray[np.float64], scores: CellScores, contamination: float) -> FilterResult:
