@@ -91,7 +91,9 @@ class HeadStudent(Probe):
         """
         matrix, p = self._read(X, y)
         rows, soft = None, None
-        if X_val is not None and y_val is not None:
+        if (X_val is None) != (y_val is None):
+            raise InputError("X_val and y_val belong together: give both, or neither to keep the last epoch")
+        if X_val is not None:
             rows, named = check_activations(X_val), self.classes_.tolist() != [0, 1]
             soft = np.asarray(y_val) == self.classes_[1] if named else y_val
         lesson = HeadLesson(

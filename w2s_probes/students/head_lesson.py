@@ -61,6 +61,13 @@ class Pupil:
         """The pupil of a lesson on n rows, with that many updates an epoch; InputError for what cannot be taught."""
         if not 0 <= lesson.l2 < np.inf:
             raise InputError(f"l2={lesson.l2!r}: the penalty must be a finite number >= 0")
+        if not 0 < lesson.learning_rate < np.inf:
+            raise InputError(f"learning_rate={lesson.learning_rate!r}: it must be a finite number > 0")
+        for name, count in (("epochs", lesson.epochs), ("patience", lesson.patience)):
+            if count < 1:
+                raise InputError(f"{name}={count!r}: at least 1 is needed")
+        if lesson.val_labels is not None and n_val is None:
+            raise InputError("validation labels without validation rows: give both, or neither to keep the last epoch")
         objective = Objective(lesson.loss, alpha=lesson.alpha, warm_up=lesson.warm_up, prior=lesson.prior, gather=False)
         criterion = Criterion.of(lesson.stop, np.empty(0))  # refuses one that does not exist
         rows = None if lesson.rows is None else _rows(lesson.rows, n)

@@ -39,6 +39,10 @@ def learn(
     seed: int | None,
 ) -> list[Learned | InputError]:
     """A head for each lesson on X (n, d), or why there is none; X_val (m, d) are validation rows."""
+    if X_val is not None and X_val.shape[1] != X.shape[1]:
+        raise InputError(f"validation rows are {X_val.shape[1]} wide, but training rows {X.shape[1]}")
+    if batch_size < 1:
+        raise InputError(f"batch_size={batch_size!r}: at least one row a batch is needed")
     batch = min(batch_size, max(1, len(X) // FEWEST_BATCHES))
     found: list[Pupil | InputError] = []
     for lesson in lessons:

@@ -41,8 +41,6 @@ def train_heads(
     """
     matrix = check_activations(X)
     rows = None if X_val is None else check_activations(X_val)
-    if rows is not None and rows.shape[1] != matrix.shape[1]:
-        raise InputError(f"validation rows are {rows.shape[1]} wide, but training rows {matrix.shape[1]}")
     found = learn(matrix, lessons, rows, batch_size=batch_size, seed=seed)
     return [
         learned if isinstance(learned, InputError) else HeadStudent.of_lesson(lesson, learned, batch_size=batch_size)

@@ -152,8 +152,8 @@ def test_each_head_keeps_its_own_best_epoch(stop: Any) -> None:
 def test_a_head_that_diverges_or_cannot_be_taught_leaves_the_others_as_they_are() -> None:
     good = [lesson("logconf"), lesson("xent", rows=MASK)]
     bad: dict[str, HeadLesson] = {
-        "diverged at step 17: lower the learning rate": lesson("logconf", learning_rate=float("inf")),
-        "diverged at step 17": lesson("xent", rows=MASK, learning_rate=float("inf")),
+        "diverged at step 17: lower the learning rate": lesson("logconf", learning_rate=1e38),
+        "diverged at step 17": lesson("xent", rows=MASK, learning_rate=1e38),
         "did you mean 'logconf'": lesson("logcon"),  # type: ignore[arg-type]
         "one class only": lesson(labels=np.full(ROWS, 0.2)),
         r"labels must be .* in \[0, 1\]": lesson(labels=2 * SOFT),
@@ -230,3 +230,31 @@ def test_heads_of_several_seeds_learn_together_each_in_the_order_of_its_own() ->
     alone_of_0 = train_heads(DATA.X, asked[1:2], VAL.X)[0]
     assert margins(one_order[1]) == pytest.approx(margins(alone_of_0), abs=1e-5)
     assert margins(one_order[0]) != pytest.approx(margins(heads[0]), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"epochs": 0}, "epochs=0: at least 1"),
+        ({"patience": 0}, "patience=0: at least 1"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0: it must be a finite number > 0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan: it must be a finite number > 0"),
+    ],
+)
+def test_settings_that_teach_nothing_are_refused_in_place_of_their_head(setting: dict[str, Any], said: str) -> None:
+    wrong, right = train_heads(DATA.X, [lesson(**setting), lesson()], VAL.X)
+    assert isinstance(right, HeadStudent)
+    assert isinstance(wrong, InputError)
+    assert said in str(wrong)
+
+
+def test_validation_rows_and_labels_come_together_and_are_as_wide_as_the_training_rows() -> None:
+    (alone,) = train_heads(DATA.X, [lesson()])
+    assert "validation labels without validation rows" in str(alone)
+    for X_val, y_val in ((VAL.X, None), (None, SOFT_VAL)):
+        with pytest.raises(InputError, match="X_val and y_val belong together"):
+            HeadStudent(epochs=2).fit(DATA.X, SOFT, X_val, y_val)
+    with pytest.raises(InputError, match="validation rows are 2 wide, but training rows 6"):
+        HeadStudent(epochs=2).fit(DATA.X, SOFT, VAL.X[:, :2], SOFT_VAL)
+    with pytest.raises(InputError, match="batch_size=0"):
+        train_heads(DATA.X, [lesson()], VAL.X, batch_size=0)
