@@ -16,7 +16,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.places.memory import free_memory
 from w2s_probes.store.dtypes import WORDS
 
-from ..forward.engine import CPU_TOKENS, GPU_TOKENS
+from ..forward.engine import GPU_TOKENS, cpu_tokens
 from ..forward.trace import ActivationReader
 from ..models.loading import default_device, refuse_lacking_dtype
 from ..models.source import ModelSource
@@ -59,10 +59,9 @@ class Machine:
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
         return cls(device, free)
 
-    @property
-    def batch_tokens(self) -> int:
-        """Tokens a batch that an extraction takes here, where memory allows."""
-        return GPU_TOKENS if self.device.type == "cuda" else CPU_TOKENS
+    def batch_tokens(self, width: int) -> int:
+        """Tokens a batch that an extraction from a model of this width takes here, where memory allows."""
+        return GPU_TOKENS if self.device.type == "cuda" else cpu_tokens(width)
 
     def memory(self, costs: Costs) -> int:
         """Bytes that an extraction needs here, of what `free` counts."""
@@ -94,7 +93,7 @@ def measure(source: ModelSource, costs: Costs, machine: Machine | None = None) -
     with usable(source.name, "none of its blocks runs with made-up weights"):
         model = _one_block(source, number, costs, machine)
         reader = ActivationReader(model, source.block_path)
-        rows, length = _shape(reader, costs, machine)
+        rows, length = _shape(reader, costs, machine.batch_tokens(source.width))
         whole, beside = (_usual(partial(_once, reader, rows, length, layers)) for layers in ([0, 1], [0]))
     flops = forward_flops([block_work(block, source.config, number)], Batching.of(np.full(rows, length), rows * length))
     # Of a tiny block nearly all may be lost in the noise of what is beside it.
@@ -121,14 +120,14 @@ def _one_block(source: ModelSource, number: int, costs: Costs, machine: Machine)
     return model
 
 
-def _shape(reader: ActivationReader, costs: Costs, machine: Machine) -> tuple[int, int]:
+def _shape(reader: ActivationReader, costs: Costs, budget: int) -> tuple[int, int]:
     """Rows and length of the batch to time: that of an extraction, or the largest that takes but a moment."""
-    usual = max(1, min(round(costs.tokens / costs.rows), machine.batch_tokens))
+    usual = max(1, min(round(costs.tokens / costs.rows), budget))
     rows, length = 1, min(SHORT, usual)
     _once(reader, rows, length, [0, 1])  # the first time sets things up
     while 2 * min(_once(reader, rows, length, [0, 1]) for _ in range(2)) < MOMENT:
         larger = (1, min(2 * length, usual)) if length < usual else (2 * rows, usual)
-        larger = (min(larger[0], costs.rows, max(1, machine.batch_tokens // usual)), larger[1])
+        larger = (min(larger[0], costs.rows, max(1, budget // usual)), larger[1])
         if larger == (rows, length):
             break
         rows, length = larger

@@ -195,7 +195,7 @@ class Engine:
             vector = width * len(self._layers) * WORDS[self._dtype].itemsize
             return min(REMOTE_TOKENS, max(1, REMOTE_BYTES // vector)) if self._position == "all" else REMOTE_TOKENS
         if self.device.type != "cuda":
-            return min(MOST_CPU_TOKENS, CPU_TOKENS * max(1, CPU_WIDTH // width))
+            return cpu_tokens(width)
         free, _ = torch.cuda.mem_get_info(self.device)
         config = self._source.text_config
         inner = max(getattr(config, "intermediate_size", None) or 0, 4 * width)
@@ -203,6 +203,15 @@ class Engine:
         numbers = 12 * width + 4 * inner + (2 * width * len(self._layers) if self._position == "all" else 0)
         most = int(0.6 * free) // (numbers * WORDS[self._dtype].itemsize)
         return min(GPU_TOKENS, max(CPU_TOKENS, 1 << (most.bit_length() - 1)))
+
+
+def cpu_tokens(width: int) -> int:
+    """Tokens of a batch on a processor, for a model of this width.
+
+    >>> cpu_tokens(4096), cpu_tokens(64)
+    (1024, 6144)
+    """
+    return min(MOST_CPU_TOKENS, CPU_TOKENS * max(1, CPU_WIDTH // width))
 
 
 def words_of(vectors: Tensor) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from extract.costs.lengths import Lengths, count_tokens, given_lengths
 from extract.costs.speed import BlockSpeed, Machine, measure
 from extract.doctor import diagnose, example_rows, sample_plan
 from extract.extractor import Extraction
-from extract.forward.engine import CPU_TOKENS
+from extract.forward.engine import CPU_TOKENS, MOST_CPU_TOKENS
 from extract.forward.trace import ActivationReader
 from extract.models.source import ModelSource, auto_class
 from tests.extract.costs.test_estimate import CONFIGS, described
@@ -103,7 +103,7 @@ def test_a_block_without_room_is_not_tried(tmp_path: Path) -> None:
 
 def test_the_machine_is_the_processor_and_its_memory_here() -> None:
     machine = Machine.here()
-    assert machine.batch_tokens == CPU_TOKENS
+    assert [machine.batch_tokens(width) for width in (4096, 384, 128, 8)] == [1024, 1024, 3072, 8192]
     assert machine.free is not None
     assert machine.free > 1e6
     assert str(machine) == "cpu, 1 thread"
@@ -114,7 +114,7 @@ def test_a_card_counts_its_own_memory_alone(tmp_path: Path) -> None:
     costs = costs_of(source)
     assert Machine(torch.device("cpu"), None).memory(costs) == costs.host + costs.device
     assert Machine(torch.device("cuda", 0), None).memory(costs) == costs.device
-    assert Machine(torch.device("cuda", 0), None).batch_tokens == 32768
+    assert Machine(torch.device("cuda", 0), None).batch_tokens(64) == 32768
 
 
 def test_texts_beyond_the_window_are_counted(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_texts_beyond_the_window_are_counted(checkpoint: Checkpoint, monkeypatch
 def test_the_doctor_times_the_loaded_model(checkpoint: Checkpoint) -> None:
     found = diagnose(sample_plan(Extraction.plan(str(checkpoint()), example_rows()))).speed
     assert found.tokens_per_s > 0
-    assert 0 < found.batch <= CPU_TOKENS
+    assert 0 < found.batch <= MOST_CPU_TOKENS
     assert " tokens/s on cpu, in a batch of " in str(found)
 
 

@@ -212,7 +212,7 @@ def _here(source: "ModelSource", lengths: "Lengths", options: dict[str, Any], ra
         from extract.costs.estimate import estimate
         from extract.costs.speed import Machine, measure
     machine = Machine.here()
-    chosen = options | {"batch_tokens": options["batch_tokens"] or machine.batch_tokens}
+    chosen = options | {"batch_tokens": options["batch_tokens"] or machine.batch_tokens(source.width)}
     costs = estimate(source, lengths.tokens, **chosen)
     facts = {}
     if rates == dict.fromkeys(rates):
