@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -85,7 +86,9 @@ def test_the_wheel_is_small_and_takes_one_name(wheel: Path) -> None:
         files = {path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*") if path.is_file()}
         assert {name for name in within if name.startswith(package)} == {f for f in files if "__pycache__" not in f}
     assert {"data/tasks/sciq.toml", "data/miniature/strong/model.safetensors"} <= within
-    assert not any("test" in name and name.endswith(".py") for name in names)
+    tests = re.compile(r"(^|/)(tests?/|test_[^/]*\.py$|[^/]*_test\.py$|conftest\.py$)")
+    assert not [name for name in names if tests.search(name)]
+    assert tests.search("w2s_probes/_bundled/tests/a.py")
     assert "w2s_probes/py.typed" in names
 
 
