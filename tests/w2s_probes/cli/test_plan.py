@@ -81,7 +81,7 @@ def test_a_file_of_rows_is_tokenized(
         r"did \S+ .?FLOP/s just now; loading the model comes on top\n",
         text,
     )
-    assert re.search(r"  memory here    \S+ GB of \S+ .B free, in batches of up to 1,024 tokens\n", text)
+    assert re.search(r"  memory here    \S+ GB of \S+ .B free, in batches of up to 8,192 tokens\n", text)
 
 
 def test_texts_that_are_cut_are_counted_with_their_side(
