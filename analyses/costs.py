@@ -105,6 +105,14 @@ def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:
     return simulated or recipe.student.kind == "head" or any(method.activations for method in methods.values())
 
 
+def reads_known_rows(recipe: Recipe, methods: dict[str, Method]) -> bool:
+    """Whether a run extracts the strong model's activations of rows that are known before there are weak labels.
+
+    An imitation's are not: its texts carry its labels.
+    """
+    return reads_activations(recipe, methods) and recipe.weak.errors != "imitation"
+
+
 def _training(
     recipe: Recipe,
     splits: dict[str, list[RowSets] | None],

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from w2s_probes.errors import InputError
 
-from .costs import reads_activations
+from .costs import reads_known_rows
 from .experiment.clock import Clock
 from .experiment.engine import Answers, drive, together
 from .experiment.lessons import Lesson
@@ -70,7 +70,7 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
         task = Path(name).stem
         of_task = trials(recipe, task, split_task(recipe, name), methods, cache, sources, _StoppedClock())
         for number, trial in enumerate(of_task):  # one at a time: each holds activations
-            if number == 0 and reads_activations(recipe, methods) and recipe.weak.errors != "imitation":
+            if number == 0 and reads_known_rows(recipe, methods):
                 every.append(_activations_stage(trial))
             every += _trial_stages(trial)
     return every

@@ -19,12 +19,11 @@ from w2s_probes.share import WHOLE, Share
 from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
-from .costs import reads_activations
+from .costs import reads_known_rows
 from .experiment.clock import Clock, processes
 from .experiment.crew import Crew, refuse_processes
 from .experiment.curves import Curves
-from .experiment.engine import Here, Rounds, Teacher, conduct
-from .experiment.kept_students import StepLessons
+from .experiment.engine import Here, Rounds, StepLessons, Teacher, conduct
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
 from .experiment.result_cache import table_hash
@@ -180,8 +179,8 @@ class _Run:
 
     def extractions(self, splits: Mapping[str, dict[int, RowSets]]) -> Iterator[tuple[Extraction, Path]]:
         """What the strong model has to read, task by task, and the folder of the stores."""
-        if not reads_activations(self.recipe, dict(self.methods)) or self.recipe.weak.errors == "imitation":
-            return  # an imitation's texts carry its labels
+        if not reads_known_rows(self.recipe, dict(self.methods)):
+            return
         for task, seeds in splits.items():
             models = task_models(self.recipe, task, list(seeds.values()), self.cache, self.sources, self.clock)
             activations = models[1].activations(self.recipe.strong)
@@ -221,7 +220,8 @@ class _Run:
             "taken": {name: asdict(self.clock.taken(trial.title(name))) for name in outcomes},
         }
         if self.recipe.keep_students:
-            self.students |= put_students(self.out, *named, taught)
+            by_name = {name: taught.get(trial.title(name), []) for name in trial.names}
+            self.students |= put_students(self.out, *named, by_name)
         result = labelled.result(outcomes)
         write_predictions(self.out, *named, result)
         return result

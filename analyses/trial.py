@@ -18,9 +18,8 @@ from w2s_probes.rows.groups import GROUP
 
 from .experiment.clock import Clock
 from .experiment.curves import Curves
-from .experiment.engine import Rounds, Steps, together
+from .experiment.engine import Rounds, StepLessons, Steps, together
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
-from .experiment.kept_students import StepLessons, recorded
 from .experiment.lessons import TRAINED, Lesson, Scores
 from .experiment.method import Method, run_method
 from .experiment.outcomes import Outcome
@@ -100,10 +99,9 @@ class Trial:
         return labels
 
     def supervised(self, taught: StepLessons | None = None) -> "Rounds[LabelledTrial]":
-        """The trial with its weak labels; InputError where there can be none. Its lessons are put into `taught`."""
+        """The trial with its weak labels; InputError where there are none. Its lessons go into `taught`, by title."""
         title = self.title(WEAK)
-        steps = recorded(self.weak_steps(), {} if taught is None else taught, WEAK)
-        labels = (yield from together({title: steps}, self.supervisor.clock))[title]
+        labels = (yield from together({title: self.weak_steps()}, self.supervisor.clock, taught))[title]
         if isinstance(labels, InputError):
             raise labels
         return LabelledTrial(self, labels)
@@ -147,17 +145,14 @@ class LabelledTrial:
             yield Step(name, METHOD, described_by, run, assemble if method.students else None)
 
     def run(self, taught: StepLessons | None = None) -> Rounds[dict[str, Outcome | InputError]]:
-        """The outcome of every step, or the reason why it has none. Their lessons are put into `taught`.
+        """The outcome of every step, or the reason why it has none. Their lessons are put into `taught`, by title.
 
         Where students are kept, a method is made of its lessons and not taken from the cache, which lacks them.
         """
         title, keeps = self.trial.title, self.trial.recipe.keep_students
-        lessons: StepLessons = {} if taught is None else taught
-        steps = {
-            step.name: recorded(step.assemble() if keeps and step.assemble else step.run(), lessons, step.name)
-            for step in self.steps()
-        }
-        results = yield from together({title(name): step for name, step in steps.items()}, self.models.clock)
+        steps = {step.name: step.assemble() if keeps and step.assemble else step.run() for step in self.steps()}
+        named = {title(name): step for name, step in steps.items()}
+        results = yield from together(named, self.models.clock, taught)
         return {name: results[title(name)] for name in steps}
 
     @property

@@ -22,7 +22,7 @@ from w2s_probes.store.activation_store import ActivationStore
 from .clock import Clock
 from .engine import Answers
 from .lessons import TRAINED, Lesson, Trained
-from .teaching import Taught, batches
+from .teaching import Taught, account, batches
 from .units import ExtractionUnit, LessonUnit
 
 TRAININGS = WorkKind(
@@ -162,11 +162,11 @@ class Crew:
             if known:
                 unit = _unit(known)
                 self._in_hand[unit.key] = known
-                self.clock.report(_account(unit.lessons))
+                self.clock.report(account(unit.lessons))
                 self._handout.add([unit])
             if added := [pair for pair in mine if pair[0].loss not in OWN]:
                 unit = _unit(added)  # workers do not know these losses
-                self.clock.report(_account(unit.lessons))
+                self.clock.report(account(unit.lessons))
                 self._take(added, unit.run())
 
     def _room(self) -> int:
@@ -229,12 +229,6 @@ def _made(plan: Extraction, out: Path, progress: RowProgress) -> ActivationStore
 
 def _unit(lessons: list[tuple[Lesson, Claim]]) -> LessonUnit:
     return LessonUnit(tuple(lesson for lesson, _ in lessons), tuple(claim.ticket for _, claim in lessons))
-
-
-def _account(lessons: tuple[Lesson, ...]) -> str:
-    """The name of a unit in progress lines."""
-    first = lessons[0].step
-    return first if len(lessons) == 1 else f"{first} and {len(lessons) - 1} more heads together"
 
 
 def refuse_processes(place: Place, share: Share | None, processes: int) -> None:

@@ -12,11 +12,12 @@ from w2s_probes.errors import InputError
 
 from .clock import Clock
 from .lessons import TRAINED, Lesson, Misuse, Trained
-from .teaching import Taught, batches, teach
+from .teaching import Taught, account, batches, teach
 
 T = TypeVar("T")
 Steps = Generator[Sequence[Lesson], Sequence[Trained], T]  # yields lessons, receives their results, returns its own
 Answers = dict[str, Taught]  # by the lessons' keys
+StepLessons = dict[str, list[Lesson]]  # by the step that asked for them
 Rounds = Generator[list[Lesson], Answers, T]  # yields lessons newly asked for, receives results, perhaps not yet all
 
 
@@ -58,18 +59,12 @@ class Here:
             if first.learner.reads_activations:
                 with self.clock.step(first.step):
                     first.learner.read.ensure()  # on this step's account
-            self.clock.report(_account(together))
+            self.clock.report(account(together))
             self._ready = dict(zip((lesson.key for lesson in together), teach(together), strict=True))
             for key in self._ready:
                 del self._asked[key]
         ready, self._ready = self._ready, {}
         return ready
-
-
-def _account(lessons: Sequence[Lesson]) -> str:
-    """The name of a batch in progress lines."""
-    first = lessons[0].step
-    return first if len(lessons) == 1 else f"{first} and {len(lessons) - 1} more heads together"
 
 
 def drive(rounds: Rounds[T], teacher: Teacher) -> T:
@@ -120,10 +115,13 @@ def side_by_side(steps: Sequence[Steps[T]]) -> Steps[list[T]]:
     return [results[number] for number in range(len(steps))]
 
 
-def together(steps: Mapping[str, Steps[T]], clock: Clock) -> Rounds[dict[str, T | InputError]]:
+def together(
+    steps: Mapping[str, Steps[T]], clock: Clock, asked_for: StepLessons | None = None
+) -> Rounds[dict[str, T | InputError]]:
     """Advance steps side by side; their results by name, or the error that ended one.
 
-    A step that fails leaves the others as they are; a `Misuse`, or what is no InputError, ends all.
+    A step that fails leaves the others as they are; a `Misuse`, or what is no InputError, ends all. The lessons that
+    each step asks for are put into `asked_for`.
     """
     results: dict[str, T | InputError] = {}
     waiting: dict[str, list[Lesson]] = {}
@@ -143,6 +141,8 @@ def together(steps: Mapping[str, Steps[T]], clock: Clock) -> Rounds[dict[str, T 
                 results[name] = error
             else:
                 waiting[name] = [lesson.of_step(name) for lesson in asked]
+                if asked_for is not None:
+                    asked_for.setdefault(name, []).extend(waiting[name])
                 wanted.update({lesson.key: lesson for lesson in waiting[name] if lesson.key not in known})
         if name in results:
             clock.finished(name)

@@ -1,40 +1,14 @@
 """Students that last: each trained head and model is kept in the cache, beside its scores."""
 
-from collections.abc import Callable, Generator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from w2s_probes.errors import InputError
 from w2s_probes.students.artefacts import reads_of, save_student
 from w2s_probes.students.head import HeadStudent
 
-from .lessons import Lesson, Trained
+from .lessons import Lesson
 
 if TYPE_CHECKING:
     from w2s_probes.students.finetune import FineTuned
-
-T = TypeVar("T")
-StepLessons = dict[str, list[Lesson]]  # by the step that asked for them
-
-
-def recorded(
-    steps: Generator[Sequence[Lesson], Sequence[Trained], T], taught: StepLessons, name: str
-) -> Generator[Sequence[Lesson], Sequence[Trained], T]:
-    """The same steps; the lessons that they ask for are put into `taught` under a name."""
-    go_on: Callable[[], Sequence[Lesson]] = partial(next, steps)
-    while True:
-        try:
-            asked = go_on()
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        taught.setdefault(name, []).extend(asked)
-        try:
-            results = yield asked
-        except InputError as error:  # a lesson that could not be taught: the step may know what then
-            go_on = partial(steps.throw, error)
-        else:
-            go_on = partial(steps.send, results)
 
 
 def keep_head(lesson: Lesson, head: HeadStudent) -> None:

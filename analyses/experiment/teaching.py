@@ -49,6 +49,12 @@ def batches(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
     return [*heads.values(), *([lesson] for lesson in lessons if not lesson.learner.reads_activations)]
 
 
+def account(lessons: Sequence[Lesson]) -> str:
+    """The name of a batch in progress lines."""
+    first = lessons[0].step
+    return first if len(lessons) == 1 else f"{first} and {len(lessons) - 1} more heads together"
+
+
 def teach_heads(lessons: Sequence[Lesson]) -> list[Trained | InputError]:
     """Train the heads of one batch. One that cannot be trained leaves the others as they are."""
     first = lessons[0]

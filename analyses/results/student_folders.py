@@ -11,7 +11,7 @@ from w2s_probes.students.artefacts import SavedStudent, save_student
 from w2s_probes.students.finetuning.settings import STUDENT_RECORD
 
 from ..experiment.clock import first_process
-from ..experiment.kept_students import StepLessons
+from ..experiment.engine import StepLessons
 from ..experiment.lessons import Lesson
 from .names import STUDENTS, labels_file, student_folder
 
