@@ -8,12 +8,12 @@ from typing import NoReturn
 from w2s_probes.errors import InputError
 
 from .costs import reads_known_rows
-from .experiment.clock import Clock
-from .experiment.engine import Answers, drive, together
-from .experiment.lessons import Lesson
 from .experiment.splits import split_task
 from .experiment.task_models import Sources
-from .experiment.teaching import Taught
+from .lessons.clock import Clock
+from .lessons.engine import Answers, drive, together
+from .lessons.lesson import Lesson
+from .lessons.teaching import Taught
 from .methods import find_methods
 from .recipe.schema import Recipe
 from .results.names import WEAK

@@ -20,16 +20,16 @@ from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
 from .costs import reads_known_rows
-from .experiment.clock import Clock, processes
-from .experiment.crew import Crew, refuse_processes
-from .experiment.curves import Curves
-from .experiment.engine import Here, Rounds, StepLessons, Teacher, conduct
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
-from .experiment.result_cache import table_hash
 from .experiment.row_sets import RowSets
 from .experiment.splits import load_rows, split_loaded
 from .experiment.task_models import Sources
+from .lessons.clock import Clock, processes
+from .lessons.crew import Crew, refuse_processes
+from .lessons.curves import Curves
+from .lessons.engine import Here, Rounds, StepLessons, Teacher, conduct
+from .lessons.result_cache import table_hash
 from .methods import find_method, find_methods
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe

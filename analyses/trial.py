@@ -16,16 +16,16 @@ from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.losses.names import LossName
 from w2s_probes.rows.groups import GROUP
 
-from .experiment.clock import Clock
-from .experiment.curves import Curves
-from .experiment.engine import Rounds, StepLessons, Steps, together
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
-from .experiment.lessons import TRAINED, Lesson, Scores
 from .experiment.method import Method, run_method
 from .experiment.outcomes import Outcome
 from .experiment.row_sets import RowSets, is_scored
 from .experiment.task_models import Sources, TaskModels, every_row
 from .experiment.view import Experiment
+from .lessons.clock import Clock
+from .lessons.curves import Curves
+from .lessons.engine import Rounds, StepLessons, Steps, together
+from .lessons.lesson import TRAINED, Lesson, Scores
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.table import TrialResult

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from analyses.experiment import Experiment, Outcome
-from analyses.experiment.result_cache import code_hash
+from analyses.lessons.result_cache import code_hash
 from analyses.methods import METHODS
 from analyses.results.names import CEILING, PROBE, RANDOM
 from tests.conftest import ROOT

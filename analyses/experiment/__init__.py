@@ -1,7 +1,7 @@
-"""One trial of an experiment: its rows, what a method sees of them, the lessons it asks for, and the results kept."""
+"""One trial of an experiment: its rows, what a method sees of them, and the outcomes kept."""
 
+from ..lessons.lesson import Lesson, Misuse, Trained
 from .declared_probes import Undeclared
-from .lessons import Lesson, Misuse, Trained
 from .method import FilterDecision, Lessons, Method
 from .outcomes import Outcome
 from .view import Experiment

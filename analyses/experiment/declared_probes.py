@@ -5,8 +5,8 @@ from typing import Any
 
 from w2s_probes.probes.registry import PROBES
 
+from ..lessons.lesson import Misuse
 from ..recipe.probe_values import Probes
-from .lessons import Misuse
 
 EVERY_SETTING = frozenset(Probes.model_fields)
 

@@ -8,12 +8,12 @@ import pandas as pd
 
 from w2s_probes.labels.label_set import LabelSet
 
-from .clock import Clock
+from ..lessons.clock import Clock
+from ..lessons.engine import Steps
+from ..lessons.result_cache import ResultCache, array_hash, code_hash
 from .declared_probes import probe_code
-from .engine import Steps
 from .method import Method
 from .outcomes import Outcome, kept_outcome, outcome_of
-from .result_cache import ResultCache, array_hash, code_hash
 from .row_sets import RowSets
 from .view import Experiment
 

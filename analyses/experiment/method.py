@@ -12,9 +12,9 @@ from w2s_probes.errors import InputError
 from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.labels.label_set import LabelSet
 
+from ..lessons.engine import Steps
+from ..lessons.lesson import Lesson, Misuse
 from .declared_probes import EVERY_SETTING
-from .engine import Steps
-from .lessons import Lesson, Misuse
 from .outcomes import Outcome
 from .view import Experiment
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.labels.verdicts import write_verdicts
 
-from .lessons import Scores
-from .result_cache import Arrays, Record
+from ..lessons.lesson import Scores
+from ..lessons.result_cache import Arrays, Record
 from .row_sets import RowSets
 
 PREFIX = "filter "  # of the arrays' names beside the scores of row sets

@@ -9,12 +9,12 @@ from extract.extractor import extract_cached
 from extract.models.source import ModelSource
 from w2s_probes.progress import RowsRead
 
+from ..lessons.activations import Activations, Extract
+from ..lessons.clock import Clock
+from ..lessons.curves import Curves
+from ..lessons.learners import Learner
+from ..lessons.result_cache import ResultCache
 from ..recipe.schema import Strong, Training, Weak
-from .activations import Activations, Extract
-from .clock import Clock
-from .curves import Curves
-from .learners import Learner
-from .result_cache import ResultCache
 
 ACTIVATIONS, KEPT = "activations", "kept"
 

@@ -21,13 +21,13 @@ from w2s_probes.probes.registry import VALUE_TITLES
 from w2s_probes.relabeling import relabel
 from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 
+from ..lessons.activations import Activations
+from ..lessons.learners import Learner
+from ..lessons.lesson import Examples, Leak, Lesson, Scores, Trained
+from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash, code_hash, table_hash
 from ..recipe.probe_values import Probes
-from .activations import Activations
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
-from .learners import Learner
-from .lessons import Examples, Leak, Lesson, Scores, Trained
 from .outcomes import Outcome
-from .result_cache import Arrays, Record, ResultCache, array_hash, code_hash, table_hash
 from .row_sets import is_scored
 
 

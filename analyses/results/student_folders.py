@@ -10,9 +10,9 @@ from w2s_probes.probes.saving import load_probe
 from w2s_probes.students.artefacts import SavedStudent, save_student
 from w2s_probes.students.finetuning.settings import STUDENT_RECORD
 
-from ..experiment.clock import first_process
-from ..experiment.engine import StepLessons
-from ..experiment.lessons import Lesson
+from ..lessons.clock import first_process
+from ..lessons.engine import StepLessons
+from ..lessons.lesson import Lesson
 from .names import STUDENTS, labels_file, student_folder
 
 METHOD = "method"  # in a student's record; one without is no run's

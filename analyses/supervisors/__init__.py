@@ -4,11 +4,11 @@ from typing import Any
 
 from w2s_probes.io.files import sha256
 
-from ..experiment.engine import Steps
-from ..experiment.lessons import Scores
-from ..experiment.result_cache import array_hash, code_hash, table_hash
 from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
+from ..lessons.engine import Steps
+from ..lessons.lesson import Scores
+from ..lessons.result_cache import array_hash, code_hash, table_hash
 from ..recipe.schema import Strong, Weak
 from .ensembles import ensemble
 from .from_file import labels_of_file

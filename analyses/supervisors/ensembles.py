@@ -9,10 +9,10 @@ import pandas as pd
 from w2s_probes.randomness import stream, torch_seed
 from w2s_probes.rows.groups import GROUP
 
-from ..experiment.engine import Steps, side_by_side
-from ..experiment.lessons import Scores
 from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
+from ..lessons.engine import Steps, side_by_side
+from ..lessons.lesson import Scores
 from ..recipe.schema import Weak
 
 SEEDS = 1 << 31  # members' seeds are below

@@ -9,8 +9,8 @@ from w2s_probes.io.tables import read_table
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.rows.ids import with_ids
 
-from ..experiment.lessons import Scores
 from ..experiment.row_sets import RowSets
+from ..lessons.lesson import Scores
 
 
 def labels_of_file(path: Path, sets: RowSets) -> Scores:

@@ -7,10 +7,10 @@ from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
-from ..experiment.engine import Steps
-from ..experiment.lessons import Examples, Lesson, Scores
 from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
+from ..lessons.engine import Steps
+from ..lessons.lesson import Examples, Lesson, Scores
 from ..recipe.schema import Weak
 
 HELD_OUT = 0.2  # of weak-train, for early stopping

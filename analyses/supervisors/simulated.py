@@ -14,9 +14,9 @@ from w2s_probes.rows.groups import groups_of
 from w2s_probes.rows.ids import content_id
 from w2s_probes.simulated import first_features, hard, mistaken, trivial_imitation
 
-from ..experiment.lessons import Scores
 from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
+from ..lessons.lesson import Scores
 from ..recipe.schema import Strong, Weak
 
 STRONG_L2 = 1e-3  # of the probe that says what the strong model is sure of

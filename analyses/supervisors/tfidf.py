@@ -6,8 +6,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from ..experiment.lessons import Scores
 from ..experiment.row_sets import RowSets
+from ..lessons.lesson import Scores
 
 
 def text_supervisor(sets: RowSets) -> Scores:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from analyses.experiment import teaching, view
+from analyses.experiment import view
+from analyses.lessons import teaching
 from extract.extractor import Extraction
 
 

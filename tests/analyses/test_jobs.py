@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from analyses.dry_run import stages
-from analyses.experiment import crew
-from analyses.experiment.units import LessonUnit
 from analyses.jobs import Jobs, jobs_left
+from analyses.lessons import crew
+from analyses.lessons.units import LessonUnit
 from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
 from tests.worlds.experiments import small_recipe

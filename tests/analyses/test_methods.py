@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analyses.experiment import Experiment
-from analyses.experiment.lessons import Leak
+from analyses.lessons.lesson import Leak
 from analyses.methods import METHODS, find_method, find_methods
 from analyses.recipe.probe_values import Probes
 from tests.conftest import planted

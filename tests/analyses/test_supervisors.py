@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.experiment.clock import Clock
-from analyses.experiment.engine import Steps
-from analyses.experiment.lessons import Scores
 from analyses.experiment.row_sets import RowSets
 from analyses.experiment.splits import split_task
 from analyses.experiment.task_models import Sources, TaskModels, every_row
+from analyses.lessons.clock import Clock
+from analyses.lessons.engine import Steps
+from analyses.lessons.lesson import Scores
 from analyses.protocol import run
 from analyses.recipe.schema import Weak
 from analyses.results.names import LABELS

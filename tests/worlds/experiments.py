@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analyses.experiment.clock import Clock
-from analyses.experiment.engine import Answers, Here, Steps, Teacher, drive, together
-from analyses.experiment.learners import Learner
-from analyses.experiment.lessons import Lesson, Trained
 from analyses.experiment.method import run_method
 from analyses.experiment.outcomes import Outcome
-from analyses.experiment.result_cache import ResultCache
-from analyses.experiment.teaching import Taught
 from analyses.experiment.view import Experiment
+from analyses.lessons.clock import Clock
+from analyses.lessons.engine import Answers, Here, Steps, Teacher, drive, together
+from analyses.lessons.learners import Learner
+from analyses.lessons.lesson import Lesson, Trained
+from analyses.lessons.result_cache import ResultCache
+from analyses.lessons.teaching import Taught
 from analyses.methods import find_method
 from analyses.recipe.probe_values import Probes
 from analyses.recipe.read import RECIPES, read_recipe

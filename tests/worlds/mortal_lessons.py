@@ -7,8 +7,8 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any, ClassVar
 
-from analyses.experiment.teaching import Taught
-from analyses.experiment.units import LessonUnit
+from analyses.lessons.teaching import Taught
+from analyses.lessons.units import LessonUnit
 from w2s_probes.losses import Objective
 from w2s_probes.students.finetuning import training_folder
 

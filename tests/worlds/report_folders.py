@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from analyses.experiment import Outcome
-from analyses.experiment.clock import StepTime
 from analyses.experiment.outcomes import write_verdict
 from analyses.experiment.row_sets import RowSets
+from analyses.lessons.clock import StepTime
 from analyses.results.comparisons import compare
 from analyses.results.names import COMPARISONS, RECIPE, RECORD, RESULTS, filter_file, trial_files, trial_key
 from analyses.results.run_folder import write_predictions, write_recipe, write_record

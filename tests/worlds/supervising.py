@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analyses.experiment.clock import Clock
-from analyses.experiment.lessons import Scores
 from analyses.experiment.row_sets import RowSets
 from analyses.experiment.splits import split_task
 from analyses.experiment.task_models import Sources
+from analyses.lessons.clock import Clock
+from analyses.lessons.lesson import Scores
 from analyses.recipe.read import read_recipe
 from analyses.recipe.schema import Recipe
 from analyses.trial import Trial, task_models

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from analyses.experiment import Experiment, Lessons, Method, splits
-from analyses.experiment.lessons import Examples, Leak, Lesson
 from analyses.experiment.method import run_method
 from analyses.experiment.row_sets import RowSets
 from analyses.experiment.splits import split_task
+from analyses.lessons.lesson import Examples, Leak, Lesson
 from analyses.methods import METHODS
 from analyses.protocol import run
 from analyses.results.names import RESULTS

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyses.experiment.clock import Clock, StepTime
 from analyses.experiment.outcomes import Outcome, kept_outcome, outcome_of
+from analyses.lessons.clock import Clock, StepTime
 from analyses.recipe.read import RECIPES, read_recipe, read_recipes
 from analyses.recipe.write_toml import toml
 from analyses.results.run_folder import write_recipe

@@ -62,7 +62,7 @@ def run(
         return
     with from_checkout():
         # Only what has passed so far is worth the seconds that these take.
-        from analyses.experiment.clock import first_process
+        from analyses.lessons.clock import first_process
         from analyses.protocol import run as run_recipe
         from analyses.results.names import RESULTS
     tables = []

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyses.experiment import Experiment, Lesson, Lessons, Method, Misuse, Outcome, Trained, teaching
-from analyses.experiment.clock import Clock
-from analyses.experiment.engine import Answers, Here, Steps, conduct, drive, side_by_side, together
+from analyses.experiment import Experiment, Lesson, Lessons, Method, Misuse, Outcome, Trained
 from analyses.experiment.method import run_method
-from analyses.experiment.teaching import Taught
+from analyses.lessons import teaching
+from analyses.lessons.clock import Clock
+from analyses.lessons.engine import Answers, Here, Steps, conduct, drive, side_by_side, together
+from analyses.lessons.teaching import Taught
 from analyses.methods import METHODS, find_method
 from analyses.protocol import run
 from tests.worlds.experiments import Untaught, completed, experiment, small_recipe, taught, truth_of_planted

@@ -17,7 +17,7 @@ from w2s_probes.students.texts import Texts
 
 from .clock import first_process
 from .kept_students import keep_head, keep_model
-from .lessons import Lesson, Trained
+from .lesson import Lesson, Trained
 
 
 @dataclass(frozen=True)

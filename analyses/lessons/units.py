@@ -18,7 +18,7 @@ from w2s_probes.share import Share
 from w2s_probes.store.manifest import identity_key
 
 from .activations import Activations
-from .lessons import Lesson
+from .lesson import Lesson
 from .teaching import Taught, teach
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 from w2s_probes.errors import InputError
 
 from .clock import Clock
-from .lessons import TRAINED, Lesson, Misuse, Trained
+from .lesson import TRAINED, Lesson, Misuse, Trained
 from .teaching import Taught, account, batches, teach
 
 T = TypeVar("T")

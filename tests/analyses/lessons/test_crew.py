@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.experiment import Trained, crew
-from analyses.experiment.clock import Clock
-from analyses.experiment.crew import TRAININGS, Crew
-from analyses.experiment.engine import Steps
+from analyses.experiment import Trained
+from analyses.lessons import crew
+from analyses.lessons.clock import Clock
+from analyses.lessons.crew import TRAININGS, Crew
+from analyses.lessons.engine import Steps
 from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe
@@ -99,7 +100,7 @@ SHARD = """
 import sys
 from pathlib import Path
 
-from analyses.experiment import crew
+from analyses.lessons import crew
 from tests.conftest import ROOT
 from tests.worlds.mortal_lessons import MortalLesson
 from w2s_probes.cli import main

@@ -21,7 +21,7 @@ from w2s_probes.store.activation_store import ActivationStore
 
 from .clock import Clock
 from .engine import Answers
-from .lessons import TRAINED, Lesson, Trained
+from .lesson import TRAINED, Lesson, Trained
 from .teaching import Taught, account, batches
 from .units import ExtractionUnit, LessonUnit
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from w2s_probes.students.artefacts import reads_of, save_student
 from w2s_probes.students.head import HeadStudent
 
-from .lessons import Lesson
+from .lesson import Lesson
 
 if TYPE_CHECKING:
     from w2s_probes.students.finetune import FineTuned
