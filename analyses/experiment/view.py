@@ -158,18 +158,18 @@ class Experiment:
         """The recipe's value of a probe: its number of neighbours, or its penalty."""
         return getattr(self.probes, PROBES[name].setting)
 
-    def fitted_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
+    def probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
         """P(label = 1) of the evaluation sets by a probe that learned labels (n_train,) of the training rows.
 
-        Probes that read neighbours share one search for each set, and the graph of the training rows.
+        Probes that read neighbours share one search for each set, and the graph of the training rows, in which related
+        rows are not neighbours: as a sweep fits them.
         """
         probe, evaluated = self.probe(name), [rows for rows in self.rows if is_scored(rows)]
         if not probe.graph_k:
             fitted = probe.fit(self.X_train, labels)
             return {rows: fitted.predict_proba(self.activations.of(self.rows[rows]))[:, 1] for rows in evaluated}
-        # A fit that nothing keeps apart reads the same graph as the scores of training rows, where there nothing is.
-        shared: Any = {"graph": self.graph(name)} if self._all_apart else {}
-        fitted = probe.fit(self.X_train, labels, **shared)
+        apart: Any = {"group_ids": self._group_ids, "graph": self.graph(name)}
+        fitted = probe.fit(self.X_train, labels, **apart)
         return {
             rows: fitted.score_near(self.activations.of(self.rows[rows]), self._nearest_to(rows)) for rows in evaluated
         }
@@ -206,11 +206,6 @@ class Experiment:
             return same._widest
         k = max(self._neighbors_of(name) for name in PROBES)
         return search(self.X_train, k, group_ids=self._group_ids)
-
-    @property
-    def _all_apart(self) -> bool:
-        """Whether no two training rows are equal or related."""
-        return len(np.unique(self._group_ids)) == len(self._group_ids)
 
     @cached_property
     def _group_ids(self) -> NDArray[np.intp]:

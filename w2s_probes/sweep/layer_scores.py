@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +125,9 @@ class SweptLayer:
         graph = self.graph if probe.graph_k else None
         try:
             inner = relabel(probe, self.X, p, groups=self.groups, folds=self.grid.folds, seed=seed, graph=graph)
-            outer = probe.fit(self.X, p).predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
+            apart: Any = {"group_ids": self.group_ids, "graph": graph} if graph else {}
+            fitted = probe.fit(self.X, p, **apart)
+            outer = fitted.predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
         except InputError as error:
             return LeftOut((cell,), str(error))
         return CellScores(cell, inner, outer)
