@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.code_hashes import code_hash
 from w2s_probes.errors import InputError
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
@@ -24,7 +25,7 @@ from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 from ..lessons.activations import Activations
 from ..lessons.learners import Learner
 from ..lessons.lesson import Examples, Leak, Lesson, Scores, Trained
-from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash, code_hash, table_hash
+from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash, table_hash
 from ..recipe.probe_values import Probes
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .outcomes import Outcome
