@@ -28,7 +28,7 @@ def ensemble(
         own_sets = replace(sets, weak=_resampled(sets.weak, own_seed)) if weak.bagging else sets
         members.append(supervise(member, own_sets, task_models, task=task, seed=own_seed))
     parts = yield from side_by_side(members)
-    return {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
+    return {name: np.mean([part[name] for part in parts], axis=0) for name in sets.labelled}
 
 
 def _resampled(table: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -26,7 +26,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "extract.extractor": ("extract", "Extraction"),
     "extract.adding": ("add",),
     "extract.doctor": ("diagnose", "Diagnosis"),
-    "analyses.experiment": ("Experiment", "Lesson", "Trained", "Outcome", "Method", "FilterDecision"),
+    "analyses.experiment": ("Experiment", "Lesson", "Trained", "Outcome", "Method", "FilterDecision", "Trusted"),
     "analyses.recipe.read": ("read_recipe", "read_recipes"),
     "analyses.protocol": ("run",),
     "analyses.saliency": (),
