@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from tests.worlds.sweeping import Swept, planted_store
 from w2s_probes import InputError, KNNProbe, LogisticProbe, auroc, disagreement_filter
 from w2s_probes.io.tables import read_table, write_table
+from w2s_probes.losses import LOSSES, xent
+from w2s_probes.losses.added import added
 from w2s_probes.metrics.recovery_over_seeds import gap_recovered_over_seeds
+from w2s_probes.places import Place, local
 from w2s_probes.relabeling import relabel
 from w2s_probes.students import HeadLesson, HeadStudent, train_heads
 from w2s_probes.sweep import Grid, StudentGrid, SweepResult, sweep
@@ -47,22 +50,29 @@ def rows(world: Swept) -> SweptLabels:
 
 
 def by_hand(world: Swept, rows: SweptLabels, seed: int) -> dict[tuple[str, str], HeadStudent]:
-    """Every student of a seed: one call a head, by the probes' and filters' own functions."""
+    """Every student of a seed: one call a head, by the probes' and filters' own functions.
+
+    All training rows choose between values by those that students learn; what is taught comes from these alone.
+    """
     side = rows.training
     X, stop = world.layers[LAYER][world.rows(side.ids)], stopping_rows(side)
     fit = ~stop
-    knn = min((relabel(KNNProbe(k), X, side.p) for k in (3, 9)), key=lambda p: np.mean((p - side.p) ** 2))
-    linear = (relabel(LogisticProbe(l2), X, side.p, seed=seed) for l2 in (0.01, 1.0))
-    logistic = min(linear, key=lambda p: np.mean((p - side.p) ** 2))
-    kept = disagreement_filter(side.p, knn, 0.1).mask
+    y = side.p[fit]
+
+    def best(probes: list[Any]) -> NDArray[np.float64]:
+        chosen = min(probes, key=lambda probe: np.mean((relabel(probe, X, side.p, seed=seed) - side.p)[fit] ** 2))
+        return relabel(chosen, X[fit], y, seed=seed)
+
+    kept = disagreement_filter(y, best([KNNProbe(k) for k in (3, 9)]), 0.1).mask
+    logistic = best([LogisticProbe(l2) for l2 in (0.01, 1.0)])
     found = {}
     for loss in ("xent", "logconf"):
         for method, labels, mask in (
-            ("student", side.p, None),
-            ("filter-knn", side.p, kept[fit]),
+            ("student", y, None),
+            ("filter-knn", y, kept),
             ("relabel-logistic", logistic, None),
         ):
-            asked = HeadLesson(labels[fit], rows=mask, val_labels=side.p[stop], loss=loss, seed=seed)
+            asked = HeadLesson(labels, rows=mask, val_labels=side.p[stop], loss=loss, seed=seed)
             (found[method, loss],) = train_heads(X[fit], [asked], X[stop])
     assert side.truth is not None
     found["ceiling", "xent"] = HeadStudent(seed=seed).fit(X[fit], side.truth[fit], X[stop], side.truth[stop])
@@ -258,3 +268,36 @@ def test_names_that_do_not_exist_are_refused(world: Swept) -> None:
         asked: dict[str, Any] = wrong
         with pytest.raises(InputError, match=message):
             sweep(world.path, world.table, knn_k=3, **asked)
+
+
+def test_labels_made_by_a_probe_tell_nothing_of_the_rows_that_choose_among_students(tmp_path: Path) -> None:
+    """On pure noise a student of relabelled rows is as bad there as one of the labels themselves."""
+    world = planted_store(tmp_path / "acts", n=400, apart=(0.0,))
+    rng = np.random.default_rng(0)
+    sets = {f"noise {at}": world.table.assign(label=rng.uniform(0.01, 0.99, 400)) for at in range(12)}
+    found = sweep(world.path, sets, logistic_l2=[0.01], students="xent", student_relabel="logistic", held_out=0.1)
+    scored = lines(found, metric="weak_auroc", rows="stopping")
+    by_method = scored[scored["seed"].notna()].groupby("method")["value"].mean()
+    assert by_method["relabel-logistic"] < by_method["student"] + 0.03
+
+
+def test_a_loss_of_ones_own_is_swept_by_the_command_and_its_code_names_what_is_kept(
+    world: Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"layers": [LAYER], "knn_k": [3], "students": ["mine"], "parts": tmp_path / "parts"}
+    monkeypatch.setattr(local, "cores", lambda: 2)
+
+    def brier() -> float:
+        result = sweep(world.path, {"weak": world.table}, **asked, place=Place(jobs=2))
+        return value(result, method="student", metric="weak_brier", rows="stopping", seed=0)
+
+    def turned(logits: Any, soft: Any, **more: Any) -> Any:
+        return xent(logits, 1 - soft, **more)
+
+    monkeypatch.setitem(LOSSES, "mine", xent)
+    first = brier()
+    monkeypatch.setitem(LOSSES, "mine", turned)
+    second = brier()
+    assert abs(second - first) > 0.02
+    monkeypatch.setitem(LOSSES, "xent", turned)
+    assert added(["xent", "kl"]).keys() == {"xent"}
