@@ -256,6 +256,7 @@ def _rows_over(
     results = over_seeds(runs, names, metric)
     for name in names:
         common = _common(task, runs[0], name, len(runs[0].truth)) | {"seed": seed, "seeds": len(runs)}
+        common |= {"trusted": max(run.outcomes[name].trusted for run in runs)}
         lines: list[tuple[str, Estimate | GapRecoveredOverSeeds, str]] = [(metric, results.values[name], "ok")]
         pgr = results.recovered.get(name)
         if is_ceiling(name):
@@ -295,6 +296,7 @@ def _common(task: str, judged: TrialResult, name: str, n: int) -> dict[str, Any]
         "n": n,
         "seeds": 1,
         "oracle": name in judged.oracles,
+        "trusted": outcome.trusted,
     }
 
 
