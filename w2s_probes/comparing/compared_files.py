@@ -94,7 +94,7 @@ def compare_files(
     names = names_of(given)
     read = [ScoreFile.read(one) for one in given]
     ids = joined_ids(read, common=common)
-    known, place = _truth(read, truth, ids, common=common)
+    known, place = known_truth(read, truth, ids, common=common)
     kept = ids[known.notna()]
     groups = merged(read, GROUP, kept)
     named = dict(zip(names, read, strict=True))
@@ -114,7 +114,9 @@ def compare_files(
     return FileComparison(named, found, place, left_out, *chosen)
 
 
-def _truth(read: list[ScoreFile], file: Path | str | None, ids: pd.Index, *, common: bool) -> tuple[pd.Series, str]:
+def known_truth(
+    read: list[ScoreFile], file: Path | str | None, ids: pd.Index, *, common: bool
+) -> tuple[pd.Series, str]:
     """The truth of the rows, NaN where it is not known, and where it stands."""
     if file is not None:
         truth = read_truth(Path(file)).reindex(ids)

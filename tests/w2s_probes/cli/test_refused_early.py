@@ -120,6 +120,10 @@ compare labels.jsonl labels.jsonl:label --weak none.jsonl | none.jsonl: no such 
 compare labels.jsonl labels.jsonl:label --weak labels.jsonl | PGR needs both
 compare labels.jsonl labels.jsonl:label --metrics aurco | --metrics 'aurco': did you mean 'auroc'
 compare labels.jsonl labels.jsonl:label --out c.txt | c.txt: unknown format
+deception none.csv --student a --conflicted b | none.csv: no such file
+deception rows.xyz --student a --conflicted b | rows.xyz: unknown format
+deception labels.jsonl --student a --conflicted b | labels.jsonl: no column 'weak' for weak; known: label, text
+deception labels.jsonl --student a --conflicted b --threshold 2 | --threshold 2: it must be in [.5, 1]
 results none | none: no such folder
 results . | no finished run in it
 results . --out r.txt | r.txt: unknown format
