@@ -61,7 +61,7 @@ import none.npy --rows rows.jsonl --out i | none.npy: no such file
 import rows.xyz --rows rows.jsonl --out i | rows.xyz: unknown format
 import acts.npy --rows rows.xyz --out i | rows.xyz: unknown format
 import acts.npy --rows rows.jsonl --out i --dtype x | 'x' is not one of
-plan none.toml | none.toml: no such recipe; the ones that come along are burns_ladder, demo
+plan none.toml | none.toml: no such recipe; the ones that come along are
 plan bad.toml | bad.toml: not valid TOML
 plan other.toml | other.toml: unknown key 'colour'
 plan demo --rows 5 | --rows is for a model
