@@ -100,12 +100,16 @@ def run(
         by_task = this.tasks(splits, teacher, at_once, share or WHOLE)
     this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
     metrics = recipe.results.every_metric
-    lines = [line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot, metrics)]
+    lines = []
+    for task, judged in by_task.items():
+        clock.report(f"{task}: intervals of its results")
+        lines += task_rows(task, judged, recipe.n_boot, metrics)
     results = results_table(lines)
-    clock.finish()
+    clock.report("comparisons over tasks")
     models = {name: source.weights for name, source in sources.by_name.items()}
     seconds = round(time.monotonic() - began, 1)
     write_table(compare(by_task, recipe.baseline, metrics), this.out / COMPARISONS)
+    clock.finish()
     rows = {task.name: task.source for task in loaded}
     failed = [asdict(failure) for failure in this.failed]
     used = {(task, seed): by_task[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from w2s_probes.code_hashes import code_hash
 from w2s_probes.labels.label_set import LabelSet
 
 from ..lessons.clock import Clock
 from ..lessons.engine import Steps
-from ..lessons.result_cache import ResultCache, array_hash, code_hash
+from ..lessons.result_cache import ResultCache, array_hash
 from ..recipe.conflict import Conflict
 from .declared_probes import probe_code
 from .method import Method

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.code_hashes import code_hash
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
@@ -23,7 +24,7 @@ from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 from ..lessons.activations import Activations
 from ..lessons.learners import Learner
 from ..lessons.lesson import Examples, Leak, Lesson, LessonConflict, Scores, Trained
-from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash, code_hash, table_hash
+from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash, table_hash
 from ..recipe.conflict import Conflict
 from ..recipe.probe_values import Probes
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
@@ -170,18 +171,18 @@ class Experiment:
         """The recipe's value of a probe: its number of neighbours, or its penalty."""
         return getattr(self.probes, PROBES[name].setting)
 
-    def fitted_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
+    def probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
         """P(label = 1) of the evaluation sets by a probe that learned labels (n_train,) of the training rows.
 
-        Probes that read neighbours share one search for each set, and the graph of the training rows.
+        Probes that read neighbours share one search for each set, and the graph of the training rows, in which related
+        rows are not neighbours: as a sweep fits them.
         """
         probe, evaluated = self.probe(name), [rows for rows in self.rows if is_scored(rows)]
         if not probe.graph_k:
             fitted = probe.fit(self.X_train, labels)
             return {rows: fitted.predict_proba(self.activations.of(self.rows[rows]))[:, 1] for rows in evaluated}
-        # A fit that nothing keeps apart reads the same graph as the scores of training rows, where there nothing is.
-        shared: Any = {"graph": self.graph(name)} if self._all_apart else {}
-        fitted = probe.fit(self.X_train, labels, **shared)
+        apart: Any = {"group_ids": self._group_ids, "graph": self.graph(name)}
+        fitted = probe.fit(self.X_train, labels, **apart)
         return {
             rows: fitted.score_near(self.activations.of(self.rows[rows]), self._nearest_to(rows)) for rows in evaluated
         }
@@ -218,11 +219,6 @@ class Experiment:
             return same._widest
         k = max(self._neighbors_of(name) for name in PROBES)
         return search(self.X_train, k, group_ids=self._group_ids)
-
-    @property
-    def _all_apart(self) -> bool:
-        """Whether no two training rows are equal or related."""
-        return len(np.unique(self._group_ids)) == len(self._group_ids)
 
     @cached_property
     def _group_ids(self) -> NDArray[np.intp]:

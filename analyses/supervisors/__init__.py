@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from w2s_probes.code_hashes import code_hash
 from w2s_probes.io.files import sha256
 
 from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
 from ..lessons.engine import Steps
 from ..lessons.lesson import Scores
-from ..lessons.result_cache import array_hash, code_hash, table_hash
+from ..lessons.result_cache import array_hash, table_hash
 from ..recipe.schema import Strong, Weak
 from .ensembles import ensemble
 from .from_file import labels_of_file

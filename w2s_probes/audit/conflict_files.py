@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..comparing.compared_files import known_truth
-from ..comparing.score_files import ScoreFile, joined_ids, merged
+from ..comparing.score_files import ScoreFile, joined_ids, merged, read_truth
 from ..errors import InputError, did_you_mean
 from ..io.tables import FORMATS, refuse_no_table
 from ..labels.label_set import read_label_table
@@ -85,9 +85,10 @@ def audit_files(
     files = {role: ScoreFile.read(_place(path, columns, name, role)) for role, name in named.items()}
     read = list(files.values())
     ids = joined_ids(read, common=common)
-    of_rows, place = known_truth(read, truth, ids, common=common)
+    judge = None if truth is None else read_truth(Path(truth))
+    of_rows, place = known_truth(read, judge, ids, common=common)
     kept = ids[of_rows.notna()]
-    groups = merged(read, GROUP, kept)
+    groups = merged(read if judge is None else [*read, judge], GROUP, kept)
     sides = of_rows[of_rows.notna()].to_numpy(dtype=np.float64)
     scores = {role: file.table.set_index("id")["score"].reindex(kept).to_numpy() for role, file in files.items()}
     for role, values in scores.items():
