@@ -187,7 +187,8 @@ def added_losses(grid: Grid) -> dict[str, str]:
 
 def write_part(path: Path, table: pd.DataFrame, key: str) -> None:
     """A line of JSON for each of the table, after one with the unit's key and the hash of both."""
-    records = table.astype(object).where(table.notna(), None).to_dict(orient="records")
+    open_ends = {np.inf: "inf", -np.inf: "-inf"}  # JSON has no such numbers
+    records = table.astype(object).where(table.notna(), None).replace(open_ends).to_dict(orient="records")
     lines = "".join(json.dumps(record) + "\n" for record in records).encode()
     head = json.dumps({"unit": key, "sha256": _hash(key, lines)}).encode()
     with replacing(path) as temporary:

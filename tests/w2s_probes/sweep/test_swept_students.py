@@ -301,3 +301,54 @@ def test_a_loss_of_ones_own_is_swept_by_the_command_and_its_code_names_what_is_k
     assert abs(second - first) > 0.02
     monkeypatch.setitem(LOSSES, "xent", turned)
     assert added(["xent", "kl"]).keys() == {"xent"}
+
+
+QUICK: dict[str, Any] = {"layers": [LAYER], "knn_k": [3], "students": ["xent"], "student_filter": ["none", "knn"]}
+
+
+def test_truth_of_held_out_rows_alone_is_measured_there_and_weak_labels_elsewhere(world: Swept, tmp_path: Path) -> None:
+    """As weak-to-strong data often are: the truth is known of the rows that judge."""
+    table = world.table.assign(split=np.where(np.arange(len(world.table)) % 4, "train", "test"))
+    table["truth"] = table["truth"].where(table["split"] == "test")
+    found = sweep(world.path, {"weak": table}, **QUICK)
+    found.write(tmp_path / "sweep.csv")
+    said = str(found.best_student())
+    assert "; weak_auroc 0." in said
+    assert "on the rows that stopped it, auroc " in said
+
+
+def test_truth_of_none_of_the_rows_that_stop_is_no_truth_there(world: Swept, rows: SweptLabels) -> None:
+    stop = stopping_rows(rows.training)
+    known = world.table["id"].isin(rows.training.ids[~stop][:40])
+    found = sweep(world.path, {"weak": world.table.assign(truth=world.table["truth"].where(known))}, **QUICK)
+    assert set(lines(found, rows="stopping")["metric"]) == {"weak_auroc", "weak_brier"}
+    assert found.best_student().held_out.keys() == {"weak_auroc", "weak_brier"}
+
+
+def test_a_sweep_without_a_student_to_choose_is_written_all_the_same(
+    world: Swept, rows: SweptLabels, tmp_path: Path
+) -> None:
+    """Its weak labels are of one class among the rows that would choose."""
+    few = world.table["id"].isin(rows.training.ids[~stopping_rows(rows.training)][:6])
+    rare = world.table.assign(label=np.where(few, 0.9, 0.1))
+    found = sweep(world.path, {"rare": rare, "weak": world.table}, **QUICK)
+    found.write(tmp_path / "sweep.csv")
+    again = SweepResult.read(tmp_path / "sweep.csv")
+    assert again.record["best_students"][0]["labels"] == "weak"
+    assert "'rare' has no student to choose by weak_auroc" in again.record["no_best_student"]["rare"]
+
+
+def test_a_gap_that_is_unstable_is_called_so_and_keeps_its_open_ends(world: Swept, tmp_path: Path) -> None:
+    """The supervisor is the truth with little noise: there is hardly a gap."""
+    rng = np.random.default_rng(0)
+    near = (0.15 + 0.7 * world.table["truth"] + rng.normal(0, 0.02, len(world.table))).clip(0, 1)
+    asked = QUICK | {"layers": [1], "parts": tmp_path / "parts"}
+    found = sweep(world.path, {"weak": world.table.assign(label=near)}, **asked)
+    shaky = lines(found, metric="pgr_auroc")
+    assert set(shaky["status"]) <= {"unstable", "undefined", "no gap"}
+    pd.testing.assert_frame_equal(
+        sweep(world.path, {"weak": world.table.assign(label=near)}, **asked).table, found.table
+    )
+    best = found.best_student()
+    if "pgr_auroc" in best.held_out:
+        assert str(best).endswith(f"({best.pgr_status})")
