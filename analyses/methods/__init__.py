@@ -8,6 +8,7 @@ from typing import get_args
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.gating.experts import LEAST as LEAST_OF_EXPERTS
 from w2s_probes.gating.learned import GATE_KINDS, LEAST, GateKind
+from w2s_probes.gating.mixing import DEGENERATE
 from w2s_probes.losses.names import LossName
 from w2s_probes.probes.registry import PROBES
 
@@ -18,7 +19,7 @@ from .by_name import METHODS
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
 from .filters import probe_filter, probe_removal
 from .gates import Control, Over, gate_prediction
-from .mowst import NEEDS, gated_experts, trusted_student
+from .mowst import gated_experts, trusted_student
 from .probes import probe_ceiling, probe_prediction
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
@@ -29,7 +30,7 @@ __all__ = ["METHODS", "find_method", "find_methods"]
 NO_SETTING: frozenset[str] = frozenset()
 SHARE = frozenset({"contamination"})
 LOGISTIC = frozenset({"logistic_l2"})
-EXPERTS = Trusted(LEAST_OF_EXPERTS, of_model=True, why=NEEDS)
+EXPERTS = Trusted(LEAST_OF_EXPERTS, of_model=True, why=DEGENERATE)
 READS = {name: frozenset({entry.setting, *entry.options}) & EVERY_SETTING for name, entry in PROBES.items()}
 
 

@@ -16,11 +16,6 @@ from ..experiment import Experiment, Lesson, Lessons, Outcome
 from ..experiment.row_sets import is_scored
 from ..lessons.lesson import Examples
 
-NEEDS = (
-    "taught by labels of role weak alone it is degenerate: they are the weak expert's own, whose loss is least where "
-    "it is surest, and the mixture copies it"
-)
-
 
 def gated_experts(experiment: Experiment, *, joint: bool) -> Outcome:
     """Two heads and a gate, trained on all rows of weak-train; those that the supervisor holds out stop them.
