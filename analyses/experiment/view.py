@@ -54,6 +54,8 @@ class Experiment:
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
     truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
     trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
+    weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
+    weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
 
     _nearest: dict[str, Neighbors] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -21,12 +21,12 @@ from ...results.names import (
     COMMON,
     COMPARISONS,
     LABELS,
-    RANDOM,
     RECIPE,
     RECORD,
     RESULTS,
     WEAK,
     filter_file,
+    is_matched_control,
     parse_trial_key,
     predictions_file,
     with_ceilings,
@@ -76,7 +76,8 @@ COMPARISON_CELLS = Cells(
     beside={"difference": ("better", "worse")},
 )
 SWEEP_CELLS = Cells(
-    numbers=("value", "low", "high", "l2", "contamination"),
+    numbers=("value", "l2", "contamination"),
+    ends=("low", "high"),
     whole=("seed", "layer", "k", "n"),
     names=("labels", "probe", "rows", "metric"),
     truths=("oracle",),
@@ -215,11 +216,11 @@ def _run(folder: Path, name: str) -> FinishedRun:
             file = folder / place
             if _there(file):
                 filtered.append(Filtered(place, _verdicts(file), task, seed, method))
-    beside = comparisons["against"].astype(str).str.startswith(RANDOM)
+    beside = comparisons["against"].map(str).map(is_matched_control).astype(bool)
     recipe = _recipe(folder / RECIPE)
     compared, controls = comparisons[~beside], comparisons[beside].copy()
     altered = not_as_written(folder / RECORD, record)
-    others = others[~others["against"].astype(str).str.startswith(RANDOM)]
+    others = others[~others["against"].map(str).map(is_matched_control).astype(bool)]
     return FinishedRun(
         name, record, results, compared, recipe, predictions, filtered, controls, altered, other_results, others
     )

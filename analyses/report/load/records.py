@@ -61,6 +61,7 @@ class _Rows(_RecordPart):
 
 class _Notes(_RecordPart):
     requested: float = 0
+    weak_share: float = 0  # of a gate
 
 
 class _Taken(_RecordPart):
