@@ -15,6 +15,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 
 from tests.benchmarks import (
+    attention,
     data,
     demo,
     extraction,
@@ -39,6 +40,7 @@ GROUPS = {
     "noise": noise.cases,
     "finetune": finetune.cases,
     "heads": heads.cases,
+    "attention": attention.cases,
     "demo": demo.cases,
     "sweep": sweep.cases,
     "student-sweep": student_sweep.cases,
