@@ -153,8 +153,7 @@ def test_a_first_token_that_is_skipped_has_no_part_whatever_it_holds() -> None:
     other = TokenActivations(far, tokens.offsets, tokens.token_ids)
     for pool in ("attention", "max", "mean"):
         near, moved = (
-            AttentionProbe(hidden=4, epochs=3, pool=pool, skip_first=True).fit(t, y)
-            for t in (tokens, other)
+            AttentionProbe(hidden=4, epochs=3, pool=pool, skip_first=True).fit(t, y) for t in (tokens, other)
         )
         assert near.decision_function(tokens) == pytest.approx(moved.decision_function(other), abs=1e-4)
         assert (near.token_scores(tokens)["attention"].to_numpy()[tokens.offsets[:-1]] == 0).all()
