@@ -228,6 +228,8 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         probes=recipe.probes,
         seed=seed,
         cache=models.cache,
+        tokens=models.tokens(recipe.strong),
+        pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
     )
 

@@ -36,6 +36,7 @@ def method_description(name: str, method: Method, experiment: Experiment, sets: 
         "probes": experiment.probes.model_dump(mode="json", include=set(method.settings)),
         "seed": experiment.seed,
         **probe_code(method.settings),
+        **experiment.pooling_key,
     }
 
 

@@ -17,7 +17,7 @@ from w2s_probes.losses import LOSSES
 from w2s_probes.losses.names import LossName
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import PROBES, Probe
-from w2s_probes.probes.registry import VALUE_TITLES
+from w2s_probes.probes.registry import TOKEN_PROBES, VALUE_TITLES
 from w2s_probes.relabeling import relabel
 from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 
@@ -25,14 +25,16 @@ from ..lessons.activations import Activations
 from ..lessons.learners import Learner
 from ..lessons.lesson import Examples, Leak, Lesson, Scores, Trained
 from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash, code_hash, table_hash
+from ..recipe.attention import Attention
 from ..recipe.probe_values import Probes
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .outcomes import Outcome
 from .row_sets import is_scored
+from .token_probes import TokenView
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(TokenView):
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
     A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
@@ -48,6 +50,8 @@ class Experiment:
     seed: int
     cache: ResultCache
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
+    tokens: Activations | None = None  # of the strong model, every token; for attention probes
+    pooling: Attention | None = None  # by whose attention the vectors are pooled that probes read; None: by position
     truth: LabelSet | None = None  # of the training and validation rows; for methods that are declared oracles alone
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
 
@@ -88,10 +92,19 @@ class Experiment:
 
     @cached_property
     def X_train(self) -> NDArray[np.float32]:
-        """Activations (n_train, width) of the training rows."""
+        """Activations (n_train, width) of the training rows; where attention pools them, out of fold."""
+        return self._vectors("train")
+
+    def _vectors(self, name: str) -> NDArray[np.float32]:
+        """The activations (n, width) of a set of rows as probes read them."""
+        return self.activations.of(self.rows[name]) if self.pooling is None else self._pooled[name]
+
+    @cached_property
+    def _pooled(self) -> dict[str, NDArray[np.float32]]:
         if (same := self._same_rows) is not None:
-            return same.X_train
-        return self.activations.of(self.rows["train"])
+            return same._pooled
+        sets = {"train": self.rows["train"], **self.evaluation_rows}
+        return self.token_probe(self.weak_train, self.pooling).pooled(sets)
 
     def lesson(
         self,
@@ -152,6 +165,8 @@ class Experiment:
 
     def probe_settings(self, name: str) -> dict[str, Any]:
         """The fields of an outcome that name a probe and its settings."""
+        if name in TOKEN_PROBES:
+            return {"probe": name, **dict.fromkeys(VALUE_TITLES), "l2": self.probes.attention.l2}
         return {"probe": name, **dict.fromkeys(VALUE_TITLES), PROBES[name].value: self._value(name)}
 
     def _value(self, name: str) -> Any:
@@ -163,16 +178,16 @@ class Experiment:
 
         Probes that read neighbours share one search for each set, and the graph of the training rows.
         """
-        probe, evaluated = self.probe(name), [rows for rows in self.rows if is_scored(rows)]
+        if name in TOKEN_PROBES:
+            return self.token_probe(labels).scores(self.evaluation_rows)
+        probe, evaluated = self.probe(name), self.evaluation_rows
         if not probe.graph_k:
             fitted = probe.fit(self.X_train, labels)
-            return {rows: fitted.predict_proba(self.activations.of(self.rows[rows]))[:, 1] for rows in evaluated}
+            return {rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated}
         # A fit that nothing keeps apart reads the same graph as the scores of training rows, where there nothing is.
         shared: Any = {"graph": self.graph(name)} if self._all_apart else {}
         fitted = probe.fit(self.X_train, labels, **shared)
-        return {
-            rows: fitted.score_near(self.activations.of(self.rows[rows]), self._nearest_to(rows)) for rows in evaluated
-        }
+        return {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
 
     def _nearest_to(self, rows: str) -> Neighbors:
         """The training rows that are nearest to each row of a set, as many as any probe reads; searched once."""
@@ -180,7 +195,7 @@ class Experiment:
             return same._nearest_to(rows)
         if rows not in self._nearest:
             k = min(max(PROBES[name].make(self._value(name)).graph_k for name in PROBES), len(self.X_train))
-            self._nearest[rows] = search(self.X_train, k, self.activations.of(self.rows[rows]))
+            self._nearest[rows] = search(self.X_train, k, self._vectors(rows))
         return self._nearest[rows]
 
     def graph(self, name: str) -> Neighbors:
@@ -232,7 +247,8 @@ class Experiment:
 
     def out_of_sample_scores(self, name: str) -> NDArray[np.float64]:
         """P(label = 1) of the training rows (n_train,) by a probe that learned weak labels of other rows; cached."""
-
+        if name in TOKEN_PROBES:
+            return self.token_probe(self.weak_train).out_of_sample()
         probe = self.probe(name)
 
         def make() -> tuple[Arrays, Record]:
@@ -264,7 +280,7 @@ class Experiment:
     @cached_property
     def _reads(self) -> dict[str, object]:
         """The part of a cache key that decides the training rows' activations and groups."""
-        return {"activations": self.activations.identity, "rows": self.row_hashes["train"]}
+        return {"activations": self.activations.identity, "rows": self.row_hashes["train"]} | self.pooling_key
 
     @cached_property
     def row_hashes(self) -> dict[str, str]:

@@ -1,12 +1,13 @@
 """The methods by name. A method yields lessons and returns an `Outcome`; adding one is one entry here."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import get_args
 
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.losses.names import LossName
-from w2s_probes.probes.registry import PROBES
+from w2s_probes.probes.registry import PROBES, TOKEN_PROBES
 
 from ..experiment import Method
 from ..experiment.declared_probes import EVERY_SETTING
@@ -14,6 +15,7 @@ from ..results.names import PROBE, RANDOM, own_ceiling
 from .by_name import METHODS
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
 from .filters import probe_filter, probe_removal
+from .mean_of_tokens import mean_of_tokens
 from .probes import probe_ceiling, probe_prediction
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
@@ -23,13 +25,27 @@ __all__ = ["METHODS", "find_method", "find_methods"]
 
 NO_SETTING: frozenset[str] = frozenset()
 SHARE = frozenset({"contamination"})
-READS = {name: frozenset({entry.setting, *entry.options}) & EVERY_SETTING for name, entry in PROBES.items()}
+READS = {name: frozenset({name}) for name in TOKEN_PROBES} | {
+    name: frozenset({entry.setting, *entry.options}) & EVERY_SETTING for name, entry in PROBES.items()
+}
 
 
 def _filter(probe: str, *, relabels: bool = False) -> Method:
     decide = partial(probe_removal, probe=probe, relabels=relabels)
     run = partial(probe_filter, probe=probe, relabels=relabels)
     return Method(run, removal=decide, settings=READS[probe] | SHARE)
+
+
+def _of_tokens(probe: str) -> dict[str, Method]:
+    """The methods of a probe that reads every token of a row, and its control: the same tokens, all of them alike."""
+    reads, ceiling = READS[probe], own_ceiling(probe)
+    return {
+        ceiling: Method(partial(probe_ceiling, probe=probe), oracle=True, students=0, settings=reads),
+        f"{PROBE}{probe}": Method(partial(probe_prediction, probe=probe), students=0, settings=reads, ceiling=ceiling),
+        f"filter-{probe}": _filter(probe),
+        f"relabel-{probe}": Method(partial(probe_relabel, probe=probe), settings=reads),
+        "control-mean-of-tokens": Method(mean_of_tokens, students=0, settings=reads, ceiling=ceiling),
+    }
 
 
 METHODS |= {
@@ -53,6 +69,7 @@ METHODS |= {
     **{f"filter-{name}": _filter(name) for name in PROBES},
     **{f"relabel-{name}": Method(partial(probe_relabel, probe=name), settings=READS[name]) for name in PROBES},
     **{f"filter-relabel-{name}": _filter(name, relabels=True) for name in PROBES},
+    **{name: replace(method, tokens=True) for name, method in _of_tokens("attention").items()},
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE
     ),
@@ -86,7 +103,7 @@ def find_method(name: str) -> Method:
         filter_ = METHODS[of]
         control = partial(random_control, of=of)
         settings = filter_.settings | SHARE
-        return Method(control, filter_.oracle, filter_.activations, DRAWS, removal=filter_.removal, settings=settings)
+        return replace(filter_, run=control, students=DRAWS, rounds=1, settings=settings)
     if name == "control-random-filter":  # of earlier recipes
         raise InputError(
             f"method {name!r}: a filter's control is matched to that filter: name it {RANDOM}FILTER, as in "
