@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.rows.groups import groups_of
+
 from ..lessons.activations import Activations
 from ..lessons.lesson import Misuse, Scores
-from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash
+from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash, table_hash
 from ..recipe.attention import Attention
 from .row_sets import is_scored
 
@@ -97,20 +100,20 @@ class TokenView:
         seed: int
         cache: ResultCache
 
-    @property
+    @cached_property
     def groups(self) -> NDArray[np.object_] | None:
-        """Of the training rows (n_train,)."""
-        raise AssertionError("an experiment defines its groups")
+        """The groups (n_train,) of related training rows; None where no two rows are related."""
+        return groups_of(self.rows["train"])
 
     @property
     def weak_train(self) -> NDArray[np.float64]:
         """P(label = 1) of the training rows (n_train,) by the weak supervisor."""
         raise AssertionError("an experiment defines its weak labels")
 
-    @property
+    @cached_property
     def row_hashes(self) -> dict[str, str]:
-        """Of the row sets, by name."""
-        raise AssertionError("an experiment defines the hashes of its rows")
+        """Hashes of the row sets, for keys."""
+        return {name: table_hash(table) for name, table in self.rows.items()}
 
     def token_probe(
         self, labels: NDArray[np.float64], settings: Attention | None = None, *, mean: bool = False

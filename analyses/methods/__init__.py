@@ -102,8 +102,7 @@ def find_method(name: str) -> Method:
     if of in filters:
         filter_ = METHODS[of]
         control = partial(random_control, of=of)
-        settings = filter_.settings | SHARE
-        return replace(filter_, run=control, students=DRAWS, rounds=1, settings=settings)
+        return replace(filter_, run=control, students=DRAWS, rounds=1, settings=filter_.settings | SHARE)
     if name == "control-random-filter":  # of earlier recipes
         raise InputError(
             f"method {name!r}: a filter's control is matched to that filter: name it {RANDOM}FILTER, as in "

@@ -51,7 +51,7 @@ class _Recipe(_RecordPart):
     weak: _Supervisor
     strong: _Strong
     student: _Student
-    probes: dict[str, float | str | bool] = {}
+    probes: dict[str, float | str | bool | dict[str, float | str | bool]] = {}
 
 
 class _Rows(_RecordPart):
@@ -159,6 +159,7 @@ class SweepRecord(_RecordPart):
 
     best: list[_Best] = []
     best_students: list[_BestStudent] = []
+    no_best_student: dict[str, str] = {}
     versions: dict[str, str] = {}
     labels: dict[str, _Swept] = {}
     store: _Store = _Store()
