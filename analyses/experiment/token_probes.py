@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -96,6 +96,8 @@ class TokenView:
         rows: Mapping[str, pd.DataFrame]
         tokens: Activations | None
         pooling: Attention | None
+        activations: Activations
+        shared: "Self | None"
         probes: Any
         seed: int
         cache: ResultCache
@@ -114,6 +116,30 @@ class TokenView:
     def row_hashes(self) -> dict[str, str]:
         """Hashes of the row sets, for keys."""
         return {name: table_hash(table) for name, table in self.rows.items()}
+
+    @cached_property
+    def X_train(self) -> NDArray[np.float32]:
+        """Activations (n_train, width) of the training rows; where attention pools them, out of fold."""
+        return self._vectors("train")
+
+    def _vectors(self, name: str) -> NDArray[np.float32]:
+        """The activations (n, width) of a set of rows as probes read them."""
+        return self.activations.of(self.rows[name]) if self.pooling is None else self._pooled[name]
+
+    @cached_property
+    def _pooled(self) -> dict[str, NDArray[np.float32]]:
+        if (same := self._same_rows) is not None:
+            return same._pooled
+        sets = {"train": self.rows["train"], **self.evaluation_rows}
+        return self.token_probe(self.weak_train, self.pooling).pooled(sets)
+
+    @property
+    def _same_rows(self) -> Self | None:
+        """The shared view if its training rows and activations are the same."""
+        shared = self.shared
+        if shared is None or shared.rows is not self.rows or shared.activations is not self.activations:
+            return None
+        return shared
 
     def token_probe(
         self, labels: NDArray[np.float64], settings: Attention | None = None, *, mean: bool = False

@@ -16,6 +16,7 @@ import torch
 
 from tests.benchmarks import (
     attention,
+    audits,
     data,
     demo,
     extraction,
@@ -38,6 +39,7 @@ GROUPS = {
     "neighbors": neighbors.cases,
     "logistic": logistic.cases,
     "noise": noise.cases,
+    "audits": audits.cases,
     "finetune": finetune.cases,
     "heads": heads.cases,
     "attention": attention.cases,

@@ -13,6 +13,7 @@ from ..drawing.figures import Bar, Figure, forest
 from ..load.folder import FinishedRun
 from .answer import Differences, RunAnswer, answer, over_seeds
 from .cards import Card, cards
+from .deception import Deception, deception
 from .differences import against
 from .evaluation_sets import set_tables
 from .more_metrics import metric_title, more_metrics
@@ -37,6 +38,7 @@ class RunView:
     tasks: Table
     more_metrics: Table | None
     test_sets: list[Table]
+    deception: Deception | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -64,6 +66,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         _tasks(run, differences),
         more_metrics(run),
         set_tables(run),
+        deception(run),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),
