@@ -7,9 +7,10 @@ from typing import NoReturn
 
 from w2s_probes.errors import InputError
 
-from .costs import reads_known_rows
+from .costs import reads_known_rows, reads_tokens
 from .experiment.splits import split_task
 from .experiment.task_models import Sources
+from .lessons.activations import Activations
 from .lessons.clock import Clock
 from .lessons.engine import Answers, drive, together
 from .lessons.lesson import Lesson
@@ -73,17 +74,18 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
         of_task = trials(recipe, task, splits, methods, cache, sources, _StoppedClock())
         for number, trial in enumerate(of_task):  # one at a time: each holds activations
             if number == 0 and reads_known_rows(recipe, methods):
-                every.append(_activations_stage(trial))
+                every.append(_activations_stage(trial, trial.students.activations(recipe.strong)))
+                if reads_tokens(recipe, methods):
+                    every.append(_activations_stage(trial, trial.students.tokens(recipe.strong), " of every token"))
             every += _trial_stages(trial)
     return every
 
 
-def _activations_stage(trial: Trial) -> Stage:
+def _activations_stage(trial: Trial, activations: Activations, of: str = "") -> Stage:
     """The strong model's activations, which a task's trials share."""
-    activations = trial.students.activations(trial.recipe.strong)
     missing, rows = len(activations.missing()), len(trial.students.rows)
     kept = f" ({rows - missing} kept)" if 0 < missing < rows else ""
-    return Stage(trial.task, None, f"activations of {missing or rows} of {rows} rows{kept}", not missing)
+    return Stage(trial.task, None, f"activations{of} of {missing or rows} of {rows} rows{kept}", not missing)
 
 
 def _trial_stages(trial: Trial) -> list[Stage]:

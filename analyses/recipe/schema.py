@@ -13,7 +13,7 @@ from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
 from .conflict import Conflict
 from .probe_values import Probes
-from .section import Count, Position, Section
+from .section import Count, Position, Section, StrongPosition
 from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
 
 TEST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # it is part of files' names
@@ -118,7 +118,7 @@ class Strong(Section):
 
     model: str
     layer: int | str = "middle"
-    position: Position = "last"
+    position: StrongPosition = "last"
 
 
 ErrorKind = Literal[
@@ -260,6 +260,12 @@ class Recipe(Section):
             k = getattr(self.probes, setting)
             if k >= self.data.n_train:
                 raise ValueError(f"probes.{setting} = {k} needs more rows than data.n_train = {self.data.n_train}")
+        return self
+
+    @model_validator(mode="after")
+    def _attention_of_the_strong(self) -> "Recipe":
+        if any(model.position == "attention" for model in self.intermediate):
+            raise ValueError("intermediate.position = 'attention': heads read no pooled vectors: give 'mean'")
         return self
 
     @model_validator(mode="after")

@@ -37,6 +37,7 @@ VERBS = {
     "sweep": Verb(LABELS, "Every layer, probe and value; the best by weak labels.", "sweep:sweep"),
     "filter": Verb(LABELS, "Mark the weak labels that a probe disbelieves.", "filter:filter_labels"),
     "relabel": Verb(LABELS, "Replace weak labels by a probe's opinion.", "relabel:relabel"),
+    "tokens": Verb(LABELS, "Which tokens carry a row's label, by an attention probe.", "tokens:tokens"),
     "export": Verb(LABELS, "Labels in the form that another trainer reads.", "export:export"),
     "student": Verb(LABELS, "Train a head, or fine-tune a model, on weak labels.", "student:student"),
     "predict": Verb(LABELS, "Score new rows with a saved student or probe.", "predict:predict"),
@@ -45,7 +46,7 @@ VERBS = {
 }
 # The verbs whose answer is an object that --json prints; docs/json.md says each one's fields.
 ANSWERING = (
-    *("verify", "sweep", "filter", "relabel", "student", "predict", "compare", "deception"),
+    *("verify", "sweep", "filter", "relabel", "tokens", "student", "predict", "compare", "deception"),
     *("report", "results", "plan"),
 )
 

@@ -7,6 +7,7 @@ from .answers_on_audits import DeceptionAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
 from .answers_on_runs import PlanAnswer, ReportAnswer, ResultsAnswer, VerifyAnswer
 from .answers_on_scores import CompareAnswer, SweepAnswer
+from .answers_on_tokens import TokensAnswer
 from .json_answers import JsonAnswer
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -15,6 +16,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "sweep": SweepAnswer,
     "filter": FilterAnswer,
     "relabel": RelabelAnswer,
+    "tokens": TokensAnswer,
     "student": StudentAnswer,
     "predict": PredictAnswer,
     "compare": CompareAnswer,
