@@ -17,6 +17,7 @@ from .lessons.teaching import Taught
 from .methods import find_methods
 from .recipe.schema import Recipe
 from .results.names import WEAK
+from .supervisors.held_out import refuse_without_truth
 from .trial import SUPERVISED, LabelledTrial, Step, Trial, trials
 
 
@@ -67,8 +68,9 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
     methods = find_methods(recipe.methods)
     sources, every = Sources(), []
     for name in recipe.data.tasks:
-        task = Path(name).stem
-        of_task = trials(recipe, task, split_task(recipe, name), methods, cache, sources, _StoppedClock())
+        task, splits = Path(name).stem, split_task(recipe, name)
+        refuse_without_truth(recipe, methods, {task: splits})
+        of_task = trials(recipe, task, splits, methods, cache, sources, _StoppedClock())
         for number, trial in enumerate(of_task):  # one at a time: each holds activations
             if number == 0 and reads_known_rows(recipe, methods):
                 every.append(_activations_stage(trial))

@@ -25,6 +25,7 @@ from .experiment.outcomes import Outcome, write_verdict
 from .experiment.row_sets import RowSets
 from .experiment.splits import load_rows, split_loaded
 from .experiment.task_models import Sources
+from .experiment.trusted_rows import reads_trusted
 from .lessons.clock import Clock, processes
 from .lessons.crew import Crew, refuse_processes
 from .lessons.curves import Curves
@@ -48,7 +49,9 @@ from .results.names import (
 )
 from .results.run_folder import remove_earlier, write_labels, write_predictions, write_recipe, write_record
 from .results.student_folders import put_students, remove_other_students
-from .results.table import TrialResult, results_table, task_rows
+from .results.table import results_table, task_rows
+from .results.trial_result import TrialResult
+from .supervisors.held_out import refuse_without_truth
 from .trial import Trial, task_models, trials
 
 
@@ -82,6 +85,7 @@ def run(
     _refuse_unusable(recipe, methods)
     loaded = [load_rows(recipe, name) for name in recipe.data.tasks]
     splits = {task.name: split_loaded(recipe, task) for task in loaded}
+    refuse_without_truth(recipe, methods, splits)
     clock = Clock(progress, len(splits) * len(recipe.seeds) * (len(REFERENCES) + len(methods)))
     sources = Sources()
     for name in recipe.models:
@@ -186,7 +190,9 @@ class _Run:
         if not reads_known_rows(self.recipe, dict(self.methods)):
             return
         for task, seeds in splits.items():
-            models = task_models(self.recipe, task, list(seeds.values()), self.cache, self.sources, self.clock)
+            trusted = reads_trusted(self.methods.values())
+            sets = list(seeds.values())
+            models = task_models(self.recipe, task, sets, self.cache, self.sources, self.clock, trusted=trusted)
             activations = models[1].activations(self.recipe.strong)
             if len(missing := activations.missing()):
                 yield activations.plan(missing), activations.folder

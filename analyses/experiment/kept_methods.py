@@ -17,13 +17,17 @@ from .declared_probes import probe_code
 from .method import Method
 from .outcomes import Outcome, kept_outcome, outcome_of
 from .row_sets import RowSets
+from .trusted_rows import TrustedRows
 from .view import Experiment
 
 METHOD = "methods"  # kind of their results in the cache
 
 
-def method_description(name: str, method: Method, experiment: Experiment, sets: RowSets) -> dict[str, Any]:
+def method_description(
+    name: str, method: Method, experiment: Experiment, sets: RowSets, trusted: TrustedRows | None = None
+) -> dict[str, Any]:
     """All that decides a method's outcome."""
+    read = trusted.of(method.trusted) if trusted is not None and method.trusted is not None else None
     return {
         "method": name,
         "code": [code_hash(method.run), *([code_hash(method.removal)] if method.removal else [])],
@@ -39,6 +43,7 @@ def method_description(name: str, method: Method, experiment: Experiment, sets: 
         "seed": experiment.seed,
         **({} if experiment.conflict == Conflict() else {"conflict": experiment.conflict.model_dump(mode="json")}),
         **probe_code(method.settings),
+        **({} if read is None else {"trusted": read.description}),
     }
 
 

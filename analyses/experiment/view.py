@@ -31,6 +31,7 @@ from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .outcomes import Outcome
 from .row_sets import CONFLICT, is_scored
 from .taught_labels import refuse_one_label
+from .trusted_rows import TRUSTED, TrustedRows
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Experiment:
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
     A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
-    `true_train` alone gives ground truth, to declared oracles only.
+    `true_train` alone gives ground truth, to declared oracles only, and `trusted_rows` that of weak-train.
     """
 
     rows: Mapping[str, pd.DataFrame]  # train, val, test, perhaps candidates and `test:NAME`: id, text, group, no label
@@ -52,6 +53,7 @@ class Experiment:
     conflict: Conflict = field(default=Conflict())  # the recipe's
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
     truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
+    trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
 
     _nearest: dict[str, Neighbors] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -63,10 +65,16 @@ class Experiment:
             if truths := {"label", "truth"}.intersection(table.columns):
                 raise Leak(f"the {name} rows that methods see carry {sorted(truths)[0]!r}: leave it out")
 
-    def view(self, settings: frozenset[str], truth: LabelSet | None = None) -> "Experiment":
-        """The view of a method that declares these `settings` of probes; with ground truth for an oracle."""
+    def view(
+        self, settings: frozenset[str], truth: LabelSet | None = None, trusted: TrustedRows | None = None
+    ) -> "Experiment":
+        """The view of a method that declares these `settings` of probes; with ground truth for an oracle.
+
+        Students score `trusted` rows, too, under that name.
+        """
         probes: Any = self.probes if settings >= EVERY_SETTING else DeclaredProbes(self.probes, settings)
-        return replace(self, probes=probes, truth=truth, shared=self)
+        rows = self.rows if trusted is None else {**self.rows, TRUSTED: trusted.rows}
+        return replace(self, rows=rows, probes=probes, truth=truth, trusted=trusted, shared=self)
 
     @property
     def oracle(self) -> bool:
@@ -90,6 +98,12 @@ class Experiment:
         if self.truth is None:
             raise Leak("this method reads ground truth: declare it with `oracle=True`, and it will be marked so")
         return self.truth.values(self._ids(rows))
+
+    def trusted_rows(self) -> TrustedRows:
+        """Rows of weak-train with their true labels; InputError unless the method declares that it reads some."""
+        if self.trusted is None:
+            raise Leak("this method reads true labels of weak-train: declare it with `trusted=Trusted(...)`")
+        return self.trusted
 
     @cached_property
     def groups(self) -> NDArray[np.object_] | None:

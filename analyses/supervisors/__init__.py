@@ -25,6 +25,7 @@ def supervise(
 ) -> Steps[Scores]:
     """P(label = 1) for the rows of each set (train, val, test; candidates where the supervisor labels them).
 
+    A single trained supervisor scores the rows that it holds out, too (`held_out`).
     `task_models` knows the rows of weak-train, too; `strong` is read by simulations alone.
     """
     if weak.kind == "labels":
@@ -69,5 +70,5 @@ def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
 def _single(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Steps[Scores]:
     """The labels of a single trained supervisor."""
     if weak.kind == "text":
-        return text_supervisor(sets)
+        return text_supervisor(sets, task=task, seed=seed)
     return (yield from model_supervisor(weak, sets, task_models, task=task, seed=seed))

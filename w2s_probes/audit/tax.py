@@ -42,7 +42,7 @@ class ConflictAudit:
     >>> weak[25:] = before[25:]
     >>> found = conflict_audit(truth, weak, before, before, after)
     >>> found.tax, f"{found.score:.3f} [{found.low:.3f}, {found.high:.3f}], {found.expected} by chance, {found.p:.1g}"
-    (30, '0.833 [0.664, 0.927], 0.25 by chance, 1e-19')
+    (30, '0.833 [0.664, 0.927], 0.25 by chance, 6e-19')
     """
 
     n: int  # rows
