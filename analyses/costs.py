@@ -152,9 +152,10 @@ def _splits(recipe: Recipe, task: str, fetch: bool) -> list[RowSets] | None:
 def _needed(recipe: Recipe, splits: list[RowSets] | None, with_weak: bool) -> pd.DataFrame | int:
     """The rows that a model reads, or the largest number that the recipe's sizes allow."""
     if splits is not None:
-        tables = [table for sets in splits for table in (sets.tables if with_weak else sets.labelled).values()]
+        tables = [table for sets in splits for table in (sets.tables if with_weak else sets.read_by_students).values()]
         return every_row(tables)
-    by_seed = recipe.data.n_train + recipe.data.n_val + (recipe.weak.n_truth if with_weak else 0)
+    mixed_in = round(recipe.conflict.share * recipe.data.n_train) if recipe.conflict.task is not None else 0
+    by_seed = recipe.data.n_train + recipe.data.n_val + (recipe.weak.n_truth if with_weak else mixed_in)
     return _test_rows(recipe) + len(recipe.seeds) * by_seed
 
 

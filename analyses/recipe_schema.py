@@ -32,6 +32,8 @@ def recipe_json_schema() -> dict[str, Any]:
     properties["baseline"] |= {"$ref": "#/$defs/Method"}
     tasks = parts["Data"]["properties"]["tasks"]["anyOf"]
     tasks[0]["items"] = tasks[1] = {"$ref": "#/$defs/TaskName"}
+    parts["Conflict"]["properties"]["task"] |= {"$ref": "#/$defs/TaskName"}
+    del parts["Conflict"]["properties"]["task"]["type"]
     parts["Weak"]["allOf"] = [_keys_of_kind(kind) for kind in NEEDS]
     return schema | _with_variants(schema | _with_ladders(schema))
 

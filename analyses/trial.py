@@ -29,7 +29,7 @@ from .lessons.engine import Rounds, StepLessons, Steps, together
 from .lessons.lesson import TRAINED, Lesson, Scores
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
-from .results.table import TrialResult
+from .results.trial_result import TrialResult
 from .supervisors import as_seen, described, supervise
 from .supervisors.from_model import examples
 from .supervisors.held_out import HELD_OUT, held_out_rows
@@ -127,7 +127,7 @@ class LabelledTrial:
         students = self.trial.students
         if self.sets is self.trial.drawn:
             return students
-        return students.of_rows(every_row(list(self.sets.labelled.values())))
+        return students.of_rows(every_row(list(self.sets.read_by_students.values())))
 
     @cached_property
     def view(self) -> Experiment:
@@ -226,10 +226,13 @@ def task_models(
 ) -> tuple[TaskModels, TaskModels]:
     """The models of the supervisor and those of students, which read rows of weak-train where these are `trusted`."""
     labelled = every_row([table for sets in seeds for table in sets.labelled.values()])
-    every = every_row([labelled, *(sets.weak for sets in seeds)]) if recipe.weak.kind != "labels" else labelled
+    read = every_row([table for sets in seeds for table in sets.read_by_students.values()])
+    # Trusted rows are read by students, too; a supervisor of first features is a head on the student's activations.
+    shared = trusted or recipe.weak.errors == "first-features"
+    own = read if shared else labelled
+    every = every_row([own, *(sets.weak for sets in seeds)]) if recipe.weak.kind != "labels" else own
     supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students)
-    same = trusted or recipe.weak.errors == "first-features"
-    return supervisor, supervisor if same else supervisor.of_rows(labelled)
+    return supervisor, supervisor if shared else supervisor.of_rows(read)
 
 
 def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels, seed: int) -> Experiment:
@@ -237,7 +240,7 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
     ids = np.concatenate([sets.train["id"], sets.val["id"]])
     training = recipe.student.training
     return Experiment(
-        rows={name: table[["id", "text", GROUP]] for name, table in sets.labelled.items()},
+        rows={name: table[["id", "text", GROUP]] for name, table in sets.read_by_students.items()},
         weak=LabelSet(ids, np.concatenate([labels["train"], labels["val"]]), "weak"),
         activations=models.activations(recipe.strong),
         student=models.learner(recipe.strong, training),
@@ -245,6 +248,7 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         probes=recipe.probes,
         seed=seed,
         cache=models.cache,
+        conflict=recipe.conflict,
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
         weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
         weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,

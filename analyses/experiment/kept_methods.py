@@ -12,6 +12,7 @@ from w2s_probes.labels.label_set import LabelSet
 from ..lessons.clock import Clock
 from ..lessons.engine import Steps
 from ..lessons.result_cache import ResultCache, array_hash
+from ..recipe.conflict import Conflict
 from .declared_probes import probe_code
 from .method import Method
 from .outcomes import Outcome, kept_outcome, outcome_of
@@ -42,6 +43,7 @@ def method_description(
         "losses": experiment.loss_code,
         "probes": experiment.probes.model_dump(mode="json", include=set(method.settings)),
         "seed": experiment.seed,
+        **({} if experiment.conflict == Conflict() else {"conflict": experiment.conflict.model_dump(mode="json")}),
         **probe_code(method.settings),
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),
     }
@@ -61,6 +63,6 @@ def kept_method(
 
 
 def truth_of(sets: RowSets) -> LabelSet:
-    """The true labels of the training and validation rows."""
-    both = pd.concat([sets.train, sets.val])
+    """The true labels of the training and validation rows, and of a conflict's."""
+    both = pd.concat([sets.train, sets.val, *([] if sets.conflict is None else [sets.conflict])])
     return LabelSet(both["id"].to_numpy(dtype=object), both["label"].to_numpy(dtype=np.float64), "truth")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+CONFLICT = "conflict"  # the name of the rows of another task that a conflict mixes in
 OTHER_TEST = "test:"  # and the name of a test set: the name of its rows, and of their scores
 
 
@@ -22,6 +23,7 @@ class RowSets:
     candidates: pd.DataFrame | None = None  # every answer to the test questions, with `question`; None for single texts
     tests: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # other test sets by name
     subsets: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)  # of the test rows (n_test,), by name
+    conflict: pd.DataFrame | None = None  # rows of another task, which no supervisor labels, with its labels
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -41,11 +43,16 @@ class RowSets:
         """The sets that the supervisor labels: all but weak-train."""
         return {name: table for name, table in self.tables.items() if name != "weak"}
 
+    @property
+    def read_by_students(self) -> dict[str, pd.DataFrame]:
+        """The sets that students may be taught or judged on: those that the supervisor labels, and a conflict's."""
+        return self.labelled if self.conflict is None else {**self.labelled, CONFLICT: self.conflict}
+
     def summary(self) -> dict[str, dict[str, float]]:
         """Rows and share of label 1 in each set that has rows."""
         return {
             name: {"rows": len(table), "positive": round(float(table["label"].mean()), 4)}
-            for name, table in self.tables.items()
+            for name, table in {"weak": self.weak, **self.read_by_students}.items()
             if len(table)
         }
 

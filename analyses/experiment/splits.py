@@ -14,6 +14,7 @@ from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
 from ..recipe.schema import Recipe
+from .conflict_rows import with_conflict
 from .drawing_rows import balanced, dealt_exactly, drawn
 from .evaluation_sets import with_test_sets
 from .row_sets import RowSets
@@ -52,7 +53,7 @@ def split_loaded(recipe: Recipe, loaded: TaskRows) -> dict[int, RowSets]:
         if loaded.candidates is not None:
             sets = replace(sets, candidates=loaded.candidates_of(sets.test["id"]))
         by_seed[seed] = stressed(loaded, sets, seed)
-    return with_test_sets(recipe, loaded, by_seed)
+    return with_conflict(recipe, loaded, with_test_sets(recipe, loaded, by_seed))
 
 
 def split(

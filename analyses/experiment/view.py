@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_probes.code_hashes import code_hash
-from w2s_probes.errors import InputError
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
@@ -24,12 +23,14 @@ from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 
 from ..lessons.activations import Activations
 from ..lessons.learners import Learner
-from ..lessons.lesson import Examples, Leak, Lesson, Scores, Trained
+from ..lessons.lesson import Examples, Leak, Lesson, LessonConflict, Scores, Trained
 from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash, table_hash
+from ..recipe.conflict import Conflict
 from ..recipe.probe_values import Probes
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .outcomes import Outcome
-from .row_sets import is_scored
+from .row_sets import CONFLICT, is_scored
+from .taught_labels import refuse_one_label
 from .trusted_rows import TRUSTED, TrustedRows
 
 
@@ -49,8 +50,9 @@ class Experiment:
     probes: Probes
     seed: int
     cache: ResultCache
+    conflict: Conflict = field(default=Conflict())  # the recipe's
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
-    truth: LabelSet | None = None  # of the training and validation rows; for methods that are declared oracles alone
+    truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
     trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
     weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
     weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
@@ -76,11 +78,6 @@ class Experiment:
         rows = self.rows if trusted is None else {**self.rows, TRUSTED: trusted.rows}
         return replace(self, rows=rows, probes=probes, truth=truth, trusted=trusted, shared=self)
 
-    @property
-    def oracle(self) -> bool:
-        """Whether ground truth can be read here."""
-        return self.truth is not None
-
     @cached_property
     def weak_train(self) -> NDArray[np.float64]:
         """P(label = 1) of the training rows (n_train,) by the weak supervisor."""
@@ -88,9 +85,16 @@ class Experiment:
 
     def true_train(self) -> NDArray[np.float64]:
         """The true labels of the training rows (n_train,); InputError unless the method is declared an oracle."""
+        return self._true("train")
+
+    def true_conflict(self) -> NDArray[np.float64]:
+        """The labels of a conflict's rows, by their own task's truth; empty without rows. InputError as above."""
+        return self._true(CONFLICT) if CONFLICT in self.rows or self.truth is None else np.empty(0)
+
+    def _true(self, rows: str) -> NDArray[np.float64]:
         if self.truth is None:
             raise Leak("this method reads ground truth: declare it with `oracle=True`, and it will be marked so")
-        return self.truth.values(self._ids("train"))
+        return self.truth.values(self._ids(rows))
 
     def trusted_rows(self) -> TrustedRows:
         """Rows of weak-train with their true labels; InputError unless the method declares that it reads some."""
@@ -119,36 +123,39 @@ class Experiment:
         learner: Learner | None = None,
         weight: NDArray[np.float64] | None = None,
         seed: int | None = None,
+        against: float | None = None,
+        beside: NDArray[np.float64] | None = None,
     ) -> Lesson:
         """A student to be taught these labels (n_train,); it scores the training rows and the evaluation sets.
 
         Only rows in the mask are taught, each with its weight, if there are any. The weak labels of the validation
         rows stop it, whatever it learned from: what stops training must not depend on the method. Soft labels on one
         side of ½ still teach; labels that are all the same do not. `loss`, the model (`learner`) and `seed` are the
-        recipe's unless given.
+        recipe's unless given. For oracles: `against` is the weight of a conflict with the truth
+        (`losses.ExplicitConflict`), and `beside` are labels of the conflict's rows, which are then taught as well.
         """
-        chosen = labels if mask is None else labels[mask]
-        if len(np.unique(labels)) > len(np.unique(chosen)) <= 1:
-            which = f", all labelled {chosen[0]:g}" if len(chosen) else ""
-            raise InputError(
-                f"filtering leaves {len(chosen)} of {len(labels)} training rows{which}: "
-                "lower probes.contamination, or choose a k at which the components keep both classes"
-            )
+        refuse_one_label(labels, mask)
+        conflict, fit = None, Examples(self.rows["train"], LabelSet(self._ids("train"), labels, "weak"))
+        if against is not None:
+            conflict = LessonConflict(LabelSet(self._ids("train"), self.true_train(), "truth"), against)
+        if beside is not None and len(beside):
+            fit, mask, weight = fit.and_rows(self.rows[CONFLICT], beside, mask, weight)
         return Lesson(
             learner or self.student,
-            Examples(self.rows["train"], LabelSet(self._ids("train"), labels, "weak")),
+            fit,
             Examples(self.rows["val"], self.weak),
             self.predicted,
             loss=loss or self.loss,
             seed=self.seed if seed is None else seed,
             mask=mask,
             weight=weight,
+            conflict=conflict,
         )
 
     @property
     def predicted(self) -> dict[str, pd.DataFrame]:
         """The rows that every student scores: the evaluation sets and, for later rounds, the training rows."""
-        return {name: rows for name, rows in self.rows.items() if name != "val"}
+        return {name: rows for name, rows in self.rows.items() if name not in ("val", CONFLICT)}
 
     def evaluated(self, scores: Scores) -> Scores:
         """The scores of the evaluation sets."""

@@ -31,6 +31,8 @@ def keep_model(lesson: Lesson, done: "FineTuned") -> None:
 def _record(lesson: Lesson) -> dict[str, Any]:
     training = lesson.learner.training
     settings = training.model_dump(mode="json", exclude={"kind", "finetuning"} if training.kind == "head" else {"kind"})
+    if lesson.conflict is not None:
+        settings["conflict"] = lesson.conflict.alpha
     return {
         "kind": training.kind,
         "role": lesson.role,

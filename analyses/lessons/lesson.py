@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from w2s_probes.code_hashes import code_hash
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet, Role
-from w2s_probes.losses import LOSSES, LossName
+from w2s_probes.losses import LOSSES, ExplicitConflict, LossName
+from w2s_probes.losses.conflict import conflict_penalty
 from w2s_probes.store.manifest import identity_key
 
 from .learners import Learner
@@ -56,6 +57,32 @@ class Examples:
         """P(label = 1) of each row (n,)."""
         return self.labels.values(self.rows["id"].to_numpy(dtype=object))
 
+    def and_rows(
+        self,
+        rows: pd.DataFrame,
+        labels: NDArray[np.float64],
+        mask: NDArray[np.bool_] | None = None,
+        weight: NDArray[np.float64] | None = None,
+    ) -> "tuple[Examples, NDArray[np.bool_] | None, NDArray[np.float64] | None]":
+        """These rows and others, with the mask and the weights of both: the others all count, with a weight of 1."""
+        every: pd.DataFrame = pd.concat([self.rows, rows], ignore_index=True)
+        both = LabelSet(every["id"].to_numpy(dtype=object), np.concatenate([self.p, labels]), self.labels.role)
+        ones = np.ones(len(rows))
+        masks = None if mask is None else np.concatenate([mask, ones.astype(bool)])
+        return Examples(every, both), masks, None if weight is None else np.concatenate([weight, ones])
+
+
+@dataclass(frozen=True)
+class LessonConflict:
+    """An explicit conflict: the truth of the rows to be taught, and its weight beside the lesson's loss."""
+
+    truth: LabelSet
+    alpha: float
+
+    def of(self, rows: pd.DataFrame) -> ExplicitConflict:
+        """What is added to the loss of these rows (n,)."""
+        return ExplicitConflict(self.truth.values(rows["id"].to_numpy(dtype=object)) > 0.5, self.alpha)
+
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
@@ -75,6 +102,7 @@ class Lesson:
     role: Role = "weak"
     mask: NDArray[np.bool_] | None = None  # (n,) rows that are taught; None: all
     weight: NDArray[np.float64] | None = None  # (n,) of the rows' losses, scaled to mean 1
+    conflict: LessonConflict | None = None  # for a method that is declared an oracle alone
     step: str = field(default="", compare=False)  # whose lesson it is, for progress
 
     def __post_init__(self) -> None:
@@ -84,6 +112,8 @@ class Lesson:
                     f"a model that may see {self.role} labels only cannot be {name} labels of role "
                     f"{examples.labels.role!r}: declare the method an oracle"
                 )
+        if self.conflict is not None and self.conflict.truth.role != "truth":
+            raise Misuse(f"a conflict is with the truth, and not with labels of role {self.conflict.truth.role!r}")
         for name, array in (("mask", self.mask), ("weight", self.weight)):
             if array is not None and np.shape(array) != (len(self.fit.rows),):
                 raise InputError(
@@ -108,11 +138,14 @@ class Lesson:
         """
         taught = self.taught
         rows = self.fit.rows if self.learner.reads_activations else self.fit.rows[taught]
-        fit = {"rows": table_hash(rows[["id", "text"]]), "labels": array_hash(self.fit.p[taught])}
+        fit: dict[str, Any] = {"rows": table_hash(rows[["id", "text"]]), "labels": array_hash(self.fit.p[taught])}
         if self.learner.reads_activations and not taught.all():
             fit["taught"] = array_hash(taught)
         if self.weight is not None:
             fit["weight"] = array_hash(np.asarray(self.weight, dtype=np.float64)[taught])
+        if (conflict := self.conflict) is not None and conflict.alpha:  # without weight it is none
+            against = array_hash(conflict.of(self.fit.rows).truth[taught])
+            fit["conflict"] = [conflict.alpha, against, code_hash(conflict_penalty)]
         return {
             **self.learner.description,
             "fit": fit,

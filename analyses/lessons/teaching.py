@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from w2s_probes.errors import InputError
-from w2s_probes.losses import LOSSES, Objective
+from w2s_probes.losses import LOSSES, ExplicitConflict, Objective
 from w2s_probes.losses.batched import is_batched
 from w2s_probes.students.finetune import finetune
 from w2s_probes.students.head_lesson import HeadLesson
@@ -91,17 +91,26 @@ def _head_lesson(lesson: Lesson) -> HeadLesson:
         l2=training.l2,
         stop=training.stop,
         seed=lesson.seed,
+        conflict=_conflict(lesson),
     )
+
+
+def _conflict(lesson: Lesson) -> ExplicitConflict | None:
+    """What is added to the loss of the lesson's rows."""
+    conflict = lesson.conflict
+    return conflict.of(lesson.fit.rows) if conflict is not None and conflict.alpha else None
 
 
 def teach_model(lesson: Lesson) -> Trained | InputError:
     """Fine-tune a language model; one that was killed goes on from its last checkpoint in the cache's folder."""
     learner, training, taught = lesson.learner, lesson.learner.training, lesson.taught
     folder = learner.cache.path("unfinished", lesson.description).with_suffix("")
+    conflict = _conflict(lesson)
     fit = Texts(
         lesson.fit.rows["text"][taught].tolist(),
         lesson.fit.p[taught],
         None if lesson.weight is None else np.asarray(lesson.weight)[taught],
+        None if conflict is None else ExplicitConflict(conflict.truth[taught], conflict.alpha),
     )
     curves = learner.curves
     try:

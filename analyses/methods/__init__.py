@@ -16,6 +16,7 @@ from ..experiment import Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
+from .conflicts import churn, explicit_conflict, implicit_conflict
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
 from .filters import probe_filter, probe_removal
 from .gates import Control, Over, gate_prediction
@@ -85,6 +86,14 @@ METHODS |= {
     **{f"filter-{name}": _filter(name) for name in PROBES},
     **{f"relabel-{name}": Method(partial(probe_relabel, probe=name), settings=READS[name]) for name in PROBES},
     **{f"filter-relabel-{name}": _filter(name, relabels=True) for name in PROBES},
+    **{
+        f"{name}-conflict-{kind}": Method(
+            partial(teach, truthful=name == "control-truth"), oracle=True, activations=False, settings=NO_SETTING
+        )
+        for name in ("student", "control-truth")
+        for kind, teach in (("explicit", explicit_conflict), ("implicit", implicit_conflict))
+    },
+    "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE
     ),

@@ -21,7 +21,8 @@ from .section import Section
 RECIPES = Path(__file__).parent.parent / "recipes"
 # Folders that a run makes, or keeps its cache in.
 OF_RUNS = ("activations", "curves", "filters", "kept", "labels", "predictions", "students")
-PATHS = ("model", "models", "folder", "file", "tasks")  # keys whose values are paths, or names that one may stand for
+# Keys whose values are paths, or names that one may stand for.
+PATHS = ("model", "models", "folder", "file", "tasks", "task")
 TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
 TESTS = ("data", "tests")  # the table whose values are files, or names of tasks
 LADDER, VARIANTS = "ladder", "variants"
@@ -74,7 +75,7 @@ def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Re
             start = Path.cwd() if given else path.parent
             where = f"{path}: {'.'.join((*keys, key))}"
             if isinstance(table.get(key), str):
-                if tests and not table[key].endswith((TASK_FILE, *FORMATS)):
+                if (tests or key == "task") and not table[key].endswith((TASK_FILE, *FORMATS)):
                     continue  # a task's name
                 table[key] = _resolved(table[key], start, where)
             elif isinstance(table.get(key), list):

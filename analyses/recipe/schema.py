@@ -11,6 +11,7 @@ from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
+from .conflict import Conflict
 from .probe_values import Probes
 from .section import Count, Position, Section
 from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
@@ -219,6 +220,7 @@ class Recipe(Section):
     intermediate: list[Strong] = Field([])  # from weaker to stronger, between the two: for `bootstrap`
     student: Student = Student()
     probes: Probes = Probes()
+    conflict: Conflict = Conflict()
     results: Results = Results()
 
     @model_validator(mode="before")
@@ -245,6 +247,11 @@ class Recipe(Section):
         for name, items in (("seeds", self.seeds), ("methods", self.methods), ("data.tasks", self.task_names)):
             if len(set(items)) < len(items):
                 raise ValueError(f"{name} names something twice: {', '.join(map(str, items))}")
+        return self
+
+    @model_validator(mode="after")
+    def _conflict_of_methods(self) -> "Recipe":
+        self.conflict.refuse(self.methods)
         return self
 
     @model_validator(mode="after")

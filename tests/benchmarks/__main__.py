@@ -15,6 +15,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 
 from tests.benchmarks import (
+    audits,
     data,
     demo,
     extraction,
@@ -37,6 +38,7 @@ GROUPS = {
     "neighbors": neighbors.cases,
     "logistic": logistic.cases,
     "noise": noise.cases,
+    "audits": audits.cases,
     "finetune": finetune.cases,
     "heads": heads.cases,
     "demo": demo.cases,

@@ -110,7 +110,15 @@ class AsTheyCome(ModelInTraining):
     """Micro-batches of rows in the order of the batch, with as few of them as the budget allows."""
 
     def gradients(
-        self, tokenized: Tokenized, soft: Tensor, rows: Any, loss: Any, *, step: int, weight: Tensor | None = None
+        self,
+        tokenized: Tokenized,
+        soft: Tensor,
+        rows: Any,
+        loss: Any,
+        *,
+        step: int,
+        weight: Tensor | None = None,
+        conflict: Any = None,
     ) -> Tensor:
         """Those of the mean over the rows."""
         self.model.train()

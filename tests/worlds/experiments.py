@@ -52,11 +52,15 @@ class GivenActivations:
 
 
 def experiment(folder: Path, **more: Any) -> Experiment:
-    """300 training rows of two clusters with a fifth of the weak labels wrong, 100 to stop by, 200 to judge."""
+    """300 training rows of two clusters with a fifth of the weak labels wrong, 100 to stop by, 200 to judge.
+
+    Beside them are 60 of a conflict, whose labels of another task are those of `truth_of_planted`.
+    """
     sets = {
         "train": planted(n=300, noise=0.2),
         "val": planted(n=100, noise=0.2, seed=1),
         "test": planted(n=200, seed=2),
+        "conflict": planted(n=60, seed=3),
     }
     X, weak = more.pop("X_train", sets["train"].X), more.pop("weak_train", sets["train"].weak)
     groups = more.pop("groups", None)
@@ -96,9 +100,11 @@ def supervisor_at_test() -> NDArray[np.float64]:
 
 
 def truth_of_planted() -> LabelSet:
-    """The true labels of `experiment`'s training and validation rows."""
-    ids = [*(f"train-{i}" for i in range(300)), *(f"val-{i}" for i in range(100))]
-    truth = np.concatenate([planted(n=300).truth, planted(n=100, seed=1).truth])
+    """The true labels of `experiment`'s training and validation rows, and another task's of the conflict's."""
+    sizes = {"train": 300, "val": 100, "conflict": 60}
+    ids = [f"{name}-{i}" for name, size in sizes.items() for i in range(size)]
+    other = (np.arange(60) // 2 % 2).astype(float)  # neither with the clusters nor against them
+    truth = np.concatenate([planted(n=300).truth, planted(n=100, seed=1).truth, other])
     return LabelSet(np.array(ids, dtype=object), truth, "truth")
 
 

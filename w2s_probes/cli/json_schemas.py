@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from .answers_on_audits import DeceptionAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
 from .answers_on_runs import PlanAnswer, ReportAnswer, ResultsAnswer, VerifyAnswer
 from .answers_on_scores import CompareAnswer, SweepAnswer
@@ -17,6 +18,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "student": StudentAnswer,
     "predict": PredictAnswer,
     "compare": CompareAnswer,
+    "deception": DeceptionAnswer,
     "report": ReportAnswer,
     "results": ResultsAnswer,
     "plan": PlanAnswer,

@@ -95,7 +95,7 @@ def compare_files(
     read = [ScoreFile.read(one) for one in given]
     ids = joined_ids(read, common=common)
     judge = None if truth is None else read_truth(Path(truth))
-    known, place = _truth(read, judge, ids, common=common)
+    known, place = known_truth(read, judge, ids, common=common)
     kept = ids[known.notna()]
     groups = merged(read if judge is None else [*read, judge], GROUP, kept)
     named = dict(zip(names, read, strict=True))
@@ -115,7 +115,7 @@ def compare_files(
     return FileComparison(named, found, place, left_out, *chosen)
 
 
-def _truth(read: list[ScoreFile], file: ScoreFile | None, ids: pd.Index, *, common: bool) -> tuple[pd.Series, str]:
+def known_truth(read: list[ScoreFile], file: ScoreFile | None, ids: pd.Index, *, common: bool) -> tuple[pd.Series, str]:
     """The truth of the rows, NaN where it is not known, and where it stands: in `file`, or in the score files."""
     if file is not None:
         truth = file.table.set_index("id")["truth"].reindex(ids)

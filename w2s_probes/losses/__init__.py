@@ -11,6 +11,7 @@ from .names import LOSS_NAMES, LossName
 
 if TYPE_CHECKING:
     from .batched import is_batched
+    from .conflict import ExplicitConflict, explicit_conflict
     from .functions import (
         LOSSES,
         adaptconf,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LOSSES",
     "LOSS_NAMES",
+    "ExplicitConflict",
     "LossName",
     "Objective",
     "RecentPredictions",
@@ -45,6 +47,7 @@ __all__ = [
     "cross_entropy",
     "entropy",
     "entropy_detached",
+    "explicit_conflict",
     "is_batched",
     "kl",
     "logconf",
@@ -74,6 +77,8 @@ __getattr__, __dir__ = lazy_face(
         "reverse_kl": "functions",
         "window": "functions",
         "xent": "functions",
+        "ExplicitConflict": "conflict",
+        "explicit_conflict": "conflict",
         "is_batched": "batched",
         "Objective": "objective",
         "warm_up": "objective",

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..losses.batched import ObjectiveGroup
+from ..losses.conflict import conflict_slopes
 from ..losses.thresholds import batches, per_batch
 from ..randomness import torch_seed
 from .head_lesson import Pupil
@@ -76,6 +77,7 @@ class Course:
         self._labels = torch.stack([pupil.labels for pupil in inside])
         self._taught: torch.Tensor | None = None
         self._weight: torch.Tensor | None = None
+        self._against: torch.Tensor | None = None
         if any(pupil.rows is not None for pupil in inside):
             everyone = np.ones(len(self._rows), dtype=bool)
             masks = [everyone if pupil.rows is None else pupil.rows for pupil in inside]
@@ -84,6 +86,11 @@ class Course:
             ones = torch.ones(len(self._rows))
             self._weight = torch.stack([ones if pupil.weight is None else pupil.weight for pupil in inside])
             self._weight *= 1 if self._taught is None else self._taught
+        if any(pupil.lesson.conflict is not None for pupil in inside):
+            conflicts = [pupil.lesson.conflict for pupil in inside]
+            nothing = torch.zeros(len(self._rows))
+            self._against = torch.stack([nothing if one is None else one.against for one in conflicts])
+            self._alphas = torch.tensor([0.0 if one is None else one.alpha for one in conflicts])[:, None]
         parts = []
         for _, run in groupby(range(len(seeds)), key=lambda place: (place < self.weights.shared, seeds[place])):
             places = list(run)
@@ -127,6 +134,7 @@ class Course:
         labels = self._in_order(self._labels, orders)
         taught = None if self._taught is None else self._in_order(self._taught, orders)
         weight = None if self._weight is None else self._in_order(self._weight, orders)
+        against = None if self._against is None else self._in_order(self._against, orders)
         if weight is None and taught is not None:
             weight = taught.float()
         if weight is not None:
@@ -141,7 +149,7 @@ class Course:
             desk.soft.copy_(labels[:, start:end])
             if weight is not None:
                 desk.weight.copy_(weight[:, start:end])
-            self._step(desk, rows_of_orders)
+            self._step(desk, rows_of_orders, None if against is None else against[:, start:end])
             start = end
 
     def _in_order(self, values: torch.Tensor, orders: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -167,7 +175,7 @@ class Course:
             for first in range(0, len(gathered), self._batch):
                 yield gathered[first : first + self._batch]
 
-    def _step(self, desk: "Desk", X: Sequence[torch.Tensor]) -> None:
+    def _step(self, desk: "Desk", X: Sequence[torch.Tensor], against: torch.Tensor | None) -> None:
         for part in desk.parts:
             torch.mm(part.seen, X[part.order].t(), out=part.margins)
         if self._to_losses is not None:
@@ -175,6 +183,8 @@ class Course:
         torch.sigmoid(desk.margins, out=desk.p)
         for group, views in desk.groups:
             group.slopes(*views)
+        if against is not None:
+            desk.slopes += self._alphas * conflict_slopes(desk.margins, desk.p, against) * desk.weight
         if self._to_weights is not None:
             torch.index_select(desk.slopes, 0, self._to_weights, out=desk.slopes_by_weight)
         for part in desk.parts:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import probabilities, scaled_weights
 from ..errors import InputError
-from ..losses import LossName, Objective
+from ..losses import ExplicitConflict, LossName, Objective
 from ..probes.validation import soft_labels
 from .finetuning.settings import Stop
 from .stopping import Criterion
@@ -38,6 +38,7 @@ class HeadLesson:
     stop: Stop = "auroc"
     patience: int = 20
     seed: int = 0  # of the initial weights and the order of rows
+    conflict: ExplicitConflict | None = None  # what is added to the loss; with it the head is an oracle's
 
 
 @dataclass
@@ -71,6 +72,8 @@ class Pupil:
         objective = Objective(lesson.loss, alpha=lesson.alpha, warm_up=lesson.warm_up, prior=lesson.prior, gather=False)
         criterion = Criterion.of(lesson.stop, np.empty(0))  # refuses one that does not exist
         rows = None if lesson.rows is None else _rows(lesson.rows, n)
+        if lesson.conflict is not None and lesson.conflict.truth.shape != (n,):
+            raise InputError(f"the truth of a conflict has shape {lesson.conflict.truth.shape}, but there are {n} rows")
         given = np.asarray(lesson.labels)
         if given.shape != (n,):
             raise InputError(f"labels have shape {given.shape}, but there are {n} rows of activations")

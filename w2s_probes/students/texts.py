@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..checkpoints import tokens
 from ..checks import probabilities, scaled_weights
 from ..errors import InputError
+from ..losses import ExplicitConflict
 
 OVERHEAD = 128  # tokens that cost as much as a micro-batch beside its rows: so much padding is worth one fewer
 
@@ -18,19 +19,31 @@ OVERHEAD = 128  # tokens that cost as much as a micro-batch beside its rows: so 
 class Texts:
     """Texts (n,), soft labels P(label = 1) (n,), and perhaps weights of the rows' losses (n,), scaled to mean 1.
 
+    A `conflict` is added to the loss.
+
     InputError where they do not fit together.
     """
 
     texts: Sequence[str]
     soft: NDArray[np.float64] = field(repr=False)
     weight: NDArray[np.float32] | None = field(default=None, repr=False)
+    conflict: ExplicitConflict | None = field(default=None, repr=False)  # of these texts, added to the loss
 
-    def __init__(self, texts: Sequence[str], soft: ArrayLike, weight: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        texts: Sequence[str],
+        soft: ArrayLike,
+        weight: ArrayLike | None = None,
+        conflict: ExplicitConflict | None = None,
+    ) -> None:
         object.__setattr__(self, "texts", checked(texts, "the rows to fine-tune on"))
         object.__setattr__(self, "soft", np.array(probabilities(soft, "soft labels")))  # writable: pandas' are not
         if len(self.texts) != len(self.soft):
             raise InputError(f"{len(self.texts)} texts but {len(self.soft)} soft labels: one number a text is needed")
+        if conflict is not None and conflict.truth.shape != (len(self.texts),):
+            raise InputError(f"{len(self.texts)} texts, but a conflict's truth has shape {conflict.truth.shape}")
         object.__setattr__(self, "weight", None if weight is None else scaled_weights(weight, len(self.texts)))
+        object.__setattr__(self, "conflict", conflict)
 
     def __len__(self) -> int:
         return len(self.texts)

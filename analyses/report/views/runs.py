@@ -13,6 +13,7 @@ from ..drawing.figures import Bar, Figure, forest
 from ..load.folder import FinishedRun
 from .answer import Differences, RunAnswer, answer, over_seeds
 from .cards import Card, cards
+from .deception import Deception, deception
 from .differences import against
 from .evaluation_sets import set_tables
 from .gates import GateView, gate_view
@@ -38,6 +39,7 @@ class RunView:
     tasks: Table
     more_metrics: Table | None
     test_sets: list[Table]
+    deception: Deception | None
     gates: GateView | None
     figures: list[Figure]
     rows: Table
@@ -66,6 +68,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         _tasks(run, differences),
         more_metrics(run),
         set_tables(run),
+        deception(run),
         gate_view(run),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),

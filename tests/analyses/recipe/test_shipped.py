@@ -119,7 +119,7 @@ def test_a_recipe_on_the_hub_is_planned_without_it(name: str, checkpoint: Callab
 
 
 def test_the_offline_recipes_are_planned_with_their_own_rows() -> None:
-    for name in ("demo", "nested_errors"):
+    for name in ("demo", "nested_errors", "deception"):
         recipe = read_recipe(RECIPES / f"{name}.toml")
         plan = plan_recipe(recipe)
         assert not plan.models["strong"].at_most

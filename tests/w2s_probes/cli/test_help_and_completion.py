@@ -146,6 +146,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
     # `import` is told what another program did, and may not look it up in a checkpoint.
     # `plan` is told how good a supervisor is, `compare` where its scores are; `export` may leave the truth out.
     # `demo` is told of what kind its students are, `sweep` which losses teach them.
+    # `predict` reads a trained student, `deception` a student's scores.
     known = {
         "students",
         "rows",
@@ -158,6 +159,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
         "weak",
         "files",
         "truth",
+        "student",
     }
     assert {name for name, found in kinds.items() if len(found) > 1} <= known
     assert kinds["layer"] == {str(str)}

@@ -61,7 +61,7 @@ import none.npy --rows rows.jsonl --out i | none.npy: no such file
 import rows.xyz --rows rows.jsonl --out i | rows.xyz: unknown format
 import acts.npy --rows rows.xyz --out i | rows.xyz: unknown format
 import acts.npy --rows rows.jsonl --out i --dtype x | 'x' is not one of
-plan none.toml | none.toml: no such recipe; the ones that come along are burns_ladder, demo
+plan none.toml | none.toml: no such recipe; the ones that come along are
 plan bad.toml | bad.toml: not valid TOML
 plan other.toml | other.toml: unknown key 'colour'
 plan demo --rows 5 | --rows is for a model
@@ -120,6 +120,10 @@ compare labels.jsonl labels.jsonl:label --weak none.jsonl | none.jsonl: no such 
 compare labels.jsonl labels.jsonl:label --weak labels.jsonl | PGR needs both
 compare labels.jsonl labels.jsonl:label --metrics aurco | --metrics 'aurco': did you mean 'auroc'
 compare labels.jsonl labels.jsonl:label --out c.txt | c.txt: unknown format
+deception none.csv --student a --conflicted b | none.csv: no such file
+deception rows.xyz --student a --conflicted b | rows.xyz: unknown format
+deception labels.jsonl --student a --conflicted b | labels.jsonl: no column 'weak' for weak; known: label, text
+deception labels.jsonl --student a --conflicted b --threshold 2 | --threshold 2: it must be in [.5, 1]
 results none | none: no such folder
 results . | no finished run in it
 results . --out r.txt | r.txt: unknown format

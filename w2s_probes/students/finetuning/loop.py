@@ -97,7 +97,14 @@ class TrainingLoop:
             rate = self.settings.rate_at(status.step, self.steps)
             rows = np.array_split(order, self.batches)[batch]
             value, norm = self.student.update(
-                self.sets.train, soft, rows, self.loss, step=status.step, rate=rate, weight=weight
+                self.sets.train,
+                soft,
+                rows,
+                self.loss,
+                step=status.step,
+                rate=rate,
+                weight=weight,
+                conflict=self.sets.conflict,
             )
             if not (math.isfinite(value) and math.isfinite(norm)):
                 raise self._diverged(f"the loss is {value:g} and its gradient's norm {norm:g}")

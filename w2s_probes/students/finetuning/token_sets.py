@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...checkpoints.tokens import refuse_unknown_tokens, token_limit
+from ...losses import ExplicitConflict
 from ..stopping import Criterion
 from ..texts import Texts, Tokenized, tokenize
 from .classifier import Checkpoint
@@ -21,6 +22,7 @@ class TokenSets:
     train: Tokenized
     soft: NDArray[np.float64]  # (n,) P(label = 1) of the training texts
     weight: NDArray[np.float32] | None  # (n,) of their losses
+    conflict: ExplicitConflict | None  # added to their loss
     val: Tokenized | None
     judge: Criterion | None  # by the validation labels; None where they cannot judge
     predict: dict[str, Tokenized]
@@ -49,6 +51,7 @@ class TokenSets:
             tokenized(train.texts, "train"),
             train.soft,
             train.weight,
+            train.conflict,
             tokenized(val.texts, "val") if val is not None and judge else None,
             judge,
             {name: tokenized(texts, f"predict {name!r}") for name, texts in predict.items()},

@@ -59,7 +59,10 @@ def describe(loss: Loss) -> dict[str, Any]:
 
 def _texts(rows: Texts) -> str:
     weight = "" if rows.weight is None else hashlib.sha256(rows.weight.tobytes()).hexdigest()
-    return _lines(rows.texts) + hashlib.sha256(rows.soft.tobytes()).hexdigest() + weight
+    against, conflict = "", rows.conflict
+    if conflict is not None:
+        against = f"{conflict.alpha!r} {hashlib.sha256(conflict.truth.tobytes()).hexdigest()}"
+    return _lines(rows.texts) + hashlib.sha256(rows.soft.tobytes()).hexdigest() + weight + against
 
 
 def _lines(texts: Sequence[str]) -> str:

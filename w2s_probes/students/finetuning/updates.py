@@ -11,6 +11,7 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from ...checkpoints.batches import batches, padded
+from ...losses import ExplicitConflict
 from ...randomness import torch_seed
 from ..texts import Tokenized, micro_batches
 from .process_group import ProcessGroup, seed_everything
@@ -84,9 +85,10 @@ class ModelInTraining:
         step: int,
         rate: float,
         weight: Tensor | None = None,
+        conflict: ExplicitConflict | None = None,
     ) -> tuple[float, float]:
         """Train on one batch; its loss and the gradient's norm. Where either is not finite nothing is changed."""
-        value = self.gradients(tokenized, soft, rows, loss, step=step, weight=weight)
+        value = self.gradients(tokenized, soft, rows, loss, step=step, weight=weight, conflict=conflict)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
         loss_value, size = (float(number) for number in torch.stack([value, norm.to(value)]).tolist())
         if np.isfinite(loss_value) and np.isfinite(size):
@@ -106,6 +108,7 @@ class ModelInTraining:
         *,
         step: int,
         weight: Tensor | None = None,
+        conflict: ExplicitConflict | None = None,
     ) -> Tensor:
         """Set every gradient to that of the loss of the whole batch `rows`; returns that loss, a scalar.
 
@@ -127,7 +130,10 @@ class ModelInTraining:
         batch.requires_grad_()
         chosen = torch.from_numpy(share)
         weighted = {} if weight is None else {"weight": weight[chosen].to(batch)}
-        value = loss(batch, soft[chosen].to(batch), **weighted) * (len(share) / len(rows))
+        value = loss(batch, soft[chosen].to(batch), **weighted)
+        if conflict is not None:
+            value = value + conflict.penalty(batch, chosen, **weighted)
+        value = value * (len(share) / len(rows))
         (gradient,) = torch.autograd.grad(value, batch)
         for i, part in enumerate(parts):
             part_logits = logits[i] if at_once else self._logits(tokenized, share[part], self._draws(step, i))
