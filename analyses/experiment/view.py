@@ -82,11 +82,6 @@ class Experiment(TokenView):
         rows = self.rows if trusted is None else {**self.rows, TRUSTED: trusted.rows}
         return replace(self, rows=rows, probes=probes, truth=truth, trusted=trusted, shared=self)
 
-    @property
-    def oracle(self) -> bool:
-        """Whether ground truth can be read here."""
-        return self.truth is not None
-
     @cached_property
     def weak_train(self) -> NDArray[np.float64]:
         """P(label = 1) of the training rows (n_train,) by the weak supervisor."""
