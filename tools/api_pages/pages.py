@@ -20,6 +20,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.students.finetune": ("finetune",),
     "w2s_probes.stats": (),
     "w2s_probes.simulated": (),
+    "w2s_probes.selection": (),
     "w2s_probes.comparing": (),
     "w2s_probes.metrics.power": ("expected_pgr", "ExpectedPGR"),
     "w2s_probes.io.tables": ("read_table", "write_table"),
