@@ -12,6 +12,7 @@ from w2s_probes.probes.registry import PROBES
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
 from .probe_values import Probes
+from .robustness import Robustness
 from .section import Count, Position, Section
 from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
 
@@ -220,6 +221,7 @@ class Recipe(Section):
     student: Student = Student()
     probes: Probes = Probes()
     results: Results = Results()
+    robustness: Robustness = Robustness()
 
     @model_validator(mode="before")
     @classmethod

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
+from .answers_on_robustness import RobustAnswer
 from .answers_on_runs import PlanAnswer, ReportAnswer, ResultsAnswer, VerifyAnswer
 from .answers_on_scores import CompareAnswer, SweepAnswer
 from .json_answers import JsonAnswer
@@ -20,6 +21,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "report": ReportAnswer,
     "results": ResultsAnswer,
     "plan": PlanAnswer,
+    "robust": RobustAnswer,
 }
 
 

@@ -60,6 +60,7 @@ class Discovery:
     errors: Values  # (found,) paired standard errors of the gains; NaN for the first, and without draws
     refused: int | None = None  # the one that came nearest to being taken next; None where none is left
     refused_gain: float = float("nan")  # its gain, which is not above `delta`
+    refused_error: float = float("nan")  # and the paired standard error of that
 
 
 def undominated(
@@ -135,6 +136,7 @@ def discover(
         np.array([np.nan, *(one.error for one in found)]),
         refused,
         best.value,
+        best.error,
     )
 
 
