@@ -17,6 +17,7 @@ from .experiment.method import Method
 from .experiment.row_sets import RowSets
 from .experiment.splits import split_task
 from .experiment.task_models import every_row
+from .experiment.trusted_rows import reads_trusted
 from .methods import find_methods
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe, Strong, Training, Weak
@@ -82,7 +83,8 @@ def plan_recipe(
     plans = {}
     for role, settings in read.items():
         source = describe(str(settings.model))
-        needed = [_needed(recipe, sets, role != "strong") for sets in splits.values()]
+        with_weak = role != "strong" or reads_trusted(methods.values())
+        needed = [_needed(recipe, sets, with_weak) for sets in splits.values()]
         lengths = Lengths.joined([_lengths(source, rows, tokens_per_row) for rows in needed])
         options: dict[str, Any] = {"layers": settings.layer, "position": settings.position}
         costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)

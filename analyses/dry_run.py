@@ -13,6 +13,7 @@ from .lessons.kept_only import KeptLessons, NotKept, StoppedClock
 from .methods import find_methods
 from .recipe.schema import Recipe
 from .results.names import WEAK
+from .supervisors.held_out import refuse_without_truth
 from .trial import SUPERVISED, LabelledTrial, Step, Trial, trials
 
 
@@ -36,8 +37,9 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
     methods = find_methods(recipe.methods)
     sources, every = Sources(), []
     for name in recipe.data.tasks:
-        task = Path(name).stem
-        of_task = trials(recipe, task, split_task(recipe, name), methods, cache, sources, StoppedClock())
+        task, splits = Path(name).stem, split_task(recipe, name)
+        refuse_without_truth(recipe, methods, {task: splits})
+        of_task = trials(recipe, task, splits, methods, cache, sources, StoppedClock())
         for number, trial in enumerate(of_task):  # one at a time: each holds activations
             if number == 0 and reads_known_rows(recipe, methods):
                 every.append(_activations_stage(trial))

@@ -25,6 +25,7 @@ from .experiment.outcomes import Outcome, write_verdict
 from .experiment.row_sets import RowSets
 from .experiment.splits import load_rows, split_loaded
 from .experiment.task_models import Sources
+from .experiment.trusted_rows import reads_trusted
 from .lessons.clock import Clock, processes
 from .lessons.crew import Crew, refuse_processes
 from .lessons.curves import Curves
@@ -49,6 +50,7 @@ from .results.names import (
 from .results.run_folder import remove_earlier, write_labels, write_predictions, write_recipe, write_record
 from .results.student_folders import put_students, remove_other_students
 from .results.table import TrialResult, results_table, task_rows
+from .supervisors.held_out import refuse_without_truth
 from .trial import Trial, task_models, trials
 
 
@@ -82,6 +84,7 @@ def run(
     _refuse_unusable(recipe, methods)
     loaded = [load_rows(recipe, name) for name in recipe.data.tasks]
     splits = {task.name: split_loaded(recipe, task) for task in loaded}
+    refuse_without_truth(recipe, methods, splits)
     clock = Clock(progress, len(splits) * len(recipe.seeds) * (len(REFERENCES) + len(methods)))
     sources = Sources()
     for name in recipe.models:
@@ -100,12 +103,16 @@ def run(
         by_task = this.tasks(splits, teacher, at_once, share or WHOLE)
     this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
     metrics = recipe.results.every_metric
-    lines = [line for task, runs in by_task.items() for line in task_rows(task, runs, recipe.n_boot, metrics)]
+    lines = []
+    for task, judged in by_task.items():
+        clock.report(f"{task}: intervals of its results")
+        lines += task_rows(task, judged, recipe.n_boot, metrics)
     results = results_table(lines)
-    clock.finish()
+    clock.report("comparisons over tasks")
     models = {name: source.weights for name, source in sources.by_name.items()}
     seconds = round(time.monotonic() - began, 1)
     write_table(compare(by_task, recipe.baseline, metrics), this.out / COMPARISONS)
+    clock.finish()
     rows = {task.name: task.source for task in loaded}
     failed = [asdict(failure) for failure in this.failed]
     used = {(task, seed): by_task[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
@@ -182,7 +189,9 @@ class _Run:
         if not reads_known_rows(self.recipe, dict(self.methods)):
             return
         for task, seeds in splits.items():
-            models = task_models(self.recipe, task, list(seeds.values()), self.cache, self.sources, self.clock)
+            trusted = reads_trusted(self.methods.values())
+            sets = list(seeds.values())
+            models = task_models(self.recipe, task, sets, self.cache, self.sources, self.clock, trusted=trusted)
             activations = models[1].activations(self.recipe.strong)
             if len(missing := activations.missing()):
                 yield activations.plan(missing), activations.folder

@@ -21,6 +21,7 @@ from .experiment.method import Method, run_method
 from .experiment.outcomes import Outcome
 from .experiment.row_sets import RowSets, is_scored
 from .experiment.task_models import Sources, TaskModels, every_row
+from .experiment.trusted_rows import TrustedRows, reads_trusted, trusted_rows
 from .experiment.view import Experiment
 from .lessons.clock import Clock
 from .lessons.curves import Curves
@@ -31,6 +32,7 @@ from .results.names import CEILING, WEAK, trial_key
 from .results.table import TrialResult
 from .supervisors import as_seen, described, supervise
 from .supervisors.from_model import examples
+from .supervisors.held_out import HELD_OUT, held_out_rows
 
 SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
 TITLES = {WEAK: "weak supervisor"}  # of steps that are not called by their line in the results
@@ -63,7 +65,7 @@ class Trial:
     drawn: RowSets  # as the supervisor sees them
     methods: Mapping[str, Method]
     supervisor: TaskModels
-    students: TaskModels  # which read no rows of weak-train
+    students: TaskModels  # which read no rows of weak-train, unless some method declares that it reads their truth
 
     @property
     def key(self) -> str:
@@ -132,15 +134,24 @@ class LabelledTrial:
         """The view that methods have."""
         return blind_view(self.trial.recipe, self.sets, self.labels, self.models, self.trial.seed)
 
+    @cached_property
+    def trusted(self) -> TrustedRows | None:
+        """The rows of weak-train with their truth, for methods that declare that they read some; None without rows."""
+        trial, scores = self.trial, self.labels.get(HELD_OUT)
+        if self.sets is not trial.drawn:  # students read texts that say what the supervisor thinks
+            return None
+        held = None if scores is None else held_out_rows(self.sets.weak, trial.task, trial.seed)
+        return trusted_rows(self.sets.weak, held, scores)
+
     def steps(self) -> Iterator[Step]:
         """The steps in order."""
-        view, sets, clock = self.view, self.sets, self.models.clock
+        view, sets, clock, trusted = self.view, self.sets, self.models.clock, self.trusted
         lesson = ceiling_lesson(view, sets)
         taught_truth = partial(ceiling, view, lesson)
         yield Step(CEILING, TRAINED, lambda: lesson.description, taught_truth, taught_truth)
         for name, method in self.trial.methods.items():
-            assemble = partial(run_method, name, method, view, truth_of(sets))
-            described_by = partial(method_description, name, method, view, sets)
+            assemble = partial(run_method, name, method, view, truth_of(sets), trusted)
+            described_by = partial(method_description, name, method, view, sets, trusted)
             run = partial(kept_method, described_by, assemble, view.cache, clock)
             yield Step(name, METHOD, described_by, run, assemble if method.students else None)
 
@@ -194,7 +205,10 @@ def trials(
     curves: Curves | None = None,
 ) -> Iterator[Trial]:
     """The trials of one task, one for each seed. Drop each before the next: it holds activations."""
-    supervisor, students = task_models(recipe, task, list(splits.values()), cache, sources, clock, curves)
+    trusted = reads_trusted(methods.values())
+    supervisor, students = task_models(
+        recipe, task, list(splits.values()), cache, sources, clock, curves, trusted=trusted
+    )
     for seed, sets in splits.items():
         yield Trial(recipe, task, seed, sets, methods, supervisor, students)
 
@@ -207,12 +221,15 @@ def task_models(
     sources: Sources,
     clock: Clock,
     curves: Curves | None = None,
+    *,
+    trusted: bool = False,
 ) -> tuple[TaskModels, TaskModels]:
-    """The models of the supervisor and those of students, which read no rows of weak-train."""
+    """The models of the supervisor and those of students, which read rows of weak-train where these are `trusted`."""
     labelled = every_row([table for sets in seeds for table in sets.labelled.values()])
     every = every_row([labelled, *(sets.weak for sets in seeds)]) if recipe.weak.kind != "labels" else labelled
     supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students)
-    return supervisor, supervisor if recipe.weak.errors == "first-features" else supervisor.of_rows(labelled)
+    same = trusted or recipe.weak.errors == "first-features"
+    return supervisor, supervisor if same else supervisor.of_rows(labelled)
 
 
 def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels, seed: int) -> Experiment:

@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 
 from analyses.experiment import Experiment, Outcome
-from analyses.lessons.result_cache import code_hash
 from analyses.methods import METHODS
 from analyses.results.names import CEILING, PROBE, RANDOM
 from tests.conftest import ROOT
 from tests.test_readme import BLOCK, words
+from w2s_probes.code_hashes import code_hash
 from w2s_probes.io.tables import read_table
 from w2s_probes.losses import LOSS_NAMES, LOSSES, Objective
 

@@ -31,27 +31,35 @@ def test_the_smallest_effect_of_a_comparison_is_that_of_its_scatter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("direction", "shift", "verdict"),
+    ("direction", "shift", "pgr", "verdict"),
     [
-        ("above", 0.05, "holds"),
-        ("above", -0.05, "no: the other way"),
-        ("above", 0.0, "not seen"),
-        ("below", -0.05, "holds"),
-        ("below", 0.05, "no: the other way"),
-        ("not above", 0.05, "no: it is above"),
-        ("not above", 0.0, "holds: none seen"),
-        ("not above", -0.05, "holds: it is below"),
+        ("above", 0.05, np.nan, "holds"),
+        ("above", -0.05, 0.5, "no: the other way"),
+        ("above", 0.0, np.nan, "not seen"),
+        ("above", 0.0, 0.05, "undecided: 0 and the published lie inside"),  # .005 of AUROC at this gap
+        ("above", 0.0, 0.5, "no: not as published"),
+        ("below", 0.0, -0.5, "no: not as published"),
+        ("below", -0.05, np.nan, "holds"),
+        ("below", 0.05, np.nan, "no: the other way"),
+        ("not above", 0.05, -0.1, "no: it is above"),
+        ("not above", 0.0, -0.1, "holds: at most +0.015"),
+        ("not above", -0.05, np.nan, "holds: it is below"),
     ],
 )
-def test_a_claim_holds_by_its_interval_and_its_direction(direction: str, shift: float, verdict: str) -> None:
+def test_a_claim_holds_by_its_interval_and_its_direction(
+    direction: str, shift: float, pgr: float, verdict: str
+) -> None:
     noise = np.array([0.01, -0.01, 0.02, -0.02, 0.005, -0.005])
     tasks = [f"t{i}" for i in range(6)]
     values = {
         "a": dict(zip(tasks, 0.7 + shift + noise, strict=True)) | {"only a": 0.99},
         "b": dict.fromkeys(tasks, 0.7),
+        "weak": dict.fromkeys(tasks, 0.65),
+        "ceiling": dict.fromkeys(tasks, 0.75),
     }
-    (finding,) = find((Claim("c", "", "a", "b", direction),), values)  # type: ignore[arg-type]
+    (finding,) = find((Claim("c", "", "a", "b", direction, pgr),), values)  # type: ignore[arg-type]
     assert finding.tests.n == 6
+    assert finding.gap == pytest.approx(0.1)
     assert finding.verdict == verdict
 
 

@@ -4,6 +4,19 @@ from ..lessons.lesson import Lesson, Misuse, Trained
 from .declared_probes import Undeclared
 from .method import FilterDecision, Lessons, Method
 from .outcomes import Outcome
+from .trusted_rows import Trusted, TrustedRows
 from .view import Experiment
 
-__all__ = ["Experiment", "FilterDecision", "Lesson", "Lessons", "Method", "Misuse", "Outcome", "Trained", "Undeclared"]
+__all__ = [
+    "Experiment",
+    "FilterDecision",
+    "Lesson",
+    "Lessons",
+    "Method",
+    "Misuse",
+    "Outcome",
+    "Trained",
+    "Trusted",
+    "TrustedRows",
+    "Undeclared",
+]

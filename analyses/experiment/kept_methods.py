@@ -6,22 +6,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from w2s_probes.code_hashes import code_hash
 from w2s_probes.labels.label_set import LabelSet
 
 from ..lessons.clock import Clock
 from ..lessons.engine import Steps
-from ..lessons.result_cache import ResultCache, array_hash, code_hash
+from ..lessons.result_cache import ResultCache, array_hash
 from .declared_probes import probe_code
 from .method import Method
 from .outcomes import Outcome, kept_outcome, outcome_of
 from .row_sets import RowSets
+from .trusted_rows import TrustedRows
 from .view import Experiment
 
 METHOD = "methods"  # kind of their results in the cache
 
 
-def method_description(name: str, method: Method, experiment: Experiment, sets: RowSets) -> dict[str, Any]:
+def method_description(
+    name: str, method: Method, experiment: Experiment, sets: RowSets, trusted: TrustedRows | None = None
+) -> dict[str, Any]:
     """All that decides a method's outcome."""
+    read = trusted.of(method.trusted) if trusted is not None and method.trusted is not None else None
     return {
         "method": name,
         "code": [code_hash(method.run), *([code_hash(method.removal)] if method.removal else [])],
@@ -36,6 +41,7 @@ def method_description(name: str, method: Method, experiment: Experiment, sets: 
         "probes": experiment.probes.model_dump(mode="json", include=set(method.settings)),
         "seed": experiment.seed,
         **probe_code(method.settings),
+        **({} if read is None else {"trusted": read.description}),
     }
 
 

@@ -1,7 +1,7 @@
 """A method: a way from weak labels to an outcome, by students that the engine teaches for it."""
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..lessons.engine import Steps
 from ..lessons.lesson import Lesson, Misuse
 from .declared_probes import EVERY_SETTING
 from .outcomes import Outcome
+from .trusted_rows import Trusted, TrustedRows
 from .view import Experiment
 
 # Yields a lesson, or several at a time; receives a `Trained` for the one, a list of them for several.
@@ -32,10 +33,11 @@ class FilterDecision:
 
 @dataclass(frozen=True)
 class Method:
-    """A way from weak labels to a student. An oracle may read ground truth, and is marked in tables."""
+    """A way from weak labels to a student. What reads true labels is marked in tables: `oracle`, or `trusted`."""
 
     run: Callable[[Experiment], Outcome | Lessons]
-    oracle: bool = False
+    oracle: bool = False  # whether it may read the truth of strong-train and validation rows
+    trusted: Trusted | None = None  # the true labels of weak-train that it may read; how many it has read is counted
     activations: bool = True  # whether it reads activations itself; a student that is a head always does
     students: int = 1  # how many it trains, for plans
     rounds: int = 1  # how many of them one after another, each taught by the one before; for plans
@@ -46,12 +48,24 @@ class Method:
     ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given
 
 
-def run_method(name: str, method: Method, experiment: Experiment, truth: LabelSet) -> Steps[Outcome]:
-    """The steps of a method, which sees the settings that it declares, and the truth if it is a declared oracle.
+def run_method(
+    name: str, method: Method, experiment: Experiment, truth: LabelSet, trusted: TrustedRows | None = None
+) -> Steps[Outcome]:
+    """The steps of a method, which sees the settings and the true labels that it declares.
 
+    `truth` is for oracles, of `trusted` rows for the methods that declare them; its outcome says how many it has read.
     Misuse where it yields what is no lesson, or returns what is no outcome.
     """
-    running = method.run(experiment.view(method.settings, truth if method.oracle else None))
+    rows = trusted.of(method.trusted) if trusted is not None and method.trusted is not None else None
+    if method.trusted is not None and rows is None:
+        raise InputError(f"method {name!r} needs true labels of weak-train, and there are none: {method.trusted.why}")
+    view = experiment.view(method.settings, truth if method.oracle else None, rows)
+    outcome = yield from _outcome(name, method, view)
+    return outcome if rows is None else replace(outcome, trusted=rows.read)
+
+
+def _outcome(name: str, method: Method, view: Experiment) -> Steps[Outcome]:
+    running = method.run(view)
     if not isinstance(running, Generator):
         return _checked(name, running)
     go_on: Callable[[], Lesson | Sequence[Lesson]] = partial(next, running)

@@ -38,6 +38,7 @@ class Outcome:
     l2: float | None = None
     contamination: float | None = None
     alpha: float | None = None  # of the student's loss at the point of its training that was chosen
+    trusted: int = 0  # true labels of weak-train that the method has read; `run_method` counts them
     notes: dict[str, float] = field(default_factory=dict)  # for run.json: rows removed, ...
     filtered: FilterResult | None = None  # the verdict on the training rows, of methods that drop some
     taught: NDArray[np.float64] | None = None  # (n_train,) their new labels, where a filter is taught others than weak
@@ -46,7 +47,8 @@ class Outcome:
 def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:
     """The arrays and the record that the cache stores of an outcome."""
     arrays: Arrays = dict(outcome.scores)
-    record: Record = {name: getattr(outcome, name) for name in ("probe", "k", "l2", "contamination", "alpha", "notes")}
+    settings = ("probe", "k", "l2", "contamination", "alpha", "trusted", "notes")
+    record: Record = {name: getattr(outcome, name) for name in settings}
     if outcome.taught is not None:
         arrays[PREFIX + TAUGHT] = outcome.taught
     if (result := outcome.filtered) is not None:

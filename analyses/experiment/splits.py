@@ -100,6 +100,11 @@ def split(
     groups = {str(name): rows for name, rows in pool.groupby(GROUP, sort=True).indices.items()}
     order = rng.permutation(np.array(sorted(groups), dtype=object))
     parts: list[pd.DataFrame] = []
+    if share is not None and at_most:
+        ones, total = int((pool["label"] > 0.5).sum()), sum(sizes)
+        spare = len(sizes)  # each set's share is rounded
+        fits = min(1.0, (ones - spare) / (share * total), (len(pool) - ones - spare) / ((1 - share) * total))
+        sizes = [int(size * fits) for size in sizes]
     if share is not None:
         parts = dealt_exactly(
             pool, [np.asarray(groups[name]) for name in order], sizes, share, f"{task}: stress.imbalance"

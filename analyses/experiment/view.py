@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.code_hashes import code_hash
 from w2s_probes.errors import InputError
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
@@ -24,11 +25,12 @@ from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
 from ..lessons.activations import Activations
 from ..lessons.learners import Learner
 from ..lessons.lesson import Examples, Leak, Lesson, Scores, Trained
-from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash, code_hash, table_hash
+from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash, table_hash
 from ..recipe.probe_values import Probes
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .outcomes import Outcome
 from .row_sets import is_scored
+from .trusted_rows import TRUSTED, TrustedRows
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Experiment:
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
     A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
-    `true_train` alone gives ground truth, to declared oracles only.
+    `true_train` alone gives ground truth, to declared oracles only, and `trusted_rows` that of weak-train.
     """
 
     rows: Mapping[str, pd.DataFrame]  # train, val, test, perhaps candidates and `test:NAME`: id, text, group, no label
@@ -49,6 +51,7 @@ class Experiment:
     cache: ResultCache
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
     truth: LabelSet | None = None  # of the training and validation rows; for methods that are declared oracles alone
+    trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
 
     _nearest: dict[str, Neighbors] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -60,10 +63,16 @@ class Experiment:
             if truths := {"label", "truth"}.intersection(table.columns):
                 raise Leak(f"the {name} rows that methods see carry {sorted(truths)[0]!r}: leave it out")
 
-    def view(self, settings: frozenset[str], truth: LabelSet | None = None) -> "Experiment":
-        """The view of a method that declares these `settings` of probes; with ground truth for an oracle."""
+    def view(
+        self, settings: frozenset[str], truth: LabelSet | None = None, trusted: TrustedRows | None = None
+    ) -> "Experiment":
+        """The view of a method that declares these `settings` of probes; with ground truth for an oracle.
+
+        Students score `trusted` rows, too, under that name.
+        """
         probes: Any = self.probes if settings >= EVERY_SETTING else DeclaredProbes(self.probes, settings)
-        return replace(self, probes=probes, truth=truth, shared=self)
+        rows = self.rows if trusted is None else {**self.rows, TRUSTED: trusted.rows}
+        return replace(self, rows=rows, probes=probes, truth=truth, trusted=trusted, shared=self)
 
     @property
     def oracle(self) -> bool:
@@ -80,6 +89,12 @@ class Experiment:
         if self.truth is None:
             raise Leak("this method reads ground truth: declare it with `oracle=True`, and it will be marked so")
         return self.truth.values(self._ids("train"))
+
+    def trusted_rows(self) -> TrustedRows:
+        """Rows of weak-train with their true labels; InputError unless the method declares that it reads some."""
+        if self.trusted is None:
+            raise Leak("this method reads true labels of weak-train: declare it with `trusted=Trusted(...)`")
+        return self.trusted
 
     @cached_property
     def groups(self) -> NDArray[np.object_] | None:
@@ -158,18 +173,18 @@ class Experiment:
         """The recipe's value of a probe: its number of neighbours, or its penalty."""
         return getattr(self.probes, PROBES[name].setting)
 
-    def fitted_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
+    def probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
         """P(label = 1) of the evaluation sets by a probe that learned labels (n_train,) of the training rows.
 
-        Probes that read neighbours share one search for each set, and the graph of the training rows.
+        Probes that read neighbours share one search for each set, and the graph of the training rows, in which related
+        rows are not neighbours: as a sweep fits them.
         """
         probe, evaluated = self.probe(name), [rows for rows in self.rows if is_scored(rows)]
         if not probe.graph_k:
             fitted = probe.fit(self.X_train, labels)
             return {rows: fitted.predict_proba(self.activations.of(self.rows[rows]))[:, 1] for rows in evaluated}
-        # A fit that nothing keeps apart reads the same graph as the scores of training rows, where there nothing is.
-        shared: Any = {"graph": self.graph(name)} if self._all_apart else {}
-        fitted = probe.fit(self.X_train, labels, **shared)
+        apart: Any = {"group_ids": self._group_ids, "graph": self.graph(name)}
+        fitted = probe.fit(self.X_train, labels, **apart)
         return {
             rows: fitted.score_near(self.activations.of(self.rows[rows]), self._nearest_to(rows)) for rows in evaluated
         }
@@ -206,11 +221,6 @@ class Experiment:
             return same._widest
         k = max(self._neighbors_of(name) for name in PROBES)
         return search(self.X_train, k, group_ids=self._group_ids)
-
-    @property
-    def _all_apart(self) -> bool:
-        """Whether no two training rows are equal or related."""
-        return len(np.unique(self._group_ids)) == len(self._group_ids)
 
     @cached_property
     def _group_ids(self) -> NDArray[np.intp]:

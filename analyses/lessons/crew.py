@@ -6,11 +6,10 @@ Processes that share a cache share the work: what another one has claimed is wai
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args
 
 from extract.extractor import Extraction
 from w2s_probes.errors import InputError
-from w2s_probes.losses import LossName
+from w2s_probes.losses.added import added
 from w2s_probes.places import HERE, Place, WorkKind
 from w2s_probes.places.claims import LEASE, POLL, Claim, Claims
 from w2s_probes.places.pool import Handout
@@ -31,7 +30,6 @@ TRAININGS = WorkKind(
     smaller="take a smaller model",
     packages=(*PACKAGES, "torch", "transformers", "tokenizers", "peft", "nnsight"),
 )
-OWN = frozenset(get_args(LossName))  # losses of the package, which every worker has
 AHEAD = 2  # units for each worker of a cluster: one that ends finds another waiting
 COUNTED = 5.0  # seconds between counts of a cluster's workers
 MOST = 32  # trials under way at a time: each holds what it has read
@@ -158,16 +156,17 @@ class Crew:
                     self._ready[lesson.key] = Taught(kept)
                 else:
                     mine.append((lesson, claim))
-            known = [pair for pair in mine if pair[0].loss in OWN]
+            unknown = added(lesson.loss for lesson, _ in mine)  # workers have the package's losses alone
+            known = [pair for pair in mine if pair[0].loss not in unknown]
             if known:
                 unit = _unit(known)
                 self._in_hand[unit.key] = known
                 self.clock.report(account(unit.lessons))
                 self._handout.add([unit])
-            if added := [pair for pair in mine if pair[0].loss not in OWN]:
-                unit = _unit(added)  # workers do not know these losses
+            if others := [pair for pair in mine if pair[0].loss in unknown]:
+                unit = _unit(others)
                 self.clock.report(account(unit.lessons))
-                self._take(added, unit.run())
+                self._take(others, unit.run())
 
     def _room(self) -> int:
         """The number of units in hand at a time. No more are claimed, so that others find some, too."""

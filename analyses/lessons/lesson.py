@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.code_hashes import code_hash
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet, Role
 from w2s_probes.losses import LOSSES, LossName
 from w2s_probes.store.manifest import identity_key
 
 from .learners import Learner
-from .result_cache import array_hash, code_hash, table_hash
+from .result_cache import array_hash, table_hash
 
 TRAINED, STUDENTS = "trained", "students"  # kinds of their results in the cache, and of the trained students there
 Scores = dict[str, NDArray[np.float64]]  # P(label = 1) of the rows of each named set

@@ -1,6 +1,7 @@
 """The methods by name. A method yields lessons and returns an `Outcome`; adding one is one entry here."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import get_args
 
@@ -85,8 +86,7 @@ def find_method(name: str) -> Method:
     if of in filters:
         filter_ = METHODS[of]
         control = partial(random_control, of=of)
-        settings = filter_.settings | SHARE
-        return Method(control, filter_.oracle, filter_.activations, DRAWS, removal=filter_.removal, settings=settings)
+        return replace(filter_, run=control, students=DRAWS, rounds=1, settings=filter_.settings | SHARE)
     if name == "control-random-filter":  # of earlier recipes
         raise InputError(
             f"method {name!r}: a filter's control is matched to that filter: name it {RANDOM}FILTER, as in "

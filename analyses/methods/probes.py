@@ -17,5 +17,5 @@ def probe_ceiling(experiment: Experiment, *, probe: str) -> Outcome:
 
 
 def _fitted(experiment: Experiment, probe: str, labels: NDArray[np.float64]) -> Outcome:
-    scores = experiment.fitted_scores(probe, labels)
+    scores = experiment.probe_scores(probe, labels)
     return Outcome(scores, **experiment.probe_settings(probe))

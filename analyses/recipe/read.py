@@ -4,7 +4,7 @@ import copy
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from .schema import Recipe
 from .section import Section
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+# Folders that a run makes, or keeps its cache in.
+OF_RUNS = ("activations", "curves", "filters", "kept", "labels", "predictions", "students")
 PATHS = ("model", "models", "folder", "file", "tasks")  # keys whose values are paths, or names that one may stand for
 TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
 TESTS = ("data", "tests")  # the table whose values are files, or names of tasks
@@ -66,12 +68,13 @@ def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Re
     overridden = {_override(values, setting) for setting in settings}
     with_lists(Recipe, values)
     for keys, table in _tables(values):
-        for key in (*PATHS, *(table if keys[:2] == TESTS else ())):
+        tests = (keys[2:] if keys[:1] == (VARIANTS,) else keys)[:2] == TESTS
+        for key in (*PATHS, *(table if tests else ())):
             given = any((*keys, key)[: len(setting)] == setting for setting in overridden)
             start = Path.cwd() if given else path.parent
             where = f"{path}: {'.'.join((*keys, key))}"
             if isinstance(table.get(key), str):
-                if keys[:2] == TESTS and not table[key].endswith((TASK_FILE, *FORMATS)):
+                if tests and not table[key].endswith((TASK_FILE, *FORMATS)):
                     continue  # a task's name
                 table[key] = _resolved(table[key], start, where)
             elif isinstance(table.get(key), list):
@@ -82,15 +85,20 @@ def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Re
                     for one in table[key]
                 ]
     recipes: dict[str, Recipe] = {}
-    for variant, varied in _varied(values, str(path)):
+    for variant, varied in _varied(values, str(path), overridden):
         where = f"{path}: variant {variant!r}" if variant else str(path)
         for pair, one in _pairs(varied, where) if LADDER in varied else [("", varied)]:
             recipes["--".join(filter(None, (variant, pair)))] = validated(Recipe, one, where)
     return recipes
 
 
-def _varied(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A recipe's variants: each has some of its tables and keys in place of those of the recipe."""
+def _varied(
+    values: dict[str, Any], where: str, overridden: Collection[tuple[str, ...]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A recipe's variants: each has some of its tables and keys in place of those of the recipe.
+
+    What `--set` gave for the recipe is given for every variant, unless it gave that variant another value.
+    """
     variants = values.pop(VARIANTS, None)
     if variants is None:
         yield "", values
@@ -102,7 +110,13 @@ def _varied(values: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str,
             raise InputError(
                 f"{where}: variants.{name!r}: a variant is a folder: name it by letters, digits, '.', '-', '_'"
             )
-        varied = copy.deepcopy(values) | changed
+        if name in OF_RUNS:
+            raise InputError(f"{where}: variants.{name}: a run has a folder of that name: give another one")
+        varied = copy.deepcopy(values) | copy.deepcopy(changed)
+        for keys in overridden:
+            of_this = any(other[: len(keys) + 2] == (VARIANTS, name, *keys) for other in overridden)
+            if keys[0] != VARIANTS and not of_this:
+                _put(varied, keys, copy.deepcopy(_at(values, keys)))
         with_lists(Recipe, varied)
         yield name, varied
 
@@ -154,13 +168,29 @@ def _override(values: dict[str, Any], setting: str) -> tuple[str, ...]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"--set {shortened(setting)}: {reason(error)}") from error
+    try:
+        _put(values, keys, value)
+    except InputError as error:
+        raise InputError(f"--set {shortened(setting)}: {error}") from error
+    return keys
+
+
+def _put(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    """Set one key of nested tables; InputError where one of them is no table."""
     table = values
     for key in keys[:-1]:
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
-            raise InputError(f"--set {shortened(setting)}: {key!r} is not a table")
+            raise InputError(f"{key!r} is not a table")
     table[keys[-1]] = value
-    return keys
+
+
+def _at(values: dict[str, Any], keys: Sequence[str]) -> Any:
+    """The value of one key of nested tables."""
+    table = values
+    for key in keys:
+        table = table[key]
+    return table
 
 
 def _value(text: str) -> Any:

@@ -30,6 +30,7 @@ class TaskValues:
     cells: Cells
     compared: Cells  # what PGR is made of: of hardened scores on tasks whose supervisor gives hard labels, or nothing
     oracles: frozenset[str] = frozenset()
+    trusted: Mapping[str, int] = field(default_factory=dict)  # true labels of weak-train that a method has read at most
     ceilings: Mapping[str, str] = field(default_factory=dict)  # of methods that have one of their own
     statuses: Mapping[str, str] = field(default_factory=dict)  # of each method's PGR, where there is one task
 
@@ -53,13 +54,16 @@ class TaskValues:
                         harder = entry.sign * mean_metric(metric, one.truth, hardened(scores)) if hard else value
                         compared.setdefault((task, name), {})[seed] = harder
         oracles = frozenset(name for runs in judged.values() for one in runs.values() for name in one.oracles)
+        trusted: dict[str, int] = {}
+        for one in (one for runs in judged.values() for one in runs.values()):
+            trusted |= {name: max(trusted.get(name, 0), outcome.trusted) for name, outcome in one.outcomes.items()}
         statuses: dict[str, str] = {}
         if len(judged) == 1 and entry.pgr:
             (runs,) = judged.values()
             for those, names in by_seeds(list(runs.values())):
                 recovered = over_seeds(those, names, metric).recovered
                 statuses |= {name: recovered[name].status for name in names if name in recovered}
-        return cls(metric, cells, compared, oracles, ceilings, statuses)
+        return cls(metric, cells, compared, oracles, trusted, ceilings, statuses)
 
     @property
     def tasks(self) -> list[str]:
@@ -174,6 +178,7 @@ def _lines(values: TaskValues, baseline: str, *, of_pgr: bool) -> list[dict[str,
             "metric": f"{PGR if of_pgr else ''}{values.metric}",
             "method": name,
             "oracle": name in values.oracles,
+            "trusted": values.trusted.get(name, 0),
             **_recovered(values, name),
         }
         if name in tested:
@@ -199,6 +204,7 @@ def _beside_controls(values: TaskValues) -> list[dict[str, Any]]:
             "metric": values.metric,
             "method": name,
             "oracle": name in values.oracles,
+            "trusted": values.trusted.get(name, 0),
             **_recovered(values, name),
             "against": RANDOM + name,
             **_tested(test),

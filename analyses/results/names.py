@@ -12,13 +12,14 @@ LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curv
 STUDENTS = "students"  # a folder, too
 
 RESULT_COLUMNS = ["task", "test_set", "seed", "method", "probe", "layer", "k", "l2", "contamination", "alpha"]
-RESULT_COLUMNS += ["metric", "value", "low", "high", "n", "seeds", "status", "oracle", "gap", "gap_low", "gap_high"]
+RESULT_COLUMNS += ["metric", "value", "low", "high", "n", "seeds", "status", "oracle", "trusted", "gap"]
+RESULT_COLUMNS += ["gap_low", "gap_high"]
 COMPARISON_COLUMNS = ["test_set", "metric", "method", "against", "tasks", "better", "worse"]
 COMPARISON_COLUMNS += ["difference", "low", "high"]
 COMPARISON_COLUMNS += ["p", "p_holm", "p_better", "p_worse", "t", "p_t", "p_t_worse", "p_t_holm"]
 COMPARISON_COLUMNS += ["w", "p_wilcoxon", "p_wilcoxon_worse", "p_wilcoxon_holm"]
 COMPARISON_COLUMNS += ["pooled_pgr", "pooled_low", "pooled_high", "mean_pgr", "median_pgr", "saturated", "undefined"]
-COMPARISON_COLUMNS += ["status", "oracle"]
+COMPARISON_COLUMNS += ["status", "oracle", "trusted"]
 
 WEAK, CEILING = "weak", "ceiling"
 TEST = "test"  # the task's own test set

@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from w2s_probes.io.json_files import read_json
 from w2s_probes.io.sealed import CHECKSUM, FILES
 from w2s_probes.probes.saving import load_probe
 from w2s_probes.students.artefacts import SavedStudent, save_student
-from w2s_probes.students.finetuning.settings import STUDENT_RECORD
+from w2s_probes.students.finetuning.settings import STUDENT_HEAD, STUDENT_MODEL, STUDENT_RECORD
 
 from ..lessons.clock import first_process
 from ..lessons.engine import StepLessons
@@ -30,6 +31,8 @@ def put_students(out: Path, task: str, seed: int, taught: StepLessons) -> set[st
             named[place if len(lessons) == 1 else f"{place}/{number}"] = method, lesson
     if not first_process():
         return set(named)
+    for place in {student_folder(task, seed, method) for method in taught}:  # an earlier run may have had others there
+        _remove_of_runs(out / place, keep={out / folder for folder in named})
     for folder, (method, lesson) in named.items():
         if not lesson.student.is_dir():  # what could not be taught
             continue
@@ -48,7 +51,18 @@ def remove_other_students(out: Path, own: Collection[str]) -> None:
     """Delete the students that an earlier run put into the folder; what else stands there is left."""
     if not first_process():
         return
-    for file in sorted((out / STUDENTS).glob(f"**/{STUDENT_RECORD}")):
-        folder = file.parent.relative_to(out).as_posix()
-        if folder not in own and METHOD in read_json(file):
-            shutil.rmtree(file.parent)
+    _remove_of_runs(out / STUDENTS, keep={out / folder for folder in own})
+
+
+def _remove_of_runs(within: Path, keep: Collection[Path]) -> None:
+    """Delete students that a run put into a folder or one below it, but for those to keep."""
+    for file in sorted(within.glob(f"**/{STUDENT_RECORD}")):
+        if file.parent in keep or METHOD not in read_json(file):
+            continue
+        for name in (STUDENT_HEAD, STUDENT_MODEL, STUDENT_RECORD):
+            if (one := file.parent / name).is_dir():
+                shutil.rmtree(one)
+            else:
+                one.unlink(missing_ok=True)
+        with suppress(OSError):  # students of a later run stand below
+            file.parent.rmdir()

@@ -12,7 +12,8 @@ from .unreadable_pgr import lines_over_seeds
 def summary(results: pd.DataFrame, metric: Literal["auroc", "accuracy"] = "auroc") -> pd.DataFrame:
     """One line for each task, test set and method, over all seeds: weak, ceiling, student, PGR with its status.
 
-    `ceiling` is the method's own. An oracle's method is marked by a star. On a task whose supervisor gives hard
+    `ceiling` is the method's own. An oracle's method is marked by a star, one that has read true labels of weak-train
+    by a plus. On a task whose supervisor gives hard
     labels the figures are of accuracy, and `metric` says so: AUROC cannot compare labels with scores.
     """
     lines = []
@@ -26,7 +27,7 @@ def summary(results: pd.DataFrame, metric: Literal["auroc", "accuracy"] = "auroc
             lines.append(
                 {
                     "task": on_test_set(str(task), str(test_set)),
-                    "method": pgr["method"] + ("*" if pgr["oracle"] else ""),
+                    "method": pgr["method"] + ("*" if pgr["oracle"] else "+" if pgr["trusted"] else ""),
                     "metric": shown,
                     "weak": plain[WEAK],
                     "ceiling": plain.get(own, plain[CEILING]),

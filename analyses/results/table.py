@@ -210,19 +210,25 @@ def _ends(estimate: Estimate | GapRecoveredOverSeeds) -> dict[str, float]:
 
 
 def by_seeds(runs: Sequence[TrialResult]) -> list[tuple[list[TrialResult], list[str]]]:
-    """The methods by the set of seeds that have them, with the results of these seeds."""
+    """The methods by the set of seeds that have them and the ceiling of their own, with the results of these seeds.
+
+    Where no seed has both, by the seeds that have the method.
+    """
     found: dict[tuple[int, ...], list[str]] = {}
+    own = {name: ceiling for run in runs for name, ceiling in run.ceilings.items()}
     for name in dict.fromkeys(name for run in runs for name in run.scores):
-        found.setdefault(tuple(i for i, run in enumerate(runs) if name in run.scores), []).append(name)
+        having = [i for i, run in enumerate(runs) if name in run.scores]
+        judged = [i for i in having if own.get(name, name) in runs[i].scores]
+        found.setdefault(tuple(judged or having), []).append(name)
     return [([runs[i] for i in seeds], names) for seeds, names in found.items()]
 
 
 def over_seeds(runs: Sequence[TrialResult], names: Sequence[str], metric: Metric) -> SeedResults:
     """The results of these methods, of the supervisor and of the ceilings over seeds."""
-    references = [name for name in runs[0].scores if is_reference(name)]
-    wanted = dict.fromkeys([*references, *names])
-    scores = [{name: run.scores[name] for name in wanted if name in run.scores} for run in runs]
-    own = {name: ceiling for name, ceiling in runs[0].ceilings.items() if all(ceiling in one for one in scores)}
+    everywhere = [name for name in runs[0].scores if all(name in run.scores for run in runs)]
+    wanted = [name for name in everywhere if is_reference(name) or name in names]
+    scores = [{name: run.scores[name] for name in wanted} for run in runs]
+    own = {name: ceiling for name, ceiling in runs[0].ceilings.items() if {name, ceiling} <= set(wanted)}
     return gap_recovered_over_seeds(runs[0].truth, scores, metric, groups=runs[0].groups, ceilings=own)
 
 
@@ -250,6 +256,7 @@ def _rows_over(
     results = over_seeds(runs, names, metric)
     for name in names:
         common = _common(task, runs[0], name, len(runs[0].truth)) | {"seed": seed, "seeds": len(runs)}
+        common |= {"trusted": max(run.outcomes[name].trusted for run in runs)}
         lines: list[tuple[str, Estimate | GapRecoveredOverSeeds, str]] = [(metric, results.values[name], "ok")]
         pgr = results.recovered.get(name)
         if is_ceiling(name):
@@ -289,6 +296,7 @@ def _common(task: str, judged: TrialResult, name: str, n: int) -> dict[str, Any]
         "n": n,
         "seeds": 1,
         "oracle": name in judged.oracles,
+        "trusted": outcome.trusted,
     }
 
 

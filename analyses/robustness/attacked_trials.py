@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.code_hashes import code_hash
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.rows.folds import fold_numbers
@@ -21,7 +22,7 @@ from ..experiment.task_models import TaskModels
 from ..experiment.view import Experiment
 from ..lessons.engine import Rounds, Steps, side_by_side, together
 from ..lessons.lesson import Scores
-from ..lessons.result_cache import Arrays, Record, array_hash, code_hash, table_hash
+from ..lessons.result_cache import Arrays, Record, array_hash, table_hash
 from ..recipe.schema import Recipe
 from ..results.names import trial_key
 from ..supervisors.simulated import strong_scores

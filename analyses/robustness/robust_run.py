@@ -80,6 +80,10 @@ def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
     for name, method in methods.items():
         if method.oracle and not oracle:
             raise InputError(f"method {name!r} reads the truth, which no choice may: leave it out, or give --oracle")
+        if method.trusted is not None:
+            raise InputError(
+                f"method {name!r} reads true labels of weak-train, which judge students here: leave it out"
+            )
         if name == "bootstrap" and not recipe.intermediate:
             raise InputError("method 'bootstrap' needs models between weak and strong: add [[intermediate]]")
     if recipe.weak.kind == "labels":

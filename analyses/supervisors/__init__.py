@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from w2s_probes.code_hashes import code_hash
 from w2s_probes.io.files import sha256
 
 from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
 from ..lessons.engine import Steps
 from ..lessons.lesson import Scores
-from ..lessons.result_cache import array_hash, code_hash, table_hash
+from ..lessons.result_cache import array_hash, table_hash
 from ..recipe.schema import Strong, Weak
 from .ensembles import ensemble
 from .from_file import labels_of_file
@@ -24,6 +25,7 @@ def supervise(
 ) -> Steps[Scores]:
     """P(label = 1) for the rows of each set (train, val, test; candidates where the supervisor labels them).
 
+    A single trained supervisor scores the rows that it holds out, too (`held_out`).
     `task_models` knows the rows of weak-train, too; `strong` is read by simulations alone.
     """
     if weak.kind == "labels":
@@ -68,5 +70,5 @@ def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
 def _single(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Steps[Scores]:
     """The labels of a single trained supervisor."""
     if weak.kind == "text":
-        return text_supervisor(sets)
+        return text_supervisor(sets, task=task, seed=seed)
     return (yield from model_supervisor(weak, sets, task_models, task=task, seed=seed))

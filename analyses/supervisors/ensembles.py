@@ -14,6 +14,7 @@ from ..experiment.task_models import TaskModels
 from ..lessons.engine import Steps, side_by_side
 from ..lessons.lesson import Scores
 from ..recipe.schema import Weak
+from .held_out import HELD_OUT
 
 SEEDS = 1 << 31  # members' seeds are below
 
@@ -21,14 +22,17 @@ SEEDS = 1 << 31  # members' seeds are below
 def ensemble(
     weak: Weak, sets: RowSets, supervise: Callable[..., Steps[Scores]], task_models: TaskModels, *, task: str, seed: int
 ) -> Steps[Scores]:
-    """The mean of the members' P(label = 1), each with its own seed and, with bagging, resample of weak-train."""
+    """The mean of the members' P(label = 1), each with its own seed and, with bagging, resample of weak-train.
+
+    Members hold out other rows of weak-train each, so that there are no scores of rows that all hold out.
+    """
     members = []
     for number, member in enumerate(weak.members):
         own_seed = torch_seed(seed, task, "member", number) % SEEDS
         own_sets = replace(sets, weak=_resampled(sets.weak, own_seed)) if weak.bagging else sets
         members.append(supervise(member, own_sets, task_models, task=task, seed=own_seed))
     parts = yield from side_by_side(members)
-    return {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
+    return {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0] if name != HELD_OUT}
 
 
 def _resampled(table: pd.DataFrame, seed: int) -> pd.DataFrame:

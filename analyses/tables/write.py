@@ -15,6 +15,7 @@ from w2s_probes.io.tables import FORMATS, write_table
 from ..results.names import TEST
 
 TABLE_FORMATS = (*FORMATS, ".md", ".tex")
+MARKS = ("oracle", "trusted")  # left out where no line has one
 INTERVALS = {"value": ("low", "high"), "gap": ("gap_low", "gap_high")}  # by the number that they belong to
 IN_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "∞": r"$\infty$"}
 IN_LATEX |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
@@ -50,7 +51,7 @@ def readable(table: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
     shown = {}
     for name in table:
         column = table[name]
-        if name in ends or column.isna().all() or (name == "oracle" and not column.astype(bool).any()):
+        if name in ends or column.isna().all() or (name in MARKS and not column.astype(bool).any()):
             continue
         if name == "test_set" and (column == TEST).all():
             continue

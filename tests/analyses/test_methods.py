@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from analyses.methods import METHODS, find_method, find_methods
 from analyses.recipe.probe_values import Probes
 from tests.conftest import planted
 from tests.worlds.experiments import Untaught, experiment, outcome_by, taught, truth_of_planted
-from w2s_probes import InputError, KNNProbe, auroc
+from w2s_probes import InputError, KNNProbe, TopoProbe, auroc
 from w2s_probes.metrics.recovery import mean_metric
+from w2s_probes.rows.groups import group_ids
 
 
 def view(folder: Path, name: str) -> Experiment:
@@ -145,12 +147,32 @@ def test_soft_labels_of_one_side_still_teach(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("repeated", [False, True])
 def test_probes_that_share_a_search_score_as_those_that_search_alone(repeated: bool, tmp_path: Path) -> None:
-    """Also where training rows are equal, which are apart in out-of-sample scores and not in a fit."""
+    """Also where training rows are equal, which are apart in every fit that reads neighbours."""
     X = planted(n=300, noise=0.2).X
     if repeated:
         X = np.repeat(X[:150], 2, axis=0)
     made = experiment(tmp_path, X_train=X, probes=Probes(knn_k=20, topo_k=10))
     X_test = made.activations.of(made.rows["test"])
+    apart: Any = {"group_ids": group_ids(X)}
     for name in ("knn", "topo", "logistic"):
-        alone = made.probe(name).fit(X, made.weak_train).predict_proba(X_test)[:, 1]
+        alone = (
+            made.probe(name).fit(X, made.weak_train, **apart if name != "logistic" else {}).predict_proba(X_test)[:, 1]
+        )
         np.testing.assert_array_equal(outcome_by(f"probe-{name}", made).scores["test"], alone)
+
+
+def test_a_fitted_probe_keeps_related_rows_apart_as_a_sweeps_does(tmp_path: Path) -> None:
+    """Every row stands there three times: were copies neighbours, each would vouch for itself in the components."""
+    one = planted(n=100, noise=0.2)
+    X = np.repeat(one.X, 3, axis=0) + np.tile(np.array([[0], [1e-3], [2e-3]], dtype=np.float32), (100, 1))
+    groups = np.repeat(np.arange(100), 3).astype(str)
+    made = experiment(
+        tmp_path, X_train=X, weak_train=np.repeat(one.weak, 3), groups=groups, probes=Probes(knn_k=20, topo_k=4)
+    )
+    test = made.activations.of(made.rows["test"])
+    scores = made.probe_scores("topo", made.weak_train)["test"]
+    ids = group_ids(X, groups)
+    apart = TopoProbe(4, 4).fit(X, made.weak_train, group_ids=ids)
+    np.testing.assert_array_equal(scores, apart.predict_proba(test)[:, 1])
+    together = TopoProbe(4, 4).fit(X, made.weak_train).predict_proba(test)[:, 1]
+    assert np.abs(scores - together).max() > 0.1

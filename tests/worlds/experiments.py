@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analyses.experiment.method import run_method
 from analyses.experiment.outcomes import Outcome
+from analyses.experiment.trusted_rows import TrustedRows
 from analyses.experiment.view import Experiment
 from analyses.lessons.clock import Clock
 from analyses.lessons.engine import Answers, Here, Steps, Teacher, drive, together
@@ -67,6 +68,7 @@ def experiment(folder: Path, **more: Any) -> Experiment:
         by_id |= dict(zip(ids, X if name == "train" else data.X, strict=True))
     if groups is not None:
         rows["train"]["group"] = groups
+    by_id |= {f"weak-{i}": x for i, x in enumerate(planted(n=200, seed=3).X)}
     both = np.concatenate([rows["train"]["id"], rows["val"]["id"]])
     given: Any = GivenActivations(by_id)
     source: Any = None
@@ -92,6 +94,19 @@ def truth_of_planted() -> LabelSet:
     return LabelSet(np.array(ids, dtype=object), truth, "truth")
 
 
+def trusted_of_planted(*, turned: bool = False) -> TrustedRows:
+    """200 rows of weak-train, of which the supervisor holds out 40 and scores them better than chance.
+
+    `turned` labels are the wrong ones.
+    """
+    data, ids = planted(n=200, noise=0.3, seed=3), [f"weak-{i}" for i in range(200)]
+    rows = pd.DataFrame({"id": ids, "text": [f"text {i}" for i in ids], "group": ids})
+    held = np.arange(200) >= 160
+    truth = 1 - data.truth if turned else data.truth
+    labels = LabelSet(np.array(ids, dtype=object), truth, "truth")
+    return TrustedRows(rows, held, np.where(held, 0.2 + 0.6 * data.weak, np.nan), labels)
+
+
 class Untaught:
     """Stands in for a teacher: students learn nothing, and the lessons asked for can be looked at."""
 
@@ -102,7 +117,7 @@ class Untaught:
     def ask(self, lessons: Iterable[Lesson]) -> None:
         for lesson in lessons:
             self.lessons.append(lesson)
-            scores = {name: np.linspace(0, 1, n) for name, n in (("train", 300), ("test", 200))}
+            scores = {name: np.linspace(0, 1, len(rows)) for name, rows in lesson.predict.items()}
             self._answers[lesson.key] = Taught(Trained(scores, 3, 0.5), 0.0)
 
     def answers(self) -> Answers:
@@ -120,7 +135,7 @@ def completed(steps: Steps[T], teacher: Teacher | None = None) -> T:
 
 def outcome_by(name: str, made: Experiment, teacher: Teacher | None = None) -> Outcome:
     """The outcome of a method on planted data, for which oracles get the truth."""
-    return completed(run_method(name, find_method(name), made, truth_of_planted()), teacher)
+    return completed(run_method(name, find_method(name), made, truth_of_planted(), trusted_of_planted()), teacher)
 
 
 def taught(lesson: Lesson) -> Trained:

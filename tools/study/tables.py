@@ -17,10 +17,11 @@ def claims_table(results: Mapping[str, pd.DataFrame], claims: Sequence[Claim] = 
     for at, claim in enumerate(claims):
         cells = []
         for findings in by_supervisor.values():
-            tests = findings[at].tests
+            found, tests = findings[at], findings[at].tests
             interval = f"{tests.difference:+.3f} [{tests.low:+.3f}, {tests.high:+.3f}]".translate(MINUS)
             on = f"{tests.better} of {tests.n}"
-            cells.append(f"{interval}, {on}; ± {tests.smallest_effect:.3f}. **{findings[at].verdict}**")
+            published = "" if pd.isna(found.expected) else f", published {found.expected:+.3f}".translate(MINUS)
+            cells.append(f"{interval}, {on}; ± {tests.smallest_effect:.3f}{published}. **{found.verdict}**")
         lines.append(f"| {claim.words} | {claim.published} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -44,6 +44,7 @@ class SweepBestStudent(JsonAnswer):
     compared: int = Field(description="students and layers that it is the best of")
     stopping: dict[str, JsonEstimate] = Field(description="every measure on the rows that stopped it: it flatters")
     held_out: dict[str, JsonEstimate] = Field(description="every measure on rows held out; empty where there are none")
+    pgr_status: str = Field(description="of held_out.pgr_auroc; a PGR that is unstable should not be read")
 
 
 class SweepAnswer(JsonAnswer):
@@ -57,11 +58,13 @@ class SweepAnswer(JsonAnswer):
     lines: int | None = Field(description="lines of the table; null where not finished")
     best: list[SweepBest] = Field(description="for each label set")
     best_students: list[SweepBestStudent] = Field(description="for each label set, with --students")
+    no_best_student: dict[str, str] = Field(description="why a label set has none, with --students")
     left_out: dict[str, int] = Field(description="how many cells were left out, by the reason")
 
     @classmethod
     def unfinished(cls, out: Path, plan: list[str] | None = None) -> "SweepAnswer":
         nothing: dict[str, Any] = {"record": None, "plots": [], "lines": None, "best": [], "best_students": []}
+        nothing |= {"no_best_student": {}}
         return cls(out=out, finished=False, plan=plan or [], left_out={}, **nothing)
 
     @classmethod
@@ -74,12 +77,25 @@ class SweepAnswer(JsonAnswer):
             sides = {"training": _measures(cell.training), "held_out": _measures(cell.held_out)}
             names = ("labels", "layer", "probe", "k", "l2", "chosen_by", "oracle", "cells", "is_chance")
             best.append(SweepBest(**{name: getattr(cell, name) for name in names}, **sides))
-            if result.has_students:
-                student = result.best_student(labels, **(chosen if chosen["oracle"] else {}))
+        reasons: dict[str, str] = {}
+        if result.has_students:
+            of_students = result.best_students(**(chosen if chosen["oracle"] else {}))
+            reasons = dict(of_students.reasons)
+            for student in of_students.found:
                 sides = {"stopping": _measures(student.stopping), "held_out": _measures(student.held_out)}
                 students.append(SweepBestStudent(**(vars(student) | sides)))
-        done = {"finished": True, "plan": [], "record": record, "plots": plots, "lines": len(result.table)}
-        return cls(out=out, **done, best=best, best_students=students, left_out=result.left_out())
+        return cls(
+            out=out,
+            finished=True,
+            plan=[],
+            record=record,
+            plots=plots,
+            lines=len(result.table),
+            best=best,
+            best_students=students,
+            no_best_student=reasons,
+            left_out=result.left_out(),
+        )
 
 
 def _measures(ends: Mapping[str, tuple[float, float, float]]) -> dict[str, JsonEstimate]:

@@ -79,8 +79,8 @@ def compare_files(
     """Compare models by their scores in files, FILE or FILE:COLUMN, joined by id (`ScoreFile.read`, `compare_scores`).
 
     `truth` is a file with `id` and `truth`, or else `label`; without it, score files have `truth` themselves. Rows
-    whose truth is not known do not count. `weak` and `ceiling` are files, too, for PGR. InputError where the files
-    have other rows, unless `common` takes those that all have.
+    whose truth is not known do not count; `group` may stand in any of the files. `weak` and `ceiling` are files, too,
+    for PGR. InputError where the files have other rows, unless `common` takes those that all have.
     """
     given = [str(file) for file in files]
     names_of(given)  # refuses one that is given twice
@@ -94,9 +94,10 @@ def compare_files(
     names = names_of(given)
     read = [ScoreFile.read(one) for one in given]
     ids = joined_ids(read, common=common)
-    known, place = _truth(read, truth, ids, common=common)
+    judge = None if truth is None else read_truth(Path(truth))
+    known, place = _truth(read, judge, ids, common=common)
     kept = ids[known.notna()]
-    groups = merged(read, GROUP, kept)
+    groups = merged(read if judge is None else [*read, judge], GROUP, kept)
     named = dict(zip(names, read, strict=True))
     scores = {name: file.table.set_index("id")["score"].reindex(kept).to_numpy() for name, file in named.items()}
     references = dict(zip(given, names, strict=True))
@@ -114,16 +115,16 @@ def compare_files(
     return FileComparison(named, found, place, left_out, *chosen)
 
 
-def _truth(read: list[ScoreFile], file: Path | str | None, ids: pd.Index, *, common: bool) -> tuple[pd.Series, str]:
-    """The truth of the rows, NaN where it is not known, and where it stands."""
+def _truth(read: list[ScoreFile], file: ScoreFile | None, ids: pd.Index, *, common: bool) -> tuple[pd.Series, str]:
+    """The truth of the rows, NaN where it is not known, and where it stands: in `file`, or in the score files."""
     if file is not None:
-        truth = read_truth(Path(file)).reindex(ids)
+        truth = file.table.set_index("id")["truth"].reindex(ids)
         if (absent := int(truth.isna().sum())) and not common:
             raise InputError(
-                f"{file}: has the truth of {len(ids) - absent:,} of the {len(ids):,} scored rows, and not of "
+                f"{file.given}: has the truth of {len(ids) - absent:,} of the {len(ids):,} scored rows, and not of "
                 f"{ids[truth.isna()][0]!r}: give that, or --common to compare the others"
             )
-        place = str(file)
+        place = file.given
     else:
         values = merged(read, "truth", ids)
         if values is None:

@@ -89,15 +89,18 @@ def names_of(given: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(short) else list(given)
 
 
-def read_truth(path: Path) -> pd.Series:
-    """The truth by id of a file with `id` and `truth`, or else `label`; rows without one are left out."""
+def read_truth(path: Path) -> ScoreFile:
+    """A file with `id` and `truth`, or else `label`, which are then its scores; rows without one are left out."""
     table = read_label_table(path)
     truth = truth_where_known(table, str(path)) if "truth" in table else None
     if truth is None:
         labels = LabelSet.from_table(table.drop(columns="truth", errors="ignore"), where=str(path))
-        return pd.Series(labels.p, index=pd.Index(labels.ids))
-    known = ~np.isnan(truth)
-    return pd.Series(truth[known], index=pd.Index(table["id"].to_numpy(dtype=object)[known]))
+        kept = pd.DataFrame({"id": labels.ids, "truth": labels.p})
+    else:
+        kept = pd.DataFrame({"id": table["id"], "truth": truth}).dropna(subset=["truth"])
+    if GROUP in table:
+        kept = kept.merge(table[["id", GROUP]], on="id", how="left")
+    return ScoreFile(str(path), path, "truth", kept.assign(score=kept["truth"]))
 
 
 def joined_ids(files: Sequence[ScoreFile], *, common: bool) -> pd.Index:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .functions import (
         LOSSES,
         adaptconf,
+        by_dispersion,
         confidence,
         entropy,
         entropy_detached,
@@ -38,6 +39,7 @@ __all__ = [
     "RecentPredictions",
     "TrainerLoss",
     "adaptconf",
+    "by_dispersion",
     "compute_loss",
     "confidence",
     "cross_entropy",
@@ -60,6 +62,7 @@ __getattr__, __dir__ = lazy_face(
     {
         "LOSSES": "functions",
         "adaptconf": "functions",
+        "by_dispersion": "functions",
         "confidence": "functions",
         "cross_entropy": "terms",
         "entropy": "functions",

@@ -120,6 +120,16 @@ def confidence(logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) ->
     return averaged(rows_of(terms.sure_label, logits, soft), weight)
 
 
+def by_dispersion(logits: Tensor, soft: Tensor, alpha: float = 0.5, *, weight: Tensor | None = None) -> Tensor:
+    """CE(f, c y + (1 - c) ĥ) with ĥ = 1[f > ½] and c = (2y - 1)²: where the supervisor is unsure, the student decides.
+
+    c is the variance of the weak label (`w2s_probes.gating.dispersion`), the square of the weight of `confidence`,
+    which leaves unsure rows out where this loss gives them the student's own label. The formula is that of α = ½: α is
+    there for a warm-up, and multiplies 1 - c by 2α, which is 1 at most.
+    """
+    return averaged(rows_of(terms.dispersed_label, logits, soft, alpha), weight)
+
+
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "xent": xent,
     "logconf": logconf,
@@ -132,6 +142,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "product": product,
     "adaptconf": adaptconf,
     "confidence": confidence,
+    "dispersion": by_dispersion,
 }
 
 TERMS: dict[Callable[..., Tensor], Callable[..., Terms]] = {  # of the losses whose slope is known without autograd
@@ -145,6 +156,7 @@ TERMS: dict[Callable[..., Tensor], Callable[..., Terms]] = {  # of the losses wh
     product: terms.both_opinions,
     adaptconf: terms.adapted_label,
     confidence: terms.sure_label,
+    by_dispersion: terms.dispersed_label,
 }
 
 

@@ -14,6 +14,7 @@ LossName = Literal[
     "product",
     "adaptconf",
     "confidence",
+    "dispersion",
 ]
 
 LOSS_NAMES: tuple[LossName, ...] = get_args(LossName)

@@ -42,7 +42,8 @@ class Objective:
 
     name: LossName
     _: KW_ONLY
-    alpha: float = 0.5  # weight of the student's own opinion once warmed up: logconf, logconf-batch, entropy, adaptconf
+    # weight of the student's own opinion once warmed up: logconf, logconf-batch, entropy, adaptconf, dispersion
+    alpha: float = 0.5
     warm_up: float = 100  # updates in which α ramps up linearly from 0; below 1 a share of the updates given to `plan`
     radius: float | None = None  # of window; None: mid-weak, the median of |y - ½| over the training labels
     # Share of the predictions above the threshold. "batch": the mean weak label of each batch, EleutherAI's code; None:

@@ -95,6 +95,12 @@ def sure_label(m: Tensor, f: Tensor, y: Tensor) -> Terms:
     return Terms(y, share=(2 * y - 1).abs_())
 
 
+def dispersed_label(m: Tensor, f: Tensor, y: Tensor, alpha: float) -> Terms:
+    """Of `by_dispersion`: c y + (1 - c) ĥ with c = (2y - 1)². 1 - c = 4 y (1 - y) counts 2α, at most 1."""
+    own = (m > 0).to(y.dtype)
+    return Terms(torch.lerp(y, own, (8 * alpha * y * (1 - y)).clamp_(max=1)))
+
+
 def cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
     """CE (..., n) of log-probabilities (..., n, 2) and targets (..., n) = P(label = 1)."""
     return -(target * log_p[..., 1] + (1 - target) * log_p[..., 0])

@@ -21,6 +21,7 @@ from typing import IO, TypeVar
 
 from ..errors import InputError
 from ..io.files import HOST, is_alive
+from .open_files import allow_open_files
 
 CLAIMS = "claims"  # the folder
 LEASE = 60.0  # seconds: longer than any pause of a process that lives, caches of network disks included
@@ -62,6 +63,7 @@ class Ticket:
 def keeping(tickets: Iterable[Ticket]) -> Iterator[None]:
     """Renew claims that another process holds while the block lasts."""
     opened: list[int] = []
+    allow_open_files()
     try:
         leases = []
         for ticket in tickets:
@@ -126,6 +128,7 @@ class Claims:
     """
 
     def __init__(self, lease: float = LEASE) -> None:
+        allow_open_files()
         self.lease = lease
         self.held: set[Claim] = set()
         self.renewal = _Renewal(lease)

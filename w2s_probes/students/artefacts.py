@@ -1,5 +1,6 @@
 """Saved students and probes: where they lie, and what they read."""
 
+import errno
 import os
 import shutil
 import uuid
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..probes.base import Probe
 
 READS = "reads"  # in the notes of a head: what it was fitted to
+AGAIN = 100  # times that a folder is put where other processes put the same one
 OF_ROWS = ("rows", "layers", "imported", "order", "sites")  # of a store's identity, what another store may differ in
 
 
@@ -60,10 +62,22 @@ def save_student(
             shutil.copytree(model, temporary / STUDENT_MODEL, copy_function=_link_or_copy)
         files = [file.relative_to(temporary).as_posix() for file in temporary.rglob("*") if file.is_file()]
         write_sealed(temporary / STUDENT_RECORD, record, files)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
+        _put(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put(temporary: Path, folder: Path) -> None:
+    """Rename a folder into the place of another one, also while other processes do the same: the last one stays."""
+    for last_try in [False] * AGAIN + [True]:
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            temporary.rename(folder)
+        except OSError as error:  # another process was faster: its student has the same place
+            if last_try or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            return
 
 
 def _link_or_copy(source: str, target: str) -> None:

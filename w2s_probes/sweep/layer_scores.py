@@ -1,8 +1,9 @@
 """The scores of every cell of one layer and label set, all from one neighbour graph and one factorisation."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,13 @@ class SweepCell:
     def of(cls, probe: str, value: float) -> "SweepCell":
         """The cell of a probe of the registry at one of its values."""
         return cls(probe, k=int(value)) if PROBES[probe].value == "k" else cls(probe, l2=float(value))
+
+    @property
+    def value(self) -> float:
+        """The probe's value: its number of neighbours, or its penalty."""
+        value = self.l2 if self.k is None else self.k
+        assert value is not None  # of a cell of a probe
+        return value
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +114,12 @@ class SweptLayer:
         """The prepared activations that every logistic fit at this layer shares."""
         return Design.of(self.X)
 
+    def part(self, rows: NDArray[np.bool_], values: Mapping[str, Sequence[float]]) -> "SweptLayer":
+        """Some training rows (n,) alone, with these values of their probes; no rows are held out."""
+        groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)[1]
+        grid = replace(self.grid, values=values, students=None)
+        return replace(self, ids=self.ids[rows], X=self.X[rows], other=self.X[:0], groups=groups, grid=grid)
+
     def seeded_scores(self, p: NDArray[np.float64], seed: int) -> Iterator[CellScores | LeftOut]:
         """Every cell whose scores hang on the seed of the folds, for labels p (n,)."""
         if self.grid.values["logistic"]:
@@ -124,7 +138,9 @@ class SweptLayer:
         graph = self.graph if probe.graph_k else None
         try:
             inner = relabel(probe, self.X, p, groups=self.groups, folds=self.grid.folds, seed=seed, graph=graph)
-            outer = probe.fit(self.X, p).predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
+            apart: Any = {"group_ids": self.group_ids, "graph": graph} if graph else {}
+            fitted = probe.fit(self.X, p, **apart)
+            outer = fitted.predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
         except InputError as error:
             return LeftOut((cell,), str(error))
         return CellScores(cell, inner, outer)

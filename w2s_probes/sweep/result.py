@@ -67,8 +67,7 @@ class SweepResult(SweptTable):
         students = {}
         if self.has_students:
             by_student: ChooseBy = by if by in BY_TRUTH else "weak_auroc"
-            chosen = [self.best_student(labels, by_student, oracle=oracle) for labels in self.labels]
-            students = {"best_students": [one.record() for one in chosen]}
+            students = self.best_students(by_student, oracle=oracle).record()
         write_table(self.table, path)
         write_sealed(record_path(path), {**self.record, "best": best, **students}, [path.name])
 

@@ -6,9 +6,9 @@ from contextlib import closing
 import pandas as pd
 
 from ..io.files import remove_abandoned
-from ..places import Place, WorkKind
+from ..places import HERE, Place, WorkKind
 from ..progress import Progress
-from .unit import Unit
+from .unit import Unit, added_losses
 
 LAYERS = WorkKind(one="layer", many="layers", smaller="sweep fewer rows", again="sweep again")
 
@@ -16,7 +16,8 @@ LAYERS = WorkKind(one="layer", many="layers", smaller="sweep fewer rows", again=
 def run_units(units: Sequence[Unit], place: Place, width: int, progress: Progress) -> list[pd.DataFrame]:
     """The lines of every unit, in their order. What lies in the parts folder is read, not done again.
 
-    A worker that dies costs the units that it had in hand: they are done again by the others.
+    A worker that dies costs the units that it had in hand: they are done again by the others. Units whose students
+    learn by a loss that is not the package's are done in this process: others do not know it.
     """
     for folder in {unit.parts for unit in units if unit.parts is not None}:
         remove_abandoned(folder)
@@ -25,6 +26,8 @@ def run_units(units: Sequence[Unit], place: Place, width: int, progress: Progres
     unit_bytes = max((unit.memory(width) for unit in todo), default=1)
     progress("layers", len(tables), len(units))
     if todo:
+        if added_losses(todo[0].grid):
+            place = HERE
         with closing(place.does(todo, unit_bytes, LAYERS)) as results:
             for done in results:
                 if done is not None:

@@ -1,6 +1,6 @@
 """The best student of a sweep, chosen by weak labels of rows that it did not learn, and measured on rows held out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from .grid import BY_TRUTH, ChooseBy
 from .measures import HELD_OUT, OK, STOPPING, STUDENT_PROBE
 from .student_grid import CEILING, student_name
 
+SHOWN, PGR = "auroc", "pgr_auroc"
 STUDENT_KEYS = ["layer", "method", "loss", "contamination"]
 
 
@@ -40,6 +41,7 @@ class BestStudent:
     stopping: Mapping[str, Ends]  # every measure: mean over seeds with its 95 % interval, or that of the first seed
     held_out: Mapping[str, Ends]  # empty where no rows were held out
     oracle: bool  # whether the truth chose
+    pgr_status: str = OK  # of `held_out["pgr_auroc"]`: a number that is unstable should not be read
 
     @property
     def setting(self) -> str:
@@ -53,11 +55,6 @@ class BestStudent:
         """The student in a word, as columns are called (`SweepResult.students`)."""
         return student_name(self.method, self.loss, self.contamination)
 
-    @property
-    def shown(self) -> str:
-        """The measure that is shown: AUROC by the truth, or by the weak labels where the truth is not known."""
-        return "auroc" if "auroc" in (self.held_out or self.stopping) else "weak_auroc"
-
     def record(self) -> dict[str, Any]:
         """As it stands in sweep.json; NaN becomes null."""
         return {**vars(self), "stopping": in_json(self.stopping), "held_out": in_json(self.held_out)}
@@ -66,13 +63,28 @@ class BestStudent:
         text = f"{self.labels}: best student {self.setting}, of {self.compared} by {self.chosen_by}"
         if self.oracle:
             text += " (an oracle: the truth chose)"
-        text += f"; {self.shown} {said(self.stopping[self.shown])} on the rows that stopped it"
-        if self.shown in self.held_out:
-            text += f", {said(self.held_out[self.shown])} on held-out rows"
-        for metric, words in (("auroc_gain", "gain over the weak labels"), ("pgr_auroc", "PGR")):
+        told = [(self.stopping, "on the rows that stopped it"), (self.held_out, "on held-out rows")]
+        shown = [(ends, SHOWN if SHOWN in ends else "weak_auroc", where) for ends, where in told if ends]
+        text += "; " + ", ".join(f"{metric} {said(ends[metric])} {where}" for ends, metric, where in shown)
+        for metric, words in (("auroc_gain", "gain over the weak labels"), (PGR, "PGR")):
             if metric in self.held_out:
                 text += f", {words} {said(self.held_out[metric])}"
+        if PGR in self.held_out and self.pgr_status != OK:
+            text += f" ({self.pgr_status})"
         return text
+
+
+@dataclass(frozen=True)
+class BestStudents:
+    """The best students of a sweep's label sets."""
+
+    found: Sequence[BestStudent]
+    reasons: Mapping[str, str]  # by the label set: why it has none
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in sweep.json."""
+        without = {"no_best_student": dict(self.reasons)} if self.reasons else {}
+        return {"best_students": [one.record() for one in self.found], **without}
 
 
 def choose_student(
@@ -112,6 +124,7 @@ def choose_student(
         _measures(chosen[chosen["rows"] == STOPPING]),
         _measures(chosen[chosen["rows"] == HELD_OUT]),
         by in BY_TRUTH,
+        next(iter(chosen["status"][chosen["metric"] == PGR]), OK),
     )
 
 

@@ -25,11 +25,10 @@ from .measures import (
     values_of,
     weak_ranking,
 )
+from .student_choice import PGR
 from .student_grid import CEILING, StudentKind
 from .student_scores import SweptStudent, by_kind, stopping_rows
 from .swept_labels import Side, SweptLabels
-
-PGR = "pgr_auroc"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +99,8 @@ class StudentScorer:
             yield self._measured(one, rows, n, "auroc_gain", gain)
             if results is not None and called != CEILING:
                 pgr = results.recovered[name]
-                ends = (end if np.isfinite(end) else np.nan for end in (pgr.low, pgr.high))  # a side may be open
-                yield self._measured(one, rows, n, PGR, Estimate(pgr.value, *ends)) | {"status": pgr.status}
+                recovered = Estimate(pgr.value, pgr.low, pgr.high)  # an end that is open is infinite
+                yield self._measured(one, rows, n, PGR, recovered) | {"status": pgr.status}
 
     def _measured(self, one: SweptStudent, rows: RowSet, n: int, metric: str, estimate: Estimate) -> SweepLine:
         return self._line(one, rows, n, None) | {"metric": metric, **values_of(estimate), "status": OK}
@@ -129,11 +128,12 @@ def _share(means: ModelMeans, name: str) -> Estimate:
 
 
 def _part(side: Side, rows: NDArray[np.bool_]) -> Side:
-    """Some of a side's rows."""
+    """Some of a side's rows; without truth where none of theirs is known."""
+    truth = None if side.truth is None or np.isnan(side.truth[rows]).all() else side.truth[rows]
     return replace(
         side,
         ids=side.ids[rows],
         p=side.p[rows],
-        truth=None if side.truth is None else side.truth[rows],
+        truth=truth,
         groups=None if side.groups is None else np.unique(side.groups[rows], return_inverse=True)[1],
     )

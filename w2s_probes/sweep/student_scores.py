@@ -1,6 +1,6 @@
 """The students of one layer: heads taught together, by the labels that its probes leave or make."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,18 +39,23 @@ class Judges:
     """Of every probe the cell whose scores are nearest to the weak labels, out of sample: no truth chooses."""
 
     p: NDArray[np.float64]  # (n,) the weak labels
-    best: dict[str, tuple[float, CellScores]] = field(default_factory=dict)
+    fit: NDArray[np.bool_]  # (n,) the rows that students learn; what stops them chooses nothing
+    best: dict[str, tuple[float, SweepCell]] = field(default_factory=dict)
 
     def hear(self, scores: CellScores | LeftOut) -> None:
         """Take a cell into account; the first of equals stays."""
         if isinstance(scores, CellScores):
-            loss = float(np.mean((scores.training - self.p) ** 2))
+            loss = float(np.mean((scores.training - self.p)[self.fit] ** 2))
             if loss < self.best.get(scores.cell.probe, (np.inf, None))[0]:
-                self.best[scores.cell.probe] = loss, scores
+                self.best[scores.cell.probe] = loss, scores.cell
 
     def also(self) -> "Judges":
         """A copy that hears of more cells."""
-        return Judges(self.p, dict(self.best))
+        return Judges(self.p, self.fit, dict(self.best))
+
+    def cells(self, names: Collection[str]) -> dict[str, SweepCell]:
+        """The best cells of some probes, of those that have one."""
+        return {name: cell for name, (_, cell) in self.best.items() if name in names}
 
 
 def stopping_rows(side: Side) -> NDArray[np.bool_]:
@@ -65,45 +70,80 @@ def stopping_rows(side: Side) -> NDArray[np.bool_]:
 def student_scores(
     layer: SweptLayer, side: Side, students: StudentGrid, judges: Mapping[int, Judges]
 ) -> Iterator[SweptStudent]:
-    """Every student, and the ceiling where the truth is known, of every seed of `judges`: heads trained in one loop."""
+    """Every student, and the ceiling where the truth is known, of every seed of `judges`: heads trained in one loop.
+
+    What filters and relabels is fitted again, to the rows that students learn: through neighbours and folds the labels
+    of the rows that stop a student would else be in what it is taught.
+    """
     from ..students import train_heads  # loads torch
 
     fit = ~stopping_rows(side)
     kinds = [*students.kinds, *([] if side.truth is None else [StudentKind("xent", CEILING)])]
     asked = [(kind, seed) for seed in judges for kind in kinds]
-    usable = [(kind, seed) for kind, seed in asked if kind.probe is None or kind.probe in judges[seed].best]
-    lessons = [_lesson(kind, side, fit, judges[seed], seed) for kind, seed in usable]
-    heads = dict(zip(usable, train_heads(layer.X[fit], lessons, layer.X[~fit]), strict=True))
+    cells = {seed: of_seed.cells(students.judges) for seed, of_seed in judges.items()}
+    judged = _judged(layer, side.p, fit, cells)
+    usable, problems = [], {}
+    for kind, seed in asked:
+        scores = None if kind.probe is None else judged[seed].get(kind.probe)
+        if isinstance(scores, LeftOut):
+            problems[kind, seed] = scores.reason
+        elif kind.probe is not None and scores is None:
+            problems[kind, seed] = f"no cell of {kind.probe} can be used at this layer"
+        else:
+            usable.append((kind, seed, scores))
+    lessons = [_lesson(kind, side, fit, scores, seed) for kind, seed, scores in usable]
+    trained = train_heads(layer.X[fit], lessons, layer.X[~fit])
+    heads = {(kind, seed): head for (kind, seed, _), head in zip(usable, trained, strict=True)}
     for kind, seed in asked:
         head = heads.get((kind, seed))
         if head is None:
-            yield _without(kind, seed, f"no cell of {kind.probe} can be used at this layer")
+            yield _without(kind, seed, problems[kind, seed])
         elif isinstance(head, InputError):
             yield _without(kind, seed, str(head))
         else:
             outer = head.predict_proba(layer.other)[:, 1] if len(layer.other) else np.empty(0)
-            judge = None if kind.probe is None else judges[seed].best[kind.probe][1].cell
+            judge = None if kind.probe is None else cells[seed][kind.probe]
             yield SweptStudent(kind, judge, seed, head.predict_proba(layer.X[~fit])[:, 1], outer)
 
 
-def _lesson(kind: StudentKind, side: Side, fit: NDArray[np.bool_], judges: Judges, seed: int) -> "HeadLesson":
-    """What a student learns of the rows `fit` (n,); the others stop it."""
+def _judged(
+    layer: SweptLayer, p: NDArray[np.float64], fit: NDArray[np.bool_], cells: Mapping[int, Mapping[str, SweepCell]]
+) -> dict[int, dict[str, CellScores | LeftOut]]:
+    """The scores of the rows `fit` (n,) by each seed's cells, from fits that read these rows alone; by probe."""
+    values: dict[str, list[float]] = {}
+    for own in cells.values():
+        for name, cell in own.items():
+            values.setdefault(name, []).append(cell.value)
+    if not values:
+        return {seed: {} for seed in cells}
+    inner = layer.part(fit, values)
+    steady = list(inner.steady_scores(p[fit]))
+    found: dict[int, dict[str, CellScores | LeftOut]] = {}
+    for seed, own in cells.items():
+        by_cell: dict[SweepCell, CellScores | LeftOut] = {}
+        for scores in [*steady, *inner.seeded_scores(p[fit], seed)]:
+            by_cell |= dict.fromkeys(scores.cells if isinstance(scores, LeftOut) else [scores.cell], scores)
+        found[seed] = {name: by_cell[cell] for name, cell in own.items()}
+    return found
+
+
+def _lesson(
+    kind: StudentKind, side: Side, fit: NDArray[np.bool_], scores: CellScores | None, seed: int
+) -> "HeadLesson":
+    """What a student learns of the rows `fit` (n,), which `scores` judge; the others stop it."""
     from ..students import HeadLesson
 
-    labels, rows, val = side.p, None, side.p
-    if kind.probe is not None:
-        scores = judges.best[kind.probe][1]
-        if kind.kind == FILTER:
-            rows = filtered(side.p, scores, kind.contamination or 0.0).mask
-        if kind.kind == RELABEL:
-            labels = scores.training
+    labels, taught, val = side.p[fit], None, side.p[~fit]
+    if scores is not None and kind.kind == FILTER:
+        taught = filtered(labels, scores, kind.contamination or 0.0).mask
+    if scores is not None and kind.kind == RELABEL:
+        labels = scores.training
     if kind.kind == CEILING and side.truth is not None:
-        rows = ~np.isnan(side.truth)
-        labels = np.where(rows, side.truth, 0.5)
-        val = np.where(rows, side.truth, side.p)  # where it is not known the weak label is all there is
-    taught = None if rows is None else rows[fit]
+        known = ~np.isnan(side.truth)
+        taught, labels = known[fit], np.where(known, side.truth, 0.5)[fit]
+        val = np.where(known, side.truth, side.p)[~fit]  # where it is not known the weak label is all there is
     loss: Any = kind.loss
-    return HeadLesson(labels[fit], rows=taught, val_labels=val[~fit], loss=loss, seed=seed)
+    return HeadLesson(labels, rows=taught, val_labels=val, loss=loss, seed=seed)
 
 
 def by_kind(scores: Sequence[SweptStudent]) -> Mapping[StudentKind, list[SweptStudent]]:

@@ -9,7 +9,7 @@ from ..probes.registry import PROBES
 from .choosing import Best, choose
 from .grid import ChooseBy
 from .measures import HELD_OUT, OK, STUDENT_PROBE, TRAINING, WEAK, RowSet
-from .student_choice import BestStudent, choose_student
+from .student_choice import BestStudent, BestStudents, choose_student
 from .student_grid import student_name
 
 
@@ -43,6 +43,16 @@ class SweptTable:
         `by` is as of `best`, but that AUROC is the usual one: students differ in how far their probabilities go.
         """
         return choose_student(self.table, self.one_label_set(labels), by, oracle=oracle)
+
+    def best_students(self, by: ChooseBy = "weak_auroc", *, oracle: bool = False) -> BestStudents:
+        """The best student of each label set, where there is one, and otherwise the reason."""
+        found, reasons = [], {}
+        for labels in self.labels:
+            try:
+                found.append(self.best_student(labels, by, oracle=oracle))
+            except InputError as error:
+                reasons[labels] = str(error)
+        return BestStudents(found, reasons)
 
     def students(self, metric: str, rows: RowSet = HELD_OUT, labels: str | None = None) -> pd.DataFrame:
         """One metric of the students as a matrix, layers down and method and loss across; mean over the seeds."""

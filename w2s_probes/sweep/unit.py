@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..io.files import replacing
@@ -22,10 +23,10 @@ from .grid import Grid
 from .layer_scores import SHORTER, CellScores, LeftOut, SweptLayer
 from .measures import SweepLine, SweepScorer, as_table
 from .student_measures import StudentScorer
-from .student_scores import Judges, student_scores
+from .student_scores import Judges, stopping_rows, student_scores
 from .swept_labels import SweptLabels
 
-FORMAT = 2  # goes up when the same key would stand for other numbers
+FORMAT = 3  # goes up when the same key would stand for other numbers
 BYTES = 4  # of a float32
 LIBRARIES = 32_000_000  # that linear algebra, searches and HDF5 take for themselves when they are first used
 TORCH = 300_000_000  # which large searches load
@@ -59,6 +60,8 @@ class Unit:
         # Only where there is some, so that the keys of the package's own probes stay.
         if code := {name: PROBES[name].code for name, values in grid.values.items() if values and PROBES[name].code}:
             described["code"] = code
+        if losses := added_losses(grid):
+            described["losses"] = losses
         return cls(store.path, layer, labels, grid, parts, identity_key(described)[:16])
 
     @property
@@ -147,7 +150,9 @@ class Unit:
         for labels in self.labels:
             scorer = SweepScorer.of(labels)
             p = labels.training.p
-            judges, of_seeds, steady = Judges(p), dict[int, Judges](), list[SweepLine]()
+            students = self.grid.students
+            fit = np.ones(len(p), dtype=bool) if students is None else ~stopping_rows(labels.training)
+            judges, of_seeds, steady = Judges(p, fit), dict[int, Judges](), list[SweepLine]()
             for scores in layer.steady_scores(p):
                 judges.hear(scores)
                 steady += self._judged(scorer, 0, scores)
@@ -157,9 +162,9 @@ class Unit:
                 for scores in layer.seeded_scores(p, seed):
                     of_seeds[seed].hear(scores)
                     lines += self._judged(scorer, seed, scores)
-            if self.grid.students is not None:
-                students = list(student_scores(layer, labels.training, self.grid.students, of_seeds))
-                lines += StudentScorer(labels, self.layer).lines(students)
+            if students is not None:
+                scored = list(student_scores(layer, labels.training, students, of_seeds))
+                lines += StudentScorer(labels, self.layer).lines(scored)
         return lines
 
     def _judged(self, scorer: SweepScorer, seed: int, scores: CellScores | LeftOut) -> list[SweepLine]:
@@ -171,9 +176,19 @@ class Unit:
         return lines
 
 
+def added_losses(grid: Grid) -> dict[str, str]:
+    """Hashes of the losses of its students that are not the package's, by name."""
+    if grid.students is None:
+        return {}
+    from ..losses.added import added  # loads torch
+
+    return added(grid.students.losses)
+
+
 def write_part(path: Path, table: pd.DataFrame, key: str) -> None:
     """A line of JSON for each of the table, after one with the unit's key and the hash of both."""
-    records = table.astype(object).where(table.notna(), None).to_dict(orient="records")
+    open_ends = {np.inf: "inf", -np.inf: "-inf"}  # JSON has no such numbers
+    records = table.astype(object).where(table.notna(), None).replace(open_ends).to_dict(orient="records")
     lines = "".join(json.dumps(record) + "\n" for record in records).encode()
     head = json.dumps({"unit": key, "sha256": _hash(key, lines)}).encode()
     with replacing(path) as temporary:

@@ -50,7 +50,7 @@ MEASURED |= {f"pgr_{metric}{COMMON}" for metric in (*METRICS, "question_accuracy
 RESULT_CELLS = Cells(
     numbers=("value", "l2", "contamination", "alpha", "gap"),
     ends=("low", "high", "gap_low", "gap_high"),
-    whole=("seed", "layer", "k", "n", "seeds"),
+    whole=("seed", "layer", "k", "n", "seeds", "trusted"),
     names=("task", "method", "metric", "status"),
     truths=("oracle",),
     known={"metric": MEASURED | {"agreement", "agreement_on_errors"}},
@@ -58,7 +58,7 @@ RESULT_CELLS = Cells(
 COMPARISON_CELLS = Cells(
     numbers=("difference", "pooled_pgr", "median_pgr"),
     ends=("low", "high", "pooled_low", "pooled_high"),
-    whole=("tasks", "better", "worse"),
+    whole=("tasks", "better", "worse", "trusted"),
     shares=(
         "p",
         "p_holm",

@@ -159,6 +159,7 @@ class SweepRecord(_RecordPart):
 
     best: list[_Best] = []
     best_students: list[_BestStudent] = []
+    no_best_student: dict[str, str] = {}
     versions: dict[str, str] = {}
     labels: dict[str, _Swept] = {}
     store: _Store = _Store()

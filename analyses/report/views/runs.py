@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ...results.names import COMMON, HARD, ROWS_ONLY
-from ..drawing.cells import Column, Table, TableCell, estimate, number, p_value, words
+from ..drawing.cells import Column, Table, TableCell, estimate, missing, number, p_value, words
 from ..drawing.figures import Bar, Figure, forest
 from ..load.folder import FinishedRun
 from .answer import Differences, RunAnswer, answer, over_seeds
@@ -83,8 +83,11 @@ def kind_of(method: str, oracle: bool) -> str:
     return "oracle" if oracle else "control" if method.startswith("control-") else "method"
 
 
-def _named(method: str, oracle: bool) -> TableCell:
-    return TableCell(method + (" (oracle)" if oracle else ""), method, kind_of(method, oracle))
+def _named(method: str, oracle: bool, trusted: Any) -> TableCell:
+    """A method's name with its mark; folders of earlier versions do not say how many true labels were `trusted`."""
+    read = 0 if missing(trusted) else int(trusted)
+    mark = " (oracle)" if oracle else f" ({read:,} trusted)" if read else ""
+    return TableCell(method + mark, method, kind_of(method, oracle))
 
 
 def _facts(run: FinishedRun, recipe: dict[str, Any]) -> list[tuple[str, str]]:
@@ -128,7 +131,7 @@ def _across(run: FinishedRun) -> list[Table]:
         ]
         rows = [
             [
-                _named(one["method"], bool(one["oracle"])),
+                _named(one["method"], bool(one["oracle"]), one.get("trusted")),
                 estimate(one["difference"], one["low"], one["high"], SIGNED),
                 number(one["better"], ".0f") if pd.isna(one["better"]) else _of(one["better"], one["tasks"]),
                 p_value(one["p"]),
@@ -183,7 +186,8 @@ def _tasks(run: FinishedRun, differences: Differences) -> Table:
         by = {(one["method"], one["metric"]): one for one in lines.to_dict(orient="records")}
         for method in dict.fromkeys(part["method"]):
             found = {metric: one for (name, metric), one in by.items() if name == method}
-            oracle = any(bool(one["oracle"]) for metric, one in found.items() if metric == "auroc")
+            own = found.get("auroc", {})
+            named = _named(method, bool(own.get("oracle")), own.get("trusted"))
             pgr = found.get("pgr_auroc", {})
             compared = differences.get(str(task), {}).get(method)
             gain = compared.estimate if compared else None
@@ -192,7 +196,7 @@ def _tasks(run: FinishedRun, differences: Differences) -> Table:
             rows.append(
                 [
                     words(task),
-                    _named(method, oracle),
+                    named,
                     _value(found.get("auroc", {})),
                     estimate(gain.value, gain.low, gain.high, SIGNED) if gain else number(None),
                     _value(pgr, ".2f", _shaky(mark)),

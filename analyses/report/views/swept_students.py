@@ -56,8 +56,10 @@ def _cell(one: dict[Any, Any]) -> TableCell:
     spec = "+.3f" if one.get("metric") == "auroc_gain" else ".3f"
     mark = "oracle" if one.get("oracle") else ""
     status = one.get("status", "ok")
-    if status not in ("ok", "hard labels") and pd.isna(one.get("value")):
-        return words(str(status))
+    if status not in ("ok", "hard labels"):
+        if pd.isna(one.get("value")):
+            return words(str(status))
+        mark = mark or str(status)
     return estimate(one.get("value"), one.get("low"), one.get("high"), spec, mark)
 
 

@@ -19,12 +19,13 @@ import pytest
 from analyses.dry_run import stages
 from analyses.experiment import Experiment
 from analyses.lessons.activations import Activations
-from analyses.lessons.result_cache import ResultCache, code_hash
+from analyses.lessons.result_cache import ResultCache
 from analyses.methods import METHODS
 from analyses.methods.controls import confidence_filter
 from analyses.protocol import run
 from tests.conftest import ROOT
 from tests.worlds.experiments import small_recipe
+from w2s_probes.code_hashes import code_hash
 from w2s_probes.io.arrays import write_arrays
 from w2s_probes.losses import LOSSES
 
@@ -182,7 +183,7 @@ def test_code_is_known_by_what_was_loaded_not_by_where_it_stands(tmp_path: Path)
         assert code_hash(written(tmp_path, "first", CODE.replace(*change))) != name, change
     assert code_hash(partial(f, k=3)) != code_hash(partial(f, k=4)) != name
     done = subprocess.run(
-        [sys.executable, "-c", "from analyses.lessons.result_cache import code_hash; "
+        [sys.executable, "-c", "from w2s_probes.code_hashes import code_hash; "
          "import analyses.methods.controls as c; print(code_hash(c.confidence_filter))"],
         capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": "7"},
     )  # fmt: skip

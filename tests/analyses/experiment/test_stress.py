@@ -107,6 +107,13 @@ def test_imbalance_is_exact_in_every_set_that_is_trained_on(make: Make, share: f
         assert judged.mean() == pytest.approx(share, abs=0.5 / len(judged) + 1e-9)
 
 
+def test_imbalance_of_a_small_task_makes_its_sets_smaller(make: Make) -> None:
+    (sets, _) = make("imbalance = 0.9", "data.n_train=1900", "data.at_most=true").values()
+    assert 500 < len(sets.train) < 1900
+    for table in taught(sets).values():
+        assert abs(table["label"].sum() - 0.9 * len(table)) <= 0.5
+
+
 def test_imbalance_with_groups_keeps_sizes_and_rates(tmp_path: Path) -> None:
     rows = read_table(PRICE / "train.jsonl.gz")
     (tmp_path / "g").mkdir()

@@ -73,6 +73,26 @@ def test_students_of_an_earlier_run_go_and_those_of_the_user_stay(tmp_path: Path
     assert left == {f"{TASK}-{name}" for name in ("weak", "ceiling", "student-xent")} | {"mine"}
 
 
+def test_several_students_may_stand_where_an_earlier_run_had_one_and_the_other_way_round(tmp_path: Path) -> None:
+    """As where the supervisor becomes an ensemble."""
+    small, out = ('methods=["student-xent"]', "keep_students=true", "student.epochs=2"), tmp_path / "out"
+    one = 'weak={kind="head", model="data/miniature/weak", n_truth=150}'
+    several = "weak={kind='ensemble', n_truth=150, members=[{kind='head', model='data/miniature/weak'}, "
+    several += "{kind='head', model='data/miniature/weak'}]}"
+
+    def places() -> set[str]:
+        found = (out / "students").glob(f"{TASK}-weak/**/student.json")
+        return {file.parent.relative_to(out / "students").as_posix() for file in found}
+
+    run(small_recipe(*small, one), out, cache=tmp_path / "cache")
+    assert places() == {f"{TASK}-weak"}
+    run(small_recipe(*small, several), out, cache=tmp_path / "cache")
+    assert places() == {f"{TASK}-weak/1", f"{TASK}-weak/2"}
+    run(small_recipe(*small, one), out, cache=tmp_path / "cache")
+    assert places() == {f"{TASK}-weak"}
+    assert SavedStudent.find(out / "students" / f"{TASK}-weak").kind == "head"
+
+
 @pytest.mark.parametrize("kind", ["lora", "full"])
 def test_fine_tuned_students_of_a_run_are_kept_and_open_again(kind: str, tmp_path: Path) -> None:
     recipe = small_recipe(

@@ -10,6 +10,7 @@ from analyses.experiment import Outcome
 from analyses.results.comparisons import compare
 from analyses.results.summary import format_interval, summary
 from analyses.results.table import TrialResult, results_table, seed_rows, task_rows
+from w2s_probes import auroc
 
 
 def judged(quality: dict[str, float], seed: int = 0, n: int = 200, questions: int = 0) -> TrialResult:
@@ -174,6 +175,28 @@ def test_a_probes_pgr_is_by_its_own_ceiling_with_the_students_beside_it() -> Non
         assert summary(table).set_index("method")["ceiling"]["probe-knn"] == value["ceiling-knn", "auroc"]
     compared = compare({"t": {0: given}}, "student-xent").set_index(["metric", "method"])
     assert set(compared.loc["auroc"].index) == {"student-xent", "probe-knn"}
+
+
+@pytest.mark.parametrize("lacking", [0, 1])
+def test_a_seed_without_a_probes_ceiling_leaves_the_others(lacking: int) -> None:
+    """As where truth leaves Topo too few rows in its components: whichever seed it is, the run has a table."""
+    qualities = {"weak": 0.3, "ceiling": 2.0, "ceiling-topo": 1.2, "student-xent": 1.0, "probe-topo": 0.9}
+    runs = {}
+    for seed in range(3):
+        quality = {name: q for name, q in qualities.items() if seed != lacking or name != "ceiling-topo"}
+        one = judged(quality, seed, n=600)
+        runs[seed] = TrialResult(one.test, None, one.outcomes, frozenset(), seed, 3, {"probe-topo": "ceiling-topo"})
+    table = results_table(task_rows("t", runs, 50))
+    pooled = table[table["seed"].isna()].set_index(["method", "metric"])
+    assert pooled["seeds"]["student-xent", "auroc"] == 3
+    assert pooled["seeds"]["probe-topo", "pgr_auroc"] == pooled["seeds"]["ceiling-topo", "auroc"] == 2
+    value, two = pooled["value"], [seed for seed in range(3) if seed != lacking]
+    means = {
+        name: np.mean([auroc(runs[seed].truth, runs[seed].scores[name]) for seed in two])
+        for name in ("weak", "probe-topo", "ceiling-topo")
+    }
+    share = (means["probe-topo"] - means["weak"]) / (means["ceiling-topo"] - means["weak"])
+    assert value["probe-topo", "pgr_auroc"] == pytest.approx(share)
 
 
 def test_one_rule_says_the_status_of_one_task() -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.experiment.trusted_rows import Trusted
 from analyses.lessons import teaching
+from analyses.methods import METHODS
 from analyses.recipe.read import read_recipe
 from analyses.robustness.robust_dry_run import robust_stages, stage_lines
 from analyses.robustness.robust_files import (
@@ -189,6 +192,16 @@ def test_recipes_that_leave_nothing_to_try_are_refused_and_nothing_is_written(
 ) -> None:
     with pytest.raises(InputError, match=message):
         run_robust(robust_recipe("weak.n_truth=60", *settings), tmp_path / "out", cache=tmp_path / "cache")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_method_that_reads_true_labels_of_weak_train_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = METHODS["student-xent"]
+    monkeypatch.setitem(METHODS, "student-trusted", replace(plain, trusted=Trusted()))
+    with pytest.raises(InputError, match="'student-trusted' reads true labels of weak-train, which judge"):
+        run_robust(robust_recipe("methods=student-xent,student-trusted"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

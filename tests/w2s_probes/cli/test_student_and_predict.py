@@ -238,7 +238,7 @@ def test_adapters_find_their_model_again_or_say_where_it_was(
 
 
 def test_what_cannot_be_trained_or_scored_is_refused_and_leaves_nothing(
-    fails: Call, home: Path, students: Callable[[str], Path], tmp_path: Path
+    w2s: Call, fails: Call, home: Path, students: Callable[[str], Path], tmp_path: Path
 ) -> None:
     weak, model, out = home / "weak.jsonl", home / "model", tmp_path / "out"
     base = ["student", weak, "--out", out]
@@ -256,9 +256,20 @@ def test_what_cannot_be_trained_or_scored_is_refused_and_leaves_nothing(
         (["--model", model], "give --layer"),
         (["--layer", 1, "--model", model, "--tune", "epochs=1"], "--tune is of fine-tuning"),
         (["--layer", 9, "--model", model], "layer 9 is outside"),
+        (["--layer", "best", "--model", model], "are what a sweep chose of a store: give the STORE before the labels"),
+        (["--layer", 1, "--model", model, "--from", weak], "are what a sweep chose of a store"),
     ):
         assert said in fails(*base, *words), words
         assert not out.exists()
+    store = home / "store"
+    w2s("extract", model, "--rows", weak, "--layers", "1", "--out", store)
+    said = fails("student", store, weak, "--layer", 1, "--model", model, "--out", out)
+    assert f"--model is for texts, and {store} is a store" in said
+    said = fails(
+        "predict", students("head"), "--store", store, "--model", model, "--rows", weak, "--out", tmp_path / "x.csv"
+    )
+    assert "--model is for texts" in said
+    assert "is a file, and a student is a folder" in fails("student", store, weak, "--layer", 1, "--out", weak)
     assert "holds a fine-tuned student" in fails(
         "student", weak, "--model", model, "--layer", 1, "--out", students("full")
     )

@@ -40,6 +40,18 @@ def test_files_in_any_format_and_order_compare_as_their_arrays_do() -> None:
 
 
 @pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("column", ["truth", "label"])
+def test_groups_in_the_file_of_the_truth_count(column: str) -> None:
+    group = np.arange(200) // 10
+    table = pd.DataFrame({"id": IDS, column: TRUTH, "group": [f"g{i}" for i in group]})
+    write_table(table.iloc[np.random.default_rng(2).permutation(200)], "judged.jsonl")
+    found = compare_files(["a.jsonl", "b.csv"], truth="judged.jsonl")
+    scores = {name: SCORES[name] for name in ("a", "b")}
+    assert found.comparison == compare_scores(TRUTH, scores, groups=group)
+    assert found.comparison != compare_scores(TRUTH, scores)
+
+
+@pytest.mark.usefixtures("place")
 def test_a_column_of_a_file_is_named_after_a_colon() -> None:
     table = pd.DataFrame({"id": IDS, "truth": TRUTH, **SCORES})
     write_table(table, "all.csv")

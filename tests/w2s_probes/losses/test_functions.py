@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from tests.conftest import GOLDEN
+from w2s_probes.gating import dispersion
 from w2s_probes.losses import LOSS_NAMES, LOSSES, LossName, is_batched
 from w2s_probes.losses.functions import TERMS
 
@@ -100,6 +101,7 @@ def by_definition(name: str, z: NDArray[np.float64], y: NDArray[np.float64]) -> 
         "product": ce(f * y / (f * y + (1 - f) * (1 - y))),
         "adaptconf": (1 - beta) * ce(y) + beta * ce(own),
         "confidence": np.abs(2 * y - 1) * ce(y),
+        "dispersion": ce((2 * y - 1) ** 2 * y + (1 - (2 * y - 1) ** 2) * own),
     }
     return float(rows[name].sum() / len(y))
 
@@ -185,7 +187,7 @@ def test_weights_multiply_rows_and_one_is_the_loss_itself(name: str) -> None:
     assert picked.item() == pytest.approx(function(logits[:2], soft[:2], **held).item())
 
 
-@pytest.mark.parametrize("name", ["logconf", "logconf-batch", "entropy", "entropy-detached", "adaptconf"])
+@pytest.mark.parametrize("name", ["logconf", "logconf-batch", "entropy", "entropy-detached", "adaptconf", "dispersion"])
 def test_without_its_own_opinion_a_student_is_trained_by_plain_cross_entropy(name: str) -> None:
     logits, soft = torch.tensor(LOGITS, requires_grad=True), torch.tensor(SOFT)
     loss, plain = LOSSES[name](logits, soft, alpha=0.0), LOSSES["xent"](logits, soft)
@@ -212,6 +214,18 @@ def test_adaptive_confidence_trusts_the_label_where_the_student_disagrees_with_a
     assert beta[0] == pytest.approx(0.5)
     assert beta[1] < 1e-4
     assert 0.4 < beta[2] < 0.5
+
+
+def test_by_dispersion_a_student_decides_the_rows_of_which_the_supervisor_is_unsure() -> None:
+    """The target is read off the gradient, (f - target)/n: c y + (1 - c) ĥ with the dispersion of the weak label."""
+    y = torch.tensor([0.5, 0.5, 0.9, 0.1, 1.0], dtype=torch.float64)
+    logits = torch.tensor([[0.0, m] for m in (2, -2, -2, 2, -2)], dtype=torch.float64, requires_grad=True)
+    f = logits.detach().softmax(dim=1)[:, 1]
+    for alpha, share in ((0.5, 1), (0.25, 0.5), (1.0, 2)):  # beyond ½ no row can count for more than the whole
+        target = f - gradient(LOSSES["dispersion"](logits, y, alpha=alpha), logits)[:, 1] * 5
+        own = np.clip(share * (1 - dispersion(y.numpy())), 0, 1)
+        expected = (1 - own) * y.numpy() + own * np.array([1.0, 0, 0, 1, 0])
+        assert target.tolist() == pytest.approx(expected.tolist(), abs=1e-12)
 
 
 def test_the_names_are_those_of_the_functions_and_come_without_torch() -> None:

@@ -16,7 +16,7 @@ from tests.conftest import GOLDEN
 from w2s_probes import InputError
 from w2s_probes.losses import LOSS_NAMES, LOSSES, LossName, Objective, RecentPredictions, logconf, warm_up
 
-WITH_OWN_OPINION = {"logconf", "logconf-batch", "entropy", "entropy-detached", "adaptconf"}
+WITH_OWN_OPINION = {"logconf", "logconf-batch", "entropy", "entropy-detached", "adaptconf", "dispersion"}
 
 
 def batch(n: int = 8, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,14 +17,14 @@ from w2s_probes.students.stopping import Criterion
 
 DATA, VAL = planted(n=400, noise=0.25), planted(n=150, noise=0.25, seed=1)
 BATCHES = 16  # an epoch of 400 rows: batches of 25
-RAMPED = ("logconf", "logconf-batch", "entropy", "entropy-detached", "adaptconf")
+RAMPED = ("logconf", "logconf-batch", "entropy", "entropy-detached", "adaptconf", "dispersion")
 
 
 def head(**settings: object) -> HeadStudent:
     return HeadStudent(**settings).fit(DATA.X, DATA.weak, VAL.X, VAL.weak)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("loss", ["logconf", "logconf-batch", "entropy", "adaptconf"])
+@pytest.mark.parametrize("loss", ["logconf", "logconf-batch", "entropy", "adaptconf", "dispersion"])
 def test_losses_with_a_ramp_are_chosen_after_it_and_say_at_which_weight(loss: str) -> None:
     fitted = head(loss=loss, epochs=40, warm_up=0.3, patience=40)
     assert fitted.n_epochs_ > 12

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from tests.worlds.sweeping import Swept, planted_store
 from w2s_probes import InputError, KNNProbe, LogisticProbe, auroc, disagreement_filter
 from w2s_probes.io.tables import read_table, write_table
+from w2s_probes.losses import LOSSES, xent
+from w2s_probes.losses.added import added
 from w2s_probes.metrics.recovery_over_seeds import gap_recovered_over_seeds
+from w2s_probes.places import Place, local
 from w2s_probes.relabeling import relabel
 from w2s_probes.students import HeadLesson, HeadStudent, train_heads
 from w2s_probes.sweep import Grid, StudentGrid, SweepResult, sweep
@@ -47,22 +50,29 @@ def rows(world: Swept) -> SweptLabels:
 
 
 def by_hand(world: Swept, rows: SweptLabels, seed: int) -> dict[tuple[str, str], HeadStudent]:
-    """Every student of a seed: one call a head, by the probes' and filters' own functions."""
+    """Every student of a seed: one call a head, by the probes' and filters' own functions.
+
+    All training rows choose between values by those that students learn; what is taught comes from these alone.
+    """
     side = rows.training
     X, stop = world.layers[LAYER][world.rows(side.ids)], stopping_rows(side)
     fit = ~stop
-    knn = min((relabel(KNNProbe(k), X, side.p) for k in (3, 9)), key=lambda p: np.mean((p - side.p) ** 2))
-    linear = (relabel(LogisticProbe(l2), X, side.p, seed=seed) for l2 in (0.01, 1.0))
-    logistic = min(linear, key=lambda p: np.mean((p - side.p) ** 2))
-    kept = disagreement_filter(side.p, knn, 0.1).mask
+    y = side.p[fit]
+
+    def best(probes: list[Any]) -> NDArray[np.float64]:
+        chosen = min(probes, key=lambda probe: np.mean((relabel(probe, X, side.p, seed=seed) - side.p)[fit] ** 2))
+        return relabel(chosen, X[fit], y, seed=seed)
+
+    kept = disagreement_filter(y, best([KNNProbe(k) for k in (3, 9)]), 0.1).mask
+    logistic = best([LogisticProbe(l2) for l2 in (0.01, 1.0)])
     found = {}
     for loss in ("xent", "logconf"):
         for method, labels, mask in (
-            ("student", side.p, None),
-            ("filter-knn", side.p, kept[fit]),
+            ("student", y, None),
+            ("filter-knn", y, kept),
             ("relabel-logistic", logistic, None),
         ):
-            asked = HeadLesson(labels[fit], rows=mask, val_labels=side.p[stop], loss=loss, seed=seed)
+            asked = HeadLesson(labels, rows=mask, val_labels=side.p[stop], loss=loss, seed=seed)
             (found[method, loss],) = train_heads(X[fit], [asked], X[stop])
     assert side.truth is not None
     found["ceiling", "xent"] = HeadStudent(seed=seed).fit(X[fit], side.truth[fit], X[stop], side.truth[stop])
@@ -258,3 +268,87 @@ def test_names_that_do_not_exist_are_refused(world: Swept) -> None:
         asked: dict[str, Any] = wrong
         with pytest.raises(InputError, match=message):
             sweep(world.path, world.table, knn_k=3, **asked)
+
+
+def test_labels_made_by_a_probe_tell_nothing_of_the_rows_that_choose_among_students(tmp_path: Path) -> None:
+    """On pure noise a student of relabelled rows is as bad there as one of the labels themselves."""
+    world = planted_store(tmp_path / "acts", n=400, apart=(0.0,))
+    rng = np.random.default_rng(0)
+    sets = {f"noise {at}": world.table.assign(label=rng.uniform(0.01, 0.99, 400)) for at in range(12)}
+    found = sweep(world.path, sets, logistic_l2=[0.01], students="xent", student_relabel="logistic", held_out=0.1)
+    scored = lines(found, metric="weak_auroc", rows="stopping")
+    by_method = scored[scored["seed"].notna()].groupby("method")["value"].mean()
+    assert by_method["relabel-logistic"] < by_method["student"] + 0.03
+
+
+def test_a_loss_of_ones_own_is_swept_by_the_command_and_its_code_names_what_is_kept(
+    world: Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"layers": [LAYER], "knn_k": [3], "students": ["mine"], "parts": tmp_path / "parts"}
+    monkeypatch.setattr(local, "cores", lambda: 2)
+
+    def brier() -> float:
+        result = sweep(world.path, {"weak": world.table}, **asked, place=Place(jobs=2))
+        return value(result, method="student", metric="weak_brier", rows="stopping", seed=0)
+
+    def turned(logits: Any, soft: Any, **more: Any) -> Any:
+        return xent(logits, 1 - soft, **more)
+
+    monkeypatch.setitem(LOSSES, "mine", xent)
+    first = brier()
+    monkeypatch.setitem(LOSSES, "mine", turned)
+    second = brier()
+    assert abs(second - first) > 0.02
+    monkeypatch.setitem(LOSSES, "xent", turned)
+    assert added(["xent", "kl"]).keys() == {"xent"}
+
+
+QUICK: dict[str, Any] = {"layers": [LAYER], "knn_k": [3], "students": ["xent"], "student_filter": ["none", "knn"]}
+
+
+def test_truth_of_held_out_rows_alone_is_measured_there_and_weak_labels_elsewhere(world: Swept, tmp_path: Path) -> None:
+    """As weak-to-strong data often are: the truth is known of the rows that judge."""
+    table = world.table.assign(split=np.where(np.arange(len(world.table)) % 4, "train", "test"))
+    table["truth"] = table["truth"].where(table["split"] == "test")
+    found = sweep(world.path, {"weak": table}, **QUICK)
+    found.write(tmp_path / "sweep.csv")
+    said = str(found.best_student())
+    assert "; weak_auroc 0." in said
+    assert "on the rows that stopped it, auroc " in said
+
+
+def test_truth_of_none_of_the_rows_that_stop_is_no_truth_there(world: Swept, rows: SweptLabels) -> None:
+    stop = stopping_rows(rows.training)
+    known = world.table["id"].isin(rows.training.ids[~stop][:40])
+    found = sweep(world.path, {"weak": world.table.assign(truth=world.table["truth"].where(known))}, **QUICK)
+    assert set(lines(found, rows="stopping")["metric"]) == {"weak_auroc", "weak_brier"}
+    assert found.best_student().held_out.keys() == {"weak_auroc", "weak_brier"}
+
+
+def test_a_sweep_without_a_student_to_choose_is_written_all_the_same(
+    world: Swept, rows: SweptLabels, tmp_path: Path
+) -> None:
+    """Its weak labels are of one class among the rows that would choose."""
+    few = world.table["id"].isin(rows.training.ids[~stopping_rows(rows.training)][:6])
+    rare = world.table.assign(label=np.where(few, 0.9, 0.1))
+    found = sweep(world.path, {"rare": rare, "weak": world.table}, **QUICK)
+    found.write(tmp_path / "sweep.csv")
+    again = SweepResult.read(tmp_path / "sweep.csv")
+    assert again.record["best_students"][0]["labels"] == "weak"
+    assert "'rare' has no student to choose by weak_auroc" in again.record["no_best_student"]["rare"]
+
+
+def test_a_gap_that_is_unstable_is_called_so_and_keeps_its_open_ends(world: Swept, tmp_path: Path) -> None:
+    """The supervisor is the truth with little noise: there is hardly a gap."""
+    rng = np.random.default_rng(0)
+    near = (0.15 + 0.7 * world.table["truth"] + rng.normal(0, 0.02, len(world.table))).clip(0, 1)
+    asked = QUICK | {"layers": [1], "parts": tmp_path / "parts"}
+    found = sweep(world.path, {"weak": world.table.assign(label=near)}, **asked)
+    shaky = lines(found, metric="pgr_auroc")
+    assert set(shaky["status"]) <= {"unstable", "undefined", "no gap"}
+    pd.testing.assert_frame_equal(
+        sweep(world.path, {"weak": world.table.assign(label=near)}, **asked).table, found.table
+    )
+    best = found.best_student()
+    if "pgr_auroc" in best.held_out:
+        assert str(best).endswith(f"({best.pgr_status})")

@@ -57,6 +57,8 @@ def predict(
     table = read_new_rows(rows)
     opened = None if store is None else ActivationStore.open(store)
     if saved.kind == "head":
+        if opened is not None and model is not None:
+            raise InputError(f"--model is for texts, and {saved.path} reads {store}: leave one of them out")
         if opened is not None:
             saved.layer_in(opened, layer)
         else:

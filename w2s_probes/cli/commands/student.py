@@ -79,7 +79,10 @@ def student(
     from ..answers_on_labels import StudentAnswer
 
     common: dict[str, Any] = {"loss": loss, "seed": seed}
-    _refuse_others(kind, files, {"layer": layer, "position": position, "rows": rows, "l2": l2 or None, "tune": tune})
+    if out.is_file():
+        raise InputError(f"{out}: is a file, and a student is a folder: give another --out")
+    given = {"layer": layer, "position": position, "rows": rows, "l2": l2 or None, "tune": tune, "model": model}
+    _refuse_others(kind, files, given | {"from": sweep})
     labels, said = files[-1], []
     if kind != "head":
         if model is None:
@@ -127,9 +130,11 @@ def _refuse_others(kind: str, files: list[Path], options: dict[str, Any]) -> Non
     if len(files) > 2:
         raise InputError(f"{len(files)} files: give a store and a label file")
     if kind == "head" and len(files) == 2:
-        for name in ("position", "rows"):
+        for name in ("model", "position", "rows"):
             if options[name]:
-                raise InputError(f"--{name} is for --model, and {files[0]} is a store: leave it out")
+                raise InputError(f"--{name} is for texts, and {files[0]} is a store: leave it out")
+    elif options["from"] or options["layer"] == "best":
+        raise InputError("--from and --layer best are what a sweep chose of a store: give the STORE before the labels")
 
 
 def _tuned(model: str, labels: Path, out: Path, show: Kind, **more: Any) -> "WrittenStudent":

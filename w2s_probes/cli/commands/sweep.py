@@ -215,15 +215,17 @@ class _Wanted:
 def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:
     from .. import heatmap
 
+    of_students = result.best_students(by if oracle else "weak_auroc", oracle=oracle) if result.has_students else None
+    students = {} if of_students is None else {one.labels: one for one in of_students.found}
+    for reason in () if of_students is None else of_students.reasons.values():
+        terminal.say(reason)
     for labels in result.labels:
         best = result.best(labels, by, oracle=oracle)
         heatmap.show(result, best, terminal.width())
         terminal.say(best)
-        if result.has_students:
-            by_student: ChooseBy = by if oracle else "weak_auroc"
-            student = result.best_student(labels, by_student, oracle=oracle)
-            heatmap.show_students(result, student)
-            terminal.say(student)
+        if labels in students:
+            heatmap.show_students(result, students[labels])
+            terminal.say(students[labels])
         if result.record.get("labels", {}).get(labels, {}).get("related_rows_left_out"):
             left_out = result.record["labels"][labels]["related_rows_left_out"]
             terminal.say(f"{left_out} rows to hold out share a group or a text with training rows: left out")

@@ -1,0 +1,52 @@
+"""The fifth of weak-train that a supervisor's training does not see, and on which its scores are out of sample."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2s_probes.errors import InputError
+from w2s_probes.randomness import stream
+from w2s_probes.rows.groups import GROUP
+
+from ..experiment.method import Method
+from ..experiment.row_sets import RowSets
+from ..experiment.trusted_rows import refuse_too_few
+from ..recipe.schema import Recipe
+
+HELD_OUT = "held out"  # name of these rows' scores beside those of the sets that a supervisor labels
+SHARE = 0.2
+KINDS = ("text", "head", "finetune")  # of supervisors that hold out rows; members of an ensemble hold out others each
+
+
+def held_out_rows(table: pd.DataFrame, task: str, seed: int) -> NDArray[np.bool_]:
+    """The rows (n,) of weak-train that are held out: a fifth of its groups, drawn by the seed."""
+    groups = pd.factorize(table[GROUP])[0]
+    order = stream(seed, task, "weak validation").permutation(groups.max() + 1)
+    return np.isin(groups, order[: max(1, round(SHARE * len(order)))])
+
+
+def refuse_without_truth(
+    recipe: Recipe, methods: Mapping[str, Method], splits: Mapping[str, Mapping[int, RowSets]]
+) -> None:
+    """InputError for a method that reads true labels of weak-train where there are none, too few, or of one class."""
+    declared = {name: method.trusted for name, method in methods.items() if method.trusted is not None}
+    for name, needs in declared.items():
+        why = f"; {needs.why}" if needs.why else ""
+        if recipe.weak.kind == "labels" or recipe.weak.errors == "imitation":
+            kind = recipe.weak.errors or recipe.weak.kind
+            raise InputError(
+                f"method {name!r} needs true labels of weak-train, of which a supervisor of kind {kind!r} leaves none: "
+                f"take weak.kind text, head or finetune{why}"
+            )
+        if needs.held_out and recipe.weak.kind not in KINDS:
+            raise InputError(
+                f"method {name!r} needs rows that the supervisor's training has not seen, and of kind "
+                f"{recipe.weak.kind!r} it holds out none: take weak.kind text, head or finetune{why}"
+            )
+    for task, seeds in splits.items() if declared else ():
+        for seed, sets in seeds.items():
+            held, truth = held_out_rows(sets.weak, task, seed), sets.weak["label"].to_numpy(dtype=float)
+            for name, needs in declared.items():
+                refuse_too_few(name, needs, truth[held] if needs.held_out else truth, f"{task}, seed {seed}")
