@@ -49,7 +49,8 @@ from .results.names import (
 )
 from .results.run_folder import remove_earlier, write_labels, write_predictions, write_recipe, write_record
 from .results.student_folders import put_students, remove_other_students
-from .results.table import TrialResult, results_table, task_rows
+from .results.table import results_table, task_rows
+from .results.trial_result import TrialResult
 from .supervisors.held_out import refuse_without_truth
 from .trial import Trial, task_models, trials
 

@@ -29,7 +29,7 @@ from .lessons.engine import Rounds, StepLessons, Steps, together
 from .lessons.lesson import TRAINED, Lesson, Scores
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
-from .results.table import TrialResult
+from .results.trial_result import TrialResult
 from .supervisors import as_seen, described, supervise
 from .supervisors.from_model import examples
 from .supervisors.held_out import HELD_OUT, held_out_rows

@@ -13,7 +13,8 @@ from w2s_probes.metrics.recovery import LEAST_GAP, hard_labels, hardened, mean_m
 from w2s_probes.stats import PairedTests, holm, paired_tests, pooled
 
 from .names import CEILING, COMPARISON_COLUMNS, RANDOM, TEST, WEAK, is_reference
-from .table import TrialResult, by_seeds, over_seeds
+from .table import over_seeds
+from .trial_result import TrialResult, by_seeds
 
 PGR = "pgr_"
 NAN = float("nan")

@@ -30,7 +30,7 @@ from .names import (
     predictions_file,
     trial_files,
 )
-from .table import TrialResult
+from .trial_result import TrialResult
 
 PACKAGES = ("w2s-probes", "numpy", "scipy", "scikit-learn", "faiss-cpu", "torch", "transformers", "nnsight", "peft")
 

@@ -15,7 +15,8 @@ from analyses.lessons.clock import StepTime
 from analyses.results.comparisons import compare
 from analyses.results.names import COMPARISONS, RECIPE, RECORD, RESULTS, filter_file, trial_files, trial_key
 from analyses.results.run_folder import write_predictions, write_recipe, write_record
-from analyses.results.table import TrialResult, results_table, task_rows
+from analyses.results.table import results_table, task_rows
+from analyses.results.trial_result import TrialResult
 from tests.worlds.experiments import small_recipe
 from w2s_probes.filtering.disagreement import disagreement_filter
 from w2s_probes.io.tables import write_table

@@ -20,7 +20,8 @@ from analyses.recipe.schema import Recipe
 from analyses.report import write_report
 from analyses.results.names import PREDICTIONS, trial_files
 from analyses.results.summary import summary
-from analyses.results.table import TrialResult, results_table, task_rows
+from analyses.results.table import results_table, task_rows
+from analyses.results.trial_result import TrialResult
 from tests.worlds.supervising import BASE, MINIATURE
 from w2s_probes import InputError, auroc
 from w2s_probes.io.tables import read_table, write_table

@@ -11,7 +11,8 @@ from analyses.experiment.outcomes import Outcome
 from analyses.report import write_report
 from analyses.results.comparisons import compare
 from analyses.results.names import COMPARISON_COLUMNS, RESULT_COLUMNS
-from analyses.results.table import TrialResult, results_table, task_rows
+from analyses.results.table import results_table, task_rows
+from analyses.results.trial_result import TrialResult
 from tests.worlds.experiments import small_recipe
 from tests.worlds.report_folders import write_run
 from w2s_probes import InputError, performance_gap_recovered

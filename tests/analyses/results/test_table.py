@@ -9,7 +9,8 @@ import pytest
 from analyses.experiment import Outcome
 from analyses.results.comparisons import compare
 from analyses.results.summary import format_interval, summary
-from analyses.results.table import TrialResult, results_table, seed_rows, task_rows
+from analyses.results.table import results_table, seed_rows, task_rows
+from analyses.results.trial_result import TrialResult
 from w2s_probes import auroc
 
 
