@@ -65,6 +65,7 @@ def run_robust(
         sources.extract = crew.extract
         trials = robust_trials(recipe, loaded, methods, Path(cache or out), sources, clock, describe=oracle)
         runs = conduct((trial.run() for trial in trials), crew, crew.trials_at_once)
+    clock.report("payoffs, their resamples, and replays")
     result = chosen(recipe, runs, methods, oracle=oracle)
     clock.finish()
     models = {name: source.weights for name, source in sources.by_name.items()}
