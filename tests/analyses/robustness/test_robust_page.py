@@ -32,7 +32,7 @@ def test_the_python_prints_what_the_page_says() -> None:
 def test_the_command_would_run_on_the_miniature(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (line,) = blocks("sh")
+    line = blocks("sh")[0]
     words = shlex.split(line)
     assert words[0] == "w2s"
     monkeypatch.chdir(tmp_path)
