@@ -22,6 +22,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.students.finetune": ("finetune",),
     "w2s_probes.stats": (),
     "w2s_probes.simulated": (),
+    "w2s_probes.selection": (),
     "w2s_probes.comparing": (),
     "w2s_probes.gating": (),
     "w2s_probes.audit": (),
