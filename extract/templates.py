@@ -1,6 +1,7 @@
 """Chat templates: a text as a user's message, and proof that the text is in what comes of it."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,19 @@ class Template:
             raise reasons[0]
         raise InputError(f"{where}: the chat template leaves the text of a user's message out: give another one")
 
-    def render(self, tokenizer: Any, text: str, where: str) -> str:
-        """The text as a user's message, with the prompt for an answer; InputError, saying where, if that fails."""
-        content = [{"type": "text", "text": text}] if self.parts else text
+    def render(self, tokenizer: Any, text: str, where: str, *, before: Sequence[tuple[str, str]] = ()) -> str:
+        """The text as a user's message, with the prompt for an answer; InputError, saying where, if that fails.
+
+        `before` are earlier messages, each with its answer.
+        """
+        turns = [(role, said) for turn in before for role, said in zip(("user", "assistant"), turn, strict=True)]
+        messages = [
+            {"role": role, "content": [{"type": "text", "text": said}] if self.parts else said}
+            for role, said in [*turns, ("user", text)]
+        ]
         try:
             rendered = tokenizer.apply_chat_template(
-                [{"role": "user", "content": content}],
+                messages,
                 chat_template=self.source,
                 tokenize=False,
                 add_generation_prompt=True,

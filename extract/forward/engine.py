@@ -194,15 +194,21 @@ class Engine:
         if self._source.remote:
             vector = width * len(self._layers) * WORDS[self._dtype].itemsize
             return min(REMOTE_TOKENS, max(1, REMOTE_BYTES // vector)) if self._position == "all" else REMOTE_TOKENS
-        if self.device.type != "cuda":
-            return cpu_tokens(width)
-        free, _ = torch.cuda.mem_get_info(self.device)
-        config = self._source.text_config
-        inner = max(getattr(config, "intermediate_size", None) or 0, 4 * width)
-        # At its fullest a block holds about a dozen copies of the stream and a few of the MLP's inner layer.
-        numbers = 12 * width + 4 * inner + (2 * width * len(self._layers) if self._position == "all" else 0)
-        most = int(0.6 * free) // (numbers * WORDS[self._dtype].itemsize)
-        return min(GPU_TOKENS, max(CPU_TOKENS, 1 << (most.bit_length() - 1)))
+        every = 2 * width * len(self._layers) if self._position == "all" else 0
+        return affordable_tokens(self._source, self.device, self._dtype, every)
+
+
+def affordable_tokens(source: ModelSource, device: torch.device, dtype: StoredDtype, kept: int = 0) -> int:
+    """Tokens of a batch on this device; `kept` are the numbers that are held of each token beside the pass itself."""
+    width = source.width
+    if device.type != "cuda":
+        return cpu_tokens(width)
+    free, _ = torch.cuda.mem_get_info(device)
+    inner = max(getattr(source.text_config, "intermediate_size", None) or 0, 4 * width)
+    # At its fullest a block holds about a dozen copies of the stream and a few of the MLP's inner layer.
+    numbers = 12 * width + 4 * inner + kept
+    most = int(0.6 * free) // (numbers * WORDS[dtype].itemsize)
+    return min(GPU_TOKENS, max(CPU_TOKENS, 1 << (most.bit_length() - 1)))
 
 
 def cpu_tokens(width: int) -> int:

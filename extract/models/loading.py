@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import BitsAndBytesConfig
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.quantizers.auto import AutoQuantizationConfig
 
 from w2s_probes.checkpoints.blocks import trunk_of
@@ -16,6 +16,9 @@ from w2s_probes.errors import InputError, preview
 
 from .quantization import BITS, quantization_settings
 from .source import ModelSource, auto_class
+
+SPEAKERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # ends of the names of models that have the head
+SPEECHLESS = "no language-model head; classifiers cannot answer: name a causal model"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,42 @@ def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantizati
     Raises InputError where the device lacks the dtype, where a library that it needs is not installed, and where the
     checkpoint lacks weights that the activations depend on: transformers would fill them with random numbers.
     """
+    model, absent = _loaded(source, auto_class(source.config), dtype, placement, quantization)
+    trunk = trunk_of(model)
+    prefix = next((f"{name}." for name, module in model.named_modules() if module is trunk and name), "")
+    # Poolers are never run, nor is what lies outside the trunk.
+    refuse_missing(source.name, [name for name in absent if "pooler" not in name and name.startswith(prefix)])
+    for config in (model.config, getattr(trunk, "config", model.config)):
+        config.use_cache = False  # else every forward pass also keeps keys and values for a next token
+    return trunk.eval().requires_grad_(False)
+
+
+def load_speaker(source: ModelSource, dtype: str, placement: Placement, quantization: str | None = None) -> nn.Module:
+    """The whole causal model with its language-model head; InputError as above, and where it has no such head."""
+    refuse_speechless(source)
+    model, absent = _loaded(source, AutoModelForCausalLM, dtype, placement, quantization)
+    refuse_missing(source.name, absent)
+    if model.get_output_embeddings() is None:
+        raise InputError(f"model {source.name}: {SPEECHLESS}")
+    model.config.get_text_config().use_cache = model.config.use_cache = False
+    whole: nn.Module = model.eval().requires_grad_(False)
+    return whole
+
+
+def refuse_speechless(source: ModelSource) -> None:
+    """InputError for a checkpoint that was saved without a language-model head, or that fills in masked words."""
+    named = [str(name) for name in getattr(source.config, "architectures", None) or []]
+    speaks = any(name.endswith(SPEAKERS) for name in named)
+    known = type(source.config) in MODEL_FOR_CAUSAL_LM_MAPPING or source.trust.remote_code
+    if getattr(source.config, "is_encoder_decoder", False) or not speaks or not known:
+        what = f" (it is a {named[0]})" if named else ""
+        raise InputError(f"model {source.name}: {SPEECHLESS}{what}")
+
+
+def _loaded(
+    source: ModelSource, auto: Any, dtype: str, placement: Placement, quantization: str | None
+) -> tuple[Any, list[str]]:
+    """A model by an auto class of transformers, and the names of the learned weights that the checkpoint lacks."""
     placed: Any = placement.device_map
     if placed not in ("auto", "balanced", "balanced_low_0", "sequential"):
         device = _device(placed)
@@ -52,28 +91,24 @@ def load_trunk(source: ModelSource, dtype: str, placement: Placement, quantizati
     if placement.attn is not None:
         options["attn_implementation"] = placement.attn
     with usable(source.name, "it cannot be loaded as asked for"):
-        model, report = auto_class(source.config).from_pretrained(
+        model, report = auto.from_pretrained(
             source.folder,
             use_safetensors=has_weights(source.folder),
             trust_remote_code=source.trust.remote_code,
             output_loading_info=True,
             **options,
         )
-    trunk = trunk_of(model)
-    prefix = next((f"{name}." for name, module in model.named_modules() if module is trunk and name), "")
+    # Buffers are computed, not learned.
     buffers = {name for name, buffer in model.named_buffers() if torch.isfinite(buffer.float()).all()}
-    missing = sorted(  # poolers are never run, nor is what lies outside the trunk; buffers are computed, not learned
-        name
-        for name in report["missing_keys"]
-        if "pooler" not in name and name.startswith(prefix) and name not in buffers
-    )
+    return model, sorted(set(report["missing_keys"]) - buffers)
+
+
+def refuse_missing(model: str, missing: list[str]) -> None:
+    """InputError where a checkpoint lacks weights."""
     if missing:
         raise InputError(
-            f"model {source.name}: the weights do not fit the config, {len(missing)} are missing: {preview(missing)}"
+            f"model {model}: the weights do not fit the config, {len(missing)} are missing: {preview(missing)}"
         )
-    for config in (model.config, getattr(trunk, "config", model.config)):
-        config.use_cache = False  # else every forward pass also keeps keys and values for a next token
-    return trunk.eval().requires_grad_(False)
 
 
 def quantization_config(named: str) -> Any:

@@ -1,0 +1,122 @@
+"""A loaded causal model that says how likely chosen tokens are next, batch by batch."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from w2s_probes.checkpoints.batches import batches, padded
+from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
+from w2s_probes.errors import InputError, whole_reason
+from w2s_probes.progress import silent
+from w2s_probes.store.dtypes import StoredDtype
+
+from ..forward.engine import BatchProgress, affordable_tokens
+from ..forward.layout import out_of_memory
+from ..forward.model_state import ModelState
+from ..forward.switches import mode_of
+from ..models.loading import Placement, load_speaker
+from ..models.source import ModelSource
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """What a model makes of the token after each of n prompts."""
+
+    logits: NDArray[np.float64]  # (n, words) of the chosen tokens
+    log_total: NDArray[np.float64]  # (n,) log of the sum of exp over the whole vocabulary
+
+
+class Speaker:
+    """Reads the next token's logits after any number of token sequences, by the model's own head."""
+
+    def __init__(
+        self,
+        source: ModelSource,
+        *,
+        dtype: StoredDtype,
+        quantization: str | None = None,
+        placement: Placement | None = None,
+    ) -> None:
+        placement = placement or Placement()
+        self._source, self._dtype = source, dtype
+        self.model: Any = load_speaker(source, dtype, placement, quantization)
+        self.device = next(self.model.parameters()).device
+        self._state, self._mode = ModelState(self.model), mode_of(source.text_config)
+        self.budget = placement.batch_tokens or affordable_tokens(source, self.device, dtype)
+
+    def read(
+        self, tokens: Sequence[Tokens], names: Sequence[str], words: Sequence[int], progress: BatchProgress = silent
+    ) -> NextToken:
+        """The logits of `words` after each row of tokens; batches are halved where they do not fit into memory.
+
+        InputError, naming the row, for numbers that are not finite and for a single row that does not fit.
+        """
+        refuse_unknown_tokens(self._source.name, tokens, self._source.vocabulary, lambda row: f"row {names[row]!r}")
+        lengths = [len(row) for row in tokens]
+        logits, total = np.empty((len(tokens), len(words))), np.empty(len(tokens))
+        queue = deque(batches(lengths, self.budget, mode=self._mode))
+        while queue:
+            rows = queue.popleft()
+            read = self._forward([tokens[row] for row in rows], words)
+            if read is None:
+                if len(rows) == 1:
+                    raise InputError(
+                        f"row {names[rows[0]]!r} with {lengths[rows[0]]} tokens does not fit into the memory of "
+                        f"{self.device}: give fewer shots, a smaller --dtype, --quantization, or --device-map auto"
+                    )
+                self.budget = max(1, min(self.budget, lengths[rows[0]] * len(rows)) // 2)
+                left = [*rows, *(row for batch in queue for row in batch)]
+                queue = deque(batches(lengths, self.budget, left, self._mode))
+                continue
+            logits[rows], total[rows] = read
+            progress(len(rows), sum(lengths[row] for row in rows))
+        lost = ~(np.isfinite(logits).all(axis=1) & np.isfinite(total))
+        if lost.any():
+            advice = "try --dtype bfloat16 or float32" if self._dtype == "float16" else "are its weights damaged?"
+            raise InputError(
+                f"the logits after row {names[int(lost.argmax())]!r} are NaN or infinite in {self._dtype}: {advice}"
+            )
+        return NextToken(logits, total)
+
+    @torch.inference_mode()
+    def _forward(
+        self, tokens: Sequence[Tokens], words: Sequence[int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """One batch: logits (rows, words) and log-totals (rows,); None where it does not fit into memory."""
+        ids, mask = padded(tokens, pad=self._source.pad)
+        last = mask.sum(dim=1) - 1
+        self._state.restore()
+
+        def at_last(module: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+            # The head is given each row's last token alone: over all of them a large vocabulary would not fit. What
+            # the model does to its logits afterwards, such as capping them, it still does.
+            states: Tensor = given[0]
+            return (
+                states[torch.arange(len(states), device=states.device), last.to(states.device)][:, None],
+                *given[1:],
+            )
+
+        handle = self.model.get_output_embeddings().register_forward_pre_hook(at_last)
+        try:
+            output = self.model(input_ids=ids.to(self.device), attention_mask=mask.to(self.device)).logits
+            assert output.shape[:2] == (len(tokens), 1)
+            next_token = output[:, 0].float()
+            chosen = next_token[:, torch.as_tensor(list(words), device=next_token.device)]
+            return chosen.cpu().numpy(), next_token.logsumexp(dim=-1).cpu().numpy()
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise InputError(
+                    f"model {self._source.name} fails on prompts of {ids.shape[1]} tokens in {self._dtype} "
+                    f"({whole_reason(error)}): try another --dtype or --attn"
+                ) from error
+        finally:
+            handle.remove()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None
