@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from .answers_on_asking import AskAnswer
 from .answers_on_audits import DeceptionAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
 from .answers_on_robustness import RobustAnswer
@@ -14,6 +15,7 @@ from .json_answers import JsonAnswer
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ANSWERS: dict[str, type[JsonAnswer]] = {
     "verify": VerifyAnswer,
+    "ask": AskAnswer,
     "sweep": SweepAnswer,
     "filter": FilterAnswer,
     "relabel": RelabelAnswer,
