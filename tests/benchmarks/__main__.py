@@ -15,6 +15,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 
 from tests.benchmarks import (
+    attention,
     audits,
     data,
     demo,
@@ -41,6 +42,7 @@ GROUPS = {
     "audits": audits.cases,
     "finetune": finetune.cases,
     "heads": heads.cases,
+    "attention": attention.cases,
     "demo": demo.cases,
     "sweep": sweep.cases,
     "student-sweep": student_sweep.cases,

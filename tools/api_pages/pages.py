@@ -12,6 +12,8 @@ INDEX = "index.md"
 SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes": (),
     "w2s_probes.probes": ("PROBES", "ProbeEntry", "auroc_scorer", "RegularizationPath", "NeighborPath"),
+    "w2s_probes.probes.attention": ("AttentionProbe", "CrossFitted"),
+    "w2s_probes.store": ("StoredTokens", "TokenActivations"),
     "w2s_probes.labels.verdict_export": ("export_new_labels",),
     "w2s_probes.sweep": (),
     "w2s_probes.export": (),
@@ -20,6 +22,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.students.finetune": ("finetune",),
     "w2s_probes.stats": (),
     "w2s_probes.simulated": (),
+    "w2s_probes.selection": (),
     "w2s_probes.comparing": (),
     "w2s_probes.gating": (),
     "w2s_probes.audit": (),
