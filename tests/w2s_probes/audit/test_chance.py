@@ -44,15 +44,15 @@ def moved(
     return int((result & inside).sum())
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_whole_groups_are_permuted_as_rows_moved_by_hand_are(seed: int) -> None:
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(15), rng.integers(1, 4, size=15))
     inside, marked = rng.random(len(groups)) < 0.5, rng.random(len(groups)) < 0.4
     fast = permuted_counts(inside, marked, groups, 20_000, np.random.default_rng(1))
-    slow = np.array([moved(inside, marked, groups, rng) for _ in range(4000)])
+    slow = np.array([moved(inside, marked, groups, rng) for _ in range(2000)])
     for count in range(len(groups)):
-        assert (fast >= count).mean() == pytest.approx((slow >= count).mean(), abs=0.03)
+        assert (fast >= count).mean() == pytest.approx((slow >= count).mean(), abs=0.04)
 
 
 def test_groups_that_become_wrong_together_are_not_taken_for_rows() -> None:
