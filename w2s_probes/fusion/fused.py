@@ -139,7 +139,5 @@ def _logits(values: ArrayLike, name: str) -> Matrix:
         raise InputError(f"logits of {name} have shape {logits.shape}: (n, classes), or log-odds (n,), are needed")
     if not np.isfinite(logits).all():
         row = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
-        raise InputError(
-            f"logits of {name} are not finite in row {row}: a model overflowed, or has no such token"
-        )
+        raise InputError(f"logits of {name} are not finite in row {row}: a model overflowed, or has no such token")
     return logits

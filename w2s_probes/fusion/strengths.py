@@ -1,6 +1,6 @@
-"""How strongly each row is tilted: α for which the tilt is as far from P as the tuned model from its base."""
+"""How strongly each row is tilted: α at which the tilt is as far from P as the tuned model from its base."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -21,51 +21,64 @@ def distance(tilt: Tilt, there: Vector, back: Vector) -> Vector:
 
 
 def best_alpha(log_p: Matrix, delta: Matrix, there: Vector, back: Vector, top: float, solver: Solver) -> Vector:
-    """The α (n,) in [0, `top`] of least `distance` from a and b (`there`, `back`); 0 where δ is the same for all."""
+    """The α (n,) in [0, `top`] of least `distance` from a and b (`there`, `back`); 0 where δ is the same for all.
+
+    Distributions are (C, n). "grid": the first of 21 values with the least distance, as published. "exact": the minimum
+    beside that value, where the slope of the distance is 0; no value of the grid is better.
+    """
     alpha = np.zeros(log_p.shape[1])
-    tilted = np.ptp(delta, axis=0) > NO_TILT * (1 + np.abs(delta).max(axis=0))
-    if tilted.any():
-        solve = _on_grid if solver == "grid" else _exactly
-        alpha[tilted] = solve(log_p[:, tilted], delta[:, tilted], there[tilted], back[tilted], top)
+    tilted = np.flatnonzero(np.ptp(delta, axis=0) > NO_TILT * (1 + np.abs(delta).max(axis=0)))
+    if len(tilted):
+        found = _Search(log_p[:, tilted], delta[:, tilted], there[tilted], back[tilted])
+        alpha[tilted] = found.of_grid(top * np.arange(STEPS + 1) / STEPS, refined=solver == "exact")
     return alpha
 
 
-def _on_grid(log_p: Matrix, delta: Matrix, there: Vector, back: Vector, top: float) -> Vector:
-    """The first of 21 values with the least distance."""
-    values = top * np.arange(STEPS + 1) / STEPS
-    losses = [distance(Tilt.at(log_p, delta, np.full(len(there), value)), there, back) for value in values]
-    return np.asarray(values[np.argmin(losses, axis=0)])
+@dataclass(frozen=True)
+class _Search:
+    """The search for α of rows whose δ is not constant."""
 
+    log_p: Matrix  # (C, n)
+    delta: Matrix
+    there: Vector  # (n,) a
+    back: Vector  # b
 
-def _exactly(log_p: Matrix, delta: Matrix, there: Vector, back: Vector, top: float) -> Vector:
-    """The best of three points: where either divergence is met, and where between them the distance is flat.
+    def of_grid(self, values: Vector, *, refined: bool) -> Vector:
+        """The best of ascending values for each row, or the minimum beside it."""
+        n = len(self.there)
+        least, best = np.full(n, np.inf), np.zeros(n, dtype=np.intp)
+        slopes = np.empty((len(values), n))
+        for at, value in enumerate(values):
+            tilt = Tilt.at(self.log_p, self.delta, np.full(n, value))
+            slopes[at] = self._slope(tilt, slice(None))
+            loss = distance(tilt, self.there, self.back)
+            best[loss < least] = at
+            least = np.minimum(least, loss)
+        return self._refined(values, best, slopes) if refined else np.asarray(values[best])
 
-    Neither divergence falls as α grows: below both points the distance falls, and above both it rises. Where logits are
-    so large that a class takes all, it can have one minimum near each point.
-    """
+    def _refined(self, values: Vector, best: NDArray[np.intp], slopes: Matrix) -> Vector:
+        """The minima beside the best of these values, given the slopes (values, n) of the distance at each."""
+        slopes[0] = -1.0  # at 0 itself it is flat, and falls at once
+        alpha, rows, last = values[best], np.arange(len(best)), len(values) - 1
+        low = np.where(slopes[best, rows] > 0, best - 1, best)
+        left = low.clip(0, last - 1)
+        crosses = (low == left) & (slopes[left, rows] <= 0) & (slopes[left + 1, rows] > 0)
+        if len(within := np.flatnonzero(crosses)):
+            ends = values[low[within]] + (low[within] == 0) * NEAR, values[low[within] + 1]
+            alpha[within] = elementwise.find_root(self._slopes, ends, args=(within,), tolerances={"xatol": NEAR}).x
+        # Of large logits the distance can have more than one minimum between two values.
+        if len(within := np.flatnonzero(~crosses & (0 < best) & (best < last))):
+            around = values[best[within] - 1], values[best[within]], values[best[within] + 1]
+            alpha[within] = elementwise.find_minimum(self._distances, around, args=(within,)).x
+        return np.asarray(alpha)
 
-    def over(value: Callable[[Tilt, NDArray[np.intp]], Vector]) -> Callable[[Vector, NDArray[np.intp]], Vector]:
-        return lambda alpha, rows: value(Tilt.at(log_p[:, rows], delta[:, rows], alpha), rows)
+    def _distances(self, alpha: Vector, rows: NDArray[np.intp]) -> Vector:
+        tilt = Tilt.at(self.log_p[:, rows], self.delta[:, rows], alpha)
+        return distance(tilt, self.there[rows], self.back[rows])
 
-    def slope(tilt: Tilt, rows: NDArray[np.intp]) -> Vector:
-        return (tilt.there - there[rows]) * tilt.there_slope + (tilt.back - back[rows]) * tilt.back_slope
+    def _slopes(self, alpha: Vector, rows: NDArray[np.intp]) -> Vector:
+        return self._slope(Tilt.at(self.log_p[:, rows], self.delta[:, rows], alpha), rows)
 
-    none, most = np.zeros(len(there)), np.full(len(there), top)
-    met = [
-        _root(over(lambda tilt, rows: tilt.there - there[rows]), none, most),
-        _root(over(lambda tilt, rows: tilt.back - back[rows]), none, most),
-    ]
-    points = np.array([_root(over(slope), np.minimum(*met), np.maximum(*met)), *met])
-    losses = [distance(Tilt.at(log_p, delta, alpha), there, back) for alpha in points]
-    return np.asarray(points[np.argmin(losses, axis=0), np.arange(len(there))])
-
-
-def _root(value: Callable[[Vector, NDArray[np.intp]], Vector], low: Vector, high: Vector) -> Vector:
-    """Where a rising function of α is 0, for each row; the end beyond which it would be, where it is not between."""
-    rows = np.arange(len(low))
-    falls, rises = value(low, rows) < 0, value(high, rows) > 0
-    root = np.where(rises, low, high)
-    if len(inside := np.flatnonzero(falls & rises)):
-        within = low[inside], high[inside]
-        root[inside] = elementwise.find_root(value, within, args=(inside,), tolerances={"xatol": NEAR}).x
-    return root
+    def _slope(self, tilt: Tilt, rows: NDArray[np.intp] | slice) -> Vector:
+        there, back = tilt.there - self.there[rows], tilt.back - self.back[rows]
+        return np.asarray(there * tilt.there_slope + back * tilt.back_slope)
