@@ -26,6 +26,7 @@ from .supervisors.held_out import refuse_without_truth
 
 # Forward passes' worth of work for a training row and epoch: forward, and backward through activations and weights.
 PASSES = {"full": 3, "lora": 2}
+EVERY_TOKEN = "strong, every token"  # the role of the strong model's second reading, for attention probes
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,17 @@ def plan_recipe(
     by_seed = {Path(task).stem: zip(recipe.seeds, sets, strict=True) for task, sets in splits.items() if sets}
     refuse_without_truth(recipe, methods, {task: dict(seeds) for task, seeds in by_seed.items()})
     read: dict[str, Strong | Weak] = {"strong": recipe.strong} if reads_activations(recipe, methods) else {}
+    read |= {EVERY_TOKEN: recipe.strong} if reads_tokens(recipe, methods) else {}
     heads = [one for one in recipe.weak.trained if one.kind == "head"]
     read |= {"weak" if len(heads) == 1 else f"weak {number}": one for number, one in enumerate(heads, start=1)}
     plans = {}
     for role, settings in read.items():
         source = describe(str(settings.model))
-        with_weak = role != "strong" or reads_trusted(methods.values())
+        with_weak = role.startswith("weak") or reads_trusted(methods.values())
         needed = [_needed(recipe, sets, with_weak) for sets in splits.values()]
         lengths = Lengths.joined([_lengths(source, rows, tokens_per_row) for rows in needed])
-        options: dict[str, Any] = {"layers": settings.layer, "position": settings.position}
+        position = "mean" if settings.position == "attention" else settings.position
+        options: dict[str, Any] = {"layers": settings.layer, "position": "all" if role == EVERY_TOKEN else position}
         costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)
         plans[role] = ModelPlan(source, costs, lengths, options, any(isinstance(n, int) for n in needed))
     runs = len(splits) * len(recipe.seeds)
@@ -108,6 +111,11 @@ def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:
     """Whether a run extracts the strong model's activations at all."""
     simulated = recipe.weak.errors is not None and recipe.weak.errors.startswith(("first", "strong"))
     return simulated or recipe.student.kind == "head" or any(method.activations for method in methods.values())
+
+
+def reads_tokens(recipe: Recipe, methods: dict[str, Method]) -> bool:
+    """Whether a run extracts every token of the strong model, too."""
+    return recipe.strong.position == "attention" or any(method.tokens for method in methods.values())
 
 
 def reads_known_rows(recipe: Recipe, methods: dict[str, Method]) -> bool:

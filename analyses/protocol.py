@@ -19,7 +19,7 @@ from w2s_probes.share import WHOLE, Share
 from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
-from .costs import reads_known_rows
+from .costs import reads_known_rows, reads_tokens
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
 from .experiment.row_sets import RowSets
@@ -192,10 +192,12 @@ class _Run:
         for task, seeds in splits.items():
             trusted = reads_trusted(self.methods.values())
             sets = list(seeds.values())
-            models = task_models(self.recipe, task, sets, self.cache, self.sources, self.clock, trusted=trusted)
-            activations = models[1].activations(self.recipe.strong)
-            if len(missing := activations.missing()):
-                yield activations.plan(missing), activations.folder
+            models = task_models(self.recipe, task, sets, self.cache, self.sources, self.clock, trusted=trusted)[1]
+            needed = [models.activations(self.recipe.strong)]
+            needed += [models.tokens(self.recipe.strong)] if reads_tokens(self.recipe, dict(self.methods)) else []
+            for activations in needed:
+                if len(missing := activations.missing()):
+                    yield activations.plan(missing), activations.folder
 
     def _trials(self, order: list[tuple[str, int]], splits: Mapping[str, dict[int, RowSets]]) -> Iterator[Trial]:
         """Trials in this order, each made when it is begun."""

@@ -248,6 +248,8 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         probes=recipe.probes,
         seed=seed,
         cache=models.cache,
+        tokens=models.tokens(recipe.strong),
+        pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
         conflict=recipe.conflict,
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
         weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from extract.extractor import extract_cached
+from extract.forward.trace import Position
 from extract.models.source import ModelSource
 from w2s_probes.progress import RowsRead
 
@@ -56,9 +57,16 @@ class TaskModels:
         return replace(self, rows=rows, _reading={})
 
     def activations(self, model: Strong | Weak) -> Activations:
-        """A model's activations at its layer and position."""
+        """A model's activations at its layer and position; the mean of a row's tokens where attention pools them."""
+        return self._activations(model, "mean" if model.position == "attention" else model.position)
+
+    def tokens(self, model: Strong) -> Activations:
+        """A model's activations of every token, at its layer."""
+        return self._activations(model, "all")
+
+    def _activations(self, model: Strong | Weak, position: Position) -> Activations:
         assert model.model is not None
-        key = (model.model, model.layer, model.position)
+        key = (model.model, model.layer, position)
         if key not in self._reading:
             name = Path(model.model).name
 
@@ -69,7 +77,7 @@ class TaskModels:
             self._reading[key] = Activations(
                 source,
                 model.layer,
-                model.position,
+                position,
                 self.rows,
                 self.folder / ACTIVATIONS,
                 progress,

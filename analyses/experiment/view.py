@@ -17,25 +17,27 @@ from w2s_probes.losses import LOSSES
 from w2s_probes.losses.names import LossName
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import PROBES, Probe
-from w2s_probes.probes.registry import VALUE_TITLES
+from w2s_probes.probes.registry import TOKEN_PROBES, VALUE_TITLES
 from w2s_probes.relabeling import relabel
-from w2s_probes.rows.groups import group_ids, groups_of, most_neighbors
+from w2s_probes.rows.groups import group_ids, most_neighbors
 
 from ..lessons.activations import Activations
 from ..lessons.learners import Learner
 from ..lessons.lesson import Examples, Leak, Lesson, LessonConflict, Scores, Trained
-from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash, table_hash
+from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash
+from ..recipe.attention import Attention
 from ..recipe.conflict import Conflict
 from ..recipe.probe_values import Probes
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .outcomes import Outcome
 from .row_sets import CONFLICT, is_scored
 from .taught_labels import refuse_one_label
+from .token_probes import TokenView
 from .trusted_rows import TRUSTED, TrustedRows
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(TokenView):
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
     A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
@@ -52,6 +54,8 @@ class Experiment:
     cache: ResultCache
     conflict: Conflict = field(default=Conflict())  # the recipe's
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
+    tokens: Activations | None = None  # of the strong model, every token; for attention probes
+    pooling: Attention | None = None  # by whose attention the vectors are pooled that probes read; None: by position
     truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
     trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
     weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
@@ -101,18 +105,6 @@ class Experiment:
         if self.trusted is None:
             raise Leak("this method reads true labels of weak-train: declare it with `trusted=Trusted(...)`")
         return self.trusted
-
-    @cached_property
-    def groups(self) -> NDArray[np.object_] | None:
-        """The groups (n_train,) of related training rows; None where no two rows are related."""
-        return groups_of(self.rows["train"])
-
-    @cached_property
-    def X_train(self) -> NDArray[np.float32]:
-        """Activations (n_train, width) of the training rows."""
-        if (same := self._same_rows) is not None:
-            return same.X_train
-        return self.activations.of(self.rows["train"])
 
     def lesson(
         self,
@@ -176,6 +168,8 @@ class Experiment:
 
     def probe_settings(self, name: str) -> dict[str, Any]:
         """The fields of an outcome that name a probe and its settings."""
+        if name in TOKEN_PROBES:
+            return {"probe": name, **dict.fromkeys(VALUE_TITLES), "l2": self.probes.attention.l2}
         return {"probe": name, **dict.fromkeys(VALUE_TITLES), PROBES[name].value: self._value(name)}
 
     def _value(self, name: str) -> Any:
@@ -188,15 +182,15 @@ class Experiment:
         Probes that read neighbours share one search for each set, and the graph of the training rows, in which related
         rows are not neighbours: as a sweep fits them.
         """
-        probe, evaluated = self.probe(name), [rows for rows in self.rows if is_scored(rows)]
+        if name in TOKEN_PROBES:
+            return self.token_probe(labels).scores(self.evaluation_rows)
+        probe, evaluated = self.probe(name), self.evaluation_rows
         if not probe.graph_k:
             fitted = probe.fit(self.X_train, labels)
-            return {rows: fitted.predict_proba(self.activations.of(self.rows[rows]))[:, 1] for rows in evaluated}
+            return {rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated}
         apart: Any = {"group_ids": self._group_ids, "graph": self.graph(name)}
         fitted = probe.fit(self.X_train, labels, **apart)
-        return {
-            rows: fitted.score_near(self.activations.of(self.rows[rows]), self._nearest_to(rows)) for rows in evaluated
-        }
+        return {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
 
     def _nearest_to(self, rows: str) -> Neighbors:
         """The training rows that are nearest to each row of a set, as many as any probe reads; searched once."""
@@ -204,7 +198,7 @@ class Experiment:
             return same._nearest_to(rows)
         if rows not in self._nearest:
             k = min(max(PROBES[name].make(self._value(name)).graph_k for name in PROBES), len(self.X_train))
-            self._nearest[rows] = search(self.X_train, k, self.activations.of(self.rows[rows]))
+            self._nearest[rows] = search(self.X_train, k, self._vectors(rows))
         return self._nearest[rows]
 
     def graph(self, name: str) -> Neighbors:
@@ -241,17 +235,10 @@ class Experiment:
         wanted = PROBES[name].make(self._value(name)).graph_k
         return min(wanted, most_neighbors(self._group_ids, len(self._group_ids)))
 
-    @property
-    def _same_rows(self) -> "Experiment | None":
-        """The shared view if its training rows and activations are the same."""
-        shared = self.shared
-        if shared is None or shared.rows is not self.rows or shared.activations is not self.activations:
-            return None
-        return shared
-
     def out_of_sample_scores(self, name: str) -> NDArray[np.float64]:
         """P(label = 1) of the training rows (n_train,) by a probe that learned weak labels of other rows; cached."""
-
+        if name in TOKEN_PROBES:
+            return self.token_probe(self.weak_train).out_of_sample()
         probe = self.probe(name)
 
         def make() -> tuple[Arrays, Record]:
@@ -283,12 +270,7 @@ class Experiment:
     @cached_property
     def _reads(self) -> dict[str, object]:
         """The part of a cache key that decides the training rows' activations and groups."""
-        return {"activations": self.activations.identity, "rows": self.row_hashes["train"]}
-
-    @cached_property
-    def row_hashes(self) -> dict[str, str]:
-        """Hashes of the row sets, for keys."""
-        return {name: table_hash(table) for name, table in self.rows.items()}
+        return {"activations": self.activations.identity, "rows": self.row_hashes["train"]} | self.pooling_key
 
     @cached_property
     def loss_code(self) -> dict[str, str]:

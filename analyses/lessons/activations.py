@@ -19,6 +19,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.progress import RowProgress, silent
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.manifest import MANIFEST, Manifest
+from w2s_probes.store.token_activations import JoinedTokens, StoredTokens
 
 from .result_cache import Timer, table_hash
 
@@ -97,6 +98,22 @@ class Activations:
             self._read[key] = X
         self._read.move_to_end(key)
         return self._read[key]
+
+    def tokens(self, rows: pd.DataFrame) -> JoinedTokens:
+        """Every token of these rows, in their order, left on disk; of activations at position `all`."""
+        ids = rows["id"].to_numpy(dtype=object)
+        left, places = np.ones(len(ids), dtype=bool), np.zeros((len(ids), 2), dtype=np.intp)
+        parts: list[StoredTokens] = []
+        for store in self.stores:
+            have = set(store.ids)
+            here = np.flatnonzero(left & np.array([row_id in have for row_id in ids], dtype=bool))
+            if len(here):
+                places[here, 0], places[here, 1] = len(parts), np.arange(len(here))
+                parts.append(store.stored_tokens(self.index, ids=ids[here]))
+                left[here] = False
+        if left.any():
+            raise InputError(f"{self.folder}: no tokens of {int(left.sum())} of {len(ids)} rows")
+        return JoinedTokens(parts, places)
 
     def _of(self, rows: pd.DataFrame) -> NDArray[np.float32]:
         ids, places = np.unique(rows["id"].to_numpy(dtype=object), return_inverse=True)

@@ -10,7 +10,7 @@ from w2s_probes.gating.experts import LEAST as LEAST_OF_EXPERTS
 from w2s_probes.gating.learned import GATE_KINDS, LEAST, GateKind
 from w2s_probes.gating.mixing import DEGENERATE
 from w2s_probes.losses.names import LossName
-from w2s_probes.probes.registry import PROBES
+from w2s_probes.probes.registry import PROBES, TOKEN_PROBES
 
 from ..experiment import Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
@@ -20,6 +20,7 @@ from .conflicts import churn, explicit_conflict, implicit_conflict
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
 from .filters import probe_filter, probe_removal
 from .gates import Control, Over, gate_prediction
+from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
 from .probes import probe_ceiling, probe_prediction
 from .relabels import probe_relabel
@@ -32,7 +33,9 @@ NO_SETTING: frozenset[str] = frozenset()
 SHARE = frozenset({"contamination"})
 LOGISTIC = frozenset({"logistic_l2"})
 EXPERTS = Trusted(LEAST_OF_EXPERTS, of_model=True, why=DEGENERATE)
-READS = {name: frozenset({entry.setting, *entry.options}) & EVERY_SETTING for name, entry in PROBES.items()}
+READS = {name: frozenset({name}) for name in TOKEN_PROBES} | {
+    name: frozenset({entry.setting, *entry.options}) & EVERY_SETTING for name, entry in PROBES.items()
+}
 
 
 def _filter(probe: str, *, relabels: bool = False) -> Method:
@@ -57,6 +60,19 @@ GATES: dict[str, tuple[GateKind, Over]] = {
     f"{GATE}ceiling": ("entropy", "ceiling"),
 }
 GATE_CONTROLS: dict[str, Control] = {AVERAGE: "average", SHUFFLED: "shuffled"}
+
+
+def _of_tokens(probe: str) -> dict[str, Method]:
+    """The methods of a probe that reads every token of a row, and its control: the same tokens, all of them alike."""
+    reads, ceiling = READS[probe], own_ceiling(probe)
+    return {
+        ceiling: Method(partial(probe_ceiling, probe=probe), oracle=True, students=0, settings=reads),
+        f"{PROBE}{probe}": Method(partial(probe_prediction, probe=probe), students=0, settings=reads, ceiling=ceiling),
+        f"filter-{probe}": _filter(probe),
+        f"relabel-{probe}": Method(partial(probe_relabel, probe=probe), settings=reads),
+        "control-mean-of-tokens": Method(mean_of_tokens, students=0, settings=reads, ceiling=ceiling),
+    }
+
 
 METHODS |= {
     **{name: _gate(*gate) for name, gate in GATES.items()},
@@ -86,6 +102,7 @@ METHODS |= {
     **{f"filter-{name}": _filter(name) for name in PROBES},
     **{f"relabel-{name}": Method(partial(probe_relabel, probe=name), settings=READS[name]) for name in PROBES},
     **{f"filter-relabel-{name}": _filter(name, relabels=True) for name in PROBES},
+    **{name: replace(method, tokens=True) for name, method in _of_tokens("attention").items()},
     **{
         f"{name}-conflict-{kind}": Method(
             partial(teach, truthful=name == "control-truth"), oracle=True, activations=False, settings=NO_SETTING

@@ -7,6 +7,7 @@ from pydantic import Field, create_model
 from w2s_probes.probes.connectivity import Connectivity
 from w2s_probes.probes.registry import PROBES
 
+from .attention import Attention
 from .section import Count, Section
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Probes(_ProbeValues):
     both k_cc and k_zeta).
     """
 
+    attention: Attention = Attention()
     connectivity: Connectivity = "strong"
     contamination: float = Field(0.1, ge=0, lt=1)
 

@@ -13,7 +13,8 @@ from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
 from .conflict import Conflict
 from .probe_values import Probes
-from .section import Count, Position, Section
+from .robustness import Robustness
+from .section import Count, Position, Section, StrongPosition
 from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
 
 TEST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # it is part of files' names
@@ -118,7 +119,7 @@ class Strong(Section):
 
     model: str
     layer: int | str = "middle"
-    position: Position = "last"
+    position: StrongPosition = "last"
 
 
 ErrorKind = Literal[
@@ -222,6 +223,7 @@ class Recipe(Section):
     probes: Probes = Probes()
     conflict: Conflict = Conflict()
     results: Results = Results()
+    robustness: Robustness = Robustness()
 
     @model_validator(mode="before")
     @classmethod
@@ -260,6 +262,12 @@ class Recipe(Section):
             k = getattr(self.probes, setting)
             if k >= self.data.n_train:
                 raise ValueError(f"probes.{setting} = {k} needs more rows than data.n_train = {self.data.n_train}")
+        return self
+
+    @model_validator(mode="after")
+    def _attention_of_the_strong(self) -> "Recipe":
+        if any(model.position == "attention" for model in self.intermediate):
+            raise ValueError("intermediate.position = 'attention': heads read no pooled vectors: give 'mean'")
         return self
 
     @model_validator(mode="after")

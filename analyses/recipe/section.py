@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=1)]
 Position = Literal["last", "first", "mean"]  # one vector a row, which heads and probes need
+# "attention": probes read vectors that an attention probe of the weak labels pools, out of fold; heads read the mean.
+StrongPosition = Literal["last", "first", "mean", "attention"]
 
 
 class Section(BaseModel):

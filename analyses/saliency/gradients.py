@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from extract.forward.trace import Position, hidden, pool
+from extract.forward.trace import hidden
 
 from .held_norms import held_norms
+from .readouts import Readout
 
 Array = NDArray[np.float64]
 
@@ -38,10 +39,8 @@ class Tracer:
         self._embedding: nn.Module = model.get_input_embeddings()  # type: ignore[operator]  # every model has it
         self._device = next(model.parameters()).device
 
-    def trace(
-        self, ids: NDArray[np.int32], layer: int, position: Position, w: Array, b: float, *, hold_norms: bool = True
-    ) -> Traced:
-        """One text's token ids (tokens,) with a probe of weights w (width,) and intercept b on `layer`; two passes.
+    def trace(self, ids: NDArray[np.int32], layer: int, read: Readout, *, hold_norms: bool = True) -> Traced:
+        """One text's token ids (tokens,) with a probe that reads `layer`; two passes.
 
         The embedding is what the model's table of tokens gives, before positions are added. The sum over tokens is not
         the log-odds: the model between is not linear, and there are positions and biases. With `hold_norms` gradients
@@ -56,8 +55,7 @@ class Tracer:
         ):
             self.model(input_ids=batch, attention_mask=mask)
             states = seen["states"]
-            weights = torch.from_numpy(w).to(states.device, states.dtype)
-            log_odds = pool(states, mask, position)[0] @ weights + b
+            log_odds = read.log_odds(states, mask)[0]
             embedded = seen["embedded"]
             (gradient,) = torch.autograd.grad(log_odds, [embedded], allow_unused=True)
         moved = torch.zeros_like(embedded[0, :, 0]) if gradient is None else (gradient * embedded)[0].sum(dim=-1)
@@ -76,7 +74,7 @@ class Tracer:
         return np.asarray(seen["states"][0, : batch.shape[1]].float().cpu().numpy())
 
     @torch.inference_mode()
-    def without_each(self, ids: NDArray[np.int32], layer: int, position: Position, w: Array, b: float) -> Array:
+    def without_each(self, ids: NDArray[np.int32], layer: int, read: Readout) -> Array:
         """The probe's log-odds (tokens,) of the text without each of its tokens; as many passes as it has tokens."""
         n = len(ids)
         rows = np.array([np.delete(ids, at) for at in range(n)], dtype=np.int64)
@@ -86,7 +84,7 @@ class Tracer:
             mask = torch.ones_like(batch)
             with self._watching(layer, gradients=False) as seen:
                 self.model(input_ids=batch, attention_mask=mask)
-            found.append(pool(seen["states"], mask, position).double().cpu().numpy() @ w + b)
+            found.append(read.log_odds(seen["states"].double(), mask).cpu().numpy())
         return np.concatenate(found)
 
     @contextmanager

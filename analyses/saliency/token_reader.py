@@ -13,12 +13,14 @@ from extract.models.loading import Placement, load_trunk
 from extract.models.source import ModelSource
 from w2s_probes import ActivationStore, InputError, LogisticProbe
 from w2s_probes.errors import did_you_mean
+from w2s_probes.probes import AttentionProbe
 from w2s_probes.store.layers import LayerSpec
 
 from .gradients import Tracer
 from .inputs import Texts, texts_by_id
+from .readouts import linear, readout
 from .token_pieces import token_pieces
-from .token_result import Array, TokenSaliencies, TokenSaliency
+from .token_result import TokenSaliencies, TokenSaliency
 
 SAME = 1e-3  # of a vector's length: what another sequence length may change by rounding alone
 
@@ -44,6 +46,8 @@ class TokenReader:
     ) -> "TokenReader":
         """Load the model that made a store. A store of every token says no position: give `position`.
 
+        Of `all`, every token, is an attention probe's.
+
         InputError where model and store do not belong together.
         """
         source = ModelSource.find(model) if isinstance(model, str) else model
@@ -55,8 +59,8 @@ class TokenReader:
             )
         stored = str(made.get("position"))
         wanted = position or stored
-        if wanted not in ("last", "first", "mean"):
-            known = [name for name in get_args(Position) if name != "all"]
+        if wanted not in get_args(Position) or (wanted == "all" and position is None):
+            known = list(get_args(Position))
             raise InputError(
                 f"position {wanted!r}: {store.path} holds every token; give position, {did_you_mean('', known)}"
             )
@@ -69,7 +73,7 @@ class TokenReader:
 
     def read(
         self,
-        probe: LogisticProbe,
+        probe: LogisticProbe | AttentionProbe,
         text: str,
         *,
         layer: int,
@@ -77,39 +81,37 @@ class TokenReader:
         hold_norms: bool = True,
         leave_out: bool = False,
     ) -> TokenSaliency:
-        """One text, as a fitted logistic probe of a layer's activations reads it; two passes of the model.
+        """One text, as a fitted logistic or attention probe of a layer's activations reads it; two passes of the model.
 
         `hold_norms`: gradients take normalisations as fixed, without which gradient x input vanishes in pre-norm
         models. `leave_out`: also run the text without each of its tokens, as many passes as it has tokens.
         """
-        w, b = linear(probe, self.source.width)
+        read = readout(probe, self.source.width, self.position)
         if not 0 <= layer <= self.source.depth:
             raise InputError(f"layer {layer} is outside 0..{self.source.depth}: 0 is the embedding output")
         ids = self.encoding.encode(self.source.tokenizer, [name], [text]).rows[0]
-        traced = self.tracer.trace(ids, layer, self.position, w, b, hold_norms=hold_norms)
-        scores = traced.states.astype(np.float64) @ w + b
+        traced = self.tracer.trace(ids, layer, read, hold_norms=hold_norms)
+        parts = read.parts(traced.states)
         causal = self._is_causal(layer, ids, traced.states)
-        prefixes = np.full(len(ids), np.nan)
-        if causal:  # a text that ends at token t is read from the states up to t
-            if self.position == "mean":
-                prefixes = np.cumsum(scores) / np.arange(1, len(ids) + 1)
-            else:
-                prefixes = scores if self.position == "last" else np.full(len(ids), scores[0])
+        # A text that ends at token t is read from the states up to t.
+        prefixes = parts.prefixes if causal else np.full(len(ids), np.nan)
         left_out = np.full(len(ids), np.nan)
         if leave_out and len(ids) > 1:
-            left_out = traced.log_odds - self.tracer.without_each(ids, layer, self.position, w, b)
+            left_out = traced.log_odds - self.tracer.without_each(ids, layer, read)
         return TokenSaliency(
             id=name,
             tokens=token_pieces(self.source.tokenizer, self.encoding, text, ids),
             token_ids=ids,
             layer=layer,
-            position=self.position,
+            position=read.position,
             causal=causal,
             log_odds=traced.log_odds,
-            scores=scores,
+            scores=parts.scores,
             prefixes=prefixes,
             gradient_x_input=traced.gradient_x_input,
             left_out=left_out,
+            attention=parts.attention,
+            contribution=parts.contribution,
         )
 
     def _is_causal(self, layer: int, ids: NDArray[np.int32], states: NDArray[np.float32]) -> bool:
@@ -129,7 +131,7 @@ class TokenReader:
 def token_saliency(
     model: str | ModelSource | TokenReader,
     store: ActivationStore,
-    probe: LogisticProbe,
+    probe: LogisticProbe | AttentionProbe,
     texts: Texts,
     *,
     layer: LayerSpec,
@@ -137,15 +139,17 @@ def token_saliency(
     hold_norms: bool = True,
     leave_out: bool = False,
 ) -> "TokenSaliencies":
-    """Read texts token by token with a logistic probe that was fitted on a layer of a store; a dict by id.
+    """Read texts token by token with a probe that was fitted on a layer of a store, logistic or attention; by id.
 
     `texts`: one text (its id is `text`), a list of them (`text-0`, ...), a mapping or table by id, or a row file.
 
     `model` is what made the store (checked), or a `TokenReader` that has it loaded, whose `read` says what the
-    options mean. InputError for layers that are
-    not stored, other weights, other probes than a fitted LogisticProbe, texts without tokens, and what is no text.
+    options mean. An attention probe reads every token, whatever the reader's position. InputError for layers that are
+    not stored, other weights, probes that are not fitted or of another kind, texts without tokens, and what is no text.
     """
     number = store.resolve(layer)
+    if position is None and isinstance(probe, AttentionProbe):
+        position = "all"
     reader = model if isinstance(model, TokenReader) else TokenReader.open(model, store, position=position)
     return TokenSaliencies(
         (name, reader.read(probe, text, layer=number, name=name, hold_norms=hold_norms, leave_out=leave_out))
@@ -172,16 +176,3 @@ def stored_token_scores(
             "score": found.values.astype(np.float64) @ w + b,
         }
     )
-
-
-def linear(probe: LogisticProbe, width: int) -> tuple[Array, float]:
-    """Weights (width,) and intercept of a fitted logistic probe; InputError for anything else."""
-    if not isinstance(probe, LogisticProbe):
-        raise InputError(
-            f"{type(probe).__name__} has no log-odds that are linear in the activations: use LogisticProbe"
-        )
-    if not hasattr(probe, "coef_"):
-        raise InputError("the probe is not fitted: LogisticProbe(l2=...).fit(X, y), or path(...).best_probe()")
-    if probe.coef_.shape[1] != width:
-        raise InputError(f"the probe was fitted on {probe.coef_.shape[1]} columns, the model's layers have {width}")
-    return np.asarray(probe.coef_[0], dtype=np.float64), float(probe.intercept_[0])

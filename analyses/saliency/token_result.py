@@ -42,9 +42,13 @@ class TokenSaliency:
     prefixes: Array  # (tokens,) the probe had the text ended there; NaN unless causal
     gradient_x_input: Array  # (tokens,) what this token's embedding adds to `log_odds`, to first order
     left_out: Array  # (tokens,) `log_odds` less those of the text without this token; NaN unless asked for
+    attention: Array | None = None  # (tokens,) the share of it that the probe reads, 1 in all
+    contribution: Array | None = None  # (tokens,) what adds up to `log_odds`: attention x score of one head
 
     def to_frame(self) -> pd.DataFrame:
-        """A line a token: `position`, `token`, `token_id`, `score`, `prefix`, `gradient_x_input`, `left_out`."""
+        """A line a token: `position`, `token`, `token_id`, `score`, `prefix`, `gradient_x_input`, `left_out`,
+        `attention`, `contribution`.
+        """
         return pd.DataFrame(
             {
                 "position": np.arange(len(self.tokens)),
@@ -54,6 +58,8 @@ class TokenSaliency:
                 "prefix": self.prefixes,
                 "gradient_x_input": self.gradient_x_input,
                 "left_out": self.left_out,
+                "attention": np.full(len(self.tokens), np.nan) if self.attention is None else self.attention,
+                "contribution": np.full(len(self.tokens), np.nan) if self.contribution is None else self.contribution,
             }
         )
 

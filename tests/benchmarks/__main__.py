@@ -15,11 +15,13 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 
 from tests.benchmarks import (
+    attention,
     audits,
     data,
     demo,
     extraction,
     finetune,
+    fusion,
     heads,
     logistic,
     memory,
@@ -41,6 +43,8 @@ GROUPS = {
     "audits": audits.cases,
     "finetune": finetune.cases,
     "heads": heads.cases,
+    "attention": attention.cases,
+    "fusion": fusion.cases,
     "demo": demo.cases,
     "sweep": sweep.cases,
     "student-sweep": student_sweep.cases,

@@ -26,6 +26,7 @@ from analyses.recipe.schema import Recipe, Training
 from tests.conftest import planted
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet
+from w2s_probes.store import TokenActivations
 
 T = TypeVar("T")
 SMALL = ["data.n_train=300", "data.n_val=100", "data.n_test=300", "weak.n_truth=150", "n_boot=200", "probes.knn_k=20"]
@@ -49,6 +50,13 @@ class GivenActivations:
 
     def of(self, rows: pd.DataFrame) -> NDArray[np.float32]:
         return np.stack([self.by_id[row_id] for row_id in rows["id"]])
+
+    def tokens(self, rows: pd.DataFrame) -> TokenActivations:
+        """Three tokens a row: its numbers, half of them, and none of them."""
+        X = self.of(rows)
+        values = np.stack([X, X / 2, 0 * X], axis=1).reshape(-1, X.shape[1])
+        ids = rows["id"].to_numpy(dtype=object)
+        return TokenActivations(values, np.arange(0, len(values) + 1, 3), np.zeros(len(values), np.int32), ids)
 
 
 def experiment(folder: Path, **more: Any) -> Experiment:
@@ -81,6 +89,7 @@ def experiment(folder: Path, **more: Any) -> Experiment:
         "rows": rows,
         "weak": LabelSet(both, np.concatenate([weak, sets["val"].weak])),
         "activations": given,
+        "tokens": given,
         "student": learner,
         "loss": "xent",
         "probes": Probes(knn_k=20, topo_k=20),

@@ -24,6 +24,7 @@ class Verb(NamedTuple):
 VERBS = {
     "demo": Verb(EXPERIMENT, "The whole method on a miniature: offline, about a minute.", "run:demo"),
     "run": Verb(EXPERIMENT, "A recipe from weak supervisor to students and PGR.", "run:run"),
+    "robust": Verb(EXPERIMENT, "Which students to keep, whatever the supervisor's errors.", "robust:robust"),
     "report": Verb(EXPERIMENT, "What a folder of results shows, as one HTML file.", "report:report"),
     "results": Verb(EXPERIMENT, "One tidy table over many runs.", "results:results"),
     "plan": Verb(EXPERIMENT, "What a recipe or an extraction costs, and what it can show.", "plan:plan"),
@@ -37,6 +38,7 @@ VERBS = {
     "sweep": Verb(LABELS, "Every layer, probe and value; the best by weak labels.", "sweep:sweep"),
     "filter": Verb(LABELS, "Mark the weak labels that a probe disbelieves.", "filter:filter_labels"),
     "relabel": Verb(LABELS, "Replace weak labels by a probe's opinion.", "relabel:relabel"),
+    "tokens": Verb(LABELS, "Which tokens carry a row's label, by an attention probe.", "tokens:tokens"),
     "export": Verb(LABELS, "Labels in the form that another trainer reads.", "export:export"),
     "student": Verb(LABELS, "Train a head, or fine-tune a model, on weak labels.", "student:student"),
     "predict": Verb(LABELS, "Score new rows with a saved student or probe.", "predict:predict"),
@@ -45,8 +47,8 @@ VERBS = {
 }
 # The verbs whose answer is an object that --json prints; docs/json.md says each one's fields.
 ANSWERING = (
-    *("verify", "sweep", "filter", "relabel", "student", "predict", "compare", "deception"),
-    *("report", "results", "plan"),
+    *("verify", "sweep", "filter", "relabel", "tokens", "student", "predict", "compare", "deception"),
+    *("report", "results", "plan", "robust"),
 )
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 from .answers_on_audits import DeceptionAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
+from .answers_on_robustness import RobustAnswer
 from .answers_on_runs import PlanAnswer, ReportAnswer, ResultsAnswer, VerifyAnswer
 from .answers_on_scores import CompareAnswer, SweepAnswer
+from .answers_on_tokens import TokensAnswer
 from .json_answers import JsonAnswer
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -15,6 +17,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "sweep": SweepAnswer,
     "filter": FilterAnswer,
     "relabel": RelabelAnswer,
+    "tokens": TokensAnswer,
     "student": StudentAnswer,
     "predict": PredictAnswer,
     "compare": CompareAnswer,
@@ -22,6 +25,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "report": ReportAnswer,
     "results": ResultsAnswer,
     "plan": PlanAnswer,
+    "robust": RobustAnswer,
 }
 
 

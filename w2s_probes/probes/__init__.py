@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..lazy_face import lazy_face
 from .connectivity import Connectivity
-from .registry import PROBES, ProbeEntry
+from .registry import PROBES, TOKEN_PROBES, ProbeEntry
 
 if TYPE_CHECKING:
+    from .attention import AttentionProbe
     from .base import Probe, auroc_scorer
     from .design import Design
     from .knn import KNNProbe, NeighborPath
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROBES",
+    "TOKEN_PROBES",
+    "AttentionProbe",
     "Connectivity",
     "Design",
     "KNNProbe",
@@ -37,15 +40,16 @@ __all__ = [
 
 
 def probe_name(probe: Any) -> str:
-    """The name that files give a probe (knn, logistic, topo), or module:Class of another scikit-learn classifier."""
+    """The name that files give a probe (knn, logistic, topo, attention), or module:Class of another classifier."""
     kind = type(probe)
-    names = (name for name, entry in PROBES.items() if entry.kind is kind)
+    names = (name for name, entry in {**PROBES, **TOKEN_PROBES}.items() if entry.is_of(kind))
     return next(names, f"{kind.__module__}:{kind.__qualname__}")
 
 
 __getattr__, __dir__ = lazy_face(
     __name__,
     {
+        "AttentionProbe": "attention",
         "Design": "design",
         "KNNProbe": "knn",
         "LogisticProbe": "logistic",

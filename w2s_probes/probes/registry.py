@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .base import Probe
 
 ValueName = Literal["k", "l2"]
-VERSIONED = ("knn", "logistic", "topo")  # the probes of this release
+VERSIONED = ("knn", "logistic", "topo", "attention")  # the probes of this release
 VALUE_TITLES: dict[ValueName, str] = {"k": "neighbours k", "l2": "penalty λ"}
 
 
@@ -67,6 +67,11 @@ class ProbeEntry:
         loaded: type[Probe] = getattr(import_module(module if "." in module else f".{module}", __package__), name)
         return loaded
 
+    def is_of(self, kind: type) -> bool:
+        """Whether a class is this probe's; its module is not imported for that."""
+        module, _, name = self.where.partition(":")
+        return kind.__qualname__ == name and kind.__module__ in (module, f"{__package__}.{module}")
+
     def make(self, value: float | None = None, **options: Any) -> "Probe":
         """An unfitted probe with this value, or its default; `options` that it does not read are left out."""
         number: float = self.default if value is None else value
@@ -112,4 +117,17 @@ ENTRIES = (
     ),
 )
 PROBES: Mapping[str, ProbeEntry] = {entry.name: entry for entry in ENTRIES}
+# Those that read every token of a row: no probe of vectors, so neither swept nor asked for by --by.
+TOKEN_PROBES: Mapping[str, ProbeEntry] = {
+    "attention": ProbeEntry(
+        name="attention",
+        title="attention",
+        value="l2",
+        default=1e-3,
+        where="attention:AttentionProbe",
+        values="Penalties λ of the attention probe",
+        color="#CC79A7",
+        marker="P",
+    )
+}
 SETTINGS: Mapping[str, ProbeEntry] = {entry.setting: entry for entry in ENTRIES}

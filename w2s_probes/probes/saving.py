@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +13,15 @@ from ..io.arrays import read_arrays, write_arrays
 from .base import Probe
 from .registry import PROBES
 
+if TYPE_CHECKING:
+    from .attention import AttentionProbe
+
 CLASSES = {entry.where.partition(":")[2]: entry for entry in PROBES.values()}  # by the name of the class
 # Probes that no table of probes lists; imported when one is saved or loaded, since their modules load torch.
-HEAVY = {"HeadStudent": "w2s_probes.students.head"}
+HEAVY = {"HeadStudent": "w2s_probes.students.head", "AttentionProbe": "w2s_probes.probes.attention"}
 
 
-def save_probe(probe: Probe, path: Path | str, *, notes: Mapping[str, Any] | None = None) -> None:
+def save_probe(probe: "Probe | AttentionProbe", path: Path | str, *, notes: Mapping[str, Any] | None = None) -> None:
     """Write a fitted probe to PATH.safetensors: its arrays, and its parameters and classes as JSON in the header.
 
     `notes`, fit for JSON, stand in the header beside them, for people: what the probe was fitted to.
@@ -63,11 +66,11 @@ def load_probe(path: Path | str) -> Any:
     return probe
 
 
-def _kind(name: str) -> type[Probe] | None:
+def _kind(name: str) -> "type[Probe | AttentionProbe] | None":
     """The class of probes of this name; None where there is none."""
     if name in HEAVY:
         try:
-            heavy: type[Probe] = getattr(import_module(HEAVY[name]), name)
+            heavy: type[Probe | AttentionProbe] = getattr(import_module(HEAVY[name]), name)
         except ModuleNotFoundError as error:
             if error.name != "torch":
                 raise

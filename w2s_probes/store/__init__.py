@@ -1,5 +1,6 @@
 """The activation store: HDF5 shards and a manifest, written by any number of processes, read one layer at a time."""
 
-from .activation_store import ActivationStore, TokenActivations
+from .activation_store import ActivationStore
+from .token_activations import StoredTokens, TokenActivations
 
-__all__ = ["ActivationStore", "TokenActivations"]
+__all__ = ["ActivationStore", "StoredTokens", "TokenActivations"]

@@ -2,8 +2,7 @@
 
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,8 @@ from .layers import LayerSpec, one_layer, parse_layers
 from .manifest import MANIFEST, Manifest, Shard
 from .parts import part_count, parts_there
 from .shards import locate_layers, read_header, read_offsets
+from .token_activations import StoredTokens, TokenActivations
 from .verification import Verification, manifest_faults, shard_faults
-
-
-@dataclass(frozen=True)
-class TokenActivations:
-    """Activations of every token of some rows: row i has values[offsets[i] : offsets[i + 1]]."""
-
-    values: NDArray[np.float32]  # (tokens, width)
-    offsets: NDArray[np.int64]  # (rows + 1,)
-    token_ids: NDArray[np.int32]  # (tokens,)
 
 
 class ActivationStore:
@@ -172,20 +163,22 @@ class ActivationStore:
 
         Raises InputError as `layer` does, and for a store that holds one vector a row.
         """
-        if not self.manifest.ragged:
-            raise InputError(f"{self.path} holds one vector a row: extract with --position all for its tokens")
-        index = self.resolve(layer)
-        offsets, token_ids = self._ragged
+        index = self._token_layer(layer)
+        token_ids = self._ragged[1]
         names = self.ids if ids is None else np.asarray(ids, dtype=object)
-        rows = positions(self.ids, names, str(self.path))
-        lengths = np.diff(offsets)[rows]
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        at = np.repeat(offsets[rows] - ends[:-1], lengths) + np.arange(ends[-1])
+        at, ends = self._token_places(names)
         values, finite = self._vectors(index, len(token_ids), WantedVectors(at))
         if not finite.all():
             row = int(np.searchsorted(ends, int(finite.argmin()), side="right")) - 1
             self._refuse_non_finite(layer, int((~finite).sum()), names[row])
-        return TokenActivations(values, ends, token_ids[at])
+        return TokenActivations(values, ends, token_ids[at], names)
+
+    def stored_tokens(self, layer: LayerSpec, ids: Ids | None = None) -> StoredTokens:
+        """One layer of a ragged store, all rows or those asked for, left on disk and read a few rows at a time."""
+        self._token_layer(layer)
+        names = self.ids if ids is None else np.asarray(ids, dtype=object)
+        at, ends = self._token_places(names)
+        return StoredTokens(ends, self._ragged[1][at], names, self.manifest.width, partial(self.tokens, layer))
 
     def verify(self) -> Verification:
         """Read everything again: checksums, ids, shapes, and that every number is finite."""
@@ -198,6 +191,20 @@ class ActivationStore:
                 problems.append(str(error))
         problems = manifest_faults(self.path, m) + problems
         return Verification(m.rows, len(m.sites), sum(shard.bytes for shard in m.shards), tuple(problems))
+
+    def _token_layer(self, layer: LayerSpec) -> int:
+        """The layer's number; InputError for a store of one vector a row."""
+        if not self.manifest.ragged:
+            raise InputError(f"{self.path} holds one vector a row: extract with --position all for its tokens")
+        return self.resolve(layer)
+
+    def _token_places(self, names: NDArray[np.object_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The places of some rows' tokens in a layer, one row after another, and where each row begins and ends."""
+        offsets = self._ragged[0]
+        rows = positions(self.ids, names, str(self.path))
+        lengths = np.diff(offsets)[rows]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        return np.repeat(offsets[rows] - ends[:-1], lengths) + np.arange(ends[-1]), ends
 
     @cached_property
     def _ragged(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

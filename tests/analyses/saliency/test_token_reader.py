@@ -15,11 +15,13 @@ from transformers import PreTrainedTokenizerFast
 
 from analyses.saliency import TokenReader, TokenSaliency, stored_token_scores, token_saliency
 from analyses.saliency.held_norms import held_norms
+from analyses.saliency.readouts import AttentionReadout, LinearReadout
 from analyses.saliency.token_pieces import token_pieces
 from extract.encoding import Encoding
 from extract.extractor import Extraction, extract
 from w2s_probes import ActivationStore, InputError, KNNProbe, LogisticProbe
 from w2s_probes.io.tables import write_table
+from w2s_probes.probes import AttentionProbe
 
 LAYERS = (0, 1, 2)  # of three blocks: what transformers reports of the last is after the final norm
 TEXT = "w3 w1 w4 w1 w5 w9 w2 w6"
@@ -94,7 +96,7 @@ def test_gradient_x_input_is_the_finite_difference_of_scaling_each_embedding(
     reader.tracer.model.double()  # differences of float32 would be rounding
     try:
         for layer in LAYERS[1:]:
-            found = reader.tracer.trace(ids, layer, reader.position, w, b, hold_norms=False)
+            found = reader.tracer.trace(ids, layer, LinearReadout(reader.position, w, b), hold_norms=False)
             with torch.inference_mode():
                 expected = [finite_difference(reader, ids, layer, at, w, b) for at in range(len(ids))]
             np.testing.assert_allclose(found.gradient_x_input, expected, rtol=1e-3, atol=2e-6)
@@ -273,3 +275,85 @@ def test_what_does_not_belong_together_is_refused_in_a_line(
             call()
         assert message in str(error.value)
         assert "\n" not in str(error.value)
+
+
+def attention_probe(**settings: Any) -> AttentionProbe:
+    """Weights that spread attention over a text."""
+    rng = np.random.default_rng(3)
+    units = 3 * (1 + bool(settings.get("gated")))
+    heads = settings.get("heads", 1)
+    made = AttentionProbe(hidden=3, **settings)
+    hidden = rng.normal(size=(units, 32)) * (made.pool == "attention")
+    arrays = (hidden, rng.normal(size=units), rng.normal(size=(heads, 3)), rng.normal(size=(heads, 32)))
+    return made.fitted(*arrays, 0.3)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"gated": True, "heads": 2}, {"pool": "max"}, {"pool": "mean"}, {"skip_first": True}], ids=str
+)
+def test_an_attention_probe_is_read_token_by_token_and_its_parts_add_up(opened: Any, settings: dict[str, Any]) -> None:
+    reader, store = opened("llama", "all")
+    reader = TokenReader(reader.source, reader.encoding, "all", reader.tracer, reader.causal)
+    probe = attention_probe(**settings)
+    found = token_saliency(
+        reader, store, probe, dict(zip(ROWS["id"], ROWS["text"], strict=True)), layer=2, leave_out=True
+    )
+    stored = probe.token_scores(store.tokens(2, ids=list(ROWS["id"])))
+    table = found.to_frame()
+    for name in ("score", "attention", "contribution"):
+        np.testing.assert_allclose(table[name], stored[name], atol=5e-5)
+    by_row = table.groupby("id", sort=False)
+    np.testing.assert_allclose(by_row["attention"].sum(), 1, atol=1e-5)
+    np.testing.assert_allclose(by_row["contribution"].sum(), [one.log_odds for one in found.values()], atol=5e-5)
+    one, words = found["a"], TEXT.split()
+    first = int(probe.skip_first)
+    shorter = [reader.read(probe, " ".join(words[: i + 1]), layer=2).log_odds for i in range(first, len(words))]
+    np.testing.assert_allclose(one.prefixes[first:], shorter, atol=5e-5)
+    assert np.isnan(one.prefixes[:first]).all()
+    without = reader.read(probe, " ".join(words[:3] + words[4:]), layer=2).log_odds
+    assert one.left_out[3] == pytest.approx(one.log_odds - without, abs=5e-5)
+    assert one.position == "all"
+    assert "position all" in one._repr_html_()
+
+
+def test_gradient_x_input_of_an_attention_probe_is_a_finite_difference(opened: Any) -> None:
+    reader, _ = opened("llama", "all")
+    reader = TokenReader(reader.source, reader.encoding, "all", reader.tracer, reader.causal)
+    probe = attention_probe()
+    ids = reader.encoding.encode(reader.source.tokenizer, ["a"], [TEXT]).rows[0]
+    model: Any = reader.tracer.model.double()
+    try:
+        found = reader.tracer.trace(ids, 2, AttentionReadout(probe), hold_norms=False)
+        embedded = model.get_input_embeddings()(torch.from_numpy(ids.astype(np.int64))[None]).detach()
+        for at in (0, 4):
+            ends = []
+            for sign in (1, -1):
+                scaled = embedded.clone()
+                scaled[0, at] *= 1 + sign * 1e-3
+                seen = model(inputs_embeds=scaled, attention_mask=torch.ones(1, len(ids)), output_hidden_states=True)
+                ends.append(
+                    float(AttentionReadout(probe).log_odds(seen.hidden_states[2], torch.ones(1, len(ids))).detach())
+                )
+            assert found.gradient_x_input[at] == pytest.approx((ends[0] - ends[1]) / 2e-3, rel=1e-3, abs=2e-6)
+    finally:
+        model.float()
+
+
+def test_a_linear_probe_has_its_attention_where_it_reads(opened: Any) -> None:
+    for position, attention in (("mean", np.full(8, 1 / 8)), ("last", 1.0 * (np.arange(8) == 7))):
+        reader, _ = opened("llama", position)
+        found = reader.read(probe_of(), TEXT, layer=2)
+        assert found.attention == pytest.approx(attention)
+        assert found.contribution.sum() == pytest.approx(found.log_odds, abs=2e-5)
+
+
+def test_an_attention_probe_that_does_not_fit_is_refused(opened: Any) -> None:
+    reader, store = opened("llama", "all")
+    with pytest.raises(InputError, match="not fitted: AttentionProbe"):
+        token_saliency(reader, store, AttentionProbe(), TEXT, layer=1)
+    narrow = AttentionProbe(pool="mean").fitted(np.ones((0, 8)), np.ones(0), np.ones((1, 0)), np.ones((1, 8)), 0.0)
+    with pytest.raises(InputError, match="8 columns, the model's layers have 32"):
+        token_saliency(reader, store, narrow, TEXT, layer=1)
+    every = TokenReader(reader.source, reader.encoding, "all", reader.tracer, reader.causal)
+    with pytest.raises(InputError, match="reads one vector a text: give position"):
+        every.read(probe_of(), TEXT, layer=1)

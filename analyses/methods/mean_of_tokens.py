@@ -1,0 +1,9 @@
+"""The control of the attention probe: the same tokens, all of them alike."""
+
+from ..experiment import Experiment, Outcome
+
+
+def mean_of_tokens(experiment: Experiment) -> Outcome:
+    """The scores of a probe of the mean of a row's tokens, with the attention probe's penalty and standards."""
+    scores = experiment.token_probe(experiment.weak_train, mean=True).scores(experiment.evaluation_rows)
+    return Outcome(scores, **experiment.probe_settings("attention"))
