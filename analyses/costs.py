@@ -25,7 +25,7 @@ from .results.names import REFERENCES
 
 # Forward passes' worth of work for a training row and epoch: forward, and backward through activations and weights.
 PASSES = {"full": 3, "lora": 2}
-EVERY_TOKEN = "strong, every token"  # the role of the strong model's second reading, for attention probes
+EVERY_TOKEN = "every-token strong"  # the role of the strong model's second reading, for attention probes
 
 
 @dataclass(frozen=True)
