@@ -26,7 +26,7 @@ from .supervisors.held_out import refuse_without_truth
 
 # Forward passes' worth of work for a training row and epoch: forward, and backward through activations and weights.
 PASSES = {"full": 3, "lora": 2}
-EVERY_TOKEN = "strong, every token"  # the role of the strong model's second reading, for attention probes
+EVERY_TOKEN = "every-token strong"  # the role of the strong model's second reading, for attention probes
 
 
 @dataclass(frozen=True)
