@@ -1,9 +1,7 @@
 """The stages of a run, and which of them are kept from an earlier one: what `--dry-run` shows."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from w2s_probes.errors import InputError
 
@@ -11,10 +9,8 @@ from .costs import reads_known_rows, reads_tokens
 from .experiment.splits import split_task
 from .experiment.task_models import Sources
 from .lessons.activations import Activations
-from .lessons.clock import Clock
-from .lessons.engine import Answers, drive, together
-from .lessons.lesson import Lesson
-from .lessons.teaching import Taught
+from .lessons.engine import drive, together
+from .lessons.kept_only import KeptLessons, NotKept, StoppedClock
 from .methods import find_methods
 from .recipe.schema import Recipe
 from .results.names import WEAK
@@ -33,33 +29,6 @@ class Stage:
     left_out: str = ""  # why a run leaves this method out, where that can be told from what is kept
 
 
-class _NotKept(Exception):  # no error: the answer to a question
-    """Something would have to be trained, searched, probed or extracted."""
-
-
-class _StoppedClock(Clock):
-    """A clock under which nothing may be made: what is not kept ends the look at a stage."""
-
-    def timer(self, kind: str) -> NoReturn:
-        raise _NotKept(kind)
-
-
-class _Kept:
-    """Answers lessons from the cache alone: where it lacks one, the look at a stage ends."""
-
-    def __init__(self) -> None:
-        self._answers: Answers = {}
-
-    def ask(self, lessons: Iterable[Lesson]) -> None:
-        for lesson in lessons:
-            if (kept := lesson.kept()) is None:
-                raise _NotKept(lesson.key)
-            self._answers[lesson.key] = Taught(kept)
-
-    def answers(self) -> Answers:
-        return self._answers
-
-
 def stages(recipe: Recipe, cache: Path) -> list[Stage]:
     """The stages of `protocol.run` with this cache, in order; nothing is trained, searched, extracted or written.
 
@@ -71,7 +40,7 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
     for name in recipe.data.tasks:
         task, splits = Path(name).stem, split_task(recipe, name)
         refuse_without_truth(recipe, methods, {task: splits})
-        of_task = trials(recipe, task, splits, methods, cache, sources, _StoppedClock())
+        of_task = trials(recipe, task, splits, methods, cache, sources, StoppedClock())
         for number, trial in enumerate(of_task):  # one at a time: each holds activations
             if number == 0 and reads_known_rows(recipe, methods):
                 every.append(_activations_stage(trial, trial.students.activations(recipe.strong)))
@@ -105,8 +74,8 @@ def _stage(labelled: LabelledTrial, step: Step) -> Stage:
         kept = False  # unless all of its students are there
     if not kept and step.assemble is not None:
         try:
-            outcome = drive(together({step.name: step.assemble()}, labelled.models.clock), _Kept())[step.name]
-        except _NotKept:
+            outcome = drive(together({step.name: step.assemble()}, labelled.models.clock), KeptLessons())[step.name]
+        except NotKept:
             return Stage(trial.task, trial.seed, step.name, False)
         kept, left_out = True, str(outcome) if isinstance(outcome, InputError) else ""
     return Stage(trial.task, trial.seed, step.name, kept, left_out)

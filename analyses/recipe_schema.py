@@ -8,7 +8,7 @@ from w2s_probes.io.settings_schema import settings_schema
 from .methods import METHODS
 from .recipe.read import LADDER, TASK_FILE, VARIANTS, Ladder
 from .recipe.schema import MAY, NEEDS, Recipe
-from .results.names import RANDOM
+from .results.names import AVERAGE, GATE, RANDOM, SHUFFLED
 
 PAIRED = ("weak", "strong")  # tables whose model a ladder fills in
 
@@ -20,7 +20,10 @@ def recipe_json_schema() -> dict[str, Any]:
     """
     schema = settings_schema(Recipe, bare_lists=True)
     parts, properties = schema["$defs"], schema["properties"]
-    parts["Method"] = {"description": "A method (docs/experiments.md), or a filter's control.", "enum": _methods()}
+    parts["Method"] = {
+        "description": "A method (docs/experiments.md), or the control of one.",
+        "enum": _methods(),
+    }
     parts["TaskName"] = {
         "description": "A task of data/tasks, or the path of a task file.",
         "anyOf": [{"enum": sorted(path.stem for path in TASKS.glob("*.toml"))}, _ending(TASK_FILE)],
@@ -36,7 +39,9 @@ def recipe_json_schema() -> dict[str, Any]:
 
 
 def _methods() -> list[str]:
-    return [*METHODS, *(RANDOM + name for name, method in METHODS.items() if method.removal is not None)]
+    controls = [RANDOM + name for name, method in METHODS.items() if method.removal is not None]
+    controls += [f"{control}:{gate}" for control in (AVERAGE, SHUFFLED) for gate in METHODS if gate.startswith(GATE)]
+    return [*METHODS, *controls]
 
 
 def _ending(text: str) -> dict[str, Any]:

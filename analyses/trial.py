@@ -252,6 +252,8 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
         conflict=recipe.conflict,
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
+        weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
+        weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,
     )
 
 

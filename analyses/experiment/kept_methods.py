@@ -28,11 +28,13 @@ def method_description(
 ) -> dict[str, Any]:
     """All that decides a method's outcome."""
     read = trusted.of(method.trusted) if trusted is not None and method.trusted is not None else None
+    weak = experiment.weak_activations
     return {
         "method": name,
         "code": [code_hash(method.run), *([code_hash(method.removal)] if method.removal else [])],
         "rows": experiment.row_hashes,
         "labels": array_hash(experiment.weak.p),
+        "supervisor": {rows: array_hash(scores) for rows, scores in experiment.weak_scores.items()},
         "truth": array_hash(truth_of(sets).p) if method.oracle else None,
         "activations": experiment.activations.identity,
         "student": experiment.student.description,
@@ -44,7 +46,7 @@ def method_description(
         **({} if experiment.conflict == Conflict() else {"conflict": experiment.conflict.model_dump(mode="json")}),
         **probe_code(method.settings),
         **experiment.pooling_key,
-        **({} if read is None else {"trusted": read.description}),
+        **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),
     }
 
 

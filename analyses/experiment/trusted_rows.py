@@ -27,6 +27,7 @@ class Trusted:
 
     least: int = 1
     held_out: bool = False  # only rows that the supervisor's training has not seen: a fifth of weak-train
+    of_model: bool = False  # whether it trains a head on the supervisor's own model
     why: str = ""  # it cannot do without them, for a refusal
 
 

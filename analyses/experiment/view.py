@@ -58,6 +58,8 @@ class Experiment(TokenView):
     pooling: Attention | None = None  # by whose attention the vectors are pooled that probes read; None: by position
     truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
     trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
+    weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
+    weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
 
     _nearest: dict[str, Neighbors] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -79,11 +81,6 @@ class Experiment(TokenView):
         probes: Any = self.probes if settings >= EVERY_SETTING else DeclaredProbes(self.probes, settings)
         rows = self.rows if trusted is None else {**self.rows, TRUSTED: trusted.rows}
         return replace(self, rows=rows, probes=probes, truth=truth, trusted=trusted, shared=self)
-
-    @property
-    def oracle(self) -> bool:
-        """Whether ground truth can be read here."""
-        return self.truth is not None
 
     @cached_property
     def weak_train(self) -> NDArray[np.float64]:

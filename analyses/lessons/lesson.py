@@ -90,7 +90,7 @@ class Lesson:
 
     The firewall: labels of another role than `role` are refused, so that nothing which is meant to see weak labels
     alone can be trained, or choose its best checkpoint, by the truth. Only the weak supervisor (on rows that no
-    student sees), the ceiling, and methods that are declared oracles ask for the role `truth`.
+    student sees), the ceiling, and methods that are declared oracles, or `trusted`, ask for the role `truth`.
     """
 
     learner: Learner

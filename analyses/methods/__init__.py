@@ -6,17 +6,22 @@ from functools import partial
 from typing import get_args
 
 from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.gating.experts import LEAST as LEAST_OF_EXPERTS
+from w2s_probes.gating.learned import GATE_KINDS, LEAST, GateKind
+from w2s_probes.gating.mixing import DEGENERATE
 from w2s_probes.losses.names import LossName
 from w2s_probes.probes.registry import PROBES, TOKEN_PROBES
 
-from ..experiment import Method
+from ..experiment import Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
-from ..results.names import PROBE, RANDOM, own_ceiling
+from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
 from .filters import probe_filter, probe_removal
+from .gates import Control, Over, gate_prediction
 from .mean_of_tokens import mean_of_tokens
+from .mowst import gated_experts, trusted_student
 from .probes import probe_ceiling, probe_prediction
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
@@ -26,6 +31,8 @@ __all__ = ["METHODS", "find_method", "find_methods"]
 
 NO_SETTING: frozenset[str] = frozenset()
 SHARE = frozenset({"contamination"})
+LOGISTIC = frozenset({"logistic_l2"})
+EXPERTS = Trusted(LEAST_OF_EXPERTS, of_model=True, why=DEGENERATE)
 READS = {name: frozenset({name}) for name in TOKEN_PROBES} | {
     name: frozenset({entry.setting, *entry.options}) & EVERY_SETTING for name, entry in PROBES.items()
 }
@@ -35,6 +42,24 @@ def _filter(probe: str, *, relabels: bool = False) -> Method:
     decide = partial(probe_removal, probe=probe, relabels=relabels)
     run = partial(probe_filter, probe=probe, relabels=relabels)
     return Method(run, removal=decide, settings=READS[probe] | SHARE)
+
+
+def _gate(kind: GateKind, over: Over = "student", control: Control | None = None) -> Method:
+    needs = Trusted(LEAST, held_out=True, why="a gate of three weights is learned from them")
+    return Method(
+        partial(gate_prediction, kind=kind, over=over, control=control),
+        oracle=over == "ceiling",
+        trusted=needs if kind == "learned" else None,
+        activations=False,
+        settings=NO_SETTING,
+    )
+
+
+GATES: dict[str, tuple[GateKind, Over]] = {
+    **{f"{GATE}{kind}": (kind, "student") for kind in GATE_KINDS},
+    f"{GATE}ceiling": ("entropy", "ceiling"),
+}
+GATE_CONTROLS: dict[str, Control] = {AVERAGE: "average", SHUFFLED: "shuffled"}
 
 
 def _of_tokens(probe: str) -> dict[str, Method]:
@@ -50,6 +75,13 @@ def _of_tokens(probe: str) -> dict[str, Method]:
 
 
 METHODS |= {
+    **{name: _gate(*gate) for name, gate in GATES.items()},
+    **{name: _gate(*GATES[ENTROPY_GATE], control) for name, control in GATE_CONTROLS.items()},
+    "mowst": Method(partial(gated_experts, joint=False), trusted=EXPERTS, students=0, settings=LOGISTIC),
+    "mowst-joint": Method(partial(gated_experts, joint=True), trusted=EXPERTS, students=0, settings=LOGISTIC),
+    "control-trusted": Method(
+        trusted_student, trusted=Trusted(LEAST_OF_EXPERTS), activations=False, settings=NO_SETTING
+    ),
     **{
         f"student-{loss}": Method(partial(plain_student, loss=loss), activations=False, settings=NO_SETTING)
         for loss in get_args(LossName)
@@ -91,7 +123,8 @@ METHODS |= {
 def find_methods(names: Sequence[str]) -> dict[str, Method]:
     """The methods of these names, in order; before each probe its ceiling.
 
-    `control-random:NAME` is the control of any filter NAME. InputError for a method that does not exist.
+    `control-random:NAME` is the control of any filter NAME; `control-gate-average:NAME`, `control-gate-shuffled:NAME`
+    are those of any gate. InputError for a method that does not exist.
     """
     methods: dict[str, Method] = {}
     for name in names:
@@ -112,6 +145,11 @@ def find_method(name: str) -> Method:
         filter_ = METHODS[of]
         control = partial(random_control, of=of)
         return replace(filter_, run=control, students=DRAWS, rounds=1, settings=filter_.settings | SHARE)
+    prefix, _, gate = name.partition(":")
+    if prefix in GATE_CONTROLS:
+        if gate not in GATES:
+            raise InputError(f"method {name!r}: {gate!r} is no gate: {did_you_mean(gate, GATES)}")
+        return _gate(*GATES[gate], GATE_CONTROLS[prefix])
     if name == "control-random-filter":  # of earlier recipes
         raise InputError(
             f"method {name!r}: a filter's control is matched to that filter: name it {RANDOM}FILTER, as in "

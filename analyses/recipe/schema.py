@@ -13,6 +13,7 @@ from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
 from .conflict import Conflict
 from .probe_values import Probes
+from .robustness import Robustness
 from .section import Count, Position, Section, StrongPosition
 from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
 
@@ -222,6 +223,7 @@ class Recipe(Section):
     probes: Probes = Probes()
     conflict: Conflict = Conflict()
     results: Results = Results()
+    robustness: Robustness = Robustness()
 
     @model_validator(mode="before")
     @classmethod

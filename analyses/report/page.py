@@ -21,6 +21,7 @@ from .load.folder import Contents, read_folder
 from .place import report_place
 from .views.altered import altered_lines
 from .views.cards import MIX_IN_RUN, MIX_REMEDY, Card, cards, first_seeds, random_ends, without_removal
+from .views.robust import robust_view
 from .views.runs import run_view
 from .views.students import students_view
 from .views.sweeps import sweep_view
@@ -55,6 +56,9 @@ def write_report(
             place = Path(one.name) if kind == "run" else Path(one.name).parent
             for line in altered_lines(one.altered, kind):
                 warn(f"{folder / place}: {line}")
+    for tried in contents.robust:
+        for line in altered_lines(tried.altered, "robust"):
+            warn(f"{folder / tried.name}: {line}")
     for student in contents.students:
         for line in altered_lines(student.altered, "student"):
             warn(f"{folder}: student {student.name}: {line}")
@@ -66,6 +70,7 @@ def page(contents: Contents) -> str:
     style, script = ((TEMPLATE / name).read_text(encoding="utf-8").strip() for name in ("style.css", "script.js"))
     runs = [run_view(run, f"r{i}") for i, run in enumerate(contents.runs)]
     sweeps = [sweep_view(sweep, f"s{i}") for i, sweep in enumerate(contents.sweeps)]
+    robust = [robust_view(one, f"u{i}") for i, one in enumerate(contents.robust)]
     students = students_view(contents.students, "students")
     given, unremoved = cards(contents.filtered), without_removal(contents.filtered)
     environment = Environment(
@@ -84,6 +89,7 @@ def page(contents: Contents) -> str:
         runs=runs,
         sweeps=sweeps,
         students=students,
+        robust=robust,
         given=given,
         unremoved=unremoved,
         removals=[*(line for card in given for line in (card.sentence, card.mix_sentence)), *unremoved],

@@ -12,7 +12,7 @@ from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 from w2s_probes.metrics.recovery import LEAST_GAP, hard_labels, hardened, mean_metric
 from w2s_probes.stats import PairedTests, holm, paired_tests, pooled
 
-from .names import CEILING, COMPARISON_COLUMNS, RANDOM, TEST, WEAK, is_reference
+from .names import CEILING, COMPARISON_COLUMNS, TEST, WEAK, controls_of, is_reference, kind_of_control
 from .table import over_seeds
 from .trial_result import TrialResult, by_seeds
 
@@ -129,7 +129,7 @@ def comparison_table(metrics: Sequence[TaskValues], baseline: str) -> pd.DataFra
     PGR, is left out, and `tasks` says how many there were. `difference`, `better` and `worse` count what is better
     above 0, also of metrics of which less is better. `p` is that of the exact sign-flip test of the mean
     difference, two-sided, `p_holm` corrected over the methods compared, oracles and controls not among them. Below
-    stand the filters against their own controls (`against`), corrected among themselves. One task tests nothing.
+    stand filters and gates against their own controls (`against`), corrected among themselves. One task tests nothing.
     """
     lines = [
         line
@@ -190,16 +190,18 @@ def _lines(values: TaskValues, baseline: str, *, of_pgr: bool) -> list[dict[str,
 
 
 def _beside_controls(values: TaskValues) -> list[dict[str, Any]]:
-    """Tests of each filter against the control that is matched to it."""
+    """Tests of each filter and each gate against the controls that are matched to it."""
     tested = {
-        name: values.tests(name, RANDOM + name, of_pgr=False)
+        control: (name, values.tests(name, control, of_pgr=False))
         for name in values.methods
-        if RANDOM + name in values.methods
+        for control in controls_of(name)
+        if control in values.methods
     }
-    corrected = {
-        column: holm({name: p_of(test) for name, test in tested.items() if test.n > 1})
-        for column, p_of in CORRECTED.items()
-    }
+    corrected: dict[str, dict[str, float]] = {column: {} for column in CORRECTED}
+    for kind in dict.fromkeys(kind_of_control(control) for control in tested):
+        same = {control: test for control, (_, test) in tested.items() if kind_of_control(control) == kind}
+        for column, p_of in CORRECTED.items():
+            corrected[column] |= holm({control: p_of(test) for control, test in same.items() if test.n > 1})
     return [
         {
             "metric": values.metric,
@@ -207,11 +209,11 @@ def _beside_controls(values: TaskValues) -> list[dict[str, Any]]:
             "oracle": name in values.oracles,
             "trusted": values.trusted.get(name, 0),
             **_recovered(values, name),
-            "against": RANDOM + name,
+            "against": control,
             **_tested(test),
-            **{column: p.get(name, NAN) for column, p in corrected.items()},
+            **{column: p.get(control, NAN) for column, p in corrected.items()},
         }
-        for name, test in tested.items()
+        for control, (name, test) in tested.items()
     ]
 
 

@@ -26,6 +26,9 @@ TEST = "test"  # the task's own test set
 REFERENCES = (WEAK, CEILING)  # trained in every trial, beside the methods
 PROBE = "probe-"  # and the name of a probe: a method whose ceiling is that probe taught the truth
 RANDOM = "control-random:"  # and the name of the filter that this control is matched to
+GATE = "gate-"  # the beginning of the names of gates
+ENTROPY_GATE = f"{GATE}entropy"
+AVERAGE, SHUFFLED = "control-gate-average", "control-gate-shuffled"  # of the entropy gate; with :GATE of another
 COMMON = "_common"  # ending of a PGR in units of the students' gap, of a method that has a ceiling of its own
 ROWS_ONLY = "rows only"  # status of an interval from one seed: it takes the trained models as they are
 HARD = "hard labels"  # status of a PGR in AUROC where the supervisor gives labels, not scores
@@ -98,6 +101,28 @@ def trial_files(
             files |= {labels_file(task, seed, "test", test_set), predictions_file(task, seed, test_set)}
         files |= {filter_file(task, seed, method) for method in used}
     return files
+
+
+def controls_of(method: str) -> tuple[str, ...]:
+    """The names of the controls that are matched to a filter or a gate, where there are any.
+
+    >>> controls_of("filter-knn"), controls_of("gate-variance")
+    (('control-random:filter-knn',), ('control-gate-average:gate-variance', 'control-gate-shuffled:gate-variance'))
+    """
+    if not method.startswith(GATE):
+        return (RANDOM + method,)
+    named = tuple(f"{control}:{method}" for control in (AVERAGE, SHUFFLED))
+    return (AVERAGE, SHUFFLED, *named) if method == ENTROPY_GATE else named
+
+
+def kind_of_control(name: str) -> str:
+    """A control's kind, without the filter or gate that it is matched to: controls of one kind are tested together."""
+    return name.partition(":")[0]
+
+
+def is_matched_control(name: str) -> bool:
+    """Whether this is the control of one filter or gate."""
+    return name.startswith((RANDOM, AVERAGE, SHUFFLED))
 
 
 def own_ceiling(probe: str) -> str:

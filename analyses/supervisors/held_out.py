@@ -40,6 +40,11 @@ def refuse_without_truth(
                 f"method {name!r} needs true labels of weak-train, of which a supervisor of kind {kind!r} leaves none: "
                 f"take weak.kind text, head or finetune{why}"
             )
+        if needs.of_model and recipe.weak.kind != "head":
+            raise InputError(
+                f"method {name!r} trains a head on the supervisor's model, and one of kind {recipe.weak.kind!r} is no "
+                f"head: take weak.kind head{why}"
+            )
         if needs.held_out and recipe.weak.kind not in KINDS:
             raise InputError(
                 f"method {name!r} needs rows that the supervisor's training has not seen, and of kind "

@@ -44,7 +44,7 @@ def mistaken_supervisor(
     """E.2: hard labels with as many errors as the base supervisor makes in each set, on the rows that a rule picks."""
     of_strong: Scores = {}
     if weak.errors is not None and weak.errors.startswith("strong"):
-        of_strong = _strong_scores(sets, task_models, strong, seed)
+        of_strong = strong_scores(sets, task_models, strong, seed)
     labels: Scores = {}
     for name, table in sets.labelled.items():
         if name == "candidates":  # errors are picked among rows, not among answers to one question
@@ -70,7 +70,7 @@ def imitable(base: Scores, sets: RowSets) -> RowSets:
     return sets.with_tables(changed)
 
 
-def _strong_scores(sets: RowSets, task_models: TaskModels, strong: Strong, seed: int) -> Scores:
+def strong_scores(sets: RowSets, task_models: TaskModels, strong: Strong, seed: int) -> Scores:
     """Out-of-sample P(label = 1) by a probe of the strong model that learned the truth of the training rows."""
     activations = task_models.activations(strong)
     X, truth = activations.of(sets.train), _truth(sets.train)

@@ -28,18 +28,23 @@ LEAST = {"student-entropy-detached": 0.9, "student-product": 0.9}
 LEAST |= {"probe-attention": 0.9, "relabel-attention": 0.9}  # which learns some of the noise of 300 rows, too
 
 
+EVERY = [*METHODS, "control-random:filter-knn", "control-random:filter-relabel-topo"]
+EVERY += ["control-gate-average:gate-learned", "control-gate-shuffled:gate-ceiling"]
+
+
 def trainings(folder: Path) -> int:
     return len(list((folder / "trained").glob("*.safetensors")))
 
 
-@pytest.mark.parametrize("name", [*METHODS, "control-random:filter-knn", "control-random:filter-relabel-topo"])
+@pytest.mark.parametrize("name", EVERY)
 def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(name: str, tmp_path: Path) -> None:
     method = find_method(name)
     outcome = outcome_by(name, experiment(tmp_path))
     assert set(outcome.scores) == {"test"}
-    assert outcome.scores["test"].shape == ((5, 200) if name.startswith("control-random:") else (200,))
+    drawn = name.startswith(("control-random:", "control-gate-shuffled"))
+    assert outcome.scores["test"].shape == ((5, 200) if drawn else (200,))
     assert mean_metric("auroc", planted(n=200, seed=2).truth, outcome.scores["test"]) > LEAST.get(name, 0.95)
-    known = ("knn", "logistic", "topo", "attention", "student", "control", "s2s", "bootstrap")
+    known = ("knn", "logistic", "topo", "attention", "student", "control", "s2s", "bootstrap", "gate", "mowst")
     assert (outcome.probe or name.split("-")[0]) in known
     assert trainings(tmp_path) == method.students
     assert (method.removal is not None) == ("filter" in name)

@@ -10,12 +10,11 @@ from w2s_probes.probes.attention_training import BATCH, AttentionSettings, train
 from w2s_probes.probes.token_rows import TokenMoments
 from w2s_probes.store import TokenActivations
 
-SIZES = (
-    (1_000, 20, 32, 16, 9),
-    (2_000, 60, 384, 64, 5),
-    (10_000, 60, 384, 64, 3),
-)  # rows, tokens, width, hidden, pairs
-BAR = 1.5
+SIZES = (  # rows, tokens, width, hidden, pairs of runs, bar: small products leave more to what is around them
+    (1_000, 20, 32, 16, 9, 20.0),
+    (2_000, 60, 384, 64, 5, 2.0),
+    (10_000, 60, 384, 64, 3, 1.5),
+)
 
 
 def cases() -> Iterator[Line]:

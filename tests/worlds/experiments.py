@@ -96,8 +96,16 @@ def experiment(folder: Path, **more: Any) -> Experiment:
         "seed": 0,
         "cache": ResultCache(folder),
         "intermediate": (learner,),
+        "weak_scores": {"test": supervisor_at_test()},
+        "weak_activations": given,
     }
     return Experiment(**fields | more)
+
+
+def supervisor_at_test() -> NDArray[np.float64]:
+    """P(label = 1) of the test rows by a supervisor that is mostly right, and surer where it is."""
+    truth, noise = planted(n=200, seed=2).truth, np.random.default_rng(4).normal(size=200)
+    return np.asarray(1 / (1 + np.exp(-(3 * (2 * truth - 1) + 2 * noise))))
 
 
 def truth_of_planted() -> LabelSet:

@@ -61,7 +61,7 @@ def write_run(
                 kept = Outcome(outcomes[name].scores, _probe(name), notes=result.report(), filtered=result)
                 outcomes[name] = kept
                 write_verdict(folder / filter_file(task, seed, name), sets, weak[:4], kept, 2)
-            oracles = frozenset({"ceiling", ORACLE})
+            oracles = frozenset({"ceiling", "gate-ceiling", ORACLE})
             judged.setdefault(task, {})[seed] = TrialResult(sets.test, None, outcomes, oracles, seed, 2)
             write_predictions(folder, task, seed, judged[task][seed])
             taken = {name: asdict(StepTime(1.5, {} if name == PLAIN else {"trained": 1.25})) for name in signal}

@@ -24,6 +24,7 @@ class Verb(NamedTuple):
 VERBS = {
     "demo": Verb(EXPERIMENT, "The whole method on a miniature: offline, about a minute.", "run:demo"),
     "run": Verb(EXPERIMENT, "A recipe from weak supervisor to students and PGR.", "run:run"),
+    "robust": Verb(EXPERIMENT, "Which students to keep, whatever the supervisor's errors.", "robust:robust"),
     "report": Verb(EXPERIMENT, "What a folder of results shows, as one HTML file.", "report:report"),
     "results": Verb(EXPERIMENT, "One tidy table over many runs.", "results:results"),
     "plan": Verb(EXPERIMENT, "What a recipe or an extraction costs, and what it can show.", "plan:plan"),
@@ -47,7 +48,7 @@ VERBS = {
 # The verbs whose answer is an object that --json prints; docs/json.md says each one's fields.
 ANSWERING = (
     *("verify", "sweep", "filter", "relabel", "tokens", "student", "predict", "compare", "deception"),
-    *("report", "results", "plan"),
+    *("report", "results", "plan", "robust"),
 )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from .answers_on_audits import DeceptionAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
+from .answers_on_robustness import RobustAnswer
 from .answers_on_runs import PlanAnswer, ReportAnswer, ResultsAnswer, VerifyAnswer
 from .answers_on_scores import CompareAnswer, SweepAnswer
 from .answers_on_tokens import TokensAnswer
@@ -24,6 +25,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "report": ReportAnswer,
     "results": ResultsAnswer,
     "plan": PlanAnswer,
+    "robust": RobustAnswer,
 }
 
 

@@ -12,7 +12,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from ..errors import InputError
-from .mixing import Gated, mixed
+from ..labels.label_set import LabelSet
+from .mixing import Gated, mixed, refuse_weak_labels
 from .objectives import loss_and_slopes, mixture_losses, own_losses, signals
 
 LEAST = 100  # rows with true labels
@@ -58,7 +59,7 @@ class GatedExperts:
         self,
         X_weak: NDArray[np.floating],
         X_strong: NDArray[np.floating],
-        truth: ArrayLike,
+        truth: ArrayLike | LabelSet,
         held_out: NDArray[np.bool_],
         *,
         weak: LinearHead,
@@ -66,8 +67,9 @@ class GatedExperts:
     ) -> "GatedExperts":
         """Train on rows (n, d) and (n, d') with true labels (n,); those in `held_out` (n,) stop the training.
 
-        InputError for fewer than 100 rows, for rows of one class, and where none are held out.
+        InputError for fewer than 100 rows, for rows of one class, where none are held out, and for labels of role weak.
         """
+        refuse_weak_labels(truth, "a pair of gated experts")
         y = np.asarray(truth, dtype=np.float64)
         if not len(X_weak) == len(X_strong) == len(y) == len(held_out):
             raise InputError(

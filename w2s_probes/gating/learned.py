@@ -10,7 +10,7 @@ from scipy.special import expit
 from ..errors import InputError, did_you_mean
 from ..labels.label_set import LabelSet
 from .dispersion import KINDS, class_probabilities, dispersion
-from .mixing import Gated, mixed, pair, true_classes
+from .mixing import Gated, mixed, pair, refuse_weak_labels, true_classes
 
 GateKind = Literal["variance", "entropy", "learned"]
 GATE_KINDS: tuple[GateKind, ...] = (*KINDS, "learned")
@@ -39,12 +39,13 @@ class Gate:
         self.kind, self.l2 = kind, l2
         self.coef_: NDArray[np.float64] | None = None  # (3,) of the variance, the entropy, and 1
 
-    def fit(self, weak: ArrayLike | LabelSet, strong: ArrayLike | LabelSet, truth: ArrayLike) -> "Gate":
+    def fit(self, weak: ArrayLike | LabelSet, strong: ArrayLike | LabelSet, truth: ArrayLike | LabelSet) -> "Gate":
         """Learn the weights from predictions (n,) or (n, C) of rows whose true labels (n,) are known.
 
         The rows must be new to both models: on rows that the weak one has learned it is surer than it will be.
         InputError for fewer than 30 rows, and for rows of one class.
         """
+        refuse_weak_labels(truth, "a gate")
         first, second = pair(weak, strong)
         classes = true_classes(truth, first)
         if self.kind != "learned":

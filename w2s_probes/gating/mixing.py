@@ -9,6 +9,11 @@ from ..errors import InputError
 from ..labels.label_set import LabelSet, ids_of, refuse_other_ids
 from .dispersion import Dispersion, class_probabilities, dispersion
 
+DEGENERATE = (
+    "taught by labels of role weak alone it is degenerate: they are the weak expert's own, whose loss is least where "
+    "it is surest, and the mixture copies it"
+)
+
 
 @dataclass(frozen=True)
 class Gated:
@@ -84,6 +89,12 @@ def pair(weak: ArrayLike | LabelSet, strong: ArrayLike | LabelSet) -> tuple[NDAr
     if not len(found[0]):
         raise InputError("no rows: a gate needs at least one")
     return found[0], found[1]
+
+
+def refuse_weak_labels(truth: ArrayLike | LabelSet, what: str) -> None:
+    """InputError where labels that are said to be weak would teach a gate."""
+    if isinstance(truth, LabelSet) and truth.role == "weak":
+        raise InputError(f"{what} needs true labels: {DEGENERATE}")
 
 
 def true_classes(truth: ArrayLike, p: NDArray[np.float64]) -> NDArray[np.intp]:

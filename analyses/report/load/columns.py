@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from w2s_probes.errors import InputError
+from w2s_probes.io.tables import read_table
 
 TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}  # as files have them
 SHOWN = 40  # characters of a damaged value
@@ -54,6 +55,22 @@ def columns_of(file: Path) -> set[str]:
     except UNREADABLE as error:
         raise InputError(f"{file}: cannot be read ({str(error).splitlines()[0]}): make it again, or move it") from error
     return set(first) if isinstance(first, dict) else set()
+
+
+def checked_table(file: Path, needed: Collection[str], cells: Cells) -> pd.DataFrame:
+    """A table file with at least these columns, its cells as they should be."""
+    refuse_cut_off(file)
+    table = read_table(file)
+    missing = sorted(set(needed) - set(table.columns))
+    if missing:
+        raise InputError(f"{file}: has no column {missing[0]!r}: it is damaged, or no file of this kind")
+    return checked(table, file, cells)
+
+
+def refuse_cut_off(file: Path) -> None:
+    """InputError for a CSV file that does not end its last line."""
+    if file.suffix == ".csv" and file.is_file() and not file.read_bytes().endswith(b"\n"):
+        raise InputError(f"{file}: cut off in its last line: make it again")
 
 
 def checked(table: pd.DataFrame, file: Path, cells: Cells) -> pd.DataFrame:

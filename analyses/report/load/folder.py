@@ -9,7 +9,7 @@ import pandas as pd
 
 from w2s_probes.errors import InputError
 from w2s_probes.io.sealed import not_as_written
-from w2s_probes.io.tables import FORMATS, read_table, table_format
+from w2s_probes.io.tables import FORMATS, table_format
 from w2s_probes.labels.verdicts import NEEDED, read_verdicts
 from w2s_probes.metrics import METRICS
 from w2s_probes.probes.registry import PROBES
@@ -21,20 +21,22 @@ from ...results.names import (
     COMMON,
     COMPARISONS,
     LABELS,
-    RANDOM,
     RECIPE,
     RECORD,
     RESULTS,
     WEAK,
     filter_file,
+    is_matched_control,
     parse_trial_key,
     predictions_file,
     with_ceilings,
 )
+from ...robustness.robust_files import ROBUST_RECORD
 from .by_test_set import by_test_set
-from .columns import Cells, checked, columns_of
+from .columns import Cells, checked, checked_table, columns_of, refuse_cut_off
 from .places import run_folders
 from .records import RunRecord, SweepRecord, read_record
+from .robust_tables import TriedStudents, read_robust
 from .student_files import TrainedStudent, read_student
 from .sweep_measures import FILTER_MEASURES, MEASURES, STUDENT_MEASURES
 
@@ -76,7 +78,8 @@ COMPARISON_CELLS = Cells(
     beside={"difference": ("better", "worse")},
 )
 SWEEP_CELLS = Cells(
-    numbers=("value", "low", "high", "l2", "contamination"),
+    numbers=("value", "l2", "contamination"),
+    ends=("low", "high"),
     whole=("seed", "layer", "k", "n"),
     names=("labels", "probe", "rows", "metric"),
     truths=("oracle",),
@@ -145,22 +148,27 @@ class Contents:
     filtered: list[Filtered]
     unfinished: list[str]  # folders of runs that have begun and not ended
     students: list[TrainedStudent] = field(default_factory=list)  # of `w2s student`
+    robust: list[TriedStudents] = field(default_factory=list)  # of `w2s robust`
 
 
 def read_results(folder: Path) -> pd.DataFrame:
     """A run's results.csv, checked; InputError where it is missing or damaged."""
     if not (folder / RESULTS).is_file():
         raise InputError(f"{folder / RESULTS}: missing beside {RECORD}: run the recipe again, which reuses the rest")
-    return _table(folder / RESULTS, RESULT_COLUMNS, RESULT_CELLS)
+    return checked_table(folder / RESULTS, RESULT_COLUMNS, RESULT_CELLS)
 
 
 def read_folder(folder: Path) -> Contents:
     """Read a folder. InputError where nothing in it can be reported, or a file is damaged or missing."""
-    runs, sweeps, filtered, unfinished, students = [], [], [], [], []
+    runs, sweeps, filtered, unfinished, students, robust = [], [], [], [], [], []
     for place in run_folders(folder):
         name = place.relative_to(folder).as_posix() if place != folder else ""
+        if of_robust := (place / ROBUST_RECORD).exists():
+            robust.append(read_robust(place, name))
         if (place / RECORD).is_file():
             runs.append(_run(place, name))
+        elif of_robust:
+            continue
         elif (place / LABELS).is_dir():
             unfinished.append(name or place.name)
         elif (place / RESULTS).is_file() and "pair" not in columns_of(place / RESULTS):
@@ -179,13 +187,13 @@ def read_folder(folder: Path) -> Contents:
                     sweeps.append(_sweep(file, below))
                 elif found >= set(NEEDED):
                     filtered.append(Filtered(below, _verdicts(file)))
-    if not runs and not sweeps and not filtered and not students:
+    if not (runs or sweeps or filtered or students or robust):
         if unfinished:
             raise InputError(f"{folder}: its run has not finished: the same `w2s run` command goes on from there")
         raise InputError(
-            f"{folder}: nothing to report: no results of `w2s run`, `sweep`, `filter` or `student` are in it"
+            f"{folder}: nothing to report: no results of `w2s run`, `robust`, `sweep`, `filter` or `student` are in it"
         )
-    return Contents(folder.resolve().name, runs, sweeps, filtered, unfinished, students)
+    return Contents(folder.resolve().name, runs, sweeps, filtered, unfinished, students, robust)
 
 
 def _run(folder: Path, name: str) -> FinishedRun:
@@ -195,7 +203,7 @@ def _run(folder: Path, name: str) -> FinishedRun:
         raise InputError(
             f"{folder / COMPARISONS}: missing beside {RECORD}: run the recipe again, which reuses the rest"
         )
-    comparisons, others = by_test_set(_table(folder / COMPARISONS, COMPARISON_COLUMNS, COMPARISON_CELLS))
+    comparisons, others = by_test_set(checked_table(folder / COMPARISONS, COMPARISON_COLUMNS, COMPARISON_CELLS))
     if methods := record["recipe"].get("methods"):
         known = Cells(known={"method": [WEAK, CEILING, *with_ceilings(methods)]})
         for table in (results, other_results):
@@ -215,11 +223,11 @@ def _run(folder: Path, name: str) -> FinishedRun:
             file = folder / place
             if _there(file):
                 filtered.append(Filtered(place, _verdicts(file), task, seed, method))
-    beside = comparisons["against"].astype(str).str.startswith(RANDOM)
+    beside = comparisons["against"].map(str).map(is_matched_control).astype(bool)
     recipe = _recipe(folder / RECIPE)
     compared, controls = comparisons[~beside], comparisons[beside].copy()
     altered = not_as_written(folder / RECORD, record)
-    others = others[~others["against"].astype(str).str.startswith(RANDOM)]
+    others = others[~others["against"].map(str).map(is_matched_control).astype(bool)]
     return FinishedRun(
         name, record, results, compared, recipe, predictions, filtered, controls, altered, other_results, others
     )
@@ -253,7 +261,7 @@ def _recipe(file: Path) -> str | None:
 
 def _predictions(file: Path) -> pd.DataFrame:
     """Read the truth and every method's scores of the test rows."""
-    table = _table(file, {"id", "truth"}, Cells())
+    table = checked_table(file, {"id", "truth"}, Cells())
     scores = [str(name) for name in table if name not in ("id", GROUP)]
     return checked(table, file, Cells(numbers=scores, full=scores))
 
@@ -267,26 +275,11 @@ def filters_of(methods: Iterable[str]) -> list[str]:
 
 def _sweep(file: Path, name: str) -> FinishedSweep:
     beside = file.with_name(file.name.removesuffix(table_format(file)) + ".json")
-    table = _table(file, SWEEP_COLUMNS, SWEEP_CELLS)
+    table = checked_table(file, SWEEP_COLUMNS, SWEEP_CELLS)
     record = read_record(beside, SweepRecord) if beside.exists() else None
     return FinishedSweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})
 
 
 def _verdicts(file: Path) -> pd.DataFrame:
-    _refuse_cut_off(file)
+    refuse_cut_off(file)
     return checked(read_verdicts(file), file, FILTER_CELLS)
-
-
-def _table(file: Path, needed: set[str], cells: Cells) -> pd.DataFrame:
-    """A table with at least these columns, its cells as they should be."""
-    _refuse_cut_off(file)
-    table = read_table(file)
-    missing = sorted(needed - set(table.columns))
-    if missing:
-        raise InputError(f"{file}: has no column {missing[0]!r}: it is damaged, or no file of this kind")
-    return checked(table, file, cells)
-
-
-def _refuse_cut_off(file: Path) -> None:
-    if file.suffix == ".csv" and file.is_file() and not file.read_bytes().endswith(b"\n"):
-        raise InputError(f"{file}: cut off in its last line: make it again")

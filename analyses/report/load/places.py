@@ -7,6 +7,7 @@ from pathlib import Path
 from w2s_probes.errors import InputError
 
 from ...results.names import CURVES, FILTERS, LABELS, PREDICTIONS, RECORD, STUDENTS
+from ...robustness.robust_files import ROBUST_RECORD
 
 # Folders of a run, not searched for others.
 OWN = {"activations", "kept", LABELS, PREDICTIONS, FILTERS, CURVES, STUDENTS}
@@ -41,6 +42,6 @@ def find_runs(folder: Path) -> FoundRuns:
         name = place.relative_to(folder).as_posix() if place != folder else ""
         if (place / RECORD).is_file():
             found.finished.append(name)
-        elif (place / LABELS).is_dir():
+        elif (place / LABELS).is_dir() and not (place / ROBUST_RECORD).exists():
             found.unfinished.append(name)
     return found

@@ -61,6 +61,7 @@ class _Rows(_RecordPart):
 
 class _Notes(_RecordPart):
     requested: float = 0
+    weak_share: float = 0  # of a gate
 
 
 class _Taken(_RecordPart):
@@ -218,7 +219,36 @@ class StudentRecord(_RecordPart):
         return value
 
 
-Record = TypeVar("Record", RunRecord, SweepRecord, StudentRecord)
+class _Robustness(_RecordPart):
+    metric: Literal["auroc", "accuracy"]
+    rounds: int
+    audited: int
+    delta: float | None = None
+
+
+class _RobustRecipe(_Recipe):
+    robustness: _Robustness
+
+
+class _TriedRows(_RecordPart):
+    rows: dict[str, int]
+    error_rates: dict[str, float] = {}
+
+
+class RobustRecord(_RecordPart):
+    """The record of students tried on every attack, robust.json."""
+
+    recipe: _RobustRecipe
+    versions: dict[str, str] = {}
+    trials: dict[Annotated[str, AfterValidator(_trial_key)], _TriedRows] = Field(min_length=1)
+    arms: list[str] = Field(min_length=1)
+    left_out: dict[str, str] = {}
+    seconds: float = 0
+    files: dict[str, str] = {}  # SHA-256
+    checksum: str = ""
+
+
+Record = TypeVar("Record", RunRecord, SweepRecord, StudentRecord, RobustRecord)
 OF_RUN, OF_STUDENT = {"recipe", "runs", "versions"}, {"labels", "parameters", "rows"}
 
 

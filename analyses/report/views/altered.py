@@ -8,6 +8,7 @@ REMEDY = {
     "run": "run the recipe again, which reuses what is kept",
     "sweep": "sweep again, which reuses its parts",
     "student": "train the student again",
+    "robust": "run `w2s robust` again, which reuses what is kept",
 }
 LISTED = 6
 

@@ -242,6 +242,7 @@ def beside_controls(run: FinishedRun) -> list[str]:
             f"probe: {_names(without)}."
         )
     table = run.controls[run.controls["metric"] == "auroc"] if len(run.controls) else run.controls
+    table = table[table["against"].map(str).str.startswith(RANDOM)] if len(table) else table  # gates have a table
     told = []
     if len(table) and table["p_holm"].notna().any():
         for one in table.to_dict(orient="records"):

@@ -16,6 +16,7 @@ from .cards import Card, cards
 from .deception import Deception, deception
 from .differences import against
 from .evaluation_sets import set_tables
+from .gates import GateView, gate_view
 from .more_metrics import metric_title, more_metrics
 from .run_record import cost, models, row_sets
 
@@ -39,6 +40,7 @@ class RunView:
     more_metrics: Table | None
     test_sets: list[Table]
     deception: Deception | None
+    gates: GateView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -67,6 +69,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         more_metrics(run),
         set_tables(run),
         deception(run),
+        gate_view(run),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),

@@ -16,7 +16,7 @@ from analyses.lessons.lesson import Examples, Leak, Lesson
 from analyses.methods import METHODS
 from analyses.protocol import run
 from analyses.results.names import RESULTS
-from tests.worlds.experiments import Untaught, completed, experiment, small_recipe, truth_of_planted
+from tests.worlds.experiments import Untaught, completed, experiment, small_recipe, trusted_of_planted, truth_of_planted
 from w2s_probes.labels.label_set import LabelSet
 
 
@@ -78,6 +78,16 @@ def test_oracles_are_those_that_fail_without_the_truth(name: str, tmp_path: Path
     undeclared = dataclasses.replace(METHODS[name], oracle=False)
     with pytest.raises(Leak, match="reads ground truth"):
         completed(run_method(name, undeclared, experiment(tmp_path), truth_of_planted()), Untaught())
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].trusted is not None])
+def test_what_is_trusted_fails_without_true_labels_of_weak_train_and_counts_them(name: str, tmp_path: Path) -> None:
+    undeclared = dataclasses.replace(METHODS[name], trusted=None)
+    made, rows = experiment(tmp_path), trusted_of_planted()
+    with pytest.raises(Leak, match="reads true labels of weak-train"):
+        completed(run_method(name, undeclared, made, truth_of_planted(), rows), Untaught())
+    outcome = completed(run_method(name, METHODS[name], made, truth_of_planted(), rows), Untaught())
+    assert outcome.trusted == (40 if name == "gate-learned" else 200)
 
 
 def test_the_truth_of_train_and_validation_moves_oracles_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

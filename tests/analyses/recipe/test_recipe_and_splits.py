@@ -119,7 +119,7 @@ def test_an_unknown_method_names_the_nearest() -> None:
     with pytest.raises(InputError, match=r"method 'filter-tpo': did you mean 'filter-topo'\?"):
         find_methods(["filter-tpo"])
     assert list(find_methods(["probe-knn", "student-xent"])) == ["ceiling-knn", "probe-knn", "student-xent"]
-    known = ("student", "probe", "ceiling", "filter", "relabel", "control", "s2s", "bootstrap")
+    known = ("student", "probe", "ceiling", "filter", "relabel", "control", "s2s", "bootstrap", "gate", "mowst")
     assert all(name.partition("-")[0] in known for name in METHODS)
 
 

@@ -75,6 +75,10 @@ run none.toml --out o | none.toml: no such recipe
 run bad.toml --out o | bad.toml: not valid TOML
 run other.toml --out o | other.toml: unknown key 'colour'
 run demo --out o --set data.n_train=x | data.n_train
+robust none.toml --out o | none.toml: no such recipe
+robust bad.toml --out o | bad.toml: not valid TOML
+robust demo --out o --set robustness.rates=[.7] | robustness.rates
+robust demo --out rows.xyz | rows.xyz: is a file
 demo --students x | 'x' is not one of
 report none | none: no such folder
 report . --out report.txt | report.txt: a report is an HTML file

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.worlds.gated import gated_world
-from w2s_probes import InputError, LogisticProbe, auroc
+from w2s_probes import InputError, LabelSet, LogisticProbe, auroc
 from w2s_probes.gating import GatedExperts, LinearHead
 
 WORLD = gated_world(0, corner=True, trusted=400)
@@ -69,5 +69,9 @@ def test_bad_input_is_named() -> None:
     ):
         with pytest.raises(InputError, match=wanted):
             fit(n, truth, held)
+    ids = np.array([f"r{i}" for i in range(400)], dtype=object)
+    with pytest.raises(InputError, match=r"experts needs true labels: .* role weak .* the mixture copi"):
+        fit(400, LabelSet(ids, rows.truth, "weak"), HELD)
+    fit(400, LabelSet(ids, rows.truth, "truth"), HELD)
     with pytest.raises(InputError, match="l2 above 0"):
         GatedExperts(l2=0)

@@ -251,4 +251,5 @@ def test_bad_input_is_named() -> None:
     refused(r"no weights yet", Gate("learned").mix, p, p)
     refused(r"penalty", Gate, "learned", 0)
     refused(r"did you mean|known: ", gate, p, p, "learned")
+    refused(r"a gate needs true labels: .* degenerate", Gate("learned").fit, [0.5] * 2, [0.5] * 2, a)
     assert gate(a, a).p.tolist() == [0.2, 0.8]

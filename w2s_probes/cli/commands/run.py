@@ -172,6 +172,7 @@ def _show_tests(path: Path, recipe: "Recipe") -> None:
     import pandas as pd
 
     with from_checkout():
+        from analyses.results import names
         from analyses.results.summary import format_interval
 
     table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a task may be called NA
@@ -202,8 +203,9 @@ def _show_tests(path: Path, recipe: "Recipe") -> None:
     )
     terminal.show(shown, by="tasks")
     for one in controlled.to_dict(orient="records"):
+        control = "its own control" if one["against"].startswith(names.RANDOM) else one["against"]
         terminal.say(
-            f"{one['method']} against its own control: {one['difference']:+.3f} [{one['low']:+.3f}, "
+            f"{one['method']} against {control}: {one['difference']:+.3f} [{one['low']:+.3f}, "
             f"{one['high']:+.3f}], above on {one['better']:.0f} of {one['tasks']:.0f}, p {one['p']:.3f}"
         )
     least = 2 * 0.5**n

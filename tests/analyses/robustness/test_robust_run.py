@@ -1,0 +1,233 @@
+"""`w2s robust` on the miniature: what it writes, that it goes on after a kill, and that it reads no test truth."""
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analyses.experiment.trusted_rows import Trusted
+from analyses.lessons import teaching
+from analyses.methods import METHODS
+from analyses.recipe.read import read_recipe
+from analyses.robustness.robust_dry_run import robust_stages, stage_lines
+from analyses.robustness.robust_files import (
+    DRAWS,
+    PAYOFF,
+    PAYOFF_COLUMNS,
+    REPLAY_CURVES,
+    REPLAYED,
+    ROBUST_RECORD,
+    STUDENTS_CHOSEN,
+)
+from analyses.robustness.robust_result import RobustResult
+from analyses.robustness.robust_run import run_robust
+from tests.analyses.robustness.conftest import SMALL, robust_recipe, tables
+from tests.conftest import ROOT
+from w2s_probes.errors import InputError
+from w2s_probes.io.json_files import read_json
+from w2s_probes.io.sealed import not_as_written
+from w2s_probes.io.tables import read_table
+
+Made = tuple[Path, RobustResult]
+ATTACKS = ["own", "random@0.3", "strong-confidently-correct@0.3"]
+
+
+def test_the_payoff_table_has_every_student_under_every_attack(made: Made) -> None:
+    out, found = made
+    payoff = pd.read_csv(out / PAYOFF)
+    assert list(payoff) == PAYOFF_COLUMNS
+    assert [attack.name for attack in found.choice.payoffs.attacks] == ATTACKS
+    assert len(payoff) == 3 * 3 * (2 + 1)
+    assert set(payoff["judged"]) == {"held-out"}
+    assert not payoff["oracle"].any()
+    assert (payoff["trusted"] == 400 * payoff["seeds"]).all()
+    assert ((payoff["low"] <= payoff["value"]) & (payoff["value"] <= payoff["high"])).mean() > 0.9
+    means = payoff[payoff["seed"].notna()].groupby(["student", "family"])["value"].mean()
+    over = payoff[payoff["seed"].isna()].set_index(["student", "family"])["value"]
+    assert over.sort_index().to_numpy() == pytest.approx(means.sort_index().to_numpy())
+    draws = pd.read_parquet(out / DRAWS)
+    assert len(draws) == 100 * 3 * 3
+    assert not_as_written(out / ROBUST_RECORD, read_json(out / ROBUST_RECORD)) == {}
+
+
+def test_labels_have_exactly_the_errors_that_the_attack_says(made: Made) -> None:
+    out, found = made
+    files = sorted(file.name for file in (out / "labels").iterdir())
+    assert files == [
+        f"miniature_price-{seed}-{attack}.jsonl"
+        for seed in (0, 1)
+        for attack in ("own", "random-0.3", "strong-confidently-correct-0.3")
+    ]
+    labels = read_table(out / "labels" / "miniature_price-1-random-0.3.jsonl")
+    for part in ("train", "val"):
+        here = labels[labels["split"] == part]
+        assert (here["label"] != here["truth"]).sum() == round(0.3 * len(here))
+    sets = found.runs[1].trial.sets
+    assert not set(labels["id"]) & set(sets.test["id"]), "rows that judge have no labels"
+    assert len(labels) + len(sets.test) == 400
+    rates = read_json(out / ROBUST_RECORD)["trials"]["miniature_price, seed 1"]["error_rates"]
+    assert rates["random@0.3"] == pytest.approx(0.3, abs=0.01)
+    assert 0.02 < rates["own"] < 0.5
+
+
+def test_errors_where_the_strong_model_is_sure_cost_a_student_more_than_random_ones(made: Made) -> None:
+    value = made[1].choice.payoffs.value
+    assert (value[:, 2] < value[:, 1] - 0.02).all()
+    assert made[1].choice.payoffs.value.min() > 0.4
+
+
+def test_permuted_judging_labels_keep_no_student_and_replays_stay_within_hedges_bound(made: Made) -> None:
+    out, found = made
+    controls = pd.read_csv(out / "controls.csv")
+    permuted = controls[controls["control"] == "judging labels permuted"].iloc[0]
+    assert permuted["student"].startswith("0 kept")
+    assert permuted["mean"] == pytest.approx(0.5, abs=0.08)
+    assert set(controls["control"]) >= {"best mean", "minimax", "uniform", "every student, best for each attack"}
+    assert controls[controls["control"].str.startswith("every")]["oracle"].all()
+    replayed = pd.read_csv(out / REPLAYED).set_index(["schedule", "learner"])
+    assert {name for name, _ in replayed.index} == {"steady", "switch", "periods", "random"}
+    hedge = replayed.xs("hedge", level="learner")
+    assert (hedge["high"] < hedge["bound"]).all()
+    assert (replayed.xs("best fixed in hindsight", level="learner")["regret"] == 0).all()
+    assert replayed[replayed["oracle"]].index.get_level_values("learner").nunique() == 2
+    curves = pd.read_csv(out / REPLAY_CURVES)
+    ends = curves[curves["round"] == 100].set_index(["schedule", "learner"])["regret"]
+    assert ends.sort_index().to_numpy() == pytest.approx(replayed["regret"].sort_index().to_numpy())
+    assert found.arms
+
+
+def test_with_test_labels_turned_around_every_table_is_the_same(made: Made, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        there = ROOT / f"data/miniature/rows/miniature_price/{part}.jsonl.gz"
+        turned = [json.loads(row) for row in gzip.decompress(there.read_bytes()).decode().splitlines()]
+        if part == "test":
+            turned = [row | {"label": 1 - row["label"]} for row in turned]
+        (tmp_path / "rows/miniature_price").mkdir(parents=True, exist_ok=True)
+        text = "".join(json.dumps(row) + "\n" for row in turned)
+        (tmp_path / f"rows/miniature_price/{part}.jsonl").write_text(text)
+    run_robust(robust_recipe(f"data.folder={tmp_path / 'rows'}"), tmp_path / "out")
+    assert tables(tmp_path / "out") == tables(made[0])
+
+
+class Killed(Exception):
+    """The end of a process in the middle of its work."""
+
+
+def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_tables(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught: list[int] = []
+    teach_heads = teaching.teach_heads
+
+    def counted(lessons: Any) -> Any:
+        taught.append(len(lessons))
+        return teach_heads(lessons)
+
+    def killed(doing: str, done: int, total: int) -> None:
+        assert done <= total
+        if "seed 1" in doing and taught:
+            raise Killed
+
+    monkeypatch.setattr(teaching, "teach_heads", counted)
+    with pytest.raises(Killed):
+        run_robust(robust_recipe(), tmp_path, killed)
+    assert sum(taught) == 9, "the first seed's students"
+    assert not (tmp_path / ROBUST_RECORD).exists()
+    run_robust(robust_recipe(), tmp_path)
+    assert sum(taught) == 18, "and then those of the second alone"
+    assert tables(tmp_path) == tables(made[0])
+
+
+def test_a_dry_run_says_what_is_to_do_and_makes_nothing(made: Made, tmp_path: Path) -> None:
+    stages = robust_stages(robust_recipe(), tmp_path)
+    assert len(stages) == 2 * (1 + 1 + 3 * 3)
+    assert not any(stage.kept for stage in stages)
+    assert list(tmp_path.iterdir()) == []
+    before = {file: file.stat().st_mtime_ns for file in made[0].rglob("*")}
+    assert all(stage.kept for stage in robust_stages(robust_recipe(), made[0]))
+    more = robust_stages(robust_recipe("robustness.rates=[0.3,0.1]"), made[0])
+    assert {stage.attack for stage in more if not stage.kept} == {"random@0.1", "strong-confidently-correct@0.1"}
+    assert stage_lines(more)[-1] == "12 of 34 stages to do"
+    assert {file: file.stat().st_mtime_ns for file in made[0].rglob("*")} == before
+
+
+def test_the_truth_of_test_rows_describes_where_it_is_asked_for_and_chooses_nothing(made: Made, tmp_path: Path) -> None:
+    recipe = robust_recipe(
+        "seeds=[0]", "methods=student-xent,relabel-knn,control-oracle-filter", "robustness.rounds=20"
+    )
+    with pytest.raises(InputError, match="'control-oracle-filter' reads the truth, which no choice may"):
+        run_robust(recipe, tmp_path, cache=made[0])
+    assert list(tmp_path.iterdir()) == []
+    found = run_robust(recipe, tmp_path, cache=made[0], oracle=True)
+    payoff = pd.read_csv(tmp_path / PAYOFF)
+    assert payoff[payoff["judged"] == "test"]["oracle"].all()
+    assert set(payoff[payoff["judged"] == "test"]["n"]) == {300}
+    chosen = payoff[payoff["judged"] == "held-out"]
+    assert set(chosen["student"][chosen["oracle"]]) == {"control-oracle-filter"}
+    students = pd.read_csv(tmp_path / STUDENTS_CHOSEN)
+    assert students.set_index("student")["mean"].to_dict() == pytest.approx(
+        chosen.groupby("student")["value"].mean().to_dict()
+    )
+    assert all(one.oracle for one in found.played if one.learner == "hedge") == ("control-oracle-filter" in found.arms)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["methods=student-xent"], "student-xent alone leaves nothing to choose"),
+        (["weak={kind='labels', file='x.csv'}"], "has no weak-train rows"),
+        (["methods=student-xent,bootstrap"], "needs models between"),
+        (["weak={kind='text', n_truth=10}"], "of one class or none|folds"),
+        (["robustness.families=own"], "own leaves labels of one class"),
+    ],
+    ids=range(5),
+)
+def test_recipes_that_leave_nothing_to_try_are_refused_and_nothing_is_written(
+    made: Made, tmp_path: Path, settings: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run_robust(robust_recipe("weak.n_truth=60", *settings), tmp_path / "out", cache=tmp_path / "cache")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_method_that_reads_true_labels_of_weak_train_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = METHODS["student-xent"]
+    monkeypatch.setitem(METHODS, "student-trusted", replace(plain, trusted=Trusted()))
+    with pytest.raises(InputError, match="'student-trusted' reads true labels of weak-train, which judge"):
+        run_robust(robust_recipe("methods=student-xent,student-trusted"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("robustness.rates=[0.5]", "less than 0.5"),
+        ("robustness.rates=[]", "at least 1 item"),
+        ("robustness.families=[]", "at least 1 item"),
+        ("robustness.families=randm", "random"),
+        ("robustness.families=random,random", "names something twice"),
+        ("robustness.delta=-0.1", "greater than or equal to 0"),
+        ("robustness.rounds=0", "greater than or equal to 1"),
+        ("robustness.form='loss'", "form"),
+        ("robustness.held_out=1.0", "less than 1"),
+    ],
+)
+def test_settings_that_no_run_could_have_are_refused(setting: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_recipe("robust", [*SMALL, setting])
+
+
+def test_a_delta_that_nobody_reaches_keeps_the_best_mean_alone(made: Made) -> None:
+    from analyses.robustness.choosing import Choice
+
+    choice = Choice.of(made[1].choice.payoffs, 0.9)
+    assert not choice.found.mask.any()
+    assert choice.path.order == [choice.best_mean]
+    assert np.isfinite(choice.path.refused_gain)
