@@ -22,10 +22,11 @@ from .methods import find_methods
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe, Strong, Training, Weak
 from .results.names import REFERENCES
+from .supervisors.held_out import refuse_without_truth
 
 # Forward passes' worth of work for a training row and epoch: forward, and backward through activations and weights.
 PASSES = {"full": 3, "lora": 2}
-EVERY_TOKEN = "strong, every token"  # the role of the strong model's second reading, for attention probes
+EVERY_TOKEN = "every-token strong"  # the role of the strong model's second reading, for attention probes
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def plan_recipe(
     describe = cache(ModelSource.describe)
     refuse_layers(recipe, describe)
     splits = {task: _splits(recipe, task, fetch) for task in recipe.data.tasks}
+    by_seed = {Path(task).stem: zip(recipe.seeds, sets, strict=True) for task, sets in splits.items() if sets}
+    refuse_without_truth(recipe, methods, {task: dict(seeds) for task, seeds in by_seed.items()})
     read: dict[str, Strong | Weak] = {"strong": recipe.strong} if reads_activations(recipe, methods) else {}
     read |= {EVERY_TOKEN: recipe.strong} if reads_tokens(recipe, methods) else {}
     heads = [one for one in recipe.weak.trained if one.kind == "head"]

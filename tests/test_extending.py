@@ -200,7 +200,7 @@ def test_what_the_page_says_of_an_experiment_and_an_outcome_is_there() -> None:
     """Every name in the page's tables, and the beginnings of method names that the code reads."""
     (table,) = re.findall(r"What an `Experiment` gives.*?\n\n(\|.*?)\n\n", PAGE, flags=re.DOTALL)
     named = [name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)", line.split("|")[1])]
-    there = {*Experiment.__dataclass_fields__, *vars(Experiment)}
+    there = {*Experiment.__dataclass_fields__, *dir(Experiment)}
     assert set(named) <= there
     assert len(named) >= 12
     (said,) = re.findall(r"An \[`Outcome`\].*?\n\n", PAGE, flags=re.DOTALL)

@@ -34,6 +34,15 @@ ATTACKED = "attacked"  # kind of labels with an attack's errors in the cache
 OWN_LABELS = "the supervisor's own errors"
 
 
+class _NoScores(dict[str, NDArray[np.float64]]):
+    """The supervisor's scores of the rows that judge, which it has none of: an attack is labels of the rows taught."""
+
+    def __missing__(self, rows: str) -> NDArray[np.float64]:
+        raise InputError(
+            "it reads the supervisor's scores of the rows that judge, and an attack is hard labels of the rows taught"
+        )
+
+
 @dataclass(frozen=True)
 class AttackedTrial:
     """A task and seed; its row sets are parts of weak-train (`divided`)."""
@@ -137,7 +146,8 @@ class AttackedTrial:
         ids = np.concatenate([table["id"].to_numpy(dtype=object) for table in self.taught.values()])
         for attack, given in labels.items():
             if base is None:
-                base = blind_view(self.recipe, self.sets, given, self.models, self.seed)
+                seen = blind_view(self.recipe, self.sets, given, self.models, self.seed)
+                base = replace(seen, weak_scores=_NoScores())
                 yield attack, base
                 continue
             weak = LabelSet(ids, np.concatenate([given[part] for part in TAUGHT_PARTS]), "weak")

@@ -80,12 +80,13 @@ def _students(trial: AttackedTrial, attack: Attack, own_kept: bool) -> list[tupl
         return [(name, False) for name in trial.methods]
     found = []
     for _, step in trial.steps({attack: labels}):
-        kept = trial.models.cache.has(step.kind, step.description)
+        name, kept = step.name, trial.models.cache.has(step.kind, step.description)
         if not kept and step.assemble is not None:
             try:
-                drive(together({step.name: step.assemble()}, trial.models.clock), KeptLessons())
-                kept = True
-            except (NotKept, InputError):
-                kept = False
-        found.append((step.name, kept))
+                outcome = drive(together({name: step.assemble()}, trial.models.clock), KeptLessons())[name]
+            except NotKept:
+                found.append((name, False))
+                continue
+            kept, name = True, f"{name} (left out)" if isinstance(outcome, InputError) else name
+        found.append((name, kept))
     return found

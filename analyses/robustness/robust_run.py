@@ -127,7 +127,7 @@ def chosen(
     students = [name for name in methods if name not in left_out]
     if len(students) < 2:
         name, why = next(iter(left_out.items()))
-        raise InputError(f"{len(students)} students are left to choose among: {name} cannot be used: {why}")
+        raise InputError(f"{len(students) or 'no'} student is left to choose among: {name} cannot be used: {why}")
     oracles = frozenset(name for name in students if methods[name].oracle)
     by_task = {task: [run for run in runs if run.trial.task == task] for task in recipe.task_names}
     judges = (HELD_OUT_ROWS, TEST_ROWS) if oracle else (HELD_OUT_ROWS,)

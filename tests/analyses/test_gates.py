@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.costs import plan_recipe
+from analyses.dry_run import stages
 from analyses.experiment.method import run_method
 from analyses.methods import METHODS, find_method, find_methods
 from analyses.protocol import run
@@ -116,9 +118,14 @@ def test_recipes_that_lack_what_a_gate_needs_are_refused_before_anything_is_writ
     file = tmp_path / "labels.csv"
     file.write_text("text,label\na,1\n")
     recipe = small_recipe(f'methods=["student-xent", "{method}"]', settings.replace("FILE", str(file)))
-    with pytest.raises(InputError, match=told) as caught:
-        run(recipe, tmp_path / "out")
-    assert "\n" not in str(caught.value)
+    for refused in (
+        lambda: run(recipe, tmp_path / "out"),
+        lambda: plan_recipe(recipe),
+        lambda: stages(recipe, tmp_path),
+    ):
+        with pytest.raises(InputError, match=told) as caught:
+            refused()
+        assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 

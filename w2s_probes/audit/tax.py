@@ -12,14 +12,12 @@ from ..checks import probabilities
 from ..errors import InputError, did_you_mean
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..metrics.intervals import Estimate
-from ..metrics.resampling import interval
 from ..randomness import stream
 from ..rows.groups import group_numbers
 from ..stats.agreement import share
 from ..ties import above_half
 from .chance import permuted_counts, upper_tail
 from .knowledge import DECEPTION, REGIONS, Known, regions
-from .resampled import resampled_counts
 
 Reference = Literal["student", "ceiling"]
 NO_TAX = "no tax"  # status: no row became wrong
@@ -61,10 +59,10 @@ class ConflictAudit:
     high: float
     expected: float  # eligible / right: the score of a tax that is spread by chance
     excess: float  # score - expected
-    excess_low: float  # its interval, by a bootstrap of rows or groups
+    excess_low: float  # its interval, of both shares' (Newcombe 1998, method 10)
     excess_high: float
     p: float  # one-sided, of as high a score by chance; NaN without a tax
-    sweep: pd.DataFrame  # by threshold: eligible, deceived, score, low, high, expected, excess, p
+    sweep: pd.DataFrame  # by threshold: eligible, deceived, score, low, high, expected, excess with its ends, p
     status: str  # ok; no tax
     churn: "ConflictAudit | None"  # of what no conflict needs; None where no scores of that were given
     oracle: bool = True
@@ -191,7 +189,6 @@ class _Pair:
             tax=int(tax.sum()),
             returned=int((~right & still).sum()),
             **by_threshold[threshold],
-            **self._bootstrapped(codes, right, still),
             sweep=pd.DataFrame([{"threshold": at, **by_threshold[at]} for at in SWEEP]),
             status="ok" if tax.any() else NO_TAX,
             churn=churn,
@@ -204,12 +201,16 @@ class _Pair:
         """The score with its interval, what chance expects, and how often it does as much."""
         inside = codes == DECEPTION
         deceived, members, rows = int((inside & tax).sum()), int((inside & right).sum()), int(right.sum())
-        found = self._share(inside, tax)
-        expected = members / rows
+        found, chance = self._share(inside, tax), self._share(inside, right)
         p = NAN if not tax.any() else self._p(inside[right], tax[right], right)
         whole = {"eligible": members, "deceived": deceived}
         score = {"score": found.value, "low": found.low, "high": found.high}
-        return {**whole, **score, "expected": expected, "excess": found.value - expected, "p": p}
+        # Wilson's intervals of both shares together (Newcombe 1998, method 10): resamples of a few rows are all alike.
+        excess = found.value - members / rows
+        low = excess - np.hypot(found.value - found.low, chance.high - chance.value)
+        high = excess + np.hypot(found.high - found.value, chance.value - chance.low)
+        ends = {"excess": excess, "excess_low": low, "excess_high": high}
+        return {**whole, **score, "expected": members / rows, **ends, "p": p}
 
     def _p(self, inside: NDArray[np.bool_], tax: NDArray[np.bool_], right: NDArray[np.bool_]) -> float:
         """One-sided, of the rows that were right before."""
@@ -222,19 +223,6 @@ class _Pair:
 
     def _share(self, hits: NDArray[np.bool_], of: NDArray[np.bool_]) -> Estimate:
         return share(hits[of].astype(np.float64), None if self.groups is None else self.groups[of])
-
-    def _bootstrapped(
-        self, codes: NDArray[np.intp], right: NDArray[np.bool_], still: NDArray[np.bool_]
-    ) -> dict[str, Any]:
-        """The interval of the excess; resamples without a tax have none, and do not count."""
-        inside, tax = codes == DECEPTION, right & ~still
-        marks = np.stack([right & inside, right, tax & inside, tax], axis=1)
-        drawn = resampled_counts(marks, self.groups, self.n_boot, stream(self.seed, "bootstrap"))
-        with np.errstate(invalid="ignore"):
-            excess = drawn[:, 2] / drawn[:, 3] - drawn[:, 0] / drawn[:, 1]
-        there = excess[np.isfinite(excess)]
-        low, high = interval(there) if len(there) else (NAN, NAN)
-        return {"excess_low": low, "excess_high": high}
 
     def _frame(self, codes: NDArray[np.intp], right: NDArray[np.bool_], still: NDArray[np.bool_]) -> pd.DataFrame:
         """The regions: rows of all, right of these, tax of the right ones, returned of the others."""

@@ -44,6 +44,8 @@ class AuditedThreshold(JsonAnswer):
     high: float | None = Field(description="upper end of it")
     expected: float = Field(description="the score that chance expects")
     excess: float | None = Field(description="score - expected")
+    excess_low: float | None = Field(description="lower end of its 95 % interval")
+    excess_high: float | None = Field(description="upper end of it")
     p: float | None = Field(description="one-sided, of as high a score by chance")
 
 

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from ..errors import InputError, did_you_mean
-from ..labels.label_set import LabelSet
+from ..labels.label_set import LabelSet, ids_of, refuse_other_ids
 from .dispersion import KINDS, class_probabilities, dispersion
 from .mixing import Gated, mixed, pair, refuse_weak_labels, true_classes
 
@@ -43,9 +43,10 @@ class Gate:
         """Learn the weights from predictions (n,) or (n, C) of rows whose true labels (n,) are known.
 
         The rows must be new to both models: on rows that the weak one has learned it is surer than it will be.
-        InputError for fewer than 30 rows, and for rows of one class.
+        InputError for fewer than 30 rows, rows of one class, and label sets of other rows.
         """
         refuse_weak_labels(truth, "a gate")
+        refuse_other_ids({"weak": ids_of(weak), "strong": ids_of(strong), "truth": ids_of(truth)})
         first, second = pair(weak, strong)
         classes = true_classes(truth, first)
         if self.kind != "learned":

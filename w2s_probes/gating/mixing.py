@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..labels.label_set import LabelSet, ids_of, refuse_other_ids
+from ..ties import above_half
 from .dispersion import Dispersion, class_probabilities, dispersion
 
 DEGENERATE = (
@@ -48,7 +49,7 @@ class Gated:
 
     def _right(self, p: NDArray[np.float64], truth: ArrayLike) -> NDArray[np.bool_]:
         classes = true_classes(truth, p)
-        return np.asarray((p.argmax(axis=1) if p.ndim == 2 else p > 0.5) == classes)
+        return np.asarray((p.argmax(axis=1) if p.ndim == 2 else above_half(p)) == classes)
 
 
 def gate(weak: ArrayLike | LabelSet, strong: ArrayLike | LabelSet, kind: Dispersion = "variance") -> Gated:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, xlogy
 
+from ..labels.label_set import ids_of, refuse_other_ids
 from .dispersion import dispersion
 
 SMALLEST = 1e-12  # of a mixture's probability, by which its loss and slope are divided
@@ -18,14 +19,20 @@ Slopes = tuple[
 
 def own_losses(weak: ArrayLike, strong: ArrayLike, labels: ArrayLike, confidence: ArrayLike) -> NDArray[np.float64]:
     """c CE(p, y) + (1 - c) CE(p', y) of each row (n,): what the experts minimise in turns."""
-    p, q, y, c = (np.asarray(one, dtype=np.float64) for one in (weak, strong, labels, confidence))
+    p, q, y, c = _arrays(weak, strong, labels, confidence)
     return np.asarray(c * cross_entropy(p, y) + (1 - c) * cross_entropy(q, y))
 
 
 def mixture_losses(weak: ArrayLike, strong: ArrayLike, labels: ArrayLike, confidence: ArrayLike) -> NDArray[np.float64]:
     """CE(c p + (1 - c) p', y) of each row (n,): what the experts minimise together."""
-    p, q, y, c = (np.asarray(one, dtype=np.float64) for one in (weak, strong, labels, confidence))
+    p, q, y, c = _arrays(weak, strong, labels, confidence)
     return cross_entropy(c * p + (1 - c) * q, y)
+
+
+def _arrays(weak: ArrayLike, strong: ArrayLike, labels: ArrayLike, confidence: ArrayLike) -> list[NDArray[np.float64]]:
+    """The numbers of rows; InputError for label sets of other rows."""
+    refuse_other_ids({"weak": ids_of(weak), "strong": ids_of(strong), "labels": ids_of(labels)})
+    return [np.asarray(one, dtype=np.float64) for one in (weak, strong, labels, confidence)]
 
 
 def cross_entropy(p: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, did_you_mean
+from ..labels.label_set import ids_of, refuse_other_ids
 from ..rows.folds import fold_numbers
 from ..store.token_activations import Tokens
 from .attention_pass import AttentionWeights, Pool
@@ -58,7 +59,8 @@ class AttentionFits:
 
     @classmethod
     def of(cls, how: AttentionSettings, tokens: Tokens, y: ArrayLike) -> "AttentionFits":
-        """Checked rows and labels; InputError for labels of one class, or of another number of rows."""
+        """Checked rows and labels; InputError for labels of one class, and of other rows than the tokens."""
+        refuse_other_ids({"tokens": tokens.ids, "labels": ids_of(y)})
         rows = checked_tokens(tokens, how.skip_first)
         p, classes = soft_labels(y, len(rows.offsets) - 1)
         return cls(how, rows, p, classes, is_soft(p), TokenMoments.of(rows, how.skip_first))

@@ -12,9 +12,10 @@ from torch import Tensor
 from ..randomness import stream
 from ..store.token_activations import TokenActivations, Tokens
 from .attention_pass import AttentionWeights, Pool, gradient, read
-from .token_rows import FLOAT, KEPT_BYTES, PASS_TOKENS, TokenMoments, parts
+from .token_rows import FLOAT, KEPT_BYTES, TokenMoments, parts
 
 BATCH = 128  # rows
+TRAINED_TOKENS = 4_096  # that go through the products at once: few enough to stay in the processor's cache
 RATE, BETAS, EPSILON = 5e-3, (0.9, 0.999), 1e-8  # of Adam
 
 
@@ -124,7 +125,7 @@ def _batches(
 
 def _passes(tokens: TokenActivations, rows: NDArray[np.intp]) -> Iterator[Pass]:
     """Rows of a batch, as many at a time as a pass takes."""
-    for place in parts(np.diff(tokens.offsets)[rows], PASS_TOKENS):
+    for place in parts(np.diff(tokens.offsets)[rows], TRAINED_TOKENS):
         block = tokens.take(rows[place])
         yield place, torch.from_numpy(block.values), block.offsets
 

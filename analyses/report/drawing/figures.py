@@ -9,7 +9,7 @@ from markupsafe import Markup
 from .cells import shown
 from .svg import Scale, around, line, marker, tag, text, tick_label
 
-WIDTH, LABELS, RIGHT = 360.0, 146.0, 12.0
+WIDTH, LABELS, RIGHT = 372.0, 158.0, 12.0
 ROW, TOP, BOTTOM = 19.0, 8.0, 40.0  # heights in a forest
 HEIGHT, LEFT = 230.0, 48.0  # of line figures
 SHAPES = ("dot", "square", "diamond", "triangle", "cross")
@@ -74,9 +74,20 @@ def forest(
     return Figure(title, _drawing(key, title, f"{axis}. {said}.", base + BOTTOM, parts))
 
 
+def _fitting(name: str) -> str:
+    """A name that fits beside a forest: a control's without that word, which its marker says, and by its two ends.
+
+    >>> _fitting("control-random:filter-logistic"), _fitting("control-gate-average:gate-variance")
+    ('random:filter-logistic', 'gate-average…ate-variance')
+    """
+    if len(name) > CHARACTERS:
+        name = name.removeprefix("control-")
+    half = CHARACTERS // 2
+    return name if len(name) <= CHARACTERS else f"{name[:half]}…{name[-half:]}"
+
+
 def _row(bar: Bar, x: Scale, y: float) -> Markup:
-    name = bar.name if len(bar.name) <= CHARACTERS else bar.name[: CHARACTERS - 1] + "…"
-    parts = [text(name, LABELS - 8, y + 4, "label", "end")]
+    parts = [text(_fitting(bar.name), LABELS - 8, y + 4, "label", "end")]
     if bar.value is None or math.isnan(bar.value):
         return Markup("").join([*parts, text(bar.note or "no value", x.start + 4, y + 4, "note")])
     if bar.low is not None and bar.high is not None and not math.isnan(bar.low):

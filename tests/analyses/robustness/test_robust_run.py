@@ -195,6 +195,21 @@ def test_recipes_that_leave_nothing_to_try_are_refused_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_method_that_mixes_in_the_supervisors_scores_is_left_out_with_the_reason(made: Made, tmp_path: Path) -> None:
+    recipe = robust_recipe("methods=student-xent,gate-variance,relabel-knn", "seeds=[0]", "robustness.rounds=20")
+    found = run_robust(recipe, tmp_path, cache=made[0])
+    assert found.choice.payoffs.students == ["student-xent", "relabel-knn"]
+    assert found.left_out.keys() == {"gate-variance"}
+    assert "reads the supervisor's scores of the rows that judge" in found.left_out["gate-variance"]
+    assert read_json(tmp_path / ROBUST_RECORD)["left_out"] == found.left_out
+    stages = robust_stages(recipe, made[0])
+    assert {stage.name for stage in stages if "gate" in stage.name} == {"gate-variance (left out)"}
+    assert all(stage.kept for stage in stages)
+    with pytest.raises(InputError, match="1 student is left to choose among: gate-variance cannot be used"):
+        run_robust(robust_recipe("methods=student-xent,gate-variance"), tmp_path / "out", cache=made[0])
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_method_that_reads_true_labels_of_weak_train_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 import w2s_probes
 from tests.conftest import planted
 from w2s_probes import FilterResult, InputError, KNNProbe, LabelSet, LogisticProbe, TopoProbe
+from w2s_probes.audit import conflict_audit
+from w2s_probes.gating import Gate, dispersion, gate, mixed, mixture_losses, own_losses
 from w2s_probes.losses import Objective
 from w2s_probes.metrics.recovery import bootstrap
 from w2s_probes.metrics.recovery_over_seeds import gap_recovered_over_seeds
-from w2s_probes.probes import auroc_scorer
+from w2s_probes.probes import AttentionProbe, auroc_scorer
 from w2s_probes.simulated import error_balance, first_features, hard, mistaken, trivial_imitation
 from w2s_probes.stats import agreement
+from w2s_probes.store import TokenActivations
 from w2s_probes.students import HeadStudent, Texts
 
 DATA = planted(n=200)
@@ -25,6 +28,7 @@ X, N = DATA.X, len(DATA.X)
 WEAK = np.abs(DATA.weak - np.random.default_rng(0).uniform(0.05, 0.45, N))
 IDS = np.array([f"r{i}" for i in range(N)], dtype=object)
 TURNED = np.roll(IDS, 1)
+TOKENS = TokenActivations(X, np.arange(N + 1), np.zeros(N, np.int32))
 P = KNNProbe(10).fit(X, WEAK).out_of_sample_
 FILTER = w2s_probes.disagreement_filter(WEAK, P)
 
@@ -42,6 +46,7 @@ ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "KNNProbe": (lambda y: KNNProbe(10).fit(X, y).score(X, y), WEAK),
     "LogisticProbe": (lambda y: LogisticProbe().fit(X, y).coef_, WEAK),
     "TopoProbe": (lambda y: TopoProbe(10, 10).fit(X, y).out_of_sample_, WEAK),
+    "AttentionProbe": (lambda y: AttentionProbe(4, epochs=2).fit(TOKENS, y).predict_proba(TOKENS), WEAK),
     "KNNProbe.path": (lambda y: KNNProbe.path(X, y, k=[5, 10]).loss, WEAK),
     "LogisticProbe.path": (lambda y: LogisticProbe.path(X, y, l2=[0.1]).cv_loss, WEAK),
     "LogisticProbe.paths": (lambda y: LogisticProbe.paths(X, [y, y], l2=[0.1])[1].cv_loss, WEAK),
@@ -55,6 +60,7 @@ ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "Texts": (lambda y: Texts(["a text"] * N, y).soft, WEAK),
     "Objective.fit": (lambda y: _fitted_prior(y), WEAK),
     "hard": (hard, WEAK),
+    "dispersion": (dispersion, WEAK),
     "trivial_imitation": (lambda y: trivial_imitation(["a text"] * N, y), WEAK),
     "first_features": (lambda y: first_features(X, y, X, 3), DATA.truth),
     "FilterResult.report": (lambda y: list(FILTER.report(y).values()), DATA.truth),
@@ -84,6 +90,11 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
     "noise_model": (lambda y, p: w2s_probes.noise_model(y, p, draws=20).auroc.value, WEAK, P),
     "agreement": (lambda s, w: agreement(s, w, DATA.truth).share.value, P, WEAK),
     "agreement, truth": (lambda w, t: agreement(P, w, t).share.value, WEAK, DATA.truth),
+    "gate": (lambda w, s: gate(w, s).p, WEAK, P),
+    "own_losses": (lambda w, y: own_losses(w, P, y, 0.3), WEAK, DATA.truth),
+    "mixture_losses": (lambda w, y: mixture_losses(w, P, y, 0.3), WEAK, DATA.truth),
+    "mixed": (lambda w, s: mixed(w, s, 0.5).p, WEAK, P),
+    "conflict_audit": (lambda t, w: conflict_audit(t, w, DATA.truth, P, 1 - P, n_boot=2).score, DATA.truth, WEAK),
     "mistaken": (lambda t, w: mistaken("own", t, weak=w), DATA.truth, WEAK),
     "error_balance": (lambda t, w: error_balance(t, w).rate, DATA.truth, WEAK),
     "report of a filter by a label set": (lambda y, t: own_filter(y).report(t)["precision"], WEAK, DATA.truth),
@@ -103,6 +114,9 @@ ELSEWHERE = {
     "saturated": "takes one number a task",
     "holm": "takes p-values",
     "FilterResult": "holds what filters found",
+    "audit_files": "test_conflict.py: files are joined by id",
+    "Gate": "test_gates.py: its truth is no label set of role weak",
+    "GatedExperts": "test_experts.py: its truth is no label set of role weak",
 }
 
 
@@ -115,7 +129,7 @@ def _fitted_prior(y: Any) -> Any:
 def test_every_public_function_that_takes_labels_is_called_here() -> None:
     called = {name.partition(",")[0].partition(".")[0] for name in (*ONE, *TWO)} | set(ELSEWHERE)
     seen = set()
-    for home in ("", ".probes", ".simulated", ".stats", ".sweep", ".export"):
+    for home in ("", ".probes", ".simulated", ".stats", ".sweep", ".export", ".audit", ".gating"):
         module = import_module(f"w2s_probes{home}")
         for name in module.__all__:
             thing = getattr(module, name)
@@ -157,3 +171,18 @@ def test_a_label_set_is_its_probabilities_as_an_array() -> None:
     changed = np.array(weak)
     changed[0] = 0.5
     assert weak.p[0] == WEAK[0]
+
+
+def test_labels_of_other_rows_than_the_tokens_are_refused() -> None:
+    tokens = TokenActivations(X, np.arange(N + 1), np.zeros(N, np.int32), IDS)
+    AttentionProbe(4, epochs=1).fit(tokens, labels(WEAK))
+    with pytest.raises(InputError, match=r"tokens and labels are of other rows, or in another order: row 0 is 'r0'"):
+        AttentionProbe(4, epochs=1).fit(tokens, labels(WEAK, TURNED))
+
+
+def test_truth_of_other_rows_than_a_gates_predictions_is_refused() -> None:
+    truth = labels(DATA.truth, role="truth")
+    by_set, by_array = Gate("learned").fit(labels(WEAK), P, truth), Gate("learned").fit(WEAK, P, DATA.truth)
+    assert np.array_equal(by_set.confidence(WEAK), by_array.confidence(WEAK))
+    with pytest.raises(InputError, match="weak and truth are of other rows, or in another order"):
+        Gate("learned").fit(labels(WEAK), P, labels(DATA.truth, TURNED, "truth"))
