@@ -67,7 +67,10 @@ def _with_ladders(schema: dict[str, Any]) -> dict[str, Any]:
     parts["Strong"]["required"].remove("model")
     named: dict[str, Any] = {"required": ["model"]}
     schema["properties"]["intermediate"]["items"] = {"$ref": "#/$defs/Strong", **named}
-    of_model = {"if": {"properties": {"kind": {"enum": ["head", "finetune"]}}, "required": ["kind"]}, "then": named}
+    of_model = {
+        "if": {"properties": {"kind": {"enum": ["head", "finetune", "prior"]}}, "required": ["kind"]},
+        "then": named,
+    }
     return {
         "properties": schema["properties"] | {LADDER: {"$ref": "#/$defs/Ladder"}},
         "required": [name for name in schema["required"] if name not in PAIRED],

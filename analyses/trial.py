@@ -18,6 +18,7 @@ from w2s_probes.rows.groups import GROUP
 
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
 from .experiment.method import Method, run_method
+from .experiment.opinions import asked_in
 from .experiment.outcomes import Outcome
 from .experiment.row_sets import RowSets, is_scored
 from .experiment.task_models import Sources, TaskModels, every_row
@@ -231,7 +232,8 @@ def task_models(
     shared = trusted or recipe.weak.errors == "first-features"
     own = read if shared else labelled
     every = every_row([own, *(sets.weak for sets in seeds)]) if recipe.weak.kind != "labels" else own
-    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students)
+    asked = asked_in(recipe, task)
+    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, asked)
     return supervisor, supervisor if shared else supervisor.of_rows(read)
 
 
@@ -251,6 +253,7 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         tokens=models.tokens(recipe.strong),
         pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
         conflict=recipe.conflict,
+        opinions=models.opinions(recipe.strong),
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
         weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
         weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,

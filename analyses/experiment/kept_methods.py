@@ -44,6 +44,7 @@ def method_description(
         "probes": experiment.probes.model_dump(mode="json", include=set(method.settings)),
         "seed": experiment.seed,
         **({} if experiment.conflict == Conflict() else {"conflict": experiment.conflict.model_dump(mode="json")}),
+        **({} if not method.asks else {"asked": experiment.opinions and experiment.opinions.description}),
         **probe_code(method.settings),
         **experiment.pooling_key,
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),

@@ -15,7 +15,9 @@ from ..lessons.clock import Clock
 from ..lessons.curves import Curves
 from ..lessons.learners import Learner
 from ..lessons.result_cache import ResultCache
+from ..recipe.asking import AskedAs
 from ..recipe.schema import Strong, Training, Weak
+from .opinions import Opinions
 
 ACTIVATIONS, KEPT = "activations", "kept"
 
@@ -45,6 +47,7 @@ class TaskModels:
     clock: Clock
     curves: Curves | None = None
     keeps: bool = False  # the trained students themselves, beside their scores
+    asked: AskedAs = field(default=AskedAs())  # with the answers of this task
     _reading: dict[tuple[str, int | str, str], Activations] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -91,6 +94,11 @@ class TaskModels:
         """The keys of the stores that have been read."""
         read = [activations for activations in self._reading.values() if "stores" in vars(activations)]
         return sorted({store.key for activations in read for store in activations.stores})
+
+    def opinions(self, model: Strong | Weak) -> Opinions:
+        """A model's own opinion of rows."""
+        assert model.model is not None
+        return Opinions(self.sources.find(model.model), self.asked, self.cache)
 
     def learner(self, model: Strong | Weak, training: Training) -> Learner:
         """A model and its training."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import get_args
 
+from extract.asking.shots import FEWEST as LEAST_SHOTS
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.gating.experts import LEAST as LEAST_OF_EXPERTS
 from w2s_probes.gating.learned import GATE_KINDS, LEAST, GateKind
@@ -22,6 +23,7 @@ from .filters import probe_filter, probe_removal
 from .gates import Control, Over, gate_prediction
 from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
+from .priors import prior_opinion
 from .probes import probe_ceiling, probe_prediction
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
@@ -109,6 +111,17 @@ METHODS |= {
         )
         for name in ("student", "control-truth")
         for kind, teach in (("explicit", explicit_conflict), ("implicit", implicit_conflict))
+    },
+    **{
+        f"prior-{kind}": Method(
+            partial(prior_opinion, shots=kind == "fewshot"),
+            trusted=Trusted(LEAST_SHOTS, why="they are the shots") if kind == "fewshot" else None,
+            activations=False,
+            students=0,
+            settings=NO_SETTING,
+            asks=True,
+        )
+        for kind in ("zeroshot", "fewshot")
     },
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(

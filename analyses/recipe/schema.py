@@ -11,6 +11,7 @@ from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
+from .asking import AskedAs
 from .conflict import Conflict
 from .probe_values import Probes
 from .robustness import Robustness
@@ -134,13 +135,14 @@ ErrorKind = Literal[
 ]
 # Which keys each kind of supervisor needs, and which it may have beside `kind`.
 NEEDS = {"text": set(), "head": {"model"}, "finetune": {"model"}, "ensemble": {"members"}, "labels": {"file"}}
-NEEDS |= {"simulated": {"errors"}}
+NEEDS |= {"simulated": {"errors"}, "prior": {"model"}}
 MAY = {
     "text": {"n_truth"},
     "head": {"n_truth", "layer", "position", "epochs"},
     "finetune": {"n_truth", "finetuning"},
     "ensemble": {"n_truth", "bagging"},
     "labels": set(),
+    "prior": {"n_truth", "n_shots"},
     "simulated": {"n_truth", "features", "members"},
 }
 
@@ -148,10 +150,12 @@ MAY = {
 class Weak(Section):
     """The weak supervisor, trained on ground truth of rows that no student sees, or a file of labels."""
 
-    # TF-IDF + logistic; a head on a model's activations; a fine-tuned model; the mean of several; a file; a simulation
-    kind: Literal["text", "head", "finetune", "ensemble", "labels", "simulated"] = "text"
+    # TF-IDF + logistic; a head on a model's activations; a fine-tuned model; the mean of several; a file; a simulation;
+    # a causal model's own opinion, see [asking]
+    kind: Literal["text", "head", "finetune", "ensemble", "labels", "simulated", "prior"] = "text"
     n_truth: int = Field(500, ge=10)  # weak-train rows
-    model: str | None = None  # of kinds head and finetune
+    model: str | None = None  # of kinds head, finetune and prior
+    n_shots: int = Field(0, ge=0)  # of a prior: weak-train rows that it is shown with their true labels
     layer: int | str = "middle"
     position: Position = "mean"
     epochs: Count = 200
@@ -169,7 +173,7 @@ class Weak(Section):
             raise ValueError(f"kind = {self.kind!r} needs `{name}`")
         for name in sorted(given - NEEDS[self.kind] - MAY[self.kind]):
             raise ValueError(f"kind = {self.kind!r} takes no `{name}`")
-        if any(member.kind in ("ensemble", "labels", "simulated") for member in self.members):
+        if any(member.kind in ("ensemble", "labels", "simulated", "prior") for member in self.members):
             raise ValueError("members are of kind 'text', 'head' or 'finetune'")
         if self.kind == "ensemble" and len(self.members) < 2:
             raise ValueError("an ensemble needs at least two members")
@@ -191,7 +195,7 @@ class Weak(Section):
     @property
     def trained(self) -> list["Weak"]:
         """The supervisors that are trained for it: itself, or its members."""
-        return self.members if self.members else [self] if self.model or self.kind == "text" else []
+        return self.members if self.members else [self] if self.kind in ("text", "head", "finetune") else []
 
 
 class Results(Section):
@@ -222,6 +226,7 @@ class Recipe(Section):
     student: Student = Student()
     probes: Probes = Probes()
     conflict: Conflict = Conflict()
+    asking: AskedAs = AskedAs()
     results: Results = Results()
     robustness: Robustness = Robustness()
 
@@ -254,6 +259,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _conflict_of_methods(self) -> "Recipe":
         self.conflict.refuse(self.methods)
+        self.asking.refuse(self.data.tasks, self.methods, self.weak.n_truth)
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from ..recipe.schema import Strong, Weak
 from .ensembles import ensemble
 from .from_file import labels_of_file
 from .from_model import model_supervisor
+from .from_prior import prior_supervisor
 from .simulated import imitable, mistaken_supervisor, nested_supervisor
 from .tfidf import text_supervisor
 
@@ -31,6 +32,8 @@ def supervise(
     if weak.kind == "labels":
         assert weak.file is not None
         return labels_of_file(weak.file, sets)
+    if weak.kind == "prior":
+        return prior_supervisor(weak, sets, task_models, task=task, seed=seed)
     if weak.kind == "ensemble":
         return (yield from ensemble(weak, sets, _single, task_models, task=task, seed=seed))
     if weak.kind != "simulated":
@@ -59,6 +62,7 @@ def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
         "rows": {name: table_hash(table) for name, table in sets.tables.items()},
         # Simulations read the truth of every row, other supervisors that of weak-train.
         "truth": [array_hash(table["label"].to_numpy(dtype=float)) for table in sets.tables.values()],
+        **({"asked": task_models.opinions(weak).description} if weak.kind == "prior" else {}),
         "file": sha256(weak.file) if weak.file is not None and weak.file.is_file() else None,
         "code": [
             code_hash(function) for function in (text_supervisor, model_supervisor, ensemble, imitable, labels_of_file)

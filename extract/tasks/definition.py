@@ -29,6 +29,7 @@ class Task(Rule):
     pair: list[str] | None = Field(None, min_length=2, max_length=2)  # the fields of the better and the worse text
     shared: str | None = Field(None, min_length=1)  # see pair_question
     group: list[str | FieldPart] = Field([])  # what rows must share, all of it, to be kept on one side of a split
+    label_names: list[str] | None = Field(None, min_length=2, max_length=2)  # words for labels 0 and 1
     balance: bool = True  # as many rows of each class, by leaving out some of the larger
     hub: Hub | None = None
     local: Local = Local()

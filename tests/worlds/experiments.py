@@ -1,6 +1,6 @@
 """Experiments on synthetic activations, without a model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,9 +20,11 @@ from analyses.lessons.lesson import Lesson, Trained
 from analyses.lessons.result_cache import ResultCache
 from analyses.lessons.teaching import Taught
 from analyses.methods import find_method
+from analyses.recipe.asking import AskedAs
 from analyses.recipe.probe_values import Probes
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe, Training
+from extract.asking.shots import Shot
 from tests.conftest import planted
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet
@@ -57,6 +59,18 @@ class GivenActivations:
         values = np.stack([X, X / 2, 0 * X], axis=1).reshape(-1, X.shape[1])
         ids = rows["id"].to_numpy(dtype=object)
         return TokenActivations(values, np.arange(0, len(values) + 1, 3), np.zeros(len(values), np.int32), ids)
+
+
+@dataclass
+class GivenOpinions:
+    """Stands in for `Opinions`: what a model would say that reads the first number of a row; shots change nothing."""
+
+    given: GivenActivations
+    asked: AskedAs = field(default_factory=lambda: AskedAs(n_shots=4))
+    description: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, sets: dict[str, pd.DataFrame], shots: Sequence[Shot] = ()) -> tuple[dict[str, NDArray[Any]], float]:
+        return {name: 1 / (1 + np.exp(2 - self.given.of(rows)[:, 0])) for name, rows in sets.items()}, 0.5
 
 
 def experiment(folder: Path, **more: Any) -> Experiment:
@@ -98,6 +112,7 @@ def experiment(folder: Path, **more: Any) -> Experiment:
         "intermediate": (learner,),
         "weak_scores": {"test": supervisor_at_test()},
         "weak_activations": given,
+        "opinions": GivenOpinions(given),
     }
     return Experiment(**fields | more)
 

@@ -87,7 +87,7 @@ def test_variables_are_filled_in_or_named(tmp_path: Path, monkeypatch: pytest.Mo
         (["data.n_train=50"], r"probes.knn_k = 50 needs more rows than data.n_train = 50"),
         (
             ["weak.kind=finetuned"],
-            r"weak.kind: input should be 'text', 'head', 'finetune', 'ensemble', 'labels' or 'simulated'",
+            r"weak.kind: input should be 'text', 'head', 'finetune', 'ensemble', 'labels', 'simulated' or 'prior'",
         ),
         (["probes.contamination=1.5"], r"probes.contamination: input should be less than 1"),
         (["data.n_train"], r"--set data.n_train: write it as table.key=value"),
@@ -119,7 +119,19 @@ def test_an_unknown_method_names_the_nearest() -> None:
     with pytest.raises(InputError, match=r"method 'filter-tpo': did you mean 'filter-topo'\?"):
         find_methods(["filter-tpo"])
     assert list(find_methods(["probe-knn", "student-xent"])) == ["ceiling-knn", "probe-knn", "student-xent"]
-    known = ("student", "probe", "ceiling", "filter", "relabel", "control", "s2s", "bootstrap", "gate", "mowst")
+    known = (
+        "student",
+        "probe",
+        "ceiling",
+        "filter",
+        "relabel",
+        "control",
+        "s2s",
+        "bootstrap",
+        "gate",
+        "mowst",
+        "prior",
+    )
     assert all(name.partition("-")[0] in known for name in METHODS)
 
 

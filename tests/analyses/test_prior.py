@@ -1,0 +1,138 @@
+"""The prior recipe: a model's own opinion as supervisor and beside students; what it reads, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analyses.experiment.opinions import Opinions, asked_in
+from analyses.lessons.result_cache import ResultCache
+from analyses.methods.priors import drawn_from
+from analyses.protocol import run
+from analyses.recipe.asking import AskedAs
+from analyses.recipe.read import RECIPES, read_recipe
+from analyses.results.names import predictions_file
+from extract.asking import Asking
+from extract.asking.adjusting import bias
+from extract.models.source import ModelSource
+from tests.conftest import ROOT
+from tests.worlds.experiments import experiment, outcome_by, trusted_of_planted
+from tests.worlds.supervising import labels_by, recipe_with
+from w2s_probes import InputError
+from w2s_probes.io.json_files import read_json
+
+TASK = "miniature_price"
+SMALL = ["seeds=[0]", f'data.tasks=["{TASK}"]', "data.n_train=300", "data.n_val=100", "data.n_test=300"]
+SMALL += ["weak.n_truth=150", "n_boot=50", "student.epochs=30", "probes.knn_k=20", "probes.topo_k=20"]
+MODELS = ROOT / "data" / "miniature"
+PRIOR = {"kind": "prior", "model": str(MODELS / "weak")}
+
+
+def result(folder: Path, *settings: str) -> pd.DataFrame:
+    return run(read_recipe(RECIPES / "prior.toml", [*SMALL, *settings]), folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("prior")
+    result(place, 'methods=["student-xent", "prior-zeroshot", "prior-fewshot"]')
+    return place
+
+
+def test_the_strong_model_says_it_itself_and_shots_are_counted_as_trusted(folder: Path) -> None:
+    results = pd.read_csv(folder / "results.csv")
+    auroc = results[results["metric"] == "auroc"].set_index("method")
+    value = auroc["value"].to_dict()
+    assert value["prior-zeroshot"] > 0.98
+    assert value["weak"] < 0.93
+    assert value["weak"] < value["student-xent"]
+    assert not auroc["oracle"].drop("ceiling").any()
+    assert float(auroc["trusted"]["prior-fewshot"]) >= 2
+    assert (auroc["trusted"].drop(["prior-fewshot", "ceiling"]).fillna(0) == 0).all()
+    (made,) = read_json(folder / "run.json")["runs"].values()
+    assert made["methods"]["prior-fewshot"]["shots"] == 2
+    assert 0 < made["methods"]["prior-zeroshot"]["said"] < 1
+
+
+def test_its_scores_are_those_of_asking_calibrated_by_the_training_rows(folder: Path) -> None:
+    written = pd.read_csv(folder / predictions_file(TASK, 0))
+    recipe = read_recipe(RECIPES / "prior.toml", SMALL)
+    from analyses.experiment.splits import split_task
+
+    sets = split_task(recipe, TASK)[0]
+    for column, model in (("prior-zeroshot", "strong"), ("weak", "weak")):
+        words: dict[str, Any] = {"answers": ("costly", "cheap"), "prompt": "{text}"}
+        test, train = (
+            Asking.plan(str(MODELS / model), rows[["id", "text"]], **words).run() for rows in (sets.test, sets.train)
+        )
+        expected = pd.Series(1 / (1 + np.exp(bias(train.log_odds) - test.log_odds)), index=sets.test["id"])
+        assert written[column].to_numpy() == pytest.approx(expected[written["id"]].to_numpy(), abs=1e-4)
+
+
+def test_a_prior_supervisor_needs_no_truth_and_shots_read_that_of_weak_train(tmp_path: Path) -> None:
+    words = 'asking={prompt="{text}", answers=["costly", "cheap"]}'
+    _, plain = labels_by(recipe_with(tmp_path / "a", PRIOR, words), tmp_path / "cache")
+    _, shown = labels_by(recipe_with(tmp_path / "b", PRIOR | {"n_shots": 2}, words), tmp_path / "cache")
+    _, free = labels_by(
+        recipe_with(tmp_path / "c", PRIOR, words[:-1] + ', calibrate="content-free"}'), tmp_path / "cache"
+    )
+    assert set(plain) == {"train", "val", "test"}
+    assert np.corrcoef(plain["test"], shown["test"])[0, 1] < 0.999
+    shift = np.log(plain["test"] / (1 - plain["test"])) - np.log(free["test"] / (1 - free["test"]))
+    assert shift == pytest.approx(np.full(len(shift), shift[0]), abs=1e-4)
+    assert abs(shift[0]) > 1e-3
+
+
+def test_answers_are_kept_under_what_decides_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = pd.read_json(MODELS / "rows" / TASK / "test.jsonl.gz", lines=True)[:20]
+    sets = {"train": rows.assign(id=[f"r{i}" for i in range(20)])}
+    asked = AskedAs(prompt="{text}", answers=["costly", "cheap"])
+    source = ModelSource.find(str(MODELS / "weak"))
+    first, said = Opinions(source, asked, ResultCache(tmp_path)).of(sets)
+
+    def never(*_: object, **__: object) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(Asking, "run", never)
+    again, _ = Opinions(source, asked, ResultCache(tmp_path)).of({"train": sets["train"][::-1]})
+    assert np.array_equal(again["train"][::-1], first["train"])
+    assert 0 < said < 1
+    with pytest.raises(AssertionError):
+        Opinions(source, asked.model_copy(update={"prompt": "{text} not"}), ResultCache(tmp_path)).of(sets)
+
+
+def test_zero_shots_read_no_truth_and_shots_as_many_rows_as_it_takes(tmp_path: Path) -> None:
+    made = experiment(tmp_path)
+    assert outcome_by("prior-zeroshot", made).trusted == 0
+    few = outcome_by("prior-fewshot", made)
+    assert 4 <= few.trusted < 30
+    rows = trusted_of_planted()
+    shots = drawn_from(rows, 4, 0)
+    assert sorted(shot.label for shot in shots) == [0, 0, 1, 1]
+    assert rows.read == few.trusted
+    turned = drawn_from(trusted_of_planted(turned=True), 4, 0)
+    assert {(shot.id, 1 - shot.label) for shot in turned} & {(shot.id, shot.label) for shot in shots}
+
+
+def test_the_words_are_the_recipes_or_the_tasks_or_no_and_yes(tmp_path: Path) -> None:
+    recipe = read_recipe(RECIPES / "prior.toml", SMALL)
+    assert asked_in(recipe, TASK).answers == ["costly", "cheap"]
+    by_task = read_recipe(RECIPES / "prior.toml", [*SMALL, f'asking.answers={{{TASK}=["steep", "modest"]}}'])
+    assert asked_in(by_task, TASK).answers == ["steep", "modest"]
+    with pytest.raises(InputError, match=r"asking\.answers\.boolq: no task is called so"):
+        read_recipe(RECIPES / "prior.toml", [*SMALL, 'asking.answers={boolq=["no", "yes"]}'])
+    with pytest.raises(InputError, match=r"asking.n_shots = 200 are rows of weak-train"):
+        read_recipe(RECIPES / "prior.toml", [*SMALL, "asking.n_shots=200"])
+
+
+def test_models_and_words_that_cannot_answer_are_refused_before_anything_is_made(
+    tmp_path: Path, checkpoint: Callable[..., Path]
+) -> None:
+    with pytest.raises(InputError, match="classifiers cannot answer"):
+        result(tmp_path / "out", f"weak.model={checkpoint('bert')}")
+    with pytest.raises(InputError, match="answer 'no': the tokenizer of"):
+        result(tmp_path / "out", 'asking.answers=["no", "yes"]')
+    assert not (tmp_path / "out").exists()
