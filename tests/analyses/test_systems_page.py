@@ -1,4 +1,4 @@
-"""The example in docs/systems.md on gates prints what the page says."""
+"""The examples in docs/systems.md print what the page says."""
 
 import re
 
@@ -7,8 +7,12 @@ import pytest
 from tests.conftest import ROOT
 
 
-def test_the_block_on_gates_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
-    page = (ROOT / "docs" / "systems.md").read_text().partition("\n## Gates\n")[2].partition("\n## ")[0]
+@pytest.mark.parametrize("section", ["Gates", "A model that speaks"])
+def test_the_block_of_a_section_prints_what_the_page_says(
+    section: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "systems.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     ((code, printed),) = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, flags=re.DOTALL)
     exec(compile(code, "systems.md", "exec"), {})
     assert capsys.readouterr().out == printed
