@@ -28,11 +28,15 @@ class AskedAs(Section):
         given = self.answers.get(task) if isinstance(self.answers, dict) else self.answers
         return self.model_copy(update={"answers": given or label_names})
 
-    def refuse(self, tasks: Iterable[str], methods: Iterable[str], n_truth: int) -> None:
-        """ValueError for answers of a task that is not there, and for more shots than weak-train has rows."""
+    def refuse(self, tasks: Iterable[str], methods: Iterable[str], weak_shots: int, n_truth: int) -> None:
+        """ValueError for answers of a task that is not there, for one shot, and for more than weak-train has rows."""
         short = [Path(name).stem for name in tasks]
         for task in self.answers if isinstance(self.answers, dict) else ():
             if task not in short:
                 raise ValueError(f"asking.answers.{task}: no task is called so: {', '.join(short)}")
-        if FEW_SHOT in methods and self.n_shots > n_truth:
-            raise ValueError(f"asking.n_shots = {self.n_shots} are rows of weak-train: raise weak.n_truth = {n_truth}")
+        if weak_shots == 1:
+            raise ValueError("weak.n_shots = 1: a shot of each class is needed: give 0, or 2 at least")
+        wanted = {"asking.n_shots": self.n_shots if FEW_SHOT in methods else 0, "weak.n_shots": weak_shots}
+        for name, shots in wanted.items():
+            if shots > n_truth:
+                raise ValueError(f"{name} = {shots} are rows of weak-train: raise weak.n_truth = {n_truth}")

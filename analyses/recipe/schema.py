@@ -259,7 +259,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _conflict_of_methods(self) -> "Recipe":
         self.conflict.refuse(self.methods)
-        self.asking.refuse(self.data.tasks, self.methods, self.weak.n_truth)
+        self.asking.refuse(self.data.tasks, self.methods, self.weak.n_shots, self.weak.n_truth)
         return self
 
     @model_validator(mode="after")

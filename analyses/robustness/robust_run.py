@@ -13,6 +13,7 @@ from w2s_probes.places import HERE, Place
 from w2s_probes.progress import Progress, silent
 
 from ..experiment.method import Method
+from ..experiment.opinions import asked_in, refuse_unasked
 from ..experiment.row_sets import RowSets
 from ..experiment.splits import load_rows, split_loaded
 from ..experiment.task_models import Sources, TaskModels, every_row
@@ -61,6 +62,7 @@ def run_robust(
     for name in recipe.models:
         sources.find(name)
     refuse_layers(recipe, sources.find)
+    refuse_unasked(recipe, list(methods), sources.find)
     with closing(Crew(clock, place)) as crew:
         sources.extract = crew.extract
         trials = robust_trials(recipe, loaded, methods, Path(cache or out), sources, clock, describe=oracle)
@@ -112,7 +114,7 @@ def robust_trials(
             seed: divided(sets, task, seed, settings.held_out, describe=describe) for seed, sets in by_seed.items()
         }
         tables = [table for sets in parts.values() for table in (sets.weak, *sets.tests.values())]
-        models = TaskModels(task, every_row(tables), cache, sources, clock)
+        models = TaskModels(task, every_row(tables), cache, sources, clock, asked=asked_in(recipe, task))
         for seed, sets in parts.items():
             yield AttackedTrial(recipe, task, seed, sets, attacks_of(settings), methods, models)
 

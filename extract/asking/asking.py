@@ -104,6 +104,12 @@ class Asking:
         bare = Prompt(prompt, answers, template)
         before = bare.of(tokenizer, str(rows["text"].iloc[0]), "the first row")
         words = label_words(tokenizer, source.name, answers, before)
+        for word in words:
+            if word.token >= source.vocabulary:
+                raise InputError(
+                    f"answer {word.word!r} is token {word.token}, and {source.name} knows {source.vocabulary}: "
+                    "tokenizer and weights are of different models"
+                )
         shown = replace(bare, shots=tuple((shot.text, shot.label) for shot in shots), words=words)
         kind: Any = calibrate
         return cls(source, rows, shown, words, tuple(shots), kind, source.stored_dtype(dtype), quantization)

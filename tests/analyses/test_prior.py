@@ -124,6 +124,9 @@ def test_the_words_are_the_recipes_or_the_tasks_or_no_and_yes(tmp_path: Path) ->
     assert asked_in(by_task, TASK).answers == ["steep", "modest"]
     with pytest.raises(InputError, match=r"asking\.answers\.boolq: no task is called so"):
         read_recipe(RECIPES / "prior.toml", [*SMALL, 'asking.answers={boolq=["no", "yes"]}'])
+    for shots, fault in ((1, "a shot of each class"), (200, r"weak\.n_shots = 200 are rows of weak-train")):
+        with pytest.raises(InputError, match=fault):
+            read_recipe(RECIPES / "prior.toml", [*SMALL, f"weak.n_shots={shots}"])
     with pytest.raises(InputError, match=r"asking.n_shots = 200 are rows of weak-train"):
         read_recipe(RECIPES / "prior.toml", [*SMALL, "asking.n_shots=200"])
 

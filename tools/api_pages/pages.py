@@ -31,6 +31,8 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.io.tables": ("read_table", "write_table"),
     "extract.extractor": ("extract", "Extraction"),
     "extract.adding": ("add",),
+    "extract.asking": (),
+    "extract.asking.shots": ("Shot", "draw_shots"),
     "extract.doctor": ("diagnose", "Diagnosis"),
     "analyses.experiment": ("Experiment", "Lesson", "Trained", "Outcome", "Method", "FilterDecision", "Trusted"),
     "analyses.recipe.read": ("read_recipe", "read_recipes"),

@@ -155,6 +155,14 @@ def test_a_prompt_beyond_the_window_is_refused_before_weights_are_read(
         Asking.plan(str(checkpoint()), rows, **PLAIN, shots=shots).run()
 
 
+def test_a_word_that_the_weights_do_not_know_is_refused(
+    checkpoint: Checkpoint, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelSource, "vocabulary", 6)
+    with pytest.raises(InputError, match=r"answer 'w2' is token 6, and .* knows 6: tokenizer and weights"):
+        Asking.plan(str(checkpoint()), rows, **PLAIN)
+
+
 def test_options_that_cannot_be_used_are_refused(checkpoint: Checkpoint, rows: pd.DataFrame) -> None:
     with pytest.raises(InputError, match=r"no \{text\} in it"):
         Asking.plan(str(checkpoint()), rows, answers=("w1", "w2"), prompt="w3")
