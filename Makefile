@@ -67,7 +67,8 @@ test-lowest: .venv-lowest/ready
 	  -r .venv-lowest/lowest.txt -e '.[models,dask]'
 	@touch $@
 
-NEED_TORCH := filtering/test_disagreement.py io/test_files.py labels/test_everywhere.py probes/test_interface.py \
+NEED_TORCH := filtering/test_disagreement.py io/test_files.py labels/test_everywhere.py probes/test_attention.py \
+  probes/test_attention_vectors.py probes/test_interface.py store/test_token_activations.py \
   probes/test_saving.py probes/test_sklearn_soft_labels.py probes/test_topo.py rows/test_own_fields.py \
   store/test_hostile_arrays.py
 
