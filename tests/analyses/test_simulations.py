@@ -38,7 +38,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def base(cache: Path) -> dict[str, Any]:
     """The rows that the real supervisor gets wrong in each set, and its labels."""
     sets, labels = labels_by(recipe_with(cache / "base", HEAD), cache)
-    wrong = {name: (p > 0.5) != (sets.tables[name]["label"] == 1) for name, p in labels.items()}
+    wrong = {name: (labels[name] > 0.5) != (sets.tables[name]["label"] == 1) for name in sets.labelled}
     assert all(0.02 < share.mean() < 0.45 for share in wrong.values())
     return {"sets": sets, "labels": labels, "wrong": wrong}
 

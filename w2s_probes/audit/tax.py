@@ -206,9 +206,11 @@ class _Pair:
         whole = {"eligible": members, "deceived": deceived}
         score = {"score": found.value, "low": found.low, "high": found.high}
         # Wilson's intervals of both shares together (Newcombe 1998, method 10): resamples of a few rows are all alike.
-        excess = found.value - members / rows
-        low = excess - np.hypot(found.value - found.low, chance.high - chance.value)
-        high = excess + np.hypot(found.high - found.value, chance.value - chance.low)
+        # The rows that became wrong are among those that were right, by which their shares are nearer.
+        taxed, excess = int(tax.sum()), found.value - members / rows
+        nearer = np.sqrt((rows - taxed) / (rows + taxed))
+        low = excess - nearer * np.hypot(found.value - found.low, chance.high - chance.value)
+        high = excess + nearer * np.hypot(found.high - found.value, chance.value - chance.low)
         ends = {"excess": excess, "excess_low": low, "excess_high": high}
         return {**whole, **score, "expected": members / rows, **ends, "p": p}
 

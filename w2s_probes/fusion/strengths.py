@@ -13,6 +13,7 @@ Solver = Literal["exact", "grid"]
 STEPS = 20  # of the published grid, from 0 to the largest α
 NO_TILT = 1e-12  # the largest spread of δ, beside the logits' own size, that rounding explains
 NEAR = 1e-9  # of α
+CLOSE = {"xatol": NEAR}
 
 
 def distance(tilt: Tilt, there: Vector, back: Vector) -> Vector:
@@ -65,12 +66,22 @@ class _Search:
         crosses = (low == left) & (slopes[left, rows] <= 0) & (slopes[left + 1, rows] > 0)
         if len(within := np.flatnonzero(crosses)):
             ends = values[low[within]] + (low[within] == 0) * NEAR, values[low[within] + 1]
-            alpha[within] = elementwise.find_root(self._slopes, ends, args=(within,), tolerances={"xatol": NEAR}).x
+            self._take(alpha, within, elementwise.find_root(self._slopes, ends, args=(within,), tolerances=CLOSE).x)
         # Of large logits the distance can have more than one minimum between two values.
         if len(within := np.flatnonzero(~crosses & (0 < best) & (best < last))):
             around = values[best[within] - 1], values[best[within]], values[best[within] + 1]
-            alpha[within] = elementwise.find_minimum(self._distances, around, args=(within,)).x
+            self._take(alpha, within, elementwise.find_minimum(self._distances, around, args=(within,)).x)
         return np.asarray(alpha)
+
+    def _take(self, alpha: Vector, rows: NDArray[np.intp], found: Vector) -> None:
+        """Put what was found for some rows in place of their values, where there is something and it is no worse.
+
+        Of a class that takes all the slope is rounding alone, and has no sign to go by.
+        """
+        there = np.isfinite(found)
+        rows, found = rows[there], found[there]
+        better = self._distances(found, rows) <= self._distances(alpha[rows], rows)
+        alpha[rows[better]] = found[better]
 
     def _distances(self, alpha: Vector, rows: NDArray[np.intp]) -> Vector:
         tilt = Tilt.at(self.log_p[:, rows], self.delta[:, rows], alpha)

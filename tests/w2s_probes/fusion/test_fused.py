@@ -136,6 +136,19 @@ def test_logits_as_large_as_they_come_stay_finite_and_the_better_minimum_is_take
     assert there**2 > 6 * fused.loss[0]
 
 
+@pytest.mark.parametrize("spread", [12.0, 38.0, 200.0])
+def test_of_logits_where_one_class_takes_all_every_row_has_numbers(spread: float) -> None:
+    rng = np.random.default_rng(0)
+    for strong, base, tuned in (rng.normal(size=(3, 4000)) * spread, rng.standard_t(3, size=(3, 40, 500)) * spread / 4):
+        fused, grid = (
+            fuse_experts(strong, base, [tuned, base]),
+            fuse_experts(strong, base, [tuned, base], solver="grid"),
+        )
+        assert np.isfinite(fused.alpha).all()
+        assert np.isfinite(fused.p).all()
+        assert (fused.loss <= grid.loss * (1 + 1e-9) + 1e-9).all()
+
+
 def planted_world(seed: int) -> tuple[NDArray[np.bool_], tuple[NDArray[np.float64], ...]]:
     """Log-odds of a strong model that knows v, and a small one whose tuning taught it u; truth hangs on both."""
     u, v, e, e1, e2, e3 = np.random.default_rng(seed).normal(size=(6, 2000))
@@ -187,7 +200,10 @@ def test_what_cannot_be_fused_is_refused(call: Callable[[], Fused], said: str) -
         call()
 
 
-def test_static_fusion_refuses_unequal_shapes() -> None:
+def test_static_fusion_refuses_unequal_shapes_and_odd_strengths() -> None:
+    for alpha in (np.nan, [1.0, 2.0]):
+        with pytest.raises(InputError, match="one finite number is needed, or one a row"):
+            fuse_static([1.0], [1.0], [1.0], alpha)
     with pytest.raises(InputError, match="give equal ones"):
         fuse_static([[1.0, 2]], [[1.0, 2, 3]], [[1.0, 2]])
 
