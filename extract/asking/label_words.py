@@ -1,12 +1,14 @@
 """Label words: the two answers as single tokens, spelled as the tokenizer spells them after the prompt."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import InputError
+
+if TYPE_CHECKING:
+    from w2s_probes.checkpoints.tokens import Tokens
 
 WORDS = ("no", "yes")  # of labels 0 and 1, unless others are named
 
@@ -84,7 +86,7 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
-def beginning(tokenizer: Any, sample: str) -> Tokens:
+def beginning(tokenizer: Any, sample: str) -> "Tokens":
     """The special tokens that the tokenizer puts before a text; those that it puts after one end an answer."""
     plain, whole = _ids(tokenizer, sample), list(tokenizer(sample, verbose=False)["input_ids"])
     start = next((at for at in range(len(whole)) if whole[at : at + len(plain)] == plain), 0)

@@ -17,7 +17,7 @@ from .strengths import Solver, best_alpha, distance
 from .tilted import Matrix, Tilt, centred, divergences
 
 TOP = 2.0  # the largest α of the paper
-AT_ONCE = 1 << 20  # logits of a model in a block of rows: what fits a processor's cache
+AT_ONCE = 1 << 17  # logits of a model in a block of rows: what fits a processor's cache
 
 
 @dataclass(frozen=True, eq=False)

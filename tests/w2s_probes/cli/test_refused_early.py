@@ -112,6 +112,13 @@ student acts rows.xyz --layer 1 --out st | rows.xyz: unknown format
 student acts rows.jsonl --layer 1 --out st | rows.jsonl: no field 'label'
 student acts labels.jsonl --layer 1 --out st --loss x | 'x' is not one of
 student acts labels.jsonl --layer 1 --out st --test none.csv | none.csv: no such file
+ask MODEL --rows none.jsonl --out a.jsonl | none.jsonl: no such file
+ask MODEL --rows rows.jsonl --answers no --out a.jsonl | answers 'no': give two words
+ask MODEL --rows rows.jsonl --n-shots 4 --out a.jsonl | --n-shots are drawn from answered rows
+ask ./none --rows rows.jsonl --out a.jsonl | model ./none: no such folder
+ask MODEL --rows rows.jsonl --out a.xyz | a.xyz: unknown format
+tokens none labels.jsonl --layer 1 --out t.jsonl | none: no such store
+tokens none labels.jsonl --layer 1 --out t.xyz | t.xyz: unknown format
 compare none.jsonl labels.jsonl | none.jsonl: no such file
 compare rows.xyz labels.jsonl | rows.xyz: unknown format
 compare labels.jsonl | there is nothing to compare it with

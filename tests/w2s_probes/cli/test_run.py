@@ -153,7 +153,10 @@ BAD: dict[str, tuple[list[str], str]] = {
         ["student.finetuning.epoch=1"],
         r"unknown key 'student.finetuning.epoch'; did you",
     ),
-    "a position with many vectors": (["strong.position=all"], "strong.position: input should be 'last', 'first' or"),
+    "a position with many vectors": (
+        ["strong.position=all"],
+        "strong.position: input should be 'last', 'first', 'mean' or 'attention'",
+    ),
     "bootstrapping through nothing": (['methods=["bootstrap"]'], r"add \[\[intermediate\]\] to the recipe"),
     "one class left by a filter": (
         ["probes.contamination=0.99", 'methods=["filter-knn"]'],
