@@ -60,8 +60,8 @@ class AttentionFits:
     @classmethod
     def of(cls, how: AttentionSettings, tokens: Tokens, y: ArrayLike) -> "AttentionFits":
         """Checked rows and labels; InputError for labels of one class, and of other rows than the tokens."""
-        refuse_other_ids({"tokens": tokens.ids, "labels": ids_of(y)})
         rows = checked_tokens(tokens, how.skip_first)
+        refuse_other_ids({"tokens": tokens.ids, "labels": ids_of(y)})
         p, classes = soft_labels(y, len(rows.offsets) - 1)
         return cls(how, rows, p, classes, is_soft(p), TokenMoments.of(rows, how.skip_first))
 
