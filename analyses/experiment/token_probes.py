@@ -135,11 +135,11 @@ class TokenView:
 
     @property
     def _same_rows(self) -> Self | None:
-        """The shared view if its training rows and activations are the same."""
+        """The shared view if its rows and activations are the same and, where attention pools, what that learns."""
         shared = self.shared
         if shared is None or shared.rows is not self.rows or shared.activations is not self.activations:
             return None
-        return shared
+        return shared if shared.pooling_key == self.pooling_key else None
 
     def token_probe(
         self, labels: NDArray[np.float64], settings: Attention | None = None, *, mean: bool = False

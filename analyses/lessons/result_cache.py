@@ -18,7 +18,7 @@ from w2s_probes.rows.groups import GROUP
 from w2s_probes.store.manifest import identity_key
 
 VERSION = version("w2s-probes")  # read once: its file is parsed each time that it is asked for
-FORMAT = 5  # goes up when the same description would stand for other numbers
+FORMAT = 6  # goes up when the same description would stand for other numbers
 Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
 Timer = Callable[[str], AbstractContextManager[Any]]  # around what has to be made, by its kind: a clock

@@ -16,7 +16,7 @@ class Robustness(Section):
 
     families: list[Family] = Field(list(get_args(Family)), min_length=1)  # `own` is at the supervisor's own rate
     rates: list[Rate] = Field([0.2], min_length=1)  # of wrong labels, for every other family
-    delta: float | None = Field(None, ge=0)  # that a student must gain by; unless given two paired standard errors
+    delta: float | None = Field(None, ge=0)  # that a student must gain by; unless given it is made from paired errors
     rounds: Count = 2000  # of a replay
     audited: Count = 20  # rows whose truth a replay reads in a round
     held_out: float = Field(0.4, gt=0, lt=1)  # of the groups of weak-train, to judge students by

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from w2s_probes.selection import Discovery, Undominated, discover, pareto, undominated
 
 from .attacks import Attack
+from .certainty import errors_needed
 from .measured_payoffs import PayoffMean, TaskPayoffs, payoff_means
 from .robust_files import HELD_OUT_ROWS, TEST_ROWS
 
@@ -31,6 +32,7 @@ class Choice:
     def of(cls, payoffs: PayoffMean, delta: float | None) -> "Choice":
         names = [attack.name for attack in payoffs.attacks]
         options: dict[str, Any] = {"draws": payoffs.draws, "students": payoffs.students, "families": names}
+        options["sure"] = errors_needed(payoffs.seeds)
         found = undominated(payoffs.value, delta, **options)
         return cls(payoffs, found, discover(payoffs.value, delta, **options), pareto(payoffs.value))
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_probes.metrics.intervals import share_interval
 from w2s_probes.metrics.recovery import bootstraps, mean_metric
 from w2s_probes.metrics.resampling import interval
 from w2s_probes.randomness import stream
@@ -16,6 +17,7 @@ from ..experiment.row_sets import OTHER_TEST
 from ..recipe.schema import Recipe
 from .attacked_trials import AttackedStudents
 from .attacks import TEST_SET, Attack
+from .certainty import errors_needed
 from .robust_files import EVERY_TASK, HELD_OUT_ROWS, TEST_ROWS
 
 Values = NDArray[np.float64]
@@ -48,13 +50,16 @@ class TaskPayoffs:
     def draws(self) -> Values:
         """Paired resamples of the means (draws, K, F): of the seeds, and within each seed of its rows.
 
-        The seeds' rows come from one pool and overlap, so that resampling seeds alone would miss a part.
+        The seeds' rows come from one pool and overlap, so that resampling seeds alone would miss a part. A resample of
+        S seeds scatters too little by (S - 1) / S, for which their deviations are made larger.
         """
         count, seeds = self.by_seed_draws.shape[:2]
         if seeds == 1:
             return self.by_seed_draws[:, 0]
         chosen = stream(0, self.task, "seeds of payoffs").integers(seeds, size=(count, seeds))
-        return np.asarray(self.by_seed_draws[np.arange(count)[:, None], chosen].mean(axis=1))
+        drawn = self.by_seed_draws[np.arange(count)[:, None], chosen].mean(axis=1)
+        by_chance = self.by_seed[chosen].mean(axis=1) - self.value
+        return np.asarray(drawn + (np.sqrt(seeds / (seeds - 1)) - 1) * by_chance)
 
     def lines(self, metric: str, oracles: frozenset[str]) -> list[dict[str, Any]]:
         """Lines of payoff.csv: by seed, and over several with `seed` left empty."""
@@ -69,6 +74,9 @@ class TaskPayoffs:
             for k, student in enumerate(self.students):
                 for f, attack in enumerate(self.attacks):
                     low, high = interval(draws[:, k, f])
+                    if seeds > 1:
+                        half = errors_needed(seeds) * float(np.std(draws[:, k, f], ddof=1))
+                        low, high = share_interval(float(values[k, f]), half, min(self.rows))
                     line: dict[str, Any] = {"task": self.task, "seed": seed, "student": student}
                     line |= {"family": attack.family, "rate": attack.rate, "judged": self.judged}
                     line |= {"metric": metric, "value": values[k, f], "low": low, "high": high}

@@ -19,7 +19,7 @@ class RobustStudent(JsonAnswer):
     worst: float = Field(description="its payoff under the attack that is worst for it")
     worst_at: str = Field(description="that attack")
     margin: float = Field(description="what no mixture of the others gives, at the attacks that show it best")
-    low: float | None = Field(description="lower end of the margin's interval, two paired standard errors below")
+    low: float | None = Field(description="lower end of the margin's interval, by Student's t over seeds")
     high: float | None = Field(description="upper end of it")
     undominated: bool = Field(description="whether the margin is above what was asked for")
     best_at: str = Field(description="the mixture of attacks that shows it best")

@@ -29,6 +29,7 @@ class Undominated:
     rivals: Values  # (K, K) the mixture of others that comes nearest to it there
     errors: Values  # (K,) paired standard errors of the margins; NaN without draws
     delta: Values  # (K,) what each margin had to exceed
+    sure: float = SURE  # paired standard errors that an interval reaches to each side
 
     @property
     def kept(self) -> list[int]:
@@ -37,13 +38,13 @@ class Undominated:
 
     @property
     def low(self) -> Values:
-        """The lower ends (K,) of the margins' intervals, two paired standard errors below."""
-        return np.asarray(self.margins - SURE * self.errors)
+        """The lower ends (K,) of the margins' intervals, `sure` paired standard errors below."""
+        return np.asarray(self.margins - self.sure * self.errors)
 
     @property
     def high(self) -> Values:
         """The upper ends (K,) of the margins' intervals."""
-        return np.asarray(self.margins + SURE * self.errors)
+        return np.asarray(self.margins + self.sure * self.errors)
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,21 @@ def undominated(
     draws: ArrayLike | None = None,
     students: Sequence[str] | None = None,
     families: Sequence[str] | None = None,
+    sure: float = SURE,
 ) -> Undominated:
-    """The students whose margin over all others is above `delta`, two paired standard errors unless given.
+    """The students whose margin over all others is above `delta`, `sure` paired standard errors unless given.
 
     J is (K, F), its `draws` (draws, K, F) are of the same rows for all; J may also be the draws themselves. Then a
     student is kept where the lower end of its margin's interval is above 0. On measured tables a `delta` of 0 means
     nothing: of six students that are equally good (1,500 rows, three families, accuracy .8) three would be kept.
+    Two standard errors are for draws of many rows; where few seeds are drawn give the quantile of Student's t.
     Two students that are equal everywhere replace each other, and neither is kept; `discover` keeps one of them.
     InputError for a table that has no draws where `delta` is not given.
     """
     table = PayoffTable.of(J, draws, students, families)
     refuse_delta(delta, table)
     solved = [solved_margin(table, i) for i in range(table.size)]
-    needed = np.array([_needed(one, delta) for one in solved])
+    needed = np.array([_needed(one, delta, sure) for one in solved])
     margins = np.array([one.value for one in solved])
     return Undominated(
         margins > needed + _rounding(table),
@@ -91,6 +94,7 @@ def undominated(
         np.array([one.rivals for one in solved]),
         np.array([one.error for one in solved]),
         needed,
+        sure,
     )
 
 
@@ -102,10 +106,11 @@ def discover(
     draws: ArrayLike | None = None,
     students: Sequence[str] | None = None,
     families: Sequence[str] | None = None,
+    sure: float = SURE,
 ) -> Discovery:
     """Students found one after the other, each the one that gains most over every mixture of those before it.
 
-    It begins with `first`, or else with the best mean over families, and ends where no gain is above `delta`, two
+    It begins with `first`, or else with the best mean over families, and ends where no gain is above `delta`, `sure`
     paired standard errors unless given. Arguments are those of `undominated`.
     """
     table = PayoffTable.of(J, draws, students, families)
@@ -119,7 +124,7 @@ def discover(
     while left := [i for i in range(table.size) if i not in order]:
         gains = {i: solved_margin(table, i, order) for i in left}
         # Of those that are surely better the largest gain; of a tie, which rounding alone would break, the first.
-        above = {i: one for i, one in gains.items() if one.value > _needed(one, delta) + _rounding(table)}
+        above = {i: one for i, one in gains.items() if one.value > _needed(one, delta, sure) + _rounding(table)}
         among = above or gains
         refused = max(among, key=lambda i: (round(among[i].value, 12), -i))
         best = among[refused]
@@ -160,8 +165,8 @@ def refuse_delta(delta: float | None, table: PayoffTable) -> None:
         raise InputError(f"delta = {delta:g} must be at least 0: it is by how much a student must be better")
 
 
-def _needed(solved: SolvedMargin, delta: float | None) -> float:
-    return SURE * solved.error if delta is None else float(delta)
+def _needed(solved: SolvedMargin, delta: float | None, sure: float) -> float:
+    return sure * solved.error if delta is None else float(delta)
 
 
 def _rounding(table: PayoffTable) -> float:

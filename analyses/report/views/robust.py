@@ -7,6 +7,7 @@ import pandas as pd
 
 from w2s_probes.metrics.paired_scores import METRIC_NAMES
 
+from ...robustness.certainty import errors_in_words
 from ...robustness.robust_files import EVERY_TASK, HELD_OUT_ROWS, TEST_ROWS
 from ..drawing.cells import Column, Table, TableCell, estimate, narrowed, number, words
 from ..drawing.figures import Bar, Figure, FigureLine, forest, lines
@@ -86,7 +87,7 @@ def _headline(one: TriedStudents) -> str:
 
 def _facts(one: TriedStudents) -> list[str]:
     settings, seeds = one.record["recipe"]["robustness"], one.record["recipe"]["seeds"]
-    rule = "two paired standard errors" if settings.get("delta") is None else f"{settings['delta']:g}"
+    rule = errors_in_words(len(seeds)) if settings.get("delta") is None else f"{settings['delta']:g}"
     described = (one.payoff["judged"] == TEST_ROWS).any()
     facts = [
         ATTACKED,

@@ -93,6 +93,34 @@ def test_the_luck_of_seeds_is_in_the_errors_and_several_tasks_have_a_mean() -> N
     assert {line["oracle"] for line in lines if line["student"] == "b"} == {True}
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 10])
+def test_of_two_students_that_differ_by_the_luck_of_seeds_alone_one_in_twenty_tables_keeps_one(seeds: int) -> None:
+    rng = np.random.default_rng(seeds)
+    kept, errors, differences = 0, [], []
+    for _ in range(300):
+        base = 0.8 + 0.02 * rng.normal(size=(seeds, 2, 1))
+        draws = base + 0.0005 * rng.normal(size=(400, seeds, 2, 1))
+        rows: list[int] = [100] * seeds
+        one = TaskPayoffs("t", ["a", "b"], ATTACKS[:1], list(range(seeds)), base, draws, HELD_OUT_ROWS, rows, 200)
+        found = Choice.of(payoff_means([one])[0], None).found
+        kept += bool(found.mask.any())
+        errors.append(found.errors[0])
+        differences.append(one.value[0, 0] - one.value[1, 0])
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(differences), rel=0.12)
+    assert 3 <= kept <= 27  # 15 are expected; two errors of a plain resample kept 123, 76 and 31
+
+
+def test_the_interval_of_a_mean_over_seeds_has_students_quantile_and_stays_a_share() -> None:
+    rng = np.random.default_rng(0)
+    three = payoffs("t", 3, rng, 0.01)
+    lines = [line for line in three.lines("auroc", frozenset()) if line["seed"] is None]
+    for line in lines:
+        at = (["a", "b"].index(line["student"]), ["random", "longest"].index(line["family"]))
+        half = 4.3027 * np.std(three.draws[:, at[0], at[1]], ddof=1)
+        assert 0 < line["low"] < line["value"] < line["high"] < 1
+        assert line["high"] - line["low"] == pytest.approx(2 * half, rel=0.1)
+
+
 def test_schedules_change_the_attack_as_they_say() -> None:
     rng = np.random.default_rng(0)
     found = {name: make(rng) for name, make in schedules(3, 2000).items()}

@@ -176,6 +176,18 @@ def test_the_truth_of_test_rows_describes_where_it_is_asked_for_and_chooses_noth
     assert all(one.oracle for one in found.played if one.learner == "hedge") == ("control-oracle-filter" in found.arms)
 
 
+def test_attention_pools_each_attack_by_its_own_labels_whichever_comes_first(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    small = ["seeds=[0]", "weak={kind='text', n_truth=150}", "methods=probe-logistic,probe-knn", "probes.knn_k=5"]
+    small += ["strong.position='attention'", "probes.attention={hidden=4, epochs=4}", "robustness.rounds=20"]
+    value = {}
+    for first, last in (("random", "longest"), ("longest", "random")):
+        recipe = robust_recipe(*small, f"robustness.families={first},{last}", "data.n_test=40")
+        payoffs = run_robust(recipe, tmp_path / first).choice.payoffs
+        value[first] = dict(zip([attack.family for attack in payoffs.attacks], payoffs.value.T.tolist(), strict=True))
+    assert value["random"] == value["longest"]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

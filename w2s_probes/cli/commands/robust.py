@@ -69,6 +69,7 @@ def _show(found: "RobustResult", out: Path) -> None:
     import pandas as pd
 
     with from_checkout():
+        from analyses.robustness.certainty import errors_in_words
         from analyses.robustness.replays import REPLAYS
         from analyses.robustness.robust_files import ROBUST_RECORD, ROBUST_TABLES
     settings = found.recipe.robustness
@@ -76,7 +77,7 @@ def _show(found: "RobustResult", out: Path) -> None:
     seeds = len(found.recipe.seeds)
     terminal.say(
         f"{settings.metric} under {attacks} attacks, on rows held out of weak-train, mean of {seeds} seed"
-        f"{'s' * (seeds != 1)}; margin over every mixture of the others [two paired standard errors]"
+        f"{'s' * (seeds != 1)}; margin over every mixture of the others [{errors_in_words(seeds)}]"
     )
     lines = []
     for choice in found.choices:
