@@ -26,7 +26,8 @@ class Trusted:
     """The true labels that a method needs: how many at least, of which rows of weak-train, and for what."""
 
     least: int = 1
-    held_out: bool = False  # only rows that the supervisor's training has not seen: a fifth of weak-train
+    held_out: bool = False  # only those that the supervisor holds out, a fifth of weak-train; see `TrustedRows`
+    stops: bool = False  # whether the rows that the supervisor holds out stop what it trains
     of_model: bool = False  # whether it trains a head on the supervisor's own model
     why: str = ""  # it cannot do without them, for a refusal
 
@@ -34,6 +35,9 @@ class Trusted:
 @dataclass(frozen=True)
 class TrustedRows:
     """Rows of weak-train whose true labels a method may read. Those that it has read are counted.
+
+    No supervisor is fitted to the rows that it holds out, but the truth of these stops the training of a head or a
+    fine-tuned one, and chooses its epoch; a text supervisor's training has not seen it at all.
 
     >>> rows = pd.DataFrame({"id": ["a", "b"], "text": ["A", "B"], "group": ["a", "b"]})
     >>> labels = LabelSet(np.array(["a", "b"], dtype=object), np.array([1.0, 0.0]), "truth")
@@ -45,8 +49,8 @@ class TrustedRows:
     """
 
     rows: pd.DataFrame  # id, text, group
-    held_out: NDArray[np.bool_]  # (n,) those that the supervisor's training has not seen
-    weak: NDArray[np.float64]  # (n,) the supervisor's P(label = 1) of these; NaN where its training has seen the row
+    held_out: NDArray[np.bool_]  # (n,) those that the supervisor is not fitted to
+    weak: NDArray[np.float64]  # (n,) the supervisor's P(label = 1) of these; NaN where it is fitted to the row
     _labels: LabelSet  # of these rows; read by `truth` alone, which counts
     _read: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 

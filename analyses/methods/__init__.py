@@ -34,7 +34,7 @@ __all__ = ["METHODS", "find_method", "find_methods"]
 NO_SETTING: frozenset[str] = frozenset()
 SHARE = frozenset({"contamination"})
 LOGISTIC = frozenset({"logistic_l2"})
-EXPERTS = Trusted(LEAST_OF_EXPERTS, of_model=True, why=DEGENERATE)
+EXPERTS = Trusted(LEAST_OF_EXPERTS, of_model=True, stops=True, why=DEGENERATE)
 READS = {name: frozenset({name}) for name in TOKEN_PROBES} | {
     name: frozenset({entry.setting, *entry.options}) & EVERY_SETTING for name, entry in PROBES.items()
 }
@@ -82,7 +82,7 @@ METHODS |= {
     "mowst": Method(partial(gated_experts, joint=False), trusted=EXPERTS, students=0, settings=LOGISTIC),
     "mowst-joint": Method(partial(gated_experts, joint=True), trusted=EXPERTS, students=0, settings=LOGISTIC),
     "control-trusted": Method(
-        trusted_student, trusted=Trusted(LEAST_OF_EXPERTS), activations=False, settings=NO_SETTING
+        trusted_student, trusted=Trusted(LEAST_OF_EXPERTS, stops=True), activations=False, settings=NO_SETTING
     ),
     **{
         f"student-{loss}": Method(partial(plain_student, loss=loss), activations=False, settings=NO_SETTING)

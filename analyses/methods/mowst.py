@@ -21,7 +21,8 @@ def gated_experts(experiment: Experiment, *, joint: bool) -> Outcome:
     """Two heads and a gate, trained on all rows of weak-train; those that the supervisor holds out stop them.
 
     The weak expert, on the supervisor's activations, starts from a probe of the true labels that the supervisor learns,
-    the strong one from a probe of the weak labels of strong-train, both with the recipe's penalty.
+    the strong one from a probe of the weak labels of strong-train, both with the recipe's penalty. The start is fitted
+    to vectors of the same kind as it is applied to, whatever probes read.
     """
     rows, weak_model, strong_model = experiment.trusted_rows(), experiment.weak_activations, experiment.activations
     if weak_model is None:
@@ -30,7 +31,7 @@ def gated_experts(experiment: Experiment, *, joint: bool) -> Outcome:
     X_weak, X_strong = (model.of(rows.rows) for model in (weak_model, strong_model))
     starts = {
         "weak": _head(X_weak[~held], truth[~held], l2),
-        "strong": _head(experiment.X_train, experiment.weak_train, l2),
+        "strong": _head(strong_model.of(experiment.rows["train"]), experiment.weak_train, l2),
     }
     experts = GatedExperts(joint=joint).fit(X_weak, X_strong, truth, held, **starts)
     found = {

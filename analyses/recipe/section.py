@@ -11,6 +11,6 @@ StrongPosition = Literal["last", "first", "mean", "attention"]
 
 
 class Section(BaseModel):
-    """A table of the recipe; unknown keys are refused."""
+    """A table of the recipe; unknown keys and infinite numbers are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,4 +1,7 @@
-"""The fifth of weak-train that a supervisor's training does not see, and on which its scores are out of sample."""
+"""The fifth of weak-train that a supervisor is not fitted to, and on which its scores are out of sample.
+
+Its truth stops the training of a head or a fine-tuned supervisor, and chooses its epoch; a text one does not see it.
+"""
 
 from collections.abc import Mapping
 
@@ -45,10 +48,11 @@ def refuse_without_truth(
                 f"method {name!r} trains a head on the supervisor's model, and one of kind {recipe.weak.kind!r} is no "
                 f"head: take weak.kind head{why}"
             )
-        if needs.held_out and recipe.weak.kind not in KINDS:
+        if (needs.held_out or needs.stops) and recipe.weak.kind not in KINDS:
+            use = "is stopped by" if needs.stops else "needs"
             raise InputError(
-                f"method {name!r} needs rows that the supervisor's training has not seen, and of kind "
-                f"{recipe.weak.kind!r} it holds out none: take weak.kind text, head or finetune{why}"
+                f"method {name!r} {use} rows that the supervisor holds out, and one of kind {recipe.weak.kind!r} holds "
+                f"out none: take weak.kind text, head or finetune{why}"
             )
     for task, seeds in splits.items() if declared else ():
         for seed, sets in seeds.items():

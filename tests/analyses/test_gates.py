@@ -12,6 +12,7 @@ from analyses.dry_run import stages
 from analyses.experiment.method import run_method
 from analyses.methods import METHODS, find_method, find_methods
 from analyses.protocol import run
+from analyses.recipe.attention import Attention
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.results.names import COMPARISONS, LABELS
 from tests.worlds.experiments import (
@@ -28,6 +29,8 @@ from tests.worlds.experiments import (
 from w2s_probes import InputError
 from w2s_probes.gating import gate, mixed
 
+ENSEMBLE = "{kind='ensemble', members=[{kind='text'}, {kind='text'}], n_truth=150}"
+SIMULATED = "{kind='simulated', errors='random', n_truth=150}"
 STUDENT = np.linspace(0, 1, 200)  # of an untaught teacher
 
 
@@ -97,6 +100,17 @@ def test_experts_without_the_supervisors_model_or_with_few_rows_are_refused(tmp_
         completed(run_method("mowst", METHODS["mowst"], experiment(tmp_path), truth_of_planted(), few))
 
 
+def test_experts_start_from_vectors_of_the_kind_that_they_read_where_attention_pools_others(tmp_path: Path) -> None:
+    pooled = experiment(tmp_path, pooling=Attention(hidden=4, epochs=2))
+    plain = experiment(tmp_path)
+    assert not np.allclose(pooled.X_train, plain.X_train)
+    found = [
+        completed(run_method("mowst", METHODS["mowst"], made, truth_of_planted(), trusted_of_planted())).scores["test"]
+        for made in (pooled, plain)
+    ]
+    assert np.array_equal(found[0], found[1])
+
+
 @pytest.mark.parametrize(
     ("method", "settings", "told"),
     [
@@ -109,6 +123,17 @@ def test_experts_without_the_supervisors_model_or_with_few_rows_are_refused(tmp_
         ("mowst", "weak={kind='text', n_truth=150}", r"of kind 'text' is no head: take weak.kind head; .* degenerate"),
         ("mowst-joint", "weak={kind='labels', file='FILE'}", r"leaves none: .* role weak alone it is degenerate"),
         ("gate-learned", "weak={kind='labels', file='FILE'}", r"leaves none: take weak.kind text, head or finetune"),
+        (
+            "control-trusted",
+            f"weak={ENSEMBLE}",
+            r"'control-trusted' is stopped by .* of kind 'ensemble' holds out none",
+        ),
+        (
+            "control-trusted",
+            f"weak={SIMULATED}",
+            r"'control-trusted' is stopped by .* 'simulated' holds out none: take",
+        ),
+        ("mowst", f"weak={ENSEMBLE}", r"'mowst' trains a head .* of kind 'ensemble' is no head"),
         ("gate-learnt", "seeds=[0]", r"method 'gate-learnt': did you mean 'gate-learned'"),
     ],
 )

@@ -21,7 +21,6 @@ from analyses.experiment import Experiment
 from analyses.lessons.activations import Activations
 from analyses.lessons.result_cache import ResultCache
 from analyses.methods import METHODS
-from analyses.methods.controls import confidence_filter
 from analyses.protocol import run
 from tests.conftest import ROOT
 from tests.worlds.experiments import small_recipe
@@ -184,10 +183,10 @@ def test_code_is_known_by_what_was_loaded_not_by_where_it_stands(tmp_path: Path)
     assert code_hash(partial(f, k=3)) != code_hash(partial(f, k=4)) != name
     done = subprocess.run(
         [sys.executable, "-c", "from w2s_probes.code_hashes import code_hash; "
-         "import analyses.methods.controls as c; print(code_hash(c.confidence_filter))"],
+         "from analyses.methods import METHODS; print([code_hash(one.run) for one in METHODS.values()])"],
         capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": "7"},
     )  # fmt: skip
-    assert done.stdout.strip() == code_hash(confidence_filter)
+    assert done.stdout.strip() == str([code_hash(method.run) for method in METHODS.values()])
 
 
 def test_a_result_of_another_record_is_not_mistaken(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_runs_without_enough_trusted_rows_are_refused_before_anything_is_made(
     assert "miniature_price, seed 0: method 'mine' needs the true labels of 60 rows of weak-train" in told
     assert "raise weak.n_truth" in told
     ensemble = "weak={kind='ensemble', members=[{kind='text'}, {kind='text'}]}"
-    assert "of kind 'ensemble' it holds out none: take weak.kind text" in refusal(ensemble, tmp_path=tmp_path)
+    assert "one of kind 'ensemble' holds out none: take weak.kind text" in refusal(ensemble, tmp_path=tmp_path)
     (tmp_path / "labels.csv").write_text("text,label\na,1\n")
     given = f"weak={{kind='labels', file='{tmp_path / 'labels.csv'}'}}"
     assert "a supervisor of kind 'labels' leaves none" in refusal(given, tmp_path=tmp_path)

@@ -1,11 +1,14 @@
 """`--set table.key=value` as people type it: lists without brackets, keys without their table."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from analyses.recipe.read import RECIPES, read_recipe
+from analyses.recipe.schema import Recipe
 from w2s_probes import InputError
 
 DEMO = RECIPES / "demo.toml"
@@ -77,3 +80,50 @@ def test_heads_which_cost_little_have_ten_seeds_and_fine_tunings_three(tmp_path:
     for text in ("seeds=4-2", "seeds=0-3,3", "seeds=0-x", "seeds=-1", "seeds=[]"):
         with pytest.raises(InputError, match="seeds"):
             read_recipe(path, [text])
+
+
+def numbers_of(model: type[BaseModel], seen: set[type]) -> Iterator[tuple[type[BaseModel], str]]:
+    """Every field of a table, and of those in it, that takes a number with a fraction."""
+    seen.add(model)
+    for name, field in model.model_fields.items():
+        inner = list(parts(field.annotation))
+        if float in inner:
+            yield model, name
+        for one in inner:
+            if isinstance(one, type) and issubclass(one, BaseModel) and one not in seen:
+                yield from numbers_of(one, seen)
+
+
+def parts(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    inner = get_args(annotation)
+    for one in inner[:1] if get_origin(annotation) is Annotated else inner:
+        yield from parts(one)
+
+
+NUMBERS = list(numbers_of(Recipe, set()))
+
+
+def test_no_number_of_a_recipe_is_infinite() -> None:
+    assert len(NUMBERS) >= 15
+    assert {"alpha", "share", "delta", "rates", "held_out", "l2", "logistic_l2", "prior", "beta2"} <= {
+        name for _, name in NUMBERS
+    }
+    for model, name in NUMBERS:
+        for number in (float("inf"), float("-inf"), float("nan")):
+            for value in (number, [number]):
+                with pytest.raises(ValidationError) as refused:
+                    model.model_validate({name: value})
+                found = {error["loc"][0] for error in refused.value.errors()}
+                assert name in found, (model.__name__, name, value)
+
+
+@pytest.mark.parametrize(
+    "setting", ["conflict.share=inf", "robustness.delta=inf", "conflict.alpha=inf", "probes.attention.l2=inf"]
+)
+def test_an_infinite_setting_is_refused_by_name(setting: str) -> None:
+    with pytest.raises(
+        InputError, match=rf"{setting.partition('=')[0].replace('.', '[.]')}: .*finite number"
+    ) as refused:
+        read_recipe(DEMO, [setting])
+    assert "\n" not in str(refused.value)
