@@ -37,9 +37,17 @@ def dispersion(p: ArrayLike | LabelSet, kind: Dispersion = "variance") -> NDArra
     return np.asarray(np.clip(found, 0, 1))  # rounding alone leads out
 
 
+def numbers(values: ArrayLike | LabelSet, name: str) -> NDArray[np.float64]:
+    """An array of numbers; InputError for anything else."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be an array of numbers, with rows of one length") from error
+
+
 def class_probabilities(p: ArrayLike | LabelSet, name: str) -> NDArray[np.float64]:
     """Probabilities of C classes (n, C); of P(label = 1) (n,) those of both classes."""
-    values = np.asarray(p, dtype=np.float64)
+    values = numbers(p, name)
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] < 2):
         raise InputError(
             f"{name} have the shape {values.shape}: give P(label = 1) (n,), or probabilities (n, C) of two classes or "

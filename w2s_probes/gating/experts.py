@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from ..errors import InputError
 from ..labels.label_set import LabelSet
+from .dispersion import numbers
 from .mixing import Gated, mixed, refuse_weak_labels
 from .objectives import loss_and_slopes, mixture_losses, own_losses, signals
 
@@ -67,15 +68,23 @@ class GatedExperts:
     ) -> "GatedExperts":
         """Train on rows (n, d) and (n, d') with true labels (n,); those in `held_out` (n,) stop the training.
 
-        InputError for fewer than 100 rows, for rows of one class, where none are held out, and for labels of role weak.
+        InputError for fewer than 100 rows, for rows of one class, where none are held out, for labels of role weak or
+        outside [0, 1], and for heads of another width than the rows.
         """
         refuse_weak_labels(truth, "a pair of gated experts")
-        y = np.asarray(truth, dtype=np.float64)
+        y = numbers(truth, "true labels")
+        held_out = np.asarray(held_out)
         if not len(X_weak) == len(X_strong) == len(y) == len(held_out):
             raise InputError(
                 f"{len(X_weak)} rows of the weak model, {len(X_strong)} of the strong one, {len(y)} true labels, "
                 f"{len(held_out)} marks of held-out rows: one of each a row is needed"
             )
+        if y.ndim != 1 or not ((y >= 0) & (y <= 1)).all():
+            raise InputError("true labels of gated experts must be one number in [0, 1] a row")
+        if held_out.dtype != bool:
+            raise InputError("marks of held-out rows must be true or false, one a row")
+        for name, X, head in (("weak", X_weak, weak), ("strong", X_strong, strong)):
+            _refuse_other_width(name, X, head)
         if len(y) < LEAST:
             raise InputError(f"{len(y)} rows with true labels: gated experts learn from {LEAST} or more")
         if len(np.unique(y[~held_out])) < 2 or not held_out.any():
@@ -110,6 +119,10 @@ class GatedExperts:
 
     def mix(self, X_weak: NDArray[np.floating], X_strong: NDArray[np.floating]) -> Gated:
         """The mixture of both experts' P(label = 1), in expectation."""
+        if not hasattr(self, "_theta"):
+            raise InputError("gated experts have learned nothing yet: fit them to rows with true labels first")
+        for name, X, head in zip(("weak", "strong"), (X_weak, X_strong), self._starts, strict=True):
+            _refuse_other_width(name, X, head)
         weak, strong = self._logits(self._theta, *self._inputs(X_weak, X_strong))
         p = expit(weak)
         return mixed(p, expit(strong), expit(signals(p) @ self.gate_coef_))
@@ -173,6 +186,15 @@ class GatedExperts:
 
 _Inputs = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 _Rows = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+
+def _refuse_other_width(name: str, X: NDArray[np.floating], head: LinearHead) -> None:
+    """InputError unless rows (n, d) are as wide as the head that is applied to them."""
+    if np.ndim(X) != 2 or np.shape(head.coef) != np.shape(X)[1:]:
+        raise InputError(
+            f"rows of the {name} model have the shape {np.shape(X)} and the {name} head's weights "
+            f"{np.shape(head.coef)}: rows (n, d) and weights (d,) of one width are needed"
+        )
 
 
 def _scale(X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

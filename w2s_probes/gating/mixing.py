@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from ..labels.label_set import LabelSet, ids_of, refuse_other_ids
 from ..ties import above_half
-from .dispersion import Dispersion, class_probabilities, dispersion
+from .dispersion import Dispersion, class_probabilities, dispersion, numbers
 
 DEGENERATE = (
     "taught by labels of role weak alone it is degenerate: they are the weak expert's own, whose loss is least where "
@@ -68,7 +68,10 @@ def mixed(weak: ArrayLike | LabelSet, strong: ArrayLike | LabelSet, confidence: 
     array([0.55, 0.4 ])
     """
     first, second = pair(weak, strong)
-    c = np.broadcast_to(np.asarray(confidence, dtype=np.float64), (len(first),))
+    given = numbers(confidence, "a gate's confidence")
+    if given.shape not in ((), (len(first),)):
+        raise InputError(f"a confidence of shape {given.shape} for {len(first)} rows: give one number, or one a row")
+    c = np.broadcast_to(given, (len(first),))
     if not ((c >= 0) & (c <= 1)).all():
         raise InputError("a gate's confidence must be numbers in [0, 1]")
     share = c if first.ndim == 1 else c[:, None]
@@ -100,7 +103,7 @@ def refuse_weak_labels(truth: ArrayLike | LabelSet, what: str) -> None:
 
 def true_classes(truth: ArrayLike, p: NDArray[np.float64]) -> NDArray[np.intp]:
     """The class (n,) of each row by P(label = 1) (n,), or of predictions of C classes by their numbers."""
-    values = np.asarray(truth, dtype=np.float64)
+    values = numbers(truth, "true labels")
     if values.shape != (len(p),):
         raise InputError(f"{np.shape(truth)} true labels for {len(p)} rows: one number a row is needed")
     if p.ndim == 1:

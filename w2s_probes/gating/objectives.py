@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, xlogy
 
+from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
-from .dispersion import dispersion
+from .dispersion import dispersion, numbers
 
 SMALLEST = 1e-12  # of a mixture's probability, by which its loss and slope are divided
 Slopes = tuple[
@@ -30,9 +31,14 @@ def mixture_losses(weak: ArrayLike, strong: ArrayLike, labels: ArrayLike, confid
 
 
 def _arrays(weak: ArrayLike, strong: ArrayLike, labels: ArrayLike, confidence: ArrayLike) -> list[NDArray[np.float64]]:
-    """The numbers of rows; InputError for label sets of other rows."""
+    """The numbers of rows; InputError for label sets of other rows, and for another number of rows."""
     refuse_other_ids({"weak": ids_of(weak), "strong": ids_of(strong), "labels": ids_of(labels)})
-    return [np.asarray(one, dtype=np.float64) for one in (weak, strong, labels, confidence)]
+    given = {"weak": weak, "strong": strong, "labels": labels, "confidence": confidence}
+    found = {name: numbers(one, name) for name, one in given.items()}
+    if len({one.shape for one in found.values() if one.ndim}) > 1:
+        told = ", ".join(f"{name} {one.shape}" for name, one in found.items())
+        raise InputError(f"numbers of the same rows are needed, and their shapes differ: {told}")
+    return list(found.values())
 
 
 def cross_entropy(p: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linprog
 
 from ..errors import InputError
-from .payoffs import PayoffTable, Values
+from .payoffs import PayoffTable, Values, whole_number
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def solved_margin(table: PayoffTable, i: int, others: Sequence[int] | None = Non
     size = table.size
     chosen = [j for j in range(size) if j != i] if others is None else list(dict.fromkeys(others))
     for j in (i, *chosen):
-        if not isinstance(j, int | np.integer) or not 0 <= j < size:
+        if not whole_number(j) or not 0 <= j < size:
             raise InputError(f"student {j} is not in the table: its {size} students are 0 to {size - 1}")
     if not chosen:
         raise InputError(f"student {i} has no others to be compared with: name at least one")

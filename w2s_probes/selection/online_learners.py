@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, did_you_mean
+from .payoffs import a_number, numbers, whole_number
 
 Form = Literal["loss", "published"]
 Values = NDArray[np.float64]
@@ -23,6 +24,9 @@ class OnlineLearner:
     log_weights: Values = field(init=False, repr=False)  # (K,), the largest 0
 
     def __post_init__(self) -> None:
+        for name in ("K", "T"):
+            if not whole_number(value := getattr(self, name)):
+                raise InputError(f"{name} = {value!r} must be a whole number")
         if self.K < 2:
             raise InputError(f"K = {self.K}: a choice needs at least two students")
         if self.T < 1:
@@ -118,8 +122,8 @@ class Exp3(OnlineLearner):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.lr < np.inf:
-            raise InputError(f"lr = {self.lr:g} must be above 0")
+        if not a_number(self.lr) or not 0 < self.lr < np.inf:
+            raise InputError(f"lr = {self.lr!r} must be a number above 0")
         if self.form not in get_args(Form):
             raise InputError(f"form {self.form!r}: {did_you_mean(str(self.form), get_args(Form))}")
 
@@ -145,7 +149,7 @@ class Exp3(OnlineLearner):
 
     def update(self, chosen: int, reward: float) -> None:
         """Take the reward in [0, 1] of the student that was chosen in a round."""
-        if not 0 <= chosen < self.K:
+        if not whole_number(chosen) or not 0 <= chosen < self.K:
             raise InputError(f"student {chosen} was chosen, but there are {self.K}: 0 to {self.K - 1}")
         value = float(checked_rewards([reward], (1,))[0])
         steps = np.zeros(self.K)
@@ -184,7 +188,7 @@ def _drawn(weights: Values, draws: Values) -> tuple[NDArray[np.intp], Values]:
 
 def checked_rewards(rewards: ArrayLike, shape: tuple[int, ...]) -> Values:
     """Rewards of this shape, where -1 stands for any number; InputError unless they are numbers in [0, 1]."""
-    values = np.asarray(rewards, dtype=np.float64)
+    values = numbers(rewards, "rewards")
     if values.ndim != len(shape) or any(want not in (-1, have) for want, have in zip(shape, values.shape, strict=True)):
         wanted = ", ".join("any number" if want < 0 else str(want) for want in shape)
         raise InputError(f"rewards have the shape {values.shape}: ({wanted}) is wanted, one number a student")

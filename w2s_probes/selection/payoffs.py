@@ -30,8 +30,8 @@ class PayoffTable:
 
         InputError for fewer than two students, no family, a cell without a number, and draws of another table.
         """
-        value = _numbers(J, "J")
-        drawn = None if draws is None else _numbers(draws, "draws")
+        value = numbers(J, "J")
+        drawn = None if draws is None else numbers(draws, "draws")
         if value.ndim == 3 and drawn is None:
             if not len(value):
                 raise InputError("J of shape (0, K, F) holds no draws: give at least two")
@@ -84,7 +84,8 @@ def paired_errors(draws: ArrayLike) -> Values:
     return np.asarray(differences.std(axis=0, ddof=1))
 
 
-def _numbers(values: ArrayLike, name: str) -> Values:
+def numbers(values: ArrayLike, name: str) -> Values:
+    """An array of numbers; InputError for anything else."""
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -101,3 +102,13 @@ def _refuse_missing(values: Values, name: str, students: Sequence[str] | None, f
             f"{name} has no number for student {row} and family {column}: leave the student or the family out, or "
             "measure it"
         )
+
+
+def whole_number(value: object) -> bool:
+    """Whether it is a whole number, and no truth value."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def a_number(value: object) -> bool:
+    """Whether it is one number, and no truth value."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from .margin_games import SolvedMargin, solved_margin
-from .payoffs import PayoffTable, Values
+from .payoffs import PayoffTable, Values, a_number, whole_number
 
 SURE = 2.0  # paired standard errors that a margin must exceed unless `delta` says how much
 ROUNDING = 1e-9  # in units of the largest difference: a margin of 0 is not above 0 by the rounding of a solver
@@ -115,8 +115,8 @@ def discover(
     """
     table = PayoffTable.of(J, draws, students, families)
     refuse_delta(delta, table)
-    if first is not None and not 0 <= first < table.size:
-        raise InputError(f"first = {first} is not in the table: its {table.size} students are 0 to {table.size - 1}")
+    if first is not None and not (whole_number(first) and 0 <= first < table.size):
+        raise InputError(f"first = {first!r} is not in the table: its {table.size} students are 0 to {table.size - 1}")
     start = int(table.value.mean(axis=1).argmax()) if first is None else int(first)
     order, found = [start], list[SolvedMargin]()
     refused: int | None = None
@@ -161,8 +161,8 @@ def refuse_delta(delta: float | None, table: PayoffTable) -> None:
     """InputError for a negative or missing `delta`."""
     if delta is None and table.draws is None:
         raise InputError("a table of single numbers has no errors: give its draws, or say by how much with delta")
-    if delta is not None and not 0 <= delta < np.inf:
-        raise InputError(f"delta = {delta:g} must be at least 0: it is by how much a student must be better")
+    if delta is not None and not (a_number(delta) and 0 <= delta < np.inf):
+        raise InputError(f"delta = {delta!r} must be at least 0: it is by how much a student must be better")
 
 
 def _needed(solved: SolvedMargin, delta: float | None, sure: float) -> float:

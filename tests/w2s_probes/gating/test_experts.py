@@ -69,6 +69,19 @@ def test_bad_input_is_named() -> None:
     ):
         with pytest.raises(InputError, match=wanted):
             fit(n, truth, held)
+    narrow = {"weak": LinearHead(np.ones(2)), "strong": STARTS["strong"]}
+    with pytest.raises(
+        InputError, match=r"rows of the weak model have the shape \(400, \d+\) .* weights \(2,\): .* width"
+    ):
+        GatedExperts().fit(rows.weak, rows.strong, rows.truth, HELD, **narrow)
+    with pytest.raises(InputError, match=r"one number in \[0, 1\] a row"):
+        fit(400, 3 * rows.truth, HELD)
+    with pytest.raises(InputError, match="true or false"):
+        fit(400, rows.truth, HELD.astype(int))
+    with pytest.raises(InputError, match="true labels must be an array of numbers"):
+        fit(400, ["a"] * 400, HELD)
+    with pytest.raises(InputError, match="learned nothing yet"):
+        GatedExperts().mix(rows.weak, rows.strong)
     ids = np.array([f"r{i}" for i in range(400)], dtype=object)
     with pytest.raises(InputError, match=r"experts needs true labels: .* role weak .* the mixture copi"):
         fit(400, LabelSet(ids, rows.truth, "weak"), HELD)

@@ -176,6 +176,11 @@ def test_a_replay_is_by_the_seed_and_leaves_the_learner_as_it_was() -> None:
         (lambda: Exp3(3, 10, 0), "lr = 0"),
         (lambda: Exp3(3, 10, float("nan")), "lr = nan"),
         (lambda: Exp3(3, 10, 1, "los"), "form 'los': did you mean 'loss'"),  # type: ignore[arg-type]
+        (lambda: Exp3(3, 10, "a"), "lr = 'a' must be a number"),  # type: ignore[arg-type]
+        (lambda: Hedge(2.5, 10), "K = 2.5 must be a whole number"),  # type: ignore[arg-type]
+        (lambda: Hedge(2, "a"), "T = 'a' must be a whole number"),  # type: ignore[arg-type]
+        (lambda: replay("x", Hedge(2, 10)), "rewards must be an array of numbers"),
+        (lambda: Exp3(3, 10).update(0.5, 0.5), "student 0.5 was chosen"),  # type: ignore[arg-type]
         (lambda: replay([[0.5, 6000]], Hedge(2, 10)), "divide by 6000"),
         (lambda: replay([[-1, 0.5]], Hedge(2, 10)), "shift and scale"),
         (lambda: replay([[0.5, np.nan]], Hedge(2, 10)), "finite"),
@@ -184,7 +189,7 @@ def test_a_replay_is_by_the_seed_and_leaves_the_learner_as_it_was() -> None:
         (lambda: Exp3(3, 10).update(3, 0.5), "student 3 was chosen"),
         (lambda: Exp3(3, 10).update(0, 1.5), "divide by 1.5"),
     ],
-    ids=range(12),
+    ids=range(17),
 )
 def test_what_no_learner_can_read_is_refused(call: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):

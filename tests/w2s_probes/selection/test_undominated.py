@@ -164,10 +164,13 @@ def test_paired_errors_leave_out_what_students_share() -> None:
         (lambda: undominated(J), "no errors: give its draws"),
         (lambda: undominated(J, draws=np.zeros((5, 2, 3))), r"shape \(5, 2, 3\)"),
         (lambda: discover(J, 0, first=6), "first = 6"),
+        (lambda: discover(J, 0, first=1.5), "first = 1.5 is not in the table"),  # type: ignore[arg-type]
+        (lambda: discover(J, 0, first="a"), "first = 'a' is not in the table"),  # type: ignore[arg-type]
+        (lambda: undominated(J, "a"), "delta = 'a' must be at least 0"),  # type: ignore[arg-type]
         (lambda: margin(J, 9), "student 9 is not in the table"),
         (lambda: margin(J, 0, []), "no others"),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 def test_what_is_no_payoff_table_is_refused(call: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
