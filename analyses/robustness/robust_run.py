@@ -33,6 +33,7 @@ from .robust_result import RobustResult
 from .written_files import write_robust
 
 PERMUTATIONS = 10
+MIXED_IN = "-conflict-implicit"  # the end of the names of methods that teach rows of another task
 
 
 def run_robust(
@@ -83,6 +84,11 @@ def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
     for name, method in methods.items():
         if method.oracle and not oracle:
             raise InputError(f"method {name!r} reads the truth, which no choice may: leave it out, or give --oracle")
+        if name.endswith(MIXED_IN):
+            raise InputError(
+                f"method {name!r} would teach no conflict here: rows of conflict.task are not among those of "
+                "weak-train: leave it out"
+            )
         if method.trusted is not None:
             raise InputError(
                 f"method {name!r} reads true labels of weak-train, which judge students here: leave it out"

@@ -222,6 +222,14 @@ def test_a_method_that_mixes_in_the_supervisors_scores_is_left_out_with_the_reas
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["student-conflict-implicit", "control-truth-conflict-implicit"])
+def test_a_conflict_whose_rows_robust_runs_do_not_have_is_refused(name: str, tmp_path: Path) -> None:
+    recipe = robust_recipe(f"methods=student-xent,{name}", 'conflict={task="miniature_mood"}')
+    with pytest.raises(InputError, match=f"'{name}' would teach no conflict here"):
+        run_robust(recipe, tmp_path / "out", oracle=True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_method_that_reads_true_labels_of_weak_train_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
