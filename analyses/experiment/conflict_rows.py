@@ -21,7 +21,7 @@ def with_conflict(recipe: Recipe, loaded: TaskRows, by_seed: Mapping[int, RowSet
 
     They are `conflict.share` times as many as the training rows, drawn from its train part by seed, and have ids of
     their own, since a text may be in both tasks. InputError where they share an id, a text or a group with test rows,
-    and where there are too few.
+    where there are too few, and where a share comes to none.
     """
     settings = recipe.conflict
     if settings.task is None or not settings.share:
@@ -34,6 +34,11 @@ def with_conflict(recipe: Recipe, loaded: TaskRows, by_seed: Mapping[int, RowSet
     pool, found = other.train.assign(id=ids), {}
     for seed, sets in by_seed.items():
         wanted = round(settings.share * len(sets.train))
+        if not wanted:
+            raise InputError(
+                f"conflict.share = {settings.share:g} of {len(sets.train)} training rows is no row of {other.name}: "
+                "raise it, or set it to 0 for a student without the conflict"
+            )
         if wanted > len(pool) and not recipe.data.at_most:
             raise InputError(
                 f"conflict.share = {settings.share:g} asks for {wanted} rows of {other.name}, whose train part has "

@@ -11,7 +11,7 @@ from w2s_probes.metrics.intervals import share_interval
 from w2s_probes.metrics.recovery import bootstraps, mean_metric
 from w2s_probes.metrics.resampling import interval
 from w2s_probes.randomness import stream
-from w2s_probes.rows.groups import groups_of
+from w2s_probes.rows.groups import group_numbers, groups_of
 
 from ..experiment.row_sets import OTHER_TEST
 from ..recipe.schema import Recipe
@@ -39,12 +39,17 @@ class TaskPayoffs:
     by_seed_draws: Values  # (draws, S, K, F) rows, or their groups, of each seed resampled; the same for all cells
     judged: str  # held-out, or test
     rows: list[int]  # (S,) that judged
-    trusted: int  # weak-train rows whose truth was read, of each seed
+    trusted: list[frozenset[str]]  # ids of the weak-train rows whose truth was read, by seed
 
     @property
     def value(self) -> Values:
         """The means over seeds (K, F)."""
         return np.asarray(self.by_seed.mean(axis=0))
+
+    @property
+    def all_trusted(self) -> int:
+        """The number of rows whose truth was read for some seed, each counted once."""
+        return len(frozenset().union(*self.trusted))
 
     @property
     def draws(self) -> Values:
@@ -64,13 +69,14 @@ class TaskPayoffs:
     def lines(self, metric: str, oracles: frozenset[str]) -> list[dict[str, Any]]:
         """Lines of payoff.csv: by seed, and over several with `seed` left empty."""
         parts = [
-            (seed, self.by_seed[at], self.by_seed_draws[:, at], self.rows[at], 1) for at, seed in enumerate(self.seeds)
+            (seed, self.by_seed[at], self.by_seed_draws[:, at], self.rows[at], 1, len(self.trusted[at]))
+            for at, seed in enumerate(self.seeds)
         ]
-        every: list[tuple[int | None, Values, Values, int, int]] = [*parts]
+        every: list[tuple[int | None, Values, Values, int, int, int]] = [*parts]
         if len(parts) > 1:
-            every.append((None, self.value, self.draws, sum(self.rows), len(parts)))
+            every.append((None, self.value, self.draws, sum(self.rows), len(parts), self.all_trusted))
         found = []
-        for seed, values, draws, rows, seeds in every:
+        for seed, values, draws, rows, seeds, trusted in every:
             for k, student in enumerate(self.students):
                 for f, attack in enumerate(self.attacks):
                     low, high = interval(draws[:, k, f])
@@ -80,7 +86,7 @@ class TaskPayoffs:
                     line: dict[str, Any] = {"task": self.task, "seed": seed, "student": student}
                     line |= {"family": attack.family, "rate": attack.rate, "judged": self.judged}
                     line |= {"metric": metric, "value": values[k, f], "low": low, "high": high}
-                    line |= {"n": rows, "seeds": seeds, "trusted": self.trusted * seeds}
+                    line |= {"n": rows, "seeds": seeds, "trusted": trusted}
                     found.append(line | {"oracle": self.judged == TEST_ROWS or student in oracles})
         return found
 
@@ -95,7 +101,7 @@ class PayoffMean:
     value: Values  # (K, F)
     draws: Values  # (draws, K, F)
     seeds: int
-    trusted: int
+    trusted: int  # different weak-train rows whose truth was read
 
 
 def measured(recipe: Recipe, runs: Sequence[AttackedStudents], students: list[str], judged: str) -> TaskPayoffs:
@@ -125,16 +131,14 @@ def measured(recipe: Recipe, runs: Sequence[AttackedStudents], students: list[st
         np.stack(draws, axis=1),
         judged,
         rows,
-        len(first.sets.weak),
+        [frozenset(run.trial.sets.weak["id"].astype(str)) for run in runs],
     )
 
 
 def payoff_means(by_task: Sequence[TaskPayoffs]) -> list[PayoffMean]:
     """What choices are made by: each task's payoffs, and where there are several tasks their mean."""
     means = [
-        PayoffMean(
-            one.task, one.students, one.attacks, one.value, one.draws, len(one.seeds), one.trusted * len(one.seeds)
-        )
+        PayoffMean(one.task, one.students, one.attacks, one.value, one.draws, len(one.seeds), one.all_trusted)
         for one in by_task
     ]
     if len(means) > 1:
@@ -153,12 +157,29 @@ def payoff_means(by_task: Sequence[TaskPayoffs]) -> list[PayoffMean]:
 
 
 def permuted_payoffs(recipe: Recipe, runs: Sequence[AttackedStudents], students: list[str], number: int) -> TaskPayoffs:
-    """The payoffs with the truth of the judging rows permuted: no student is better than another."""
+    """The payoffs with the truth of the judging rows, or groups, permuted: no student is better than another."""
     recipe = recipe.model_copy(update={"n_boot": min(recipe.n_boot, ENOUGH)})
     shuffled = []
     for run in runs:
         table = run.trial.sets.test
-        order = stream(run.trial.seed, run.trial.task, "permuted", number).permutation(len(table))
+        order = permutation(groups_of(table), len(table), stream(run.trial.seed, run.trial.task, "permuted", number))
         sets = replace(run.trial.sets, test=table.assign(label=table["label"].to_numpy()[order]))
         shuffled.append(replace(run, trial=replace(run.trial, sets=sets)))
     return measured(recipe, shuffled, students, HELD_OUT_ROWS)
+
+
+def permutation(groups: NDArray[np.object_] | None, rows: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """An order (n,) of the rows; with groups (n,) each takes the place of another of its size, in any order within.
+
+    A group that is alone of its size keeps its place, and its rows are permuted.
+    """
+    numbers = group_numbers(groups, rows)
+    order = np.array(rng.permutation(rows), dtype=np.intp)
+    if numbers is None:
+        return order
+    sizes, found = np.bincount(numbers), np.empty(rows, dtype=np.intp)
+    by_group = order[np.argsort(numbers[order], kind="stable")]
+    for size in np.unique(sizes):
+        places = by_group[sizes[numbers[by_group]] == size].reshape(-1, size)
+        found[places] = rng.permuted(rng.permutation(places), axis=1)
+    return found

@@ -30,7 +30,7 @@ class PlayedLearner:
     regrets: Values  # (replays, T) so far, to the student that is best over all rounds
     reward: float  # mean of a round: accuracy on audited rows
     bound: float  # of the expected regret; NaN: none is known
-    trusted: int  # audited rows of a replay: truths that it read
+    trusted: int  # audits of a replay, of rows drawn with replacement
     oracle: bool
 
     def line(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from ..lessons.engine import conduct
 from ..methods import find_method
 from ..recipe.layer_checks import refuse_layers
 from ..recipe.schema import Recipe
+from ..results.names import AVERAGE, GATE, SHUFFLED
 from .attacked_trials import AttackedStudents, AttackedTrial
 from .attacks import OWN, attacks_of, divided
 from .choosing import Choice, permuted_line
@@ -33,6 +34,8 @@ from .robust_result import RobustResult
 from .written_files import write_robust
 
 PERMUTATIONS = 10
+GATES = (GATE, AVERAGE, SHUFFLED)  # the beginnings of the names of gates and their controls
+MIXED_IN = "-conflict-implicit"  # the end of the names of methods that teach rows of another task
 
 
 def run_robust(
@@ -83,6 +86,16 @@ def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
     for name, method in methods.items():
         if method.oracle and not oracle:
             raise InputError(f"method {name!r} reads the truth, which no choice may: leave it out, or give --oracle")
+        if name.startswith(GATES):
+            raise InputError(
+                f"method {name!r} mixes in the supervisor's scores of the rows that judge, and an attack is hard "
+                "labels of the rows taught: leave it out"
+            )
+        if name.endswith(MIXED_IN):
+            raise InputError(
+                f"method {name!r} would teach no conflict here: rows of conflict.task are not among those of "
+                "weak-train: leave it out"
+            )
         if method.trusted is not None:
             raise InputError(
                 f"method {name!r} reads true labels of weak-train, which judge students here: leave it out"

@@ -100,7 +100,7 @@ def _facts(one: TriedStudents) -> list[str]:
     if len(seeds) == 1:
         facts.append("One seed tells nothing of the luck of a training: errors are of the judging rows alone.")
     trusted = one.students["trusted"].max()
-    facts.append(f"The truth of {trusted:,.0f} weak-train rows was read over all seeds and tasks.")
+    facts.append(f"The truth of {trusted:,.0f} weak-train rows was read over all seeds and tasks, each counted once.")
     return facts
 
 
@@ -219,7 +219,7 @@ def _replays(table: pd.DataFrame) -> Table:
         Column("least"),
         Column("most"),
         Column("bound", about="of the expected regret, where one is known"),
-        Column("audited rows"),
+        Column("audits", about="drawn with replacement: a row may be audited again"),
     ]
     rows = [
         [

@@ -171,6 +171,8 @@ def test_rows_that_cannot_be_mixed_in_are_refused(tmp_path: Path) -> None:
         InputError, match=r"conflict.share = 9 asks for 2700 rows of miniature_mood, whose train part has"
     ):
         split_task(small_recipe(OTHER, "conflict.share=9"), "miniature_price")
+    with pytest.raises(InputError, match=r"conflict.share = 0.001 of 300 training rows is no row of miniature_mood"):
+        split_task(small_recipe(OTHER, "conflict.share=0.001"), "miniature_price")
     most = split_task(small_recipe(OTHER, "conflict.share=9", "data.at_most=true"), "miniature_price")[0].conflict
     assert most is not None
     assert 2000 < len(most) < 2700

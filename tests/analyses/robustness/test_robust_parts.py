@@ -11,7 +11,7 @@ from analyses.experiment.row_sets import RowSets
 from analyses.recipe.robustness import Family, Robustness
 from analyses.robustness.attacks import Attack, attacks_of, divided, error_rate
 from analyses.robustness.choosing import Choice
-from analyses.robustness.measured_payoffs import TaskPayoffs, payoff_means
+from analyses.robustness.measured_payoffs import TaskPayoffs, payoff_means, permutation
 from analyses.robustness.replays import audited, played, schedules
 from analyses.robustness.robust_files import EVERY_TASK, HELD_OUT_ROWS
 from w2s_probes.errors import InputError
@@ -69,11 +69,17 @@ def test_errors_are_where_the_family_says_and_a_rate_that_it_cannot_have_is_refu
         Attack("strong-confidently-correct", 0.1).labels(parts, {}, wrong_everywhere, 0)
 
 
+def read(seeds: int) -> list[frozenset[str]]:
+    """200 rows a seed, of which 150 are those of the seed before, too."""
+    return [frozenset(f"r{i}" for i in range(50 * seed, 50 * seed + 200)) for seed in range(seeds)]
+
+
 def payoffs(task: str, seeds: int, rng: np.random.Generator, luck: float) -> TaskPayoffs:
     """Two students; the second better by .02 in the second attack, but for each seed's luck."""
     base = np.array([[0.8, 0.8], [0.8, 0.82]]) + luck * rng.normal(size=(seeds, 2, 2))
     draws = base + 0.001 * rng.normal(size=(500, seeds, 2, 2))
-    return TaskPayoffs(task, ["a", "b"], ATTACKS, list(range(seeds)), base, draws, HELD_OUT_ROWS, [100] * seeds, 200)
+    judging = (HELD_OUT_ROWS, [100] * seeds, read(seeds))
+    return TaskPayoffs(task, ["a", "b"], ATTACKS, list(range(seeds)), base, draws, *judging)
 
 
 def test_the_luck_of_seeds_is_in_the_errors_and_several_tasks_have_a_mean() -> None:
@@ -91,6 +97,9 @@ def test_the_luck_of_seeds_is_in_the_errors_and_several_tasks_have_a_mean() -> N
     lines = lucky.lines("auroc", frozenset({"b"}))
     assert len(lines) == 4 * 11
     assert {line["oracle"] for line in lines if line["student"] == "b"} == {True}
+    assert {line["trusted"] for line in lines if line["seed"] is not None} == {200}
+    assert {line["trusted"] for line in lines if line["seed"] is None} == {650}, "each row once"
+    assert [one.trusted for one in means] == [650, 650, 1300]
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 10])
@@ -100,8 +109,8 @@ def test_of_two_students_that_differ_by_the_luck_of_seeds_alone_one_in_twenty_ta
     for _ in range(300):
         base = 0.8 + 0.02 * rng.normal(size=(seeds, 2, 1))
         draws = base + 0.0005 * rng.normal(size=(400, seeds, 2, 1))
-        rows: list[int] = [100] * seeds
-        one = TaskPayoffs("t", ["a", "b"], ATTACKS[:1], list(range(seeds)), base, draws, HELD_OUT_ROWS, rows, 200)
+        judging = (HELD_OUT_ROWS, [100] * seeds, read(seeds))
+        one = TaskPayoffs("t", ["a", "b"], ATTACKS[:1], list(range(seeds)), base, draws, *judging)
         found = Choice.of(payoff_means([one])[0], None).found
         kept += bool(found.mask.any())
         errors.append(found.errors[0])
@@ -119,6 +128,26 @@ def test_the_interval_of_a_mean_over_seeds_has_students_quantile_and_stays_a_sha
         half = 4.3027 * np.std(three.draws[:, at[0], at[1]], ddof=1)
         assert 0 < line["low"] < line["value"] < line["high"] < 1
         assert line["high"] - line["low"] == pytest.approx(2 * half, rel=0.1)
+
+
+def test_groups_are_permuted_whole_as_the_bootstrap_draws_them() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat([f"g{i}" for i in range(60)], [3] * 30 + [2] * 29 + [5]).astype(object)
+    shuffled = rng.permutation(len(groups))
+    groups = groups[shuffled]
+    seen: list[float] = []
+    for _ in range(50):
+        order = permutation(groups, len(groups), rng)
+        assert sorted(order) == list(range(len(groups)))
+        taken = pd.Series(groups[order]).groupby(groups)
+        assert (taken.nunique() == 1).all(), "no group is parted"
+        seen.append(float((taken.first() == taken.first().index).mean()))
+    assert 0.02 < np.mean(seen) < 0.08, "1 of 60 is alone of its size, and of each size one stays by chance"
+    truth = (pd.factorize(groups)[0] % 2).astype(float)
+    assert np.std([np.corrcoef(truth, truth[permutation(groups, 153, rng)])[0, 1] for _ in range(300)]) > 0.1
+    plain = permutation(None, 153, rng)
+    assert sorted(plain) == list(range(153))
+    assert np.std([np.corrcoef(truth, truth[permutation(None, 153, rng)])[0, 1] for _ in range(300)]) < 0.1
 
 
 def test_schedules_change_the_attack_as_they_say() -> None:

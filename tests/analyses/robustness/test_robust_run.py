@@ -45,7 +45,10 @@ def test_the_payoff_table_has_every_student_under_every_attack(made: Made) -> No
     assert len(payoff) == 3 * 3 * (2 + 1)
     assert set(payoff["judged"]) == {"held-out"}
     assert not payoff["oracle"].any()
-    assert (payoff["trusted"] == 400 * payoff["seeds"]).all()
+    assert (payoff["trusted"][payoff["seeds"] == 1] == 400).all()
+    once = len({*found.runs[0].trial.sets.weak["id"], *found.runs[1].trial.sets.weak["id"]})
+    assert 400 < once < 800
+    assert (payoff["trusted"][payoff["seeds"] == 2] == once).all()
     assert ((payoff["low"] <= payoff["value"]) & (payoff["value"] <= payoff["high"])).mean() > 0.9
     means = payoff[payoff["seed"].notna()].groupby(["student", "family"])["value"].mean()
     over = payoff[payoff["seed"].isna()].set_index(["student", "family"])["value"]
@@ -207,18 +210,39 @@ def test_recipes_that_leave_nothing_to_try_are_refused_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_method_that_mixes_in_the_supervisors_scores_is_left_out_with_the_reason(made: Made, tmp_path: Path) -> None:
-    recipe = robust_recipe("methods=student-xent,gate-variance,relabel-knn", "seeds=[0]", "robustness.rounds=20")
+@pytest.mark.parametrize("name", ["gate-variance", "gate-ceiling", "control-gate-shuffled:gate-entropy"])
+def test_a_gate_and_its_controls_are_refused_before_anything_is_trained(name: str, tmp_path: Path) -> None:
+    recipe = robust_recipe(f"methods=student-xent,relabel-knn,{name}")
+    with pytest.raises(InputError, match=f"'{name}' mixes in the supervisor's scores of the rows that judge"):
+        run_robust(recipe, tmp_path / "out", oracle=True)
+    with pytest.raises(InputError, match="leave it out"):
+        robust_stages(recipe, tmp_path / "out", oracle=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_method_that_reads_the_supervisors_scores_is_left_out_with_the_reason(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METHODS, "mixed-in", METHODS["gate-variance"])
+    recipe = robust_recipe("methods=student-xent,mixed-in,relabel-knn", "seeds=[0]", "robustness.rounds=20")
     found = run_robust(recipe, tmp_path, cache=made[0])
     assert found.choice.payoffs.students == ["student-xent", "relabel-knn"]
-    assert found.left_out.keys() == {"gate-variance"}
-    assert "reads the supervisor's scores of the rows that judge" in found.left_out["gate-variance"]
+    assert found.left_out.keys() == {"mixed-in"}
+    assert "reads the supervisor's scores of the rows that judge" in found.left_out["mixed-in"]
     assert read_json(tmp_path / ROBUST_RECORD)["left_out"] == found.left_out
     stages = robust_stages(recipe, made[0])
-    assert {stage.name for stage in stages if "gate" in stage.name} == {"gate-variance (left out)"}
+    assert {stage.name for stage in stages if "mixed" in stage.name} == {"mixed-in (left out)"}
     assert all(stage.kept for stage in stages)
-    with pytest.raises(InputError, match="1 student is left to choose among: gate-variance cannot be used"):
-        run_robust(robust_recipe("methods=student-xent,gate-variance"), tmp_path / "out", cache=made[0])
+    with pytest.raises(InputError, match="1 student is left to choose among: mixed-in cannot be used"):
+        run_robust(robust_recipe("methods=student-xent,mixed-in"), tmp_path / "out", cache=made[0])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["student-conflict-implicit", "control-truth-conflict-implicit"])
+def test_a_conflict_whose_rows_robust_runs_do_not_have_is_refused(name: str, tmp_path: Path) -> None:
+    recipe = robust_recipe(f"methods=student-xent,{name}", 'conflict={task="miniature_mood"}')
+    with pytest.raises(InputError, match=f"'{name}' would teach no conflict here"):
+        run_robust(recipe, tmp_path / "out", oracle=True)
     assert not (tmp_path / "out").exists()
 
 
