@@ -87,7 +87,10 @@ def test_what_is_trusted_fails_without_true_labels_of_weak_train_and_counts_them
     with pytest.raises(Leak, match="reads true labels of weak-train"):
         completed(run_method(name, undeclared, made, truth_of_planted(), rows), Untaught())
     outcome = completed(run_method(name, METHODS[name], made, truth_of_planted(), rows), Untaught())
-    assert outcome.trusted == (40 if name == "gate-learned" else 200)
+    if name == "prior-fewshot":  # rows are read until there are enough shots of both classes
+        assert 4 <= outcome.trusted < 40
+    else:
+        assert outcome.trusted == (40 if name == "gate-learned" else 200)
 
 
 def test_the_truth_of_train_and_validation_moves_oracles_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
