@@ -134,7 +134,7 @@ def test_a_dtype_that_the_device_lacks_is_refused_before_the_weights_are_read(
         return real(x, *rest)
 
     monkeypatch.setattr(torch.nn.functional, "layer_norm", lacking)
-    monkeypatch.setattr("extract.models.loading.auto_class", None)
+    monkeypatch.setattr("extract.models.loading.auto_class", lambda config: None)  # which reads nothing
     message = fails(*extracting(place, "--dtype", "float16"))
     assert (
         "cpu cannot compute in float16 (\"LayerNormKernelImpl\" not implemented for 'Half'): choose another" in message
