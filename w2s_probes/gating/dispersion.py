@@ -45,6 +45,12 @@ def numbers(values: ArrayLike | LabelSet, name: str) -> NDArray[np.float64]:
         raise InputError(f"{name} must be an array of numbers, with rows of one length") from error
 
 
+def signals(weak: ArrayLike | LabelSet) -> NDArray[np.float64]:
+    """What a learned gate reads of the weak predictions (n, 3): the dispersion by variance, by entropy, and 1."""
+    parts = [dispersion(weak, kind) for kind in KINDS]
+    return np.stack([*parts, np.ones(len(parts[0]))], axis=1)
+
+
 def class_probabilities(p: ArrayLike | LabelSet, name: str) -> NDArray[np.float64]:
     """Probabilities of C classes (n, C); of P(label = 1) (n,) those of both classes."""
     values = numbers(p, name)

@@ -13,9 +13,9 @@ from scipy.special import expit
 
 from ..errors import InputError
 from ..labels.label_set import LabelSet
-from .dispersion import numbers
+from .dispersion import numbers, signals
 from .mixing import Gated, mixed, refuse_weak_labels
-from .objectives import loss_and_slopes, mixture_losses, own_losses, signals
+from .objectives import loss_and_slopes, mixture_losses, own_losses
 
 LEAST = 100  # rows with true labels
 GATE_L2 = 1e-3  # of the gate's weights

@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from ..errors import InputError, did_you_mean
 from ..labels.label_set import LabelSet, ids_of, refuse_other_ids
-from .dispersion import KINDS, class_probabilities, dispersion
+from .dispersion import KINDS, class_probabilities, dispersion, signals
 from .mixing import Gated, mixed, pair, refuse_weak_labels, true_classes
 
 GateKind = Literal["variance", "entropy", "learned"]
@@ -56,7 +56,7 @@ class Gate:
         if len(np.unique(classes)) < 2:
             raise InputError(f"the {len(classes)} rows with true labels are of one class: give rows of both")
         p, q = (class_probabilities(one, "")[np.arange(len(classes)), classes] for one in (first, second))
-        seen = _seen(first)
+        seen = signals(first)
 
         def loss(w: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             c = expit(seen @ w)
@@ -73,15 +73,9 @@ class Gate:
             return dispersion(weak, self.kind)
         if self.coef_ is None:
             raise InputError("a learned gate has no weights yet: fit it to rows with true labels first")
-        return np.asarray(expit(_seen(weak) @ self.coef_))
+        return np.asarray(expit(signals(weak) @ self.coef_))
 
     def mix(self, weak: ArrayLike | LabelSet, strong: ArrayLike | LabelSet) -> Gated:
         """The mixture of two models' predictions of the same rows."""
         pair(weak, strong)
         return mixed(weak, strong, self.confidence(weak))
-
-
-def _seen(weak: ArrayLike | LabelSet) -> NDArray[np.float64]:
-    """What a learned gate reads of the weak model's predictions (n, 3)."""
-    parts = [dispersion(weak, kind) for kind in KINDS]
-    return np.stack([*parts, np.ones(len(parts[0]))], axis=1)

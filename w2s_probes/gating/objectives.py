@@ -10,7 +10,7 @@ from scipy.special import expit, xlogy
 
 from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
-from .dispersion import dispersion, numbers
+from .dispersion import numbers, signals
 
 SMALLEST = 1e-12  # of a mixture's probability, by which its loss and slope are divided
 Slopes = tuple[
@@ -44,11 +44,6 @@ def _arrays(weak: ArrayLike, strong: ArrayLike, labels: ArrayLike, confidence: A
 def cross_entropy(p: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """CE of each row, 0 log 0 = 0."""
     return np.asarray(-xlogy(y, p) - xlogy(1 - y, 1 - p))
-
-
-def signals(weak: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a learned gate reads of the weak expert (n, 3): the variance, the entropy's dispersion, and 1."""
-    return np.stack([dispersion(weak, "variance"), dispersion(weak, "entropy"), np.ones(len(weak))], axis=1)
 
 
 def signal_slopes(logits: NDArray[np.float64]) -> NDArray[np.float64]:
