@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -21,6 +22,7 @@ from ..models.source import ModelSource
 from ..row_files import checked_rows, rows_hash
 from ..templates import OWN, Template, template_source
 from .adjusting import CONTENT_FREE, PAIR, QUESTION, Calibration, bias, consistent
+from .kept_batches import KeptBatches
 from .label_words import WORDS, LabelWord, beginning, label_words
 from .prompts import PATTERN, Prompt, refuse_pattern
 from .shots import Shot
@@ -164,8 +166,13 @@ class Asking:
         placement: Placement | None = None,
         speaker: Speaker | None = None,
         progress: RowProgress = silent,
+        kept: Path | None = None,
     ) -> Answers:
-        """Ask about every row. With a `speaker` of this plan's model nothing is loaded."""
+        """Ask about every row. With a `speaker` of this plan's model nothing is loaded.
+
+        Batches are kept in the folder `kept` as they are read: an asking that was stopped goes on there, and ends with
+        the same bits on the same machine. The folder is deleted at the end.
+        """
         tokens = self.tokens  # refused before weights are loaded
         empty = self._content_free() if self.calibrate == "content-free" else []
         speaker = speaker or self.speaker(placement)
@@ -177,7 +184,8 @@ class Asking:
             progress(done)
 
         numbers = [word.token for word in self.words]
-        found = speaker.read(tokens, self.rows["id"].tolist(), numbers, advance)
+        batches = KeptBatches(kept, self.key)
+        found = speaker.read(tokens, self.rows["id"].tolist(), numbers, advance, batches)
         own = _log_odds(found)
         shift = 0.0
         if self.calibrate == "prior":
@@ -186,6 +194,7 @@ class Asking:
             shift = bias(_log_odds(speaker.read(empty, ["content-free"] * len(empty), numbers)))
         p, together = consistent(own - shift, self.rows)
         ids = self.rows["id"].to_numpy(dtype=object)
+        batches.remove()
         return Answers(ids, p, found.logits[:, 0], found.logits[:, 1], found.log_total, shift, together, self.key)
 
     def _content_free(self) -> list[Tokens]:
