@@ -20,7 +20,8 @@ from .experiment.task_models import every_row
 from .experiment.trusted_rows import reads_trusted
 from .methods import find_methods
 from .recipe.layer_checks import refuse_layers
-from .recipe.schema import Recipe, Strong, Training, Weak
+from .recipe.schema import Recipe, Strong, Weak
+from .recipe.training import Training
 from .results.names import REFERENCES
 from .supervisors.held_out import refuse_without_truth
 

@@ -81,7 +81,7 @@ class Asking:
         prompt: str = PATTERN,
         shots: Sequence[Shot] = (),
         calibrate: str | None = None,
-        chat_template: str | None = None,
+        chat_template: str | Template | None = None,
         dtype: str = "auto",
         quantization: str | None = None,
     ) -> "Asking":
@@ -205,8 +205,10 @@ def _log_odds(found: NextToken) -> NDArray[np.float64]:
     return np.asarray(found.logits[:, 1] - found.logits[:, 0])
 
 
-def _template(source: ModelSource, named: str | None) -> Template | None:
+def _template(source: ModelSource, named: str | Template | None) -> Template | None:
     """The template of this name; unless given the tokenizer's own, or none where it has none."""
+    if isinstance(named, Template):
+        return named
     if named is None:
         named = OWN if getattr(source.tokenizer, "chat_template", None) else NO_TEMPLATE
     if named == NO_TEMPLATE:

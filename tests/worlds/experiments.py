@@ -23,7 +23,8 @@ from analyses.methods import find_method
 from analyses.recipe.asking import AskedAs
 from analyses.recipe.probe_values import Probes
 from analyses.recipe.read import RECIPES, read_recipe
-from analyses.recipe.schema import Recipe, Training
+from analyses.recipe.schema import Recipe
+from analyses.recipe.training import Training
 from extract.asking.shots import Shot
 from tests.conftest import planted
 from w2s_probes.errors import InputError
