@@ -11,6 +11,7 @@ from scipy.special import expit, log_softmax
 from tests.conftest import ROOT
 from w2s_probes import InputError, auroc
 from w2s_probes.fusion import Fused, fuse, fuse_experts, fuse_static
+from w2s_probes.fusion import fused as fused_module
 from w2s_probes.fusion.newton import MILD, mild_alpha
 from w2s_probes.fusion.strengths import _Search, distance
 from w2s_probes.fusion.tilted import Tilt, centred, divergences
@@ -84,6 +85,17 @@ def test_no_alpha_of_a_fine_grid_is_better(classes: int, n: int, scale: float) -
     grid = fuse(strong, base, tuned, solver="grid")
     assert (grid.loss >= fused.loss - 1e-12).all()
     np.testing.assert_allclose(grid.alpha, values[::50][np.argmin(losses[::50], axis=0)], atol=1e-9)
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    strong, base, tuned = world(8, 40, 6, 1)
+    whole = fuse_experts(strong, base, [tuned, base])
+    for at_once in (6, 100):  # a row at a time, and sixteen
+        monkeypatch.setattr(fused_module, "AT_ONCE", at_once)
+        parts = fuse_experts(strong, base, [tuned, base])
+        np.testing.assert_allclose(parts.alpha, whole.alpha, atol=1e-9)
+        np.testing.assert_allclose(parts.log_p, whole.log_p, atol=1e-9)
+        assert np.array_equal(parts.expert, whole.expert)
 
 
 def test_divergences_are_those_of_the_fused_rows() -> None:
