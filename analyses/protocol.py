@@ -20,6 +20,7 @@ from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
 from .costs import reads_known_rows, reads_tokens
+from .experiment.fusing import refuse_unfused
 from .experiment.method import Method
 from .experiment.opinions import refuse_unasked
 from .experiment.outcomes import Outcome, write_verdict
@@ -93,6 +94,7 @@ def run(
         sources.find(name)
     refuse_layers(recipe, sources.find)
     refuse_unasked(recipe, list(methods), sources.find)
+    refuse_unfused(recipe, sources.find)
     with ExitStack() as stack:
         teacher: Teacher = Here(clock)
         at_once = 1
