@@ -21,7 +21,7 @@ from extract.tasks import find_task
 
 from ..lessons.lesson import Scores
 from ..lessons.result_cache import Arrays, Record, ResultCache
-from ..recipe.asking import PRIOR, AskedAs
+from ..recipe.asking import AskedAs
 from ..recipe.schema import Recipe
 
 ANSWERS = "answers"  # kind of theirs in the cache
@@ -128,17 +128,3 @@ def asked_in(recipe: Recipe, task: str) -> AskedAs:
     """How the rows of a task, by its short name, are asked about."""
     names = {Path(name).stem: name for name in recipe.data.tasks}
     return recipe.asking.of(task, find_task(names[task])[1].label_names if task in names else None)
-
-
-def refuse_unasked(recipe: Recipe, methods: Sequence[str], find: Any) -> None:
-    """InputError where a model that is asked has no language-model head, or does not know the answers of a task."""
-    supervisors = [recipe.weak, *recipe.weak.members]
-    models = [one.model for one in supervisors if one.kind in ("prior", "lm")]
-    models += [recipe.strong.model] if any(name.startswith(PRIOR) for name in methods) else []
-    if recipe.student.kind == "lm":
-        models += [recipe.strong.model, *(model.model for model in recipe.intermediate)]
-    for model in dict.fromkeys(models):
-        for name in recipe.data.tasks:
-            task = Path(name).stem
-            asked = Opinions(find(model), asked_in(recipe, task), ResultCache(Path()))
-            asked.plan(pd.DataFrame({"id": ["a row"], "text": ["a text"]}))

@@ -140,14 +140,17 @@ class Asking:
     @cached_property
     def tokens(self) -> list[Tokens]:
         """The token ids of each row's prompt (n arrays); InputError for one longer than the model's window."""
-        ids, texts = self.rows["id"].tolist(), self.rows["text"].tolist()
-        encoded = self._encode(self.prompt.every(self.source.tokenizer, ids, texts), ids)
+        return self.tokens_of(self.rows["text"].tolist(), [f"row {row!r}" for row in self.rows["id"]])
+
+    def tokens_of(self, texts: Sequence[str], names: Sequence[str]) -> list[Tokens]:
+        """The same of any texts (n,), which messages call by these names."""
+        encoded = self._encode(self.prompt.every(self.source.tokenizer, names, texts), names)
         limit = self.source.window
         long = [at for at, row in enumerate(encoded) if limit is not None and len(row) > limit]
         if long:
             raise InputError(
-                f"row {ids[long[0]]!r} with its prompt is {len(encoded[long[0]])} tokens, and {self.source.name} reads "
-                f"{limit} ({len(long)} such rows among {len(ids)}): shorten or drop them, or give fewer shots"
+                f"{names[long[0]]} with its prompt is {len(encoded[long[0]])} tokens, and {self.source.name} reads "
+                f"{limit} ({len(long)} such rows among {len(names)}): shorten or drop them, or give fewer shots"
             )
         return encoded
 
@@ -189,12 +192,12 @@ class Asking:
         """The tokens of prompts about texts that say nothing; of an empty prompt there are none."""
         prompts = self.prompt.every(self.source.tokenizer, CONTENT_FREE, CONTENT_FREE)
         whole = [prompt for prompt in prompts if prompt.strip()]
-        return self._encode(whole, ["content-free"] * len(whole))
+        return self._encode(whole, ["a text that says nothing"] * len(whole))
 
-    def _encode(self, prompts: list[str], names: list[str]) -> list[Tokens]:
+    def _encode(self, prompts: list[str], names: Sequence[str]) -> list[Tokens]:
         """Token ids of prompts, after what the tokenizer begins a text with: a template writes that itself."""
         tokenizer = self.source.tokenizer
-        plain, _ = tokenize(tokenizer, prompts, None, lambda row: f"row {names[row]!r}", special_tokens=False)
+        plain, _ = tokenize(tokenizer, prompts, None, lambda row: names[row], special_tokens=False)
         if self.prompt.template is not None or not prompts:
             return plain
         start = beginning(tokenizer, prompts[0])

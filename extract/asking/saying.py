@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from w2s_probes.checkpoints.tokens import Tokens
-from w2s_probes.errors import InputError
+from w2s_probes.errors import InputError, shortened
 from w2s_probes.students.finetuning.saved_files import SCORING, read_scoring
 
 from ..models.loading import Placement
 from ..models.source import ModelSource
+from ..row_files import checked_rows
 from ..templates import Template
 from .asking import Answers, Asking
 from .label_words import WORDS, LabelWord
@@ -87,13 +88,14 @@ class Saying:
 
     def tokens(self, texts: Sequence[str], what: str) -> list[Tokens]:
         """The tokens of each text's prompt; InputError, naming the row, for one beyond the model's window."""
-        if not len(texts):
-            return []
-        return self.of(
-            pd.DataFrame({"id": [f"{number} of {what}" for number in range(len(texts))], "text": texts})
-        ).tokens
+        names = [f"{what}: row {number}, {shortened(text)}" for number, text in enumerate(texts)]
+        return self.asking.tokens_of(list(texts), names)
 
 
 def said_labels(folder: Path | str, rows: pd.DataFrame, *, placement: Placement | None = None) -> Answers:
-    """What a saved model that says labels answers about rows (id, text): `.p`, and the logits of the two words."""
-    return Saying.of_saved(Path(folder)).of(rows).run(placement=placement)
+    """What a saved model that says labels answers about rows (id, text): `.p`, and the logits of the two words.
+
+    Each row stands for itself, also one of a `question` or a `pair`, as in training.
+    """
+    saying = Saying.of_saved(Path(folder))
+    return saying.of(checked_rows(rows, "the rows")[["id", "text"]]).run(placement=placement)

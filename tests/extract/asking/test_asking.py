@@ -141,6 +141,23 @@ def test_models_without_a_head_for_words_are_refused(
             Asking.plan(str(folder), rows, **PLAIN)
 
 
+def test_a_model_whose_tokens_see_those_after_them_is_refused_whatever_head_it_has(
+    rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    from transformers import BertConfig, BertLMHeadModel
+
+    for is_decoder in (False, True):
+        bert = BertLMHeadModel(BertConfig(**SIZE, intermediate_size=48, is_decoder=is_decoder))
+        save_checkpoint(bert, tmp_path / str(is_decoder))
+    with pytest.raises(InputError, match=r"its tokens see those after them \(a bert whose config does not say"):
+        Asking.plan(str(tmp_path / "False"), rows, **PLAIN)
+    found = Asking.plan(str(tmp_path / "True"), rows, **PLAIN).run()
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "True").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "True")
+    ids = torch.tensor([tokenizer(rows["text"][0], add_special_tokens=False)["input_ids"]])
+    assert found.logit_0[0] == pytest.approx(model(input_ids=ids).logits[0, -1, 5].item(), abs=1e-5)
+
+
 def test_a_prompt_beyond_the_window_is_refused_before_weights_are_read(
     checkpoint: Checkpoint, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

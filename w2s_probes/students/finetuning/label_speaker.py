@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ...checkpoints.loading import usable
+from ...checkpoints.loading import refuse_two_way, usable
 from ...checkpoints.tokens import Tokens
 from ...errors import InputError
 from .settings import Over
@@ -96,6 +96,7 @@ def speaking_model(folder: Path, config: Any, dtype: torch.dtype) -> Any:
 
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise InputError(f"model {folder}: a {config.model_type} has no language-model head: name a causal model")
+    refuse_two_way(str(folder), config)
     with usable(str(folder), "no causal model can be made of it"):
         model, report = AutoModelForCausalLM.from_pretrained(
             folder, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
