@@ -82,6 +82,7 @@ def test_the_tuned_supervisor_is_fused_and_reads_no_truth_of_its_own(folder: Pat
     ]
     (made,) = read_json(folder / "run.json")["runs"].values()
     notes = made["methods"][DYNAMIC]
+    assert len(list((folder / "kept" / "answers").iterdir())) == 3  # each model is asked once, for all methods
     assert notes["alpha_mean"] == pytest.approx(alpha.mean())
     assert notes["capped"] == pytest.approx((alpha == 2).mean())
 
