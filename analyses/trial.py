@@ -13,7 +13,6 @@ import numpy as np
 
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.losses.names import LossName
 from w2s_probes.rows.groups import GROUP
 
 from .experiment.fusing import fused_models
@@ -28,7 +27,7 @@ from .experiment.view import Experiment
 from .lessons.clock import Clock
 from .lessons.curves import Curves
 from .lessons.engine import Rounds, StepLessons, Steps, together
-from .lessons.lesson import TRAINED, Lesson, Scores
+from .lessons.lesson import TRAINED, Lesson, Scores, ceiling_lesson
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.trial_result import TrialResult
@@ -38,7 +37,6 @@ from .supervisors.held_out import HELD_OUT, asks_supervisor, held_out_rows
 
 SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
 TITLES = {WEAK: "weak supervisor"}  # of steps that are not called by their line in the results
-CEILING_LOSS: LossName = "xent"
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,8 @@ class LabelledTrial:
     def steps(self) -> Iterator[Step]:
         """The steps in order."""
         view, sets, clock, trusted = self.view, self.sets, self.models.clock, self.trusted
-        lesson = ceiling_lesson(view, sets)
+        fit, stop = examples(sets.train), examples(sets.val)
+        lesson = ceiling_lesson(view.student, fit, stop, view.predicted, view.seed)
         taught_truth = partial(ceiling, view, lesson)
         yield Step(CEILING, TRAINED, lambda: lesson.description, taught_truth, taught_truth)
         for name, method in self.trial.methods.items():
@@ -281,13 +280,6 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
         weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,
     )
-
-
-def ceiling_lesson(experiment: Experiment, sets: RowSets) -> Lesson:
-    """The student's twin that learns, and is stopped by, ground truth."""
-    fit, stop = examples(sets.train), examples(sets.val)
-    seed = experiment.seed
-    return Lesson(experiment.student, fit, stop, experiment.predicted, CEILING_LOSS, seed, role="truth")
 
 
 def ceiling(experiment: Experiment, lesson: Lesson) -> Steps[Outcome]:
