@@ -21,6 +21,7 @@ from w2s_probes.students.finetuning.tracking import refuse_absent
 
 from .costs import reads_known_rows, reads_tokens
 from .experiment.asked_models import refuse_unasked
+from .experiment.fusing import refuse_unfused
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
 from .experiment.row_sets import RowSets
@@ -92,6 +93,7 @@ def run(
     for name in recipe.models:
         sources.find(name)
     refuse_layers(recipe, sources.find)
+    refuse_unfused(recipe, sources.find)
     refuse_unasked(recipe, methods, sources.find, splits)
     with ExitStack() as stack:
         teacher: Teacher = Here(clock)

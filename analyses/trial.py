@@ -15,6 +15,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.rows.groups import GROUP
 
+from .experiment.fusing import fused_models
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
 from .experiment.method import Method, run_method
 from .experiment.opinions import asked_in
@@ -32,7 +33,7 @@ from .results.names import CEILING, WEAK, trial_key
 from .results.trial_result import TrialResult
 from .supervisors import as_seen, described, supervise
 from .supervisors.from_model import examples, tuned_model
-from .supervisors.held_out import HELD_OUT, held_out_rows
+from .supervisors.held_out import HELD_OUT, asks_supervisor, held_out_rows
 
 SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
 TITLES = {WEAK: "weak supervisor"}  # of steps that are not called by their line in the results
@@ -146,10 +147,10 @@ class LabelledTrial:
         """The view that methods have."""
         trial = self.trial
         view, tuned = blind_view(trial.recipe, self.sets, self.labels, self.models, trial.seed), trial.tuned
-        if tuned is None:
-            return view
-        base, after = self.models.before_and_after(trial.recipe.weak, tuned)
-        return replace(view, base=base, tuned=after)
+        if tuned is not None:
+            base, after = self.models.before_and_after(trial.recipe.weak, tuned)
+            view = replace(view, base=base, tuned=after)
+        return replace(view, fusing=fused_models(trial.recipe, self.models.opinions_of, view.tuned, self.models.asked))
 
     @cached_property
     def trusted(self) -> TrustedRows | None:
@@ -223,7 +224,7 @@ def trials(
     curves: Curves | None = None,
 ) -> Iterator[Trial]:
     """The trials of one task, one for each seed. Drop each before the next: it holds activations."""
-    trusted, tuned = reads_trusted(methods.values()), any(method.tuned for method in methods.values())
+    trusted, tuned = reads_trusted(methods.values()), asks_supervisor(recipe, methods)
     supervisor, students = task_models(
         recipe, task, list(splits.values()), cache, sources, clock, curves, trusted=trusted, tuned=tuned
     )

@@ -81,7 +81,7 @@ class Opinions:
     def of(self, sets: Mapping[str, pd.DataFrame], shots: Sequence[Shot] = ()) -> tuple[Scores, float]:
         """P(label = 1) of the rows of each set, and the share of the two words in a next token's probability.
 
-        `train` is among the sets: where the mean answer is taken off, it is that over the training rows.
+        Where the mean answer is taken off, it is that over the training rows: `train` is then among the sets.
         """
         logits, shift, said = self._read(sets, shots)
         if self.asked.calibrate == "prior":

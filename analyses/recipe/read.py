@@ -22,7 +22,7 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 # Folders that a run makes, or keeps its cache in.
 OF_RUNS = ("activations", "curves", "filters", "kept", "labels", "predictions", "students")
 # Keys whose values are paths, or names that one may stand for.
-PATHS = ("model", "models", "folder", "file", "tasks", "task")
+PATHS = ("model", "models", "folder", "file", "tasks", "task", "base", "experts")
 TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
 TESTS = ("data", "tests")  # the table whose values are files, or names of tasks
 LADDER, VARIANTS = "ladder", "variants"

@@ -12,6 +12,7 @@ from w2s_probes.students.finetuning.settings import FineTuning
 
 from .asking import AskedAs
 from .conflict import Conflict
+from .fusion import Fusion
 from .probe_values import Probes
 from .robustness import Robustness
 from .section import Count, Position, Section, StrongPosition
@@ -184,6 +185,7 @@ class Recipe(Section):
     probes: Probes = Probes()
     conflict: Conflict = Conflict()
     asking: AskedAs = AskedAs()
+    fusion: Fusion = Fusion()
     results: Results = Results()
     robustness: Robustness = Robustness()
 
@@ -217,6 +219,7 @@ class Recipe(Section):
     def _conflict_of_methods(self) -> "Recipe":
         self.conflict.refuse(self.methods)
         self.asking.refuse(self.data.tasks, self.methods, self.weak.n_shots, self.weak.n_truth)
+        self.fusion.refuse(self.methods, self.weak.kind, self.weak.model)
         return self
 
     @model_validator(mode="after")
@@ -246,7 +249,7 @@ class Recipe(Section):
     def models(self) -> list[str]:
         """The models that the recipe names, each once."""
         named = [self.strong.model, self.weak.model, *(member.model for member in self.weak.members)]
-        named += [model.model for model in self.intermediate]
+        named += [model.model for model in self.intermediate] + self.fusion.models(self.methods)
         return list(dict.fromkeys(name for name in named if name is not None))
 
     @property

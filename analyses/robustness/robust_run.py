@@ -97,6 +97,8 @@ def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
                 f"method {name!r} would teach no conflict here: rows of conflict.task are not among those of "
                 "weak-train: leave it out"
             )
+        if method.fuses:
+            raise InputError(f"method {name!r} reads no weak label, which is all that an attack changes: leave it out")
         if method.trusted is not None:
             raise InputError(
                 f"method {name!r} reads true labels of weak-train, which judge students here: leave it out"

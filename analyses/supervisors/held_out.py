@@ -29,6 +29,11 @@ def held_out_rows(table: pd.DataFrame, task: str, seed: int) -> NDArray[np.bool_
     return np.isin(groups, order[: max(1, round(SHARE * len(order)))])
 
 
+def asks_supervisor(recipe: Recipe, methods: Mapping[str, Method]) -> bool:
+    """Whether some method asks the supervisor's trained model itself, which must be kept for it."""
+    return any(method.tuned or (method.fuses and not recipe.fusion.experts) for method in methods.values())
+
+
 def refuse_without_truth(
     recipe: Recipe, methods: Mapping[str, Method], splits: Mapping[str, Mapping[int, RowSets]]
 ) -> None:
