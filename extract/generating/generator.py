@@ -16,6 +16,7 @@ from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
 from w2s_probes.errors import InputError, whole_reason
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
+from ..forward.engine import cpu_tokens
 from ..forward.layout import out_of_memory
 from ..forward.model_state import ModelState
 from ..forward.switches import mode_of
@@ -27,6 +28,7 @@ CACHES = ("past_key_values", "cache_params")  # what families call their keys an
 LEAVE = 0.25  # of a batch's rows that are finished before they are taken out: what is left is copied
 MOST_TOKENS = 1 << 18  # of a batch, prompts and new tokens
 CPU_CACHE = 1 << 30  # bytes of keys and values on a processor
+CPU_BATCHES = 8  # times what one pass reads there: each new token is a pass of one token a row
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ def _affordable(source: ModelSource, device: torch.device, dtype: StoredDtype) -
     kept = 2 * source.depth * shared * (getattr(config, "head_dim", None) or width // heads)
     size = WORDS[dtype].itemsize
     if device.type != "cuda":
-        return max(256, min(MOST_TOKENS, CPU_CACHE // (kept * size)))
+        return max(256, min(CPU_BATCHES * cpu_tokens(width), CPU_CACHE // (kept * size)))
     free, _ = torch.cuda.mem_get_info(device)
     inner = max(getattr(config, "intermediate_size", None) or 0, 4 * width)
     return max(256, min(MOST_TOKENS, int(0.6 * free) // ((kept + 12 * width + 4 * inner) * size)))
