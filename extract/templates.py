@@ -91,6 +91,12 @@ def find_template(tokenizer: Any, model: str, named: str | None) -> Template | N
     return Template.plan(tokenizer, template_source(tokenizer, model, named), f"chat template {named}")
 
 
+def refuse_no_template(named: str | None) -> None:
+    """InputError for the file of a template that cannot be read, before a tokenizer is."""
+    if named is not None and named != NO_TEMPLATE and named.partition(":")[0] != OWN:
+        template_source(None, "", named)
+
+
 def template_source(tokenizer: Any, model: str, named: str) -> str:
     """The Jinja source that `own`, `own:NAME` or a file's path stands for."""
     head, _, wanted = named.partition(":")

@@ -3,7 +3,6 @@
 import inspect
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,22 +21,14 @@ from ..forward.model_state import ModelState
 from ..forward.switches import mode_of
 from ..models.loading import Placement, load_speaker
 from ..models.source import ModelSource
-from .sampling import draw
+from .draws import draw
+from .sampling import Sampling
 
 CACHES = ("past_key_values", "cache_params")  # what families call their keys and values
 LEAVE = 0.25  # of a batch's rows that are finished before they are taken out: what is left is copied
 MOST_TOKENS = 1 << 18  # of a batch, prompts and new tokens
 CPU_CACHE = 1 << 30  # bytes of keys and values on a processor
 CPU_BATCHES = 8  # times what one pass reads there: each new token is a pass of one token a row
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are drawn."""
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    ends: tuple[int, ...] = ()  # tokens that end a text
 
 
 class TextGenerator:
