@@ -179,7 +179,10 @@ class Debate:
         done = RowsRead(0, len(places) * self.turns)
         for turn in range(1, self.turns + 1):
             keys = {place: self._key(place, turn, said[place]) for place in places}
-            missing = [place for place in places if kept.get(keys[place]) is None]
+            # Members of a row one after another: in the first turn they have one prompt, which a batch reads once.
+            missing = sorted(
+                (place for place in places if kept.get(keys[place]) is None), key=lambda place: place[::-1]
+            )
             done = replace(done, rows=done.rows + len(places) - len(missing))
             progress(done)
             if missing:
