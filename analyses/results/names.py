@@ -29,6 +29,7 @@ RANDOM = "control-random:"  # and the name of the filter that this control is ma
 GATE = "gate-"  # the beginning of the names of gates
 ENTROPY_GATE = f"{GATE}entropy"
 AVERAGE, SHUFFLED = "control-gate-average", "control-gate-shuffled"  # of the entropy gate; with :GATE of another
+FROM_BASE = "base_"  # after pgr_: PGR counted from the supervisor without transcripts
 COMMON = "_common"  # ending of a PGR in units of the students' gap, of a method that has a ceiling of its own
 ROWS_ONLY = "rows only"  # status of an interval from one seed: it takes the trained models as they are
 HARD = "hard labels"  # status of a PGR in AUROC where the supervisor gives labels, not scores
