@@ -1,0 +1,62 @@
+"""Protocols: who speaks when, and for which label; from a row's id alone, never from its label."""
+
+from typing import Literal
+
+from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.randomness import stream
+
+Protocol = Literal["debate", "consultancy", "market-making", "no-sides"]
+PROTOCOLS: tuple[Protocol, ...] = ("debate", "consultancy", "market-making", "no-sides")
+SPEAKERS = ("A", "B")
+
+
+def a_argues_for(row: str, seed: int = 0) -> int:
+    """The label that A argues for in a debate about a row, 0 or 1, by its id.
+
+    >>> [a_argues_for(f"a{i}") for i in range(1, 9)]
+    [1, 0, 1, 0, 0, 1, 0, 0]
+    """
+    return int(stream(seed, "debate", "side", row).random() < 0.5)
+
+
+def sides_of(protocol: Protocol, row: str, *, seed: int = 0, naive: float | None = None) -> dict[str, int]:
+    """The label that each speaker argues for; empty without sides.
+
+    In a consultancy A alone speaks, for the side drawn. In market-making A alone speaks, for the label that a naive
+    model does not choose, whose P(1) is `naive` (½ chooses 0).
+
+    >>> sides_of("debate", "a1"), sides_of("consultancy", "a2"), sides_of("no-sides", "a1")
+    ({'A': 1, 'B': 0}, {'A': 0}, {})
+    >>> sides_of("market-making", "a1", naive=0.8)
+    {'A': 0}
+    """
+    if protocol == "no-sides":
+        return {}
+    if protocol == "market-making":
+        assert naive is not None
+        return {"A": int(naive <= 0.5)}
+    side = a_argues_for(row, seed)
+    return {"A": side} if protocol == "consultancy" else {"A": side, "B": 1 - side}
+
+
+def speaker_of(protocol: Protocol, turn: int) -> str:
+    """Who speaks in a turn, from 1: A and B by turns; where one side alone is argued, always A.
+
+    >>> [speaker_of("debate", turn) for turn in (1, 2, 3)], speaker_of("consultancy", 2)
+    (['A', 'B', 'A'], 'A')
+    """
+    return "A" if protocol in ("consultancy", "market-making") else SPEAKERS[(turn - 1) % 2]
+
+
+def refuse_protocol(named: str, turns: int, members: int) -> Protocol:
+    """The protocol of this name; InputError for another, and for too few turns or members."""
+    if named not in PROTOCOLS:
+        raise InputError(f"protocol {named!r}: {did_you_mean(named, PROTOCOLS)}")
+    if turns < 1:
+        raise InputError(f"turns={turns}: at least 1 is needed")
+    if named == "debate" and turns < len(SPEAKERS):
+        raise InputError(f"turns={turns}: a debate needs at least 2, one of each side; or give protocol consultancy")
+    if members < 1:
+        raise InputError(f"members={members}: at least 1 is needed")
+    known: Protocol = named
+    return known
