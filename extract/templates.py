@@ -12,6 +12,7 @@ from w2s_probes.errors import InputError, did_you_mean, whole_reason
 
 OWN = "own"  # the template that comes with the tokenizer; `own:NAME` where it has several
 DEFAULT = "default"
+NO_TEMPLATE = "none"  # plain text, for models that were not taught to converse
 # The sample text: long, so that a template that shortens texts shows, and unlike any other.
 MARKER = "the quick heron of 1873 wades past eleven silent boats while nobody counts the rain"
 # What Jinja and what it calls were seen to raise: a template is a program.
@@ -79,6 +80,15 @@ class Template:
     def fingerprint(self) -> str:
         """A hash of the sample rendering, for a store's key."""
         return hashlib.sha256(self.rendering.encode(errors="backslashreplace")).hexdigest()[:16]
+
+
+def find_template(tokenizer: Any, model: str, named: str | None) -> Template | None:
+    """The template of this name; unless given the tokenizer's own, or none where it has none."""
+    if named is None:
+        named = OWN if getattr(tokenizer, "chat_template", None) else NO_TEMPLATE
+    if named == NO_TEMPLATE:
+        return None
+    return Template.plan(tokenizer, template_source(tokenizer, model, named), f"chat template {named}")
 
 
 def template_source(tokenizer: Any, model: str, named: str) -> str:

@@ -1,13 +1,15 @@
 """Protocols: who speaks when, and for which label; from a row's id alone, never from its label."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.errors import InputError, did_you_mean, preview
 from w2s_probes.randomness import stream
 
 Protocol = Literal["debate", "consultancy", "market-making", "no-sides"]
 PROTOCOLS: tuple[Protocol, ...] = ("debate", "consultancy", "market-making", "no-sides")
 SPEAKERS = ("A", "B")
+NAMES = ("no", "yes")  # of labels 0 and 1, unless others are given
 
 
 def a_argues_for(row: str, seed: int = 0) -> int:
@@ -60,3 +62,25 @@ def refuse_protocol(named: str, turns: int, members: int) -> Protocol:
         raise InputError(f"members={members}: at least 1 is needed")
     known: Protocol = named
     return known
+
+
+def refuse_names(names: Sequence[str]) -> None:
+    """InputError unless these are two different names of labels."""
+    if len(names) != 2 or not all(name.strip() for name in names) or names[0].strip() == names[1].strip():
+        raise InputError(f"names {','.join(names)[:60]!r}: give two, those of labels 0 and 1, such as no,yes")
+
+
+def naive_beliefs(protocol: Protocol, ids: Sequence[str], naive: Mapping[str, float] | None) -> Mapping[str, float]:
+    """P(1) by id of the naive model that market-making argues against; empty for other protocols."""
+    if protocol != "market-making":
+        if naive is not None:
+            raise InputError(f"naive labels are what market-making argues against, and the protocol is {protocol}")
+        return {}
+    if naive is None:
+        raise InputError("market-making argues against a naive model: give its labels, P(1) of each row")
+    if lacking := [row for row in ids if row not in naive]:
+        raise InputError(f"the naive labels have none of {len(lacking)} of {len(ids)} rows: {preview(lacking)}")
+    for row in ids:
+        if not 0 <= naive[row] <= 1:
+            raise InputError(f"the naive label of row {row!r} is {naive[row]}: P(1) is from 0 to 1")
+    return naive
