@@ -13,6 +13,7 @@ from extract.models.source import ModelSource
 from extract.tasks import find_task
 from w2s_probes.errors import InputError
 
+from .debate_costs import DebateCosts, debate_costs
 from .experiment.method import Method
 from .experiment.row_sets import RowSets
 from .experiment.splits import split_task
@@ -56,6 +57,7 @@ class RecipePlan:
     test_rows: int  # of each task
     students: int  # trained in all, beside weak supervisors and ceilings
     flops: float | None  # of all fine-tuning; None where there is none
+    debate: DebateCosts | None  # what is generated; None where no model argues
     tuned: ModelPlan | None  # one pass of the first model that is fine-tuned over its training rows; None likewise
 
     @property
@@ -104,7 +106,8 @@ def plan_recipe(
     passes = [_training(recipe, splits, model, training, tokens_per_row) for model, training, _ in parts]
     flops = sum(count * one for (one, _), (_, _, count) in zip(passes, parts, strict=True)) if parts else None
     sizes = (len(splits), len(recipe.seeds), len(recipe.methods), recipe.data.n_test)
-    return RecipePlan(plans, *sizes, students, flops, passes[0][1] if passes else None)
+    debate = debate_costs(recipe, splits, tokens_per_row)
+    return RecipePlan(plans, *sizes, students, flops, debate, passes[0][1] if passes else None)
 
 
 def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:

@@ -20,7 +20,7 @@ from .experiment.kept_methods import METHOD, kept_method, method_description, tr
 from .experiment.method import Method, run_method
 from .experiment.opinions import asked_in
 from .experiment.outcomes import Outcome
-from .experiment.row_sets import RowSets, is_scored
+from .experiment.row_sets import SPREAD, RowSets, is_scored
 from .experiment.task_models import Sources, TaskModels, every_row
 from .experiment.trusted_rows import TrustedRows, reads_trusted, trusted_rows
 from .experiment.view import Experiment
@@ -28,11 +28,14 @@ from .lessons.clock import Clock
 from .lessons.curves import Curves
 from .lessons.engine import Rounds, StepLessons, Steps, together
 from .lessons.lesson import TRAINED, Lesson, Scores
+from .recipe.debate import BASE
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.trial_result import TrialResult
 from .supervisors import as_seen, described, supervise
+from .supervisors.debating import Debating
 from .supervisors.from_model import examples
+from .supervisors.hearing import ByRow
 from .supervisors.held_out import HELD_OUT, held_out_rows
 
 SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
@@ -83,8 +86,15 @@ class Trial:
         return f"{self.key}: {TITLES.get(name, name)}"
 
     @cached_property
+    def debating(self) -> Debating | None:
+        """The debate that the supervisor reads; None where the recipe has none."""
+        return Debating.of(self.recipe, self.drawn, self.supervisor, self.task, self.seed)
+
+    @cached_property
     def weak_description(self) -> dict[str, Any]:
         """All that decides the supervisor's labels: their key in the cache."""
+        if self.debating is not None:
+            return self.debating.description
         return described(self.recipe.weak, self.drawn, self.supervisor, self.recipe.strong, self.seed)
 
     def weak_steps(self) -> Steps[Scores]:
@@ -94,12 +104,23 @@ class Trial:
         if kept is not None:
             return kept[0]
         self.supervisor.clock.makes(SUPERVISED)
-        recipe = self.recipe
-        labels = yield from supervise(
-            recipe.weak, self.drawn, self.supervisor, recipe.strong, task=self.task, seed=self.seed
-        )
+        recipe, sets, models = self.recipe, self.drawn, self.supervisor
+        if self.debating is not None:
+            labels = yield from self.debating.labels()
+        else:
+            labels = yield from supervise(recipe.weak, sets, models, recipe.strong, task=self.task, seed=self.seed)
         cache.write(SUPERVISED, self.weak_description, dict(labels), {})
         return labels
+
+    def heard(self) -> "Rounds[list[ByRow]]":
+        """The transcripts of every member; none without a debate."""
+        if self.debating is None:
+            return []
+        title = self.title(WEAK)
+        heard = (yield from together({title: self.debating.heard()}, self.supervisor.clock))[title]
+        if isinstance(heard, InputError):
+            raise heard
+        return heard
 
     def supervised(self, taught: StepLessons | None = None) -> "Rounds[LabelledTrial]":
         """The trial with its weak labels; InputError where there are none. Its lessons go into `taught`, by title."""
@@ -133,7 +154,8 @@ class LabelledTrial:
     @cached_property
     def view(self) -> Experiment:
         """The view that methods have."""
-        return blind_view(self.trial.recipe, self.sets, self.labels, self.models, self.trial.seed)
+        view = blind_view(self.trial.recipe, self.sets, self.labels, self.models, self.trial.seed)
+        return replace(view, debates=self.trial.debating)
 
     @cached_property
     def trusted(self) -> TrustedRows | None:
@@ -170,7 +192,9 @@ class LabelledTrial:
     @property
     def weak_outcome(self) -> Outcome:
         """The supervisor's scores of the evaluation sets."""
-        return Outcome({name: labels for name, labels in self.labels.items() if is_scored(name)})
+        spread = self.labels.get(f"{SPREAD}test")
+        notes = {} if spread is None else {"sd": float(spread.mean())}
+        return Outcome({name: labels for name, labels in self.labels.items() if is_scored(name)}, notes=notes)
 
     @property
     def layer(self) -> int:
@@ -192,7 +216,7 @@ class LabelledTrial:
             if method.ceiling in outcomes and method.ceiling != CEILING
         }
         judged = TrialResult(sets.test, sets.candidates, outcomes, oracles, self.trial.seed, self.layer, ceilings)
-        return replace(judged, tests=sets.tests, subsets=sets.subsets)
+        return replace(judged, tests=sets.tests, subsets=sets.subsets, base=BASE if BASE in outcomes else "")
 
 
 def trials(

@@ -90,6 +90,7 @@ class PlannedRun(JsonAnswer):
     fits: int = Field(description="weak supervisors, ceilings and methods over all tasks and seeds")
     students: int = Field(description="students trained in all")
     finetuning_flops: float | None = Field(description="operations of all fine-tuning; null where there is none")
+    generations: int | None = Field(description="turns that models write in debates; null where none argues")
     test_rows: int = Field(description="test rows of each task")
 
 
