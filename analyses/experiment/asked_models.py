@@ -21,8 +21,9 @@ def asked_models(recipe: Recipe, methods: Mapping[str, Method]) -> list[Strong |
     asked: list[Strong | Weak] = [one for one in (recipe.weak, *recipe.weak.members) if one.kind in ("prior", "lm")]
     if recipe.student.kind == "lm":
         asked += [recipe.strong, *recipe.intermediate]
-    elif any(method.asks for method in methods.values()):
+    elif any(method.asks or method.fuses for method in methods.values()):
         asked.append(recipe.strong)
+    asked += [Strong(model=name) for name in recipe.fusion.models(methods)]
     return asked
 
 

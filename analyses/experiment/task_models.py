@@ -100,7 +100,11 @@ class TaskModels:
     def opinions(self, model: Strong | Weak) -> Opinions:
         """A model's own opinion of rows."""
         assert model.model is not None
-        return Opinions(self.sources.find(model.model), self.asked, self.cache)
+        return self.opinions_of(model.model)
+
+    def opinions_of(self, name: str) -> Opinions:
+        """The opinion of the model of this name."""
+        return Opinions(self.sources.find(name), self.asked, self.cache)
 
     def before_and_after(self, model: Weak, tuned: Path) -> tuple[Opinions, Opinions]:
         """The opinions of a model before it learned to say labels, and after, when it is `tuned` in this folder."""

@@ -29,6 +29,11 @@ def held_out_rows(table: pd.DataFrame, task: str, seed: int) -> NDArray[np.bool_
     return np.isin(groups, order[: max(1, round(SHARE * len(order)))])
 
 
+def asks_supervisor(recipe: Recipe, methods: Mapping[str, Method]) -> bool:
+    """Whether some method asks the supervisor's trained model itself, which must be kept for it."""
+    return any(method.tuned or (method.fuses and not recipe.fusion.experts) for method in methods.values())
+
+
 def refuse_without_truth(
     recipe: Recipe, methods: Mapping[str, Method], splits: Mapping[str, Mapping[int, RowSets]]
 ) -> None:
@@ -53,8 +58,13 @@ def refuse_without_truth(
                 f"method {name!r} trains a head on the supervisor's model, and one of kind {recipe.weak.kind!r} is no "
                 f"head: take weak.kind head{why}"
             )
+        use = "is stopped by" if needs.stops else "needs"
+        if (needs.held_out or needs.stops) and recipe.debate is not None:
+            raise InputError(
+                f"method {name!r} {use} rows that the supervisor holds out, and each member of one that reads a debate "
+                f"holds out others: leave [debate] out{why}"
+            )
         if (needs.held_out or needs.stops) and recipe.weak.kind not in TRAINED:
-            use = "is stopped by" if needs.stops else "needs"
             raise InputError(
                 f"method {name!r} {use} rows that the supervisor holds out, and one of kind {recipe.weak.kind!r} holds "
                 f"out none: take weak.kind text, head, finetune or lm{why}"

@@ -20,15 +20,13 @@ from w2s_probes.store.manifest import identity_key
 from ..models.loading import Placement, quantization_config, refuse_speechless
 from ..models.source import ModelSource
 from ..row_files import checked_rows, rows_hash
-from ..templates import OWN, Template, template_source
+from ..templates import Template, find_template
 from .adjusting import CONTENT_FREE, PAIR, QUESTION, Calibration, bias, consistent
 from .kept_batches import KeptBatches
 from .label_words import WORDS, LabelWord, beginning, label_words
 from .prompts import PATTERN, Prompt, refuse_pattern
 from .shots import Shot
 from .speaker import NextToken, Speaker
-
-NO_TEMPLATE = "none"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +100,7 @@ class Asking:
         if quantization is not None:
             quantization_config(quantization)
         rows, tokenizer = checked_rows(rows, "rows"), source.tokenizer
-        template = _template(source, chat_template)
+        template = find_template(source.tokenizer, source.name, chat_template)
         bare = Prompt(prompt, answers, template)
         before = bare.of(tokenizer, str(rows["text"].iloc[0]), "the first row")
         words = label_words(tokenizer, source.name, answers, before)
@@ -215,15 +213,3 @@ class Asking:
 
 def _log_odds(found: NextToken) -> NDArray[np.float64]:
     return np.asarray(found.logits[:, 1] - found.logits[:, 0])
-
-
-def _template(source: ModelSource, named: str | Template | None) -> Template | None:
-    """The template of this name; unless given the tokenizer's own, or none where it has none."""
-    if isinstance(named, Template):
-        return named
-    if named is None:
-        named = OWN if getattr(source.tokenizer, "chat_template", None) else NO_TEMPLATE
-    if named == NO_TEMPLATE:
-        return None
-    jinja = template_source(source.tokenizer, source.name, named)
-    return Template.plan(source.tokenizer, jinja, f"chat template {named}")

@@ -132,6 +132,7 @@ def test_an_unknown_method_names_the_nearest() -> None:
         "gate",
         "mowst",
         "prior",
+        "fusion",
     )
     assert all(name.partition("-")[0] in known for name in METHODS)
 
