@@ -19,6 +19,7 @@ from .recipe.schema import Recipe
 from .results.names import WEAK
 
 NAMES = {WEAK: "the weak supervisor"}
+FUSIONS = "fusion"  # methods that fuse, which share what they ask
 LABELLED, CALIBRATED, JUDGED = "labelled", "calibrated", "judged"  # rows that are asked about
 # Which of the sets that a supervisor labels, and how many rows beside test rows by the recipe's sizes.
 ROWS: dict[str, tuple[Callable[[str], bool], Callable[[Recipe], int]]] = {
@@ -88,6 +89,11 @@ def _askers(recipe: Recipe, methods: Mapping[str, Method]) -> dict[_Asker, list[
             askers.setdefault(_Asker(recipe.strong.model, shots, calibrated), []).append(name)
         if method.tuned:
             askers.setdefault(_Asker(str(recipe.weak.model), 0, JUDGED, times=2), []).append(name)
+    if any(method.fuses for method in methods.values()):
+        base, experts = recipe.fusion.base or str(recipe.weak.model), recipe.fusion.experts
+        for model in (recipe.strong.model, *experts):
+            askers.setdefault(_Asker(model, 0, JUDGED), []).append(FUSIONS)
+        askers.setdefault(_Asker(base, 0, JUDGED, times=1 if experts else 2), []).append(FUSIONS)  # before and after
     return askers
 
 

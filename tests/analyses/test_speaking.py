@@ -199,3 +199,11 @@ def test_a_plan_counts_prompts_and_what_a_method_asks_before_and_after(monkeypat
     assert full.flops is not None
     assert lora.flops is not None
     assert full.flops > 1.2 * lora.flops
+
+
+def test_a_plan_counts_what_is_fused_once_for_all_methods() -> None:
+    fused = ["seeds=[0, 1]", 'data.tasks=["miniature_sound"]', "data.n_test=100"]
+    (strong, small) = plan_recipe(read_recipe(RECIPES / "fusion.toml", fused)).asked
+    assert [one.source.name.rpartition("/")[2] for one in (strong, small)] == ["strong", "weak"]
+    assert {one.what.rpartition(" ")[2] for one in (strong, small)} == {"fusion"}
+    assert [one.costs.rows for one in (strong, small)] == [200, 2 * 200]
