@@ -13,7 +13,7 @@ from extract.models.source import ModelSource
 from extract.tasks import find_task
 from w2s_probes.errors import InputError
 
-from .debate_costs import DebateCosts, debate_costs
+from .debate_costs import DebateCosts, debate_costs, heard_lengths
 from .experiment.method import Method
 from .experiment.row_sets import RowSets
 from .experiment.splits import split_task
@@ -93,6 +93,7 @@ def plan_recipe(
         with_weak = role.startswith("weak") or reads_trusted(methods.values())
         needed = [_needed(recipe, sets, with_weak) for sets in splits.values()]
         lengths = Lengths.joined([_lengths(source, rows, tokens_per_row) for rows in needed])
+        lengths = heard_lengths(recipe, lengths) if role.startswith("weak") else lengths
         position = "mean" if settings.position == "attention" else settings.position
         options: dict[str, Any] = {"layers": settings.layer, "position": "all" if role == EVERY_TOKEN else position}
         costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)
