@@ -82,13 +82,21 @@ class Template:
         return hashlib.sha256(self.rendering.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
-def find_template(tokenizer: Any, model: str, named: str | None) -> Template | None:
-    """The template of this name; unless given the tokenizer's own, or none where it has none."""
+def find_template(tokenizer: Any, model: str, named: "str | Template | None") -> Template | None:
+    """The template of this name, or the one given; unless given the tokenizer's own, or none where it has none."""
+    if isinstance(named, Template):
+        return named
     if named is None:
         named = OWN if getattr(tokenizer, "chat_template", None) else NO_TEMPLATE
     if named == NO_TEMPLATE:
         return None
     return Template.plan(tokenizer, template_source(tokenizer, model, named), f"chat template {named}")
+
+
+def refuse_no_template(named: str | None) -> None:
+    """InputError for the file of a template that cannot be read, before a tokenizer is."""
+    if named is not None and named != NO_TEMPLATE and named.partition(":")[0] != OWN:
+        template_source(None, "", named)
 
 
 def template_source(tokenizer: Any, model: str, named: str) -> str:

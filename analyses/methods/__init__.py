@@ -22,6 +22,7 @@ from .conflicts import churn, explicit_conflict, implicit_conflict
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
 from .debates import debate_control
 from .filters import probe_filter, probe_removal
+from .fusions import FUSIONS, fused_answers
 from .gates import Control, Over, gate_prediction
 from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
@@ -130,6 +131,10 @@ METHODS |= {
             partial(debate_control, control=name), debates=True, activations=False, students=0, settings=NO_SETTING
         )
         for name in CHANGES
+    },
+    **{
+        name: Method(partial(fused_answers, way=name), activations=False, students=0, settings=NO_SETTING, fuses=True)
+        for name in FUSIONS
     },
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(

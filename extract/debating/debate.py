@@ -15,15 +15,25 @@ from w2s_probes.randomness import stream
 from w2s_probes.store.dtypes import StoredDtype
 from w2s_probes.store.manifest import identity_key
 
+from ..generating.draws import uniforms
 from ..generating.generation import Generation, encode_prompts, end_tokens, generated, refuse_long
-from ..generating.generator import Sampling, TextGenerator
-from ..generating.sampling import refuse_sampling, uniforms
+from ..generating.generator import TextGenerator
+from ..generating.sampling import Sampling, refuse_sampling
 from ..models.loading import Placement, quantization_config, refuse_speechless
 from ..models.source import ModelSource
 from ..row_files import checked_rows, rows_hash
 from ..templates import Template, find_template
 from .prompt_file import DebatePrompt
-from .protocols import NAMES, Protocol, naive_beliefs, refuse_names, refuse_protocol, sides_of, speaker_of
+from .protocols import (
+    NAMES,
+    Protocol,
+    naive_beliefs,
+    refuse_equal_members,
+    refuse_names,
+    refuse_protocol,
+    sides_of,
+    speaker_of,
+)
 from .transcripts import Transcript, Turn, refuse_empty
 from .turn_cache import TurnCache
 
@@ -83,6 +93,7 @@ class Debate:
         kind = refuse_protocol(protocol, turns, members)
         refuse_sampling(temperature, top_p, max_new_tokens)
         refuse_names(names)
+        refuse_equal_members(temperature, 1 if shared else members)
         if quantization is not None:
             quantization_config(quantization)
         source = ModelSource.find(model) if isinstance(model, str) else model
@@ -168,7 +179,10 @@ class Debate:
         done = RowsRead(0, len(places) * self.turns)
         for turn in range(1, self.turns + 1):
             keys = {place: self._key(place, turn, said[place]) for place in places}
-            missing = [place for place in places if kept.get(keys[place]) is None]
+            # Members of a row one after another: in the first turn they have one prompt, which a batch reads once.
+            missing = sorted(
+                (place for place in places if kept.get(keys[place]) is None), key=lambda place: place[::-1]
+            )
             done = replace(done, rows=done.rows + len(places) - len(missing))
             progress(done)
             if missing:

@@ -50,6 +50,19 @@ class DebatePrompt:
         prompt._refuse_mute(protocol)
         return prompt
 
+    @classmethod
+    def refuse_file(cls, path: Path, protocol: Protocol) -> None:
+        """InputError for a file that has no usable prompt of the protocol, for whatever model."""
+        try:
+            cls.read(path, protocol, chat=True)
+        except InputError as error:
+            if path.suffix != ".toml":
+                raise
+            try:
+                cls.read(path, protocol, chat=False)
+            except InputError:
+                raise error from None
+
     @cached_property
     def _template(self) -> Template:
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)

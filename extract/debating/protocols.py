@@ -64,10 +64,27 @@ def refuse_protocol(named: str, turns: int, members: int) -> Protocol:
     return known
 
 
+def refuse_equal_members(temperature: float, members: int) -> None:
+    """InputError for several members where nothing is drawn: their transcripts would be one and the same."""
+    if temperature == 0 and members > 1:
+        raise InputError(f"temperature=0 gives all {members} members the same transcripts: give one member, or draw")
+
+
 def refuse_names(names: Sequence[str]) -> None:
     """InputError unless these are two different names of labels."""
     if len(names) != 2 or not all(name.strip() for name in names) or names[0].strip() == names[1].strip():
         raise InputError(f"names {','.join(names)[:60]!r}: give two, those of labels 0 and 1, such as no,yes")
+
+
+def parse_names(named: str) -> tuple[str, str]:
+    """The names of labels 0 and 1 from `no,yes`; InputError unless these are two different ones.
+
+    >>> parse_names("incorrect, correct")
+    ('incorrect', 'correct')
+    """
+    names = [name.strip() for name in named.split(",")]
+    refuse_names(names)
+    return names[0], names[1]
 
 
 def naive_beliefs(protocol: Protocol, ids: Sequence[str], naive: Mapping[str, float] | None) -> Mapping[str, float]:
@@ -77,7 +94,7 @@ def naive_beliefs(protocol: Protocol, ids: Sequence[str], naive: Mapping[str, fl
             raise InputError(f"naive labels are what market-making argues against, and the protocol is {protocol}")
         return {}
     if naive is None:
-        raise InputError("market-making argues against a naive model: give its labels, P(1) of each row")
+        raise InputError("market-making argues against a naive model: give its labels, P(1) of each row (--naive)")
     if lacking := [row for row in ids if row not in naive]:
         raise InputError(f"the naive labels have none of {len(lacking)} of {len(ids)} rows: {preview(lacking)}")
     for row in ids:

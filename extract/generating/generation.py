@@ -16,8 +16,9 @@ from ..asking.label_words import beginning
 from ..models.loading import Placement, refuse_speechless
 from ..models.source import ModelSource
 from ..templates import Template, find_template
-from .generator import Sampling, TextGenerator
-from .sampling import refuse_sampling, uniforms
+from .draws import uniforms
+from .generator import TextGenerator
+from .sampling import Sampling, refuse_sampling
 
 BETWEEN = "\n\n"  # messages of plain text
 

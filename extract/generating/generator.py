@@ -3,7 +3,6 @@
 import inspect
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,22 +21,15 @@ from ..forward.model_state import ModelState
 from ..forward.switches import mode_of
 from ..models.loading import Placement, load_speaker
 from ..models.source import ModelSource
-from .sampling import draw
+from .draws import draw
+from .sampling import Sampling
 
-CACHES = ("past_key_values", "cache_params")  # what families call their keys and values
+STATE = "cache_params"  # of state-space models, in place of keys and values
+CACHES = ("past_key_values", STATE)
 LEAVE = 0.25  # of a batch's rows that are finished before they are taken out: what is left is copied
 MOST_TOKENS = 1 << 18  # of a batch, prompts and new tokens
 CPU_CACHE = 1 << 30  # bytes of keys and values on a processor
 CPU_BATCHES = 8  # times what one pass reads there: each new token is a pass of one token a row
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are drawn."""
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    ends: tuple[int, ...] = ()  # tokens that end a text
 
 
 class TextGenerator:
@@ -107,7 +99,8 @@ class TextGenerator:
             prompt = len(tokens[row])
             before, after = self._mode(prompt), self._mode(prompt + limits[row])
             # Rows that come to be read in another way do so together.
-            kinds.setdefault(before if before == after else (prompt, limits[row]), []).append(row)
+            alone = self._cache_name is None  # RWKV: a model without keys and values may not know padding either
+            kinds.setdefault((prompt, limits[row]) if alone or before != after else before, []).append(row)
         lengths = [len(row) + limit for row, limit in zip(tokens, limits, strict=True)]
         for alike in kinds.values():
             yield from batches(lengths, self.budget, alike)
@@ -151,7 +144,8 @@ class TextGenerator:
         sampling: Sampling,
     ) -> list[NDArray[np.int64]]:
         most = int(limits.max())
-        ids, mask = (part.to(self.device) for part in padded(tokens, pad=self.source.pad, left=True))
+        distinct, of = _distinct(tokens)  # members of a debate begin with one prompt, which is read once
+        ids, mask = (part.to(self.device) for part in padded(distinct, pad=self.source.pad, left=True))
         prompt = ids.shape[1]
         mask = torch.nn.functional.pad(mask, (0, most), value=1)
         u = torch.from_numpy(draws[:, :most].astype(np.float32 if self.device.type == "mps" else np.float64))
@@ -162,6 +156,11 @@ class TextGenerator:
         cache: Any = None
         for step in range(most):
             logits, cache = self._forward(fed, mask[:, : prompt + step], positions, cache)
+            if step == 0 and len(distinct) < len(tokens):
+                copies = torch.tensor(of, device=self.device)
+                logits, ids, mask = logits[copies], ids[copies], mask[copies]
+                if cache is not None:
+                    cache.reorder_cache(copies)
             chosen = draw(logits, u[:, step], sampling.temperature, sampling.top_p)
             drawn = torch.where(logits.amax(dim=-1).isfinite(), chosen, -1).cpu().numpy()
             if (lost := going & (drawn < 0)).any():
@@ -180,7 +179,7 @@ class TextGenerator:
                 left = torch.from_numpy(np.flatnonzero(going)).to(self.device)
                 ids, mask, u, positions = ids[left], mask[left], u[left], positions[left]
                 if cache is not None:
-                    cache.batch_select_indices(left)
+                    cache.reorder_cache(left)
                 rows, going = rows[going], going[going]
             if cache is not None:
                 fed, positions = ids[:, -1:], positions[:, -1:]
@@ -193,13 +192,27 @@ class TextGenerator:
         options: dict[str, Any] = {"position_ids": positions} if self._told_positions else {}
         if self._cache_name is not None:
             options |= {self._cache_name: cache, "use_cache": True}
-        output = self.model(input_ids=ids, attention_mask=mask, **options)
+        # A state has no padding in it, and a mask of its whole past would be taken for one of the new token.
+        masked = None if self._cache_name == STATE and cache is not None else mask
+        try:
+            output = self.model(input_ids=ids, attention_mask=masked, **options)
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            raise InputError(
+                f"model {self.source.name} cannot write on in batches ({whole_reason(error)}): name another one"
+            ) from error
         kept = getattr(output, self._cache_name or "", None)
-        return output.logits[:, -1].float(), kept if hasattr(kept, "batch_select_indices") else None
+        return output.logits[:, -1].float(), kept if hasattr(kept, "reorder_cache") else None
 
     def _refuse_non_finite(self, row: str) -> None:
         advice = "try --dtype bfloat16 or float32" if self._dtype == "float16" else "are its weights damaged?"
         raise InputError(f"the logits of a token of row {row!r} are NaN or infinite in {self._dtype}: {advice}")
+
+
+def _distinct(tokens: Sequence[Tokens]) -> tuple[list[Tokens], list[int]]:
+    """The different prompts among these (n), and which of them each is."""
+    places: dict[bytes, int] = {}
+    of = [places.setdefault(row.tobytes(), len(places)) for row in tokens]
+    return [tokens[of.index(place)] for place in range(len(places))], of
 
 
 def _positions(mask: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from extract.generating.generator import Sampling, TextGenerator
+from extract.generating.generator import TextGenerator
+from extract.generating.sampling import Sampling
 from extract.models.loading import Placement
 from extract.models.source import ModelSource
 from tests.benchmarks.timing import Line, in_turns

@@ -18,6 +18,7 @@ from .debate_view import DebateView, debate_view
 from .deception import Deception, deception
 from .differences import against
 from .evaluation_sets import set_tables
+from .fusion import FusionView, fusion_view
 from .gates import GateView, gate_view
 from .more_metrics import metric_title, more_metrics, pgr_cell
 from .run_record import cost, models, row_sets
@@ -45,6 +46,7 @@ class RunView:
     deception: Deception | None
     gates: GateView | None
     debate: DebateView | None
+    fusion: FusionView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -75,6 +77,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         deception(run),
         gate_view(run),
         debate_view(run),
+        fusion_view(run, key),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from extract.debating.protocols import a_argues_for, naive_beliefs, refuse_names, refuse_protocol, sides_of, speaker_of
+from extract.debating.protocols import (
+    a_argues_for,
+    naive_beliefs,
+    refuse_equal_members,
+    refuse_names,
+    refuse_protocol,
+    sides_of,
+    speaker_of,
+)
 from w2s_probes import InputError
 
 
@@ -55,3 +63,10 @@ def test_market_making_needs_the_naive_label_of_each_row() -> None:
     with pytest.raises(InputError, match="and the protocol is debate"):
         naive_beliefs("debate", ["a"], {"a": 1})
     assert naive_beliefs("debate", ["a"], None) == {}
+
+
+def test_members_that_draw_nothing_are_one() -> None:
+    refuse_equal_members(0, 1)
+    refuse_equal_members(0.1, 4)
+    with pytest.raises(InputError, match="temperature=0 gives all 4 members the same transcripts"):
+        refuse_equal_members(0, 4)

@@ -23,6 +23,8 @@ from transformers import (
     OPTForCausalLM,
     Phi3Config,
     Phi3ForCausalLM,
+    RwkvConfig,
+    RwkvForCausalLM,
 )
 
 from extract.generating import Generation, generate
@@ -48,7 +50,12 @@ def models() -> dict[str, Callable[[], Any]]:
         "opt": lambda: OPTForCausalLM(
             OPTConfig(**SIZE, ffn_dim=48, max_position_embeddings=64, word_embed_proj_dim=32)
         ),
-        "mamba": lambda: MambaForCausalLM(MambaConfig(vocab_size=44, hidden_size=32, num_hidden_layers=2)),
+        "mamba": lambda: MambaForCausalLM(
+            MambaConfig(vocab_size=44, hidden_size=32, num_hidden_layers=2, eos_token_id=3)
+        ),
+        "rwkv": lambda: RwkvForCausalLM(
+            RwkvConfig(vocab_size=44, hidden_size=32, attention_hidden_size=32, num_hidden_layers=2, eos_token_id=None)
+        ),
         "longrope": lambda: Phi3ForCausalLM(
             Phi3Config(
                 **grouped,
@@ -116,10 +123,13 @@ def test_a_rows_text_is_the_same_alone_and_in_batches_of_any_size_and_order() ->
     assert all(b.text.startswith(a.text) for a, b in zip(together, more, strict=True))
 
 
+@pytest.mark.parametrize("family", ["gpt2", "mamba"])
 def test_rows_that_have_ended_leave_the_batch_and_those_that_are_left_do_not_notice(
-    checkpoint: Checkpoint, rows: pd.DataFrame
+    family: str, checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    folder = checkpoint("gpt2")  # its end of text is token 3
+    torch.manual_seed(0)
+    # The end of text of either is a word of the tokenizer's.
+    folder = checkpoint(family) if family == "gpt2" else save_checkpoint(models()[family](), tmp_path / "m")
     seen = []
     forward = TextGenerator._forward
 
@@ -127,13 +137,13 @@ def test_rows_that_have_ended_leave_the_batch_and_those_that_are_left_do_not_not
         seen.append(len(ids))
         return forward(self, ids, *others)
 
-    rows = rows[[len(text.split()) < 20 for text in rows["text"]]].reset_index(drop=True)
+    rows = rows[[len(text.split()) < 14 for text in rows["text"]]].reset_index(drop=True)
     options: dict[str, Any] = {"max_new_tokens": 44, "placement": Placement("cpu", batch_tokens=100_000)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TextGenerator, "_forward", watched)
         together = write(folder, rows, **options)
     assert sorted(seen, reverse=True) == seen
-    assert len(set(seen)) > 2
+    assert len(set(seen)) > 2  # in steps: each copies what is kept of the others
     assert {generation.cut for generation in together} == {True, False}
     assert all(generation.tokens < 44 for generation in together if not generation.cut)
     assert write(folder, rows, **options | {"placement": Placement("cpu", batch_tokens=1)}) == together
@@ -144,6 +154,29 @@ def test_rows_that_come_to_be_read_in_another_way_do_so_together(rows: pd.DataFr
     folder = save_checkpoint(models()["longrope"](), tmp_path / "m")
     alone = write(folder, rows, placement=Placement("cpu", batch_tokens=1))
     assert write(folder, rows, placement=Placement("cpu", batch_tokens=10_000)) == alone
+
+
+@pytest.mark.parametrize("family", ["llama", "mamba"])
+def test_equal_prompts_are_read_once_and_go_on_by_their_own_draws(
+    family: str, checkpoint: Checkpoint, short: pd.DataFrame, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    folder = checkpoint() if family == "llama" else save_checkpoint(models()[family](), tmp_path / "m")
+    twice = pd.concat([short, short.assign(id="again " + short["id"])], ignore_index=True)
+    seen = []
+    forward = TextGenerator._forward
+
+    def watched(self: TextGenerator, ids: Any, *others: Any) -> Any:
+        seen.append(len(ids))
+        return forward(self, ids, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TextGenerator, "_forward", watched)
+        found = write(folder, twice)
+    assert seen[:2] == [12, 24]
+    assert found[:12] == write(folder, short)
+    assert found[12:] == write(folder, short.assign(id="again " + short["id"]))
+    assert found[:12] != found[12:]
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_a_row_that_does_not_is_named(
@@ -179,6 +212,17 @@ def test_logits_that_are_no_numbers_are_refused_by_row(checkpoint: Checkpoint, s
             InputError, match=r"a token of row 'row-\d+' are NaN or infinite in float32: are its weights"
         ):
             write(checkpoint(), short, names=short["id"].tolist())
+
+
+def test_a_model_that_cannot_be_run_so_is_refused_in_one_line(
+    checkpoint: Checkpoint, short: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> Any:
+        raise AttributeError("no such cache")
+
+    monkeypatch.setattr("transformers.LlamaForCausalLM.forward", broken)
+    with pytest.raises(InputError, match=r"cannot write on in batches .no such cache.: name another one"):
+        write(checkpoint(), short)
 
 
 def test_prompts_that_leave_no_room_are_refused_before_weights_are_read(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from extract.generating.sampling import draw, refuse_sampling, uniforms
+from extract.generating.draws import draw, uniforms
+from extract.generating.sampling import refuse_sampling
 from w2s_probes import InputError
 from w2s_probes.randomness import stream
 
