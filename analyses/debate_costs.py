@@ -13,7 +13,7 @@ from w2s_probes.errors import InputError
 
 from .experiment.row_sets import RowSets
 from .experiment.task_models import every_row
-from .recipe.debate import DEBATE_CONTROL, NONE, DebateSettings
+from .recipe.debate_settings import DEBATE_CONTROL, NONE, DebateSettings
 from .recipe.schema import Recipe
 
 OPERATIONS = 2  # of a token and parameter

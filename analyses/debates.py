@@ -14,7 +14,7 @@ from .experiment.row_sets import RowSets
 from .experiment.task_models import Sources, TaskModels, every_row
 from .lessons.clock import Clock
 from .lessons.engine import Rounds, together
-from .recipe.debate import DEBATE_CONTROL
+from .recipe.debate_settings import DEBATE_CONTROL
 from .recipe.schema import Recipe
 from .results.names import WEAK, debate_file
 from .supervisors.debating import Debating, label_names

@@ -28,7 +28,7 @@ from .lessons.clock import Clock
 from .lessons.curves import Curves
 from .lessons.engine import Rounds, StepLessons, Steps, together
 from .lessons.lesson import TRAINED, Lesson, Scores, ceiling_lesson
-from .recipe.debate import BASE
+from .recipe.debate_settings import BASE
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.trial_result import TrialResult
@@ -116,10 +116,8 @@ class Trial:
             return kept
         self.supervisor.clock.makes(SUPERVISED)
         weak, strong, models = self.recipe.weak, self.recipe.strong, self.supervisor
-        if self.debating is not None:
-            labels = yield from self.debating.labels()
-        else:
-            labels = yield from supervise(weak, self.drawn, models, strong, task=self.task, seed=self.seed)
+        plain = supervise(weak, self.drawn, models, strong, task=self.task, seed=self.seed)
+        labels = yield from plain if self.debating is None else self.debating.labels()
         cache.write(SUPERVISED, self.weak_description, dict(labels), {})
         return labels
 

@@ -15,7 +15,7 @@ from w2s_probes.probes.registry import PROBES, TOKEN_PROBES
 
 from ..experiment import Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
-from ..recipe.debate import CHANGES, DEBATE_CONTROL
+from ..recipe.debate_settings import CHANGES, DEBATE_CONTROL
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict

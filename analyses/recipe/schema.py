@@ -11,7 +11,7 @@ from w2s_probes.students.finetuning.settings import FineTuning
 
 from .asking import AskedAs
 from .conflict import Conflict
-from .debate import DebateSettings, refuse_debate, with_base
+from .debate_settings import DebateSettings, refuse_debate, with_base
 from .fusion import Fusion
 from .metrics_wanted import Results
 from .probe_values import Probes

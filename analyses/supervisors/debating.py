@@ -25,7 +25,7 @@ from ..experiment.task_models import KEPT, TaskModels, every_row
 from ..lessons.engine import Steps, side_by_side
 from ..lessons.lesson import Scores
 from ..lessons.result_cache import array_hash, table_hash
-from ..recipe.debate import DEBATE_CONTROL, DebateSettings
+from ..recipe.debate_settings import DEBATE_CONTROL, DebateSettings
 from ..recipe.schema import Recipe, Weak
 from .alone import supervise_alone
 from .ensembles import member_seed, resampled

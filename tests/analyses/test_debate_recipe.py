@@ -11,7 +11,7 @@ from analyses.debate_costs import debate_costs
 from analyses.dry_run import stages
 from analyses.experiment.splits import split_task
 from analyses.protocol import run
-from analyses.recipe.debate import BASE, CHANGES, DEBATE_CONTROL
+from analyses.recipe.debate_settings import BASE, CHANGES, DEBATE_CONTROL
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.report.load.folder import read_folder
 from analyses.report.page import page

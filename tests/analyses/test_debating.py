@@ -14,7 +14,7 @@ from analyses.experiment.method import run_method
 from analyses.experiment.row_sets import SPREAD, RowSets
 from analyses.experiment.splits import split_task
 from analyses.experiment.task_models import Sources
-from analyses.recipe.debate import BASE
+from analyses.recipe.debate_settings import BASE
 from analyses.recipe.schema import Recipe
 from analyses.supervisors import debating
 from extract.debating import Transcript, Turn, write_transcripts

@@ -6,7 +6,7 @@ from typing import Any
 
 from extract.debating import Transcript
 
-from ...recipe.debate import BASE, CHANGES, DEBATE_CONTROL
+from ...recipe.debate_settings import BASE, CHANGES, DEBATE_CONTROL
 from ...results.names import WEAK, parse_trial_key
 from ..drawing.cells import Column, Table, TableCell, estimate, number, words
 from ..load.argued_rows import SHOWN, ArguedRow

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...recipe.debate import BASE
+from ...recipe.debate_settings import BASE
 from ...results.names import COMMON, FROM_BASE, HARD, ROWS_ONLY
 from ..drawing.cells import Column, Table, TableCell, estimate, missing, number, p_value, words
 from ..drawing.figures import Bar, Figure, forest
