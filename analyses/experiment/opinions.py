@@ -113,7 +113,7 @@ class Opinions:
         plan = self.plan(every, shots)
 
         def make() -> tuple[Arrays, Record]:
-            found = plan.run()
+            found = plan.run(kept=self.cache.path("unfinished", plan.identity).with_suffix(""))
             arrays: Arrays = {name: getattr(found, name) for name in LOGITS}
             return arrays, {"shift": found.shift}
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -19,14 +20,13 @@ from w2s_probes.store.manifest import identity_key
 from ..models.loading import Placement, quantization_config, refuse_speechless
 from ..models.source import ModelSource
 from ..row_files import checked_rows, rows_hash
-from ..templates import OWN, Template, template_source
+from ..templates import Template, find_template
 from .adjusting import CONTENT_FREE, PAIR, QUESTION, Calibration, bias, consistent
+from .kept_batches import KeptBatches
 from .label_words import WORDS, LabelWord, beginning, label_words
 from .prompts import PATTERN, Prompt, refuse_pattern
 from .shots import Shot
 from .speaker import NextToken, Speaker
-
-NO_TEMPLATE = "none"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ class Asking:
         if quantization is not None:
             quantization_config(quantization)
         rows, tokenizer = checked_rows(rows, "rows"), source.tokenizer
-        template = _template(source, chat_template)
+        template = find_template(source.tokenizer, source.name, chat_template)
         bare = Prompt(prompt, answers, template)
         before = bare.of(tokenizer, str(rows["text"].iloc[0]), "the first row")
         words = label_words(tokenizer, source.name, answers, before)
@@ -164,8 +164,13 @@ class Asking:
         placement: Placement | None = None,
         speaker: Speaker | None = None,
         progress: RowProgress = silent,
+        kept: Path | None = None,
     ) -> Answers:
-        """Ask about every row. With a `speaker` of this plan's model nothing is loaded."""
+        """Ask about every row. With a `speaker` of this plan's model nothing is loaded.
+
+        Batches are kept in the folder `kept` as they are read: an asking that was stopped goes on there, and ends with
+        the same bits on the same machine. The folder is deleted at the end.
+        """
         tokens = self.tokens  # refused before weights are loaded
         empty = self._content_free() if self.calibrate == "content-free" else []
         speaker = speaker or self.speaker(placement)
@@ -177,7 +182,8 @@ class Asking:
             progress(done)
 
         numbers = [word.token for word in self.words]
-        found = speaker.read(tokens, self.rows["id"].tolist(), numbers, advance)
+        batches = KeptBatches(kept, self.key)
+        found = speaker.read(tokens, self.rows["id"].tolist(), numbers, advance, batches)
         own = _log_odds(found)
         shift = 0.0
         if self.calibrate == "prior":
@@ -186,6 +192,7 @@ class Asking:
             shift = bias(_log_odds(speaker.read(empty, ["content-free"] * len(empty), numbers)))
         p, together = consistent(own - shift, self.rows)
         ids = self.rows["id"].to_numpy(dtype=object)
+        batches.remove()
         return Answers(ids, p, found.logits[:, 0], found.logits[:, 1], found.log_total, shift, together, self.key)
 
     def _content_free(self) -> list[Tokens]:
@@ -206,15 +213,3 @@ class Asking:
 
 def _log_odds(found: NextToken) -> NDArray[np.float64]:
     return np.asarray(found.logits[:, 1] - found.logits[:, 0])
-
-
-def _template(source: ModelSource, named: str | Template | None) -> Template | None:
-    """The template of this name; unless given the tokenizer's own, or none where it has none."""
-    if isinstance(named, Template):
-        return named
-    if named is None:
-        named = OWN if getattr(source.tokenizer, "chat_template", None) else NO_TEMPLATE
-    if named == NO_TEMPLATE:
-        return None
-    jinja = template_source(source.tokenizer, source.name, named)
-    return Template.plan(source.tokenizer, jinja, f"chat template {named}")

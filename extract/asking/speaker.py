@@ -1,7 +1,7 @@
 """A loaded causal model that says how likely chosen tokens are next, batch by batch."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..forward.model_state import ModelState
 from ..forward.switches import mode_of
 from ..models.loading import Placement, load_speaker
 from ..models.source import ModelSource
+from .kept_batches import KeptBatches
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,28 @@ class Speaker:
         self.budget = placement.batch_tokens or affordable_tokens(source, self.device, dtype)
 
     def read(
-        self, tokens: Sequence[Tokens], names: Sequence[str], words: Sequence[int], progress: BatchProgress = silent
+        self,
+        tokens: Sequence[Tokens],
+        names: Sequence[str],
+        words: Sequence[int],
+        progress: BatchProgress = silent,
+        kept: KeptBatches | None = None,
     ) -> NextToken:
         """The logits of `words` after each row of tokens; batches are halved where they do not fit into memory.
+
+        What was `kept` of an earlier time is not read again: the batches left are those that would have followed.
 
         InputError, naming the row, for numbers that are not finite and for a single row that does not fit.
         """
         logits, total = np.empty((len(tokens), len(words))), np.empty(len(tokens))
-        for rows, read in self._batches(tokens, names, list(words), progress):
-            logits[rows], total[rows] = read
+        kept = kept or KeptBatches(None, "")
+        with kept.going_on() as earlier:
+            for row, (own, of_all) in earlier.items():
+                logits[row], total[row] = own, of_all
+            left = [row for row in range(len(tokens)) if row not in earlier]
+            for rows, read in self._batches(tokens, names, list(words), progress, left):
+                logits[rows], total[rows] = read
+                kept.add(rows, logits[rows], total[rows])
         self._refuse_lost(np.isfinite(logits).all(axis=1) & np.isfinite(total), names)
         return NextToken(logits, total)
 
@@ -69,7 +83,7 @@ class Speaker:
         InputError as above; tokens that a model never says may have a logit of -∞.
         """
         found: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(tokens)
-        for rows, (logits, _) in self._batches(tokens, names, None, silent):
+        for rows, (logits, _) in self._batches(tokens, names, None, silent, range(len(tokens))):
             for row, own in zip(rows, logits, strict=True):
                 found[row] = own
         every = np.stack(found) if found else np.empty((0, self._source.vocabulary), dtype=np.float32)
@@ -77,12 +91,17 @@ class Speaker:
         return every
 
     def _batches(
-        self, tokens: Sequence[Tokens], names: Sequence[str], words: list[int] | None, progress: BatchProgress
+        self,
+        tokens: Sequence[Tokens],
+        names: Sequence[str],
+        words: list[int] | None,
+        progress: BatchProgress,
+        of: Iterable[int],
     ) -> Iterator[tuple[list[int], tuple[NDArray[np.float32], NDArray[np.float32]]]]:
-        """The rows of each batch, with what `_forward` reads of them."""
+        """The rows of each batch, of these rows, with what `_forward` reads of them."""
         refuse_unknown_tokens(self._source.name, tokens, self._source.vocabulary, lambda row: f"row {names[row]!r}")
         lengths = [len(row) for row in tokens]
-        queue = deque(batches(lengths, self.budget, mode=self._mode))
+        queue = deque(batches(lengths, self.budget, of, self._mode))
         while queue:
             rows = queue.popleft()
             read = self._forward([tokens[row] for row in rows], words)

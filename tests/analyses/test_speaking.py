@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.costs import plan_recipe
 from analyses.experiment import Experiment, Method, Outcome
 from analyses.experiment.splits import split_task
 from analyses.experiment.task_models import Sources
@@ -173,3 +174,20 @@ def test_what_cannot_say_labels_is_refused_before_anything_is_trained(
     monkeypatch.setattr("analyses.protocol.find_methods", lambda _: ASKS)
     with pytest.raises(InputError, match=r"method 'asks' asks the supervisor's model before and after .* weak.kind lm"):
         run(recipe_of("weak={kind='text'}"), tmp_path / "out")
+
+
+def test_a_plan_counts_prompts_and_what_a_method_asks_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyses.costs.find_methods", lambda _: ASKS)
+    prompts = ("{text}", "loud {text}")
+    plain, longer = (plan_recipe(recipe_of(STUDENT, f"asking.prompt='{prompt}'")) for prompt in prompts)
+    (asked,) = plain.asked
+    assert (asked.what, asked.costs.rows) == ("asks, before and after its training,", 2 * 320)
+    assert longer.asked[0].costs.tokens == asked.costs.tokens + 2 * 320
+    assert plain.flops is not None
+    assert longer.flops is not None
+    assert longer.flops > plain.flops
+    tuned = [f"student={{kind='lm', finetuning={{kind='{kind}'}}}}" for kind in ("full", "lora")]
+    full, lora = (plan_recipe(recipe_of(setting)) for setting in tuned)
+    assert full.flops is not None
+    assert lora.flops is not None
+    assert full.flops > 1.2 * lora.flops
