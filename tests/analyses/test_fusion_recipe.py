@@ -11,9 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from analyses.asking_costs import plan_askings
 from analyses.experiment.fusing import Fusing, fused_models
 from analyses.experiment.opinions import Opinions
 from analyses.lessons.result_cache import ResultCache
+from analyses.methods import find_methods
 from analyses.methods.fusions import FUSIONS
 from analyses.protocol import run
 from analyses.recipe.asking import AskedAs
@@ -221,10 +223,24 @@ def test_fusion_reads_no_weak_label_and_no_truth(tmp_path: Path) -> None:
     plain, turned = experiment(tmp_path / "a"), experiment(tmp_path / "b")
     turned = replace(turned, weak=LabelSet(turned.weak.ids, 1 - turned.weak.p))
     for name in FUSIONS:
-        same = [outcome_by(name, made).scores["test"] for made in (plain, turned)]
-        assert np.array_equal(*same), name
+        one, other = (outcome_by(name, made).scores["test"] for made in (plain, turned))
+        assert np.array_equal(one, other), name
     with pytest.raises(InputError, match="there is no tuned model to fuse with"):
         outcome_by(DYNAMIC, replace(plain, fusing=None, cache=ResultCache(tmp_path / "c")))
+
+
+def test_a_plan_counts_each_model_that_is_fused_once() -> None:
+    described = ModelSource.describe
+    counted = {}
+    for over in ("labels", "vocabulary"):
+        recipe = read_recipe(RECIPES / "fusion.toml", [*SMALL, f"fusion.over={over}"])
+        plans = plan_askings(
+            recipe, find_methods(recipe.methods), {TASK: None}, described, test_rows=200, tokens_per_row=20
+        )
+        counted[over] = [(plan.what, Path(plan.source.name).name, plan.costs.rows) for plan in plans]
+    asked, small = ("prior-zeroshot and fusion", "strong", 200), ("fusion", "weak", 400)
+    assert counted["labels"] == [asked, small]
+    assert counted["vocabulary"] == [("prior-zeroshot", "strong", 200), ("fusion", "strong", 200), small]
 
 
 def test_robust_runs_refuse_what_reads_no_weak_label() -> None:
