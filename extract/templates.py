@@ -82,8 +82,10 @@ class Template:
         return hashlib.sha256(self.rendering.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
-def find_template(tokenizer: Any, model: str, named: str | None) -> Template | None:
-    """The template of this name; unless given the tokenizer's own, or none where it has none."""
+def find_template(tokenizer: Any, model: str, named: "str | Template | None") -> Template | None:
+    """The template of this name, or the one given; unless given the tokenizer's own, or none where it has none."""
+    if isinstance(named, Template):
+        return named
     if named is None:
         named = OWN if getattr(tokenizer, "chat_template", None) else NO_TEMPLATE
     if named == NO_TEMPLATE:

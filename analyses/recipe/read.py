@@ -20,9 +20,9 @@ from .section import Section
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 # Folders that a run makes, or keeps its cache in.
-OF_RUNS = ("activations", "curves", "filters", "kept", "labels", "predictions", "students")
+OF_RUNS = ("activations", "curves", "debates", "filters", "kept", "labels", "predictions", "students")
 # Keys whose values are paths, or names that one may stand for.
-PATHS = ("model", "models", "folder", "file", "tasks", "task")
+PATHS = ("model", "models", "weak_model", "base", "experts", "folder", "file", "template", "prompts", "tasks", "task")
 TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
 TESTS = ("data", "tests")  # the table whose values are files, or names of tasks
 LADDER, VARIANTS = "ladder", "variants"

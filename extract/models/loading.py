@@ -11,7 +11,7 @@ from transformers.quantizers.auto import AutoQuantizationConfig
 
 from w2s_probes.checkpoints.blocks import trunk_of
 from w2s_probes.checkpoints.files import has_weights
-from w2s_probes.checkpoints.loading import usable
+from w2s_probes.checkpoints.loading import refuse_two_way, usable
 from w2s_probes.errors import InputError, preview
 
 from .quantization import BITS, quantization_settings
@@ -77,6 +77,7 @@ def refuse_speechless(source: ModelSource, verb: str = "answer") -> None:
     if getattr(source.config, "is_encoder_decoder", False) or not speaks or not known:
         what = f" (it is a {named[0]})" if named else ""
         raise InputError(f"model {source.name}: {SPEECHLESS.format(verb=verb)}{what}")
+    refuse_two_way(source.name, source.config)
 
 
 def _loaded(

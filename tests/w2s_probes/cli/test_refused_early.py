@@ -157,6 +157,12 @@ results . --out r.txt | r.txt: unknown format
 schema json extract | extract: has no answer in JSON
 schema xml | No such command: xml
 student labels.jsonl --kind lora --out st | --kind lora needs --model
+student labels.jsonl --kind lm --out st | --kind lm needs --model
+student labels.jsonl --kind lm --model MODEL --answers no --out st | answers 'no': give two words
+student labels.jsonl --kind lm --model MODEL --prompt x --out st | no {text} in it
+student labels.jsonl --kind lm --model MODEL --tune x=1 --out st | unknown key 'x'
+student none.jsonl --kind lm --model MODEL --out st | none.jsonl: no such file
+student labels.jsonl --kind full --model MODEL --prompt x --out st | --prompt is of a model that says labels
 student labels.jsonl --kind full --model ./none --out st | model ./none: no such folder
 student labels.jsonl --kind full --model MODEL --tune x=1 --out st | unknown key 'x'
 student none.jsonl --kind full --model MODEL --out st | none.jsonl: no such file
