@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from w2s_probes.losses.names import LossName
 from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
@@ -15,7 +14,7 @@ from .asking import AskedAs
 from .conflict import Conflict
 from .probe_values import Probes
 from .robustness import Robustness
-from .section import Count, Position, Section, StrongPosition
+from .section import Count, KnownLoss, Position, Section, StrongPosition
 from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
 
 TEST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # it is part of files' names
@@ -107,7 +106,7 @@ class Training(Section):
 class Student(Training):
     """The training of students and the ceiling."""
 
-    loss: LossName = "xent"  # of students that learn from filtered or relabelled sets, or in rounds
+    loss: KnownLoss = "xent"  # of students that learn from filtered or relabelled sets, or in rounds
 
     @property
     def training(self) -> Training:
@@ -215,6 +214,7 @@ class Recipe(Section):
     # Of splits and training; unless given ten where students are heads, which cost little, and else three. One seed
     # tells nothing of the luck of a training: no method can be judged by it.
     seeds: list[Annotated[int, Field(ge=0)]] = Field(SEEDS_OF_HEADS, min_length=1)
+    plugins: list[Path] = Field([])  # Python files that add probes, losses, methods or readers; they are run
     methods: list[str] = Field(min_length=1)
     baseline: str = "student-xent"  # that the tests across tasks compare every other method with
     n_boot: int = Field(2000, ge=2)
@@ -265,7 +265,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _neighbours_within_rows(self) -> "Recipe":
         for setting in [entry.setting for entry in PROBES.values() if entry.value == "k"]:
-            k = getattr(self.probes, setting)
+            k = self.probes.model_dump().get(setting, 0)  # of a plugin's probe where it is given
             if k >= self.data.n_train:
                 raise ValueError(f"probes.{setting} = {k} needs more rows than data.n_train = {self.data.n_train}")
         return self
