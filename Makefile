@@ -24,7 +24,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench simulate study harden census encoder miniature clean
+.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench simulate study harden census encoder miniature environments \
+  clean
 
 demo: $(VENV)/ready-models
 	$(BIN)/w2s demo
@@ -38,7 +39,7 @@ check: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 wheel: $(VENV)/ready-dev
 	rm -rf dist
@@ -118,6 +119,9 @@ encoder: $(VENV)/ready-models
 miniature: $(VENV)/ready-models
 	$(BIN)/python data/miniature/prepare.py
 
+# Every environment that the commands above need; with -j those of other releases beside the main one.
+environments: encoder $(VENV)/ready-dev $(VENV)/ready-docs .venv-lowest/ready $(if $(NEWER),.venv-newer/ready)
+
 clean:
 	rm -rf $(VENV) .venv-lowest .venv-newer runs site
 
@@ -134,6 +138,7 @@ $(VENV)/ready-dev: $(VENV)/ready-models
 	$(PIP) -e '.[models,dev]'
 	@touch $@
 
-$(VENV)/ready-docs: pyproject.toml constraints.txt | $(BIN)/python
+# After the other, since two pips at once in one environment are in each other's way.
+$(VENV)/ready-docs: pyproject.toml constraints.txt | $(BIN)/python $(VENV)/ready-dev
 	$(PIP) -e '.[docs]'
 	@touch $@

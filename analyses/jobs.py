@@ -42,7 +42,7 @@ def jobs_left(recipe: Recipe, stages: Iterable[Stage]) -> Jobs:
     methods = find_methods(recipe.methods)
     supervisors = recipe.weak.trained
     heads = sum(one.kind == "head" for one in supervisors)
-    tuned = sum(one.kind == "finetune" for one in supervisors)
+    tuned = sum(one.kind in ("finetune", "lm") for one in supervisors)
     extractions, head_batches, finetunings, chain = 0, 0, 0, tuple[str, ...]()
     without_weak = {stage.task for stage in left if stage.name == WEAK}
     extractions += heads * len(without_weak)

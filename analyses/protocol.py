@@ -20,8 +20,9 @@ from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
 from .costs import reads_known_rows, reads_tokens
+from .experiment.asked_models import refuse_unasked
+from .experiment.fusing import refuse_unfused
 from .experiment.method import Method
-from .experiment.opinions import refuse_unasked
 from .experiment.outcomes import Outcome, write_verdict
 from .experiment.row_sets import RowSets
 from .experiment.splits import load_rows, split_loaded
@@ -92,7 +93,8 @@ def run(
     for name in recipe.models:
         sources.find(name)
     refuse_layers(recipe, sources.find)
-    refuse_unasked(recipe, list(methods), sources.find)
+    refuse_unfused(recipe, sources.find)
+    refuse_unasked(recipe, methods, sources.find, splits)
     with ExitStack() as stack:
         teacher: Teacher = Here(clock)
         at_once = 1

@@ -98,7 +98,7 @@ def _with_ladders(schema: dict[str, Any]) -> dict[str, Any]:
     named: dict[str, Any] = {"required": ["model"]}
     schema["properties"]["intermediate"]["items"] = {"$ref": "#/$defs/Strong", **named}
     of_model = {
-        "if": {"properties": {"kind": {"enum": ["head", "finetune", "prior"]}}, "required": ["kind"]},
+        "if": {"properties": {"kind": {"enum": ["head", "finetune", "prior", "lm"]}}, "required": ["kind"]},
         "then": named,
     }
     return {

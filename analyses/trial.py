@@ -13,9 +13,9 @@ import numpy as np
 
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.losses.names import LossName
 from w2s_probes.rows.groups import GROUP
 
+from .experiment.fusing import fused_models
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
 from .experiment.method import Method, run_method
 from .experiment.opinions import asked_in
@@ -27,17 +27,16 @@ from .experiment.view import Experiment
 from .lessons.clock import Clock
 from .lessons.curves import Curves
 from .lessons.engine import Rounds, StepLessons, Steps, together
-from .lessons.lesson import TRAINED, Lesson, Scores
+from .lessons.lesson import TRAINED, Lesson, Scores, ceiling_lesson
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.trial_result import TrialResult
 from .supervisors import as_seen, described, supervise
-from .supervisors.from_model import examples
-from .supervisors.held_out import HELD_OUT, held_out_rows
+from .supervisors.from_model import examples, tuned_model
+from .supervisors.held_out import HELD_OUT, asks_supervisor, held_out_rows
 
 SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
 TITLES = {WEAK: "weak supervisor"}  # of steps that are not called by their line in the results
-CEILING_LOSS: LossName = "xent"
 
 
 @dataclass(frozen=True)
@@ -87,12 +86,25 @@ class Trial:
         """All that decides the supervisor's labels: their key in the cache."""
         return described(self.recipe.weak, self.drawn, self.supervisor, self.recipe.strong, self.seed)
 
+    @cached_property
+    def tuned(self) -> Path | None:
+        """The folder of the supervisor's trained model, where some method asks it; None where none does."""
+        return tuned_model(self.recipe.weak, self.drawn, self.supervisor, task=self.task, seed=self.seed)
+
+    @property
+    def kept_labels(self) -> Scores | None:
+        """The supervisor's labels in the cache; None where it lacks them, or the model that some method asks."""
+        if self.tuned is not None and not self.tuned.is_dir():
+            return None
+        kept = self.supervisor.cache.read(SUPERVISED, self.weak_description)
+        return None if kept is None else kept[0]
+
     def weak_steps(self) -> Steps[Scores]:
         """The supervisor's labels, made unless the cache has them."""
         cache = self.supervisor.cache
-        kept = None if self.recipe.keep_students else cache.read(SUPERVISED, self.weak_description)
+        kept = None if self.recipe.keep_students else self.kept_labels
         if kept is not None:
-            return kept[0]
+            return kept
         self.supervisor.clock.makes(SUPERVISED)
         recipe = self.recipe
         labels = yield from supervise(
@@ -133,7 +145,12 @@ class LabelledTrial:
     @cached_property
     def view(self) -> Experiment:
         """The view that methods have."""
-        return blind_view(self.trial.recipe, self.sets, self.labels, self.models, self.trial.seed)
+        trial = self.trial
+        view, tuned = blind_view(trial.recipe, self.sets, self.labels, self.models, trial.seed), trial.tuned
+        if tuned is not None:
+            base, after = self.models.before_and_after(trial.recipe.weak, tuned)
+            view = replace(view, base=base, tuned=after)
+        return replace(view, fusing=fused_models(trial.recipe, self.models.opinions_of, view.tuned, self.models.asked))
 
     @cached_property
     def trusted(self) -> TrustedRows | None:
@@ -147,7 +164,8 @@ class LabelledTrial:
     def steps(self) -> Iterator[Step]:
         """The steps in order."""
         view, sets, clock, trusted = self.view, self.sets, self.models.clock, self.trusted
-        lesson = ceiling_lesson(view, sets)
+        fit, stop = examples(sets.train), examples(sets.val)
+        lesson = ceiling_lesson(view.student, fit, stop, view.predicted, view.seed)
         taught_truth = partial(ceiling, view, lesson)
         yield Step(CEILING, TRAINED, lambda: lesson.description, taught_truth, taught_truth)
         for name, method in self.trial.methods.items():
@@ -206,9 +224,9 @@ def trials(
     curves: Curves | None = None,
 ) -> Iterator[Trial]:
     """The trials of one task, one for each seed. Drop each before the next: it holds activations."""
-    trusted = reads_trusted(methods.values())
+    trusted, tuned = reads_trusted(methods.values()), asks_supervisor(recipe, methods)
     supervisor, students = task_models(
-        recipe, task, list(splits.values()), cache, sources, clock, curves, trusted=trusted
+        recipe, task, list(splits.values()), cache, sources, clock, curves, trusted=trusted, tuned=tuned
     )
     for seed, sets in splits.items():
         yield Trial(recipe, task, seed, sets, methods, supervisor, students)
@@ -224,8 +242,12 @@ def task_models(
     curves: Curves | None = None,
     *,
     trusted: bool = False,
+    tuned: bool = False,
 ) -> tuple[TaskModels, TaskModels]:
-    """The models of the supervisor and those of students, which read rows of weak-train where these are `trusted`."""
+    """The models of the supervisor and those of students, which read rows of weak-train where these are `trusted`.
+
+    The supervisor's trained model is kept where it is asked as `tuned`.
+    """
     labelled = every_row([table for sets in seeds for table in sets.labelled.values()])
     read = every_row([table for sets in seeds for table in sets.read_by_students.values()])
     # Trusted rows are read by students, too; a supervisor of first features is a head on the student's activations.
@@ -233,7 +255,7 @@ def task_models(
     own = read if shared else labelled
     every = every_row([own, *(sets.weak for sets in seeds)]) if recipe.weak.kind != "labels" else own
     asked = asked_in(recipe, task)
-    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, asked)
+    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, tuned, asked)
     return supervisor, supervisor if shared else supervisor.of_rows(read)
 
 
@@ -258,13 +280,6 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
         weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,
     )
-
-
-def ceiling_lesson(experiment: Experiment, sets: RowSets) -> Lesson:
-    """The student's twin that learns, and is stopped by, ground truth."""
-    fit, stop = examples(sets.train), examples(sets.val)
-    seed = experiment.seed
-    return Lesson(experiment.student, fit, stop, experiment.predicted, CEILING_LOSS, seed, role="truth")
 
 
 def ceiling(experiment: Experiment, lesson: Lesson) -> Steps[Outcome]:

@@ -50,6 +50,12 @@ def method_description(
         "seed": experiment.seed,
         **({} if experiment.conflict == Conflict() else {"conflict": experiment.conflict.model_dump(mode="json")}),
         **({} if not method.asks else {"asked": experiment.opinions and experiment.opinions.description}),
+        **(
+            {}
+            if not method.tuned
+            else {"tuned": [one and one.description for one in (experiment.base, experiment.tuned)]}
+        ),
+        **({} if not method.fuses else {"fused": experiment.fusing and experiment.fusing.description}),
         **probe_code(settings),
         **experiment.pooling_key,
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),

@@ -49,6 +49,8 @@ class Method:
     losses: frozenset[str] | None = None
     code: str | None = None  # a hash of the plugin's or the package's files that it is from
     asks: bool = False  # whether it asks the strong model for its own opinion
+    tuned: bool = False  # whether it asks the supervisor, a model that says labels (kind lm), and the same untuned
+    fuses: bool = False  # whether it fuses the logits of the models of the recipe's `[fusion]`
     tokens: bool = False  # whether it reads every token of a row, not one vector
     ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given
 
@@ -65,6 +67,8 @@ def run_method(
     if method.trusted is not None and rows is None:
         raise InputError(f"method {name!r} needs true labels of weak-train, and there are none: {method.trusted.why}")
     view = experiment.view(method.settings, truth if method.oracle else None, rows)
+    view = view if method.tuned else replace(view, tuned=None, base=None)
+    view = view if method.fuses else replace(view, fusing=None)
     outcome = yield from _outcome(name, method, view)
     return outcome if rows is None else replace(outcome, trusted=rows.read)
 

@@ -28,6 +28,7 @@ from ..recipe.attention import Attention
 from ..recipe.conflict import Conflict
 from ..recipe.probe_values import Probes
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
+from .fusing import Fusing
 from .opinions import Opinions
 from .outcomes import Outcome
 from .row_sets import CONFLICT, is_scored
@@ -59,6 +60,9 @@ class Experiment(TokenView):
     truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
     trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
     opinions: Opinions | None = None  # of the strong model, by its own language-model head
+    tuned: Opinions | None = None  # of the supervisor's model after its training, for methods that declare it
+    base: Opinions | None = None  # of the same model before
+    fusing: Fusing | None = None  # the models of a fusion, for methods that declare it
     weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
     weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses

@@ -21,6 +21,7 @@ from w2s_probes.store.manifest import identity_key
 from .learners import Learner
 from .result_cache import array_hash, table_hash
 
+CEILING_LOSS: LossName = "xent"
 TRAINED, STUDENTS = "trained", "students"  # kinds of their results in the cache, and of the trained students there
 Scores = dict[str, NDArray[np.float64]]  # P(label = 1) of the rows of each named set
 
@@ -188,3 +189,10 @@ class Lesson:
         """Put the result into the cache."""
         record = {"epoch": trained.epoch, "alpha": trained.alpha, **more}
         self.learner.cache.write(TRAINED, self.description, dict(trained.scores), record)
+
+
+def ceiling_lesson(
+    learner: Learner, fit: Examples, stop: Examples, predict: Mapping[str, pd.DataFrame], seed: int
+) -> Lesson:
+    """The lesson of the ceiling, the student's twin that learns, and is stopped by, ground truth."""
+    return Lesson(learner, fit, stop, predict, CEILING_LOSS, seed, role="truth")

@@ -19,6 +19,7 @@ from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
 from .filters import probe_filter, probe_removal
+from .fusions import FUSIONS, fused_answers
 from .gates import Control, Over, gate_prediction
 from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
@@ -131,6 +132,10 @@ METHODS |= {
             asks=True,
         )
         for kind in ("zeroshot", "fewshot")
+    },
+    **{
+        name: Method(partial(fused_answers, way=name), activations=False, students=0, settings=NO_SETTING, fuses=True)
+        for name in FUSIONS
     },
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(

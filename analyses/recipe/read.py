@@ -24,7 +24,7 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 OF_RUNS = ("activations", "curves", "filters", "kept", "labels", "predictions", "students")
 PLUGINS = "plugins"  # the key of files that are loaded before a recipe is checked
 # Keys whose values are paths, or names that one may stand for.
-PATHS = ("model", "models", "folder", "file", "tasks", "task")
+PATHS = ("model", "models", "folder", "file", "tasks", "task", "base", "experts")
 TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
 TESTS = ("data", "tests")  # the table whose values are files, or names of tasks
 LADDER, VARIANTS = "ladder", "variants"

@@ -20,6 +20,7 @@ from ..experiment.row_sets import OTHER_TEST, RowSets
 from ..recipe.schema import Recipe
 from ..recipe.write_toml import toml
 from .names import (
+    ALPHA,
     COMPARISONS,
     RECIPE,
     RECORD,
@@ -67,12 +68,13 @@ def _write_scores(file: Path, test: pd.DataFrame, outcomes: Mapping[str, Outcome
     """The scores of one test set.
 
     `group` is the test row's: rows of one group are not independent. A method of several draws has a column for each,
-    METHOD/1, METHOD/2, ...
+    METHOD/1, METHOD/2, ...; one that fuses logits has α of each row in another.
     """
     scores: dict[str, NDArray[Any]] = {}
     for method, outcome in outcomes.items():
         drawn = outcome.scores["test"]
         scores |= {method: drawn} if drawn.ndim == 1 else {f"{method}/{i}": one for i, one in enumerate(drawn, 1)}
+        scores |= {ALPHA + method: outcome.alphas[TEST]} if TEST in outcome.alphas else {}
     table = pd.DataFrame({"id": test["id"], GROUP: test[GROUP], "truth": test["label"], **scores})
     write_table(table, file)
 

@@ -43,7 +43,11 @@ class TrialResult:
             test, name = self.tests[test_set], OTHER_TEST + test_set
             chosen = np.ones(len(test), dtype=bool)
         outcomes = {
-            method: replace(outcome, scores={TEST: outcome.scores[name][..., chosen]})
+            method: replace(
+                outcome,
+                scores={TEST: outcome.scores[name][..., chosen]},
+                alphas={TEST: outcome.alphas[name][chosen]} if name in outcome.alphas else {},
+            )
             for method, outcome in self.outcomes.items()
             if name in outcome.scores
         }

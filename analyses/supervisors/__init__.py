@@ -56,19 +56,32 @@ def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
         weak.kind == "simulated"
     )
     return {
-        "weak": weak.model_dump(mode="json", exclude={"model"}),
+        "weak": _settings(weak),
         "weights": [task_models.sources.find(model).weights for model in models],
         "strong": strong.model_dump(mode="json", exclude={"model"}) if weak.kind == "simulated" else None,
         "rows": {name: table_hash(table) for name, table in sets.tables.items()},
         # Simulations read the truth of every row, other supervisors that of weak-train.
         "truth": [array_hash(table["label"].to_numpy(dtype=float)) for table in sets.tables.values()],
         **({"asked": task_models.opinions(weak).description} if weak.kind == "prior" else {}),
+        **({"says": said} if (said := _said(weak, task_models)) else {}),
         "file": sha256(weak.file) if weak.file is not None and weak.file.is_file() else None,
         "code": [
             code_hash(function) for function in (text_supervisor, model_supervisor, ensemble, imitable, labels_of_file)
         ],
         "seed": seed,
     }
+
+
+def _settings(weak: Weak) -> dict[str, Any]:
+    """The settings of a supervisor, fit for JSON, but for its model."""
+    tuned = {"finetuning": weak.finetuning.facts(speaks=weak.kind == "lm")}
+    members = {"members": [_settings(member) for member in weak.members]}
+    return weak.model_dump(mode="json", exclude={"model"}) | tuned | members
+
+
+def _said(weak: Weak, task_models: TaskModels) -> list[dict[str, Any]]:
+    """How each model is asked that learns to say labels."""
+    return [task_models.opinions(one).saying.facts for one in weak.trained if one.kind == "lm"]
 
 
 def _single(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Steps[Scores]:

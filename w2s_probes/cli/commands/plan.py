@@ -138,8 +138,15 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
     if costs.flops is not None:
         lines.append(f"fine-tuning: {amount(costs.flops, 'FLOP')}, {costs.students} students among them")
         lines += _tuning_here(costs.tuned, costs.flops, rates)
+    for asked in costs.asked:
+        size = f"at most {asked.costs.rows:,} prompts, {asked.costs.tokens:,} tokens, {amount(asked.flops, 'FLOP')}"
+        lines.append(f"asking {asked.source.name} for {asked.what}: {size}, {duration(asked.costs.seconds(**rates))}")
+        lines += _tuning_here(asked, asked.flops, rates)
     counts = {name: getattr(costs, name) for name in ("tasks", "seeds", "methods", "fits", "students", "test_rows")}
-    return lines, {"models": models, "recipe": PlannedRun(finetuning_flops=costs.flops, **counts)}
+    asking = sum(asked.flops for asked in costs.asked) if costs.asked else None
+    tokens = sum(asked.costs.tokens for asked in costs.asked)
+    run = PlannedRun(finetuning_flops=costs.flops, asking_flops=asking, asking_tokens=tokens, **counts)
+    return lines, {"models": models, "recipe": run}
 
 
 def _model(name: str, options: dict[str, Any], rates: Rates) -> tuple[list[str], dict[str, Any]]:
@@ -233,7 +240,7 @@ def _here(source: "ModelSource", lengths: "Lengths", options: dict[str, Any], ra
 
 
 def _tuning_here(part: Any, flops: float, rates: Rates) -> list[str]:
-    """The line on the time of all fine-tuning on this machine, unless a rate was given."""
+    """The line on the time of all fine-tuning or asking on this machine, unless a rate was given."""
     if rates != dict.fromkeys(rates):
         return []
     with from_checkout():
