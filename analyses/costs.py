@@ -16,6 +16,7 @@ from extract.tasks import find_task
 from w2s_probes.errors import InputError
 
 from .asking_costs import AskingPlan, plan_askings
+from .debate_costs import DebateCosts, debate_costs
 from .experiment.asked_models import saying_in
 from .experiment.method import Method
 from .experiment.row_sets import RowSets
@@ -61,6 +62,7 @@ class RecipePlan:
     test_rows: int  # of each task
     students: int  # trained in all, beside weak supervisors and ceilings
     flops: float | None  # of all fine-tuning; None where there is none
+    debate: DebateCosts | None  # what is generated; None where no model argues
     tuned: ModelPlan | None  # one pass of the first model that is fine-tuned over its training rows; None likewise
     asked: list[AskingPlan] = field(default_factory=list)  # models that are asked, each for one supervisor or method
 
@@ -113,7 +115,8 @@ def plan_recipe(
     by_name = {Path(task).stem: sets for task, sets in splits.items()}
     counted: dict[str, Any] = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
     asked = plan_askings(recipe, methods, by_name, describe, test_rows=_test_rows(recipe), **counted)
-    return RecipePlan(plans, *sizes, students, flops, passes[0][1] if passes else None, asked)
+    debate = debate_costs(recipe, splits, tokens_per_row)
+    return RecipePlan(plans, *sizes, students, flops, debate, passes[0][1] if passes else None, asked)
 
 
 def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:

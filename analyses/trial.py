@@ -9,18 +9,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from w2s_probes.errors import InputError
-from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.rows.groups import GROUP
 
+from .experiment.blind_view import blind_view
 from .experiment.fusing import fused_models
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
 from .experiment.method import Method, run_method
 from .experiment.opinions import asked_in
 from .experiment.outcomes import Outcome
-from .experiment.row_sets import RowSets, is_scored
+from .experiment.row_sets import SPREAD, RowSets, is_scored
 from .experiment.task_models import Sources, TaskModels, every_row
 from .experiment.trusted_rows import TrustedRows, reads_trusted, trusted_rows
 from .experiment.view import Experiment
@@ -28,11 +25,14 @@ from .lessons.clock import Clock
 from .lessons.curves import Curves
 from .lessons.engine import Rounds, StepLessons, Steps, together
 from .lessons.lesson import TRAINED, Lesson, Scores, ceiling_lesson
+from .recipe.debate_settings import BASE
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.trial_result import TrialResult
 from .supervisors import as_seen, described, supervise
+from .supervisors.debating import Debating
 from .supervisors.from_model import examples, tuned_model
+from .supervisors.hearing import ByRow
 from .supervisors.held_out import HELD_OUT, asks_supervisor, held_out_rows
 
 SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
@@ -82,8 +82,15 @@ class Trial:
         return f"{self.key}: {TITLES.get(name, name)}"
 
     @cached_property
+    def debating(self) -> Debating | None:
+        """The debate that the supervisor reads; None where the recipe has none."""
+        return Debating.of(self.recipe, self.drawn, self.supervisor, self.task, self.seed)
+
+    @cached_property
     def weak_description(self) -> dict[str, Any]:
         """All that decides the supervisor's labels: their key in the cache."""
+        if self.debating is not None:
+            return self.debating.description
         return described(self.recipe.weak, self.drawn, self.supervisor, self.recipe.strong, self.seed)
 
     @cached_property
@@ -106,12 +113,23 @@ class Trial:
         if kept is not None:
             return kept
         self.supervisor.clock.makes(SUPERVISED)
-        recipe = self.recipe
-        labels = yield from supervise(
-            recipe.weak, self.drawn, self.supervisor, recipe.strong, task=self.task, seed=self.seed
-        )
+        recipe, sets, models = self.recipe, self.drawn, self.supervisor
+        if self.debating is not None:
+            labels = yield from self.debating.labels()
+        else:
+            labels = yield from supervise(recipe.weak, sets, models, recipe.strong, task=self.task, seed=self.seed)
         cache.write(SUPERVISED, self.weak_description, dict(labels), {})
         return labels
+
+    def heard(self) -> "Rounds[list[ByRow]]":
+        """The transcripts of every member; none without a debate."""
+        if self.debating is None:
+            return []
+        title = self.title(WEAK)
+        heard = (yield from together({title: self.debating.heard()}, self.supervisor.clock))[title]
+        if isinstance(heard, InputError):
+            raise heard
+        return heard
 
     def supervised(self, taught: StepLessons | None = None) -> "Rounds[LabelledTrial]":
         """The trial with its weak labels; InputError where there are none. Its lessons go into `taught`, by title."""
@@ -150,7 +168,8 @@ class LabelledTrial:
         if tuned is not None:
             base, after = self.models.before_and_after(trial.recipe.weak, tuned)
             view = replace(view, base=base, tuned=after)
-        return replace(view, fusing=fused_models(trial.recipe, self.models.opinions_of, view.tuned, self.models.asked))
+        fusing = fused_models(trial.recipe, self.models.opinions_of, view.tuned, self.models.asked)
+        return replace(view, fusing=fusing, debates=trial.debating)
 
     @cached_property
     def trusted(self) -> TrustedRows | None:
@@ -188,7 +207,9 @@ class LabelledTrial:
     @property
     def weak_outcome(self) -> Outcome:
         """The supervisor's scores of the evaluation sets."""
-        return Outcome({name: labels for name, labels in self.labels.items() if is_scored(name)})
+        spread = self.labels.get(f"{SPREAD}test")
+        notes = {} if spread is None else {"sd": float(spread.mean())}
+        return Outcome({name: labels for name, labels in self.labels.items() if is_scored(name)}, notes=notes)
 
     @property
     def layer(self) -> int:
@@ -210,7 +231,7 @@ class LabelledTrial:
             if method.ceiling in outcomes and method.ceiling != CEILING
         }
         judged = TrialResult(sets.test, sets.candidates, outcomes, oracles, self.trial.seed, self.layer, ceilings)
-        return replace(judged, tests=sets.tests, subsets=sets.subsets)
+        return replace(judged, tests=sets.tests, subsets=sets.subsets, base=BASE if BASE in outcomes else "")
 
 
 def trials(
@@ -257,29 +278,6 @@ def task_models(
     asked = asked_in(recipe, task)
     supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, tuned, asked)
     return supervisor, supervisor if shared else supervisor.of_rows(read)
-
-
-def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels, seed: int) -> Experiment:
-    """The view that methods have of one task and seed: texts, activations and weak labels, no ground truth."""
-    ids = np.concatenate([sets.train["id"], sets.val["id"]])
-    training = recipe.student.training
-    return Experiment(
-        rows={name: table[["id", "text", GROUP]] for name, table in sets.read_by_students.items()},
-        weak=LabelSet(ids, np.concatenate([labels["train"], labels["val"]]), "weak"),
-        activations=models.activations(recipe.strong),
-        student=models.learner(recipe.strong, training),
-        loss=recipe.student.loss,
-        probes=recipe.probes,
-        seed=seed,
-        cache=models.cache,
-        tokens=models.tokens(recipe.strong),
-        pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
-        conflict=recipe.conflict,
-        opinions=models.opinions(recipe.strong),
-        intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
-        weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
-        weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,
-    )
 
 
 def ceiling(experiment: Experiment, lesson: Lesson) -> Steps[Outcome]:

@@ -56,6 +56,7 @@ def method_description(
             else {"tuned": [one and one.description for one in (experiment.base, experiment.tuned)]}
         ),
         **({} if not method.fuses else {"fused": experiment.fusing and experiment.fusing.description}),
+        **({} if not method.debates else {"debate": experiment.debates and experiment.debates.description}),
         **probe_code(settings),
         **experiment.pooling_key,
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),

@@ -27,6 +27,7 @@ from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash
 from ..recipe.attention import Attention
 from ..recipe.conflict import Conflict
 from ..recipe.probe_values import Probes
+from .debate_controls import DebateControls
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .fusing import Fusing
 from .opinions import Opinions
@@ -63,6 +64,7 @@ class Experiment(TokenView):
     tuned: Opinions | None = None  # of the supervisor's model after its training, for methods that declare it
     base: Opinions | None = None  # of the same model before
     fusing: Fusing | None = None  # the models of a fusion, for methods that declare it
+    debates: DebateControls | None = None  # what the supervisor has read; for methods that declare it alone
     weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
     weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
@@ -77,7 +79,12 @@ class Experiment(TokenView):
                 raise Leak(f"the {name} rows that methods see carry {sorted(truths)[0]!r}: leave it out")
 
     def view(
-        self, settings: frozenset[str], truth: LabelSet | None = None, trusted: TrustedRows | None = None
+        self,
+        settings: frozenset[str],
+        truth: LabelSet | None = None,
+        trusted: TrustedRows | None = None,
+        *,
+        debates: bool = False,
     ) -> "Experiment":
         """The view of a method that declares these `settings` of probes; with ground truth for an oracle.
 
@@ -85,7 +92,8 @@ class Experiment(TokenView):
         """
         probes: Any = self.probes if settings >= EVERY_SETTING else DeclaredProbes(self.probes, settings)
         rows = self.rows if trusted is None else {**self.rows, TRUSTED: trusted.rows}
-        return replace(self, rows=rows, probes=probes, truth=truth, trusted=trusted, shared=self)
+        heard = self.debates if debates else None
+        return replace(self, rows=rows, probes=probes, truth=truth, trusted=trusted, debates=heard, shared=self)
 
     @cached_property
     def weak_train(self) -> NDArray[np.float64]:

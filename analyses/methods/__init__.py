@@ -14,10 +14,12 @@ from w2s_probes.probes.registry import ENTRIES, PROBES, TOKEN_PROBES, ProbeEntry
 
 from ..experiment import Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
+from ..recipe.debate_settings import CHANGES, DEBATE_CONTROL
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
+from .debates import debate_control
 from .filters import probe_filter, probe_removal
 from .fusions import FUSIONS, fused_answers
 from .gates import Control, Over, gate_prediction
@@ -136,6 +138,12 @@ METHODS |= {
     **{
         name: Method(partial(fused_answers, way=name), activations=False, students=0, settings=NO_SETTING, fuses=True)
         for name in FUSIONS
+    },
+    **{
+        f"{DEBATE_CONTROL}{name}": Method(
+            partial(debate_control, control=name), debates=True, activations=False, students=0, settings=NO_SETTING
+        )
+        for name in CHANGES
     },
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(

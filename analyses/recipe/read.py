@@ -21,10 +21,10 @@ from .section import Section
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 # Folders that a run makes, or keeps its cache in.
-OF_RUNS = ("activations", "curves", "filters", "kept", "labels", "predictions", "students")
+OF_RUNS = ("activations", "curves", "debates", "filters", "kept", "labels", "predictions", "students")
 PLUGINS = "plugins"  # the key of files that are loaded before a recipe is checked
 # Keys whose values are paths, or names that one may stand for.
-PATHS = ("model", "models", "folder", "file", "tasks", "task", "base", "experts")
+PATHS = ("model", "models", "weak_model", "base", "experts", "folder", "file", "template", "prompts", "tasks", "task")
 TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
 TESTS = ("data", "tests")  # the table whose values are files, or names of tasks
 LADDER, VARIANTS = "ladder", "variants"

@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.students.finetuning.settings import FineTuning
 
 from .asking import AskedAs
 from .conflict import Conflict
+from .debate_settings import DebateSettings, refuse_debate, with_base
 from .fusion import Fusion
+from .metrics_wanted import Results
 from .probe_values import Probes
 from .robustness import Robustness
 from .section import Count, Position, Section, StrongPosition
@@ -156,17 +157,6 @@ class Weak(Section):
         return self.members if self.members else [self] if self.kind in TRAINED else []
 
 
-class Results(Section):
-    """The numbers that tables and comparisons give."""
-
-    metrics: list[Metric] = Field(list(DEFAULT_METRICS))  # beside AUROC and accuracy, which every table has
-
-    @property
-    def every_metric(self) -> list[Metric]:
-        """The metrics, each once, with those that every table has first."""
-        return list(dict.fromkeys([*DEFAULT_METRICS, *self.metrics]))
-
-
 class Recipe(Section):
     """A whole run."""
 
@@ -187,12 +177,14 @@ class Recipe(Section):
     conflict: Conflict = Conflict()
     asking: AskedAs = AskedAs()
     fusion: Fusion = Fusion()
+    debate: DebateSettings | None = None
     results: Results = Results()
     robustness: Robustness = Robustness()
 
     @model_validator(mode="before")
     @classmethod
     def _as_many_seeds_as_students_allow(cls, values: Any) -> Any:
+        values = with_base(values) if isinstance(values, dict) else values
         if isinstance(values, dict) and "seeds" not in values:
             student = values.get("student")
             kind = student.get("kind", "head") if isinstance(student, dict) else getattr(student, "kind", "head")
@@ -219,6 +211,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _conflict_of_methods(self) -> "Recipe":
         self.conflict.refuse(self.methods)
+        refuse_debate(self.debate, self.weak.kind, self.weak.model, self.methods)
         self.asking.refuse(self.data.tasks, self.methods, self.weak.n_shots, self.weak.n_truth)
         self.fusion.refuse(self.methods, self.weak.kind, self.weak.model)
         return self
@@ -251,6 +244,7 @@ class Recipe(Section):
         """The models that the recipe names, each once."""
         named = [self.strong.model, self.weak.model, *(member.model for member in self.weak.members)]
         named += [model.model for model in self.intermediate] + self.fusion.models(self.methods)
+        named += [] if self.debate is None else [self.debate.model, self.debate.weak_model]
         return list(dict.fromkeys(name for name in named if name is not None))
 
     @property

@@ -16,7 +16,7 @@ from w2s_probes.io.tables import write_table
 from w2s_probes.rows.groups import GROUP
 
 from ..experiment.outcomes import Outcome
-from ..experiment.row_sets import OTHER_TEST, RowSets
+from ..experiment.row_sets import OTHER_TEST, SPREAD, RowSets
 from ..recipe.schema import Recipe
 from ..recipe.write_toml import toml
 from .names import (
@@ -40,12 +40,14 @@ def write_labels(out: Path, task: str, seed: int, sets: RowSets, labels: dict[st
     """Write the label files of one task and seed, as `w2s filter`, `relabel`, `student` and `extract` read them.
 
     One holds the weak labels of the training and validation rows, the other those of the test rows; test sets with
-    rows of their own have a file each.
+    rows of their own have a file each. `sd` is that over the members of a supervisor that has some.
     """
     parts = {
         part: sets.tables[part].rename(columns={"label": "truth"}).assign(label=labels[part], split=part)
         for part in ("train", "val", "test")
     }
+    for part in [part for part in parts if SPREAD + part in labels]:
+        parts[part]["sd"] = labels[SPREAD + part]
     taught = pd.concat([parts["train"], parts["val"]], ignore_index=True)
     write_table(taught, out / labels_file(task, seed, "weak"))
     write_table(parts["test"], out / labels_file(task, seed, "test"))

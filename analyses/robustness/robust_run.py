@@ -81,6 +81,8 @@ def run_robust(
 
 def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
     """The students that are compared; InputError for fewer than two, and for one that reads the truth unasked."""
+    if recipe.debate is not None:
+        raise InputError("debate: labels under attack are made without any transcripts: leave [debate] out")
     methods = {name: find_method(name) for name in recipe.methods}
     if len(methods) < 2:
         raise InputError(f"methods: {', '.join(methods)} alone leaves nothing to choose: name two students at least")

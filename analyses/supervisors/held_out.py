@@ -58,8 +58,13 @@ def refuse_without_truth(
                 f"method {name!r} trains a head on the supervisor's model, and one of kind {recipe.weak.kind!r} is no "
                 f"head: take weak.kind head{why}"
             )
+        use = "is stopped by" if needs.stops else "needs"
+        if (needs.held_out or needs.stops) and recipe.debate is not None:
+            raise InputError(
+                f"method {name!r} {use} rows that the supervisor holds out, and each member of one that reads a debate "
+                f"holds out others: leave [debate] out{why}"
+            )
         if (needs.held_out or needs.stops) and recipe.weak.kind not in TRAINED:
-            use = "is stopped by" if needs.stops else "needs"
             raise InputError(
                 f"method {name!r} {use} rows that the supervisor holds out, and one of kind {recipe.weak.kind!r} holds "
                 f"out none: take weak.kind text, head, finetune or lm{why}"

@@ -20,7 +20,7 @@ from w2s_probes.store.manifest import identity_key
 from ..models.loading import Placement, quantization_config, refuse_speechless
 from ..models.source import ModelSource
 from ..row_files import checked_rows, rows_hash
-from ..templates import find_template
+from ..templates import Template, find_template
 from .adjusting import CONTENT_FREE, PAIR, QUESTION, Calibration, bias, consistent
 from .kept_batches import KeptBatches
 from .label_words import WORDS, LabelWord, beginning, label_words

@@ -92,6 +92,7 @@ class PlannedRun(JsonAnswer):
     finetuning_flops: float | None = Field(description="operations of all fine-tuning; null where there is none")
     asking_tokens: int = Field(description="tokens of all prompts that models are asked, at most")
     asking_flops: float | None = Field(description="operations of all asking; null where there is none")
+    generations: int | None = Field(description="turns that models write in debates; null where none argues")
     test_rows: int = Field(description="test rows of each task")
 
 

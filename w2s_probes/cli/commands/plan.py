@@ -10,6 +10,7 @@ from ...checkpoints.files import CONFIG
 from ...errors import InputError
 from .. import terminal
 from ..options import SetOption
+from ..plan_debates import debate_line
 from ..plan_intervals import fact_line, intervals, pilot_of_run
 from ..units import amount, duration, roughly, spans
 
@@ -135,6 +136,8 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
         lines += _remarks(part.source, part.costs, f"--set {table}.position={{}}")
     parts = f"tasks {costs.tasks} x seeds {costs.seeds} x (weak supervisor, ceiling and {costs.methods} methods)"
     lines.append(f"then {costs.fits} fits: {parts}; a probe's ceiling, the probe taught the truth, is fitted beside it")
+    if costs.debate is not None:
+        lines.append(debate_line(costs.debate))
     if costs.flops is not None:
         lines.append(f"fine-tuning: {amount(costs.flops, 'FLOP')}, {costs.students} students among them")
         lines += _tuning_here(costs.tuned, costs.flops, rates)
@@ -145,7 +148,10 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
     counts = {name: getattr(costs, name) for name in ("tasks", "seeds", "methods", "fits", "students", "test_rows")}
     asking = sum(asked.flops for asked in costs.asked) if costs.asked else None
     tokens = sum(asked.costs.tokens for asked in costs.asked)
-    run = PlannedRun(finetuning_flops=costs.flops, asking_flops=asking, asking_tokens=tokens, **counts)
+    argued = None if costs.debate is None else costs.debate.generations
+    run = PlannedRun(
+        finetuning_flops=costs.flops, asking_flops=asking, asking_tokens=tokens, generations=argued, **counts
+    )
     return lines, {"models": models, "recipe": run}
 
 
