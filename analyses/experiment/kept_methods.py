@@ -45,13 +45,13 @@ def method_description(
         "seed": experiment.seed,
         **({} if experiment.conflict == Conflict() else {"conflict": experiment.conflict.model_dump(mode="json")}),
         **({} if not method.asks else {"asked": experiment.opinions and experiment.opinions.description}),
+        **({} if not method.debates else {"debate": experiment.debates and experiment.debates.description}),
         **(
             {}
             if not method.tuned
             else {"tuned": [one and one.description for one in (experiment.base, experiment.tuned)]}
         ),
         **({} if not method.fuses else {"fused": experiment.fusing and experiment.fusing.description}),
-        **({} if not method.debates else {"debate": experiment.debates and experiment.debates.description}),
         **probe_code(method.settings),
         **experiment.pooling_key,
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),

@@ -62,10 +62,10 @@ class Experiment(TokenView):
     truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
     trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
     opinions: Opinions | None = None  # of the strong model, by its own language-model head
+    debates: DebateControls | None = None  # what the supervisor has read; for methods that declare it alone
     tuned: Opinions | None = None  # of the supervisor's model after its training, for methods that declare it
     base: Opinions | None = None  # of the same model before
     fusing: Fusing | None = None  # the models of a fusion, for methods that declare it
-    debates: DebateControls | None = None  # what the supervisor has read; for methods that declare it alone
     weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
     weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
@@ -80,12 +80,7 @@ class Experiment(TokenView):
                 raise Leak(f"the {name} rows that methods see carry {sorted(truths)[0]!r}: leave it out")
 
     def view(
-        self,
-        settings: frozenset[str],
-        truth: LabelSet | None = None,
-        trusted: TrustedRows | None = None,
-        *,
-        debates: bool = False,
+        self, settings: frozenset[str], truth: LabelSet | None = None, trusted: TrustedRows | None = None
     ) -> "Experiment":
         """The view of a method that declares these `settings` of probes; with ground truth for an oracle.
 
@@ -93,8 +88,7 @@ class Experiment(TokenView):
         """
         probes: Any = self.probes if settings >= EVERY_SETTING else DeclaredProbes(self.probes, settings)
         rows = self.rows if trusted is None else {**self.rows, TRUSTED: trusted.rows}
-        heard = self.debates if debates else None
-        return replace(self, rows=rows, probes=probes, truth=truth, trusted=trusted, debates=heard, shared=self)
+        return replace(self, rows=rows, probes=probes, truth=truth, trusted=trusted, shared=self)
 
     @cached_property
     def weak_train(self) -> NDArray[np.float64]:

@@ -127,14 +127,14 @@ METHODS |= {
         for kind in ("zeroshot", "fewshot")
     },
     **{
-        name: Method(partial(fused_answers, way=name), activations=False, students=0, settings=NO_SETTING, fuses=True)
-        for name in FUSIONS
-    },
-    **{
         f"{DEBATE_CONTROL}{name}": Method(
             partial(debate_control, control=name), debates=True, activations=False, students=0, settings=NO_SETTING
         )
         for name in CHANGES
+    },
+    **{
+        name: Method(partial(fused_answers, way=name), activations=False, students=0, settings=NO_SETTING, fuses=True)
+        for name in FUSIONS
     },
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(

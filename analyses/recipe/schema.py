@@ -175,8 +175,8 @@ class Recipe(Section):
     probes: Probes = Probes()
     conflict: Conflict = Conflict()
     asking: AskedAs = AskedAs()
-    fusion: Fusion = Fusion()
     debate: DebateSettings | None = None
+    fusion: Fusion = Fusion()
     results: Results = Results()
     robustness: Robustness = Robustness()
 

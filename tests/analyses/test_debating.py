@@ -210,6 +210,7 @@ def test_a_method_that_does_not_declare_it_sees_no_debate(tmp_path: Path) -> Non
         (TEXT, ["methods=control-debate-single", "debate.protocol=none"], "holds no debate: leave control-debate-s"),
         (TEXT, ["methods=control-debate-weak", HELD], "set debate.weak_model, or leave it out"),
         (TEXT, ["debate.protocol=quarrel"], "debate.protocol"),
+        (TEXT, ["debate.protocl=debate"], "did you mean 'debate.protocol'"),
     ],
 )
 def test_a_debate_that_cannot_be_is_refused_in_a_line(

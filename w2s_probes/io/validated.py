@@ -69,8 +69,7 @@ def tables_of(kind: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tup
     """Every table in the settings, with its path, that stands there once; the settings themselves come first."""
     yield path, kind
     for name, field in kind.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if (inner := _table(field.annotation)) is not None:
             yield from tables_of(inner, (*path, name))
 
 
@@ -103,8 +102,15 @@ def is_list(annotation: Any) -> bool:
 
 def _fields_at(kind: type[BaseModel], path: list[str]) -> list[str]:
     for part in path:
-        inner = kind.model_fields[part].annotation if part in kind.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        inner = _table(kind.model_fields[part].annotation) if part in kind.model_fields else None
+        if inner is None:
             return []
         kind = inner
     return list(kind.model_fields)
+
+
+def _table(annotation: Any) -> type[BaseModel] | None:
+    """The settings of a field that is a table, or such a table or nothing; None of any other field."""
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    tables = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return tables[0] if len(tables) == 1 else None
