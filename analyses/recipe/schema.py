@@ -141,6 +141,7 @@ class Weak(Section):
                 f"finetuning.batch_size = {self.finetuning.batch_size} needs at least as many rows as n_truth = "
                 f"{self.n_truth}"
             )
+        _ = self.training  # refuses what does not fit its kind
         if self.kind == "simulated" and len(self.members) > 1:
             raise ValueError("a simulation has one member at most, whose error rate it keeps")
         return self
@@ -148,8 +149,8 @@ class Weak(Section):
     @property
     def training(self) -> Training:
         """The training of a supervisor of kind head, finetune or lm."""
-        kind = self.finetuning.kind if self.kind == "finetune" else self.kind
-        return Training(kind=kind, epochs=self.epochs, finetuning=self.finetuning)
+        kinds: dict[str, Literal["head", "lm"]] = {"head": "head", "lm": "lm"}
+        return Training(kind=kinds.get(self.kind, self.finetuning.kind), epochs=self.epochs, finetuning=self.finetuning)
 
     @property
     def trained(self) -> list["Weak"]:

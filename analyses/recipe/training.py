@@ -45,7 +45,9 @@ class Training(Section):
         return self
 
     @model_validator(mode="after")
-    def _prompts_whole(self) -> "Training":
+    def _of_speakers(self) -> "Training":
+        if self.kind != "lm" and self.finetuning.over != "labels":
+            raise ValueError(f"finetuning.over is of kind 'lm', and kind is {self.kind!r}: leave it out")
         if self.kind == "lm" and self.finetuning.max_length is not None:
             raise ValueError(
                 "finetuning.max_length cuts texts, and kind = 'lm' reads prompts, at whose end the answer stands: "

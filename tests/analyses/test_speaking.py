@@ -164,6 +164,14 @@ def test_what_cannot_say_labels_is_refused_before_anything_is_trained(
         ([bert, STUDENT, "methods=['student-xent']"], "classifiers cannot answer: name a causal model"),
         (["asking.prompt='" + "loud " * 115 + "{text}'"], r"row '\w+' with its prompt is \d+ tokens, and .* reads 128"),
         (["student={kind='lm', finetuning={max_length=20}}"], "finetuning.max_length cuts texts"),
+        (
+            ["student={kind='lora', finetuning={over='vocabulary'}}"],
+            "finetuning.over is of kind 'lm', and kind is 'lora'",
+        ),
+        (
+            [f"weak={{kind='finetune', model='{MODELS / 'weak'}', finetuning={{over='vocabulary'}}}}"],
+            "finetuning.over is of kind 'lm', and kind is 'lora'",
+        ),
         ([f"weak={{kind='lm', model='{MODELS / 'weak'}', n_truth=20}}"], "batch_size = 32 needs at least as many rows"),
         (["weak={kind='lm'}"], "kind = 'lm' needs `model`"),
     ]
