@@ -47,7 +47,7 @@ def test_the_best_reader_of_stand_ins_has_a_closed_form() -> None:
     assert aurocs == pytest.approx([0.760250, 0.888113, 0.982240, 0.924791], abs=1e-6)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0])
 def test_fitted_members_come_to_what_an_independent_program_found(seed: int, stand_ins: None, tmp_path: Path) -> None:
     world = ArguedWorld(tmp_path, seed=seed)
     found = {control: world.auroc(control) for control in ("", "none", "single", "shared", "shuffled")}

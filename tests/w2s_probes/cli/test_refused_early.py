@@ -75,6 +75,8 @@ run none.toml --out o | none.toml: no such recipe
 run bad.toml --out o | bad.toml: not valid TOML
 run other.toml --out o | other.toml: unknown key 'colour'
 run demo --out o --set data.n_train=x | data.n_train
+run debate --out o --set debate.turns=1 | a debate needs at least 2
+run demo --out o --set methods=control-debate-single | is a control of a debate
 robust none.toml --out o | none.toml: no such recipe
 robust bad.toml --out o | bad.toml: not valid TOML
 robust demo --out o --set robustness.rates=[.7] | robustness.rates
