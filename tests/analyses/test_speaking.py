@@ -1,5 +1,6 @@
 """Supervisors and students that say labels: what they learn, what is kept of them, and what is refused."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from analyses.experiment.splits import split_task
 from analyses.experiment.task_models import Sources
 from analyses.lessons.clock import Clock
 from analyses.lessons.engine import Here, conduct
+from analyses.lessons.units import portable
 from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe
 from analyses.results.names import predictions_file, student_folder
+from analyses.supervisors.from_model import supervisor_lesson
 from analyses.trial import LabelledTrial, trials
 from extract.asking import Asking
 from tests.conftest import ROOT
@@ -199,3 +202,24 @@ def test_a_plan_counts_prompts_and_what_a_method_asks_before_and_after(monkeypat
     assert full.flops is not None
     assert lora.flops is not None
     assert full.flops > 1.2 * lora.flops
+
+
+def test_a_plan_counts_what_is_fused_once_for_all_methods() -> None:
+    fused = ["seeds=[0, 1]", 'data.tasks=["miniature_sound"]', "data.n_test=100"]
+    (strong, small) = plan_recipe(read_recipe(RECIPES / "fusion.toml", fused)).asked
+    assert [one.source.name.rpartition("/")[2] for one in (strong, small)] == ["strong", "weak"]
+    assert {one.what.rpartition(" ")[2] for one in (strong, small)} == {"fusion"}
+    assert [one.costs.rows for one in (strong, small)] == [200, 2 * 200]
+
+
+def test_a_lesson_of_a_model_that_says_labels_goes_to_another_process(tmp_path: Path) -> None:
+    recipe = recipe_of()
+    (trial,) = trials(recipe, TASK, split_task(recipe, TASK), {}, tmp_path, Sources(), Clock())
+    own = supervisor_lesson(recipe.weak, trial.drawn, trial.supervisor, task=TASK, seed=0)
+    assert own.learner.says is not None
+    tokens = own.learner.says.tokens(["quiet loud"], "rows")[0].tolist()
+    sent = pickle.loads(pickle.dumps(portable(own)))
+    assert sent.key == own.key
+    assert sent.learner.says.facts == own.learner.says.facts
+    assert sent.learner.says.tokens(["quiet loud"], "rows")[0].tolist() == tokens
+    assert len(pickle.dumps(sent.learner.says)) < 20_000  # no tokenizer and no weights go along
