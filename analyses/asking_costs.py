@@ -19,7 +19,7 @@ from .recipe.schema import Recipe
 from .results.names import WEAK
 
 NAMES = {WEAK: "the weak supervisor"}
-FUSIONS = "fusion"  # methods that fuse, which share what they ask
+FUSING = "fusion"  # all of its methods ask once
 LABELLED, CALIBRATED, JUDGED = "labelled", "calibrated", "judged"  # rows that are asked about
 # Which of the sets that a supervisor labels, and how many rows beside test rows by the recipe's sizes.
 ROWS: dict[str, tuple[Callable[[str], bool], Callable[[Recipe], int]]] = {
@@ -49,6 +49,7 @@ class _Asker:
     shots: int
     sets: str  # of rows, by `ROWS`
     times: int = 1  # how many models of this architecture read them
+    whole: bool = False  # whether it wants every token's logits, which are not those that others keep
 
 
 def plan_askings(
@@ -90,10 +91,10 @@ def _askers(recipe: Recipe, methods: Mapping[str, Method]) -> dict[_Asker, list[
         if method.tuned:
             askers.setdefault(_Asker(str(recipe.weak.model), 0, JUDGED, times=2), []).append(name)
     if any(method.fuses for method in methods.values()):
-        base, experts = recipe.fusion.base or str(recipe.weak.model), recipe.fusion.experts
-        for model in (recipe.strong.model, *experts):
-            askers.setdefault(_Asker(model, 0, JUDGED), []).append(FUSIONS)
-        askers.setdefault(_Asker(base, 0, JUDGED, times=1 if experts else 2), []).append(FUSIONS)  # before and after
+        fusion, whole = recipe.fusion, recipe.fusion.over == "vocabulary"
+        small, times = str(fusion.base or recipe.weak.model), 1 + max(1, len(fusion.experts))
+        for asker in (_Asker(recipe.strong.model, 0, JUDGED, whole=whole), _Asker(small, 0, JUDGED, times, whole)):
+            askers.setdefault(asker, []).append(FUSING)
     return askers
 
 

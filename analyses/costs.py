@@ -16,7 +16,7 @@ from extract.tasks import find_task
 from w2s_probes.errors import InputError
 
 from .asking_costs import AskingPlan, plan_askings
-from .debate_costs import DebateCosts, debate_costs
+from .debate_costs import DebateCosts, debate_costs, heard_lengths
 from .experiment.asked_models import saying_in
 from .experiment.method import Method
 from .experiment.row_sets import RowSets
@@ -99,6 +99,7 @@ def plan_recipe(
         with_weak = role.startswith("weak") or reads_trusted(methods.values())
         needed = [_needed(recipe, sets, with_weak) for sets in splits.values()]
         lengths = Lengths.joined([_lengths(source, rows, tokens_per_row) for rows in needed])
+        lengths = heard_lengths(recipe, lengths) if role.startswith("weak") else lengths
         position = "mean" if settings.position == "attention" else settings.position
         options: dict[str, Any] = {"layers": settings.layer, "position": "all" if role == EVERY_TOKEN else position}
         costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)
@@ -112,10 +113,10 @@ def plan_recipe(
     passes = [_training(recipe, splits, model, training, tokens_per_row) for model, training, _ in parts]
     flops = sum(count * one for (one, _), (_, _, count) in zip(passes, parts, strict=True)) if parts else None
     sizes = (len(splits), len(recipe.seeds), len(recipe.methods), recipe.data.n_test)
+    debate = debate_costs(recipe, splits, tokens_per_row)
     by_name = {Path(task).stem: sets for task, sets in splits.items()}
     counted: dict[str, Any] = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
     asked = plan_askings(recipe, methods, by_name, describe, test_rows=_test_rows(recipe), **counted)
-    debate = debate_costs(recipe, splits, tokens_per_row)
     return RecipePlan(plans, *sizes, students, flops, debate, passes[0][1] if passes else None, asked)
 
 

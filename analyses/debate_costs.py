@@ -1,8 +1,9 @@
 """The costs of a recipe's debates before any is held: generations, new tokens, operations."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from extract.costs.estimate import estimate
@@ -12,7 +13,7 @@ from w2s_probes.errors import InputError
 
 from .experiment.row_sets import RowSets
 from .experiment.task_models import every_row
-from .recipe.debate_settings import DEBATE_CONTROL, DebateSettings
+from .recipe.debate_settings import DEBATE_CONTROL, NONE, DebateSettings
 from .recipe.schema import Recipe
 
 OPERATIONS = 2  # of a token and parameter
@@ -65,6 +66,19 @@ def debaters(recipe: Recipe) -> list[str]:
         if settings.argues_anew(name):
             models.append(settings.weak_model or str(recipe.weak.model) if name == "weak" else own)
     return models
+
+
+def heard_lengths(recipe: Recipe, lengths: Lengths) -> Lengths:
+    """The lengths of what the members of the supervisor and of its controls read, at the most, from the rows' own."""
+    settings = recipe.debate
+    if settings is None or not settings.is_held:
+        return lengths
+    controls = [name.removeprefix(DEBATE_CONTROL) for name in recipe.methods if name.startswith(DEBATE_CONTROL)]
+    read = [settings.under(name).members for name in ("", *controls) if name not in (NONE, "transcript")]
+    longest = np.iinfo(np.int64).max if lengths.limit is None else lengths.limit
+    heard = np.minimum(lengths.tokens + settings.turns * settings.max_new_tokens, longest)
+    cut = int((lengths.tokens + settings.turns * settings.max_new_tokens > longest).sum()) * sum(read)
+    return replace(lengths, tokens=np.concatenate([lengths.tokens, *[heard] * sum(read)]), cut=lengths.cut + cut)
 
 
 def _rows(recipe: Recipe, settings: DebateSettings, sets: Sequence[RowSets] | None) -> list[pd.DataFrame] | int:

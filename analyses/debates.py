@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from extract.debating import write_transcripts
+from w2s_probes.errors import InputError
 
 from .experiment.row_sets import RowSets
 from .experiment.task_models import Sources, TaskModels, every_row
 from .lessons.clock import Clock
+from .lessons.engine import Rounds, together
 from .recipe.debate_settings import DEBATE_CONTROL
 from .recipe.schema import Recipe
-from .results.names import debate_file
+from .results.names import WEAK, debate_file
 from .supervisors.debating import Debating, label_names
 from .supervisors.hearing import ByRow
 from .trial import Trial
@@ -39,6 +41,17 @@ def refuse_debates(
     controls = [name.removeprefix(DEBATE_CONTROL) for name in methods if name.startswith(DEBATE_CONTROL)]
     for _, _, debating in debates_of(recipe, splits, sources):
         debating.refuse(controls)
+
+
+def transcripts_of(trial: Trial) -> Rounds[list[ByRow]]:
+    """The transcripts of every member of a trial's supervisor; none without a debate."""
+    if trial.debating is None:
+        return []
+    title = trial.title(WEAK)
+    heard = (yield from together({title: trial.debating.heard()}, trial.supervisor.clock))[title]
+    if isinstance(heard, InputError):
+        raise heard
+    return heard
 
 
 def keep_debate(out: Path, trial: Trial, heard: Sequence[ByRow]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
 from .costs import reads_known_rows, reads_tokens
-from .debates import keep_debate, refuse_debates
+from .debates import keep_debate, refuse_debates, transcripts_of
 from .experiment.asked_models import refuse_unasked
 from .experiment.fusing import refuse_unfused
 from .experiment.method import Method
@@ -222,7 +222,7 @@ class _Run:
         labelled = yield from trial.supervised(taught)
         sets, labels = labelled.sets, labelled.labels
         write_labels(self.out, *named, sets, labels)
-        heard = yield from trial.heard()
+        heard = yield from transcripts_of(trial)
         debate = keep_debate(self.out, trial, heard) if heard else None
         outcomes: dict[str, Outcome] = {WEAK: labelled.weak_outcome}
         for name, outcome in (yield from labelled.run(taught)).items():

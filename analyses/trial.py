@@ -32,7 +32,6 @@ from .results.trial_result import TrialResult
 from .supervisors import as_seen, described, supervise
 from .supervisors.debating import Debating
 from .supervisors.from_model import examples, tuned_model
-from .supervisors.hearing import ByRow
 from .supervisors.held_out import HELD_OUT, asks_supervisor, held_out_rows
 
 SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
@@ -113,23 +112,11 @@ class Trial:
         if kept is not None:
             return kept
         self.supervisor.clock.makes(SUPERVISED)
-        recipe, sets, models = self.recipe, self.drawn, self.supervisor
-        if self.debating is not None:
-            labels = yield from self.debating.labels()
-        else:
-            labels = yield from supervise(recipe.weak, sets, models, recipe.strong, task=self.task, seed=self.seed)
+        weak, strong, models = self.recipe.weak, self.recipe.strong, self.supervisor
+        plain = supervise(weak, self.drawn, models, strong, task=self.task, seed=self.seed)
+        labels = yield from plain if self.debating is None else self.debating.labels()
         cache.write(SUPERVISED, self.weak_description, dict(labels), {})
         return labels
-
-    def heard(self) -> "Rounds[list[ByRow]]":
-        """The transcripts of every member; none without a debate."""
-        if self.debating is None:
-            return []
-        title = self.title(WEAK)
-        heard = (yield from together({title: self.debating.heard()}, self.supervisor.clock))[title]
-        if isinstance(heard, InputError):
-            raise heard
-        return heard
 
     def supervised(self, taught: StepLessons | None = None) -> "Rounds[LabelledTrial]":
         """The trial with its weak labels; InputError where there are none. Its lessons go into `taught`, by title."""
@@ -169,7 +156,7 @@ class LabelledTrial:
             base, after = self.models.before_and_after(trial.recipe.weak, tuned)
             view = replace(view, base=base, tuned=after)
         fusing = fused_models(trial.recipe, self.models.opinions_of, view.tuned, self.models.asked)
-        return replace(view, fusing=fusing, debates=trial.debating)
+        return replace(view, debates=trial.debating, fusing=fusing)
 
     @cached_property
     def trusted(self) -> TrustedRows | None:

@@ -164,6 +164,7 @@ class Recipe(Section):
     # Of splits and training; unless given ten where students are heads, which cost little, and else three. One seed
     # tells nothing of the luck of a training: no method can be judged by it.
     seeds: list[Annotated[int, Field(ge=0)]] = Field(SEEDS_OF_HEADS, min_length=1)
+    plugins: list[Path] = Field([])  # Python files that add probes, losses, methods or readers; they are run
     methods: list[str] = Field(min_length=1)
     baseline: str = "student-xent"  # that the tests across tasks compare every other method with
     n_boot: int = Field(2000, ge=2)
@@ -176,8 +177,8 @@ class Recipe(Section):
     probes: Probes = Probes()
     conflict: Conflict = Conflict()
     asking: AskedAs = AskedAs()
-    fusion: Fusion = Fusion()
     debate: DebateSettings | None = None
+    fusion: Fusion = Fusion()
     results: Results = Results()
     robustness: Robustness = Robustness()
 
@@ -219,7 +220,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _neighbours_within_rows(self) -> "Recipe":
         for setting in [entry.setting for entry in PROBES.values() if entry.value == "k"]:
-            k = getattr(self.probes, setting)
+            k = self.probes.model_dump().get(setting, 0)  # of a plugin's probe where it is given
             if k >= self.data.n_train:
                 raise ValueError(f"probes.{setting} = {k} needs more rows than data.n_train = {self.data.n_train}")
         return self

@@ -4,10 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from w2s_probes.losses.names import LossName
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
-from .section import Count, Section
+from .section import Count, KnownLoss, Section
 
 
 class Training(Section):
@@ -59,7 +58,7 @@ class Training(Section):
 class Student(Training):
     """The training of students and the ceiling."""
 
-    loss: LossName = "xent"  # of students that learn from filtered or relabelled sets, or in rounds
+    loss: KnownLoss = "xent"  # of students that learn from filtered or relabelled sets, or in rounds
 
     @property
     def training(self) -> Training:

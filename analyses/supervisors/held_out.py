@@ -38,6 +38,11 @@ def refuse_without_truth(
     recipe: Recipe, methods: Mapping[str, Method], splits: Mapping[str, Mapping[int, RowSets]]
 ) -> None:
     """InputError for a method that reads true labels of weak-train where there are none, too few, or of one class."""
+    if recipe.debate is not None and asks_supervisor(recipe, methods):
+        raise InputError(
+            "a method asks the supervisor's own model, and one that reads a debate is several: leave [debate] out, or "
+            "methods that fuse"
+        )
     for name, method in methods.items():
         if method.tuned and recipe.weak.kind != "lm":
             raise InputError(

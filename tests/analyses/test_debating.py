@@ -47,7 +47,7 @@ def test_the_best_reader_of_stand_ins_has_a_closed_form() -> None:
     assert aurocs == pytest.approx([0.760250, 0.888113, 0.982240, 0.924791], abs=1e-6)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0])
 def test_fitted_members_come_to_what_an_independent_program_found(seed: int, stand_ins: None, tmp_path: Path) -> None:
     world = ArguedWorld(tmp_path, seed=seed)
     found = {control: world.auroc(control) for control in ("", "none", "single", "shared", "shuffled")}
@@ -210,6 +210,7 @@ def test_a_method_that_does_not_declare_it_sees_no_debate(tmp_path: Path) -> Non
         (TEXT, ["methods=control-debate-single", "debate.protocol=none"], "holds no debate: leave control-debate-s"),
         (TEXT, ["methods=control-debate-weak", HELD], "set debate.weak_model, or leave it out"),
         (TEXT, ["debate.protocol=quarrel"], "debate.protocol"),
+        (TEXT, ["debate.protocl=debate"], "did you mean 'debate.protocol'"),
     ],
 )
 def test_a_debate_that_cannot_be_is_refused_in_a_line(

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 from w2s_probes import auroc
 
 
-@pytest.mark.parametrize("section", ["Gates", "A model that speaks"])
+@pytest.mark.parametrize("section", ["Gates", "Logit fusion", "A model that speaks", "Debate"])
 def test_the_block_of_a_section_prints_what_the_page_says(
     section: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,8 +45,8 @@ class RunView:
     test_sets: list[Table]
     deception: Deception | None
     gates: GateView | None
-    fusion: FusionView | None
     debate: DebateView | None
+    fusion: FusionView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -76,8 +76,8 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         set_tables(run),
         deception(run),
         gate_view(run),
-        fusion_view(run, key),
         debate_view(run),
+        fusion_view(run, key),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),

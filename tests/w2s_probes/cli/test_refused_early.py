@@ -75,6 +75,8 @@ run none.toml --out o | none.toml: no such recipe
 run bad.toml --out o | bad.toml: not valid TOML
 run other.toml --out o | other.toml: unknown key 'colour'
 run demo --out o --set data.n_train=x | data.n_train
+run debate --out o --set debate.turns=1 | a debate needs at least 2
+run demo --out o --set methods=control-debate-single | is a control of a debate
 robust none.toml --out o | none.toml: no such recipe
 robust bad.toml --out o | bad.toml: not valid TOML
 robust demo --out o --set robustness.rates=[.7] | robustness.rates
@@ -110,7 +112,9 @@ student none labels.jsonl --layer 1 --out st | none: no such store
 student acts none.jsonl --layer 1 --out st | none.jsonl: no such file
 student acts rows.xyz --layer 1 --out st | rows.xyz: unknown format
 student acts rows.jsonl --layer 1 --out st | rows.jsonl: no field 'label'
-student acts labels.jsonl --layer 1 --out st --loss x | 'x' is not one of
+student acts labels.jsonl --layer 1 --out st --loss logcon | loss 'logcon': did you mean 'logconf'?
+student acts labels.jsonl --layer 1 --out st --plugin none.py | none.py: cannot be read (No such file or directory)
+filter acts labels.jsonl --layer 1 --out k.jsonl --plugin bad.jsonl | bad.jsonl: a plugin is a Python file
 student acts labels.jsonl --layer 1 --out st --test none.csv | none.csv: no such file
 ask MODEL --rows none.jsonl --out a.jsonl | none.jsonl: no such file
 ask MODEL --rows rows.jsonl --answers no --out a.jsonl | answers 'no': give two words

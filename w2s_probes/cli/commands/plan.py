@@ -118,7 +118,7 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
     """The lines on a recipe's costs, and the same as parts of the answer in JSON."""
     with from_checkout():
         from analyses.recipe.read import read_recipe
-    recipe = read_recipe(path, settings)
+    recipe = read_recipe(path, settings, terminal.say)
     with from_checkout():
         from analyses.costs import plan_recipe
     from ..answers_on_runs import PlannedModel, PlannedRun
@@ -145,13 +145,13 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
         size = f"at most {asked.costs.rows:,} prompts, {asked.costs.tokens:,} tokens, {amount(asked.flops, 'FLOP')}"
         lines.append(f"asking {asked.source.name} for {asked.what}: {size}, {duration(asked.costs.seconds(**rates))}")
         lines += _tuning_here(asked, asked.flops, rates)
-    counts = {name: getattr(costs, name) for name in ("tasks", "seeds", "methods", "fits", "students", "test_rows")}
+    counts: dict[str, Any] = {
+        name: getattr(costs, name) for name in ("tasks", "seeds", "methods", "fits", "students", "test_rows")
+    }
     asking = sum(asked.flops for asked in costs.asked) if costs.asked else None
     tokens = sum(asked.costs.tokens for asked in costs.asked)
-    argued = None if costs.debate is None else costs.debate.generations
-    run = PlannedRun(
-        finetuning_flops=costs.flops, asking_flops=asking, asking_tokens=tokens, generations=argued, **counts
-    )
+    counts |= {"generations": None if costs.debate is None else costs.debate.generations}
+    run = PlannedRun(finetuning_flops=costs.flops, asking_flops=asking, asking_tokens=tokens, **counts)
     return lines, {"models": models, "recipe": run}
 
 
