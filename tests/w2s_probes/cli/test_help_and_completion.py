@@ -147,6 +147,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
     # `plan` is told how good a supervisor is, `compare` where its scores are; `export` may leave the truth out.
     # `demo` is told of what kind its students are, `sweep` which losses teach them.
     # `predict` reads a trained student, `deception` a student's scores.
+    # `filter` is told by which probe, `audit draw` in which way rows are drawn.
     known = {
         "students",
         "rows",
@@ -160,6 +161,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
         "files",
         "truth",
         "student",
+        "by",
     }
     assert {name for name, found in kinds.items() if len(found) > 1} <= known
     assert kinds["layer"] == {str(str)}
