@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..checks import probabilities
 from ..errors import InputError
 from ..labels.label_file import LabelFile, Labels
+from ..labels.label_set import LabelSet
 from ..noise.audits import INCLUSION, LEAST_AUDITED
 from ..randomness import stream
 from ..ties import above_half
@@ -32,18 +33,17 @@ def draw_audit(
 ) -> AuditRows:
     """Draw n training rows of a label set for a person to say their truth; see `designs.draw_rows` for `by`.
 
-    `p` (N,): a probe's out-of-sample P(label = 1) of the training rows, in the file's order; a stratified draw without
-    it has the weak classes as strata. The draw does not hang on the order of the rows. `names` are those of classes 0
-    and 1; weak labels are left out unless `show_labels`, since who sees one is drawn to it. `texts` by id where the
-    labels have none. `scored_by` is written into the design: where the scores come from.
+    `p` (N,): a probe's out-of-sample P(label = 1) of the training rows, in the file's order, or a LabelSet, which is
+    joined by id; a stratified draw without it has the weak classes as strata. The draw does not hang on the order of
+    the rows. `names` are those of classes 0 and 1; weak labels are left out unless `show_labels`, since who sees one is
+    drawn to it. `texts` by id where the labels have none. `scored_by` is written into the design: where the scores come
+    from.
     """
     file = labels if isinstance(labels, LabelFile) else LabelFile.read(labels)
     rows = np.flatnonzero(file.training)
     if not len(rows):
         raise InputError(f"{file.where}: no row has split = train")
-    scores = None if p is None else probabilities(p, "probe scores")
-    if scores is not None and len(scores) != len(rows):
-        raise InputError(f"{file.where}: {len(rows)} training rows but {len(scores)} probe scores")
+    scores = None if p is None else scores_of(p, file)
     ids = file.weak.ids[rows]
     by_id = np.argsort(ids.astype(str), kind="stable")
     rows, ids, y = rows[by_id], ids[by_id], file.weak.p[rows][by_id]
@@ -69,6 +69,15 @@ def draw_audit(
         design["bins"] = bins
     design |= {name: value for name, value in (scored_by or {}).items() if value is not None}
     return AuditRows.drawn(pd.DataFrame(columns), design)
+
+
+def scores_of(p: ArrayLike, file: LabelFile) -> NDArray[np.float64]:
+    """A probe's P(1) of the training rows (n,): by id from a label set, else in their order; InputError for others."""
+    names = file.weak.ids[file.training]
+    scores = p.values(names) if isinstance(p, LabelSet) else probabilities(p, "probe scores")
+    if len(scores) != len(names):
+        raise InputError(f"{file.where}: {len(names)} training rows but {len(scores)} probe scores")
+    return scores
 
 
 def few_of_a_class(labels: LabelFile, audit: AuditRows) -> str | None:

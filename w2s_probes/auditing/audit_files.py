@@ -9,9 +9,10 @@ import pandas as pd
 from ..errors import InputError
 from ..io.files import replacing
 from ..io.json_files import read_json
+from ..io.plain_values import is_missing
 from ..io.tables import FORMATS, read_table, table_format, write_table
 from ..rows.ids import with_ids
-from .audit_rows import ANSWER, TEXT, AuditRows
+from .audit_rows import ANSWER, CHECKSUM, TEXT, AuditRows
 
 STUDIO = ".json"
 ROW = "row_id"  # a row's id in Label Studio, whose exports call the task's own number `id`
@@ -29,6 +30,18 @@ def refuse_no_audit_name(path: Path, kind: str | None = None) -> None:
     except InputError as error:
         endings = ", ".join((*FORMATS, f"{STUDIO} (Label Studio)"))
         raise InputError(f"{path}: unknown format; the name of an audit must end in one of {endings}") from error
+
+
+def refuse_answered(path: Path) -> None:
+    """InputError where an audit would be written over one that somebody has answered, be it in part."""
+    if not path.is_file():
+        return
+    try:
+        table = _of_studio(path) if path.suffix == STUDIO else read_table(path)
+    except InputError:  # nothing that can be read, so no answers
+        return
+    if CHECKSUM in table and ANSWER in table and any(not is_missing(value) and value != "" for value in table[ANSWER]):
+        raise InputError(f"{path}: is an audit with answers: give another --out, or take that file away")
 
 
 def write_audit(audit: AuditRows, path: Path | str) -> None:

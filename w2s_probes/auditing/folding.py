@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import probabilities
 from ..errors import InputError, preview
 from ..labels.label_file import LabelFile, Labels
 from ..metrics.audit_design import LEAST_IN_STRATUM, AuditDesign
@@ -17,6 +16,7 @@ from ..noise.estimate import NoiseEstimate
 from ..noise.model import noise_model
 from ..rows.ids import positions
 from ..ties import above_half
+from .audit_draw import scores_of
 from .audit_files import read_audit_rows
 from .audit_rows import ANSWER, STRATUM, AuditRows, identity_of
 
@@ -59,7 +59,7 @@ class FoldedAudit:
 def fold_audit(
     audit: AuditRows | Path | str, labels: Labels | LabelFile, *, p: ArrayLike | None = None, partial: bool = False
 ) -> FoldedAudit:
-    """Fold an answered audit of these labels; `p` (N,) a probe's out-of-sample scores of the training rows, in order.
+    """Fold an answered audit of these labels; `p` a probe's out-of-sample scores, as `draw_audit` takes them.
 
     All rows must be answered. With `partial` the first ones in the drawn order may be alone: the order is random, so
     that they are a random part of the draw, whose probabilities are known too. InputError for an audit that is not
@@ -80,7 +80,7 @@ def fold_audit(
     y = file.weak.p[training]
     truth = answers[answered]
     wrong = above_half(truth) != above_half(y[at])
-    scores = np.full(len(y), 0.5) if p is None else probabilities(p, "probe scores")
+    scores = np.full(len(y), 0.5) if p is None else scores_of(p, file)
     model = noise_model(y, scores, audited=(at, truth), design=design)
     if p is None:  # scores that say nothing have nothing to be measured by
         none = model.calibration.iloc[:0]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.worlds.audited import DRAWN, GIVEN, WORLD, N, P, answered
-from w2s_probes import InputError
+from w2s_probes import InputError, LabelSet
 from w2s_probes.auditing import AuditRows, draw_audit, fold_audit, read_audit_rows, write_audit
 from w2s_probes.auditing.audit_files import labeling_config
 
@@ -50,6 +50,18 @@ def test_neither_the_order_of_the_labels_nor_that_of_the_answers_matters(order: 
     mixed = AuditRows.of(table.iloc[np.argsort(order[:DRAWN])], "mixed")
     one, other = (fold_audit(rows, GIVEN.iloc[order], p=P[order]) for rows in (AuditRows.of(table, "done"), mixed))
     assert one.to_frame().equals(other.to_frame())
+
+
+def test_scores_are_joined_by_id_where_they_have_ids() -> None:
+    order = np.random.default_rng(0).permutation(N)
+    scores = LabelSet(GIVEN["id"].to_numpy(dtype=object)[order], P[order])
+    audit = draw_audit(GIVEN, n=DRAWN, by="disagreement", p=scores)
+    assert audit.table.equals(draw_audit(GIVEN, n=DRAWN, by="disagreement", p=P).table)
+    rows = AuditRows.of(answered(audit), "done")
+    assert fold_audit(rows, GIVEN, p=scores).to_frame().equals(fold_audit(rows, GIVEN, p=P).to_frame())
+    for bad in (LabelSet(scores.ids[1:], scores.p[1:]), P[1:], P + 1):
+        with pytest.raises(InputError):
+            draw_audit(GIVEN, n=DRAWN, by="disagreement", p=bad)
 
 
 def test_seeds_draw_other_rows_and_one_seed_the_same() -> None:

@@ -182,6 +182,8 @@ def test_what_is_no_finished_audit_of_these_labels_ends_in_code_2(
     turned = labels.with_name("turned.jsonl")
     write_table(read_table(labels).assign(label=0.3), turned)
     assert "audit of other labels" in refused("audit", "fold", done, turned)
+    w2s("audit", "draw", labels, "--n", 60, "--out", out)  # nobody has answered that one
+    assert "is an audit with answers" in refused("audit", "draw", labels, "--n", 60, "--out", done)
     half = answer(out, rows=30)
     assert "--partial" in refused("audit", "fold", half, labels)
     w2s("audit", "fold", half, labels, "--partial")
@@ -212,7 +214,7 @@ def test_rows_of_two_kinds_of_audits_are_not_added_up(
     ]
     changes: tuple[Change, ...] = (
         (
-            lambda t: t.assign(inclusion_probability=[None, *t["inclusion_probability"][1:]]),
+            lambda t: t.assign(inclusion_probability=["", *t["inclusion_probability"][1:]]),
             "has a truth but no inclusion",
         ),
         (

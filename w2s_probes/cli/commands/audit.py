@@ -65,12 +65,13 @@ def draw(
     """
     store = None if labels_after_store is None else store_or_labels
     labels = labels_after_store or store_or_labels
-    from ...auditing.audit_files import refuse_no_audit_name
+    from ...auditing.audit_files import refuse_answered, refuse_no_audit_name
     from ...io.files import refuse_input, refuse_no_file
     from ...io.tables import refuse_no_table
 
     refuse_no_audit_name(out, file_format)
     refuse_no_file(out)
+    refuse_answered(out)
     for path in (labels, *rows):
         refuse_no_table(path)
     refuse_input(out, labels, *rows)
