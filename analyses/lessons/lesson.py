@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from w2s_probes.code_hashes import code_hash
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet, Role
-from w2s_probes.losses import LOSSES, ExplicitConflict, LossName
+from w2s_probes.losses import ExplicitConflict, LossName
+from w2s_probes.losses.added import loss_code
 from w2s_probes.losses.conflict import conflict_penalty
 from w2s_probes.store.manifest import identity_key
 
 from .learners import Learner
 from .result_cache import array_hash, table_hash
 
+CEILING_LOSS: LossName = "xent"
 TRAINED, STUDENTS = "trained", "students"  # kinds of their results in the cache, and of the trained students there
 Scores = dict[str, NDArray[np.float64]]  # P(label = 1) of the rows of each named set
 
@@ -151,7 +153,7 @@ class Lesson:
             "fit": fit,
             "stop": {"rows": table_hash(self.stop.rows[["id", "text"]]), "labels": array_hash(self.stop.p)},
             "predict": {name: table_hash(rows[["id", "text"]]) for name, rows in self.predict.items()},
-            "loss": [self.loss, code_hash(LOSSES[self.loss])],
+            "loss": [self.loss, loss_code(self.loss)],
             "seed": self.seed,
         }
 
@@ -187,3 +189,10 @@ class Lesson:
         """Put the result into the cache."""
         record = {"epoch": trained.epoch, "alpha": trained.alpha, **more}
         self.learner.cache.write(TRAINED, self.description, dict(trained.scores), record)
+
+
+def ceiling_lesson(
+    learner: Learner, fit: Examples, stop: Examples, predict: Mapping[str, pd.DataFrame], seed: int
+) -> Lesson:
+    """The lesson of the ceiling, the student's twin that learns, and is stopped by, ground truth."""
+    return Lesson(learner, fit, stop, predict, CEILING_LOSS, seed, role="truth")

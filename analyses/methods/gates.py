@@ -17,7 +17,7 @@ from w2s_probes.randomness import stream
 
 from ..experiment import Experiment, Lesson, Lessons, Outcome, Trained
 from ..experiment.trusted_rows import TRUSTED
-from ..lessons.lesson import Examples
+from ..lessons.lesson import Examples, ceiling_lesson
 
 DRAWS = 5  # of the shuffled control
 Over = Literal["student", "ceiling"]
@@ -82,4 +82,4 @@ def taught_truth(experiment: Experiment) -> Lesson:
     experiment.true_train()  # refused for any other
     assert experiment.truth is not None
     fit, stop = (Examples(experiment.rows[name], experiment.truth) for name in ("train", "val"))
-    return Lesson(experiment.student, fit, stop, experiment.predicted, "xent", experiment.seed, role="truth")
+    return ceiling_lesson(experiment.student, fit, stop, experiment.predicted, experiment.seed)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from w2s_probes.errors import InputError
 
+from ..costs import reads_tokens
 from ..experiment.splits import load_rows, split_loaded
 from ..experiment.task_models import Sources
 from ..lessons.engine import drive, together
@@ -16,7 +17,7 @@ from .attacked_trials import OWN_LABELS, AttackedTrial
 from .attacks import Attack
 from .robust_run import robust_methods, robust_trials
 
-ACTIVATIONS = "activations"
+ACTIVATIONS, EVERY_TOKEN = "activations", "activations of every token"
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,10 @@ def stage_lines(stages: list[RobustStage]) -> list[str]:
 
 
 def _trial_stages(trial: AttackedTrial) -> list[RobustStage]:
-    missing = len(trial.models.activations(trial.recipe.strong).missing())
-    stages = [RobustStage(trial.key, "", ACTIVATIONS, not missing)]
+    strong, models = trial.recipe.strong, trial.models
+    stages = [RobustStage(trial.key, "", ACTIVATIONS, not len(models.activations(strong).missing()))]
+    if reads_tokens(trial.recipe, dict(trial.methods)):
+        stages.append(RobustStage(trial.key, "", EVERY_TOKEN, not len(models.tokens(strong).missing())))
     own = _own_kept(trial)
     if trial.needs_own:
         stages.append(RobustStage(trial.key, "", OWN_LABELS, own))

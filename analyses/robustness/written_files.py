@@ -19,21 +19,16 @@ from .attacked_trials import AttackedStudents
 from .attacks import TAUGHT_PARTS, Attack, error_rate
 from .measured_payoffs import TaskPayoffs
 from .robust_files import (
-    CONTROL_COLUMNS,
+    COLUMNS_OF,
     CONTROLS_BESIDE,
-    CURVE_COLUMNS,
     DRAWS,
     GREEDY,
-    GREEDY_COLUMNS,
     HELD_OUT_ROWS,
     PAYOFF,
-    PAYOFF_COLUMNS,
-    REPLAY_COLUMNS,
     REPLAY_CURVES,
     REPLAYED,
     ROBUST_RECORD,
     ROBUST_TABLES,
-    STUDENT_COLUMNS,
     STUDENTS_CHOSEN,
 )
 from .robust_result import RobustResult
@@ -48,16 +43,16 @@ def attack_file(task: str, seed: int, attack: Attack) -> str:
 def write_robust(out: Path, result: RobustResult, **more: Any) -> None:
     """Write the result's tables, labels, recipe and at last its record; labels of an earlier run are deleted."""
     metric, oracles = result.recipe.robustness.metric, result.oracles
-    tables: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
-        PAYOFF: ([line for one in result.payoffs for line in one.lines(metric, oracles)], PAYOFF_COLUMNS),
-        STUDENTS_CHOSEN: ([line for one in result.choices for line in one.student_lines(oracles)], STUDENT_COLUMNS),
-        GREEDY: ([line for one in result.choices for line in one.greedy_lines(oracles)], GREEDY_COLUMNS),
-        CONTROLS_BESIDE: (result.controls, CONTROL_COLUMNS),
-        REPLAYED: ([one.line() for one in result.played], REPLAY_COLUMNS),
-        REPLAY_CURVES: ([line for one in result.played for line in one.curve_lines()], CURVE_COLUMNS),
+    tables: dict[str, list[dict[str, Any]]] = {
+        PAYOFF: [line for one in result.payoffs for line in one.lines(metric, oracles)],
+        STUDENTS_CHOSEN: [line for one in result.choices for line in one.student_lines(oracles)],
+        GREEDY: [line for one in result.choices for line in one.greedy_lines(oracles)],
+        CONTROLS_BESIDE: result.controls,
+        REPLAYED: [one.line() for one in result.played],
+        REPLAY_CURVES: [line for one in result.played for line in one.curve_lines()],
     }
-    for name, (lines, columns) in tables.items():
-        table = pd.DataFrame(lines, columns=columns)
+    for name, columns in COLUMNS_OF.items():
+        table = pd.DataFrame(tables[name], columns=columns)
         whole = {name: "Int64" for name in ("seed", "found") if name in columns}
         write_table(table.astype(whole), out / name)
     write_table(_draws([one for one in result.payoffs if one.judged == HELD_OUT_ROWS]), out / DRAWS)

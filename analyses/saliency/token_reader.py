@@ -1,6 +1,7 @@
 """Token saliency: what a probe would say of each part of a text, and which words moved it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -8,17 +9,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from extract.encoding import Encoding
+from extract.forward.switches import mode_of
 from extract.forward.trace import Position
 from extract.models.loading import Placement, load_trunk
 from extract.models.source import ModelSource
 from w2s_probes import ActivationStore, InputError, LogisticProbe
+from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import did_you_mean
 from w2s_probes.probes import AttentionProbe
 from w2s_probes.store.layers import LayerSpec
 
 from .gradients import Tracer
 from .inputs import Texts, texts_by_id
-from .readouts import linear, readout
+from .integrated import Baseline, integrated_gradients
+from .readouts import Readout, linear, readout
 from .token_pieces import token_pieces
 from .token_result import TokenSaliencies, TokenSaliency
 
@@ -69,7 +73,8 @@ class TokenReader:
         encoding = Encoding.of_identity(made, source.tokenizer, str(store.path))
         trunk = load_trunk(source, "float32", Placement(device_map=device_map))
         at: Any = wanted
-        return cls(source, encoding, at, Tracer(trunk, source.block_path), {})
+        tracer = Tracer(trunk, source.block_path, pad=source.pad, mode=mode_of(source.text_config))
+        return cls(source, encoding, at, tracer, {})
 
     def read(
         self,
@@ -80,24 +85,61 @@ class TokenReader:
         name: str = "text",
         hold_norms: bool = True,
         leave_out: bool = False,
+        integrate: int = 0,
+        baseline: Baseline = "mean",
     ) -> TokenSaliency:
-        """One text, as a fitted logistic or attention probe of a layer's activations reads it; two passes of the model.
+        """One text, as `read_all` reads it."""
+        options: dict[str, Any] = {"leave_out": leave_out, "integrate": integrate, "baseline": baseline}
+        return self.read_all(probe, {name: text}, layer=layer, hold_norms=hold_norms, **options)[name]
+
+    def read_all(
+        self,
+        probe: LogisticProbe | AttentionProbe,
+        texts: Mapping[str, str],
+        *,
+        layer: int,
+        hold_norms: bool = True,
+        leave_out: bool = False,
+        integrate: int = 0,
+        baseline: Baseline = "mean",
+    ) -> TokenSaliencies:
+        """Texts by id, as a fitted logistic or attention probe of a layer's activations reads them; two passes each.
 
         `hold_norms`: gradients take normalisations as fixed, without which gradient x input vanishes in pre-norm
-        models. `leave_out`: also run the text without each of its tokens, as many passes as it has tokens.
+        models. `leave_out`: also run each text without each of its tokens, as many rows as it has tokens; rows of all
+        texts share batches. `integrate`: the steps of integrated gradients, as many passes (0: none; 32 are usual),
+        from the mean embedding in every token's place, or with `baseline="zero"` from 0.
         """
         read = readout(probe, self.source.width, self.position)
         if not 0 <= layer <= self.source.depth:
             raise InputError(f"layer {layer} is outside 0..{self.source.depth}: 0 is the embedding output")
-        ids = self.encoding.encode(self.source.tokenizer, [name], [text]).rows[0]
+        if integrate < 0:
+            raise InputError(f"integrate = {integrate}: a number of steps, such as 32, or 0 for none")
+        if baseline not in get_args(Baseline):
+            raise InputError(f"baseline {baseline!r}: {did_you_mean(baseline, get_args(Baseline))}")
+        if not texts:
+            return TokenSaliencies()
+        rows = self.encoding.encode(self.source.tokenizer, list(texts), list(texts.values())).rows
+        read_rows = {}
+        for (name, text), ids in zip(texts.items(), rows, strict=True):
+            found = self._read(read, name, text, ids, layer, hold_norms)
+            if integrate:
+                way = integrated_gradients(self.tracer, ids, layer, read, steps=integrate, baseline=baseline)
+                found = replace(found, integrated=way.values, integrated_gap=way.gap)
+            read_rows[name] = found
+        if leave_out:
+            without = self.tracer.without_each(rows, layer, read)
+            for (name, found), log_odds in zip(list(read_rows.items()), without, strict=True):
+                read_rows[name] = replace(found, left_out=found.log_odds - log_odds)
+        return TokenSaliencies(read_rows)
+
+    def _read(self, read: Readout, name: str, text: str, ids: Tokens, layer: int, hold_norms: bool) -> TokenSaliency:
+        """What two passes tell of one text."""
         traced = self.tracer.trace(ids, layer, read, hold_norms=hold_norms)
         parts = read.parts(traced.states)
         causal = self._is_causal(layer, ids, traced.states)
         # A text that ends at token t is read from the states up to t.
         prefixes = parts.prefixes if causal else np.full(len(ids), np.nan)
-        left_out = np.full(len(ids), np.nan)
-        if leave_out and len(ids) > 1:
-            left_out = traced.log_odds - self.tracer.without_each(ids, layer, read)
         return TokenSaliency(
             id=name,
             tokens=token_pieces(self.source.tokenizer, self.encoding, text, ids),
@@ -109,7 +151,7 @@ class TokenReader:
             scores=parts.scores,
             prefixes=prefixes,
             gradient_x_input=traced.gradient_x_input,
-            left_out=left_out,
+            left_out=np.full(len(ids), np.nan),
             attention=parts.attention,
             contribution=parts.contribution,
         )
@@ -138,23 +180,24 @@ def token_saliency(
     position: Position | None = None,
     hold_norms: bool = True,
     leave_out: bool = False,
+    integrate: int = 0,
+    baseline: Baseline = "mean",
 ) -> "TokenSaliencies":
     """Read texts token by token with a probe that was fitted on a layer of a store, logistic or attention; by id.
 
     `texts`: one text (its id is `text`), a list of them (`text-0`, ...), a mapping or table by id, or a row file.
 
-    `model` is what made the store (checked), or a `TokenReader` that has it loaded, whose `read` says what the
-    options mean. An attention probe reads every token, whatever the reader's position. InputError for layers that are
-    not stored, other weights, probes that are not fitted or of another kind, texts without tokens, and what is no text.
+    `model` is what made the store (checked), or a `TokenReader` that has it loaded, whose `read_all` says what
+    the options mean. An attention probe reads every token, whatever the reader's position. InputError for layers that
+    are not stored, other weights, probes that are not fitted or of another kind, texts without tokens, and what is no
+    text.
     """
     number = store.resolve(layer)
     if position is None and isinstance(probe, AttentionProbe):
         position = "all"
     reader = model if isinstance(model, TokenReader) else TokenReader.open(model, store, position=position)
-    return TokenSaliencies(
-        (name, reader.read(probe, text, layer=number, name=name, hold_norms=hold_norms, leave_out=leave_out))
-        for name, text in texts_by_id(texts).items()
-    )
+    options: dict[str, Any] = {"leave_out": leave_out, "integrate": integrate, "baseline": baseline}
+    return reader.read_all(probe, texts_by_id(texts), layer=number, hold_norms=hold_norms, **options)
 
 
 def stored_token_scores(

@@ -44,10 +44,12 @@ class TokenSaliency:
     left_out: Array  # (tokens,) `log_odds` less those of the text without this token; NaN unless asked for
     attention: Array | None = None  # (tokens,) the share of it that the probe reads, 1 in all
     contribution: Array | None = None  # (tokens,) what adds up to `log_odds`: attention x score of one head
+    integrated: Array | None = None  # (tokens,) integrated gradients: `log_odds` less the baseline's, but for the gap
+    integrated_gap: float = float("nan")  # what they lack of that
 
     def to_frame(self) -> pd.DataFrame:
         """A line a token: `position`, `token`, `token_id`, `score`, `prefix`, `gradient_x_input`, `left_out`,
-        `attention`, `contribution`.
+        `attention`, `contribution`, `integrated`.
         """
         return pd.DataFrame(
             {
@@ -58,8 +60,14 @@ class TokenSaliency:
                 "prefix": self.prefixes,
                 "gradient_x_input": self.gradient_x_input,
                 "left_out": self.left_out,
-                "attention": np.full(len(self.tokens), np.nan) if self.attention is None else self.attention,
-                "contribution": np.full(len(self.tokens), np.nan) if self.contribution is None else self.contribution,
+                **{
+                    name: np.full(len(self.tokens), np.nan) if values is None else values
+                    for name, values in (
+                        ("attention", self.attention),
+                        ("contribution", self.contribution),
+                        ("integrated", self.integrated),
+                    )
+                },
             }
         )
 
@@ -116,6 +124,9 @@ def token_html(found: TokenSaliency) -> str:
         + f'<div style="font-size:85%">{escape(above)}</div>',
         _line(found, found.gradient_x_input, "gradient × input: what each token does to the log-odds of 1", 0.0, added),
     ]
+    if found.integrated is not None:
+        what = f"integrated gradients: what each token adds on the way to the text (gap {found.integrated_gap:+.2g})"
+        lines.append(_line(found, found.integrated, what, 0.0, added))
     if np.isfinite(found.left_out).all():
         lines.append(_line(found, found.left_out, "log-odds lost without the token", 0.0, added))
     return f'<div style="line-height:1.9;max-width:60em"><div>{head}</div>{"".join(lines)}</div>'
@@ -127,17 +138,23 @@ def token_text(found: TokenSaliency) -> str:
     The lowest mark is the text's own lowest score and the highest its own highest.
     """
     what, scores = found.shown
-    most = np.argsort(-np.abs(found.gradient_x_input), kind="stable")[:6]
-    moved = ", ".join(f"{found.tokens[i].strip()!r} {found.gradient_x_input[i]:+.2g}" for i in most)
+    moved = [f"gradient x input: {_most(found, found.gradient_x_input)}"]
+    if found.integrated is not None:
+        moved.append(f"integrated gradients: {_most(found, found.integrated)}; gap {found.integrated_gap:+.2g}")
     marks, each = _sparkline(scores)
     return (
         f"TokenSaliency({found.id!r}: {len(found.tokens)} tokens, log-odds {found.log_odds:+.2f} at layer {found.layer}"
         ")\n"
         f"  {brief(''.join(found.tokens), CHARACTERS)}\n"
         f"  probe {what}: {marks} from {scores[0]:+.2f} to {scores[-1]:+.2f}{each}, lowest {scores.min():+.2f}, "
-        f"highest {scores.max():+.2f}\n"
-        f"  gradient x input: {moved}"
+        f"highest {scores.max():+.2f}\n" + "\n".join(f"  {line}" for line in moved)
     )
+
+
+def _most(found: TokenSaliency, values: Array) -> str:
+    """The tokens of the largest values, in either direction."""
+    most = np.argsort(-np.abs(values), kind="stable")[:6]
+    return ", ".join(f"{found.tokens[i].strip()!r} {values[i]:+.2g}" for i in most)
 
 
 def token_figure(found: TokenSaliency) -> Figure:

@@ -10,19 +10,14 @@ from w2s_probes.errors import InputError
 from w2s_probes.io.sealed import not_as_written
 
 from ...robustness.robust_files import (
-    CONTROL_COLUMNS,
+    COLUMNS_OF,
     CONTROLS_BESIDE,
-    CURVE_COLUMNS,
     GREEDY,
-    GREEDY_COLUMNS,
     PAYOFF,
-    PAYOFF_COLUMNS,
-    REPLAY_COLUMNS,
     REPLAY_CURVES,
     REPLAYED,
     ROBUST_RECORD,
     ROBUST_TABLES,
-    STUDENT_COLUMNS,
     STUDENTS_CHOSEN,
 )
 from .columns import Cells, checked_table
@@ -63,16 +58,6 @@ CELLS = {
         truths=("oracle",),
     ),
 }
-COLUMNS = {
-    PAYOFF: PAYOFF_COLUMNS,
-    STUDENTS_CHOSEN: STUDENT_COLUMNS,
-    GREEDY: GREEDY_COLUMNS,
-    CONTROLS_BESIDE: CONTROL_COLUMNS,
-    REPLAYED: REPLAY_COLUMNS,
-    REPLAY_CURVES: CURVE_COLUMNS,
-}
-
-
 FIELDS = {
     PAYOFF: "payoff",
     STUDENTS_CHOSEN: "students",
@@ -102,7 +87,7 @@ def read_robust(folder: Path, name: str) -> TriedStudents:
     """Read a folder of `w2s robust`. InputError, naming the file, where one of its files is missing or damaged."""
     record = read_record(folder / ROBUST_RECORD, RobustRecord)
     tables: dict[str, pd.DataFrame] = {}
-    for file, columns in COLUMNS.items():
+    for file, columns in COLUMNS_OF.items():
         if not (folder / file).is_file():
             raise InputError(
                 f"{folder / file}: missing beside {ROBUST_RECORD}: run `w2s robust` again, which reuses the rest"

@@ -159,6 +159,12 @@ def test_a_dry_run_says_what_is_to_do_and_makes_nothing(made: Made, tmp_path: Pa
     assert {file: file.stat().st_mtime_ns for file in made[0].rglob("*")} == before
 
 
+def test_a_dry_run_lists_the_activations_of_every_token_where_they_are_read(made: Made) -> None:
+    named = {stage.name for stage in robust_stages(robust_recipe("methods=student-xent,probe-attention"), made[0])}
+    assert "activations of every token" in named
+    assert "activations of every token" not in {stage.name for stage in robust_stages(robust_recipe(), made[0])}
+
+
 def test_the_truth_of_test_rows_describes_where_it_is_asked_for_and_chooses_nothing(made: Made, tmp_path: Path) -> None:
     recipe = robust_recipe(
         "seeds=[0]", "methods=student-xent,relabel-knn,control-oracle-filter", "robustness.rounds=20"
