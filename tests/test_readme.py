@@ -1,6 +1,7 @@
 """Every block of the README that needs nothing but the demo runs, and prints what the README says it prints."""
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,25 @@ def test_the_blocks_about_extraction_print_what_the_page_says(
             assert printed == expected
         ran += 1
     assert ran == 4
+
+
+@pytest.mark.usefixtures("after_the_demo")
+def test_the_blocks_about_audits_print_what_the_page_says(
+    w2s: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names: dict[str, object] = {}
+    printed, compared = "", 0
+    for kind, text in re.findall(BLOCK, (ROOT / "docs" / "auditing.md").read_text(), flags=re.DOTALL):
+        if kind == "sh":
+            for line in text.splitlines():
+                w2s(*shlex.split(line)[1:])
+        elif kind == "python":
+            exec(compile(text, "auditing.md", "exec"), names)
+        else:
+            assert_told(printed, text)
+            compared += 1
+        printed = capsys.readouterr().out
+    assert compared == 3
 
 
 def test_the_page_about_clusters_sweeps_what_the_readme_has_made() -> None:

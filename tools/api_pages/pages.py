@@ -28,6 +28,8 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.comparing": (),
     "w2s_probes.gating": (),
     "w2s_probes.audit": (),
+    "w2s_probes.auditing": (),
+    "w2s_probes.metrics.audit_design": ("AuditDesign",),
     "w2s_probes.fusion": (),
     "w2s_probes.metrics.power": ("expected_pgr", "ExpectedPGR"),
     "w2s_probes.io.tables": ("read_table", "write_table"),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from ..filtering.disagreement import FilterResult
     from ..labels.quality import Change
+    from ..metrics.audit_design import AuditDesign
     from ..neighbors import Neighbors
 
 Truth = NDArray[np.float64] | None
@@ -28,12 +29,14 @@ def of_filter(
     groups: NDArray[np.object_] | None,
     labels: Path,
     *,
+    design: "AuditDesign | None" = None,
     dropped: NDArray[np.bool_] | None = None,
     advise: bool = True,
 ) -> list[str]:
     """The rows that go, by class, and what the truth (n,), NaN where unknown, says of them and of the rest.
 
-    `dropped` (n,): rows that an earlier filter has dropped. `advise`: whether --per-class could keep the class mix.
+    `design`: how the rows with a truth were drawn, where not all were as likely. `dropped` (n,): rows that an earlier
+    filter has dropped. `advise`: whether --per-class could keep the class mix.
     """
     text = f"kept {int(result.mask.sum())} of {len(result.mask)} rows, removed {len(result.removed)}"
     if result.overshoot:
@@ -42,14 +45,16 @@ def of_filter(
         text += "; scored in-sample, which flatters the labels"
     lines = [text, *_of_classes(result, advise), *_of_both_filters(result, dropped)]
     known = np.zeros(len(result.mask), dtype=bool) if truth is None else ~np.isnan(truth)
-    if truth is not None and known.any():
+    if truth is not None and design is not None:
+        lines += _of_drawn_truth(result, truth, known, design)
+    elif truth is not None and known.any():
         lines += _of_truth(result, truth, known, groups)
     if known.all():
         return lines
     if result.in_sample:
         lines.append("how many labels are wrong is not said of in-sample scores: leave --in-sample out")
     elif result.p is not None:
-        lines.append(_of_wrong_labels(result, result.p, truth, known, groups, labels))
+        lines.append(_of_wrong_labels(result, result.p, truth, known, groups, labels, design))
     return lines
 
 
@@ -115,6 +120,25 @@ def _of_truth(
     return [f"by `truth`, known of {rows} rows, {share} of the {removed} removed among them are wrong, {compared}"]
 
 
+def _of_drawn_truth(
+    result: "FilterResult", truth: NDArray[np.float64], known: NDArray[np.bool_], design: "AuditDesign"
+) -> list[str]:
+    """The share of wrong labels among the rows removed and among those kept, each row by its weight."""
+    from ..ties import above_half
+
+    wrong = above_half(truth[known]) != above_half(result.labels[known])
+    removed = ~result.mask[known]
+    count = int(removed.sum())
+    if min(count, int((~removed).sum())) < FEW:
+        few = f"{count} of the {int(known.sum())} rows with `truth` are removed: too few to compare with those kept"
+        return [f"{few} (an oracle's figures)"]
+    shares = [design.share_of(wrong, rows) for rows in (removed, ~removed)]
+    return [
+        f"by `truth` of {int(known.sum())} rows, each by the probability with which it was drawn, {shares[0]:.0%} of "
+        f"the rows removed are wrong and {shares[1]:.0%} of those kept (an oracle's figures)"
+    ]
+
+
 def _of_wrong_labels(
     result: "FilterResult",
     p: NDArray[np.float64],
@@ -122,6 +146,7 @@ def _of_wrong_labels(
     known: NDArray[np.bool_],
     groups: NDArray[np.object_] | None,
     labels: Path,
+    design: "AuditDesign | None",
 ) -> str:
     """The number of wrong labels by the rows whose truth is `known` (n,); why that is not said, where they are too few.
 
@@ -134,13 +159,14 @@ def _of_wrong_labels(
     sides = [above_half(result.labels) == side for side in (False, True)]
     counts = [int(known[side].sum()) for side in sides]
     if truth is not None and min(counts) >= LEAST_AUDITED:
-        model = noise_model(result.labels, p, audited=(known, truth[known]), groups=groups)
+        model = noise_model(result.labels, p, audited=(known, truth[known]), design=design, groups=groups)
         probe = f"AUROC of the probe against the weak labels {model.auroc:.2f}"
         if model.status == "ok":
-            return (
-                f"{model.noise:.0%} of all labels are wrong if the {model.audited} rows with `truth` were drawn at "
-                f"random within each weak class ({probe}; an oracle's figures)"
-            )
+            drawn = "if the {} rows with `truth` were drawn at random within each weak class"
+            if design is not None:
+                drawn = "by the {} rows with `truth`, each by the probability with which it was drawn"
+            how = drawn.format(model.audited)
+            return f"{model.noise:.0%} of all labels are wrong {how} ({probe}; an oracle's figures)"
         fewest = "groups" if groups is not None else "rows"
         return f"how many labels are wrong is not said: the audit holds too few {fewest} of a class ({probe})"
     model = noise_model(result.labels, p, groups=groups)
@@ -164,12 +190,13 @@ def of_new_labels(
     truth: Truth,
     groups: NDArray[np.object_] | None,
     labels: Path,
+    design: "AuditDesign | None" = None,
 ) -> list[str]:
     """Which way labels moved, and whether they became better by the truth (n,); the first ends a sentence."""
     from ..labels.quality import label_change
     from ..metrics.recovery import hard_labels
 
-    change = label_change(before, after, truth, groups=groups)
+    change = label_change(before, after, truth, groups=groups, design=design)
     moved = f"; {change.moved} changed class"
     if change.moved:
         moved += f", {change.to_one} from 0 to 1 and {change.to_zero} from 1 to 0"
@@ -186,6 +213,7 @@ def of_new_labels(
             f"{2 * FEW}, some sixty for a useful interval",
         ]
     of = "" if change.known == change.n else f", known of {change.known} rows"
+    of += ", each by the probability with which it was drawn" if design is not None else ""
     ranked = not np.isnan(change.auroc.before.value) and not hard_labels(before)  # hard labels rank nothing
     parts = [f"AUROC {_moved(change.auroc)}"] if ranked else []
     parts.append(f"accuracy {_moved(change.accuracy)}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .answers_on_asking import AskAnswer
+from .answers_on_auditing import AuditAnswer
 from .answers_on_audits import DeceptionAnswer
 from .answers_on_debates import DebateAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
@@ -25,6 +26,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "student": StudentAnswer,
     "predict": PredictAnswer,
     "compare": CompareAnswer,
+    "audit": AuditAnswer,
     "deception": DeceptionAnswer,
     "report": ReportAnswer,
     "results": ResultsAnswer,

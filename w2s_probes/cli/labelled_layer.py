@@ -1,7 +1,7 @@
 """The work that `w2s filter` and `w2s relabel` share: a label file joined to a store, and the probe that judges it."""
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from ..rows.groups import group_ids, groups_of, most_neighbors
 from ..store.activation_store import ActivationStore
 
 if TYPE_CHECKING:
+    from ..metrics.audit_design import AuditDesign
     from ..neighbors import Neighbors
 
 
@@ -39,11 +40,13 @@ class LabelledLayer:
     y: NDArray[np.float64]  # (n,) and their labels
 
     @classmethod
-    def read(cls, store: Path, labels: Path, layer: str) -> "LabelledLayer":
-        """Read both; InputError where they do not fit."""
+    def read(cls, store: Path, labels: Path, layer: str, *, by_id: bool = False) -> "LabelledLayer":
+        """Read both; InputError where they do not fit. `by_id`: the rows in the order of their ids, not of the file."""
         opened = ActivationStore.open(store)
         index = opened.resolve(layer)
         file = LabelFile.read(labels)
+        if by_id:
+            file = replace(file, frame=file.frame.sort_values("id", kind="stable", ignore_index=True))
         refuse_own_fields(file.frame, file.where)
         weak, training = file.weak, file.training
         if not training.any():
@@ -71,6 +74,14 @@ class LabelledLayer:
         from ..noise.audits import with_audit
 
         return with_audit(self.ids, self.truth, audit, self.table["id"].to_numpy(dtype=object))
+
+    def audit_design(self, audit: Path | None, truth: NDArray[np.float64] | None) -> "AuditDesign | None":
+        """How the rows whose `truth` (n,) is known were drawn, where the file or the audit says so."""
+        if truth is None:
+            return None
+        from ..noise.audits import design_of
+
+        return design_of(self.table[self.training], ~np.isnan(truth), self.where, audit)
 
     def relabelled(self, labels: Path, *, again: bool = False) -> list[str]:
         """The fate of the labels that an earlier relabelling gave; [] where there was none."""
@@ -133,12 +144,12 @@ class LabelledLayer:
         )
 
 
-def refuse_no_probe(by: str) -> None:
+def refuse_no_probe(by: str, option: str = "--by") -> None:
     """InputError for a name that is neither a probe's nor, as module:Class, that of a classifier that can be made."""
     if ":" in by:
-        _classifier(by)
+        _classifier(by, option)
     elif by not in PROBES:
-        raise InputError(f"--by {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
+        raise InputError(f"{option} {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
 
 
 def probe_of(by: str, k: int | None, l2: float | None, connectivity: Connectivity, index: str) -> Any:
@@ -150,14 +161,14 @@ def probe_of(by: str, k: int | None, l2: float | None, connectivity: Connectivit
     return entry.make(k if entry.value == "k" else l2, connectivity=connectivity, index=index)
 
 
-def _classifier(by: str) -> Any:
+def _classifier(by: str, option: str = "--by") -> Any:
     """A scikit-learn classifier, with its default parameters."""
     module, _, name = by.partition(":")
     try:
         classifier = getattr(importlib.import_module(module), name)()
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"--by {by}: cannot be made ({error}); e.g. sklearn.naive_bayes:GaussianNB") from error
+        raise InputError(f"{option} {by}: cannot be made ({error}); e.g. sklearn.naive_bayes:GaussianNB") from error
     missing = [needed for needed in ("fit", "predict_proba", "get_params") if not hasattr(classifier, needed)]
     if missing:
-        raise InputError(f"--by {by}: has no {missing[0]}, so it is no classifier that gives probabilities")
+        raise InputError(f"{option} {by}: has no {missing[0]}, so it is no classifier that gives probabilities")
     return classifier

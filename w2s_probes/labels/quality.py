@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import probabilities, truth_sides
 from ..errors import InputError
-from ..metrics.intervals import NO_ESTIMATE, Estimate
+from ..metrics.audit_design import AuditDesign
+from ..metrics.intervals import NO_ESTIMATE, Estimate, quantile
 from ..metrics.metric_names import Metric
 from ..metrics.paired_scores import METRIC_NAMES, difference, estimate
 from ..rows.groups import group_numbers
@@ -57,13 +58,20 @@ class LabelChange:
 
 
 def label_change(
-    before: ArrayLike, after: ArrayLike, truth: ArrayLike | None = None, *, groups: ArrayLike | None = None
+    before: ArrayLike,
+    after: ArrayLike,
+    truth: ArrayLike | None = None,
+    *,
+    groups: ArrayLike | None = None,
+    design: AuditDesign | None = None,
 ) -> LabelChange:
     """Compare labels before (n,) and after (n,), P(label = 1), by the truth (n,) where it is known.
 
     `truth` is P(label = 1), NaN where it is not known. AUROC ranks rows by their label; accuracy takes a label above
     one half as class 1. Differences are paired, and intervals count `groups` (n,) and not rows where rows come in
-    groups (DeLong et al. 1988; Obuchowski 1997). InputError for other lengths and numbers outside [0, 1].
+    groups (DeLong et al. 1988; Obuchowski 1997). `design`: how the rows with a truth were drawn, in their order, where
+    not all were as likely; then accuracy is that of all n rows by weights, and AUROC is NaN. InputError for other
+    lengths and numbers outside [0, 1].
     """
     refuse_other_ids({"before": ids_of(before), "after": ids_of(after), "truth": ids_of(truth)})
     first, second = probabilities(before, "labels before"), probabilities(after, "labels after")
@@ -79,6 +87,10 @@ def label_change(
     auroc = accuracy = None
     if known.any():
         side = truth_sides(np.asarray(truth, dtype=np.float64)[known], int(known.sum()))
+    if known.any() and design is not None:
+        auroc = Change(NO_ESTIMATE, NO_ESTIMATE, NO_ESTIMATE)
+        accuracy = _weighted(design, classes[known] == side, new[known] == side)
+    elif known.any():
         auroc, accuracy = (_change(metric, side, first, second, known, groups) for metric in METRIC_NAMES)
     return LabelChange(
         n=len(first),
@@ -88,6 +100,13 @@ def label_change(
         auroc=auroc,
         accuracy=accuracy,
     )
+
+
+def _weighted(design: AuditDesign, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Change:
+    """Accuracy of all rows from whether labels `before` and `after` (m,) of the audited ones are right."""
+    gain, variance = design.mean(after.astype(np.float64) - before)
+    half = quantile(max(1, len(before) - 1)) * float(np.sqrt(variance))
+    return Change(design.share_of(before), design.share_of(after), Estimate(gain, gain - half, gain + half))
 
 
 def _change(

@@ -8,15 +8,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import truth_sides
 from ..errors import InputError, preview
+from ..io.plain_values import is_missing
 from ..labels.label_set import read_label_table, truth_where_known
+from ..metrics.audit_design import AuditDesign
+from ..rows.fields import number
 
 EXAMPLE = "`id` and `truth`, P(label = 1)"
+# How an audited row was drawn, as `w2s audit fold` writes it; rows without were drawn at random within each weak class.
+INCLUSION, AUDIT_STRATUM = "inclusion_probability", "audit_stratum"
 LEAST_AUDITED = 10  # audited rows or groups of each weak class, from which intervals were found to cover
 
 
 def read_audit(path: Path | str) -> pd.Series:
     """The truth by row id of an audit file, P(label = 1); InputError where it has no ids or no truth."""
-    table = read_label_table(path)
+    return _truth_by_id(read_label_table(path), path)
+
+
+def _truth_by_id(table: pd.DataFrame, path: Path | str) -> pd.Series:
     if "id" not in table:
         raise InputError(f"{path}: has no `id`: an audit's rows need {EXAMPLE}")
     truth = truth_where_known(table, str(path))
@@ -64,6 +72,38 @@ def with_audit(
     return np.where(np.isnan(of_rows), truth, of_rows)
 
 
+def design_of(
+    table: pd.DataFrame, known: NDArray[np.bool_], where: str, audit: Path | str | None = None
+) -> AuditDesign | None:
+    """How the rows of a label table (n, with `id`) whose truth is `known` (n,) were drawn, in their order.
+
+    By the probabilities in the audit's file, or else in the table; None where neither says any, or every row's truth
+    is known. InputError for a probability that is none, and where some of these rows have one and others do not.
+    """
+    names = [INCLUSION, AUDIT_STRATUM]
+    drawn = table.reindex(columns=["id", *names]).assign(id=table["id"].map(str)).set_index("id")
+    if audit is not None:
+        of_audit = read_label_table(audit).reindex(columns=["id", *names])
+        drawn = of_audit.assign(id=of_audit["id"].map(str)).set_index("id").reindex(drawn.index).combine_first(drawn)
+        drawn = drawn.reindex(table["id"].map(str))
+    given = [number(value) for value in drawn[INCLUSION][known].tolist()]
+    there = np.array([not is_missing(value) for value in given], dtype=bool)
+    if known.all() or not there.any():
+        return None
+    ids = table["id"][known].tolist()
+    source = where if audit is None else str(audit)
+    if not there.all():
+        raise InputError(
+            f"{source}: row {ids[int((~there).argmax())]!r} has a truth but no {INCLUSION}, and {int(there.sum())} "
+            "rows have both: one audit is either drawn with known probabilities or not: leave the other rows' truth out"
+        )
+    for name, value in zip(ids, given, strict=True):
+        if isinstance(value, str) or not 0 < value <= 1:
+            raise InputError(f"{source}: the {INCLUSION} of row {name!r} is {str(value)[:40]!r}: it is in (0, 1]")
+    strata = [str(value) for value in drawn[AUDIT_STRATUM][known].tolist()]
+    return AuditDesign.of(given, strata)
+
+
 def checked_audit(
     audited: tuple[ArrayLike, ArrayLike], positive: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -99,3 +139,13 @@ def checked_audit(
             f"weak class 1: it needs at least 2 of each ({LEAST_AUDITED} for intervals to rely on)"
         )
     return seen, side
+
+
+def in_row_order(design: AuditDesign, rows: ArrayLike, audited: int) -> AuditDesign:
+    """The design in the order of the rows, from that of `rows` (indices or a mask); InputError for another number."""
+    if len(design.inclusion) != audited:
+        raise InputError(
+            f"the design is of {len(design.inclusion)} rows but {audited} are audited: one probability each"
+        )
+    given = np.asarray(rows)
+    return design if given.dtype == bool else design.ordered(np.argsort(given, kind="stable"))

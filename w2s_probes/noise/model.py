@@ -9,15 +9,17 @@ from numpy.typing import ArrayLike, NDArray
 from ..checks import probabilities
 from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
+from ..metrics.audit_design import AuditDesign
 from ..metrics.intervals import NO_ESTIMATE, Estimate
 from ..metrics.resampling import interval
 from ..rows.groups import group_numbers
 from ..ties import above_half
-from .audits import LEAST_AUDITED, checked_audit
+from .audits import LEAST_AUDITED, checked_audit, in_row_order
 from .calibration import auroc_interval, expected_calibration_error, reliability
 from .confident import confident_counts, confident_joint, excess, resampled
 from .estimate import Matrix, NoiseEstimate, NoiseStatus
 from .prediction_powered import audit_quantile, corrected_joint, with_pseudo_rows
+from .weighted_joint import weighted_joint
 
 LEAST_ROWS = 20  # of each weak class, confident rows or groups: below, a bootstrap of means and counts is no guide
 # AUROC against the weak labels that a probe must be above, with its interval. Whether right labels are of overlapping
@@ -37,6 +39,7 @@ def noise_model(
     p: ArrayLike,
     *,
     audited: tuple[ArrayLike, ArrayLike] | None = None,
+    design: AuditDesign | None = None,
     draws: int = 1000,
     seed: int = 0,
     groups: ArrayLike | None = None,
@@ -59,6 +62,10 @@ def noise_model(
     rows. It estimates the rate of the source of the rows; for these very rows the intervals are, if anything, wide.
     Status "ok", or "few rows" below 10 audited rows (groups) of a weak class.
 
+    `design`: with what probability each audited row was drawn, in the order of `audited`, where rows of a class were
+    not as likely as each other. Then every row counts by its weight (`weighted_joint`), and intervals are of these
+    very n rows, over draws, for which rows and not groups count.
+
     `contamination` says how many labels are wrong, not that dropping as many rows helps anything.
 
     InputError for numbers that are no probabilities, other lengths, labels of one class, or an audit with rows out
@@ -77,6 +84,8 @@ def noise_model(
     together = group_numbers(groups, len(labels))
     auroc = Estimate(*auroc_interval(positive, scores, together))
     if audited is None:
+        if design is not None:
+            raise InputError("a design says how audited rows were drawn, and none is audited: leave it out")
         resamples = resampled(positive, scores, draws, seed, together)
         # Resamples of a single row, or group, are all alike: they would call it certain.
         enough = slice(None) if _fewest(positive, together) > 1 else slice(0)
@@ -86,13 +95,17 @@ def noise_model(
         table = reliability(scores, positive.astype(np.float64))
         return _estimate(ratio, status, None, len(labels), auroc, beyond, table)
     seen, true_side = checked_audit(audited, positive)
-    ratio = _corrected(positive, scores, seen, seen & (true_side != positive), together)
-    of_audit = None if together is None else together[seen]
+    wrong = seen & (true_side != positive)
+    if design is None:
+        ratio = _corrected(positive, scores, seen, wrong, together)
+        of_audit = None if together is None else together[seen]
+        rates = [seen[positive == side].mean() for side in (False, True)]  # classes may be audited at different rates
+        weights = 1 / np.where(positive[seen], rates[1], rates[0])
+    else:
+        drawn, of_audit = in_row_order(design, audited[0], int(seen.sum())), None
+        ratio, weights = weighted_joint(positive, scores, seen, wrong, drawn).ratio, drawn.weights
     status = "ok" if _fewest(positive[seen], of_audit) >= LEAST_AUDITED else "few rows"
-    rates = [seen[positive == side].mean() for side in (False, True)]  # the classes may be audited at different rates
-    table = reliability(
-        scores[seen], true_side[seen].astype(np.float64), 1 / np.where(positive[seen], rates[1], rates[0])
-    )
+    table = reliability(scores[seen], true_side[seen].astype(np.float64), weights)
     return _estimate(ratio, status, int(seen.sum()), len(labels), auroc, NO_ESTIMATE, table)
 
 

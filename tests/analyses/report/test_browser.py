@@ -10,11 +10,11 @@ import pytest
 from matplotlib.image import imread
 
 from analyses.report import write_report
+from tests.worlds.browsing import CONTRAST, LEAST_CONTRAST
 from tests.worlds.report_folders import ORACLE, SIGNAL, write_kept, write_run, write_sweep
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 EVIL = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
-LEAST_CONTRAST = 4.5  # of text against what is behind it: WCAG 2, level AA
 
 if CHROMIUM is None:
     pytest.skip("no chromium: install it (Debian: apt-get install chromium)", allow_module_level=True)
@@ -164,30 +164,6 @@ def test_a_table_that_is_cut_off_shows_a_shade_and_no_table_scrolls_upright(brow
     assert light[0][1] < 0.8 < 0.99 < light[0][0]
     assert light[1][0] < 0.8 < 0.99 < light[1][1]
     page.page.close()
-
-
-CONTRAST = """() => {
-  const light = (rgb) => rgb.map((v) => v / 255).map((v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-  const parts = (color) => color.match(/[\\d.]+/g).map(Number);
-  const behind = (one) => {
-    for (let at = one; at; at = at.parentElement) {
-      const color = parts(getComputedStyle(at).backgroundColor);
-      if (color.length === 3 || color[3] > 0) return color.slice(0, 3);
-    }
-    return [255, 255, 255];
-  };
-  const found = [];
-  for (const one of document.querySelectorAll("body *")) {
-    if (["SCRIPT", "title", "desc"].includes(one.tagName)) continue;
-    if (![...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())) continue;
-    const style = getComputedStyle(one);
-    const color = parts(one.ownerSVGElement ? style.fill : style.color).slice(0, 3);
-    const [a, b] = [light(color), light(behind(one))].sort((x, y) => y - x);
-    found.push([(a + .05) / (b + .05), one.tagName + "." + one.getAttribute("class")]);
-  }
-  return found.sort((x, y) => x[0] - y[0]);
-}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

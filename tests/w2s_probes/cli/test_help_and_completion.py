@@ -150,6 +150,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
     # `demo` is told of what kind its students are, `sweep` which losses teach them.
     # `predict` reads a trained student, `deception` a student's scores. `export` tells tasks of one row from those of
     # pairs, `debate` names one of data/tasks.
+    # `filter` is told by which probe, `audit draw` in which way rows are drawn.
     known = {
         "students",
         "rows",
@@ -163,6 +164,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
         "files",
         "truth",
         "student",
+        "by",
         "task",
     }
     assert {name for name, found in kinds.items() if len(found) > 1} <= known

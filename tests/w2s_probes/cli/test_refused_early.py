@@ -151,6 +151,30 @@ compare labels.jsonl labels.jsonl:label --weak none.jsonl | none.jsonl: no such 
 compare labels.jsonl labels.jsonl:label --weak labels.jsonl | PGR needs both
 compare labels.jsonl labels.jsonl:label --metrics aurco | --metrics 'aurco': did you mean 'auroc'
 compare labels.jsonl labels.jsonl:label --out c.txt | c.txt: unknown format
+audit draw none.jsonl --by uniform --out a.csv | none.jsonl: no such file
+audit draw rows.xyz --by uniform --out a.csv | rows.xyz: unknown format
+audit draw labels.jsonl --by uniform --out a.txt | a.txt: unknown format; the name of an audit must end in
+audit draw labels.jsonl --by uniform --out a.csv --format jsonl | a.csv: a file of --format jsonl ends in
+audit draw labels.jsonl --by uniform --out labels.jsonl | labels.jsonl: is read by this command, too
+audit draw labels.jsonl --by uniform --out a.csv --n 9 | --n 9: labels.jsonl has 4 training rows
+audit draw labels.jsonl --by disagreement --out a.csv | --by disagreement goes by a probe's scores: give STORE
+audit draw labels.jsonl --layer 1 --out a.csv | --layer is of a probe: give STORE before LABELS
+audit draw acts labels.jsonl --n 2 --out a.csv | --by stratified with a STORE reads a layer of it: give --layer
+audit draw acts labels.jsonl --layer 1 --by uniform --n 2 --out a.csv | --by uniform draws every row as likely
+audit draw acts labels.jsonl --layer 1 --probe tropo --out a.csv | --probe tropo: did you mean 'topo'
+audit draw acts labels.jsonl --layer 1 --l2 1 --out a.csv | --l2 is for logistic: leave it out with --probe knn
+audit draw acts labels.jsonl --layer 9 --n 2 --out a.csv | layer 9 is outside
+audit draw none labels.jsonl --layer 1 --n 2 --out a.csv | none: no such store
+audit draw labels.jsonl --bins 2 --out a.csv | --bins is for --by stratified with a STORE
+audit draw labels.jsonl --rows none.jsonl --out a.csv | none.jsonl: no such file
+audit page none.csv --out a.html | none.csv: no such file
+audit page labels.jsonl --out a.txt | a.txt: the page is an HTML file
+audit page labels.jsonl --out a.html | labels.jsonl: no column 'truth'
+audit page labels.jsonl --out a.html --saves x.txt | --saves x.txt: a file's name that ends in .csv
+audit fold none.csv labels.jsonl | none.csv: no such file
+audit fold labels.jsonl none.jsonl | none.jsonl: no such file
+audit fold labels.jsonl labels.jsonl | labels.jsonl: no column 'truth'
+audit fold labels.jsonl labels.jsonl --out o.txt | o.txt: unknown format
 deception none.csv --student a --conflicted b | none.csv: no such file
 deception rows.xyz --student a --conflicted b | rows.xyz: unknown format
 deception labels.jsonl --student a --conflicted b | labels.jsonl: no column 'weak' for weak; known: label, text

@@ -115,6 +115,8 @@ ELSEWHERE = {
     "holm": "takes p-values",
     "FilterResult": "holds what filters found",
     "audit_files": "test_conflict.py: files are joined by id",
+    "draw_audit": "auditing/test_folding.py: labels are joined by id, and so are scores that are a label set",
+    "fold_audit": "auditing/test_folding.py: as draw_audit",
     "Gate": "test_gates.py: its truth is no label set of role weak",
     "GatedExperts": "test_experts.py: its truth is no label set of role weak",
 }
@@ -129,7 +131,7 @@ def _fitted_prior(y: Any) -> Any:
 def test_every_public_function_that_takes_labels_is_called_here() -> None:
     called = {name.partition(",")[0].partition(".")[0] for name in (*ONE, *TWO)} | set(ELSEWHERE)
     seen = set()
-    for home in ("", ".probes", ".simulated", ".stats", ".sweep", ".export", ".audit", ".gating"):
+    for home in ("", ".probes", ".simulated", ".stats", ".sweep", ".export", ".audit", ".auditing", ".gating"):
         module = import_module(f"w2s_probes{home}")
         for name in module.__all__:
             thing = getattr(module, name)

@@ -104,6 +104,7 @@ def filter_labels(
         if isinstance(probe, TopoProbe):
             probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
         truth = rows.known_truth(audit)
+        design = rows.audit_design(audit, truth)
         step("neighbours", 1, 3)
         graph = rows.graph(probe, in_sample)
         step("scores", 2, 3)
@@ -128,7 +129,7 @@ def filter_labels(
         verdict = result.verdict_fields | {"fold": rows.folds(probe, in_sample, seed)}
         dropped = rows.dropped[rows.training]
         advise = not per_class and zeta is None
-        findings = of_filter(result, truth, rows.groups, labels, dropped=dropped, advise=advise)
+        findings = of_filter(result, truth, rows.groups, labels, design=design, dropped=dropped, advise=advise)
         write_table(rows.judged(verdict, choice.named(in_sample)), out)
         step(f"{out} written", 3, 3)
     remarks = [*choice.said(), *of_approximation(graph), *findings, *rows.relabelled(labels)]

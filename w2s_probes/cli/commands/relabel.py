@@ -69,12 +69,13 @@ def relabel(
 
         probe = probe_of(choice.by, choice.k, choice.l2, connectivity or "strong", index or "exact")
         truth = rows.known_truth(audit)
+        design = rows.audit_design(audit, truth)
         step("neighbours", 1, 3)
         graph = None if in_sample else rows.graph(probe, in_sample)
         step("scores", 2, 3)
         p = out_of_sample_scores(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
         verdict = relabelling_verdict(rows.y, p) | {"fold": rows.folds(probe, in_sample, seed)}
-        findings = of_new_labels(rows.y, p, truth, rows.groups, labels)
+        findings = of_new_labels(rows.y, p, truth, rows.groups, labels, design)
         write_table(rows.judged(verdict, choice.named(in_sample)), out)
         step(f"{out} written", 3, 3)
     how = " in-sample" if in_sample else ""
@@ -84,5 +85,5 @@ def relabel(
     for line in remarks:
         terminal.say(line)
     terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
-    change = label_change(rows.y, p, truth, groups=rows.groups)
+    change = label_change(rows.y, p, truth, groups=rows.groups, design=design)
     terminal.answer_json(RelabelAnswer.of(rows, change, choice.named(in_sample), out, in_sample, remarks))

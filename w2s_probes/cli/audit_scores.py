@@ -1,0 +1,93 @@
+"""The probe of an audit: which one, at which layer, and its out-of-sample scores of the labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..probes.registry import PROBES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..labels.label_file import LabelFile
+
+DEFAULT = "knn"
+
+
+@dataclass(frozen=True)
+class AuditProbe:
+    """The options that name a probe and a layer; None for one that was not typed.
+
+    >>> AuditProbe.typed("2", None, 20, None).k
+    20
+    """
+
+    layer: str | None
+    probe: str | None
+    k: int | None
+    l2: float | None
+
+    @classmethod
+    def typed(cls, layer: str | None, probe: str | None, k: int | None, l2: float | None) -> "AuditProbe":
+        """From the options as typed; InputError for a probe that does not exist, and for a value it does not read."""
+        from .labelled_layer import refuse_no_probe
+
+        by = probe or DEFAULT
+        refuse_no_probe(by, "--probe")
+        for option, value in (("k", k), ("l2", l2)):
+            if value is not None and (by not in PROBES or PROBES[by].value != option):
+                readers = [name for name, entry in PROBES.items() if entry.value == option]
+                raise InputError(f"--{option} is for {' and '.join(readers)}: leave it out with --probe {by}")
+        return cls(layer, probe, k, l2)
+
+    def refuse_store(self, store: Path | None, by: str) -> None:
+        """InputError where a draw has a store and nothing to read of it, or needs one."""
+        typed = [f"--{name}" for name in ("layer", "probe", "k", "l2") if getattr(self, name) is not None]
+        if store is None:
+            if by == "disagreement":
+                raise InputError("--by disagreement goes by a probe's scores: give STORE before LABELS, and --layer")
+            if typed:
+                raise InputError(f"{typed[0]} is of a probe: give STORE before LABELS, or leave it out")
+        elif by != "uniform" and self.layer is None:
+            raise InputError(f"--by {by} with a STORE reads a layer of it: give --layer, or leave STORE out")
+        elif by == "uniform" and typed:
+            raise InputError(f"{typed[0]}: --by uniform draws every row as likely, whatever a probe says: leave it out")
+
+    def of_design(self, design: dict[str, Any]) -> "AuditProbe":
+        """The probe of a draw's design, unless another was typed; InputError where no layer is known."""
+        if self.layer is None and "layer" not in design:
+            raise InputError("the audit was drawn without a probe: give --layer for the STORE, or leave STORE out")
+        if self.probe is not None or self.layer is not None or "probe" not in design:
+            return AuditProbe(str(design.get("layer", "")) if self.layer is None else self.layer, *self._values)
+        values = (
+            self.k if self.k is not None else design.get("k"),
+            self.l2 if self.l2 is not None else design.get("l2"),
+        )
+        return AuditProbe(str(design["layer"]), str(design["probe"]), *values)
+
+    @property
+    def _values(self) -> tuple[str | None, int | None, float | None]:
+        return self.probe, self.k, self.l2
+
+    def scores(self, store: Path, labels: Path, seed: int) -> "tuple[LabelFile, NDArray[np.float64], dict[str, Any]]":
+        """The label file with rows in the order of ids, P(1) of its training rows (n,), and how they were scored.
+
+        The order is the ids', so that neither the draw nor the folds hang on how the file was sorted.
+        """
+        from ..labels.label_file import LabelFile
+        from .labelled_layer import LabelledLayer, probe_of
+
+        rows = LabelledLayer.read(store, labels, self.layer or "", by_id=True)
+        from ..relabeling import relabel as out_of_sample_scores
+
+        by = self.probe or DEFAULT
+        classifier = probe_of(by, self.k, self.l2, "strong", "exact")
+        graph = rows.graph(classifier, False)
+        p = out_of_sample_scores(classifier, rows.X, rows.y, groups=rows.groups, seed=seed, graph=graph)
+        about: dict[str, Any] = {"layer": rows.layer, "probe": by, "store": rows.store.key}
+        if by in PROBES:
+            value = PROBES[by].value
+            about[value] = getattr(self, value)
+        return LabelFile(rows.table, rows.where), p, about
