@@ -1,6 +1,6 @@
 """What a recipe asks its models, before it is run: prompts, tokens, operations."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +18,15 @@ from .recipe.asking import FEW_SHOT
 from .recipe.schema import Recipe
 from .results.names import WEAK
 
-Tables = Sequence[pd.DataFrame]
 NAMES = {WEAK: "the weak supervisor"}
+FUSING = "fusion"  # all of its methods ask once
+LABELLED, CALIBRATED, JUDGED = "labelled", "calibrated", "judged"  # rows that are asked about
+# Which of the sets that a supervisor labels, and how many rows beside test rows by the recipe's sizes.
+ROWS: dict[str, tuple[Callable[[str], bool], Callable[[Recipe], int]]] = {
+    LABELLED: (lambda name: True, lambda recipe: recipe.data.n_train + recipe.data.n_val),
+    CALIBRATED: (lambda name: name == "train" or is_scored(name), lambda recipe: recipe.data.n_train),
+    JUDGED: (is_scored, lambda recipe: 0),
+}
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,11 @@ class AskingPlan:
 
 @dataclass(frozen=True)
 class _Asker:
-    what: str
     model: str
     shots: int
-    times: int  # how many models of this architecture read the rows
-    rows: Callable[[RowSets], Tables]  # of one seed
-    sizes: int  # rows of one seed, by the recipe's sizes
+    sets: str  # of rows, by `ROWS`
+    times: int = 1  # how many models of this architecture read them
+    whole: bool = False  # whether it wants every token's logits, which are not those that others keep
 
 
 def plan_askings(
@@ -58,36 +64,38 @@ def plan_askings(
 ) -> list[AskingPlan]:
     """The askings of a run whose cache is empty; `splits` are by task's short name, None where no rows were read.
 
-    Rows are counted for each seed and each method that asks: those that share an asking need no second one. A shot
-    counts as the mean prompt. InputError for models, words and prompts that the run would refuse.
+    Methods that ask a model the same share one; each seed has its own. A shot counts as the mean prompt. InputError for
+    models, words and prompts that the run would refuse.
     """
     plans = []
-    for asker in _askers(recipe, methods, test_rows):
+    for asker, names in _askers(recipe, methods).items():
         source = describe(asker.model)
         lengths = np.concatenate(
-            [_lengths(recipe, asker, source, task, sets, tokens_per_row) for task, sets in splits.items()]
+            [_lengths(recipe, asker, source, task, sets, test_rows, tokens_per_row) for task, sets in splits.items()]
         )
-        every = np.tile(lengths, asker.times)
-        plans.append(AskingPlan(asker.what, source, estimate(source, every, batch_tokens=batch_tokens)))
+        costs = estimate(source, np.tile(lengths, asker.times), batch_tokens=batch_tokens)
+        plans.append(AskingPlan(" and ".join(names), source, costs))
     return plans
 
 
-def _askers(recipe: Recipe, methods: Mapping[str, Method], test_rows: int) -> Iterator[_Asker]:
-    weak, data = recipe.weak, recipe.data
-    if weak.kind == "prior":
-        sizes = data.n_train + data.n_val + test_rows
-        yield _Asker(NAMES[WEAK], str(weak.model), weak.n_shots, 1, lambda sets: list(sets.labelled.values()), sizes)
+def _askers(recipe: Recipe, methods: Mapping[str, Method]) -> dict[_Asker, list[str]]:
+    """Who asks: names by what they ask."""
+    askers: dict[_Asker, list[str]] = {}
+    if recipe.weak.kind == "prior":
+        askers[_Asker(str(recipe.weak.model), recipe.weak.n_shots, LABELLED)] = [NAMES[WEAK]]
+    calibrated = CALIBRATED if recipe.asking.calibrate == "prior" else JUDGED
     for name, method in methods.items():
-        read = data.n_train + test_rows
         if method.asks:
-            yield _Asker(name, recipe.strong.model, recipe.asking.n_shots * (name == FEW_SHOT), 1, _judged, read)
+            shots = recipe.asking.n_shots if name == FEW_SHOT else 0
+            askers.setdefault(_Asker(recipe.strong.model, shots, calibrated), []).append(name)
         if method.tuned:
-            yield _Asker(f"{name}, before and after its training,", str(weak.model), 0, 2, _judged, read)
-
-
-def _judged(sets: RowSets) -> Tables:
-    """The training rows, by which answers are calibrated, and those that are scored."""
-    return [sets.train, *(table for name, table in sets.labelled.items() if is_scored(name))]
+            askers.setdefault(_Asker(str(recipe.weak.model), 0, JUDGED, times=2), []).append(name)
+    if any(method.fuses for method in methods.values()):
+        fusion, whole = recipe.fusion, recipe.fusion.over == "vocabulary"
+        small, times = str(fusion.base or recipe.weak.model), 1 + max(1, len(fusion.experts))
+        for asker in (_Asker(recipe.strong.model, 0, JUDGED, whole=whole), _Asker(small, 0, JUDGED, times, whole)):
+            askers.setdefault(asker, []).append(FUSING)
+    return askers
 
 
 def _lengths(
@@ -96,12 +104,14 @@ def _lengths(
     source: ModelSource,
     task: str,
     sets: Sequence[RowSets] | None,
+    test_rows: int,
     tokens_per_row: int | None,
 ) -> NDArray[np.int64]:
     """The tokens of each prompt about one task's rows, over all seeds."""
-    by_seed = [every_row(list(asker.rows(one))) for one in sets or ()]
+    read, sized = ROWS[asker.sets]
+    by_seed = [every_row([table for name, table in one.labelled.items() if read(name)]) for one in sets or ()]
     if tokens_per_row is not None or not by_seed:
-        rows = sum(map(len, by_seed)) if by_seed else len(recipe.seeds) * asker.sizes
+        rows = sum(map(len, by_seed)) if by_seed else len(recipe.seeds) * (test_rows + sized(recipe))
         return np.full(rows, (tokens_per_row or 0) * (1 + asker.shots), dtype=np.int64)
     every = every_row(by_seed)
     saying = saying_in(recipe, task, source)

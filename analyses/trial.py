@@ -9,12 +9,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from w2s_probes.errors import InputError
-from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.rows.groups import GROUP
 
+from .experiment.blind_view import blind_view
 from .experiment.fusing import fused_models
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
 from .experiment.method import Method, run_method
@@ -268,29 +265,6 @@ def task_models(
     asked = asked_in(recipe, task)
     supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, tuned, asked)
     return supervisor, supervisor if shared else supervisor.of_rows(read)
-
-
-def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels, seed: int) -> Experiment:
-    """The view that methods have of one task and seed: texts, activations and weak labels, no ground truth."""
-    ids = np.concatenate([sets.train["id"], sets.val["id"]])
-    training = recipe.student.training
-    return Experiment(
-        rows={name: table[["id", "text", GROUP]] for name, table in sets.read_by_students.items()},
-        weak=LabelSet(ids, np.concatenate([labels["train"], labels["val"]]), "weak"),
-        activations=models.activations(recipe.strong),
-        student=models.learner(recipe.strong, training),
-        loss=recipe.student.loss,
-        probes=recipe.probes,
-        seed=seed,
-        cache=models.cache,
-        tokens=models.tokens(recipe.strong),
-        pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
-        conflict=recipe.conflict,
-        opinions=models.opinions(recipe.strong),
-        intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
-        weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
-        weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,
-    )
 
 
 def ceiling(experiment: Experiment, lesson: Lesson) -> Steps[Outcome]:

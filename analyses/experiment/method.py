@@ -45,6 +45,9 @@ class Method:
     removal: Callable[[Experiment], FilterDecision] | None = None
     # The settings of `Probes` that it reads. Results are kept by these alone: a change of any other leaves them valid.
     settings: frozenset[str] = EVERY_SETTING
+    # Added losses that it teaches by, beside the recipe's; None: any. What is kept of it counts their code alone.
+    losses: frozenset[str] | None = None
+    code: str | None = None  # a hash of the plugin's or the package's files that it is from
     asks: bool = False  # whether it asks the strong model for its own opinion
     debates: bool = False  # whether it has supervisors taught under a control of the debate
     tuned: bool = False  # whether it asks the supervisor, a model that says labels (kind lm), and the same untuned

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_probes.code_hashes import code_hash
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.losses import LOSSES
-from w2s_probes.losses.names import LossName
+from w2s_probes.losses.added import loss_code
+from w2s_probes.losses.names import LOSS_NAMES, LOSSES, LossName
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import PROBES, Probe
 from w2s_probes.probes.registry import TOKEN_PROBES, VALUE_TITLES
@@ -280,10 +279,15 @@ class Experiment(TokenView):
         """The part of a cache key that decides the training rows' activations and groups."""
         return {"activations": self.activations.identity, "rows": self.row_hashes["train"]} | self.pooling_key
 
+    def code_of_losses(self, added: frozenset[str] | None) -> dict[str, str]:
+        """Hashes of the losses' code, for keys: of ours, of the recipe's, and of those that were added; None: all."""
+        if added is None:
+            return {name: loss_code(name) for name in LOSSES}
+        return self._own_losses | {name: loss_code(name) for name in sorted({*added, self.loss})}
+
     @cached_property
-    def loss_code(self) -> dict[str, str]:
-        """Hashes of the losses' code, for keys."""
-        return {name: code_hash(loss) for name, loss in LOSSES.items()}
+    def _own_losses(self) -> dict[str, str]:
+        return {name: loss_code(name) for name in LOSS_NAMES}
 
     def _ids(self, name: str) -> NDArray[np.object_]:
         return self.rows[name]["id"].to_numpy(dtype=object)

@@ -141,6 +141,7 @@ class Weak(Section):
                 f"finetuning.batch_size = {self.finetuning.batch_size} needs at least as many rows as n_truth = "
                 f"{self.n_truth}"
             )
+        _ = self.training  # refuses what does not fit its kind
         if self.kind == "simulated" and len(self.members) > 1:
             raise ValueError("a simulation has one member at most, whose error rate it keeps")
         return self
@@ -148,8 +149,8 @@ class Weak(Section):
     @property
     def training(self) -> Training:
         """The training of a supervisor of kind head, finetune or lm."""
-        kind = self.finetuning.kind if self.kind == "finetune" else self.kind
-        return Training(kind=kind, epochs=self.epochs, finetuning=self.finetuning)
+        kinds: dict[str, Literal["head", "lm"]] = {"head": "head", "lm": "lm"}
+        return Training(kind=kinds.get(self.kind, self.finetuning.kind), epochs=self.epochs, finetuning=self.finetuning)
 
     @property
     def trained(self) -> list["Weak"]:
@@ -163,6 +164,7 @@ class Recipe(Section):
     # Of splits and training; unless given ten where students are heads, which cost little, and else three. One seed
     # tells nothing of the luck of a training: no method can be judged by it.
     seeds: list[Annotated[int, Field(ge=0)]] = Field(SEEDS_OF_HEADS, min_length=1)
+    plugins: list[Path] = Field([])  # Python files that add probes, losses, methods or readers; they are run
     methods: list[str] = Field(min_length=1)
     baseline: str = "student-xent"  # that the tests across tasks compare every other method with
     n_boot: int = Field(2000, ge=2)
@@ -218,7 +220,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _neighbours_within_rows(self) -> "Recipe":
         for setting in [entry.setting for entry in PROBES.values() if entry.value == "k"]:
-            k = getattr(self.probes, setting)
+            k = self.probes.model_dump().get(setting, 0)  # of a plugin's probe where it is given
             if k >= self.data.n_train:
                 raise ValueError(f"probes.{setting} = {k} needs more rows than data.n_train = {self.data.n_train}")
         return self

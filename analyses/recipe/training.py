@@ -4,10 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from w2s_probes.losses.names import LossName
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
-from .section import Count, Section
+from .section import Count, KnownLoss, Section
 
 
 class Training(Section):
@@ -45,7 +44,9 @@ class Training(Section):
         return self
 
     @model_validator(mode="after")
-    def _prompts_whole(self) -> "Training":
+    def _of_speakers(self) -> "Training":
+        if self.kind != "lm" and self.finetuning.over != "labels":
+            raise ValueError(f"finetuning.over is of kind 'lm', and kind is {self.kind!r}: leave it out")
         if self.kind == "lm" and self.finetuning.max_length is not None:
             raise ValueError(
                 "finetuning.max_length cuts texts, and kind = 'lm' reads prompts, at whose end the answer stands: "
@@ -57,7 +58,7 @@ class Training(Section):
 class Student(Training):
     """The training of students and the ceiling."""
 
-    loss: LossName = "xent"  # of students that learn from filtered or relabelled sets, or in rounds
+    loss: KnownLoss = "xent"  # of students that learn from filtered or relabelled sets, or in rounds
 
     @property
     def training(self) -> Training:

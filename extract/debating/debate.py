@@ -136,6 +136,14 @@ class Debate:
             "seed": self.seed,
         }
 
+    @cached_property
+    def _ids(self) -> list[str]:
+        return [str(row) for row in self.rows["id"]]
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        return [str(text) for text in self.rows["text"]]
+
     @property
     def key(self) -> str:
         """A hash of all that determines the transcripts of these rows."""
@@ -153,9 +161,7 @@ class Debate:
         said = [tuple(Turn(name, sides.get(name), "") for name in speakers) for sides in self.sides]
         prompts = self._prompts([(0, row) for row in range(len(self.rows))], said)
         # Beside the prompt, every turn before it and the one to come, each at its longest.
-        refuse_long(
-            self.source, [len(prompt) for prompt in prompts], self.rows["id"].tolist(), self.turns * self.max_new_tokens
-        )
+        refuse_long(self.source, [len(prompt) for prompt in prompts], self._ids, self.turns * self.max_new_tokens)
 
     def run(
         self,
@@ -236,7 +242,7 @@ class Debate:
             yield {places[at]: Generation("", 0, True) for at in full}
         fitting = [at for at in range(len(places)) if room[at] >= 1]
         streams = [self._stream(places[at], turn) for at in fitting]
-        names = [str(self.rows["id"].iloc[places[at][1]]) for at in fitting]
+        names = [self._ids[places[at][1]] for at in fitting]
         limits = [min(room[at], self.max_new_tokens) for at in fitting]
         draws = uniforms(streams, self.max_new_tokens)
         tokens = [prompts[at] for at in fitting]
@@ -245,16 +251,16 @@ class Debate:
 
     def _stream(self, place: Place, turn: int) -> np.random.Generator:
         member, row = place
-        return stream(self.seed, "debate", member, self.rows["id"].iloc[row], turn)
+        return stream(self.seed, "debate", member, self._ids[row], turn)
 
     def _prompts(self, places: Sequence[Place], said: Sequence[tuple[Turn, ...]]) -> list[Tokens]:
         """The token ids of the next turn's prompts."""
         messages, names = [], []
         for (_, row), before in zip(places, said, strict=True):
             speaker = speaker_of(self.protocol, len(before) + 1)
-            text, side = str(self.rows["text"].iloc[row]), self.sides[row].get(speaker)
+            text, side = self._texts[row], self.sides[row].get(speaker)
             messages.append([self.prompt.of(text, speaker, side, before, self.names, self.question)])
-            names.append(str(self.rows["id"].iloc[row]))
+            names.append(self._ids[row])
         return encode_prompts(self.source, self.template, messages, names)
 
     def _turn(self, place: Place, turn: int, text: Generation | None) -> Turn:
@@ -269,8 +275,8 @@ class Debate:
             {
                 "debate": self._shared_key,
                 "member": member,
-                "id": self.rows["id"].iloc[row],
-                "text": self.rows["text"].iloc[row],
+                "id": self._ids[row],
+                "text": self._texts[row],
                 "sides": dict(self.sides[row]),
                 "turn": turn,
                 "said": [[before.speaker, before.side, before.text] for before in said],
@@ -282,10 +288,10 @@ class Debate:
         return identity_key(self.identity)
 
     def _about(self, place: Place, turn: int) -> dict[str, Any]:
-        return {"member": place[0], "id": self.rows["id"].iloc[place[1]], "turn": turn}
+        return {"member": place[0], "id": self._ids[place[1]], "turn": turn}
 
     def _transcripts(self, said: Mapping[Place, tuple[Turn, ...]], keys: Mapping[Place, str]) -> list[Transcript]:
         return [
-            Transcript(str(self.rows["id"].iloc[row]), member, self.protocol, self.sides[row], turns, keys[member, row])
+            Transcript(self._ids[row], member, self.protocol, self.sides[row], turns, keys[member, row])
             for (member, row), turns in said.items()
         ]

@@ -99,7 +99,7 @@ def read_transcripts(
         none = " (none of them match: are these of other rows?)" if len(lacking) == len(ids) else ""
         raise InputError(f"{path} has no transcript of {len(lacking)} of {len(ids)} rows: {preview(lacking)}{none}")
     wanted = set(ids)
-    count = members if members is not None else 1 + max(member for member, row in found if row in wanted)
+    count = members if members is not None else 1 + max((member for member, row in found if row in wanted), default=-1)
     for member in range(count):
         if lacking := [row for row in ids if (member, row) not in found]:
             raise InputError(

@@ -201,7 +201,8 @@ class TextGenerator:
                 f"model {self.source.name} cannot write on in batches ({whole_reason(error)}): name another one"
             ) from error
         kept = getattr(output, self._cache_name or "", None)
-        return output.logits[:, -1].float(), kept if hasattr(kept, "reorder_cache") else None
+        # Spread over several devices, a model may answer on another one than it was asked on.
+        return output.logits[:, -1].float().to(self.device), kept if hasattr(kept, "reorder_cache") else None
 
     def _refuse_non_finite(self, row: str) -> None:
         advice = "try --dtype bfloat16 or float32" if self._dtype == "float16" else "are its weights damaged?"

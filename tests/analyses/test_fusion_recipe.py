@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from analyses.asking_costs import plan_askings
 from analyses.experiment.fusing import Fusing, fused_models
 from analyses.experiment.opinions import Opinions
 from analyses.lessons.result_cache import ResultCache
+from analyses.methods import find_methods
+from analyses.methods.fusions import FUSIONS
 from analyses.protocol import run
 from analyses.recipe.asking import AskedAs
 from analyses.recipe.read import RECIPES, read_recipe
@@ -21,10 +25,12 @@ from analyses.results.names import ALPHA, DYNAMIC, HALF, OTHER_ALPHA, OTHER_CHAN
 from analyses.robustness.robust_run import robust_methods
 from extract.models.source import ModelSource
 from tests.conftest import ROOT
+from tests.worlds.experiments import experiment, outcome_by
 from tests.worlds.fusing import tuned_model
 from w2s_probes import InputError
 from w2s_probes.fusion import fuse_experts
 from w2s_probes.io.json_files import read_json
+from w2s_probes.labels.label_set import LabelSet
 
 TASK, WORDS = "miniature_price", ("costly", "cheap")
 MODELS = ROOT / "data" / "miniature"
@@ -187,10 +193,16 @@ def with_template(expert: Path) -> None:
     tokenizer.save_pretrained(expert)
 
 
+def as_classifier(expert: Path) -> None:
+    file = expert / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"architectures": ["LlamaForSequenceClassification"]}))
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
         (None, r"expert .*strong is a llama of 4 blocks of 64, and its base .*weak a llama of 2 blocks"),
+        (as_classifier, r"model .*own: no language-model head; classifiers cannot answer"),
         (with_template, r"expert .*own and its base .*weak have other chat templates"),
     ],
 )
@@ -205,6 +217,30 @@ def test_models_that_cannot_be_fused_are_refused_before_anything_is_trained(
     with pytest.raises(InputError, match=fault):
         run(recipe, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_fusion_reads_no_weak_label_and_no_truth(tmp_path: Path) -> None:
+    plain, turned = experiment(tmp_path / "a"), experiment(tmp_path / "b")
+    turned = replace(turned, weak=LabelSet(turned.weak.ids, 1 - turned.weak.p))
+    for name in FUSIONS:
+        one, other = (outcome_by(name, made).scores["test"] for made in (plain, turned))
+        assert np.array_equal(one, other), name
+    with pytest.raises(InputError, match="there is no tuned model to fuse with"):
+        outcome_by(DYNAMIC, replace(plain, fusing=None, cache=ResultCache(tmp_path / "c")))
+
+
+def test_a_plan_counts_each_model_that_is_fused_once() -> None:
+    described = ModelSource.describe
+    counted = {}
+    for over in ("labels", "vocabulary"):
+        recipe = read_recipe(RECIPES / "fusion.toml", [*SMALL, f"fusion.over={over}"])
+        plans = plan_askings(
+            recipe, find_methods(recipe.methods), {TASK: None}, described, test_rows=200, tokens_per_row=20
+        )
+        counted[over] = [(plan.what, Path(plan.source.name).name, plan.costs.rows) for plan in plans]
+    asked, small = ("prior-zeroshot and fusion", "strong", 200), ("fusion", "weak", 400)
+    assert counted["labels"] == [asked, small]
+    assert counted["vocabulary"] == [("prior-zeroshot", "strong", 200), ("fusion", "strong", 200), small]
 
 
 def test_robust_runs_refuse_what_reads_no_weak_label() -> None:

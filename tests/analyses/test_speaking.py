@@ -1,5 +1,6 @@
 """Supervisors and students that say labels: what they learn, what is kept of them, and what is refused."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from analyses.experiment.splits import split_task
 from analyses.experiment.task_models import Sources
 from analyses.lessons.clock import Clock
 from analyses.lessons.engine import Here, conduct
+from analyses.lessons.units import portable
 from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe
 from analyses.results.names import predictions_file, student_folder
+from analyses.supervisors.from_model import supervisor_lesson
 from analyses.trial import LabelledTrial, trials
 from extract.asking import Asking
 from tests.conftest import ROOT
@@ -164,6 +167,14 @@ def test_what_cannot_say_labels_is_refused_before_anything_is_trained(
         ([bert, STUDENT, "methods=['student-xent']"], "classifiers cannot answer: name a causal model"),
         (["asking.prompt='" + "loud " * 115 + "{text}'"], r"row '\w+' with its prompt is \d+ tokens, and .* reads 128"),
         (["student={kind='lm', finetuning={max_length=20}}"], "finetuning.max_length cuts texts"),
+        (
+            ["student={kind='lora', finetuning={over='vocabulary'}}"],
+            "finetuning.over is of kind 'lm', and kind is 'lora'",
+        ),
+        (
+            [f"weak={{kind='finetune', model='{MODELS / 'weak'}', finetuning={{over='vocabulary'}}}}"],
+            "finetuning.over is of kind 'lm', and kind is 'lora'",
+        ),
         ([f"weak={{kind='lm', model='{MODELS / 'weak'}', n_truth=20}}"], "batch_size = 32 needs at least as many rows"),
         (["weak={kind='lm'}"], "kind = 'lm' needs `model`"),
     ]
@@ -181,8 +192,8 @@ def test_a_plan_counts_prompts_and_what_a_method_asks_before_and_after(monkeypat
     prompts = ("{text}", "loud {text}")
     plain, longer = (plan_recipe(recipe_of(STUDENT, f"asking.prompt='{prompt}'")) for prompt in prompts)
     (asked,) = plain.asked
-    assert (asked.what, asked.costs.rows) == ("asks, before and after its training,", 2 * 320)
-    assert longer.asked[0].costs.tokens == asked.costs.tokens + 2 * 320
+    assert (asked.what, asked.costs.rows) == ("asks", 2 * 200)  # before and after its training
+    assert longer.asked[0].costs.tokens == asked.costs.tokens + 2 * 200
     assert plain.flops is not None
     assert longer.flops is not None
     assert longer.flops > plain.flops
@@ -191,3 +202,24 @@ def test_a_plan_counts_prompts_and_what_a_method_asks_before_and_after(monkeypat
     assert full.flops is not None
     assert lora.flops is not None
     assert full.flops > 1.2 * lora.flops
+
+
+def test_a_plan_counts_what_is_fused_once_for_all_methods() -> None:
+    fused = ["seeds=[0, 1]", 'data.tasks=["miniature_sound"]', "data.n_test=100"]
+    (strong, small) = plan_recipe(read_recipe(RECIPES / "fusion.toml", fused)).asked
+    assert [one.source.name.rpartition("/")[2] for one in (strong, small)] == ["strong", "weak"]
+    assert {one.what.rpartition(" ")[2] for one in (strong, small)} == {"fusion"}
+    assert [one.costs.rows for one in (strong, small)] == [200, 2 * 200]
+
+
+def test_a_lesson_of_a_model_that_says_labels_goes_to_another_process(tmp_path: Path) -> None:
+    recipe = recipe_of()
+    (trial,) = trials(recipe, TASK, split_task(recipe, TASK), {}, tmp_path, Sources(), Clock())
+    own = supervisor_lesson(recipe.weak, trial.drawn, trial.supervisor, task=TASK, seed=0)
+    assert own.learner.says is not None
+    tokens = own.learner.says.tokens(["quiet loud"], "rows")[0].tolist()
+    sent = pickle.loads(pickle.dumps(portable(own)))
+    assert sent.key == own.key
+    assert sent.learner.says.facts == own.learner.says.facts
+    assert sent.learner.says.tokens(["quiet loud"], "rows")[0].tolist() == tokens
+    assert len(pickle.dumps(sent.learner.says)) < 20_000  # no tokenizer and no weights go along

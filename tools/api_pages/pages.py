@@ -11,6 +11,8 @@ INDEX = "index.md"
 # A package stands for all that its __all__ names, another module for the names that follow it.
 SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes": (),
+    "w2s_probes.registries": ("Registry",),
+    "w2s_probes.plugins": ("load_plugins", "loaded_plugins", "Plugin"),
     "w2s_probes.probes": ("PROBES", "ProbeEntry", "auroc_scorer", "RegularizationPath", "NeighborPath"),
     "w2s_probes.probes.attention": ("AttentionProbe", "CrossFitted"),
     "w2s_probes.store": ("StoredTokens", "TokenActivations"),
@@ -29,6 +31,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.fusion": (),
     "w2s_probes.metrics.power": ("expected_pgr", "ExpectedPGR"),
     "w2s_probes.io.tables": ("read_table", "write_table"),
+    "w2s_probes.io.readers": ("READERS",),
     "extract.extractor": ("extract", "Extraction"),
     "extract.adding": ("add",),
     "extract.asking": (),
@@ -38,6 +41,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "extract.generating": (),
     "extract.doctor": ("diagnose", "Diagnosis"),
     "analyses.experiment": ("Experiment", "Lesson", "Trained", "Outcome", "Method", "FilterDecision", "Trusted"),
+    "analyses.methods": (),
     "analyses.recipe.read": ("read_recipe", "read_recipes"),
     "analyses.protocol": ("run",),
     "analyses.saliency": (),

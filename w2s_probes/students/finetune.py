@@ -86,7 +86,7 @@ def finetune(
     began = time.monotonic()
     checkpoint = Checkpoint.open(model)
     to_predict = {name: checked(texts, f"predict {name!r}") for name, texts in (predict or {}).items()}
-    _check(train, val, settings, folder, save=save, track=track)
+    _check(train, val, settings, folder, speaks=says is not None, save=save, track=track)
     processes = ProcessGroup.join()
     dtype = precision_on(processes.device, settings.dtype)
     objective = copy.deepcopy(objective)
@@ -147,12 +147,21 @@ def finetune(
 
 
 def _check(
-    train: Texts, val: Texts | None, settings: FineTuning, folder: Path | None, *, save: bool, track: str | None
+    train: Texts,
+    val: Texts | None,
+    settings: FineTuning,
+    folder: Path | None,
+    *,
+    speaks: bool,
+    save: bool,
+    track: str | None,
 ) -> None:
     if len(train) < 2:
         raise InputError(f"{len(train)} rows to fine-tune on: at least 2 are needed")
     if val is not None and len(val) == 0:
         raise InputError("no validation rows: give some, or val=None to keep the last model")
+    if settings.over != "labels" and not speaks:
+        raise InputError(f"over = {settings.over!r} is of a model that says labels: give says, or leave it out")
     if save and folder is None:
         raise InputError("save needs a folder to put the model in")
     if track is not None and track not in TRACKERS:

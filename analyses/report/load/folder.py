@@ -12,7 +12,7 @@ from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import FORMATS, table_format
 from w2s_probes.labels.verdicts import NEEDED, read_verdicts
 from w2s_probes.metrics import METRICS
-from w2s_probes.probes.registry import PROBES
+from w2s_probes.probes.registry import PROBES, VALUE_TITLES
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
 
@@ -87,7 +87,6 @@ SWEEP_CELLS = Cells(
     names=("labels", "probe", "rows", "metric"),
     truths=("oracle",),
     known={
-        "probe": (*PROBES, WEAK, "student"),
         "rows": ("training", "stopping", "held-out"),
         "metric": (*MEASURES, *FILTER_MEASURES, *STUDENT_MEASURES),
     },
@@ -282,6 +281,11 @@ def _sweep(file: Path, name: str) -> FinishedSweep:
     beside = file.with_name(file.name.removesuffix(table_format(file)) + ".json")
     table = checked_table(file, SWEEP_COLUMNS, SWEEP_CELLS)
     record = read_record(beside, SweepRecord) if beside.exists() else None
+    grid = (record or {}).get("grid") or {}
+    for probe in table["probe"].unique():
+        if probe not in PROBES and any(f"{probe}_{value}" in grid for value in VALUE_TITLES):
+            raise InputError(f"{file}: has a probe of a plugin, {probe!r}: give --plugin FILE, as to the sweep")
+    checked(table, file, Cells(known={"probe": (*PROBES, WEAK, "student")}))
     return FinishedSweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})
 
 

@@ -101,7 +101,7 @@ def test_variables_are_filled_in_or_named(tmp_path: Path, monkeypatch: pytest.Mo
             r"batch_size = 64 needs at least",
         ),
         (["weak={kind='finetune', model='m', n_truth=20}"], r"weak: finetuning.batch_size = 32 needs at least as many"),
-        (["student.loss=logcon"], r"student.loss: input should be 'xent', 'logconf', 'logconf-batch'"),
+        (["student.loss=logcon"], r"student.loss: loss 'logcon': did you mean 'logconf'"),
     ],
 )
 def test_faults_name_the_key_and_the_remedy(tmp_path: Path, settings: list[str], message: str) -> None:

@@ -22,7 +22,7 @@ from w2s_probes.randomness import stream
 Checkpoint = Callable[..., Path]
 STRONG, WEAK = (str(ROOT / "data" / "miniature" / name) for name in ("strong", "weak"))
 PROMPT = "{{ text }}{% for turn in said %} {{ turn.answer }} {{ turn.text }}{% endfor %} {{ answer }}"
-OPTIONS: dict[str, Any] = {"names": ("noisy", "quiet"), "max_new_tokens": 6, "members": 2}
+OPTIONS: dict[str, Any] = {"names": ("noisy", "quiet"), "max_new_tokens": 4, "members": 2}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_turns_are_what_the_model_writes_after_prompts_worked_out_by_hand(texts:
             STRONG,
             [[f"{text[place[1]]}{said[place]} {names[place]}"] for place in places],
             [stream(0, "debate", place[0], place[1], turn) for place in places],
-            max_new_tokens=6,
+            max_new_tokens=4,
         )
         for place, generation in zip(places, by_hand, strict=True):
             own = by_place(found)[place].turns[turn - 1]
@@ -77,7 +77,7 @@ def test_turns_are_what_the_model_writes_after_prompts_worked_out_by_hand(texts:
 def test_order_batches_members_turns_and_labels_leave_a_transcript_as_it_is(texts: pd.DataFrame, prompt: Path) -> None:
     one = plan(texts, prompt)
     found = by_place(one.run())
-    turned = plan(texts[::-1].reset_index(drop=True), prompt).run(placement=Placement(batch_tokens=1))
+    turned = plan(texts[::-1].reset_index(drop=True), prompt).run(placement=Placement(batch_tokens=60))
     assert by_place(turned) == found
     assert by_place(plan(texts[3:5].reset_index(drop=True), prompt).run()).items() <= found.items()
     more = by_place(plan(texts, prompt, members=3, turns=4).run())
@@ -150,7 +150,7 @@ def test_a_killed_debate_goes_on_and_a_torn_line_is_written_anew(
         {"seed": 1},
         {"temperature": 0.5},
         {"top_p": 0.9},
-        {"max_new_tokens": 7},
+        {"max_new_tokens": 5},
         {"names": ("quiet", "noisy")},
         {"question": "Is it quiet?"},
         {"protocol": "consultancy"},
@@ -189,6 +189,30 @@ def test_a_base_model_debates_by_the_built_in_prompts_as_plain_text(protocol: st
     found = debate.run()
     assert all(len(each.turns) == 2 for each in found)
     assert len({each.turns[1].text for each in found}) == len(texts)
+
+
+def test_a_chat_model_is_told_as_a_user_and_answers(
+    checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extract.debating.transcripts.MOST_EMPTY", 1.0)  # of four texts by random weights
+    (tmp_path / "chat.jinja").write_text("{% for m in messages %}{{ 'w8 ' + m['content'] + ' ' }}{% endfor %}w9")
+    (tmp_path / "p.toml").write_text(f"[chat]\nconsultancy = {json.dumps(PROMPT)}")
+    short = rows[:4].assign(text=["w3 w4", "w5", "w6 w7 w6", "w4"])
+    debate = Debate.plan(
+        str(checkpoint()),
+        short,
+        protocol="consultancy",
+        turns=1,
+        members=1,
+        max_new_tokens=5,
+        prompts=tmp_path / "p.toml",
+        chat_template=str(tmp_path / "chat.jinja"),
+        names=("w1", "w2"),
+    )
+    prompts = [[f"w8 {text} w{1 + a_argues_for(row)} w9"] for row, text in zip(short["id"], short["text"], strict=True)]
+    draws = [stream(0, "debate", 0, row, 1) for row in short["id"]]
+    by_hand = generate(str(checkpoint()), prompts, draws, max_new_tokens=5)
+    assert [each.turns[0].text for each in debate.run()] == [each.text for each in by_hand]
 
 
 def test_a_speaker_without_room_falls_silent(

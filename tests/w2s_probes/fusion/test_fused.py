@@ -8,7 +8,6 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 
-from tests.conftest import ROOT
 from w2s_probes import InputError, auroc
 from w2s_probes.fusion import Fused, fuse, fuse_experts, fuse_static
 from w2s_probes.fusion import fused as fused_module
@@ -237,10 +236,3 @@ def test_static_fusion_refuses_unequal_shapes_and_odd_strengths() -> None:
             fuse_static([1.0], [1.0], [1.0], alpha)
     with pytest.raises(InputError, match="give equal ones"):
         fuse_static([[1.0, 2]], [[1.0, 2, 3]], [[1.0, 2]])
-
-
-def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    section = (ROOT / "docs" / "systems.md").read_text().partition("\n## Logit fusion\n")[2].partition("\n## ")[0]
-    code = section.partition("```python\n")[2].partition("```")[0]
-    exec(compile(code, "docs/systems.md", "exec"), {})
-    assert capsys.readouterr().out.split("\n")[0] == "[1.01 0.94] [0.47 0.67]"

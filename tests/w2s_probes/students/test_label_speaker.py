@@ -172,6 +172,23 @@ def test_killed_anywhere_it_ends_with_the_same_bits(
     assert again.history == whole.history
 
 
+def test_in_bfloat16_adapters_are_merged_once_and_log_odds_stay_fine(
+    model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    settings = QUICK.model_copy(update={"kind": "lora", "learning_rate": 2e-2, "dtype": "bfloat16"})
+    found = trained(model("llama"), settings, folder=tmp_path, save=True)
+    held_out = task(40, seed=1)
+    assert auroc(held_out.soft, found.scores["test"]) > 0.85
+    odds = np.log(found.scores["test"] / (1 - found.scores["test"]))
+    assert len(set(odds.astype(np.float32).view(np.uint32) << 16)) > 10  # more digits than bfloat16 has
+    saved = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype="auto")
+    assert {p.dtype for p in saved.parameters()} == {torch.bfloat16}
+    rows = pd.DataFrame({"id": [f"r{i}" for i in range(40)], "text": held_out.texts})
+    again = said_labels(tmp_path / "model", rows).p
+    assert np.abs(again - found.scores["test"]).max() < 0.1
+    assert auroc(held_out.soft, again) > 0.85
+
+
 def test_words_prompt_and_template_decide_what_is_kept(model: Callable[[str], Path], tmp_path: Path) -> None:
     place = str(model("llama"))
     template = tmp_path / "chat.jinja"
@@ -199,6 +216,9 @@ def test_models_words_and_prompts_that_cannot_be_learned_are_refused_before_trai
         trained(model("llama"), rows=Texts([*rows.texts[:3], "w3 " * 70, *rows.texts[4:]], rows.soft))
     with pytest.raises(InputError, match="max_length = 20 cuts texts, and a prompt is never cut"):
         trained(model("llama"), QUICK.model_copy(update={"max_length": 20}))
+    with pytest.raises(InputError, match="over = 'vocabulary' is of a model that says labels: give says"):
+        settings = QUICK.model_copy(update={"over": "vocabulary"})
+        finetune(model("llama"), task(20), settings=settings, objective=Objective("xent"))
     with pytest.raises(InputError, match="the language-model head stays as it is: leave it out"):
         trained(model("llama"), QUICK.model_copy(update={"kind": "lora", "lora_targets": ["q_proj", "lm_head"]}))
     with pytest.raises(InputError, match="classifiers cannot answer: name a causal model"):

@@ -118,7 +118,7 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
     """The lines on a recipe's costs, and the same as parts of the answer in JSON."""
     with from_checkout():
         from analyses.recipe.read import read_recipe
-    recipe = read_recipe(path, settings)
+    recipe = read_recipe(path, settings, terminal.say)
     with from_checkout():
         from analyses.costs import plan_recipe
     from ..answers_on_runs import PlannedModel, PlannedRun

@@ -56,7 +56,7 @@ def run(
         from analyses.recipe.read import read_recipes
     place = Place(backend, address, jobs, gpus_per_job=gpus_per_job)
     share = None if shard is None else Share.parse(shard)
-    chosen = read_recipes(recipe, settings)
+    chosen = read_recipes(recipe, settings, terminal.say)
     cache = cache or out
     if dry_run:
         for name, one in chosen.items():

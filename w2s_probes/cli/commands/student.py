@@ -9,7 +9,6 @@ import typer
 
 from ...checkout import from_checkout, from_models
 from ...errors import InputError
-from ...losses import LossName
 from ...students.finetuning.settings import Stop
 from .. import progress, terminal
 from ..options import From, Kind, ShowProgress
@@ -21,6 +20,12 @@ if TYPE_CHECKING:
 
 DEFAULTS: dict[str, Any] = {"kind": "head", "loss": "xent", "l2": 0.0, "stop": "auroc", "seed": 0}
 EPOCHS = 200  # of a head
+
+
+def _losses(incomplete: str) -> list[str]:
+    from ...losses.names import LOSSES
+
+    return [name for name in LOSSES if name.startswith(incomplete)]
 
 
 def student(
@@ -52,7 +57,11 @@ def student(
         Path | None, typer.Option(help="With --model: the texts by `id`, where the label file has none.")
     ] = None,
     loss: Annotated[
-        LossName, typer.Option(help="What the student minimises; docs/experiments.md says what each is.")
+        str,
+        typer.Option(
+            help="What the student minimises, of {losses}; docs/experiments.md says what each is.",
+            autocompletion=_losses,
+        ),
     ] = "xent",
     test: Annotated[
         Path | None, typer.Option(help="Other rows to score, with `id` and `truth`, or else against their `label`.")
@@ -90,9 +99,10 @@ def student(
 
     Example: `w2s student acts kept.jsonl --layer 2 --loss logconf --test test.jsonl --out student`
     """
+    from ...losses.names import known_loss
     from ..answers_on_labels import StudentAnswer
 
-    common: dict[str, Any] = {"loss": loss, "seed": seed}
+    common: dict[str, Any] = {"loss": known_loss(loss), "seed": seed}
     if out.is_file():
         raise InputError(f"{out}: is a file, and a student is a folder: give another --out")
     asked = {"answers": answers, "prompt": prompt, "chat-template": chat_template}

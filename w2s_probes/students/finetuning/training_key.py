@@ -42,7 +42,7 @@ def training_key(
         "val": None if val is None else _texts(val),
         "predict": {name: _lines(texts) for name, texts in predict.items()},
         "settings": settings.facts(speaks=says is not None),
-        "says": None if says is None else says.facts,
+        **({} if says is None else {"says": says.facts}),
         "loss": describe(loss),
         "seed": seed,
         "processes": processes.size,
