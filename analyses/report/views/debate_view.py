@@ -16,6 +16,7 @@ from .differences import difference
 from .more_metrics import value_cell
 
 SIGNED = "+.3f"
+DRAWN = ("debate", "consultancy")  # protocols whose sides are drawn, and so as often right as wrong
 MEANS = {  # what is changed by each control
     "none": "no transcripts: the rows alone",
     "single": "one member",
@@ -173,7 +174,8 @@ def _for_truth(one: dict[str, Any]) -> TableCell:
     share, n = one.get("a_for_truth"), one.get("a_rows", 0)
     if share is None or not n:
         return number(None)
-    return TableCell(f"{share:.1%} (½ ± {1 / n**0.5:.1%})", float(share), "oracle")
+    by_chance = f" (½ ± {1 / n**0.5:.1%})" if one["protocol"] in DRAWN else ""
+    return TableCell(f"{share:.1%}{by_chance}", float(share), "oracle")
 
 
 def _shown(row: ArguedRow, made: list[tuple[str, int, dict[str, Any]]]) -> ShownRow:
