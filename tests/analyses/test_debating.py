@@ -8,15 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.debate_costs import heard_lengths
 from analyses.debates import refuse_debates, share_of_a
 from analyses.experiment import Experiment, Method, Outcome
 from analyses.experiment.method import run_method
 from analyses.experiment.row_sets import SPREAD, RowSets
 from analyses.experiment.splits import split_task
 from analyses.experiment.task_models import Sources
+from analyses.methods import find_methods
 from analyses.recipe.debate_settings import BASE
 from analyses.recipe.schema import Recipe
+from analyses.robustness.robust_run import robust_methods
 from analyses.supervisors import debating
+from analyses.supervisors.held_out import refuse_without_truth
+from extract.costs.lengths import Lengths
 from extract.debating import Transcript, Turn, write_transcripts
 from tests.worlds.experiments import completed, experiment, outcome_by, truth_of_planted
 from tests.worlds.stand_in_debates import (
@@ -260,3 +265,21 @@ def test_files_of_transcripts_are_checked_before_anything_is_trained(
     with pytest.raises(InputError, match=told) as error:
         refuse_debates(recipe, recipe.methods, splits, Sources())
     assert "\n" not in str(error.value)
+
+
+def test_methods_that_need_one_supervisor_are_refused_beside_a_debate(tmp_path: Path) -> None:
+    recipe = recipe_with(tmp_path, TEXT, HELD, "methods=gate-learned,student-xent")
+    splits = {"miniature_price": split_task(recipe, "miniature_price")}
+    with pytest.raises(InputError, match="each member of one that reads a debate holds out others"):
+        refuse_without_truth(recipe, find_methods(recipe.methods), splits)
+    with pytest.raises(InputError, match="labels under attack are made without any transcripts"):
+        robust_methods(recipe, oracle=False)
+
+
+def test_a_plan_counts_what_the_members_of_every_control_read(tmp_path: Path) -> None:
+    bare = Lengths(np.array([20, 120]), 0, 128)
+    recipe = recipe_with(tmp_path, TEXT, HELD, "debate.max_new_tokens=4", "methods=control-debate-single,student-xent")
+    heard = heard_lengths(recipe, bare)  # bare ones of `none`, then four members' and one's, each three turns longer
+    assert heard.tokens.tolist() == [20, 120] + [32, 128] * 5
+    assert heard.cut == 5
+    assert heard_lengths(recipe_with(tmp_path, TEXT), bare) is bare
