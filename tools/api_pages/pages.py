@@ -33,6 +33,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "extract.adding": ("add",),
     "extract.asking": (),
     "extract.asking.shots": ("Shot", "draw_shots"),
+    "extract.steering": (),
     "extract.doctor": ("diagnose", "Diagnosis"),
     "analyses.experiment": ("Experiment", "Lesson", "Trained", "Outcome", "Method", "FilterDecision", "Trusted"),
     "analyses.recipe.read": ("read_recipe", "read_recipes"),
