@@ -147,7 +147,9 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
     # `plan` is told how good a supervisor is, `compare` where its scores are; `export` may leave the truth out.
     # `demo` is told of what kind its students are, `sweep` which losses teach them.
     # `predict` reads a trained student, `deception` a student's scores.
+    # `steer` adds a direction or ablates it; elsewhere --by names a probe.
     known = {
+        "by",
         "students",
         "rows",
         "contamination",
