@@ -73,6 +73,11 @@ class Steering:
         how = cast(By, by)
         source = ModelSource.find(model) if isinstance(model, str) else model
         refuse_other_weights(store, source.weights, source.name)
+        if directions.vectors.shape[1] != store.manifest.width:
+            raise InputError(
+                f"directions of width {directions.vectors.shape[1]}, and {store.path} has vectors of "
+                f"{store.manifest.width}: fit them on this store"
+            )
         refuse_not_later(directions.layer, None if directions.later is None else directions.later.layer)
         asking = None
         if directions.later is None:

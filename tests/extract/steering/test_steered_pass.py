@@ -1,6 +1,7 @@
 """A changed stream is that of a hand-written hook, in every family; what must not change does not."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ UNITS = (VECTORS / np.maximum(np.linalg.norm(VECTORS, axis=1, keepdims=True), 1e
 @pytest.fixture
 def tokens(rows: pd.DataFrame, checkpoint: Checkpoint) -> list[Tokens]:
     tokenizer = AutoTokenizer.from_pretrained(checkpoint())
-    return [np.array(tokenizer(text)["input_ids"], dtype=np.int32) for text in rows["text"][:12]]
+    return [np.array(tokenizer(text)["input_ids"], dtype=np.int32) for text in rows["text"][:8]]
 
 
 def opened(folder: Path, readout: Any, budget: int = 4000) -> SteeredModel:
@@ -47,9 +48,14 @@ def read(model: SteeredModel, tokens: list[Tokens], *changes: Any, **more: Any) 
     return model.read(tokens, [str(i) for i in range(len(tokens))], StreamChanges(*changes, **more))
 
 
+@cache
+def whole(folder: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(folder).eval()
+
+
 def by_hook(folder: Path, tokens: list[Tokens], layer: int, changed: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     """Each row alone through the whole model: logits of both words and the log-total, and states by layer."""
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    model = whole(folder)
     blocks = model.transformer.h if hasattr(model, "transformer") else model.model.layers
     if layer == 0:
         handle = blocks[0].register_forward_pre_hook(lambda _, given: (changed(given[0]), *given[1:]))
@@ -133,6 +139,7 @@ def test_at_its_own_layer_a_probe_moves_by_w_times_the_vector_and_ablation_leave
 
 def test_rows_do_not_hang_on_batches_or_their_order(tokens: list[Tokens], checkpoint: Checkpoint) -> None:
     w = RNG.normal(size=32)
+    tokens = tokens[:5]
     for readout in (WORDS, LayerReadout(LinearScore(3, w, 0.0), "last")):
         whole = read(opened(checkpoint("gpt2"), readout), tokens, 1, "add", VECTORS)
         alone = read(opened(checkpoint("gpt2"), readout, budget=1), tokens, 1, "add", VECTORS)

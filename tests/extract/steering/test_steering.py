@@ -1,6 +1,7 @@
 """Directions and their controls, held-out rows, ranks and intervals, and a planted direction on the miniature."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_ablation_reports_auroc_before_and_after_and_takes_more_than_random_ones
 def test_directions_are_units_seeded_and_as_they_say(sound: Any) -> None:
     store, learned, _ = sound
     X, y = store.layer(2), learned["label"].to_numpy()
-    one = Directions.fit(store, learned, layer=2, later=4, random=200, l2=0.1)
+    one = Directions.fit(store, learned, layer=2, later=4, random=60, l2=0.1)
     again, other = (Directions.fit(store, learned, layer=2, random=2, l2=0.1, seed=seed) for seed in (0, 1))
     assert np.linalg.norm(one.vectors, axis=1) == pytest.approx(1)
     w = LogisticProbe(0.1).fit(X, y).coef_[0]
@@ -146,6 +147,9 @@ def test_what_does_not_fit_is_refused_before_weights_are_loaded(sound: Any, chec
     refused("--strength is for --by add", by="ablate", strengths=[1], read="layer:4")
     refused("by 'adds': did you mean 'add'", by="adds", read="layer:4")
     refused("answer 'no'", answers=("no", "yes"), prompt="{text}")
+    narrow = replace(Directions.fit(store, learned, layer=2, random=1), vectors=np.eye(3))
+    with pytest.raises(InputError, match=r"directions of width 3, and .* has vectors of 64"):
+        Steering.plan(strong, store, narrow, HeldRows.of(held, LabelFile.read(learned), "test"), **QUIET)
 
 
 def test_a_store_of_every_token_and_a_model_without_a_head_are_refused(

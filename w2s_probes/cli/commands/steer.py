@@ -9,7 +9,7 @@ from ...checkout import from_checkout
 from ...errors import InputError
 from .. import progress, terminal
 from ..number_lists import names, numbers
-from ..options import L2, LabelsPath, Seed, ShowProgress
+from ..options import L2, LabelsPath, ShowProgress
 from .extract import AttentionOption, BatchOption, DeviceOption, PickleOption, RemoteCodeOption, RevisionOption
 
 
@@ -46,7 +46,7 @@ def steer(
     allow_overlap: Annotated[
         bool, typer.Option("--allow-overlap", help="Steer rows that the probe has learned from, too.")
     ] = False,
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random directions.")] = 0,
     batch_tokens: BatchOption = None,
     device_map: DeviceOption = None,
     attn: AttentionOption = None,
