@@ -1,18 +1,23 @@
 """The costs of a recipe before it is run: rows, tokens, operations, disk."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from extract.asking.saying import Saying
 from extract.costs.estimate import Costs, estimate
 from extract.costs.lengths import Lengths, assumed_lengths, count_tokens
 from extract.models.source import ModelSource
 from extract.tasks import find_task
 from w2s_probes.errors import InputError
 
+from .asking_costs import AskingPlan, plan_askings
+from .debate_costs import DebateCosts, debate_costs, heard_lengths
+from .experiment.asked_models import saying_in
 from .experiment.method import Method
 from .experiment.row_sets import RowSets
 from .experiment.splits import split_task
@@ -20,7 +25,8 @@ from .experiment.task_models import every_row
 from .experiment.trusted_rows import reads_trusted
 from .methods import find_methods
 from .recipe.layer_checks import refuse_layers
-from .recipe.schema import Recipe, Strong, Training, Weak
+from .recipe.schema import Recipe, Strong, Weak
+from .recipe.training import Training
 from .results.names import REFERENCES
 from .supervisors.held_out import refuse_without_truth
 
@@ -56,7 +62,9 @@ class RecipePlan:
     test_rows: int  # of each task
     students: int  # trained in all, beside weak supervisors and ceilings
     flops: float | None  # of all fine-tuning; None where there is none
+    debate: DebateCosts | None  # what is generated; None where no model argues
     tuned: ModelPlan | None  # one pass of the first model that is fine-tuned over its training rows; None likewise
+    asked: list[AskingPlan] = field(default_factory=list)  # models that are asked, each for one supervisor or method
 
     @property
     def fits(self) -> int:
@@ -91,20 +99,25 @@ def plan_recipe(
         with_weak = role.startswith("weak") or reads_trusted(methods.values())
         needed = [_needed(recipe, sets, with_weak) for sets in splits.values()]
         lengths = Lengths.joined([_lengths(source, rows, tokens_per_row) for rows in needed])
+        lengths = heard_lengths(recipe, lengths) if role.startswith("weak") else lengths
         position = "mean" if settings.position == "attention" else settings.position
         options: dict[str, Any] = {"layers": settings.layer, "position": "all" if role == EVERY_TOKEN else position}
         costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)
         plans[role] = ModelPlan(source, costs, lengths, options, any(isinstance(n, int) for n in needed))
     runs = len(splits) * len(recipe.seeds)
     students = runs * sum(method.students for method in methods.values())
-    tuned = [one for one in recipe.weak.trained if one.kind == "finetune"]
+    tuned = [one for one in recipe.weak.trained if one.kind in ("finetune", "lm")]
     parts: list[tuple[Strong | Weak, Training, int]] = [(one, one.training, runs) for one in tuned]
     if recipe.student.kind != "head":
         parts.insert(0, (recipe.strong, recipe.student, runs + students))
     passes = [_training(recipe, splits, model, training, tokens_per_row) for model, training, _ in parts]
     flops = sum(count * one for (one, _), (_, _, count) in zip(passes, parts, strict=True)) if parts else None
     sizes = (len(splits), len(recipe.seeds), len(recipe.methods), recipe.data.n_test)
-    return RecipePlan(plans, *sizes, students, flops, passes[0][1] if passes else None)
+    debate = debate_costs(recipe, splits, tokens_per_row)
+    by_name = {Path(task).stem: sets for task, sets in splits.items()}
+    counted: dict[str, Any] = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
+    asked = plan_askings(recipe, methods, by_name, describe, test_rows=_test_rows(recipe), **counted)
+    return RecipePlan(plans, *sizes, students, flops, debate, passes[0][1] if passes else None, asked)
 
 
 def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:
@@ -138,17 +151,18 @@ def _training(
     The training rows go through the epochs, and the rows that are scored through one pass.
     """
     source = ModelSource.describe(str(model.model))
-    sets = next((found[0] for found in splits.values() if found), None)
+    task, sets = next(((Path(name).stem, found[0]) for name, found in splits.items() if found), ("", None))
+    saying = saying_in(recipe, task, source) if training.kind == "lm" and sets is not None else None
     weak = isinstance(model, Weak)
     if sets is None:
         taught: pd.DataFrame | int = recipe.weak.n_truth if weak else recipe.data.n_train
         scored: pd.DataFrame | int = recipe.data.n_train + _test_rows(recipe)
     else:
         taught, scored = (sets.weak if weak else sets.train), every_row([sets.train, sets.test, *sets.tests.values()])
-    lengths = _lengths(source, taught, tokens_per_row)
+    lengths = _lengths(source, taught, tokens_per_row, saying)
     once = estimate(source, lengths.tokens)
-    scoring = estimate(source, _lengths(source, scored, tokens_per_row).tokens).flops
-    flops = training.finetuning.epochs * PASSES[training.kind] * once.flops + scoring
+    scoring = estimate(source, _lengths(source, scored, tokens_per_row, saying).tokens).flops
+    flops = training.finetuning.epochs * PASSES[training.finetuning.kind] * once.flops + scoring
     return flops, ModelPlan(source, once, lengths, {}, sets is None)
 
 
@@ -178,7 +192,10 @@ def _test_rows(recipe: Recipe) -> int:
     return recipe.data.n_test * (1 + max(others))
 
 
-def _lengths(source: ModelSource, rows: pd.DataFrame | int, tokens_per_row: int | None) -> Lengths:
+def _lengths(
+    source: ModelSource, rows: pd.DataFrame | int, tokens_per_row: int | None, saying: Saying | None = None
+) -> Lengths:
+    """The lengths of rows, or of their prompts where the model is to say labels."""
     count = rows if isinstance(rows, int) else len(rows)
     if tokens_per_row is not None:
         return assumed_lengths(source, count, tokens_per_row)
@@ -186,4 +203,7 @@ def _lengths(source: ModelSource, rows: pd.DataFrame | int, tokens_per_row: int 
         raise InputError(
             "data.folder does not hold the tasks' files, so there is no text to count: give --tokens-per-row"
         )
+    if saying is not None:
+        tokens = np.array([len(row) for row in saying.of(rows[["id", "text"]]).tokens], dtype=np.int64)
+        return Lengths(tokens, 0, source.window)
     return count_tokens(source, rows)

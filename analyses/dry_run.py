@@ -15,7 +15,7 @@ from .methods import find_methods
 from .recipe.schema import Recipe
 from .results.names import WEAK
 from .supervisors.held_out import refuse_without_truth
-from .trial import SUPERVISED, LabelledTrial, Step, Trial, trials
+from .trial import LabelledTrial, Step, Trial, trials
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ def _activations_stage(trial: Trial, activations: Activations, of: str = "") -> 
 
 def _trial_stages(trial: Trial) -> list[Stage]:
     """Ask the cache for each step; if it lacks the weak labels, on which all others depend, for no other."""
-    kept = trial.supervisor.cache.read(SUPERVISED, trial.weak_description)
+    kept = trial.kept_labels
     if kept is None:
         return [Stage(trial.task, trial.seed, name, False) for name in trial.names]
-    labelled = LabelledTrial(trial, kept[0])
+    labelled = LabelledTrial(trial, kept)
     return [Stage(trial.task, trial.seed, WEAK, True), *(_stage(labelled, step) for step in labelled.steps())]
 
 

@@ -40,9 +40,9 @@ def jobs_left(recipe: Recipe, stages: Iterable[Stage]) -> Jobs:
     """The jobs of the stages that are not kept."""
     left = [stage for stage in stages if not stage.kept]
     methods = find_methods(recipe.methods)
-    supervisors = recipe.weak.trained
+    supervisors = recipe.weak.trained * (1 if recipe.debate is None else recipe.debate.members)
     heads = sum(one.kind == "head" for one in supervisors)
-    tuned = sum(one.kind == "finetune" for one in supervisors)
+    tuned = sum(one.kind in ("finetune", "lm") for one in supervisors)
     extractions, head_batches, finetunings, chain = 0, 0, 0, tuple[str, ...]()
     without_weak = {stage.task for stage in left if stage.name == WEAK}
     extractions += heads * len(without_weak)

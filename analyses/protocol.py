@@ -20,8 +20,10 @@ from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
 from .costs import reads_known_rows, reads_tokens
+from .debates import keep_debate, refuse_debates, transcripts_of
+from .experiment.asked_models import refuse_unasked
+from .experiment.fusing import refuse_unfused
 from .experiment.method import Method
-from .experiment.opinions import refuse_unasked
 from .experiment.outcomes import Outcome, write_verdict
 from .experiment.row_sets import RowSets
 from .experiment.splits import load_rows, split_loaded
@@ -92,7 +94,9 @@ def run(
     for name in recipe.models:
         sources.find(name)
     refuse_layers(recipe, sources.find)
-    refuse_unasked(recipe, list(methods), sources.find)
+    refuse_unfused(recipe, sources.find)
+    refuse_unasked(recipe, methods, sources.find, splits)
+    refuse_debates(recipe, methods, splits, sources)
     with ExitStack() as stack:
         teacher: Teacher = Here(clock)
         at_once = 1
@@ -218,6 +222,8 @@ class _Run:
         labelled = yield from trial.supervised(taught)
         sets, labels = labelled.sets, labelled.labels
         write_labels(self.out, *named, sets, labels)
+        heard = yield from transcripts_of(trial)
+        debate = keep_debate(self.out, trial, heard) if heard else None
         outcomes: dict[str, Outcome] = {WEAK: labelled.weak_outcome}
         for name, outcome in (yield from labelled.run(taught)).items():
             if isinstance(outcome, Outcome):
@@ -231,6 +237,7 @@ class _Run:
             "splits": sets.summary(),
             "activations": labelled.stores,
             "methods": {name: outcome.notes for name, outcome in outcomes.items() if outcome.notes},
+            **({} if debate is None else {"debate": debate}),
             "taken": {name: asdict(self.clock.taken(trial.title(name))) for name in outcomes},
         }
         if self.recipe.keep_students:

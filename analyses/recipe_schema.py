@@ -4,9 +4,11 @@ from typing import Any
 
 from extract.tasks.load import TASKS
 from w2s_probes.io.settings_schema import settings_schema
+from w2s_probes.losses.names import LOSSES
 
 from .methods import METHODS
-from .recipe.read import LADDER, TASK_FILE, VARIANTS, Ladder
+from .recipe.probe_values import added_settings
+from .recipe.read import LADDER, PLUGINS, TASK_FILE, VARIANTS, Ladder
 from .recipe.schema import MAY, NEEDS, Recipe
 from .results.names import AVERAGE, GATE, RANDOM, SHUFFLED
 
@@ -16,6 +18,8 @@ PAIRED = ("weak", "strong")  # tables whose model a ladder fills in
 def recipe_json_schema() -> dict[str, Any]:
     """The schema of recipes as `read_recipes` reads them, ladders and variants included.
 
+    Methods, losses and settings of probes are those of the registries, with what installed packages add; a recipe that
+    names plugins may have others.
     Rules between keys are those of the kinds of supervisor and of ladders; all others `w2s run` checks.
     """
     schema = settings_schema(Recipe, bare_lists=True)
@@ -28,14 +32,40 @@ def recipe_json_schema() -> dict[str, Any]:
         "description": "A task of data/tasks, or the path of a task file.",
         "anyOf": [{"enum": sorted(path.stem for path in TASKS.glob("*.toml"))}, _ending(TASK_FILE)],
     }
-    properties["methods"]["anyOf"][0]["items"] = properties["methods"]["anyOf"][1] = {"$ref": "#/$defs/Method"}
-    properties["baseline"] |= {"$ref": "#/$defs/Method"}
+    names = {"anyOf": [{"$ref": "#/$defs/Method"}, {"type": "string"}]}
+    properties["methods"]["anyOf"][0]["items"] = properties["methods"]["anyOf"][1] = names
+    properties["baseline"] |= names
+    del properties["baseline"]["type"]
+    parts["Student"]["properties"]["loss"] |= {"anyOf": [{"enum": list(LOSSES)}, {"type": "string"}]}
+    del parts["Student"]["properties"]["loss"]["type"]
+    parts["Probes"]["properties"] |= {
+        name: {"type": "number", "default": entry.default} for name, entry in added_settings().items()
+    }
+    parts["Probes"] |= {"patternProperties": {"_(k|l2)$": {"type": "number"}}, "additionalProperties": False}
     tasks = parts["Data"]["properties"]["tasks"]["anyOf"]
     tasks[0]["items"] = tasks[1] = {"$ref": "#/$defs/TaskName"}
     parts["Conflict"]["properties"]["task"] |= {"$ref": "#/$defs/TaskName"}
     del parts["Conflict"]["properties"]["task"]["type"]
     parts["Weak"]["allOf"] = [_keys_of_kind(kind) for kind in NEEDS]
-    return schema | _with_variants(schema | _with_ladders(schema))
+    return schema | _with_variants(schema | _with_ladders(schema)) | _without_plugins(schema)
+
+
+def _without_plugins(schema: dict[str, Any]) -> dict[str, Any]:
+    """What differs where neither a recipe nor a variant of it names plugins: there is nothing but what is known."""
+    method = {"$ref": "#/$defs/Method"}
+    known = {
+        "methods": {"anyOf": [method, {"type": "array", "items": method}]},
+        "baseline": method,
+        "student": {"properties": {"loss": {"enum": list(LOSSES)}}},
+        "probes": {"propertyNames": {"enum": list(schema["$defs"]["Probes"]["properties"])}},
+    }
+    schema["$defs"]["WithoutPlugins"] = {"properties": known}
+    here = {"$ref": "#/$defs/WithoutPlugins"}
+    none = {"not": {"required": [PLUGINS]}}
+    nowhere, everywhere = (
+        {"allOf": [one, {"properties": {VARIANTS: {"additionalProperties": one}}}]} for one in (none, here)
+    )
+    return {"allOf": [{"if": nowhere, "then": everywhere}]}
 
 
 def _methods() -> list[str]:
@@ -68,7 +98,7 @@ def _with_ladders(schema: dict[str, Any]) -> dict[str, Any]:
     named: dict[str, Any] = {"required": ["model"]}
     schema["properties"]["intermediate"]["items"] = {"$ref": "#/$defs/Strong", **named}
     of_model = {
-        "if": {"properties": {"kind": {"enum": ["head", "finetune", "prior"]}}, "required": ["kind"]},
+        "if": {"properties": {"kind": {"enum": ["head", "finetune", "prior", "lm"]}}, "required": ["kind"]},
         "then": named,
     }
     return {

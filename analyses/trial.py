@@ -9,17 +9,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from w2s_probes.errors import InputError
-from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.rows.groups import GROUP
 
+from .experiment.blind_view import blind_view
+from .experiment.fusing import fused_models
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
 from .experiment.method import Method, run_method
 from .experiment.opinions import asked_in
 from .experiment.outcomes import Outcome
-from .experiment.row_sets import RowSets, is_scored
+from .experiment.row_sets import SPREAD, RowSets, is_scored
 from .experiment.task_models import Sources, TaskModels, every_row
 from .experiment.trusted_rows import TrustedRows, reads_trusted, trusted_rows
 from .experiment.view import Experiment
@@ -27,12 +25,14 @@ from .lessons.clock import Clock
 from .lessons.curves import Curves
 from .lessons.engine import Rounds, StepLessons, Steps, together
 from .lessons.lesson import TRAINED, Lesson, Scores, ceiling_lesson
+from .recipe.debate_settings import BASE
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.trial_result import TrialResult
 from .supervisors import as_seen, described, supervise
-from .supervisors.from_model import examples
-from .supervisors.held_out import HELD_OUT, held_out_rows
+from .supervisors.debating import Debating
+from .supervisors.from_model import examples, tuned_model
+from .supervisors.held_out import HELD_OUT, asks_supervisor, held_out_rows
 
 SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
 TITLES = {WEAK: "weak supervisor"}  # of steps that are not called by their line in the results
@@ -81,21 +81,40 @@ class Trial:
         return f"{self.key}: {TITLES.get(name, name)}"
 
     @cached_property
+    def debating(self) -> Debating | None:
+        """The debate that the supervisor reads; None where the recipe has none."""
+        return Debating.of(self.recipe, self.drawn, self.supervisor, self.task, self.seed)
+
+    @cached_property
     def weak_description(self) -> dict[str, Any]:
         """All that decides the supervisor's labels: their key in the cache."""
+        if self.debating is not None:
+            return self.debating.description
         return described(self.recipe.weak, self.drawn, self.supervisor, self.recipe.strong, self.seed)
+
+    @cached_property
+    def tuned(self) -> Path | None:
+        """The folder of the supervisor's trained model, where some method asks it; None where none does."""
+        return tuned_model(self.recipe.weak, self.drawn, self.supervisor, task=self.task, seed=self.seed)
+
+    @property
+    def kept_labels(self) -> Scores | None:
+        """The supervisor's labels in the cache; None where it lacks them, or the model that some method asks."""
+        if self.tuned is not None and not self.tuned.is_dir():
+            return None
+        kept = self.supervisor.cache.read(SUPERVISED, self.weak_description)
+        return None if kept is None else kept[0]
 
     def weak_steps(self) -> Steps[Scores]:
         """The supervisor's labels, made unless the cache has them."""
         cache = self.supervisor.cache
-        kept = None if self.recipe.keep_students else cache.read(SUPERVISED, self.weak_description)
+        kept = None if self.recipe.keep_students else self.kept_labels
         if kept is not None:
-            return kept[0]
+            return kept
         self.supervisor.clock.makes(SUPERVISED)
-        recipe = self.recipe
-        labels = yield from supervise(
-            recipe.weak, self.drawn, self.supervisor, recipe.strong, task=self.task, seed=self.seed
-        )
+        weak, strong, models = self.recipe.weak, self.recipe.strong, self.supervisor
+        plain = supervise(weak, self.drawn, models, strong, task=self.task, seed=self.seed)
+        labels = yield from plain if self.debating is None else self.debating.labels()
         cache.write(SUPERVISED, self.weak_description, dict(labels), {})
         return labels
 
@@ -131,7 +150,13 @@ class LabelledTrial:
     @cached_property
     def view(self) -> Experiment:
         """The view that methods have."""
-        return blind_view(self.trial.recipe, self.sets, self.labels, self.models, self.trial.seed)
+        trial = self.trial
+        view, tuned = blind_view(trial.recipe, self.sets, self.labels, self.models, trial.seed), trial.tuned
+        if tuned is not None:
+            base, after = self.models.before_and_after(trial.recipe.weak, tuned)
+            view = replace(view, base=base, tuned=after)
+        fusing = fused_models(trial.recipe, self.models.opinions_of, view.tuned, self.models.asked)
+        return replace(view, debates=trial.debating, fusing=fusing)
 
     @cached_property
     def trusted(self) -> TrustedRows | None:
@@ -169,7 +194,9 @@ class LabelledTrial:
     @property
     def weak_outcome(self) -> Outcome:
         """The supervisor's scores of the evaluation sets."""
-        return Outcome({name: labels for name, labels in self.labels.items() if is_scored(name)})
+        spread = self.labels.get(f"{SPREAD}test")
+        notes = {} if spread is None else {"sd": float(spread.mean())}
+        return Outcome({name: labels for name, labels in self.labels.items() if is_scored(name)}, notes=notes)
 
     @property
     def layer(self) -> int:
@@ -191,7 +218,7 @@ class LabelledTrial:
             if method.ceiling in outcomes and method.ceiling != CEILING
         }
         judged = TrialResult(sets.test, sets.candidates, outcomes, oracles, self.trial.seed, self.layer, ceilings)
-        return replace(judged, tests=sets.tests, subsets=sets.subsets)
+        return replace(judged, tests=sets.tests, subsets=sets.subsets, base=BASE if BASE in outcomes else "")
 
 
 def trials(
@@ -205,9 +232,9 @@ def trials(
     curves: Curves | None = None,
 ) -> Iterator[Trial]:
     """The trials of one task, one for each seed. Drop each before the next: it holds activations."""
-    trusted = reads_trusted(methods.values())
+    trusted, tuned = reads_trusted(methods.values()), asks_supervisor(recipe, methods)
     supervisor, students = task_models(
-        recipe, task, list(splits.values()), cache, sources, clock, curves, trusted=trusted
+        recipe, task, list(splits.values()), cache, sources, clock, curves, trusted=trusted, tuned=tuned
     )
     for seed, sets in splits.items():
         yield Trial(recipe, task, seed, sets, methods, supervisor, students)
@@ -223,8 +250,12 @@ def task_models(
     curves: Curves | None = None,
     *,
     trusted: bool = False,
+    tuned: bool = False,
 ) -> tuple[TaskModels, TaskModels]:
-    """The models of the supervisor and those of students, which read rows of weak-train where these are `trusted`."""
+    """The models of the supervisor and those of students, which read rows of weak-train where these are `trusted`.
+
+    The supervisor's trained model is kept where it is asked as `tuned`.
+    """
     labelled = every_row([table for sets in seeds for table in sets.labelled.values()])
     read = every_row([table for sets in seeds for table in sets.read_by_students.values()])
     # Trusted rows are read by students, too; a supervisor of first features is a head on the student's activations.
@@ -232,31 +263,8 @@ def task_models(
     own = read if shared else labelled
     every = every_row([own, *(sets.weak for sets in seeds)]) if recipe.weak.kind != "labels" else own
     asked = asked_in(recipe, task)
-    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, asked)
+    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, tuned, asked)
     return supervisor, supervisor if shared else supervisor.of_rows(read)
-
-
-def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels, seed: int) -> Experiment:
-    """The view that methods have of one task and seed: texts, activations and weak labels, no ground truth."""
-    ids = np.concatenate([sets.train["id"], sets.val["id"]])
-    training = recipe.student.training
-    return Experiment(
-        rows={name: table[["id", "text", GROUP]] for name, table in sets.read_by_students.items()},
-        weak=LabelSet(ids, np.concatenate([labels["train"], labels["val"]]), "weak"),
-        activations=models.activations(recipe.strong),
-        student=models.learner(recipe.strong, training),
-        loss=recipe.student.loss,
-        probes=recipe.probes,
-        seed=seed,
-        cache=models.cache,
-        tokens=models.tokens(recipe.strong),
-        pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
-        conflict=recipe.conflict,
-        opinions=models.opinions(recipe.strong),
-        intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
-        weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
-        weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,
-    )
 
 
 def ceiling(experiment: Experiment, lesson: Lesson) -> Steps[Outcome]:

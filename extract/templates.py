@@ -12,6 +12,7 @@ from w2s_probes.errors import InputError, did_you_mean, whole_reason
 
 OWN = "own"  # the template that comes with the tokenizer; `own:NAME` where it has several
 DEFAULT = "default"
+NO_TEMPLATE = "none"  # plain text, for models that were not taught to converse
 # The sample text: long, so that a template that shortens texts shows, and unlike any other.
 MARKER = "the quick heron of 1873 wades past eleven silent boats while nobody counts the rain"
 # What Jinja and what it calls were seen to raise: a template is a program.
@@ -79,6 +80,23 @@ class Template:
     def fingerprint(self) -> str:
         """A hash of the sample rendering, for a store's key."""
         return hashlib.sha256(self.rendering.encode(errors="backslashreplace")).hexdigest()[:16]
+
+
+def find_template(tokenizer: Any, model: str, named: "str | Template | None") -> Template | None:
+    """The template of this name, or the one given; unless given the tokenizer's own, or none where it has none."""
+    if isinstance(named, Template):
+        return named
+    if named is None:
+        named = OWN if getattr(tokenizer, "chat_template", None) else NO_TEMPLATE
+    if named == NO_TEMPLATE:
+        return None
+    return Template.plan(tokenizer, template_source(tokenizer, model, named), f"chat template {named}")
+
+
+def refuse_no_template(named: str | None) -> None:
+    """InputError for the file of a template that cannot be read, before a tokenizer is."""
+    if named is not None and named != NO_TEMPLATE and named.partition(":")[0] != OWN:
+        template_source(None, "", named)
 
 
 def template_source(tokenizer: Any, model: str, named: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 from w2s_probes.probes.registry import PROBES
 
 from ..lessons.lesson import Misuse
-from ..recipe.probe_values import Probes
+from ..recipe.probe_values import Probes, added_settings
 
-EVERY_SETTING = frozenset(Probes.model_fields)
+EVERY_SETTING = frozenset(Probes.model_fields)  # that are ours: a method that declares all of them reads any probe's
 
 
 class Undeclared(Misuse):
@@ -22,9 +22,14 @@ class DeclaredProbes:
         self._probes, self._names = probes, names
 
     def __getattr__(self, name: str) -> Any:
-        if name in EVERY_SETTING - self._names:
+        if name not in self._names and (name in EVERY_SETTING or name in added_settings()):
             raise Undeclared(f"a method reads probes.{name}, which it has not declared: add it to `Method.settings`")
         return getattr(self._probes, name)
+
+
+def every_setting(declared: frozenset[str]) -> frozenset[str]:
+    """The settings that a method may read which has declared these: with all of ours, those of added probes, too."""
+    return declared | added_settings().keys() if declared >= EVERY_SETTING else declared
 
 
 def probe_code(settings: Collection[str]) -> dict[str, dict[str, str]]:

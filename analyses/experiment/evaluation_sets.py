@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from extract.tasks import TaskRows, load_test, load_test_file
 from extract.tasks.fields import plain
 from w2s_probes.errors import InputError, preview
-from w2s_probes.io.tables import FORMATS
+from w2s_probes.io.readers import readable
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
@@ -53,7 +53,7 @@ def other_tests(recipe: Recipe, loaded: TaskRows) -> dict[str, pd.DataFrame]:
     found = {}
     for name, place in recipe.data.tests_of(loaded.name).items():
         where = f"{loaded.name}: test set {name!r}"
-        if not place.endswith(FORMATS) and Path(place).stem in (loaded.name, loaded.drawn_as):
+        if not place.endswith(readable()) and Path(place).stem in (loaded.name, loaded.drawn_as):
             continue
         try:
             table, balance, of = _read(loaded, name, place, recipe.data.folder)
@@ -66,7 +66,7 @@ def other_tests(recipe: Recipe, loaded: TaskRows) -> dict[str, pd.DataFrame]:
 
 def _read(loaded: TaskRows, name: str, place: str, folder: Path | None) -> tuple[pd.DataFrame, bool, str]:
     """The rows of a test set, whether they are balanced, and the name by which they are drawn."""
-    if place.endswith(FORMATS):
+    if place.endswith(readable()):
         return load_test_file(loaded.task, Path(place)), loaded.task.balance, f"{loaded.name}@{name}"
     test = load_test(place, folder)
     return test.test, test.task.balance, test.name

@@ -13,7 +13,7 @@ from ..lessons.clock import Clock
 from ..lessons.engine import Steps
 from ..lessons.result_cache import ResultCache, array_hash
 from ..recipe.conflict import Conflict
-from .declared_probes import probe_code
+from .declared_probes import every_setting, probe_code
 from .method import Method
 from .outcomes import Outcome, kept_outcome, outcome_of
 from .row_sets import RowSets
@@ -28,10 +28,15 @@ def method_description(
 ) -> dict[str, Any]:
     """All that decides a method's outcome."""
     read = trusted.of(method.trusted) if trusted is not None and method.trusted is not None else None
+    settings = every_setting(method.settings)
     weak = experiment.weak_activations
     return {
         "method": name,
-        "code": [code_hash(method.run), *([code_hash(method.removal)] if method.removal else [])],
+        "code": [
+            code_hash(method.run),
+            *([code_hash(method.removal)] if method.removal else []),
+            *([method.code] if method.code else []),
+        ],
         "rows": experiment.row_hashes,
         "labels": array_hash(experiment.weak.p),
         "supervisor": {rows: array_hash(scores) for rows, scores in experiment.weak_scores.items()},
@@ -40,12 +45,19 @@ def method_description(
         "student": experiment.student.description,
         "intermediate": [learner.description for learner in experiment.intermediate],
         "loss": experiment.loss,
-        "losses": experiment.loss_code,
-        "probes": experiment.probes.model_dump(mode="json", include=set(method.settings)),
+        "losses": experiment.code_of_losses(method.losses),
+        "probes": experiment.probes.read(settings),
         "seed": experiment.seed,
         **({} if experiment.conflict == Conflict() else {"conflict": experiment.conflict.model_dump(mode="json")}),
         **({} if not method.asks else {"asked": experiment.opinions and experiment.opinions.description}),
-        **probe_code(method.settings),
+        **({} if not method.debates else {"debate": experiment.debates and experiment.debates.description}),
+        **(
+            {}
+            if not method.tuned
+            else {"tuned": [one and one.description for one in (experiment.base, experiment.tuned)]}
+        ),
+        **({} if not method.fuses else {"fused": experiment.fusing and experiment.fusing.description}),
+        **probe_code(settings),
         **experiment.pooling_key,
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),
     }

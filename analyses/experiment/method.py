@@ -45,7 +45,13 @@ class Method:
     removal: Callable[[Experiment], FilterDecision] | None = None
     # The settings of `Probes` that it reads. Results are kept by these alone: a change of any other leaves them valid.
     settings: frozenset[str] = EVERY_SETTING
+    # Added losses that it teaches by, beside the recipe's; None: any. What is kept of it counts their code alone.
+    losses: frozenset[str] | None = None
+    code: str | None = None  # a hash of the plugin's or the package's files that it is from
     asks: bool = False  # whether it asks the strong model for its own opinion
+    debates: bool = False  # whether it has supervisors taught under a control of the debate
+    tuned: bool = False  # whether it asks the supervisor, a model that says labels (kind lm), and the same untuned
+    fuses: bool = False  # whether it fuses the logits of the models of the recipe's `[fusion]`
     tokens: bool = False  # whether it reads every token of a row, not one vector
     ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given
 
@@ -62,6 +68,9 @@ def run_method(
     if method.trusted is not None and rows is None:
         raise InputError(f"method {name!r} needs true labels of weak-train, and there are none: {method.trusted.why}")
     view = experiment.view(method.settings, truth if method.oracle else None, rows)
+    view = view if method.tuned else replace(view, tuned=None, base=None)
+    view = view if method.fuses else replace(view, fusing=None)
+    view = view if method.debates else replace(view, debates=None)
     outcome = yield from _outcome(name, method, view)
     return outcome if rows is None else replace(outcome, trusted=rows.read)
 

@@ -16,6 +16,7 @@ from ..lessons.result_cache import Arrays, Record
 from .row_sets import RowSets
 
 PREFIX = "filter "  # of the arrays' names beside the scores of row sets
+ALPHAS = "alpha "  # and of those of α by row, before the name of a row set
 TAUGHT = "taught"
 COLUMNS = ("keep", "score", "p", "new_label", "reason", "probe", "layer")  # the store and the folds are the run's
 
@@ -39,6 +40,7 @@ class Outcome:
     contamination: float | None = None
     alpha: float | None = None  # of the student's loss at the point of its training that was chosen
     trusted: int = 0  # true labels of weak-train that the method has read; `run_method` counts them
+    alphas: Scores = field(default_factory=dict)  # α of each evaluated row, of a method that fuses logits
     notes: dict[str, float] = field(default_factory=dict)  # for run.json: rows removed, ...
     filtered: FilterResult | None = None  # the verdict on the training rows, of methods that drop some
     taught: NDArray[np.float64] | None = None  # (n_train,) their new labels, where a filter is taught others than weak
@@ -46,7 +48,7 @@ class Outcome:
 
 def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:
     """The arrays and the record that the cache stores of an outcome."""
-    arrays: Arrays = dict(outcome.scores)
+    arrays: Arrays = dict(outcome.scores) | {ALPHAS + name: values for name, values in outcome.alphas.items()}
     settings = ("probe", "k", "l2", "contamination", "alpha", "trusted", "notes")
     record: Record = {name: getattr(outcome, name) for name in settings}
     if outcome.taught is not None:
@@ -69,12 +71,15 @@ def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:
 
 def outcome_of(arrays: Arrays, record: Record) -> Outcome:
     """The outcome that these arrays and this record store."""
-    scores = {name: array for name, array in arrays.items() if not name.startswith(PREFIX)}
-    stored: dict[str, Any] = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name not in scores}
+    scores = {name: array for name, array in arrays.items() if not name.startswith((PREFIX, ALPHAS))}
+    alphas = {name.removeprefix(ALPHAS): array for name, array in arrays.items() if name.startswith(ALPHAS)}
+    stored: dict[str, Any] = {
+        name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)
+    }
     taught, settings = stored.pop(TAUGHT, None), dict(record)
     about = settings.pop("filtered", None)
     if about is None:
-        return Outcome(scores, **settings, taught=taught)
+        return Outcome(scores, **settings, alphas=alphas, taught=taught)
     reasons = np.array(about["reasons"], dtype=object)[stored["reasons"]]
     result = FilterResult(
         stored["mask"],
@@ -87,7 +92,7 @@ def outcome_of(arrays: Arrays, record: Record) -> Outcome:
         probe=about.get("probe", FilterResult.probe),  # kept before filters said it
         folds=stored.get("folds"),
     )
-    return Outcome(scores, **settings, taught=taught, filtered=result)
+    return Outcome(scores, **settings, alphas=alphas, taught=taught, filtered=result)
 
 
 def write_verdict(file: Path, sets: RowSets, val: NDArray[np.float64], outcome: Outcome, layer: int) -> None:

@@ -16,7 +16,8 @@ from ..lessons.curves import Curves
 from ..lessons.learners import Learner
 from ..lessons.result_cache import ResultCache
 from ..recipe.asking import AskedAs
-from ..recipe.schema import Strong, Training, Weak
+from ..recipe.schema import Strong, Weak
+from ..recipe.training import Training
 from .opinions import Opinions
 
 ACTIVATIONS, KEPT = "activations", "kept"
@@ -47,6 +48,7 @@ class TaskModels:
     clock: Clock
     curves: Curves | None = None
     keeps: bool = False  # the trained students themselves, beside their scores
+    keeps_supervisor: bool = False  # the supervisor's trained model, which some method asks
     asked: AskedAs = field(default=AskedAs())  # with the answers of this task
     _reading: dict[tuple[str, int | str, str], Activations] = field(default_factory=dict, repr=False, compare=False)
 
@@ -98,11 +100,21 @@ class TaskModels:
     def opinions(self, model: Strong | Weak) -> Opinions:
         """A model's own opinion of rows."""
         assert model.model is not None
-        return Opinions(self.sources.find(model.model), self.asked, self.cache)
+        return self.opinions_of(model.model)
+
+    def opinions_of(self, name: str) -> Opinions:
+        """The opinion of the model of this name."""
+        return Opinions(self.sources.find(name), self.asked, self.cache)
+
+    def before_and_after(self, model: Weak, tuned: Path) -> tuple[Opinions, Opinions]:
+        """The opinions of a model before it learned to say labels, and after, when it is `tuned` in this folder."""
+        base = self.opinions(model)
+        return base, replace(base, source=ModelSource.find(str(tuned)))
 
     def learner(self, model: Strong | Weak, training: Training) -> Learner:
-        """A model and its training."""
+        """A model and its training; of a model that says labels its own words and prompt."""
         assert model.model is not None
+        says = self.opinions(model).saying if training.kind == "lm" else None
         activations = self.activations(model) if training.kind == "head" else None
         return Learner(
             self.sources.find(model.model),
@@ -111,7 +123,8 @@ class TaskModels:
             self.cache,
             self.clock.within,
             self.curves,
-            self.keeps,
+            self.keeps or (self.keeps_supervisor and isinstance(model, Weak)),
+            says,
         )
 
 

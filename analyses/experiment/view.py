@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_probes.code_hashes import code_hash
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.losses import LOSSES
-from w2s_probes.losses.names import LossName
+from w2s_probes.losses.added import loss_code
+from w2s_probes.losses.names import LOSS_NAMES, LOSSES, LossName
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import PROBES, Probe
 from w2s_probes.probes.registry import TOKEN_PROBES, VALUE_TITLES
@@ -28,7 +27,9 @@ from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash
 from ..recipe.attention import Attention
 from ..recipe.conflict import Conflict
 from ..recipe.probe_values import Probes
+from .debate_controls import DebateControls
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
+from .fusing import Fusing
 from .opinions import Opinions
 from .outcomes import Outcome
 from .row_sets import CONFLICT, is_scored
@@ -60,6 +61,10 @@ class Experiment(TokenView):
     truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
     trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
     opinions: Opinions | None = None  # of the strong model, by its own language-model head
+    debates: DebateControls | None = None  # what the supervisor has read; for methods that declare it alone
+    tuned: Opinions | None = None  # of the supervisor's model after its training, for methods that declare it
+    base: Opinions | None = None  # of the same model before
+    fusing: Fusing | None = None  # the models of a fusion, for methods that declare it
     weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
     weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
@@ -274,10 +279,15 @@ class Experiment(TokenView):
         """The part of a cache key that decides the training rows' activations and groups."""
         return {"activations": self.activations.identity, "rows": self.row_hashes["train"]} | self.pooling_key
 
+    def code_of_losses(self, added: frozenset[str] | None) -> dict[str, str]:
+        """Hashes of the losses' code, for keys: of ours, of the recipe's, and of those that were added; None: all."""
+        if added is None:
+            return {name: loss_code(name) for name in LOSSES}
+        return self._own_losses | {name: loss_code(name) for name in sorted({*added, self.loss})}
+
     @cached_property
-    def loss_code(self) -> dict[str, str]:
-        """Hashes of the losses' code, for keys."""
-        return {name: code_hash(loss) for name, loss in LOSSES.items()}
+    def _own_losses(self) -> dict[str, str]:
+        return {name: loss_code(name) for name in LOSS_NAMES}
 
     def _ids(self, name: str) -> NDArray[np.object_]:
         return self.rows[name]["id"].to_numpy(dtype=object)

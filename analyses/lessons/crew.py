@@ -9,7 +9,7 @@ from pathlib import Path
 
 from extract.extractor import Extraction
 from w2s_probes.errors import InputError
-from w2s_probes.losses.added import added
+from w2s_probes.losses.added import of_this_process
 from w2s_probes.places import HERE, Place, WorkKind
 from w2s_probes.places.claims import LEASE, POLL, Claim, Claims
 from w2s_probes.places.pool import Handout
@@ -156,7 +156,7 @@ class Crew:
                     self._ready[lesson.key] = Taught(kept)
                 else:
                     mine.append((lesson, claim))
-            unknown = added(lesson.loss for lesson, _ in mine)  # workers have the package's losses alone
+            unknown = of_this_process(lesson.loss for lesson, _ in mine)
             known = [pair for pair in mine if pair[0].loss not in unknown]
             if known:
                 unit = _unit(known)

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from extract.asking.saying import Saying
 from extract.models.source import ModelSource
 from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
 
-from ..recipe.schema import Training
+from ..recipe.training import Training
 from .activations import Activations
 from .curves import Curves
 from .result_cache import ResultCache
@@ -18,7 +19,7 @@ Note = Callable[[str], None]  # what is being done
 
 @dataclass(frozen=True)
 class Learner:
-    """A model and how it is trained: a head on its activations, LoRA, or all of its weights."""
+    """A model and how it is trained: a head on its activations, LoRA, all of its weights, or to say labels."""
 
     source: ModelSource
     training: Training
@@ -27,6 +28,7 @@ class Learner:
     note: Note = field(default=silent, compare=False)
     curves: Curves | None = field(default=None, compare=False)
     keeps: bool = field(default=False, compare=False)  # the trained students themselves, beside their scores
+    says: Saying | None = None  # of a model that says labels: how it is asked
 
     @property
     def reads_activations(self) -> bool:
@@ -44,5 +46,9 @@ class Learner:
     def description(self) -> dict[str, Any]:
         """The part of the cache key that model and training decide; rows, labels, loss and seed are the rest."""
         if self.activations is not None:
-            return {"reads": self.activations.identity, "training": self.training.model_dump(mode="json")}
-        return {"weights": self.source.weights, "training": self.training.model_dump(mode="json")}
+            settings = self.training.model_dump(mode="json", exclude={"finetuning": {"over"}})
+            return {"reads": self.activations.identity, "training": settings}
+        speaks = self.says is not None
+        tuned = {"finetuning": self.training.finetuning.facts(speaks=speaks)}
+        said = {} if self.says is None else {"says": self.says.facts}
+        return {"weights": self.source.weights, "training": self.training.model_dump(mode="json") | tuned} | said

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from w2s_probes.code_hashes import code_hash
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet, Role
-from w2s_probes.losses import LOSSES, ExplicitConflict, LossName
+from w2s_probes.losses import ExplicitConflict, LossName
+from w2s_probes.losses.added import loss_code
 from w2s_probes.losses.conflict import conflict_penalty
 from w2s_probes.store.manifest import identity_key
 
@@ -152,7 +153,7 @@ class Lesson:
             "fit": fit,
             "stop": {"rows": table_hash(self.stop.rows[["id", "text"]]), "labels": array_hash(self.stop.p)},
             "predict": {name: table_hash(rows[["id", "text"]]) for name, rows in self.predict.items()},
-            "loss": [self.loss, code_hash(LOSSES[self.loss])],
+            "loss": [self.loss, loss_code(self.loss)],
             "seed": self.seed,
         }
 

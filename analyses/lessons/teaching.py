@@ -127,6 +127,7 @@ def teach_model(lesson: Lesson) -> Trained | InputError:
             report=lambda evaluation: learner.note(f"update {evaluation.step}"),
             track=curves.track if curves else None,
             curves=curves.next(lesson.step) if curves else None,
+            says=learner.says,
         )
     except InputError as error:
         return error

@@ -120,9 +120,11 @@ def portable(lesson: Lesson) -> Lesson:
     """A lesson that can be pickled: paths are absolute, nothing reports to this process, no activations go along."""
     learner = lesson.learner
     tables = [lesson.fit.rows, lesson.stop.rows, *lesson.predict.values()]
+    source = _portable_source(learner.source)
     moved = replace(
         learner,
-        source=_portable_source(learner.source),
+        source=source,
+        says=learner.says and learner.says.moved(source),
         activations=learner.activations and _portable_activations(learner.activations, tables),
         cache=replace(learner.cache, folder=learner.cache.folder.absolute(), timer=nullcontext),
         note=silent,

@@ -3,23 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import get_args
 
 from extract.asking.shots import FEWEST as LEAST_SHOTS
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.gating.experts import LEAST as LEAST_OF_EXPERTS
 from w2s_probes.gating.learned import GATE_KINDS, LEAST, GateKind
 from w2s_probes.gating.mixing import DEGENERATE
-from w2s_probes.losses.names import LossName
-from w2s_probes.probes.registry import PROBES, TOKEN_PROBES
+from w2s_probes.losses.names import LOSS_NAMES, LOSSES
+from w2s_probes.probes.registry import ENTRIES, PROBES, TOKEN_PROBES, ProbeEntry
 
 from ..experiment import Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
+from ..recipe.debate_settings import CHANGES, DEBATE_CONTROL
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict
 from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
+from .debates import debate_control
 from .filters import probe_filter, probe_removal
+from .fusions import FUSIONS, fused_answers
 from .gates import Control, Over, gate_prediction
 from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
@@ -35,15 +37,36 @@ NO_SETTING: frozenset[str] = frozenset()
 SHARE = frozenset({"contamination"})
 LOGISTIC = frozenset({"logistic_l2"})
 EXPERTS = Trusted(LEAST_OF_EXPERTS, of_model=True, stops=True, why=DEGENERATE)
-READS = {name: frozenset({name}) for name in TOKEN_PROBES} | {
-    name: frozenset({entry.setting, *entry.options}) & EVERY_SETTING for name, entry in PROBES.items()
-}
+OWN_PROBES = [entry.name for entry in ENTRIES]
 
 
-def _filter(probe: str, *, relabels: bool = False) -> Method:
+def _reads(entry: ProbeEntry) -> frozenset[str]:
+    return frozenset({entry.setting}) | EVERY_SETTING.intersection(entry.options)
+
+
+READS = {name: frozenset({name}) for name in TOKEN_PROBES} | {entry.name: _reads(entry) for entry in ENTRIES}
+
+
+def _filter(probe: str, reads: frozenset[str], *, relabels: bool = False) -> Method:
     decide = partial(probe_removal, probe=probe, relabels=relabels)
     run = partial(probe_filter, probe=probe, relabels=relabels)
-    return Method(run, removal=decide, settings=READS[probe] | SHARE)
+    return Method(run, removal=decide, settings=reads | SHARE)
+
+
+def _student(loss: str) -> Method:
+    return Method(partial(plain_student, loss=loss), activations=False, settings=NO_SETTING, losses=frozenset({loss}))
+
+
+def _ceiling(probe: str, reads: frozenset[str]) -> Method:
+    return Method(partial(probe_ceiling, probe=probe), oracle=True, students=0, settings=reads)
+
+
+def _probe(probe: str, reads: frozenset[str]) -> Method:
+    return Method(partial(probe_prediction, probe=probe), students=0, settings=reads, ceiling=own_ceiling(probe))
+
+
+def _relabel(probe: str, reads: frozenset[str]) -> Method:
+    return Method(partial(probe_relabel, probe=probe), settings=reads)
 
 
 def _gate(kind: GateKind, over: Over = "student", control: Control | None = None) -> Method:
@@ -70,7 +93,7 @@ def _of_tokens(probe: str) -> dict[str, Method]:
     return {
         ceiling: Method(partial(probe_ceiling, probe=probe), oracle=True, students=0, settings=reads),
         f"{PROBE}{probe}": Method(partial(probe_prediction, probe=probe), students=0, settings=reads, ceiling=ceiling),
-        f"filter-{probe}": _filter(probe),
+        f"filter-{probe}": _filter(probe, reads),
         f"relabel-{probe}": Method(partial(probe_relabel, probe=probe), settings=reads),
         "control-mean-of-tokens": Method(mean_of_tokens, students=0, settings=reads, ceiling=ceiling),
     }
@@ -84,26 +107,15 @@ METHODS |= {
     "control-trusted": Method(
         trusted_student, trusted=Trusted(LEAST_OF_EXPERTS, stops=True), activations=False, settings=NO_SETTING
     ),
-    **{
-        f"student-{loss}": Method(partial(plain_student, loss=loss), activations=False, settings=NO_SETTING)
-        for loss in get_args(LossName)
-    },
+    **{f"student-{loss}": _student(loss) for loss in LOSS_NAMES},
     "s2s-1": Method(partial(strong_to_strong, rounds=1), activations=False, students=2, rounds=2, settings=NO_SETTING),
     "s2s-2": Method(partial(strong_to_strong, rounds=2), activations=False, students=3, rounds=3, settings=NO_SETTING),
     "bootstrap": Method(bootstrapping, activations=False, students=2, settings=NO_SETTING),
-    **{
-        own_ceiling(name): Method(partial(probe_ceiling, probe=name), oracle=True, students=0, settings=READS[name])
-        for name in PROBES
-    },
-    **{
-        f"{PROBE}{name}": Method(
-            partial(probe_prediction, probe=name), students=0, settings=READS[name], ceiling=own_ceiling(name)
-        )
-        for name in PROBES
-    },
-    **{f"filter-{name}": _filter(name) for name in PROBES},
-    **{f"relabel-{name}": Method(partial(probe_relabel, probe=name), settings=READS[name]) for name in PROBES},
-    **{f"filter-relabel-{name}": _filter(name, relabels=True) for name in PROBES},
+    **{own_ceiling(name): _ceiling(name, READS[name]) for name in OWN_PROBES},
+    **{f"{PROBE}{name}": _probe(name, READS[name]) for name in OWN_PROBES},
+    **{f"filter-{name}": _filter(name, READS[name]) for name in OWN_PROBES},
+    **{f"relabel-{name}": _relabel(name, READS[name]) for name in OWN_PROBES},
+    **{f"filter-relabel-{name}": _filter(name, READS[name], relabels=True) for name in OWN_PROBES},
     **{name: replace(method, tokens=True) for name, method in _of_tokens("attention").items()},
     **{
         f"{name}-conflict-{kind}": Method(
@@ -123,6 +135,16 @@ METHODS |= {
         )
         for kind in ("zeroshot", "fewshot")
     },
+    **{
+        f"{DEBATE_CONTROL}{name}": Method(
+            partial(debate_control, control=name), debates=True, activations=False, students=0, settings=NO_SETTING
+        )
+        for name in CHANGES
+    },
+    **{
+        name: Method(partial(fused_answers, way=name), activations=False, students=0, settings=NO_SETTING, fuses=True)
+        for name in FUSIONS
+    },
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE
@@ -131,6 +153,21 @@ METHODS |= {
         oracle_filter, oracle=True, activations=False, removal=oracle_removal, settings=SHARE
     ),
 }
+
+
+@METHODS.derive
+def _of_added() -> dict[str, Method]:
+    """The methods of losses and probes that somebody has added."""
+    methods = {f"student-{loss}": _student(loss) for loss in LOSSES if loss not in LOSS_NAMES}
+    for name, entry in PROBES.items():
+        if name not in OWN_PROBES:
+            reads = _reads(entry)
+            methods[own_ceiling(name)] = _ceiling(name, reads)
+            methods[f"{PROBE}{name}"] = _probe(name, reads)
+            methods[f"filter-{name}"] = _filter(name, reads)
+            methods[f"relabel-{name}"] = _relabel(name, reads)
+            methods[f"filter-relabel-{name}"] = _filter(name, reads, relabels=True)
+    return methods
 
 
 def find_methods(names: Sequence[str]) -> dict[str, Method]:
@@ -143,7 +180,7 @@ def find_methods(names: Sequence[str]) -> dict[str, Method]:
     for name in names:
         method = find_method(name)
         if method.ceiling in METHODS:
-            methods.setdefault(method.ceiling, METHODS[method.ceiling])
+            methods.setdefault(method.ceiling, find_method(method.ceiling))
         methods[name] = method
     return methods
 
@@ -151,11 +188,11 @@ def find_methods(names: Sequence[str]) -> dict[str, Method]:
 def find_method(name: str) -> Method:
     """The method of this name; InputError for one that does not exist."""
     if name in METHODS:
-        return METHODS[name]
+        return _with_code(name)
     filters = [other for other, method in METHODS.items() if method.removal is not None]
     of = name.removeprefix(RANDOM)
     if of in filters:
-        filter_ = METHODS[of]
+        filter_ = _with_code(of)
         control = partial(random_control, of=of)
         return replace(filter_, run=control, students=DRAWS, rounds=1, settings=filter_.settings | SHARE)
     prefix, _, gate = name.partition(":")
@@ -171,3 +208,11 @@ def find_method(name: str) -> Method:
     if name.startswith(RANDOM):
         raise InputError(f"method {name!r}: {of!r} is no filter: {did_you_mean(of, filters)}")
     raise InputError(f"method {name!r}: {did_you_mean(name, [*METHODS, *(RANDOM + other for other in filters)])}")
+
+
+def _with_code(name: str) -> Method:
+    """A method with what its results are kept under: the plugin that it is from; of ours, no losses but its own."""
+    method = METHODS[name]
+    if METHODS.is_own(name):
+        return method if method.losses is not None else replace(method, losses=frozenset())
+    return replace(method, code=METHODS.code(name))

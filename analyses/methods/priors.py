@@ -16,7 +16,8 @@ def prior_opinion(experiment: Experiment, *, shots: bool) -> Outcome:
     if opinions is None:
         raise InputError("there is no model to be asked: its words are in the recipe's [asking]")
     shown = drawn_from(experiment.trusted_rows(), opinions.asked.n_shots, experiment.seed) if shots else []
-    sets = {"train": experiment.rows["train"], **experiment.evaluation_rows}
+    calibrating = {"train": experiment.rows["train"]} if opinions.asked.calibrate == "prior" else {}
+    sets = {**calibrating, **experiment.evaluation_rows}
     scores, said = opinions.of(sets, shown)
     return Outcome(experiment.evaluated(scores), notes={"said": said, "shots": float(len(shown))})
 

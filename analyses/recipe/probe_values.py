@@ -1,14 +1,19 @@
 """The recipe's `[probes]`: a value for each probe of the registry."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, create_model
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic_core import PydanticCustomError
 
+from w2s_probes.io.validated import UNKNOWN_KEY
 from w2s_probes.probes.connectivity import Connectivity
-from w2s_probes.probes.registry import PROBES
+from w2s_probes.probes.registry import ENTRIES, ProbeEntry, probe_settings
 
 from .attention import Attention
 from .section import Count, Section
+
+VALUES: dict[str, Any] = {"k": Count, "l2": Annotated[float, Field(ge=0, allow_inf_nan=False)]}
 
 if TYPE_CHECKING:
 
@@ -16,8 +21,7 @@ if TYPE_CHECKING:
         def __getattr__(self, setting: str) -> Any: ...
 
 else:
-    VALUES = {"k": Count, "l2": Annotated[float, Field(ge=0)]}
-    FIELDS = {entry.setting: (VALUES[entry.value], entry.default) for entry in PROBES.values()}
+    FIELDS = {entry.setting: (VALUES[entry.value], entry.default) for entry in ENTRIES}
     _ProbeValues = create_model("_ProbeValues", __base__=Section, **FIELDS)
 
 
@@ -25,8 +29,10 @@ class Probes(_ProbeValues):
     """Hyper-parameters of probes and filters; fixed in advance, never chosen by truth.
 
     Each probe of the registry has its value here by the name of its setting: `knn_k`, `logistic_l2`, `topo_k` (which is
-    both k_cc and k_zeta).
+    both k_cc and k_zeta), and so have those that plugins and packages add; without one it is the probe's default.
     """
+
+    model_config = ConfigDict(extra="allow")  # the settings of added probes, and no others
 
     attention: Attention = Attention()
     connectivity: Connectivity = "strong"
@@ -35,3 +41,40 @@ class Probes(_ProbeValues):
     if TYPE_CHECKING:
 
         def __init__(self, **values: Any) -> None: ...
+
+    else:
+
+        def __getattr__(self, setting: str) -> Any:
+            try:
+                return super().__getattr__(setting)
+            except AttributeError:
+                if setting.startswith("_") or setting not in (added := added_settings()):
+                    raise
+                return added[setting].default
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_added_probes(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not (others := [name for name in values if name not in cls.model_fields]):
+            return values
+        added, checked = added_settings(), dict(values)
+        for name in others:
+            if name not in added:
+                known = [*cls.model_fields, *added]
+                raise PydanticCustomError(UNKNOWN_KEY, "unknown key", {"key": str(name), "known": known})
+            try:
+                checked[name] = TypeAdapter(VALUES[added[name].value]).validate_python(values[name])
+            except ValidationError as error:
+                said = error.errors(include_url=False)[0]["msg"]
+                raise ValueError(f"{name}: {said[0].lower()}{said[1:]}") from error
+        return checked
+
+    def read(self, settings: Collection[str]) -> dict[str, Any]:
+        """The values of these settings, fit for JSON: those that were not given, too."""
+        own = self.model_dump(mode="json", include=set(settings))
+        return own | {name: getattr(self, name) for name in settings if name in added_settings()}
+
+
+def added_settings() -> dict[str, ProbeEntry]:
+    """The settings of the probes that are not the package's own."""
+    return {name: entry for name, entry in probe_settings().items() if name not in Probes.model_fields}

@@ -4,7 +4,7 @@ import copy
 import os
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,30 @@ from typing import Any
 from pydantic import Field
 
 from w2s_probes.errors import InputError, reason, shortened
-from w2s_probes.io.tables import FORMATS
+from w2s_probes.io.readers import readable
 from w2s_probes.io.validated import parse_toml, read_toml, validated, wants_list, with_lists
+from w2s_probes.plugins import load_plugins
 
 from .schema import Recipe
 from .section import Section
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 # Folders that a run makes, or keeps its cache in.
-OF_RUNS = ("activations", "curves", "filters", "kept", "labels", "predictions", "students")
+OF_RUNS = ("activations", "curves", "debates", "filters", "kept", "labels", "predictions", "students")
+PLUGINS = "plugins"  # the key of files that are loaded before a recipe is checked
 # Keys whose values are paths, or names that one may stand for.
-PATHS = ("model", "models", "folder", "file", "tasks", "task")
+PATHS = ("model", "models", "weak_model", "base", "experts", "folder", "file", "template", "prompts", "tasks", "task")
 TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
 TESTS = ("data", "tests")  # the table whose values are files, or names of tasks
 LADDER, VARIANTS = "ladder", "variants"
 MOST_TABLES = 10  # in each other: recipes have four
+
+
+Tell = Callable[[object], None]
+
+
+def untold(plugin: object) -> None:
+    """Say nothing."""
 
 
 class Ladder(Section):
@@ -44,22 +53,23 @@ def named_recipe(name: Path | str) -> Path | None:
     return path if len(Path(name).parts) == 1 and not Path(name).is_file() and path.is_file() else None
 
 
-def read_recipe(path: Path | str, settings: Sequence[str] = ()) -> Recipe:
+def read_recipe(path: Path | str, settings: Sequence[str] = (), tell: Tell = untold) -> Recipe:
     """A recipe of one pair of models; see `read_recipes`."""
-    recipes = read_recipes(path, settings)
+    recipes = read_recipes(path, settings, tell)
     if len(recipes) > 1:
         raise InputError(f"{path}: {len(recipes)} recipes, of a ladder or of variants; one is wanted here")
     (recipe,) = recipes.values()
     return recipe
 
 
-def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Recipe]:
+def read_recipes(path: Path | str, settings: Sequence[str] = (), tell: Tell = untold) -> dict[str, Recipe]:
     """The recipes of a TOML file by pair of models and variant, or one without a name where it has neither.
 
     `path` may be the name of a recipe that comes along, such as demo. `settings` are `table.key=value`, on top of the
     file; of a list they may be `key=one,two`. A list of one value may stand without brackets, in both. Paths in the
     file are relative to the file, those in settings to the working directory. $NAME is an environment variable.
-    InputError for a key or value that no recipe has.
+    The recipe's `plugins` are loaded, which runs them, and each is told. InputError for a key or value that no recipe
+    has.
     """
     path = named_recipe(path) or Path(path)
     if not path.is_file():
@@ -75,7 +85,7 @@ def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Re
             start = Path.cwd() if given else path.parent
             where = f"{path}: {'.'.join((*keys, key))}"
             if isinstance(table.get(key), str):
-                if (tests or key == "task") and not table[key].endswith((TASK_FILE, *FORMATS)):
+                if (tests or key == "task") and not table[key].endswith((TASK_FILE, *readable())):
                     continue  # a task's name
                 table[key] = _resolved(table[key], start, where)
             elif isinstance(table.get(key), list):
@@ -85,12 +95,30 @@ def read_recipes(path: Path | str, settings: Sequence[str] = ()) -> dict[str, Re
                     else one
                     for one in table[key]
                 ]
+    for table in (values, *_tables_of(values.get(VARIANTS))):
+        _load(table, path.parent if (PLUGINS,) not in overridden else Path.cwd(), str(path), tell)
     recipes: dict[str, Recipe] = {}
     for variant, varied in _varied(values, str(path), overridden):
         where = f"{path}: variant {variant!r}" if variant else str(path)
         for pair, one in _pairs(varied, where) if LADDER in varied else [("", varied)]:
             recipes["--".join(filter(None, (variant, pair)))] = validated(Recipe, one, where)
     return recipes
+
+
+def _tables_of(variants: Any) -> list[dict[str, Any]]:
+    return [one for one in variants.values() if isinstance(one, dict)] if isinstance(variants, dict) else []
+
+
+def _load(table: dict[str, Any], start: Path, where: str, tell: Tell) -> None:
+    """Load the plugins of a recipe or a variant, whose paths are made absolute, in place."""
+    named = table.get(PLUGINS, [])
+    named = [named] if isinstance(named, str) else named
+    if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
+        raise InputError(f'{where}: plugins must be a list of files: plugins = ["my_methods.py"]')
+    if named:
+        table[PLUGINS] = [str((start / _resolved(one, start, f"{where}: {PLUGINS}")).resolve()) for one in named]
+        for plugin in load_plugins(table[PLUGINS]):
+            tell(plugin)
 
 
 def _varied(

@@ -6,17 +6,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from w2s_probes.losses.names import LossName
-from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 from w2s_probes.probes.registry import PROBES
-from w2s_probes.students.finetuning.settings import FineTuning, Stop
+from w2s_probes.students.finetuning.settings import FineTuning
 
 from .asking import AskedAs
 from .conflict import Conflict
+from .debate_settings import DebateSettings, refuse_debate, with_base
+from .fusion import Fusion
+from .metrics_wanted import Results
 from .probe_values import Probes
 from .robustness import Robustness
 from .section import Count, Position, Section, StrongPosition
 from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
+from .training import Student, Training
 
 TEST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # it is part of files' names
 RESERVED = ("test", "train", "val", "weak", "candidates")
@@ -70,51 +72,6 @@ class Data(Section):
         )
 
 
-class Training(Section):
-    """The training of a model: a head on its activations, LoRA, or all of its weights."""
-
-    kind: Literal["head", "lora", "full"] = "head"
-    alpha: float = Field(0.5, ge=0, le=1)  # the weight of the student's own opinion in losses that have one
-    warm_up: float = Field(0.2, ge=0)  # of that weight: updates, or below 1 a share of them (Burns et al. 2023, 4.3)
-    # The share of predictions that log-confidence calls 1: of the loss by default (a half, or the training labels'
-    # mean), a number, or "batch", the mean weak label of each batch (EleutherAI's code).
-    prior: Annotated[float, Field(gt=0, lt=1)] | Literal["batch"] | None = None
-    stop: Stop = "auroc"  # what validation rows are read for: see `HeadStudent`
-    l2: float = Field(0, ge=0)  # of a head: the penalty l2 · ‖w‖² on standardised inputs
-    epochs: Count = 200  # of a head; those of fine-tuning stand in `finetuning`
-    finetuning: FineTuning = FineTuning()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_kind(cls, values: Any) -> Any:
-        """`kind` and `stop` of fine-tuning are the student's own."""
-        if isinstance(values, dict) and values.get("kind") in ("lora", "full"):
-            inner = values.get("finetuning", {})
-            inner = inner.model_dump() if isinstance(inner, FineTuning) else inner
-            if isinstance(inner, dict):
-                values = {name: inner[name] for name in ("stop",) if name in inner} | values
-                own = {name: values[name] for name in ("kind", "stop") if name in values}
-                return values | {"finetuning": inner | own}
-        return values
-
-    @model_validator(mode="after")
-    def _penalty_of_a_head(self) -> "Training":
-        if self.l2 and self.kind != "head":
-            raise ValueError(f"l2 is the penalty of a head: with kind = {self.kind!r} set finetuning.weight_decay")
-        return self
-
-
-class Student(Training):
-    """The training of students and the ceiling."""
-
-    loss: LossName = "xent"  # of students that learn from filtered or relabelled sets, or in rounds
-
-    @property
-    def training(self) -> Training:
-        """The settings without the loss."""
-        return Training(**{name: getattr(self, name) for name in Training.model_fields})
-
-
 class Strong(Section):
     """A model, and where its activations are read: what heads and probes see."""
 
@@ -135,11 +92,13 @@ ErrorKind = Literal[
 ]
 # Which keys each kind of supervisor needs, and which it may have beside `kind`.
 NEEDS = {"text": set(), "head": {"model"}, "finetune": {"model"}, "ensemble": {"members"}, "labels": {"file"}}
-NEEDS |= {"simulated": {"errors"}, "prior": {"model"}}
+NEEDS |= {"simulated": {"errors"}, "prior": {"model"}, "lm": {"model"}}
+TRAINED = ("text", "head", "finetune", "lm")  # on true labels of weak-train, of which they hold a fifth out
 MAY = {
     "text": {"n_truth"},
     "head": {"n_truth", "layer", "position", "epochs"},
     "finetune": {"n_truth", "finetuning"},
+    "lm": {"n_truth", "finetuning"},
     "ensemble": {"n_truth", "bagging"},
     "labels": set(),
     "prior": {"n_truth", "n_shots"},
@@ -151,10 +110,10 @@ class Weak(Section):
     """The weak supervisor, trained on ground truth of rows that no student sees, or a file of labels."""
 
     # TF-IDF + logistic; a head on a model's activations; a fine-tuned model; the mean of several; a file; a simulation;
-    # a causal model's own opinion, see [asking]
-    kind: Literal["text", "head", "finetune", "ensemble", "labels", "simulated", "prior"] = "text"
+    # a causal model's own opinion, see [asking]; one that is fine-tuned to say the label
+    kind: Literal["text", "head", "finetune", "ensemble", "labels", "simulated", "prior", "lm"] = "text"
     n_truth: int = Field(500, ge=10)  # weak-train rows
-    model: str | None = None  # of kinds head, finetune and prior
+    model: str | None = None  # of kinds head, finetune, prior and lm
     n_shots: int = Field(0, ge=0)  # of a prior: weak-train rows that it is shown with their true labels
     layer: int | str = "middle"
     position: Position = "mean"
@@ -174,39 +133,29 @@ class Weak(Section):
         for name in sorted(given - NEEDS[self.kind] - MAY[self.kind]):
             raise ValueError(f"kind = {self.kind!r} takes no `{name}`")
         if any(member.kind in ("ensemble", "labels", "simulated", "prior") for member in self.members):
-            raise ValueError("members are of kind 'text', 'head' or 'finetune'")
+            raise ValueError("members are of kind 'text', 'head', 'finetune' or 'lm'")
         if self.kind == "ensemble" and len(self.members) < 2:
             raise ValueError("an ensemble needs at least two members")
-        if self.kind == "finetune" and self.finetuning.batch_size > self.n_truth:
+        if self.kind in ("finetune", "lm") and self.finetuning.batch_size > self.n_truth:
             raise ValueError(
                 f"finetuning.batch_size = {self.finetuning.batch_size} needs at least as many rows as n_truth = "
                 f"{self.n_truth}"
             )
+        _ = self.training  # refuses what does not fit its kind
         if self.kind == "simulated" and len(self.members) > 1:
             raise ValueError("a simulation has one member at most, whose error rate it keeps")
         return self
 
     @property
     def training(self) -> Training:
-        """The training of a supervisor of kind head or finetune."""
-        kind = "head" if self.kind == "head" else self.finetuning.kind
-        return Training(kind=kind, epochs=self.epochs, finetuning=self.finetuning)
+        """The training of a supervisor of kind head, finetune or lm."""
+        kinds: dict[str, Literal["head", "lm"]] = {"head": "head", "lm": "lm"}
+        return Training(kind=kinds.get(self.kind, self.finetuning.kind), epochs=self.epochs, finetuning=self.finetuning)
 
     @property
     def trained(self) -> list["Weak"]:
         """The supervisors that are trained for it: itself, or its members."""
-        return self.members if self.members else [self] if self.kind in ("text", "head", "finetune") else []
-
-
-class Results(Section):
-    """The numbers that tables and comparisons give."""
-
-    metrics: list[Metric] = Field(list(DEFAULT_METRICS))  # beside AUROC and accuracy, which every table has
-
-    @property
-    def every_metric(self) -> list[Metric]:
-        """The metrics, each once, with those that every table has first."""
-        return list(dict.fromkeys([*DEFAULT_METRICS, *self.metrics]))
+        return self.members if self.members else [self] if self.kind in TRAINED else []
 
 
 class Recipe(Section):
@@ -215,6 +164,7 @@ class Recipe(Section):
     # Of splits and training; unless given ten where students are heads, which cost little, and else three. One seed
     # tells nothing of the luck of a training: no method can be judged by it.
     seeds: list[Annotated[int, Field(ge=0)]] = Field(SEEDS_OF_HEADS, min_length=1)
+    plugins: list[Path] = Field([])  # Python files that add probes, losses, methods or readers; they are run
     methods: list[str] = Field(min_length=1)
     baseline: str = "student-xent"  # that the tests across tasks compare every other method with
     n_boot: int = Field(2000, ge=2)
@@ -227,12 +177,15 @@ class Recipe(Section):
     probes: Probes = Probes()
     conflict: Conflict = Conflict()
     asking: AskedAs = AskedAs()
+    debate: DebateSettings | None = None
+    fusion: Fusion = Fusion()
     results: Results = Results()
     robustness: Robustness = Robustness()
 
     @model_validator(mode="before")
     @classmethod
     def _as_many_seeds_as_students_allow(cls, values: Any) -> Any:
+        values = with_base(values) if isinstance(values, dict) else values
         if isinstance(values, dict) and "seeds" not in values:
             student = values.get("student")
             kind = student.get("kind", "head") if isinstance(student, dict) else getattr(student, "kind", "head")
@@ -259,13 +212,15 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _conflict_of_methods(self) -> "Recipe":
         self.conflict.refuse(self.methods)
+        refuse_debate(self.debate, self.weak.kind, self.weak.model, self.methods)
         self.asking.refuse(self.data.tasks, self.methods, self.weak.n_shots, self.weak.n_truth)
+        self.fusion.refuse(self.methods, self.weak.kind, self.weak.model)
         return self
 
     @model_validator(mode="after")
     def _neighbours_within_rows(self) -> "Recipe":
         for setting in [entry.setting for entry in PROBES.values() if entry.value == "k"]:
-            k = getattr(self.probes, setting)
+            k = self.probes.model_dump().get(setting, 0)  # of a plugin's probe where it is given
             if k >= self.data.n_train:
                 raise ValueError(f"probes.{setting} = {k} needs more rows than data.n_train = {self.data.n_train}")
         return self
@@ -289,7 +244,8 @@ class Recipe(Section):
     def models(self) -> list[str]:
         """The models that the recipe names, each once."""
         named = [self.strong.model, self.weak.model, *(member.model for member in self.weak.members)]
-        named += [model.model for model in self.intermediate]
+        named += [model.model for model in self.intermediate] + self.fusion.models(self.methods)
+        named += [] if self.debate is None else [self.debate.model, self.debate.weak_model]
         return list(dict.fromkeys(name for name in named if name is not None))
 
     @property

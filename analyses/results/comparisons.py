@@ -12,7 +12,16 @@ from w2s_probes.metrics.metric_names import DEFAULT_METRICS, Metric
 from w2s_probes.metrics.recovery import LEAST_GAP, hard_labels, hardened, mean_metric
 from w2s_probes.stats import PairedTests, holm, paired_tests, pooled
 
-from .names import CEILING, COMPARISON_COLUMNS, TEST, WEAK, controls_of, is_reference, kind_of_control
+from .names import (
+    CEILING,
+    COMPARISON_COLUMNS,
+    FROM_BASE,
+    TEST,
+    WEAK,
+    controls_of,
+    is_reference,
+    kind_of_control,
+)
 from .table import over_seeds
 from .trial_result import TrialResult, by_seeds
 
@@ -33,7 +42,9 @@ class TaskValues:
     oracles: frozenset[str] = frozenset()
     trusted: Mapping[str, int] = field(default_factory=dict)  # true labels of weak-train that a method has read at most
     ceilings: Mapping[str, str] = field(default_factory=dict)  # of methods that have one of their own
-    statuses: Mapping[str, str] = field(default_factory=dict)  # of each method's PGR, where there is one task
+    # Of each PGR, where there is one task: by the supervisor that it is counted from, and the method.
+    statuses: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    base: str = ""  # the supervisor without what the run's own read beside the rows; empty where it read none
 
     @classmethod
     def of(cls, judged: Runs, metric: Metric) -> "TaskValues":
@@ -58,13 +69,19 @@ class TaskValues:
         trusted: dict[str, int] = {}
         for one in (one for runs in judged.values() for one in runs.values()):
             trusted |= {name: max(trusted.get(name, 0), outcome.trusted) for name, outcome in one.outcomes.items()}
-        statuses: dict[str, str] = {}
+        statuses: dict[tuple[str, str], str] = {}
+        bases = {one.base for runs in judged.values() for one in runs.values()}
+        base = bases.pop() if len(bases) == 1 else ""
         if len(judged) == 1 and entry.pgr:
             (runs,) = judged.values()
             for those, names in by_seeds(list(runs.values())):
-                recovered = over_seeds(those, names, metric).recovered
-                statuses |= {name: recovered[name].status for name in names if name in recovered}
-        return cls(metric, cells, compared, oracles, trusted, ceilings, statuses)
+                results = over_seeds(those, names, metric)
+                for name in [name for name in names if name in results.recovered]:
+                    statuses[WEAK, name] = results.recovered[name].status
+                    if all(one.counts_from_base(name) for one in those):
+                        counted = results.against_base(name, base, ceilings.get(name, CEILING))
+                        statuses[base, name] = counted.status
+        return cls(metric, cells, compared, oracles, trusted, ceilings, statuses, base)
 
     @property
     def tasks(self) -> list[str]:
@@ -76,11 +93,13 @@ class TaskValues:
         """Every evaluated method, in order, without supervisor and ceilings."""
         return [name for name in dict.fromkeys(name for _, name in self.cells) if not is_reference(name)]
 
-    def triples(self, name: str, ceiling: str, other: str | None = None) -> dict[str, tuple[float, float, float]]:
+    def triples(
+        self, name: str, ceiling: str, other: str | None = None, *, supervisor: str = WEAK
+    ) -> dict[str, tuple[float, float, float]]:
         """Values of supervisor, method and ceiling by task: means over the seeds that all three (and `other`) have."""
         found = {}
         for task in self.tasks:
-            own = [self.compared.get((task, one), {}) for one in (WEAK, name, ceiling)]
+            own = [self.compared.get((task, one), {}) for one in (supervisor, name, ceiling)]
             beside = [] if other is None else [self.cells.get((task, other), {})]
             seeds = sorted(set.intersection(*(set(cell) for cell in (*own, *beside))))
             if seeds:
@@ -88,10 +107,11 @@ class TaskValues:
                 found[task] = (weak, value, top)
         return found
 
-    def tests(self, a: str, b: str, *, of_pgr: bool) -> PairedTests:
-        """Tests of method a against b, paired on the tasks and seeds that both have."""
-        if of_pgr:
-            first, second = (self.triples(one, CEILING, other) for one, other in ((a, b), (b, a)))
+    def tests(self, a: str, b: str, *, pgr_from: str | None = None) -> PairedTests:
+        """Tests of method a against b, of the metric or of PGR, paired on the tasks and seeds that both have."""
+        if pgr_from is not None:
+            both = ((a, b), (b, a))
+            first, second = (self.triples(one, CEILING, other, supervisor=pgr_from) for one, other in both)
             values = [{task: _ratio(*three) for task, three in one.items()} for one in (first, second)]
         else:
             values = [{}, {}]
@@ -130,14 +150,12 @@ def comparison_table(metrics: Sequence[TaskValues], baseline: str) -> pd.DataFra
     above 0, also of metrics of which less is better. `p` is that of the exact sign-flip test of the mean
     difference, two-sided, `p_holm` corrected over the methods compared, oracles and controls not among them. Below
     stand filters and gates against their own controls (`against`), corrected among themselves. One task tests nothing.
+    Where the supervisor read more than the rows, lines of `pgr_base_` count PGR from the one that did not.
     """
-    lines = [
-        line
-        for of_pgr in (False, True)
-        for values in metrics
-        if METRICS[values.metric].pgr or not of_pgr
-        for line in _lines(values, baseline, of_pgr=of_pgr)
-    ]
+    measured = [values for values in metrics if METRICS[values.metric].pgr]
+    lines = [line for values in metrics for line in _lines(values, baseline)]
+    lines += [line for values in measured for line in _lines(values, baseline, pgr_from=WEAK)]
+    lines += [line for values in measured if values.base for line in _lines(values, baseline, pgr_from=values.base)]
     lines += [line for values in metrics for line in _beside_controls(values)]
     lines = [{"test_set": TEST} | line for line in lines]
     return pd.DataFrame(lines, columns=COMPARISON_COLUMNS).astype({"better": "Int64", "worse": "Int64"})
@@ -163,10 +181,14 @@ def _by_ranks(test: PairedTests) -> float:
 CORRECTED = {"p_holm": _different, "p_t_holm": _by_t, "p_wilcoxon_holm": _by_ranks}
 
 
-def _lines(values: TaskValues, baseline: str, *, of_pgr: bool) -> list[dict[str, Any]]:
-    names = values.methods
+def _lines(values: TaskValues, baseline: str, *, pgr_from: str | None = None) -> list[dict[str, Any]]:
+    """Lines of the metric, or of PGR counted from a supervisor."""
+    names = [name for name in values.methods if pgr_from != name]
+    kind = "" if pgr_from is None else PGR if pgr_from == WEAK else f"{PGR}{FROM_BASE}"
     tested = {
-        name: values.tests(name, baseline, of_pgr=of_pgr) for name in names if baseline in names and name != baseline
+        name: values.tests(name, baseline, pgr_from=pgr_from)
+        for name in names
+        if baseline in names and name != baseline
     }
     compared = [name for name in tested if name not in values.oracles and not name.startswith("control-")]
     corrected = {
@@ -176,11 +198,11 @@ def _lines(values: TaskValues, baseline: str, *, of_pgr: bool) -> list[dict[str,
     lines = []
     for name in names:
         line: dict[str, Any] = {
-            "metric": f"{PGR if of_pgr else ''}{values.metric}",
+            "metric": f"{kind}{values.metric}",
             "method": name,
             "oracle": name in values.oracles,
             "trusted": values.trusted.get(name, 0),
-            **_recovered(values, name),
+            **_recovered(values, name, pgr_from or WEAK),
         }
         if name in tested:
             line |= {"against": baseline, **_tested(tested[name])}
@@ -192,7 +214,7 @@ def _lines(values: TaskValues, baseline: str, *, of_pgr: bool) -> list[dict[str,
 def _beside_controls(values: TaskValues) -> list[dict[str, Any]]:
     """Tests of each filter and each gate against the controls that are matched to it."""
     tested = {
-        control: (name, values.tests(name, control, of_pgr=False))
+        control: (name, values.tests(name, control))
         for name in values.methods
         for control in controls_of(name)
         if control in values.methods
@@ -239,12 +261,12 @@ def _tested(test: PairedTests) -> dict[str, float]:
     }
 
 
-def _recovered(values: TaskValues, name: str) -> dict[str, Any]:
+def _recovered(values: TaskValues, name: str, supervisor: str = WEAK) -> dict[str, Any]:
     """PGR over tasks in units of the method's own ceiling, and the status of the pooled gap.
 
     On one task that status is the task's, as in its results: no scatter between tasks says how sure the gap is.
     """
-    triples = values.triples(name, values.ceilings.get(name, CEILING))
+    triples = values.triples(name, values.ceilings.get(name, CEILING), supervisor=supervisor)
     weak, value, top = ({task: three[i] for task, three in triples.items()} for i in range(3))
     recovered = pooled(weak, value, top)
     return {
@@ -256,5 +278,5 @@ def _recovered(values: TaskValues, name: str) -> dict[str, Any]:
         "median_pgr": recovered.median.value,
         "saturated": " ".join(recovered.saturated),
         "undefined": " ".join(recovered.undefined),
-        "status": values.statuses.get(name, recovered.status),
+        "status": values.statuses.get((supervisor, name), recovered.status),
     }

@@ -9,6 +9,7 @@ from typing import Literal
 
 RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
 LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"  # folders
+DEBATES = "debates"  # a folder, too
 STUDENTS = "students"  # a folder, too
 
 RESULT_COLUMNS = ["task", "test_set", "seed", "method", "probe", "layer", "k", "l2", "contamination", "alpha"]
@@ -29,6 +30,11 @@ RANDOM = "control-random:"  # and the name of the filter that this control is ma
 GATE = "gate-"  # the beginning of the names of gates
 ENTROPY_GATE = f"{GATE}entropy"
 AVERAGE, SHUFFLED = "control-gate-average", "control-gate-shuffled"  # of the entropy gate; with :GATE of another
+FROM_BASE = "base_"  # after pgr_: PGR counted from the supervisor without transcripts
+DYNAMIC, STATIC = "fusion-dynamic", "fusion-static"
+HALF, MORE, TUNED = "control-fusion-half", "control-fusion-more", "control-fusion-tuned"
+OTHER_ALPHA, OTHER_CHANGE = "control-fusion-shuffled-alpha", "control-fusion-shuffled-change"
+ALPHA = "alpha of "  # and the name of a method that fuses: a column of the predictions, α of each row
 COMMON = "_common"  # ending of a PGR in units of the students' gap, of a method that has a ceiling of its own
 ROWS_ONLY = "rows only"  # status of an interval from one seed: it takes the trained models as they are
 HARD = "hard labels"  # status of a PGR in AUROC where the supervisor gives labels, not scores
@@ -82,6 +88,11 @@ def filter_file(task: str, seed: int, method: str) -> str:
     return f"{FILTERS}/{task}-{seed}-{method}.jsonl.gz"
 
 
+def debate_file(task: str, seed: int) -> str:
+    """The transcripts that the supervisor has read, within a run's folder."""
+    return f"{DEBATES}/{task}-{seed}.jsonl.gz"
+
+
 def student_folder(task: str, seed: int, method: str) -> str:
     """The folder of a method's students, within a run's folder."""
     return f"{STUDENTS}/{task}-{seed}-{method.replace(':', '-')}"
@@ -96,7 +107,7 @@ def trial_files(
     """
     files = set()
     for (task, seed), used in methods.items():
-        files.add(labels_file(task, seed, "weak"))
+        files |= {labels_file(task, seed, "weak"), debate_file(task, seed)}
         for test_set in (TEST, *(test_sets or {}).get(task, ())):
             files |= {labels_file(task, seed, "test", test_set), predictions_file(task, seed, test_set)}
         files |= {filter_file(task, seed, method) for method in used}

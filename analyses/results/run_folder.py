@@ -16,10 +16,11 @@ from w2s_probes.io.tables import write_table
 from w2s_probes.rows.groups import GROUP
 
 from ..experiment.outcomes import Outcome
-from ..experiment.row_sets import OTHER_TEST, RowSets
+from ..experiment.row_sets import OTHER_TEST, SPREAD, RowSets
 from ..recipe.schema import Recipe
 from ..recipe.write_toml import toml
 from .names import (
+    ALPHA,
     COMPARISONS,
     RECIPE,
     RECORD,
@@ -39,12 +40,14 @@ def write_labels(out: Path, task: str, seed: int, sets: RowSets, labels: dict[st
     """Write the label files of one task and seed, as `w2s filter`, `relabel`, `student` and `extract` read them.
 
     One holds the weak labels of the training and validation rows, the other those of the test rows; test sets with
-    rows of their own have a file each.
+    rows of their own have a file each. `sd` is that over the members of a supervisor that has some.
     """
     parts = {
         part: sets.tables[part].rename(columns={"label": "truth"}).assign(label=labels[part], split=part)
         for part in ("train", "val", "test")
     }
+    for part in [part for part in parts if SPREAD + part in labels]:
+        parts[part]["sd"] = labels[SPREAD + part]
     taught = pd.concat([parts["train"], parts["val"]], ignore_index=True)
     write_table(taught, out / labels_file(task, seed, "weak"))
     write_table(parts["test"], out / labels_file(task, seed, "test"))
@@ -67,12 +70,13 @@ def _write_scores(file: Path, test: pd.DataFrame, outcomes: Mapping[str, Outcome
     """The scores of one test set.
 
     `group` is the test row's: rows of one group are not independent. A method of several draws has a column for each,
-    METHOD/1, METHOD/2, ...
+    METHOD/1, METHOD/2, ...; one that fuses logits has α of each row in another.
     """
     scores: dict[str, NDArray[Any]] = {}
     for method, outcome in outcomes.items():
         drawn = outcome.scores["test"]
         scores |= {method: drawn} if drawn.ndim == 1 else {f"{method}/{i}": one for i, one in enumerate(drawn, 1)}
+        scores |= {ALPHA + method: outcome.alphas[TEST]} if TEST in outcome.alphas else {}
     table = pd.DataFrame({"id": test["id"], GROUP: test[GROUP], "truth": test["label"], **scores})
     write_table(table, file)
 

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .names import CEILING, HARD, PROBE, WEAK, on_test_set, own_ceiling
+from .names import CEILING, FROM_BASE, HARD, PROBE, WEAK, on_test_set, own_ceiling
 from .unreadable_pgr import lines_over_seeds
 
 
@@ -14,7 +14,8 @@ def summary(results: pd.DataFrame, metric: Literal["auroc", "accuracy"] = "auroc
 
     `ceiling` is the method's own. An oracle's method is marked by a star, one that has read true labels of weak-train
     by a plus. On a task whose supervisor gives hard
-    labels the figures are of accuracy, and `metric` says so: AUROC cannot compare labels with scores.
+    labels the figures are of accuracy, and `metric` says so: AUROC cannot compare labels with scores. Where the
+    supervisor read a debate, `pgr_base` is counted from the one that did not.
     """
     lines = []
     for (task, test_set), part in results.groupby(["task", "test_set"], sort=False):
@@ -22,8 +23,11 @@ def summary(results: pd.DataFrame, metric: Literal["auroc", "accuracy"] = "auroc
         hard = chosen[chosen["metric"] == f"pgr_{metric}"]["status"].str.contains(HARD).any()
         shown = "accuracy" if hard else metric
         plain = chosen[chosen["metric"] == shown].set_index("method")["value"].to_dict()
+        counted = chosen[chosen["metric"] == f"pgr_{FROM_BASE}{shown}"]
+        from_base = dict(zip(counted["method"], counted[["value", "low", "high"]].itertuples(index=False), strict=True))
         for pgr in chosen[chosen["metric"] == f"pgr_{shown}"].to_dict(orient="records"):
             own = own_ceiling(pgr["method"].removeprefix(PROBE))
+            base = from_base.get(pgr["method"])
             lines.append(
                 {
                     "task": on_test_set(str(task), str(test_set)),
@@ -33,6 +37,7 @@ def summary(results: pd.DataFrame, metric: Literal["auroc", "accuracy"] = "auroc
                     "ceiling": plain.get(own, plain[CEILING]),
                     "student": plain[pgr["method"]],
                     "pgr": format_interval(pgr["value"], pgr["low"], pgr["high"]),
+                    **({} if not from_base else {"pgr_base": "-" if base is None else format_interval(*base)}),
                     "status": pgr["status"],
                 }
             )

@@ -22,7 +22,7 @@ from w2s_probes.metrics.resampling import resamples
 from w2s_probes.rows.groups import group_numbers, groups_of
 from w2s_probes.stats import agreement
 
-from .names import CEILING, COMMON, RESULT_COLUMNS, ROWS_ONLY, TEST, WEAK, is_ceiling, is_reference
+from .names import CEILING, COMMON, FROM_BASE, RESULT_COLUMNS, ROWS_ONLY, TEST, WEAK, is_ceiling, is_reference
 from .trial_result import TrialResult, by_seeds
 
 QUESTIONS = "question_accuracy"
@@ -129,20 +129,23 @@ def _metric_rows(
         rows.append(common | {"metric": metric, **_ends(value), "status": ROWS_ONLY})
         if is_reference(name):
             continue
-        for ceiling, ending in _ceilings(judged.ceilings, name):
-            if WEAK in points and ceiling in points:
+        for weak, ceiling, kind in _pgr_of(judged, name, metric):
+            if weak in points and ceiling in points:
                 pgr = gap_recovered(
-                    points[WEAK], points[name], points[ceiling], draws[WEAK], draws[name], draws[ceiling], hard=hard
+                    points[weak], points[name], points[ceiling], draws[weak], draws[name], draws[ceiling], hard=hard
                 )
-                line = {"metric": f"pgr_{metric}{ending}", "value": pgr.value, "low": pgr.low, "high": pgr.high}
+                line = {"metric": kind, "value": pgr.value, "low": pgr.low, "high": pgr.high}
                 line |= {"gap": pgr.gap, "gap_low": pgr.gap_low, "gap_high": pgr.gap_high}
                 rows.append(common | line | {"status": _one_seed(pgr.status)})
     return rows
 
 
-def _ceilings(own: Mapping[str, str], name: str) -> list[tuple[str, str]]:
-    """The ceilings against which a method's PGR is given, each with the ending of the metric's name."""
-    return [(own[name], ""), (CEILING, COMMON)] if name in own else [(CEILING, "")]
+def _pgr_of(judged: TrialResult, name: str, metric: str) -> list[tuple[str, str, str]]:
+    """The supervisors and ceilings between which a method's PGR is given, each with the PGR's name."""
+    ceiling = judged.ceilings.get(name, CEILING)
+    wanted = [(WEAK, ceiling, f"pgr_{metric}")]
+    wanted += [(WEAK, CEILING, f"pgr_{metric}{COMMON}")] if name in judged.ceilings else []
+    return wanted + ([(judged.base, ceiling, f"pgr_{FROM_BASE}{metric}")] if judged.counts_from_base(name) else [])
 
 
 def _one_seed(status: str) -> str:
@@ -157,7 +160,7 @@ def _ends(estimate: Estimate | GapRecoveredOverSeeds) -> dict[str, float]:
 def over_seeds(runs: Sequence[TrialResult], names: Sequence[str], metric: Metric) -> SeedResults:
     """The results of these methods, of the supervisor and of the ceilings over seeds."""
     everywhere = [name for name in runs[0].scores if all(name in run.scores for run in runs)]
-    wanted = [name for name in everywhere if is_reference(name) or name in names]
+    wanted = [name for name in everywhere if is_reference(name) or name in (*names, runs[0].base)]
     scores = [{name: run.scores[name] for name in wanted} for run in runs]
     own = {name: ceiling for name, ceiling in runs[0].ceilings.items() if {name, ceiling} <= set(wanted)}
     return gap_recovered_over_seeds(runs[0].truth, scores, metric, groups=runs[0].groups, ceilings=own)
@@ -199,6 +202,9 @@ def _rows_over(
             if name in runs[0].ceilings:
                 common_gap = results.against_common(name)
                 lines.append((f"pgr_{metric}{COMMON}", common_gap, common_gap.status))
+            if all(run.counts_from_base(name) for run in runs):
+                from_base = results.against_base(name, runs[0].base, runs[0].ceilings.get(name, CEILING))
+                lines.append((f"pgr_{FROM_BASE}{metric}", from_base, from_base.status))
         for kind, estimate, status in lines:
             if seed is not None and kind in (f"gap_{metric}", f"gain_{metric}"):
                 continue

@@ -27,6 +27,7 @@ class TrialResult:
     ceilings: Mapping[str, str] = field(default_factory=dict)  # of methods that have one of their own
     tests: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # other test sets by name: id, label
     subsets: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)  # of the test rows (n_test,), by name
+    base: str = ""  # the same supervisor without what it read beside the rows; empty where it read none
 
     @property
     def test_sets(self) -> list[str]:
@@ -43,13 +44,21 @@ class TrialResult:
             test, name = self.tests[test_set], OTHER_TEST + test_set
             chosen = np.ones(len(test), dtype=bool)
         outcomes = {
-            method: replace(outcome, scores={TEST: outcome.scores[name][..., chosen]})
+            method: replace(
+                outcome,
+                scores={TEST: outcome.scores[name][..., chosen]},
+                alphas={TEST: outcome.alphas[name][chosen]} if name in outcome.alphas else {},
+            )
             for method, outcome in self.outcomes.items()
             if name in outcome.scores
         }
         own = {method: ceiling for method, ceiling in self.ceilings.items() if {method, ceiling} <= outcomes.keys()}
         rows = test.reset_index(drop=True)
         return replace(self, test=rows, candidates=None, outcomes=outcomes, ceilings=own, tests={}, subsets={})
+
+    def counts_from_base(self, name: str) -> bool:
+        """Whether a method has a PGR counted from the base, too."""
+        return self.base not in ("", name) and self.base in self.outcomes
 
     @property
     def groups(self) -> NDArray[np.object_] | None:

@@ -14,6 +14,7 @@ from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.rows.folds import fold_numbers
 from w2s_probes.rows.groups import groups_of
 
+from ..experiment.blind_view import blind_view
 from ..experiment.kept_methods import METHOD, kept_method, method_description, truth_of
 from ..experiment.method import Method, run_method
 from ..experiment.outcomes import Outcome
@@ -26,7 +27,7 @@ from ..lessons.result_cache import Arrays, Record, array_hash, table_hash
 from ..recipe.schema import Recipe
 from ..results.names import trial_key
 from ..supervisors.simulated import strong_scores
-from ..trial import Step, Trial, blind_view
+from ..trial import Step, Trial
 from .attacks import OWN, TAUGHT_PARTS, Attack
 
 FOLDS = 5  # of the supervisor's own labels: each is of rows that it did not learn

@@ -12,8 +12,9 @@ from w2s_probes.errors import InputError
 from w2s_probes.places import HERE, Place
 from w2s_probes.progress import Progress, silent
 
+from ..experiment.asked_models import refuse_unasked
 from ..experiment.method import Method
-from ..experiment.opinions import asked_in, refuse_unasked
+from ..experiment.opinions import asked_in
 from ..experiment.row_sets import RowSets
 from ..experiment.splits import load_rows, split_loaded
 from ..experiment.task_models import Sources, TaskModels, every_row
@@ -65,7 +66,7 @@ def run_robust(
     for name in recipe.models:
         sources.find(name)
     refuse_layers(recipe, sources.find)
-    refuse_unasked(recipe, list(methods), sources.find)
+    refuse_unasked(recipe, methods, sources.find, loaded)
     with closing(Crew(clock, place)) as crew:
         sources.extract = crew.extract
         trials = robust_trials(recipe, loaded, methods, Path(cache or out), sources, clock, describe=oracle)
@@ -80,6 +81,8 @@ def run_robust(
 
 def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
     """The students that are compared; InputError for fewer than two, and for one that reads the truth unasked."""
+    if recipe.debate is not None:
+        raise InputError("debate: labels under attack are made without any transcripts: leave [debate] out")
     methods = {name: find_method(name) for name in recipe.methods}
     if len(methods) < 2:
         raise InputError(f"methods: {', '.join(methods)} alone leaves nothing to choose: name two students at least")
@@ -96,6 +99,8 @@ def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
                 f"method {name!r} would teach no conflict here: rows of conflict.task are not among those of "
                 "weak-train: leave it out"
             )
+        if method.fuses:
+            raise InputError(f"method {name!r} reads no weak label, which is all that an attack changes: leave it out")
         if method.trusted is not None:
             raise InputError(
                 f"method {name!r} reads true labels of weak-train, which judge students here: leave it out"

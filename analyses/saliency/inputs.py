@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from extract.row_files import checked_rows, read_rows
 from w2s_probes import ActivationStore, InputError, LabelSet
 from w2s_probes.errors import preview, shortened
-from w2s_probes.io.tables import FORMATS, read_table
+from w2s_probes.io.readers import readable
+from w2s_probes.io.tables import read_table
 from w2s_probes.probes.validation import soft_labels
 from w2s_probes.rows.groups import GROUP, group_numbers
 from w2s_probes.rows.ids import with_ids
@@ -105,7 +106,9 @@ def table_by_id(file: str | Path, name: str) -> pd.DataFrame:
     """
     if not _names_file(file):
         said = shortened(str(file), 40)
-        raise InputError(f"{name}: {said!r} names no file ({', '.join(FORMATS)}): give one, a value a label, or by id")
+        raise InputError(
+            f"{name}: {said!r} names no file ({', '.join(readable())}): give one, a value a label, or by id"
+        )
     return with_ids(read_table(file), str(file))
 
 
@@ -134,7 +137,7 @@ def texts_by_id(texts: Texts) -> dict[str, str]:
 
 def _names_file(text: str | Path) -> bool:
     """Whether this is a path, or a text that is spelled like one: without line ends, ending as tables' names do."""
-    return isinstance(text, Path) or (text.endswith(FORMATS) and "\n" not in text)
+    return isinstance(text, Path) or (text.endswith(readable()) and "\n" not in text)
 
 
 def stored_layers(store: ActivationStore, layers: LayerSpec) -> list[int]:

@@ -11,6 +11,7 @@ from ..lessons.engine import Steps
 from ..lessons.lesson import Scores
 from ..lessons.result_cache import array_hash, table_hash
 from ..recipe.schema import Strong, Weak
+from .alone import supervise_alone
 from .ensembles import ensemble
 from .from_file import labels_of_file
 from .from_model import model_supervisor
@@ -35,13 +36,13 @@ def supervise(
     if weak.kind == "prior":
         return prior_supervisor(weak, sets, task_models, task=task, seed=seed)
     if weak.kind == "ensemble":
-        return (yield from ensemble(weak, sets, _single, task_models, task=task, seed=seed))
+        return (yield from ensemble(weak, sets, supervise_alone, task_models, task=task, seed=seed))
     if weak.kind != "simulated":
-        return (yield from _single(weak, sets, task_models, task=task, seed=seed))
+        return (yield from supervise_alone(weak, sets, task_models, task=task, seed=seed))
     if weak.errors == "first-features":
         return nested_supervisor(weak, sets, task_models, strong)
     (member,) = weak.members or [Weak(kind="text")]
-    base = yield from _single(member, sets, task_models, task=task, seed=seed)
+    base = yield from supervise_alone(member, sets, task_models, task=task, seed=seed)
     return base if weak.errors == "imitation" else mistaken_supervisor(weak, base, sets, task_models, strong, seed)
 
 
@@ -56,13 +57,14 @@ def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
         weak.kind == "simulated"
     )
     return {
-        "weak": weak.model_dump(mode="json", exclude={"model"}),
+        "weak": _settings(weak),
         "weights": [task_models.sources.find(model).weights for model in models],
         "strong": strong.model_dump(mode="json", exclude={"model"}) if weak.kind == "simulated" else None,
         "rows": {name: table_hash(table) for name, table in sets.tables.items()},
         # Simulations read the truth of every row, other supervisors that of weak-train.
         "truth": [array_hash(table["label"].to_numpy(dtype=float)) for table in sets.tables.values()],
         **({"asked": task_models.opinions(weak).description} if weak.kind == "prior" else {}),
+        **({"says": said} if (said := _said(weak, task_models)) else {}),
         "file": sha256(weak.file) if weak.file is not None and weak.file.is_file() else None,
         "code": [
             code_hash(function) for function in (text_supervisor, model_supervisor, ensemble, imitable, labels_of_file)
@@ -71,8 +73,13 @@ def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
     }
 
 
-def _single(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Steps[Scores]:
-    """The labels of a single trained supervisor."""
-    if weak.kind == "text":
-        return text_supervisor(sets, task=task, seed=seed)
-    return (yield from model_supervisor(weak, sets, task_models, task=task, seed=seed))
+def _settings(weak: Weak) -> dict[str, Any]:
+    """The settings of a supervisor, fit for JSON, but for its model."""
+    tuned = {"finetuning": weak.finetuning.facts(speaks=weak.kind == "lm")}
+    members = {"members": [_settings(member) for member in weak.members]}
+    return weak.model_dump(mode="json", exclude={"model"}) | tuned | members
+
+
+def _said(weak: Weak, task_models: TaskModels) -> list[dict[str, Any]]:
+    """How each model is asked that learns to say labels."""
+    return [task_models.opinions(one).saying.facts for one in weak.trained if one.kind == "lm"]

@@ -28,14 +28,19 @@ def ensemble(
     """
     members = []
     for number, member in enumerate(weak.members):
-        own_seed = torch_seed(seed, task, "member", number) % SEEDS
-        own_sets = replace(sets, weak=_resampled(sets.weak, own_seed)) if weak.bagging else sets
+        own_seed = member_seed(seed, task, number)
+        own_sets = replace(sets, weak=resampled(sets.weak, own_seed)) if weak.bagging else sets
         members.append(supervise(member, own_sets, task_models, task=task, seed=own_seed))
     parts = yield from side_by_side(members)
     return {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0] if name != HELD_OUT}
 
 
-def _resampled(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+def member_seed(seed: int, task: str, number: int) -> int:
+    """The seed of a member, by its number."""
+    return torch_seed(seed, task, "member", number) % SEEDS
+
+
+def resampled(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """A bootstrap resample of the groups, each with all of its rows."""
     groups = pd.factorize(table[GROUP])[0]
     drawn = stream(seed, "bagging").integers(groups.max() + 1, size=groups.max() + 1)

@@ -16,11 +16,10 @@ from w2s_probes.rows.groups import GROUP
 from ..experiment.method import Method
 from ..experiment.row_sets import RowSets
 from ..experiment.trusted_rows import refuse_too_few
-from ..recipe.schema import Recipe
+from ..recipe.schema import TRAINED, Recipe
 
 HELD_OUT = "held out"  # name of these rows' scores beside those of the sets that a supervisor labels
 SHARE = 0.2
-KINDS = ("text", "head", "finetune")  # of supervisors that hold out rows; members of an ensemble hold out others each
 
 
 def held_out_rows(table: pd.DataFrame, task: str, seed: int) -> NDArray[np.bool_]:
@@ -30,10 +29,26 @@ def held_out_rows(table: pd.DataFrame, task: str, seed: int) -> NDArray[np.bool_
     return np.isin(groups, order[: max(1, round(SHARE * len(order)))])
 
 
+def asks_supervisor(recipe: Recipe, methods: Mapping[str, Method]) -> bool:
+    """Whether some method asks the supervisor's trained model itself, which must be kept for it."""
+    return any(method.tuned or (method.fuses and not recipe.fusion.experts) for method in methods.values())
+
+
 def refuse_without_truth(
     recipe: Recipe, methods: Mapping[str, Method], splits: Mapping[str, Mapping[int, RowSets]]
 ) -> None:
     """InputError for a method that reads true labels of weak-train where there are none, too few, or of one class."""
+    if recipe.debate is not None and asks_supervisor(recipe, methods):
+        raise InputError(
+            "a method asks the supervisor's own model, and one that reads a debate is several: leave [debate] out, or "
+            "methods that fuse"
+        )
+    for name, method in methods.items():
+        if method.tuned and recipe.weak.kind != "lm":
+            raise InputError(
+                f"method {name!r} asks the supervisor's model before and after its training to say labels, and one of "
+                f"kind {recipe.weak.kind!r} is not so trained: take weak.kind lm"
+            )
     declared = {name: method.trusted for name, method in methods.items() if method.trusted is not None}
     for name, needs in declared.items():
         why = f"; {needs.why}" if needs.why else ""
@@ -41,18 +56,23 @@ def refuse_without_truth(
             kind = recipe.weak.errors or recipe.weak.kind
             raise InputError(
                 f"method {name!r} needs true labels of weak-train, of which a supervisor of kind {kind!r} leaves none: "
-                f"take weak.kind text, head or finetune{why}"
+                f"take weak.kind text, head, finetune or lm{why}"
             )
         if needs.of_model and recipe.weak.kind != "head":
             raise InputError(
                 f"method {name!r} trains a head on the supervisor's model, and one of kind {recipe.weak.kind!r} is no "
                 f"head: take weak.kind head{why}"
             )
-        if (needs.held_out or needs.stops) and recipe.weak.kind not in KINDS:
-            use = "is stopped by" if needs.stops else "needs"
+        use = "is stopped by" if needs.stops else "needs"
+        if (needs.held_out or needs.stops) and recipe.debate is not None:
+            raise InputError(
+                f"method {name!r} {use} rows that the supervisor holds out, and each member of one that reads a debate "
+                f"holds out others: leave [debate] out{why}"
+            )
+        if (needs.held_out or needs.stops) and recipe.weak.kind not in TRAINED:
             raise InputError(
                 f"method {name!r} {use} rows that the supervisor holds out, and one of kind {recipe.weak.kind!r} holds "
-                f"out none: take weak.kind text, head or finetune{why}"
+                f"out none: take weak.kind text, head, finetune or lm{why}"
             )
     for task, seeds in splits.items() if declared else ():
         for seed, sets in seeds.items():

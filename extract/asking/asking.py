@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -19,14 +20,13 @@ from w2s_probes.store.manifest import identity_key
 from ..models.loading import Placement, quantization_config, refuse_speechless
 from ..models.source import ModelSource
 from ..row_files import checked_rows, rows_hash
-from ..templates import OWN, Template, template_source
+from ..templates import Template, find_template
 from .adjusting import CONTENT_FREE, PAIR, QUESTION, Calibration, bias, consistent
+from .kept_batches import KeptBatches
 from .label_words import WORDS, LabelWord, beginning, label_words
 from .prompts import PATTERN, Prompt, refuse_pattern
 from .shots import Shot
 from .speaker import NextToken, Speaker
-
-NO_TEMPLATE = "none"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class Asking:
         prompt: str = PATTERN,
         shots: Sequence[Shot] = (),
         calibrate: str | None = None,
-        chat_template: str | None = None,
+        chat_template: str | Template | None = None,
         dtype: str = "auto",
         quantization: str | None = None,
     ) -> "Asking":
@@ -100,7 +100,7 @@ class Asking:
         if quantization is not None:
             quantization_config(quantization)
         rows, tokenizer = checked_rows(rows, "rows"), source.tokenizer
-        template = _template(source, chat_template)
+        template = find_template(source.tokenizer, source.name, chat_template)
         bare = Prompt(prompt, answers, template)
         before = bare.of(tokenizer, str(rows["text"].iloc[0]), "the first row")
         words = label_words(tokenizer, source.name, answers, before)
@@ -140,14 +140,17 @@ class Asking:
     @cached_property
     def tokens(self) -> list[Tokens]:
         """The token ids of each row's prompt (n arrays); InputError for one longer than the model's window."""
-        ids, texts = self.rows["id"].tolist(), self.rows["text"].tolist()
-        encoded = self._encode(self.prompt.every(self.source.tokenizer, ids, texts), ids)
+        return self.tokens_of(self.rows["text"].tolist(), [f"row {row!r}" for row in self.rows["id"]])
+
+    def tokens_of(self, texts: Sequence[str], names: Sequence[str]) -> list[Tokens]:
+        """The same of any texts (n,), which messages call by these names."""
+        encoded = self._encode(self.prompt.every(self.source.tokenizer, names, texts), names)
         limit = self.source.window
         long = [at for at, row in enumerate(encoded) if limit is not None and len(row) > limit]
         if long:
             raise InputError(
-                f"row {ids[long[0]]!r} with its prompt is {len(encoded[long[0]])} tokens, and {self.source.name} reads "
-                f"{limit} ({len(long)} such rows among {len(ids)}): shorten or drop them, or give fewer shots"
+                f"{names[long[0]]} with its prompt is {len(encoded[long[0]])} tokens, and {self.source.name} reads "
+                f"{limit} ({len(long)} such rows among {len(names)}): shorten or drop them, or give fewer shots"
             )
         return encoded
 
@@ -161,8 +164,13 @@ class Asking:
         placement: Placement | None = None,
         speaker: Speaker | None = None,
         progress: RowProgress = silent,
+        kept: Path | None = None,
     ) -> Answers:
-        """Ask about every row. With a `speaker` of this plan's model nothing is loaded."""
+        """Ask about every row. With a `speaker` of this plan's model nothing is loaded.
+
+        Batches are kept in the folder `kept` as they are read: an asking that was stopped goes on there, and ends with
+        the same bits on the same machine. The folder is deleted at the end.
+        """
         tokens = self.tokens  # refused before weights are loaded
         empty = self._content_free() if self.calibrate == "content-free" else []
         speaker = speaker or self.speaker(placement)
@@ -174,7 +182,8 @@ class Asking:
             progress(done)
 
         numbers = [word.token for word in self.words]
-        found = speaker.read(tokens, self.rows["id"].tolist(), numbers, advance)
+        batches = KeptBatches(kept, self.key)
+        found = speaker.read(tokens, self.rows["id"].tolist(), numbers, advance, batches)
         own = _log_odds(found)
         shift = 0.0
         if self.calibrate == "prior":
@@ -183,18 +192,19 @@ class Asking:
             shift = bias(_log_odds(speaker.read(empty, ["content-free"] * len(empty), numbers)))
         p, together = consistent(own - shift, self.rows)
         ids = self.rows["id"].to_numpy(dtype=object)
+        batches.remove()
         return Answers(ids, p, found.logits[:, 0], found.logits[:, 1], found.log_total, shift, together, self.key)
 
     def _content_free(self) -> list[Tokens]:
         """The tokens of prompts about texts that say nothing; of an empty prompt there are none."""
         prompts = self.prompt.every(self.source.tokenizer, CONTENT_FREE, CONTENT_FREE)
         whole = [prompt for prompt in prompts if prompt.strip()]
-        return self._encode(whole, ["content-free"] * len(whole))
+        return self._encode(whole, ["a text that says nothing"] * len(whole))
 
-    def _encode(self, prompts: list[str], names: list[str]) -> list[Tokens]:
+    def _encode(self, prompts: list[str], names: Sequence[str]) -> list[Tokens]:
         """Token ids of prompts, after what the tokenizer begins a text with: a template writes that itself."""
         tokenizer = self.source.tokenizer
-        plain, _ = tokenize(tokenizer, prompts, None, lambda row: f"row {names[row]!r}", special_tokens=False)
+        plain, _ = tokenize(tokenizer, prompts, None, lambda row: names[row], special_tokens=False)
         if self.prompt.template is not None or not prompts:
             return plain
         start = beginning(tokenizer, prompts[0])
@@ -203,13 +213,3 @@ class Asking:
 
 def _log_odds(found: NextToken) -> NDArray[np.float64]:
     return np.asarray(found.logits[:, 1] - found.logits[:, 0])
-
-
-def _template(source: ModelSource, named: str | None) -> Template | None:
-    """The template of this name; unless given the tokenizer's own, or none where it has none."""
-    if named is None:
-        named = OWN if getattr(source.tokenizer, "chat_template", None) else NO_TEMPLATE
-    if named == NO_TEMPLATE:
-        return None
-    jinja = template_source(source.tokenizer, source.name, named)
-    return Template.plan(source.tokenizer, jinja, f"chat template {named}")

@@ -50,11 +50,11 @@ class Prompt:
         before = [(self._question(shot), self.answers[label]) for shot, label in self.shots]
         return self.template.render(tokenizer, self._question(text), where, before=before)
 
-    def every(self, tokenizer: Any, ids: Sequence[str], texts: Sequence[str]) -> list[str]:
-        """The prompts about texts (n,)."""
+    def every(self, tokenizer: Any, names: Sequence[str], texts: Sequence[str]) -> list[str]:
+        """The prompts about texts (n,), whose rows messages call by these names."""
         if self.template is not None:
             self.template.refuse_changed(tokenizer)
-        return [self.of(tokenizer, text, f"row {row!r}") for row, text in zip(ids, texts, strict=True)]
+        return [self.of(tokenizer, text, name) for name, text in zip(names, texts, strict=True)]
 
     def _question(self, text: str) -> str:
         return asked(self.pattern, text, self.answers)

@@ -1,7 +1,7 @@
 """A loaded causal model that says how likely chosen tokens are next, batch by batch."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..forward.model_state import ModelState
 from ..forward.switches import mode_of
 from ..models.loading import Placement, load_speaker
 from ..models.source import ModelSource
+from .kept_batches import KeptBatches
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,56 @@ class Speaker:
         self.budget = placement.batch_tokens or affordable_tokens(source, self.device, dtype)
 
     def read(
-        self, tokens: Sequence[Tokens], names: Sequence[str], words: Sequence[int], progress: BatchProgress = silent
+        self,
+        tokens: Sequence[Tokens],
+        names: Sequence[str],
+        words: Sequence[int],
+        progress: BatchProgress = silent,
+        kept: KeptBatches | None = None,
     ) -> NextToken:
         """The logits of `words` after each row of tokens; batches are halved where they do not fit into memory.
 
+        What was `kept` of an earlier time is not read again: the batches left are those that would have followed.
+
         InputError, naming the row, for numbers that are not finite and for a single row that does not fit.
         """
+        logits, total = np.empty((len(tokens), len(words))), np.empty(len(tokens))
+        kept = kept or KeptBatches(None, "")
+        with kept.going_on() as earlier:
+            for row, (own, of_all) in earlier.items():
+                logits[row], total[row] = own, of_all
+            left = [row for row in range(len(tokens)) if row not in earlier]
+            for rows, read in self._batches(tokens, names, list(words), progress, left):
+                logits[rows], total[rows] = read
+                kept.add(rows, logits[rows], total[rows])
+        self._refuse_lost(np.isfinite(logits).all(axis=1) & np.isfinite(total), names)
+        return NextToken(logits, total)
+
+    def vocabulary(self, tokens: Sequence[Tokens], names: Sequence[str]) -> NDArray[np.float32]:
+        """The logits (n, vocabulary) of every token after each row of tokens; hand it few rows, a block at a time.
+
+        InputError as above; tokens that a model never says may have a logit of -∞.
+        """
+        found: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(tokens)
+        for rows, (logits, _) in self._batches(tokens, names, None, silent, range(len(tokens))):
+            for row, own in zip(rows, logits, strict=True):
+                found[row] = own
+        every = np.stack(found) if found else np.empty((0, self._source.vocabulary), dtype=np.float32)
+        self._refuse_lost(~np.isnan(every).any(axis=1) & np.isfinite(every.max(axis=1, initial=-np.inf)), names)
+        return every
+
+    def _batches(
+        self,
+        tokens: Sequence[Tokens],
+        names: Sequence[str],
+        words: list[int] | None,
+        progress: BatchProgress,
+        of: Iterable[int],
+    ) -> Iterator[tuple[list[int], tuple[NDArray[np.float32], NDArray[np.float32]]]]:
+        """The rows of each batch, of these rows, with what `_forward` reads of them."""
         refuse_unknown_tokens(self._source.name, tokens, self._source.vocabulary, lambda row: f"row {names[row]!r}")
         lengths = [len(row) for row in tokens]
-        logits, total = np.empty((len(tokens), len(words))), np.empty(len(tokens))
-        queue = deque(batches(lengths, self.budget, mode=self._mode))
+        queue = deque(batches(lengths, self.budget, of, self._mode))
         while queue:
             rows = queue.popleft()
             read = self._forward([tokens[row] for row in rows], words)
@@ -74,21 +115,25 @@ class Speaker:
                 left = [*rows, *(row for batch in queue for row in batch)]
                 queue = deque(batches(lengths, self.budget, left, self._mode))
                 continue
-            logits[rows], total[rows] = read
+            yield rows, read
             progress(len(rows), sum(lengths[row] for row in rows))
-        lost = ~(np.isfinite(logits).all(axis=1) & np.isfinite(total))
-        if lost.any():
+
+    def _refuse_lost(self, finite: NDArray[np.bool_], names: Sequence[str]) -> None:
+        """InputError, naming the row, where not every row's numbers are finite."""
+        if not finite.all():
             advice = "try --dtype bfloat16 or float32" if self._dtype == "float16" else "are its weights damaged?"
             raise InputError(
-                f"the logits after row {names[int(lost.argmax())]!r} are NaN or infinite in {self._dtype}: {advice}"
+                f"the logits after row {names[int(finite.argmin())]!r} are NaN or infinite in {self._dtype}: {advice}"
             )
-        return NextToken(logits, total)
 
     @torch.inference_mode()
     def _forward(
-        self, tokens: Sequence[Tokens], words: Sequence[int]
+        self, tokens: Sequence[Tokens], words: list[int] | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """One batch: logits (rows, words) and log-totals (rows,); None where it does not fit into memory."""
+        """One batch: logits (rows, words), of all tokens where `words` is None, and log-totals (rows,).
+
+        None where it does not fit into memory.
+        """
         ids, mask = padded(tokens, pad=self._source.pad)
         last = mask.sum(dim=1) - 1
         self._state.restore()
@@ -107,7 +152,7 @@ class Speaker:
             output = self.model(input_ids=ids.to(self.device), attention_mask=mask.to(self.device)).logits
             assert output.shape[:2] == (len(tokens), 1)
             next_token = output[:, 0].float()
-            chosen = next_token[:, torch.as_tensor(list(words), device=next_token.device)]
+            chosen = next_token if words is None else next_token[:, torch.as_tensor(words, device=next_token.device)]
             return chosen.cpu().numpy(), next_token.logsumexp(dim=-1).cpu().numpy()
         except RuntimeError as error:
             if not out_of_memory(error):

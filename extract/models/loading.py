@@ -11,14 +11,14 @@ from transformers.quantizers.auto import AutoQuantizationConfig
 
 from w2s_probes.checkpoints.blocks import trunk_of
 from w2s_probes.checkpoints.files import has_weights
-from w2s_probes.checkpoints.loading import usable
+from w2s_probes.checkpoints.loading import refuse_two_way, usable
 from w2s_probes.errors import InputError, preview
 
 from .quantization import BITS, quantization_settings
 from .source import ModelSource, auto_class
 
 SPEAKERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # ends of the names of models that have the head
-SPEECHLESS = "no language-model head; classifiers cannot answer: name a causal model"
+SPEECHLESS = "no language-model head; classifiers cannot {verb}: name a causal model"
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,24 @@ def load_speaker(source: ModelSource, dtype: str, placement: Placement, quantiza
     model, absent = _loaded(source, AutoModelForCausalLM, dtype, placement, quantization)
     refuse_missing(source.name, absent)
     if model.get_output_embeddings() is None:
-        raise InputError(f"model {source.name}: {SPEECHLESS}")
+        raise InputError(f"model {source.name}: {SPEECHLESS.format(verb='answer')}")
     model.config.get_text_config().use_cache = model.config.use_cache = False
     whole: nn.Module = model.eval().requires_grad_(False)
     return whole
 
 
-def refuse_speechless(source: ModelSource) -> None:
-    """InputError for a checkpoint that was saved without a language-model head, or that fills in masked words."""
+def refuse_speechless(source: ModelSource, verb: str = "answer") -> None:
+    """InputError for a checkpoint that was saved without a language-model head, or that fills in masked words.
+
+    `verb` is what such a model cannot do.
+    """
     named = [str(name) for name in getattr(source.config, "architectures", None) or []]
     speaks = any(name.endswith(SPEAKERS) for name in named)
     known = type(source.config) in MODEL_FOR_CAUSAL_LM_MAPPING or source.trust.remote_code
     if getattr(source.config, "is_encoder_decoder", False) or not speaks or not known:
         what = f" (it is a {named[0]})" if named else ""
-        raise InputError(f"model {source.name}: {SPEECHLESS}{what}")
+        raise InputError(f"model {source.name}: {SPEECHLESS.format(verb=verb)}{what}")
+    refuse_two_way(source.name, source.config)
 
 
 def _loaded(

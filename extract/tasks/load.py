@@ -10,7 +10,8 @@ import pandas as pd
 
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.io.files import sha256
-from w2s_probes.io.tables import FORMATS, read_table
+from w2s_probes.io.readers import readable
+from w2s_probes.io.tables import read_table
 from w2s_probes.io.validated import read_toml, validated
 from w2s_probes.rows.groups import GROUP
 
@@ -187,7 +188,7 @@ def _from_folder(
 
 
 def _file(short: str, task: Task, folder: Path, name: str) -> Path:
-    files = [folder / short / f"{name}{ending}" for ending in (".jsonl.gz", *FORMATS)]
+    files = [folder / short / f"{name}{ending}" for ending in (".jsonl.gz", *readable())]
     for path in files:
         if path.is_file():
             return path

@@ -59,6 +59,12 @@ SOUND: dict[str, Any] = {
     "strong": {"model": "m", "layer": "middle"},
     "student": {"kind": "lora", "loss": "logconf", "finetuning": {"epochs": 2}},
 }
+OTHERS: dict[str, Any] = {
+    "methods": ["mine"],
+    "baseline": "mine",
+    "student": {"loss": "my-loss"},
+    "probes": {"mine_l2": 0.5, "my_own_k": 3},
+}
 LADDER = {**SOUND, "ladder": {"models": ["a", "b"]}, "weak": {"kind": "finetune"}, "strong": {"layer": 3}}
 
 
@@ -69,9 +75,11 @@ LADDER = {**SOUND, "ladder": {"models": ["a", "b"]}, "weak": {"kind": "finetune"
         LADDER,
         {**SOUND, "methods": "student-xent", "seeds": 3, "data": {"tasks": "boolq"}},  # lists of one without brackets
         {**SOUND, "weak": {"n_truth": 50}},  # kind text is the one that need not be named
+        {**SOUND, **OTHERS, "plugins": ["mine.py"]},
+        {**SOUND, "variants": {"a": {**OTHERS, "plugins": ["mine.py"]}}},
         {**SOUND, "weak": {"kind": "ensemble", "members": [{"kind": "text"}, {"kind": "head", "model": "m"}]}},
     ],
-    ids=["pair", "ladder", "bare", "text", "ensemble"],
+    ids=["pair", "ladder", "bare", "text", "plugins", "plugins-of-a-variant", "ensemble"],
 )
 def test_sound_recipes_fit(sound: dict[str, Any]) -> None:
     assert [error.message for error in RECIPE.iter_errors(sound)] == []
@@ -101,6 +109,10 @@ def test_sound_recipes_fit(sound: dict[str, Any]) -> None:
         ({"ladder": {"models": ["a"]}, "weak": {}, "strong": {}}, "too short"),
         ({"variants": {"a": {"weeak": {}}}}, "'weeak' was unexpected"),
         ({"variants": {}}, "non-empty"),
+        ({"variants": {"a": {"baseline": "mine"}}}, "'mine' is not one of"),
+        ({"probes": {"mine_l2": 0.5}}, "'mine_l2' is not one of"),
+        ({"plugins": ["mine.py"], "probes": {"mine": 1}}, "'mine' does not match any of the regexes"),
+        ({"plugins": "mine.py", "probes": {"mine_k": "5"}}, "'5' is not of type 'number'"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -131,7 +143,7 @@ def test_closed_choices_and_descriptions_are_there_to_be_completed() -> None:
     schema = recipe_json_schema()
     assert {*METHODS, "control-random:filter-knn"} <= set(schema["$defs"]["Method"]["enum"])
     assert "boolq" in schema["$defs"]["TaskName"]["anyOf"][0]["enum"]
-    assert schema["$defs"]["Student"]["properties"]["loss"]["enum"]
+    assert schema["$defs"]["Student"]["properties"]["loss"]["anyOf"][0]["enum"]
     assert schema["$defs"]["Data"]["properties"]["n_val"]["description"] == "rows with weak labels, for early stopping"
     assert set(schema["properties"]) == {*Recipe.model_fields, "ladder", "variants"}
     assert '"null"' not in json.dumps(schema)  # TOML has none

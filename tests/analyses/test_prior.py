@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.costs import plan_recipe
 from analyses.experiment.opinions import Opinions, asked_in
 from analyses.lessons.result_cache import ResultCache
 from analyses.methods.priors import drawn_from
@@ -17,6 +18,7 @@ from analyses.recipe.read import RECIPES, read_recipe
 from analyses.results.names import predictions_file
 from extract.asking import Asking
 from extract.asking.adjusting import bias
+from extract.asking.speaker import Speaker
 from extract.models.source import ModelSource
 from tests.conftest import ROOT
 from tests.worlds.experiments import experiment, outcome_by, trusted_of_planted
@@ -139,3 +141,28 @@ def test_models_and_words_that_cannot_answer_are_refused_before_anything_is_made
     with pytest.raises(InputError, match="answer 'no': the tokenizer of"):
         result(tmp_path / "out", 'asking.answers=["no", "yes"]')
     assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_counts_what_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = [*SMALL, 'methods=["prior-zeroshot", "prior-fewshot"]', "student.epochs=2", "data.n_train=80"]
+    settings += ["data.n_test=60", "data.n_val=40", "probes.knn_k=5", "probes.topo_k=5"]
+    recipe, read, asked = read_recipe(RECIPES / "prior.toml", settings), Speaker.read, list[tuple[int, int]]()
+
+    def counted(self: Speaker, tokens: Any, *more: Any) -> Any:
+        asked.append((len(tokens), sum(map(len, tokens))))
+        return read(self, tokens, *more)
+
+    monkeypatch.setattr(Speaker, "read", counted)
+    planned = plan_recipe(recipe).asked
+    run(recipe, tmp_path)
+    assert [one.what for one in planned] == ["the weak supervisor", "prior-zeroshot", "prior-fewshot"]
+    assert [one.costs.rows for one in planned] == [rows for rows, _ in asked] == [180, 140, 140]
+    for one, (_, tokens) in zip(planned, asked, strict=True):
+        assert one.costs.tokens == pytest.approx(tokens, rel=0.2 if one.what == "prior-fewshot" else 0)
+        assert one.flops > one.costs.flops
+    assert [one.source.name for one in planned] == [str(MODELS / kind) for kind in ("weak", "strong", "strong")]
+    without = plan_recipe(read_recipe(RECIPES / "prior.toml", [*settings, "data.folder=none"]), tokens_per_row=20)
+    assert [one.costs.tokens for one in without.asked] == [180 * 20, 140 * 20, 140 * 60]
+    told = read_recipe(RECIPES / "prior.toml", [*settings, "asking.prompt='" + "loud " * 120 + "{text}'"])
+    with pytest.raises(InputError, match=r"with its prompt is \d+ tokens, and .* reads 128"):
+        plan_recipe(told)

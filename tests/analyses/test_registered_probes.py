@@ -10,19 +10,21 @@ CODE = """
 import dataclasses, json
 from w2s_probes.probes import registry
 nearest = dataclasses.replace(registry.PROBES["knn"], name="nearest", title="Nearest", values="Neighbours of nearest")
-registry.PROBES["nearest"] = registry.SETTINGS["nearest_k"] = nearest
 
 from analyses.methods import METHODS
+before = len(METHODS)  # also the modules that read the registry are there before the probe is
+
 from analyses.recipe.probe_values import Probes
-from analyses.report.load.folder import SWEEP_CELLS
-from analyses.report.views.wording import GRID, READ_BY
+from analyses.report.views.wording import captions, readers
+registry.PROBES["nearest"] = nearest
 print(json.dumps({
-    "default": Probes().model_dump()["nearest_k"],
+    "default": Probes().nearest_k,
+    "given": Probes(nearest_k=3).read(["nearest_k", "knn_k"]),
+    "more": len(METHODS) - before,
     "methods": sorted(name for name in METHODS if "nearest" in name),
     "settings": sorted(METHODS["filter-nearest"].settings),
-    "known": "nearest" in SWEEP_CELLS.known["probe"],
-    "caption": GRID["nearest_k"],
-    "read_by": sorted(READ_BY["nearest_k"]),
+    "caption": captions()["nearest_k"],
+    "read_by": sorted(readers()["nearest_k"]),
 }))
 """
 
@@ -31,9 +33,10 @@ def test_one_entry_gives_a_recipes_key_methods_and_captions() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True, cwd=ROOT)
     assert json.loads(done.stdout) == {
         "default": 50,
+        "given": {"knn_k": 50, "nearest_k": 3},
+        "more": 5,
         "methods": [f"{kind}-nearest" for kind in ("ceiling", "filter", "filter-relabel", "probe", "relabel")],
         "settings": ["contamination", "nearest_k"],
-        "known": True,
         "caption": "Neighbours of nearest",
         "read_by": ["nearest"],
     }

@@ -24,7 +24,7 @@ from w2s_probes import (
     relabel,
     report_card,
 )
-from w2s_probes.probes.registry import PROBES, SETTINGS
+from w2s_probes.probes.registry import PROBES, probe_settings
 from w2s_probes.sweep import Grid, SweepResult, sweep
 from w2s_probes.sweep.plot import _layer_color
 
@@ -155,8 +155,8 @@ def test_every_option_of_a_sweep_that_lists_numbers_takes_a_single_one(world: Sw
 )
 def test_what_is_no_number_is_refused_with_an_example(name: str, wrong: Any) -> None:
     with pytest.raises(InputError, match=rf"{name} takes a number or a list of numbers, as {name}="):
-        if name in SETTINGS:
-            Grid({SETTINGS[name].name: wrong})
+        if name in (entries := probe_settings()):
+            Grid({entries[name].name: wrong})
         else:
             Grid({"knn": [5]}, **{name: wrong})
 

@@ -23,9 +23,11 @@ from analyses.methods import find_method
 from analyses.recipe.asking import AskedAs
 from analyses.recipe.probe_values import Probes
 from analyses.recipe.read import RECIPES, read_recipe
-from analyses.recipe.schema import Recipe, Training
+from analyses.recipe.schema import Recipe
+from analyses.recipe.training import Training
 from extract.asking.shots import Shot
 from tests.conftest import planted
+from tests.worlds.fusing import GivenFusing
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.store import TokenActivations
@@ -113,6 +115,7 @@ def experiment(folder: Path, **more: Any) -> Experiment:
         "weak_scores": {"test": supervisor_at_test()},
         "weak_activations": given,
         "opinions": GivenOpinions(given),
+        "fusing": GivenFusing(given),
     }
     return Experiment(**fields | more)
 

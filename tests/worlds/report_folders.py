@@ -12,6 +12,7 @@ from analyses.experiment import Outcome
 from analyses.experiment.outcomes import write_verdict
 from analyses.experiment.row_sets import RowSets
 from analyses.lessons.clock import StepTime
+from analyses.recipe.fusion import is_fusion
 from analyses.results.comparisons import compare
 from analyses.results.names import COMPARISONS, RECIPE, RECORD, RESULTS, filter_file, trial_files, trial_key
 from analyses.results.run_folder import write_predictions, write_recipe, write_record
@@ -42,7 +43,8 @@ def write_run(
     """A finished run with these methods, whose scores part the classes as `signal` says; on `no_gap` none does."""
     signal = SIGNAL if signal is None else signal
     methods = [name for name in signal if name not in ("weak", "ceiling")]
-    recipe = small_recipe(f"methods={json.dumps(methods)}", f"seeds={list(seeds)}")
+    fused = ["fusion.experts=tuned"] if any(map(is_fusion, methods)) else []
+    recipe = small_recipe(f"methods={json.dumps(methods)}", f"seeds={list(seeds)}", *fused)
     judged: dict[str, dict[int, TrialResult]] = {}
     runs = {}
     for number, task in enumerate(tasks):

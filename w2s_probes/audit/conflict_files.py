@@ -10,7 +10,8 @@ import pandas as pd
 from ..comparing.compared_files import known_truth
 from ..comparing.score_files import ScoreFile, joined_ids, merged, read_truth
 from ..errors import InputError, did_you_mean
-from ..io.tables import FORMATS, refuse_no_table
+from ..io.readers import readable
+from ..io.tables import refuse_no_table
 from ..labels.label_set import read_label_table
 from ..rows.groups import GROUP, groups_of
 from .in_words import audit_lines
@@ -113,7 +114,7 @@ def _place(path: Path, columns: Sequence[str], name: str, role: str) -> str:
     """FILE:COLUMN of a name: a column of the table, or else a file of its own."""
     if name in columns:
         return f"{path}:{name}"
-    if name.rpartition(":")[0].endswith(FORMATS) or name.endswith(FORMATS):
+    if name.rpartition(":")[0].endswith(readable()) or name.endswith(readable()):
         return name
     scores = [column for column in columns if column not in ("id", "truth", GROUP)]
     raise InputError(f"{path}: no column {name!r} for {role}; {did_you_mean(name, scores)}")

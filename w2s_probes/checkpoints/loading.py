@@ -64,3 +64,18 @@ def read_tokenizer(name: str, folder: Path, *, remote_code: bool = False) -> Any
         if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
             raise ValueError("its files are missing or empty: it knows no word")
         return tokenizer
+
+
+def refuse_two_way(name: str, config: Any) -> None:
+    """InputError for a model whose tokens see those after them, though it is saved with a language-model head.
+
+    A BERT can be made to speak, when its config says that it is a decoder; without that it fills in masked words.
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    either = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and type(config) in MODEL_FOR_MASKED_LM_MAPPING
+    if either and not (getattr(config, "is_decoder", False) or getattr(config, "causal", False)):
+        raise InputError(
+            f"model {name}: its tokens see those after them (a {config.model_type} whose config does not say "
+            "is_decoder), so it has no next word to say: name a causal model"
+        )

@@ -168,7 +168,7 @@ class StudentAnswer(JsonAnswer):
 
     out: str = Field(description="the student's folder")
     files: list[str] = Field(description="the files written there")
-    kind: str = Field(description="head, lora or full")
+    kind: str = Field(description="head, lora, full or lm")
     store: str | None = Field(description="the activation store given; null where the model read texts")
     model: str | None = Field(description="the model given; null where a head read a given store")
     labels: str = Field(description="the label file")

@@ -1,7 +1,13 @@
-"""The commands of `w2s`, by group. A command's module is imported when the command is called, or asked for its help."""
+"""The commands of `w2s`, by group. A command's module is imported when the command is called, or asked for its help.
 
+Plugins are loaded before that (`--plugin`), since a command's options may be those of a plugin's probes.
+"""
+
+from collections.abc import Sequence
 from copy import copy
+from functools import wraps
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -10,6 +16,7 @@ from typer.core import TyperGroup
 from ..errors import InputError
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
+PLUGIN = "--plugin"
 EXPERIMENT, ACTIVATIONS, LABELS = "Experiment", "Activations", "Labels"
 
 
@@ -37,6 +44,7 @@ VERBS = {
     "cache": Verb(ACTIVATIONS, "List stores, and delete those of no more use.", "stores:cache"),
     "ask": Verb(LABELS, "A causal model's own opinion of each row, as labels.", "ask:ask"),
     "steer": Verb(LABELS, "Does a probe's direction move what the model says?", "steer:steer"),
+    "debate": Verb(LABELS, "What a causal model says for either answer, row by row.", "debate:debate"),
     "sweep": Verb(LABELS, "Every layer, probe and value; the best by weak labels.", "sweep:sweep"),
     "filter": Verb(LABELS, "Mark the weak labels that a probe disbelieves.", "filter:filter_labels"),
     "relabel": Verb(LABELS, "Replace weak labels by a probe's opinion.", "relabel:relabel"),
@@ -49,8 +57,8 @@ VERBS = {
 }
 # The verbs whose answer is an object that --json prints; docs/json.md says each one's fields.
 ANSWERING = (
-    *("verify", "ask", "sweep", "filter", "relabel", "tokens", "student", "predict", "compare", "deception"),
-    *("report", "results", "plan", "robust", "steer"),
+    *("verify", "ask", "debate", "sweep", "filter", "relabel", "tokens", "student", "predict", "compare"),
+    *("deception", "report", "results", "plan", "robust", "steer"),
 )
 
 
@@ -60,24 +68,71 @@ class Verbs(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Put the command itself in the place of its name, with --quiet, and --json where it has an answer for it."""
         if args and args[0] in VERBS:
+            plugins = _loaded([*ctx.params["plugin"], *typed_plugins(args)])
             command = self.commands[args[0]] = load(args[0])
-            shared = [_own(self.params, "quiet", _hush)]
+            shared = [_own(self.params, "quiet", _hush), _own(self.params, "plugin", None)]
             if args[0] in ANSWERING:
                 shared.append(_own(self.params, "json", _answer_in_json))
             for each in getattr(command, "commands", {"": command}).values():
                 each.params += shared
+                each.callback = _telling(each.callback, plugins)
         return super().resolve_command(ctx, args)
+
+
+def typed_plugins(words: Sequence[str]) -> list[str]:
+    """The files that a command's own words name by --plugin, which are read before its options are known.
+
+    >>> typed_plugins(["sweep", "acts", "--plugin", "a.py", "--plugin=b.py", "--", "--plugin"])
+    ['a.py', 'b.py']
+    """
+    words = words[: words.index("--")] if "--" in words else words
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    found = [after if word == PLUGIN else word.removeprefix(f"{PLUGIN}=") for word, after in pairs if _is_plugin(word)]
+    return [path for path in found if path]
+
+
+def _is_plugin(word: str) -> bool:
+    return word == PLUGIN or word.startswith(f"{PLUGIN}=")
+
+
+def _loaded(paths: Sequence[Path | str]) -> list[Any]:
+    """The plugins of these files, loaded."""
+    if not paths:  # nothing is imported for none
+        return []
+    from ..plugins import load_plugins
+
+    return load_plugins(paths)
+
+
+def _telling(command: Any, plugins: list[Any]) -> Any:
+    """A command that says first which plugins were loaded for it, and names them in the next command."""
+    from . import terminal
+
+    @wraps(command)
+    def called(*given: Any, **named: Any) -> Any:
+        terminal.with_plugins([plugin.path for plugin in plugins])
+        for plugin in plugins:
+            terminal.say(plugin)
+        return command(*given, **named)
+
+    return called
 
 
 def load(name: str) -> Any:
     """The command of this name, made from its function."""
+    from .probe_options import with_options
+    from .spelt_help import spell_out
+
     module, _, attribute = VERBS[name].where.partition(":")
     loaded = getattr(import_module(f".commands.{module}", __package__), attribute)
     if not isinstance(loaded, typer.Typer):
         alone = typer.Typer(add_completion=False, rich_markup_mode="markdown", context_settings=SETTINGS)
-        alone.command(name)(loaded)
+        alone.command(name)(with_options(loaded))
         loaded = alone
-    return typer.main.get_command(loaded)
+    command: Any = typer.main.get_command(loaded)
+    for each in getattr(command, "commands", {"": command}).values():
+        spell_out(each)
+    return command
 
 
 app = typer.Typer(
@@ -132,6 +187,10 @@ def w2s(
             hidden=True,
         ),
     ] = False,
+    plugin: Annotated[
+        list[Path],
+        typer.Option(help="A Python file that adds probes, losses, methods, readers or exporters; may be repeated."),
+    ] = [],  # noqa: B006
     version: Annotated[
         bool, typer.Option("--version", "-V", help="Say the version and exit.", is_eager=True, callback=_version)
     ] = False,

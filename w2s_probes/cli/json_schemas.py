@@ -5,6 +5,7 @@ from typing import Any
 
 from .answers_on_asking import AskAnswer
 from .answers_on_audits import DeceptionAnswer
+from .answers_on_debates import DebateAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
 from .answers_on_robustness import RobustAnswer
 from .answers_on_runs import PlanAnswer, ReportAnswer, ResultsAnswer, VerifyAnswer
@@ -17,6 +18,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ANSWERS: dict[str, type[JsonAnswer]] = {
     "verify": VerifyAnswer,
     "ask": AskAnswer,
+    "debate": DebateAnswer,
     "sweep": SweepAnswer,
     "filter": FilterAnswer,
     "relabel": RelabelAnswer,

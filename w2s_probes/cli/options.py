@@ -12,19 +12,6 @@ from ..students.finetuning.settings import Tracker as Tracker
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 BEST = "best"  # of a sweep
 
-# The probes that read a value, as help lines name them.
-_READERS = {
-    option: " and ".join(name for name, entry in PROBES.items() if option in (entry.value, *entry.options))
-    for option in ("k", "l2", "index")
-}
-
-_DEFAULTS = {
-    value: " and ".join(
-        dict.fromkeys(f"{entry.default:g}".removeprefix("0") for entry in PROBES.values() if entry.value == value)
-    )
-    for value in ("k", "l2")
-}
-
 StorePath = Annotated[Path, typer.Argument(help="Activation store, from `w2s extract`.")]
 LabelsPath = Annotated[
     Path,
@@ -39,7 +26,7 @@ From = Annotated[
 By = Annotated[
     str,
     typer.Option(
-        help=f"The probe: {', '.join(PROBES)}, module:Class of a scikit-learn classifier, or `best` (--from).",
+        help="The probe: {probes}, module:Class of a scikit-learn classifier, or `best` (--from).",
         autocompletion=lambda incomplete: [name for name in (*PROBES, BEST) if name.startswith(incomplete)],
     ),
 ]
@@ -49,15 +36,15 @@ Audit = Annotated[
 ]
 K = Annotated[
     int | None,
-    typer.Option(min=1, help=f"Neighbours, of {_READERS['k']}; {_DEFAULTS['k']} unless --mode says otherwise."),
+    typer.Option(min=1, help="Neighbours, of {readers:k}; {defaults:k} unless --mode says otherwise."),
 ]
-L2 = Annotated[float | None, typer.Option(min=0, help=f"Penalty of {_READERS['l2']}; {_DEFAULTS['l2']} unless said.")]
+L2 = Annotated[float | None, typer.Option(min=0, help="Penalty of {readers:l2}; {defaults:l2} unless said.")]
 Connect = Annotated[Connectivity | None, typer.Option(help="Of topo's components; strong unless --mode says.")]
 InSample = Annotated[bool, typer.Option("--in-sample", help="Score rows with themselves, as the published code.")]
 Index = Annotated[
     str | None,
     typer.Option(
-        help=f"Of {_READERS['index']}: exact, unless you name a torch device such as cuda, or a faiss factory string.",
+        help="Of {readers:index}: exact, unless you name a torch device such as cuda, or a faiss factory string.",
         autocompletion=lambda incomplete: [name for name in ("exact", "cuda") if name.startswith(incomplete)],
     ),
 ]

@@ -1,4 +1,8 @@
-"""An option for the value of each probe, made from the registry: a command takes them all as one dictionary."""
+"""An option for the value of each probe, made from the registry: a command takes them all as one dictionary.
+
+Both decorators leave a command as it is: its options are made by `with_options` when it is called, or asked for its
+help, so that probes of plugins have theirs.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -9,6 +13,7 @@ import typer
 
 from ..probes.registry import PROBES, ProbeEntry
 
+OPTION = "__option_of_a_probe__"
 NUMBERS = {"k": "numbers of neighbours, such as 1,5,10,50", "l2": "penalties, such as 0,1e-4,1e-2"}
 
 
@@ -21,7 +26,7 @@ def with_sweep_values(command: Callable[..., None]) -> Callable[..., None]:
         said = f"{entry.title[0].upper() if entry.title.islower() else entry.title[0]}{entry.title[1:]}"
         return Annotated[str, typer.Option(entry.flag, *short, help=f"{said}: {NUMBERS[entry.value]}.")], ""
 
-    return _with_options(command, option)
+    return _later(command, option)
 
 
 def with_probe_value(command: Callable[..., None]) -> Callable[..., None]:
@@ -33,13 +38,24 @@ def with_probe_value(command: Callable[..., None]) -> Callable[..., None]:
             return Annotated[int | None, typer.Option(entry.flag, min=1, help=said)], None
         return Annotated[float | None, typer.Option(entry.flag, min=0, help=said)], None
 
-    return _with_options(command, option)
+    return _later(command, option)
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each probe that there is now, where it is decorated so."""
+    option = vars(command).get(OPTION)
+    return command if option is None else _with_options(command, option)
+
+
+def _later(command: Callable[..., None], option: Callable[[ProbeEntry], tuple[Any, Any]]) -> Callable[..., None]:
+    vars(command)[OPTION] = option
+    return command
 
 
 def _with_options(command: Callable[..., None], option: Callable[[ProbeEntry], tuple[Any, Any]]) -> Callable[..., None]:
     """The command with one keyword a probe where its signature has `values`."""
     parameters: list[inspect.Parameter] = []
-    settings = {name: entry.setting for name, entry in PROBES.items()}  # as they are now: those that are options
+    settings = {name: entry.setting for name, entry in PROBES.items()}
     for parameter in inspect.signature(command).parameters.values():
         if parameter.name != "values":
             parameters.append(parameter)

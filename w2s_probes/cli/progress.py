@@ -65,8 +65,11 @@ def _step_line(doing: str, done: int, total: int, speed: Speed) -> ProgressLine:
 
 
 @contextmanager
-def rows(kind: Kind = "auto") -> Iterator[RowProgress]:
-    """A function to call with an extraction's `RowsRead`; shows rows/s, tokens/s and the time left as `steps` does."""
+def rows(kind: Kind = "auto", what: str = "rows") -> Iterator[RowProgress]:
+    """A function to call with an extraction's `RowsRead`; shows rows/s, tokens/s and the time left as `steps` does.
+
+    `what` the rows are called on a terminal and in lines of text.
+    """
     speed, tokens = Speed(), Speed()
 
     def measure(read: RowsRead) -> ProgressLine:
@@ -81,7 +84,7 @@ def rows(kind: Kind = "auto") -> Iterator[RowProgress]:
             "eta_s": None if left is None else round(left, 1),
         }
         remaining = "" if left is None else f", about {clock(left)} left"
-        text = f"{speed.rate():,.0f} rows/s, {tokens.rate():,.0f} tokens/s{remaining}"
+        text = f"{speed.rate():,.0f} {what}/s, {tokens.rate():,.0f} tokens/s{remaining}"
         return ProgressLine(text, facts)
 
     def count(read: RowsRead) -> None:
@@ -90,7 +93,7 @@ def rows(kind: Kind = "auto") -> Iterator[RowProgress]:
 
     if _bar(kind):
         columns = (
-            TextColumn("rows"),
+            TextColumn(what),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[speed]}"),
@@ -117,7 +120,7 @@ def rows(kind: Kind = "auto") -> Iterator[RowProgress]:
 
             def now() -> ProgressLine:
                 measured = measure(read)
-                return ProgressLine(f"rows: {read.rows} of {read.of_rows} done, {measured.text}", measured.facts)
+                return ProgressLine(f"{what}: {read.rows} of {read.of_rows} done, {measured.text}", measured.facts)
 
             lines.show(now, last=read.rows == read.of_rows)
 

@@ -21,6 +21,7 @@ WIDTH = 100  # columns where the output is no terminal: a file or a pipe has no 
 err = Console(stderr=True, highlight=False, emoji=False)
 _quiet = False
 _as_json = False
+_plugins: list[Path] = []
 
 
 def hush(wanted: bool) -> None:
@@ -75,9 +76,17 @@ def answer_text(text: str) -> None:
     sys.stdout.flush()
 
 
+def with_plugins(paths: list[Path]) -> None:
+    """The plugins that were typed, which the next command needs as well."""
+    global _plugins
+    here = Path.cwd()
+    _plugins = [path.relative_to(here) if path.is_relative_to(here) else path for path in paths]
+
+
 def next_command(*words: object) -> None:
     """The command that one would type next, filled in, ready for a shell."""
-    say(f"Next: {shlex.join(map(str, words))}")
+    plugins = [word for path in _plugins for word in ("--plugin", path)]
+    say(f"Next: {shlex.join(map(str, (*words, *plugins)))}")
 
 
 def sweep_next(store: Path, rows: list[Path]) -> None:

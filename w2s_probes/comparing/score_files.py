@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, preview
 from ..io.plain_values import is_missing
-from ..io.tables import FORMATS, refuse_no_table
+from ..io.readers import readable
+from ..io.tables import refuse_no_table
 from ..labels.label_set import LabelSet, read_label_table, truth_where_known
 from ..labels.verdicts import NEEDED
 from ..rows.fields import number
@@ -66,7 +67,7 @@ def split_name(given: str | Path) -> tuple[Path, str]:
     """
     whole = Path(given)
     file, colon, column = str(given).rpartition(":")
-    if colon and column and not whole.is_file() and Path(file).name.endswith(FORMATS):
+    if colon and column and not whole.is_file() and Path(file).name.endswith(readable()):
         refuse_no_table(file)
         return Path(file), column
     refuse_no_table(whole)
@@ -84,7 +85,7 @@ def names_of(given: Sequence[str]) -> list[str]:
     short = []
     for one in given:
         path, column = split_name(one)
-        ending = next(ending for ending in FORMATS if path.name.endswith(ending))
+        ending = next(ending for ending in readable() if path.name.endswith(ending))
         short.append(column or path.name.removesuffix(ending))
     return short if len(set(short)) == len(short) else list(given)
 

@@ -1,33 +1,22 @@
 """`export`: the one way from a label file to any of the formats."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import pandas as pd
-import pyarrow.parquet as pq
+from typing import Any
 
 from ..errors import InputError, did_you_mean
 from ..io.files import replacing
 from ..io.tables import FORMATS as ENDINGS
-from ..io.tables import table_format, write_table
 from ..labels.label_file import LabelFile, Labels
 from .folders import refuse_foreign, replacing_folder, write_record
-from .hub_folder import classification, write_hub
-from .issues import label_issues
+from .formats import EXPORTERS, Exporter, Format
+from .hub_folder import write_hub
 from .label_rows import Choice, Kept, LabelRows, RowChoice, chosen_rows
 from .preference import Pairs, preferences
-from .reference import refuse_oai_place, write_eai, write_oai
+from .reference import refuse_oai_place
 
-Format = Literal["jsonl", "csv", "parquet", "hf", "trl", "oai", "eai", "cleanlab"]
-FORMATS: tuple[str, ...] = get_args(Format)
-FILES = {
-    "jsonl": (".jsonl", ".jsonl.gz"),
-    "csv": (".csv", ".csv.gz"),
-    "parquet": (".parquet",),
-    "cleanlab": ENDINGS,
-}  # how the names of formats that are one file end; the others are folders
+WITH_CARDS = ("hf", "trl")  # folders whose record is also that of a card
 
 
 @dataclass(frozen=True)
@@ -79,9 +68,10 @@ def export(
     that the format cannot hold, where no row is left, and where `out` cannot or must not be written.
     """
     out = Path(out)
-    if format not in FORMATS:
-        raise InputError(f"format {format!r}: {did_you_mean(str(format), FORMATS)}")
-    _refuse_place(out, format)
+    if format not in EXPORTERS:
+        raise InputError(f"format {format!r}: {did_you_mean(str(format), EXPORTERS)}")
+    exporter = EXPORTERS[format]
+    _refuse_place(out, format, exporter)
     if pairs is not None and format != "trl":
         raise InputError(f"preferences (--task preference, pairs=) are of the format trl, not {format}")
     if pairs is not None and hard:
@@ -95,14 +85,16 @@ def export(
         carried = dict.fromkeys((*fields, *pairs.fields(file.columns, file.where)))
         choice = replace(choice, fields=tuple(carried))
     chosen = chosen_rows(file, choice, texts)
-    return _as_file(chosen, out, format) if format in FILES else _as_folder(chosen, out, format, choice, pairs)
+    if exporter.endings:
+        return _as_file(chosen, out, format, exporter)
+    return _as_folder(chosen, out, format, exporter, choice, pairs)
 
 
-def _refuse_place(out: Path, format: Format) -> None:
+def _refuse_place(out: Path, format: Format, exporter: Exporter) -> None:
     """InputError, before anything is read, for a path that does not fit the format or must not be written."""
-    if format in FILES:
-        if not out.name.endswith(FILES[format]):
-            raise InputError(f"{out}: {format} is one file, whose name ends in {' or '.join(FILES[format])}")
+    if exporter.endings:
+        if not out.name.endswith(exporter.endings):
+            raise InputError(f"{out}: {format} is one file, whose name ends in {' or '.join(exporter.endings)}")
         return
     if out.name.endswith(ENDINGS):
         raise InputError(f"{out}: {format} is a folder: give --out a name without {out.suffix}")
@@ -111,43 +103,37 @@ def _refuse_place(out: Path, format: Format) -> None:
     refuse_foreign(out)
 
 
-def _as_file(rows: LabelRows, out: Path, format: Format) -> Exported:
-    table = rows.table
-    if format == "cleanlab":
-        table, rows = label_issues(rows)
-    if table_format(out) == ".parquet":
-        with replacing(out) as temporary:
-            pq.write_table(table.combine_chunks(), temporary)
-    else:  # of Python's own values, so that whole numbers and missing ones stay what they are
-        columns = {name: pd.Series(table[name].to_pylist(), dtype=object) for name in table.column_names}
-        write_table(pd.DataFrame(columns), out)
-    return Exported(out, format, table.num_rows, rows.of_rows, {}, rows.left_out)
+def _as_file(rows: LabelRows, out: Path, format: Format, exporter: Exporter) -> Exported:
+    with replacing(out) as temporary:
+        written = exporter.write(rows, temporary, _record(rows, format))
+    if isinstance(written, LabelRows):
+        rows = written
+    return Exported(out, format, len(rows), rows.of_rows, {}, rows.left_out)
 
 
-def _as_folder(rows: LabelRows, out: Path, format: Format, choice: RowChoice, pairs: Pairs | None) -> Exported:
-    from .. import __version__
-
+def _as_folder(
+    rows: LabelRows, out: Path, format: Format, exporter: Exporter, choice: RowChoice, pairs: Pairs | None
+) -> Exported:
     options = {name: value for name, value in asdict(choice).items() if value}
-    record: dict[str, Any] = {"format": format, "version": __version__, "source": rows.source, "of_rows": rows.of_rows}
+    record = _record(rows, format)
     with replacing_folder(out) as folder:
-        if format == "oai":
-            counts = write_oai(rows, folder)
-        elif format == "eai":
-            counts = write_eai(rows, folder)
-        else:
-            if pairs is not None:
-                table, rows = preferences(rows, pairs)
-                options["pairs"] = {name: value for name, value in asdict(pairs).items() if value}
-            else:
-                if format == "trl":
-                    rows.texts()  # refuses rows without one
-                table = classification(rows)
-            record |= {"options": options, "left_out": rows.left_out}
-            if rows.mix is not None:
-                record["classes"] = rows.mix.sentence
-            counts = write_hub(table, folder, record)
-        record |= {"options": options, "left_out": rows.left_out, "splits": counts}
-        write_record(folder, record)
+        if pairs is not None:
+            table, rows = preferences(rows, pairs)
+            options["pairs"] = {name: value for name, value in asdict(pairs).items() if value}
+        about = record | {"options": options, "left_out": rows.left_out}
+        if rows.mix is not None:
+            about["classes"] = rows.mix.sentence
+        found = exporter.write(rows, folder, about) if pairs is None else write_hub(table, folder, about)
+        counts = dict(found) if isinstance(found, Mapping) else {}
+        kept = about if format in WITH_CARDS else record
+        write_record(folder, kept | {"options": options, "left_out": rows.left_out, "splits": counts})
     textless = format == "hf" and "text" not in rows.table.column_names
     remark = "no texts: give --texts ROWS to join them by id" if textless else ""
-    return Exported(out, format, sum(counts.values()), rows.of_rows, counts, rows.left_out, remark)
+    written = sum(counts.values()) if counts else len(rows)
+    return Exported(out, format, written, rows.of_rows, counts, rows.left_out, remark)
+
+
+def _record(rows: LabelRows, format: Format) -> dict[str, Any]:
+    from .. import __version__
+
+    return {"format": format, "version": __version__, "source": rows.source, "of_rows": rows.of_rows}

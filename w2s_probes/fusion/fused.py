@@ -18,6 +18,7 @@ from .tilted import Matrix, Tilt, centred, divergences
 
 TOP = 2.0  # the largest α of the paper
 AT_ONCE = 1 << 17  # logits of a model in a block of rows: what fits a processor's cache
+LEAST_AT_ONCE = 8  # rows; fewer of a large vocabulary are faster one by one, since they lie side by side
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,8 @@ def fuse_experts(
             raise InputError(f"logits of {name} have shape {logits.shape}, those of strong {P.shape}: give equal ones")
     alpha, loss, log_p = np.empty(len(P)), np.empty(len(P)), np.empty_like(P)
     chosen = np.zeros(len(P), dtype=np.intp)
-    size = max(1, AT_ONCE // P.shape[1])
+    size = AT_ONCE // P.shape[1]
+    size = size if size >= LEAST_AT_ONCE else 1
     for start in range(0, len(P), size):
         block = slice(start, start + size)
         of_block = [np.ascontiguousarray(logits[block].T) for logits in (P, Q, *tuned_logits)]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import elementwise
 
+from .newton import mild_alpha
 from .tilted import Matrix, Tilt, Vector
 
 Solver = Literal["exact", "grid"]
@@ -25,13 +26,17 @@ def best_alpha(log_p: Matrix, delta: Matrix, there: Vector, back: Vector, top: f
     """The α (n,) in [0, `top`] of least `distance` from a and b (`there`, `back`); 0 where δ is the same for all.
 
     Distributions are (C, n). "grid": the first of 21 values with the least distance, as published. "exact": the minimum
-    beside that value, where the slope of the distance is 0; no value of the grid is better.
+    beside that value, where the slope of the distance is 0; no value of the grid is better. Where tuning was mild
+    Newton's method finds that minimum without the grid.
     """
-    alpha = np.zeros(log_p.shape[1])
-    tilted = np.flatnonzero(np.ptp(delta, axis=0) > NO_TILT * (1 + np.abs(delta).max(axis=0)))
-    if len(tilted):
-        found = _Search(log_p[:, tilted], delta[:, tilted], there[tilted], back[tilted])
-        alpha[tilted] = found.of_grid(top * np.arange(STEPS + 1) / STEPS, refined=solver == "exact")
+    still = np.ptp(delta, axis=0) <= NO_TILT * (1 + np.abs(delta).max(axis=0))
+    alpha = np.full(log_p.shape[1], np.nan)
+    if solver == "exact":
+        alpha = mild_alpha(log_p, delta, there, back, top)
+    alpha[still] = 0
+    if len(left := np.flatnonzero(np.isnan(alpha))):
+        search = _Search(log_p[:, left], delta[:, left], there[left], back[left])
+        alpha[left] = search.of_grid(top * np.arange(STEPS + 1) / STEPS, refined=solver == "exact")
     return alpha
 
 

@@ -12,12 +12,12 @@ from ..rows.ids import with_ids
 from .csv_files import MOST_BYTES as MOST_CSV
 from .csv_files import csv_text, read_csv
 from .files import replacing
-from .json_lines import json_line, read_json_lines
-from .parquet_files import read_parquet
+from .json_lines import json_line
 from .plain_values import as_json, plain
+from .readers import READERS, readable_ending
 
 PIECE = 1 << 20  # bytes read at a time
-FORMATS = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
+FORMATS = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")  # that are written
 
 
 def table_format(path: Path) -> str:
@@ -31,7 +31,7 @@ def table_format(path: Path) -> str:
 def refuse_no_table(path: Path | str) -> None:
     """InputError where there is no file that `read_table` could read, by its name and its being there."""
     path = Path(path)
-    table_format(path)
+    readable_ending(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
 
@@ -39,27 +39,29 @@ def refuse_no_table(path: Path | str) -> None:
 def read_table(path: Path | str) -> pd.DataFrame:
     """A table as a DataFrame of Python's values, as they stand in the file; `id` is always text.
 
-    CSV is text throughout; what its columns mean `fields.typed` says. Missing values are NaN or None. Raises
-    InputError that names the file, and for JSONL and CSV the line, where it cannot be read.
+    CSV is text throughout; what its columns mean `fields.typed` says. Missing values are NaN or None. READERS may know
+    other formats. Raises InputError that names the file, and for JSONL and CSV the line, where it cannot be read.
     """
     path = Path(path)
     refuse_no_table(path)
-    ending = table_format(path)
+    ending = readable_ending(path)
     try:
-        if ending == ".parquet":
-            table = read_parquet(path)
-        elif ending.startswith(".csv"):
-            table = read_csv(_bytes(path), str(path))
-        else:
-            table = read_json_lines(path)
+        table = READERS[ending](path)
     except InputError:
         raise
     except (ValueError, OSError, EOFError, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a readable {ending} file ({reason})") from error
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"{path}: the reader of {ending} returned a {type(table).__name__}, not a DataFrame")
     if table.empty:
         raise InputError(f"{path}: holds no rows")
     return with_ids(table, str(path)) if "id" in table else table
+
+
+def read_csv_file(path: Path) -> pd.DataFrame:
+    """A CSV file's table, plain or gzipped, as text."""
+    return read_csv(_bytes(path), str(path))
 
 
 def write_table(table: pd.DataFrame, path: Path | str) -> None:

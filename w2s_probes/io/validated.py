@@ -12,6 +12,7 @@ from ..errors import InputError, did_you_mean, nearest, reason
 from .json_files import refuse_unreasonable
 
 MOST_SHOWN = 6  # keys of a table in a message
+UNKNOWN_KEY = "unknown_key"  # type of an error of a table that knows more keys than fields: `key`, and those `known`
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
@@ -39,8 +40,11 @@ def validated(kind: type[Settings], values: Mapping[str, Any], where: str) -> Se
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = [str(part) for part in first["loc"]]
-        if first["type"] == "extra_forbidden":
-            raise InputError(f"{where}: unknown key {'.'.join(path)!r}; {_remedy(kind, path)}") from error
+        if first["type"] in ("extra_forbidden", UNKNOWN_KEY):
+            said = first.get("ctx", {})
+            path += [said["key"]] if "key" in said else []
+            remedy = _remedy(kind, path, said.get("known"))
+            raise InputError(f"{where}: unknown key {'.'.join(path)!r}; {remedy}") from error
         text, place = first["msg"].removeprefix("Value error, "), ".".join(path)
         if first["type"] in ("model_type", "model_attributes_type") and (keys := _fields_at(kind, path)):
             here = ", ".join(f"{place}.{key}" for key in keys[:MOST_SHOWN]) + (", …" if len(keys) > MOST_SHOWN else "")
@@ -54,13 +58,13 @@ def validated(kind: type[Settings], values: Mapping[str, Any], where: str) -> Se
         raise InputError(f"{where}: {place + ': ' if place else ''}{text[0].lower()}{text[1:]}") from error
 
 
-def _remedy(kind: type[BaseModel], path: list[str]) -> str:
-    """The remedy for an unknown key: the same key in the table that has it, or the nearest name."""
+def _remedy(kind: type[BaseModel], path: list[str], known: list[str] | None = None) -> str:
+    """The remedy for an unknown key: the same key in the table that has it, or the nearest name of those `known`."""
     *table, name = path
     places = [".".join([*keys, name]) for keys, inner in tables_of(kind) if name in inner.model_fields]
     if places:
         return f"it belongs to a table: {' or '.join(places)}"
-    known = _fields_at(kind, table)
+    known = known or _fields_at(kind, table)
     near = nearest(name, known)
     return f"did you mean {'.'.join([*table, near])!r}?" if near else did_you_mean(name, known)
 
@@ -69,8 +73,7 @@ def tables_of(kind: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tup
     """Every table in the settings, with its path, that stands there once; the settings themselves come first."""
     yield path, kind
     for name, field in kind.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if (inner := _table(field.annotation)) is not None:
             yield from tables_of(inner, (*path, name))
 
 
@@ -103,8 +106,15 @@ def is_list(annotation: Any) -> bool:
 
 def _fields_at(kind: type[BaseModel], path: list[str]) -> list[str]:
     for part in path:
-        inner = kind.model_fields[part].annotation if part in kind.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        inner = _table(kind.model_fields[part].annotation) if part in kind.model_fields else None
+        if inner is None:
             return []
         kind = inner
     return list(kind.model_fields)
+
+
+def _table(annotation: Any) -> type[BaseModel] | None:
+    """The settings of a field that is a table, or such a table or nothing; None of any other field."""
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    tables = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return tables[0] if len(tables) == 1 else None

@@ -1,19 +1,18 @@
 """Losses for learning from a weak supervisor: pure functions, their state in training, and their use in a Trainer.
 
 Importing this package is light; each name below loads torch when it is first asked for (`compute_loss` and
-`TrainerLoss` transformers too), but for `LossName` and `LOSS_NAMES`.
+`TrainerLoss` transformers too), but for `LOSSES`, `LossName` and `LOSS_NAMES`, whose functions do when looked up.
 """
 
 from typing import TYPE_CHECKING
 
 from ..lazy_face import lazy_face
-from .names import LOSS_NAMES, LossName
+from .names import LOSS_NAMES, LOSSES, LossName
 
 if TYPE_CHECKING:
     from .batched import is_batched
     from .conflict import ExplicitConflict, explicit_conflict
     from .functions import (
-        LOSSES,
         adaptconf,
         by_dispersion,
         confidence,
@@ -63,7 +62,6 @@ __all__ = [
 __getattr__, __dir__ = lazy_face(
     __name__,
     {
-        "LOSSES": "functions",
         "adaptconf": "functions",
         "by_dispersion": "functions",
         "confidence": "functions",

@@ -130,21 +130,6 @@ def by_dispersion(logits: Tensor, soft: Tensor, alpha: float = 0.5, *, weight: T
     return averaged(rows_of(terms.dispersed_label, logits, soft, alpha), weight)
 
 
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "xent": xent,
-    "logconf": logconf,
-    "logconf-batch": logconf_batch,
-    "entropy": entropy,
-    "entropy-detached": entropy_detached,
-    "window": window,
-    "kl": kl,
-    "reverse_kl": reverse_kl,
-    "product": product,
-    "adaptconf": adaptconf,
-    "confidence": confidence,
-    "dispersion": by_dispersion,
-}
-
 TERMS: dict[Callable[..., Tensor], Callable[..., Terms]] = {  # of the losses whose slope is known without autograd
     xent: terms.weak_label,
     kl: terms.weak_label,

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..checks import probabilities
-from ..errors import InputError, did_you_mean
-from .functions import LOSSES, batch_threshold, logconf, own_probability
-from .names import LossName
+from ..errors import InputError
+from .functions import batch_threshold, logconf, own_probability
+from .names import LOSSES, LossName, known_loss
 from .recent import RecentPredictions, of_all_processes
 
 
@@ -61,8 +61,7 @@ class Objective:
     takes: frozenset[str] = field(init=False, repr=False)  # the function's parameters
 
     def __post_init__(self) -> None:
-        if self.name not in LOSSES:
-            raise InputError(f"loss {self.name!r}: {did_you_mean(self.name, LOSSES)}")
+        known_loss(self.name)
         # logconf-batch is logconf with the threshold of all processes' batches
         self.function = logconf if self.name == "logconf-batch" else LOSSES[self.name]
         self.takes = frozenset(signature(self.function).parameters)

@@ -96,6 +96,10 @@ class SeedResults:
         """PGR of a method with a ceiling of its own in units of the gap to the ceiling that students share."""
         return self._compared.recovered(name, CEILING, hard=self.hard)
 
+    def against_base(self, name: str, base: str, ceiling: str = CEILING) -> GapRecoveredOverSeeds:
+        """PGR of a model counted from another supervisor: (model - base) / (ceiling - base)."""
+        return self._compared.recovered(name, ceiling, hard=self.hard, weak=base)
+
     def p_value(self, a: str, b: str) -> float:
         """Two-sided p of no difference between the models; NaN with one seed, which cannot tell.
 
@@ -172,10 +176,10 @@ class ModelMeans:
         """Two-sided p of no difference; NaN with one seed."""
         return NAN if self.means.n_seeds == 1 else self.means.p_value(self.weights(a) - self.weights(b))
 
-    def recovered(self, name: str, ceiling: str, *, hard: bool) -> GapRecoveredOverSeeds:
-        """PGR of a model in units of the gap to a ceiling."""
-        above = self.entry.sign * (self.weights(name) - self.weights(WEAK))
-        below = self.entry.sign * (self.weights(ceiling) - self.weights(WEAK))
+    def recovered(self, name: str, ceiling: str, *, hard: bool, weak: str = WEAK) -> GapRecoveredOverSeeds:
+        """PGR of a model in units of the gap from a supervisor to a ceiling."""
+        above = self.entry.sign * (self.weights(name) - self.weights(weak))
+        below = self.entry.sign * (self.weights(ceiling) - self.weights(weak))
         gain, gap = self.means.estimate(above), self.means.estimate(below)
         if hard and self.entry.hard == "left out":
             return GapRecoveredOverSeeds(NAN, NAN, NAN, gain, gap, "hard labels")

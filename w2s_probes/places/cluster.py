@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from ..errors import InputError
+from ..plugins import loaded_plugins
 from .pool import TRIES, Outcome, run_there, versions
 from .work import PACKAGES, WorkUnit
 
@@ -59,7 +60,7 @@ class Dask:
             self._held[id(unit.shared)] = unit.shared, held
         executor = self._gpu_executor if unit.on_gpu else self._executor
         future: Future[Outcome] = executor.submit(
-            run_there, unit.packed(), self._held[id(unit.shared)][1], self._expected
+            run_there, unit.packed(), self._held[id(unit.shared)][1], self._expected, loaded_plugins()
         )
         return future
 
@@ -121,7 +122,7 @@ class Ray:
         if id(unit.shared) not in self._held:
             self._held[id(unit.shared)] = unit.shared, self._ray.put(unit.shared)
         run = self._run.options(num_gpus=self._gpus) if self._gpus and unit.on_gpu else self._run
-        task = run.remote(unit.packed(), self._held[id(unit.shared)][1], self._expected)
+        task = run.remote(unit.packed(), self._held[id(unit.shared)][1], self._expected, loaded_plugins())
         self._given.append(task)
         future: Future[Outcome] = task.future()
         return future

@@ -3,10 +3,12 @@
 import os
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from ..errors import InputError
+from ..plugins import Plugin, load_same, loaded_plugins
 from .gpus import VISIBLE, shared_out
 from .pool import TRIES, Outcome
 from .work import WorkUnit
@@ -106,7 +108,7 @@ class _Process:
     def submit(self, unit: WorkUnit[Any]) -> "Future[Outcome]":
         if self._pool is None:
             self.start()
-        future: Future[Outcome] = self._pool.submit(_run, unit)
+        future: Future[Outcome] = self._pool.submit(_run, unit, loaded_plugins())
         self._future = future
         return future
 
@@ -143,8 +145,9 @@ def end_without(parent: int) -> None:
     threading.Thread(target=look, daemon=True).start()
 
 
-def _run(unit: WorkUnit[Any]) -> Outcome:
+def _run(unit: WorkUnit[Any], plugins: Sequence[Plugin] = ()) -> Outcome:
     try:
+        load_same(plugins)
         return unit.run()
     except InputError as error:
         return error

@@ -14,6 +14,8 @@ from socket import gethostname
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import InputError
+from ..plugins import Plugin, load_same
+from ..registries import installed_packages
 from .work import PACKAGES, UNITS, WorkKind, WorkUnit
 
 TRIES = 4  # workers that may die over one unit, as many as Dask allows
@@ -138,11 +140,17 @@ def finished(
             yield None
 
 
-def run_there(unit: WorkUnit[Any], shared: tuple[Any, ...], expected: Mapping[str, str]) -> Outcome:
-    """Run a packed unit, whose shared data are sent separately, on a worker that has the expected versions."""
+def run_there(
+    unit: WorkUnit[Any], shared: tuple[Any, ...], expected: Mapping[str, str], plugins: Sequence[Plugin] = ()
+) -> Outcome:
+    """Run a packed unit, whose shared data are sent separately, on a worker that has the expected versions.
+
+    It loads these plugins first, from files of the same paths and content.
+    """
     where = gethostname()
     try:
         refuse_others(expected, where)
+        load_same(plugins)
         return unit.unpacked(shared).run()
     except InputError as error:
         return InputError(str(error) if where in str(error) else f"on {where}: {error}")
@@ -166,8 +174,8 @@ def _refuse_without_library(error: BaseException) -> None:
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """The installed version of each package."""
-    return {name: _version(name) for name in packages}
+    """The installed version of each package, and of those that add to our registries."""
+    return {name: _version(name) for name in (*packages, *installed_packages())}
 
 
 def _version(package: str) -> str:
@@ -179,7 +187,7 @@ def _version(package: str) -> str:
 
 def refuse_others(expected: Mapping[str, str], where: str) -> None:
     """InputError if this process, on the machine `where`, has other versions than those expected of it."""
-    here = versions(expected)
+    here = {name: _version(name) for name in expected}
     for name, wanted in expected.items():
         if here[name] != wanted:
             raise InputError(

@@ -1,16 +1,19 @@
-"""The probes by name, in the order of tables and figures: adding one is a class of `Probe` and one entry here.
+"""The probes by name, in the order of tables and figures: adding one is a class of `Probe` and one entry.
 
 The command line, recipes, sweeps, reports and saliency take the names, values and captions of probes from this table.
 It imports neither scikit-learn nor NumPy, so that the help of a command stays quick.
 """
 
 import hashlib
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from ..registries import Registry
 
 if TYPE_CHECKING:
     from .base import Probe
@@ -35,7 +38,7 @@ class ProbeEntry:
     title: str  # in figures and reports
     value: ValueName  # what is swept of it, and the column that holds it in tables
     default: float  # of that value, where none is given
-    where: str  # module of this package: name of the class
+    where: "str | type[Probe]"  # the class, or its place: module of this package, or of any with a dot in it, `:`, name
     values: str  # what a sweep's report calls several of its values
     options: tuple[str, ...] = ()  # other settings that it reads: of `connectivity` and `index`
     cross_fitted: bool = True  # whether its out-of-sample scores come of folds, and so hang on their seed
@@ -54,21 +57,35 @@ class ProbeEntry:
 
     @property
     def code(self) -> str | None:
-        """A hash of the class's file, which names kept results; None for the package's own, which its version names."""
+        """A hash of the class's file, which names kept results; None for the package's own, which its version names.
+
+        Of a plugin, or of a package that adds the probe, it is one of all its files.
+        """
         if self.name in VERSIONED:
             return None
+        if (code := PROBES.code(self.name)) is not None:
+            return code
         file = getattr(sys.modules[self.kind.__module__], "__file__", None)
         return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
     @property
+    def class_name(self) -> str:
+        """The name of the class, whose module is not imported for that."""
+        return self.where.partition(":")[2] if isinstance(self.where, str) else self.where.__qualname__
+
+    @property
     def kind(self) -> "type[Probe]":
         """The class, whose module is imported now."""
+        if not isinstance(self.where, str):
+            return self.where
         module, _, name = self.where.partition(":")
         loaded: type[Probe] = getattr(import_module(module if "." in module else f".{module}", __package__), name)
         return loaded
 
     def is_of(self, kind: type) -> bool:
         """Whether a class is this probe's; its module is not imported for that."""
+        if not isinstance(self.where, str):
+            return kind is self.where
         module, _, name = self.where.partition(":")
         return kind.__qualname__ == name and kind.__module__ in (module, f"{__package__}.{module}")
 
@@ -116,7 +133,29 @@ ENTRIES = (
         marker="^",
     ),
 )
-PROBES: Mapping[str, ProbeEntry] = {entry.name: entry for entry in ENTRIES}
+
+
+def _fault(name: str, entry: Any) -> str | None:
+    """What is wrong with an entry that somebody adds; None where nothing is."""
+    if not isinstance(entry, ProbeEntry):
+        return f"a ProbeEntry is expected, of a class with fit and predict_proba; this is a {type(entry).__name__}"
+    if entry.name != name:
+        return f"its ProbeEntry is called {entry.name!r}: give it one name"
+    if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None:
+        return "a name is of small letters, digits and _, as it stands in options and recipes"
+    if entry.value not in get_args(ValueName):
+        return f"value is {entry.value!r}, and k (a whole number) or l2 is expected"
+    try:
+        kind: Any = entry.kind
+    except (ImportError, AttributeError) as error:
+        return f"{entry.where} cannot be imported ({error})"
+    for method in ("fit", "predict_proba", "with_value", "get_params"):
+        if not callable(getattr(kind, method, None)):
+            return f"{kind.__qualname__} has no {method}: a class of w2s_probes.probes.Probe is expected"
+    return None
+
+
+PROBES: Registry[ProbeEntry] = Registry("probes", "probe", {entry.name: entry for entry in ENTRIES}, fault=_fault)
 # Those that read every token of a row: no probe of vectors, so neither swept nor asked for by --by.
 TOKEN_PROBES: Mapping[str, ProbeEntry] = {
     "attention": ProbeEntry(
@@ -130,4 +169,8 @@ TOKEN_PROBES: Mapping[str, ProbeEntry] = {
         marker="P",
     )
 }
-SETTINGS: Mapping[str, ProbeEntry] = {entry.setting: entry for entry in ENTRIES}
+
+
+def probe_settings() -> dict[str, ProbeEntry]:
+    """The probes by the names of their settings, such as knn_k."""
+    return {entry.setting: entry for entry in PROBES.values()}

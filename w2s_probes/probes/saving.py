@@ -11,12 +11,11 @@ import numpy as np
 from ..errors import InputError, did_you_mean, reason
 from ..io.arrays import read_arrays, write_arrays
 from .base import Probe
-from .registry import PROBES
+from .registry import PROBES, ProbeEntry
 
 if TYPE_CHECKING:
     from .attention import AttentionProbe
 
-CLASSES = {entry.where.partition(":")[2]: entry for entry in PROBES.values()}  # by the name of the class
 # Probes that no table of probes lists; imported when one is saved or loaded, since their modules load torch.
 HEAVY = {"HeadStudent": "w2s_probes.students.head", "AttentionProbe": "w2s_probes.probes.attention"}
 
@@ -31,7 +30,7 @@ def save_probe(probe: "Probe | AttentionProbe", path: Path | str, *, notes: Mapp
     """
     name = type(probe).__name__
     if _kind(name) is not type(probe):
-        raise InputError(f"{name} cannot be saved: {', '.join([*CLASSES, *HEAVY])} can")
+        raise InputError(f"{name} cannot be saved: {', '.join([*_classes(), *HEAVY])} can")
     if not hasattr(probe, "classes_"):
         raise InputError(f"this {name} is not fitted: fit it before saving it")
     searched = {key for key in vars(probe) if isinstance(getattr(type(probe), key, None), cached_property)}
@@ -50,7 +49,7 @@ def load_probe(path: Path | str) -> Any:
     name = str(record.get("probe")) if isinstance(record, dict) else ""
     kind = _kind(name)
     if kind is None:
-        raise InputError(f"{path}: holds no probe ({name!r}): {did_you_mean(name, [*CLASSES, *HEAVY])}")
+        raise InputError(f"{path}: holds no probe ({name!r}): {did_you_mean(name, [*_classes(), *HEAVY])}")
     try:
         probe = kind(**record["parameters"])
         named = {k: np.array(v, dtype=object if k == "feature_names_in_" else None) for k, v in record["named"].items()}
@@ -76,4 +75,10 @@ def _kind(name: str) -> "type[Probe | AttentionProbe] | None":
                 raise
             raise InputError(f"{name} needs torch: pip install 'w2s-probes[models]'") from error
         return heavy
-    return CLASSES[name].kind if name in CLASSES else None
+    entry = _classes().get(name)
+    return None if entry is None else entry.kind
+
+
+def _classes() -> dict[str, ProbeEntry]:
+    """The probes by the names of their classes."""
+    return {entry.class_name: entry for entry in PROBES.values()}

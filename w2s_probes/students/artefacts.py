@@ -100,6 +100,7 @@ class SavedStudent:
     path: Path  # of a head or probe its file, of a fine-tuned model its folder
     kind: str  # head or model; a probe is a head, too
     reads: Mapping[str, Any] | None = None  # of a head: `reads_of`; None: not recorded
+    speaks: bool = False  # a model that says its labels as words
 
     @classmethod
     def find(cls, path: Path | str) -> Self:
@@ -118,8 +119,7 @@ class SavedStudent:
         if path.is_dir():
             if not is_saved_model(path):
                 raise InputError(f"{path}: holds no student: give what `w2s student` wrote, or a saved probe's file")
-            read_scoring(path)  # refuses a damaged one
-            return cls(path, "model")
+            return cls(path, "model", speaks=read_scoring(path).says is not None)
         _, record = read_arrays(path)
         notes = record.get("notes")
         reads = notes.get(READS) if isinstance(notes, dict) else None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..checkpoints.loading import usable
 from ..errors import InputError, did_you_mean
 from .finetuning.classifier import Checkpoint, set_padding
+from .finetuning.label_speaker import Says
 from .finetuning.loop import Evaluation, TrainingLoop
 from .finetuning.precision import precision_on
 from .finetuning.process_group import ProcessGroup, random_devices
@@ -60,8 +61,12 @@ def finetune(
     report: Callable[[Evaluation], None] | None = None,
     track: Tracker | None = None,
     curves: Path | None = None,
+    says: Says | None = None,
 ) -> FineTuned:
     """Fine-tune the checkpoint in the folder `model` as a classifier with two labels, and score other texts with it.
+
+    With `says` (`extract.asking.Saying`) it gets no new head: the loss is that of the log-odds of two words, as its
+    next token after each text's prompt, by its own language-model head; it is saved whole, adapters merged.
 
     AdamW without decay of biases and norms, linear warm-up and cosine decay. Every `eval_every` updates the model is
     evaluated by `settings.stop` (`stopping.Criterion`) on `val`: pass *weak* labels there, or the result is an
@@ -81,7 +86,7 @@ def finetune(
     began = time.monotonic()
     checkpoint = Checkpoint.open(model)
     to_predict = {name: checked(texts, f"predict {name!r}") for name, texts in (predict or {}).items()}
-    _check(train, val, settings, folder, save=save, track=track)
+    _check(train, val, settings, folder, speaks=says is not None, save=save, track=track)
     processes = ProcessGroup.join()
     dtype = precision_on(processes.device, settings.dtype)
     objective = copy.deepcopy(objective)
@@ -98,6 +103,7 @@ def finetune(
             seed=seed,
             processes=processes,
             dtype=dtype,
+            says=says,
         )
     results = TrainingFolder(folder, key, processes.first)
     earlier, state = results.result(), results.state()
@@ -106,11 +112,15 @@ def finetune(
         return _restored(earlier, results.model if save else None)
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=random_devices(processes.device)))
-        classifier = checkpoint.classifier(settings, seed=seed, dtype=dtype)
+        classifier: Any
+        if says is None:
+            classifier = checkpoint.classifier(settings, seed=seed, dtype=dtype)
+        else:
+            classifier = checkpoint.speaker(settings, says, seed=seed, dtype=dtype)
         if sum(weights.numel() for weights in classifier.parameters()) < SMALL:
             stack.enter_context(one_thread())
-        sets = TokenSets.tokenized(checkpoint, classifier, train, val, to_predict, settings)
-        pad = set_padding(checkpoint, classifier, sets.tokens)
+        sets = TokenSets.tokenized(checkpoint, classifier, train, val, to_predict, settings, says)
+        pad = set_padding(checkpoint, classifier, sets.tokens) if says is None else 0  # the mask hides it
         student = ModelInTraining(classifier, settings, pad=pad, dtype=dtype, processes=processes, seed=seed)
         refuse_dependent_rows(student, sets.train, str(checkpoint.folder))
         curve_log = None
@@ -125,7 +135,7 @@ def finetune(
                 curve_log.finish()
         scores = {name: student.scores(tokenized) for name, tokenized in sets.predict.items()}
         if save:
-            results.keep_model(lambda place: _save(student, checkpoint, place))
+            results.keep_model(lambda place: _save(student, checkpoint, place, says))
     result = {
         "scores": {name: p.tolist() for name, p in scores.items()},
         **training.status.facts(),
@@ -137,12 +147,21 @@ def finetune(
 
 
 def _check(
-    train: Texts, val: Texts | None, settings: FineTuning, folder: Path | None, *, save: bool, track: str | None
+    train: Texts,
+    val: Texts | None,
+    settings: FineTuning,
+    folder: Path | None,
+    *,
+    speaks: bool,
+    save: bool,
+    track: str | None,
 ) -> None:
     if len(train) < 2:
         raise InputError(f"{len(train)} rows to fine-tune on: at least 2 are needed")
     if val is not None and len(val) == 0:
         raise InputError("no validation rows: give some, or val=None to keep the last model")
+    if settings.over != "labels" and not speaks:
+        raise InputError(f"over = {settings.over!r} is of a model that says labels: give says, or leave it out")
     if save and folder is None:
         raise InputError("save needs a folder to put the model in")
     if track is not None and track not in TRACKERS:
@@ -153,11 +172,11 @@ def _check(
         )
 
 
-def _save(student: ModelInTraining, checkpoint: Checkpoint, place: Path) -> None:
+def _save(student: ModelInTraining, checkpoint: Checkpoint, place: Path, says: Says | None) -> None:
     with usable(str(checkpoint.folder), "the trained model cannot be saved"):  # and without a bar of shards
         student.model.save_pretrained(place)
     checkpoint.tokenizer.save_pretrained(place)
-    write_scoring(place, checkpoint, student.settings)
+    write_scoring(place, checkpoint, student.settings, says)
 
 
 def _restored(result: Mapping[str, Any], model: Path | None) -> FineTuned:

@@ -16,9 +16,10 @@ from ..rows.groups import groups_of
 from ..rows.ids import positions
 from .finetuning.settings import FineTuning
 from .predicting import texts_of
-from .written_student import WrittenStudent, read_labels_to_learn, refuse_places
+from .written_student import StudentKind, WrittenStudent, read_labels_to_learn, refuse_places
 
 if TYPE_CHECKING:
+    from .finetuning.label_speaker import Says
     from .finetuning.loop import Evaluation
 
 ALPHA, WARM_UP = 0.5, 0.2  # of losses with an opinion of the student's own: as a head has them
@@ -35,16 +36,19 @@ def tune_student(
     test: Path | None = None,
     seed: int = 0,
     report: "Callable[[Evaluation], None] | None" = None,
+    says: "Callable[[Path], Says] | None" = None,
 ) -> WrittenStudent:
     """Fine-tune the checkpoint in the folder `model` on a label file, and write the student to the folder `out`.
 
     Texts are those of the label file, or of the file `rows` with the same ids; so are those of `test`, which is as for
     `train_student`, as is the choice of the rows. Writes student.json, which knows the checksums of the others, the
     folder `model` (adapters in peft's format, or all weights, with the tokenizer) and, with a test, predictions.jsonl.
+    With `says`, which makes of the model how it is asked, it learns to say labels (kind lm), and is written whole.
     A training that was killed goes on where it is called again. Under torchrun several processes share it, and the
     first one writes. InputError for rows or files that do not fit, before anything is trained.
     """
-    refuse_places(out, settings.kind, [labels, rows, test])
+    kind: StudentKind = settings.kind if says is None else "lm"
+    refuse_places(out, kind, [labels, rows, test])
     refuse_no_checkpoint(str(model), model, "give the folder of a transformers checkpoint")
     table = read_labels_to_learn(labels, test)
     texts = None if rows is None else read_label_table(rows)
@@ -67,6 +71,7 @@ def tune_student(
     if tested is not None and test_table is not None:
         at = positions(test_table["id"].to_numpy(dtype=object), tested.ids, str(test))
         predict["test"] = [str(test_table["text"].iloc[row]) for row in at]
+    said = None if says is None else says(model)
     done = finetune(
         model,
         Texts(learned[~val].tolist(), weak.p[~val]),
@@ -78,13 +83,16 @@ def tune_student(
         folder=out,
         save=True,
         report=report,
+        says=said,
     )
     validation = estimate("auroc", weak.p[val], done.scores["val"], groups_of(chosen.table[val]))
     p = done.scores.get("test")
     scores = None if tested is None or p is None else tested.score(p)
-    student = WrittenStudent(out, settings.kind, loss, str(model), chosen, validation, tested, scores, tuned=done)
-    parameters = {"loss": loss, "seed": seed, **settings.model_dump(), "learning_rate": settings.rate}
-    record: dict[str, Any] = {"kind": settings.kind, "model": str(model), "labels": str(labels)}
+    student = WrittenStudent(out, kind, loss, str(model), chosen, validation, tested, scores, tuned=done)
+    facts = settings.facts(speaks=said is not None)
+    parameters = {"loss": loss, "seed": seed, **facts, "learning_rate": settings.rate}
+    record: dict[str, Any] = {"kind": kind, "model": str(model), "labels": str(labels)}
+    record |= {} if said is None else {"says": said.facts}
     record |= {"parameters": parameters, "best_step": done.best_step, "cut": done.cut, "seconds": done.seconds}
     if done.best_alpha is not None:
         record["alpha_at_best_step"] = done.best_alpha

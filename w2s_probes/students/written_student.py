@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .head import HeadStudent
     from .scored_rows import Numbers, ScoredRows, StudentScores
 
-StudentKind = Literal["head", "lora", "full"]
+StudentKind = Literal["head", "lora", "full", "lm"]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..io.json_files import read_json
+from ..io.readers import readable
 from ..io.sealed import not_as_written
 from ..io.tables import FORMATS
 from ..probes.registry import PROBES
@@ -81,4 +82,4 @@ def _cell(best: Any) -> ChosenCell:
 def label_set_name(path: Path | str) -> str:
     """The name of a file's labels in a sweep: its own without the ending."""
     path = Path(path)
-    return next((path.name.removesuffix(ending) for ending in FORMATS if path.name.endswith(ending)), path.name)
+    return next((path.name.removesuffix(ending) for ending in readable() if path.name.endswith(ending)), path.name)

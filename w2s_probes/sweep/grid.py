@@ -14,7 +14,7 @@ from ..neighbors import as_int
 from ..probes import Connectivity, Probe
 from ..probes.penalties import PENALTIES
 from ..probes.problems import checked_penalties
-from ..probes.registry import PROBES, SETTINGS, ProbeEntry
+from ..probes.registry import PROBES, ProbeEntry, probe_settings
 from .student_grid import StudentGrid
 
 PUBLISHED_K = (1, 5, *range(10, 100, 5))  # twenty numbers of neighbours
@@ -27,19 +27,23 @@ def listed(values: Any, name: str) -> tuple[Any, ...]:
     """One number, or several, as a tuple; InputError, by the option's `name`, for anything else."""
     if isinstance(values, str | bytes | Mapping) or values is None:
         kind = "nothing (None)" if values is None else f"{type(values).__name__} {str(values)[:40]!r}"
-        raise InputError(f"{name} takes a number or a list of numbers, as {name}={EXAMPLES[name]}; got {kind}")
+        raise InputError(f"{name} takes a number or a list of numbers, as {name}={_example(name)}; got {kind}")
     several = list(values) if np.ndim(values) == 1 or isinstance(values, range | set | tuple | list) else [values]
     for value in several:
         if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
             raise InputError(
-                f"{name} takes a number or a list of numbers, as {name}={EXAMPLES[name]}; got {type(value).__name__} "
+                f"{name} takes a number or a list of numbers, as {name}={_example(name)}; got {type(value).__name__} "
                 f"{str(value)[:40]!r}"
             )
     return tuple(several)
 
 
 EXAMPLES = {"contamination": "0.1 or [0.1, 0.2]", "seeds": "0 or [0, 1, 2]"}
-EXAMPLES |= {name: {"k": "5 or [5, 50]", "l2": "0.01 or [0.01, 1]"}[entry.value] for name, entry in SETTINGS.items()}
+EXAMPLES_OF_PROBES = {"k": "5 or [5, 50]", "l2": "0.01 or [0.01, 1]"}
+
+
+def _example(name: str) -> str:
+    return EXAMPLES.get(name) or EXAMPLES_OF_PROBES[probe_settings()[name].value]
 
 
 @dataclass(frozen=True)

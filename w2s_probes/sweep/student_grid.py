@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import InputError, did_you_mean
 from ..filtering.shares import refuse_shares
-from ..losses.names import LOSS_NAMES
+from ..losses.names import LOSSES
 from ..probes.registry import PROBES
 
 NONE = "none"  # among filters: the weak labels as they are
@@ -51,8 +51,8 @@ class StudentGrid:
         for name in ("losses", "filters", "relabels", "contamination"):
             object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
         for loss in self.losses:
-            if loss not in LOSS_NAMES and loss not in _losses():
-                raise InputError(f"students: loss {loss!r}: {did_you_mean(loss, LOSS_NAMES)}")
+            if loss not in LOSSES:
+                raise InputError(f"students: loss {loss!r}: {did_you_mean(loss, LOSSES)}")
         for option, names, known in (
             ("student_filter", self.filters, (NONE, *PROBES)),
             ("student_relabel", self.relabels, tuple(PROBES)),
@@ -114,9 +114,3 @@ def texts(values: str | Sequence[str], name: str) -> tuple[str, ...]:
     if wrong := [value for value in several if not isinstance(value, str)]:
         raise InputError(f"{name} takes a name or a list of names; got {wrong[0]!r}")
     return several
-
-
-def _losses() -> Mapping[str, Any]:
-    from ..losses import LOSSES  # with those that somebody has added; loads torch
-
-    return LOSSES

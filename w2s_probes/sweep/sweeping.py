@@ -15,7 +15,7 @@ from ..labels.label_file import Labels
 from ..places import HERE, Place
 from ..places.pool import versions
 from ..probes import Connectivity
-from ..probes.registry import PROBES, SETTINGS
+from ..probes.registry import PROBES, probe_settings
 from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
@@ -80,10 +80,11 @@ def sweep(
     that the rows cannot serve, a layer that is larger than the memory allowed, and a cluster that is not there.
     """
     settings = {"knn_k": knn_k, "logistic_l2": logistic_l2, "topo_k": topo_k, **others}
-    if unknown := [name for name in settings if name not in SETTINGS]:
+    entries = probe_settings()
+    if unknown := [name for name in settings if name not in entries]:
         known = [name for name in inspect.signature(sweep).parameters if name != "others"]
-        raise InputError(f"sweep has no {unknown[0]}: {did_you_mean(unknown[0], dict.fromkeys([*known, *SETTINGS]))}")
-    values: dict[str, Any] = {SETTINGS[name].name: listed(value, name) for name, value in settings.items()}
+        raise InputError(f"sweep has no {unknown[0]}: {did_you_mean(unknown[0], dict.fromkeys([*known, *entries]))}")
+    values: dict[str, Any] = {entries[name].name: listed(value, name) for name, value in settings.items()}
     shares, folds_seeds = listed(contamination, "contamination"), listed(seeds, "seeds")
     opened = store if isinstance(store, ActivationStore) else ActivationStore.open(store)
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))

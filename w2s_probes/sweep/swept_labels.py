@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..io.tables import FORMATS
+from ..io.readers import readable
 from ..labels.label_file import LabelFile, Labels
 from ..labels.label_set import LabelSet, truth_where_known
 from ..printable import as_utf8
@@ -108,7 +108,7 @@ def named(sources: Labels | Sequence[Labels] | Mapping[str, Labels]) -> dict[str
 
 def _stem(path: Path | str) -> str:
     name = as_utf8(Path(path).name)
-    return next((name.removesuffix(ending) for ending in FORMATS if name.endswith(ending)), name)
+    return next((name.removesuffix(ending) for ending in readable() if name.endswith(ending)), name)
 
 
 def _label_file(source: Labels) -> LabelFile:

@@ -13,7 +13,7 @@ from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import FORMATS, table_format
 from w2s_probes.labels.verdicts import NEEDED, read_verdicts
 from w2s_probes.metrics import METRICS
-from w2s_probes.probes.registry import PROBES
+from w2s_probes.probes.registry import PROBES, VALUE_TITLES
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
 
@@ -21,6 +21,7 @@ from ...results.names import (
     CEILING,
     COMMON,
     COMPARISONS,
+    FROM_BASE,
     LABELS,
     RECIPE,
     RECORD,
@@ -33,6 +34,7 @@ from ...results.names import (
     with_ceilings,
 )
 from ...robustness.robust_files import ROBUST_RECORD
+from .argued_rows import ArguedRow, argued_rows
 from .by_test_set import by_test_set
 from .columns import Cells, checked, checked_table, columns_of, refuse_cut_off
 from .places import run_folders
@@ -48,6 +50,7 @@ COMPARISON_COLUMNS |= {"p", "p_holm", "p_better", "p_worse", "p_wilcoxon", "p_wi
 COMPARISON_COLUMNS |= {"pooled_pgr", "pooled_low", "pooled_high", "median_pgr", "worse"}
 SWEEP_COLUMNS = {"labels", "seed", "layer", "probe", "k", "l2", "rows", "metric", "value", "low", "high", "oracle"}
 MEASURED = {f"{kind}{metric}" for kind in ("", "pgr_", "gap_", "gain_") for metric in (*METRICS, "question_accuracy")}
+MEASURED |= {f"pgr_{FROM_BASE}{metric}" for metric in (*METRICS, "question_accuracy")}
 MEASURED |= {f"pgr_{metric}{COMMON}" for metric in (*METRICS, "question_accuracy")}
 RESULT_CELLS = Cells(
     numbers=("value", "l2", "contamination", "alpha", "gap"),
@@ -76,7 +79,7 @@ COMPARISON_CELLS = Cells(
     names=("metric", "method", "status"),
     full=("tasks",),
     truths=("oracle",),
-    known={"metric": {f"{kind}{metric}" for kind in ("", "pgr_") for metric in METRICS}},
+    known={"metric": {f"{kind}{metric}" for kind in ("", "pgr_", f"pgr_{FROM_BASE}") for metric in METRICS}},
     beside={"difference": ("better", "worse")},
 )
 SWEEP_CELLS = Cells(
@@ -86,7 +89,6 @@ SWEEP_CELLS = Cells(
     names=("labels", "probe", "rows", "metric"),
     truths=("oracle",),
     known={
-        "probe": (*PROBES, WEAK, "student"),
         "rows": ("training", "stopping", "held-out"),
         "metric": (*MEASURES, *FILTER_MEASURES, *STUDENT_MEASURES),
     },
@@ -123,6 +125,7 @@ class FinishedRun:
     # On other test sets, with a column `test_set`: results, and comparisons with the plain student.
     other_results: pd.DataFrame = field(default_factory=pd.DataFrame)
     other_comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    argued: list[ArguedRow] = field(default_factory=list)  # some of the rows that were argued about
 
     @property
     def baseline(self) -> str:
@@ -234,8 +237,9 @@ def _run(folder: Path, name: str) -> FinishedRun:
     compared, controls = comparisons[~beside], comparisons[beside].copy()
     altered = not_as_written(folder / RECORD, record)
     others = others[~others["against"].map(str).map(is_matched_control).astype(bool)]
+    argued = argued_rows(folder, record["runs"])
     return FinishedRun(
-        name, record, results, compared, recipe, predictions, filtered, controls, altered, other_results, others
+        name, record, results, compared, recipe, predictions, filtered, controls, altered, other_results, others, argued
     )
 
 
@@ -283,6 +287,11 @@ def _sweep(file: Path, name: str) -> FinishedSweep:
     beside = file.with_name(file.name.removesuffix(table_format(file)) + ".json")
     table = checked_table(file, SWEEP_COLUMNS, SWEEP_CELLS)
     record = read_record(beside, SweepRecord) if beside.exists() else None
+    grid = (record or {}).get("grid") or {}
+    for probe in table["probe"].unique():
+        if probe not in PROBES and any(f"{probe}_{value}" in grid for value in VALUE_TITLES):
+            raise InputError(f"{file}: has a probe of a plugin, {probe!r}: give --plugin FILE, as to the sweep")
+    checked(table, file, Cells(known={"probe": (*PROBES, WEAK, "student")}))
     return FinishedSweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from w2s_probes.errors import InputError
 
-from ...results.names import CURVES, FILTERS, LABELS, PREDICTIONS, RECORD, STUDENTS
+from ...results.names import CURVES, DEBATES, FILTERS, LABELS, PREDICTIONS, RECORD, STUDENTS
 from ...robustness.robust_files import ROBUST_RECORD
 
 # Folders of a run, not searched for others.
-OWN = {"activations", "kept", LABELS, PREDICTIONS, FILTERS, CURVES, STUDENTS}
+OWN = {"activations", "kept", LABELS, PREDICTIONS, FILTERS, CURVES, DEBATES, STUDENTS}
 WORKING = (".parts",)  # folders where commands keep what is done for going on: all of it stands in their tables
 DEEP = 2  # folders below the one that is asked for: pairs of a ladder, or a folder of sweeps
 

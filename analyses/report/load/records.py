@@ -21,6 +21,7 @@ from w2s_probes.io.files import is_plain
 from w2s_probes.io.json_files import read_json
 
 from ...results.names import parse_trial_key
+from .debate_record import DebateRecord
 
 
 class _RecordPart(BaseModel):
@@ -79,6 +80,7 @@ Method = Annotated[str, AfterValidator(_method)]  # the names of its files hold 
 
 
 class _Made(_RecordPart):
+    debate: DebateRecord | None = None
     splits: dict[str, _Rows] = {}
     methods: dict[Method, _Notes] = {}
     taken: dict[Method, _Taken] = {}

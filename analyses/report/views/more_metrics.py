@@ -6,6 +6,7 @@ from typing import Any
 from w2s_probes.metrics import METRICS
 from w2s_probes.metrics.metric_names import DEFAULT_METRICS
 
+from ...results.names import FROM_BASE
 from ..drawing.cells import Column, Table, TableCell, estimate, number, words
 from ..load.folder import FinishedRun
 from .answer import over_seeds
@@ -40,10 +41,12 @@ def more_metrics(run: FinishedRun) -> Table | None:
 
 def metric_title(name: str) -> str:
     """A metric of results or comparisons in words; of losses with the direction of differences."""
-    metric = name.removeprefix("pgr_")
+    counted = name.removeprefix("pgr_")
+    metric = counted.removeprefix(FROM_BASE)
     for known, entry in METRICS.items():
         if known == metric:
             told = f"PGR of {entry.title}" if name != metric else entry.title
+            told += " from the supervisor without transcripts" if metric != counted else ""
             return told if entry.higher or name != metric else f"{told}: {LESS}, and a difference above 0 is better"
     return name
 

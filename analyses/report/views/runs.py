@@ -7,22 +7,26 @@ from typing import Any
 
 import pandas as pd
 
-from ...results.names import COMMON, HARD, ROWS_ONLY
+from ...recipe.debate_settings import BASE
+from ...results.names import COMMON, FROM_BASE, HARD, ROWS_ONLY
 from ..drawing.cells import Column, Table, TableCell, estimate, missing, number, p_value, words
 from ..drawing.figures import Bar, Figure, forest
 from ..load.folder import FinishedRun
 from .answer import Differences, RunAnswer, answer, over_seeds
 from .cards import Card, cards
+from .debate_view import DebateView, debate_view
 from .deception import Deception, deception
 from .differences import against
 from .evaluation_sets import set_tables
+from .fusion import FusionView, fusion_view
 from .gates import GateView, gate_view
-from .more_metrics import metric_title, more_metrics
+from .more_metrics import metric_title, more_metrics, pgr_cell
 from .run_record import cost, models, row_sets
 
 SIGNED = "+.3f"
 SHORT_REASONS = {"undefined": "ceiling not above weak", "unstable": "gap too small"}
 PGR_AXIS = (-0.6, 1.6)  # farther out a PGR says that its gap is small
+FROM_BASE_COLUMN = Column("PGR from base [95 %]", about=f"counted from the supervisor without transcripts, {BASE}")
 METHOD_HEAD = (Column("task", False), Column("method", False))
 
 
@@ -41,6 +45,8 @@ class RunView:
     test_sets: list[Table]
     deception: Deception | None
     gates: GateView | None
+    debate: DebateView | None
+    fusion: FusionView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -70,6 +76,8 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         set_tables(run),
         deception(run),
         gate_view(run),
+        debate_view(run),
+        fusion_view(run, key),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),
@@ -175,12 +183,18 @@ def _tasks(run: FinishedRun, differences: Differences) -> Table:
     """A line for each task and method."""
     one_seed = len(run.record["recipe"]["seeds"]) == 1
     common = bool((run.results["metric"] == f"pgr_auroc{COMMON}").any())
+    based = bool((run.results["metric"] == f"pgr_{FROM_BASE}auroc").any())
     columns = [
         *METHOD_HEAD,
         Column("AUROC [95 %]"),
         Column("− plain student [95 %]", about="paired on the same test rows (DeLong), and over seeds"),
         Column("PGR [95 %]", about="(student − weak) / (ceiling − weak) in AUROC; of a probe by its own ceiling"),
         *([Column("PGR by the students' ceiling", about="of a probe in units of the students' gap")] if common else []),
+        *(
+            [Column("PGR from base [95 %]", about=f"counted from the supervisor without transcripts, {BASE}")]
+            if based
+            else []
+        ),
         Column("status", False, "of PGR"),
         Column("accuracy [95 %]"),
         Column("PGR of accuracy [95 %]"),
@@ -207,6 +221,7 @@ def _tasks(run: FinishedRun, differences: Differences) -> Table:
                     estimate(gain.value, gain.low, gain.high, SIGNED) if gain else number(None),
                     _value(pgr, ".2f", _shaky(mark)),
                     *([_value(found.get(f"pgr_auroc{COMMON}", {}), ".2f")] if common else []),
+                    *([pgr_cell(found.get(f"pgr_{FROM_BASE}auroc", {}))] if based else []),
                     words(_with_reason(pgr), f"{_kind(mark)} why" if _shaky(mark) else _kind(mark)),
                     _value(found.get("accuracy", {})),
                     _value(by_accuracy, ".2f", _shaky(str(by_accuracy.get("status", "")))),

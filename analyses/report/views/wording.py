@@ -7,8 +7,7 @@ import pandas as pd
 
 from w2s_probes.probes.registry import PROBES
 
-GRID = {
-    **{entry.setting: entry.values for entry in PROBES.values()},
+SETTINGS = {
     "contamination": "Shares that filters were asked to remove",
     "connectivity": "Components of Topo",
     "folds": "Folds of the logistic probe",
@@ -17,11 +16,22 @@ GRID = {
     "student_filter": "Filters of students",
     "student_relabel": "Relabellings of students",
 }
-READ_BY = {entry.setting: {name} for name, entry in PROBES.items()}  # settings of which not every probe reads each
-READ_BY |= {"folds": {name for name, entry in PROBES.items() if entry.cross_fitted}}
-READ_BY |= {"connectivity": {name for name, entry in PROBES.items() if "connectivity" in entry.options}}
 KEY = 12  # digits of a store's key, which are enough to tell it from others
 LISTED = 6  # values that are shown one by one
+
+
+def captions() -> dict[str, str]:
+    """What a report calls each setting of a sweep."""
+    return {entry.setting: entry.values for entry in PROBES.values()} | SETTINGS
+
+
+def readers() -> dict[str, set[str]]:
+    """The probes that read a setting, of those settings that not every probe reads."""
+    return {
+        **{entry.setting: {name} for name, entry in PROBES.items()},
+        "folds": {name for name, entry in PROBES.items() if entry.cross_fitted},
+        "connectivity": {name for name, entry in PROBES.items() if "connectivity" in entry.options},
+    }
 
 
 def facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str, str]]:
@@ -41,10 +51,11 @@ def facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str,
         found.append(("Model", Path(record["store"].get("model") or "").name))
         key = record["store"].get("key") or ""
         found.append(("Key of the activations", key if len(key) <= KEY else f"{key[:KEY]}…"))
+    called, read_by = captions(), readers()
     for name, value in record.get("grid", {}).items():
-        read = name in GRID and not READ_BY.get(name, set(probes)).isdisjoint(probes)
+        read = name in called and not read_by.get(name, set(probes)).isdisjoint(probes)
         if read and value not in ([], None):
-            found.append((GRID[name], _listed(value)))
+            found.append((called[name], _listed(value)))
     return [(name, value) for name, value in found if value]
 
 

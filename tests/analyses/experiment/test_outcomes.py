@@ -29,13 +29,20 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize(
     "name",
-    ["filter-topo", "filter-relabel-knn", "control-confidence-filter", "control-random:filter-topo", "probe-knn"],
+    [
+        "filter-topo",
+        "filter-relabel-knn",
+        "control-confidence-filter",
+        "control-random:filter-topo",
+        "probe-knn",
+        "fusion-dynamic",
+    ],
 )
 def test_an_outcome_comes_back_from_what_is_kept_of_it(name: str, tmp_path: Path) -> None:
     outcome = outcome_by(name, experiment(tmp_path), Untaught())
     write_arrays(tmp_path / "kept.safetensors", *kept_outcome(outcome))
     again = outcome_of(*read_arrays(tmp_path / "kept.safetensors"))
-    assert (outcome.filtered is None) == (name in ("probe-knn", "control-random:filter-topo"))
+    assert (outcome.filtered is None) == (name in ("probe-knn", "control-random:filter-topo", "fusion-dynamic"))
     assert outcome.alpha == (0.5 if outcome.filtered else None)
     assert outcome.notes.get("epoch") == (3 if outcome.filtered else None)
     assert (outcome.taught is None) == (name != "filter-relabel-knn")
@@ -43,7 +50,7 @@ def test_an_outcome_comes_back_from_what_is_kept_of_it(name: str, tmp_path: Path
         mine, its = getattr(outcome, field), getattr(again, field)
         if isinstance(mine, FilterResult):
             assert all(same(getattr(mine, part), getattr(its, part)) for part in FilterResult.__dataclass_fields__)
-        elif isinstance(mine, dict) and field == "scores":
+        elif isinstance(mine, dict) and field in ("scores", "alphas"):
             assert mine.keys() == its.keys()
             assert all(same(mine[part], its[part]) for part in mine)
         else:

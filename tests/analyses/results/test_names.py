@@ -26,6 +26,7 @@ def test_a_trials_files_are_named_by_task_seed_and_method() -> None:
         "labels/boolq-1-test.jsonl",
         "predictions/boolq-1.csv",
         "filters/boolq-1-filter-knn.jsonl.gz",
+        "debates/boolq-1.jsonl.gz",
     }
 
 

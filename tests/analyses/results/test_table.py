@@ -248,3 +248,42 @@ def test_each_filter_is_compared_with_its_own_control_and_no_other() -> None:
     assert by["p"]["filter-topo"] > 0.05
     rest: Any = found[(found["metric"] == "auroc") & (found["against"] == "student-xent")].set_index("method")
     assert rest["p_holm"].notna().to_dict() == {name: name.startswith("filter") for name in rest.index}
+
+
+def wrong_on(*counts: int, n: int = 1000) -> list[np.ndarray]:
+    """Scores of n rows that are wrong on the first so many of them, half of each class."""
+    truth = np.tile([0.0, 1.0], n // 2)
+    return [np.where(np.arange(n) < count, 0.8 - 0.6 * truth, 0.2 + 0.6 * truth) for count in counts]
+
+
+def test_a_second_pgr_is_counted_from_the_supervisor_without_what_the_first_has_read() -> None:
+    names = ["control-debate-none", "weak", "student-xent", "ceiling"]
+    scores = dict(zip(names, wrong_on(100, 85, 74, 66), strict=True))
+    test = pd.DataFrame({"id": [f"r{i}" for i in range(1000)], "label": np.tile([0.0, 1.0], 500)})
+    outcomes = {name: Outcome({"test": one}) for name, one in scores.items()}
+    runs = {
+        seed: TrialResult(test, None, outcomes, frozenset({"ceiling"}), seed, 3, base="control-debate-none")
+        for seed in (0, 1)
+    }
+    table = results_table(task_rows("t", runs, 200))
+    for seed in (0, 1, None):
+        lines = table[table["seed"].isna() if seed is None else table["seed"] == seed]
+        found = lines[lines["method"] == "student-xent"].set_index("metric")
+        assert found["value"]["pgr_base_accuracy"] == pytest.approx(0.764706, abs=1e-6)
+        assert found["value"]["pgr_accuracy"] == pytest.approx(0.578947, abs=1e-6)
+        assert found["gap"]["pgr_base_accuracy"] == pytest.approx(0.034)
+        assert found["low"]["pgr_base_accuracy"] < 0.764706 < found["high"]["pgr_base_accuracy"]
+        assert set(found["status"][["pgr_accuracy", "pgr_base_accuracy"]]) <= {"rows only", "ok"}
+    base = table[table["method"] == "control-debate-none"]
+    assert "pgr_accuracy" in set(base["metric"])
+    assert "pgr_base_accuracy" not in set(base["metric"])
+    compared = compare({"t": runs}, "student-xent").set_index(["metric", "method"])
+    assert compared["pooled_pgr"]["pgr_base_accuracy", "student-xent"] == pytest.approx(0.764706, abs=1e-6)
+    assert compared["pooled_pgr"]["pgr_accuracy", "student-xent"] == pytest.approx(0.578947, abs=1e-6)
+    assert ("pgr_base_accuracy", "control-debate-none") not in compared.index
+
+
+def test_without_a_base_there_are_no_lines_of_it() -> None:
+    one = judged({"weak": 0.5, "ceiling": 2, "student-xent": 1, "control-debate-none": 0.4})
+    assert not results_table(task_rows("t", {0: one}, 20))["metric"].str.contains("base").any()
+    assert not compare({"t": {0: one}}, "student-xent")["metric"].str.contains("base").any()

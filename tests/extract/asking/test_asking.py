@@ -1,7 +1,11 @@
 """Answers are the model's own logits, whatever the batch; templates, shots, calibration; and what is refused."""
 
+import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import numpy as np
@@ -18,7 +22,7 @@ from transformers import (
     GPTNeoXForCausalLM,
 )
 
-from extract.asking import Asking
+from extract.asking import Asking, kept_batches
 from extract.asking.adjusting import bias
 from extract.asking.shots import Shot, draw_shots
 from extract.asking.speaker import Speaker
@@ -141,6 +145,23 @@ def test_models_without_a_head_for_words_are_refused(
             Asking.plan(str(folder), rows, **PLAIN)
 
 
+def test_a_model_whose_tokens_see_those_after_them_is_refused_whatever_head_it_has(
+    rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    from transformers import BertConfig, BertLMHeadModel
+
+    for is_decoder in (False, True):
+        bert = BertLMHeadModel(BertConfig(**SIZE, intermediate_size=48, is_decoder=is_decoder))
+        save_checkpoint(bert, tmp_path / str(is_decoder))
+    with pytest.raises(InputError, match=r"its tokens see those after them \(a bert whose config does not say"):
+        Asking.plan(str(tmp_path / "False"), rows, **PLAIN)
+    found = Asking.plan(str(tmp_path / "True"), rows, **PLAIN).run()
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "True").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "True")
+    ids = torch.tensor([tokenizer(rows["text"][0], add_special_tokens=False)["input_ids"]])
+    assert found.logit_0[0] == pytest.approx(model(input_ids=ids).logits[0, -1, 5].item(), abs=1e-5)
+
+
 def test_a_prompt_beyond_the_window_is_refused_before_weights_are_read(
     checkpoint: Checkpoint, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +202,74 @@ def test_a_batch_that_does_not_fit_is_halved(
     )
     assert plan.run(speaker=speaker).logit_0 == pytest.approx(before.logit_0, abs=1e-5)
     assert speaker.budget < 400
+
+
+def test_killed_midway_it_goes_on_with_the_same_bits(
+    checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, small = Asking.plan(str(checkpoint()), rows, **PLAIN), Placement("cpu", batch_tokens=60)
+    whole, forward = plan.run(placement=small), Speaker._forward
+    monkeypatch.setattr(kept_batches, "SECONDS", 0.0)
+    calls: list[int] = []
+    dies_at = 0
+
+    def fatal(self: Speaker, tokens: Any, words: Any) -> Any:
+        calls.append(len(tokens))
+        if len(calls) == dies_at:
+            os.kill(os.getpid(), SIGKILL)
+        return forward(self, tokens, words)
+
+    monkeypatch.setattr(Speaker, "_forward", fatal)
+    plan.run(placement=small)
+    batches = calls.copy()
+    assert len(batches) > 8
+    read = 0
+    for dies_at in (3, 4):  # of the batches that are left
+        calls.clear()
+        if (child := os.fork()) == 0:
+            try:
+                plan.run(placement=small, kept=tmp_path / "unfinished")
+            finally:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -SIGKILL
+        read += dies_at - 1
+        assert len(list((tmp_path / "unfinished").iterdir())) == read
+    dies_at = 0
+    calls.clear()
+    again = plan.run(placement=small, kept=tmp_path / "unfinished")
+    assert calls == batches[read:]
+    for name in ("p", "logit_0", "logit_1", "log_total"):
+        assert np.array_equal(getattr(again, name), getattr(whole, name))
+    assert not (tmp_path / "unfinished").exists()
+
+
+def test_what_was_kept_of_other_words_or_damaged_is_read_again(
+    checkpoint: Checkpoint, rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_batches, "SECONDS", 0.0)
+    plan, small = Asking.plan(str(checkpoint()), rows, **PLAIN), Placement("cpu", batch_tokens=60)
+    whole, forward, calls = plan.run(placement=small), Speaker._forward, list[int]()
+
+    def stopped(self: Speaker, tokens: Any, words: Any) -> Any:
+        calls.append(len(tokens))
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return forward(self, tokens, words)
+
+    monkeypatch.setattr(Speaker, "_forward", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        plan.run(placement=small, kept=tmp_path / "kept")
+    first, *_ = kept = sorted((tmp_path / "kept").iterdir())
+    assert len(kept) == 4
+    first.write_bytes(first.read_bytes()[:-3])
+    monkeypatch.setattr(Speaker, "_forward", forward)
+    for other in (plan, replace(plan, words=plan.words[::-1])):
+        kept_here = tmp_path / other.key
+        shutil.copytree(tmp_path / "kept", kept_here)
+        again = other.run(placement=small, kept=kept_here)
+        sides = (again.logit_0, again.logit_1)[:: 1 if other is plan else -1]
+        assert sides[0] == pytest.approx(whole.logit_0, abs=1e-6)
+        assert sides[1] == pytest.approx(whole.logit_1, abs=1e-6)
 
 
 def labelled(n: int = 20) -> pd.DataFrame:

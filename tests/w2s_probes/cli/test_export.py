@@ -200,10 +200,8 @@ def test_the_blocks_of_the_page_print_what_it_says(
 
 
 def test_the_page_names_every_format_and_its_links_lead_somewhere() -> None:
-    from w2s_probes.cli.commands.export import FORMAT_NAMES
     from w2s_probes.export import FORMATS, PROVENANCE
 
-    assert FORMAT_NAMES == FORMATS
     for name in (*FORMATS, *PROVENANCE):
         assert f"`{name}`" in PAGE, name
     for target in re.findall(r"\]\(([^)#:]+)\)", PAGE):

@@ -18,7 +18,7 @@ import w2s_probes
 from tests.conftest import ROOT
 from w2s_probes.cli import options
 from w2s_probes.cli.app import VERBS, app, load
-from w2s_probes.cli.commands.export import FORMAT_NAMES
+from w2s_probes.cli.probe_options import with_options
 
 Call = Callable[..., None]
 Failing = Callable[..., str]
@@ -125,7 +125,9 @@ def functions(verb: str) -> list[Any]:
     """The function behind a command, or those of a group."""
     module, _, name = VERBS[verb].where.partition(":")
     found = getattr(import_module(f"w2s_probes.cli.commands.{module}"), name)
-    return [one.callback for one in found.registered_commands] if isinstance(found, typer.Typer) else [found]
+    return (
+        [one.callback for one in found.registered_commands] if isinstance(found, typer.Typer) else [with_options(found)]
+    )
 
 
 def kind(annotation: Any) -> str:
@@ -146,8 +148,9 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
     # `import` is told what another program did, and may not look it up in a checkpoint.
     # `plan` is told how good a supervisor is, `compare` where its scores are; `export` may leave the truth out.
     # `demo` is told of what kind its students are, `sweep` which losses teach them.
-    # `predict` reads a trained student, `deception` a student's scores.
     # `steer` adds a direction or ablates it; elsewhere --by names a probe.
+    # `predict` reads a trained student, `deception` a student's scores. `export` tells tasks of one row from those of
+    # pairs, `debate` names one of data/tasks.
     known = {
         "by",
         "students",
@@ -162,6 +165,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
         "files",
         "truth",
         "student",
+        "task",
     }
     assert {name for name, found in kinds.items() if len(found) > 1} <= known
     assert kinds["layer"] == {str(str)}
@@ -169,11 +173,9 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
 
 
 def test_what_the_options_say_of_the_library_is_what_it_says_itself() -> None:
-    from w2s_probes.export import FORMATS
     from w2s_probes.sweep import grid
 
     assert set(get_args(options.ChooseBy)) == set(get_args(grid.ChooseBy))
-    assert set(FORMAT_NAMES) == set(FORMATS)
 
 
 @pytest.mark.parametrize("typed", COMPLETED)

@@ -75,6 +75,8 @@ run none.toml --out o | none.toml: no such recipe
 run bad.toml --out o | bad.toml: not valid TOML
 run other.toml --out o | other.toml: unknown key 'colour'
 run demo --out o --set data.n_train=x | data.n_train
+run debate --out o --set debate.turns=1 | a debate needs at least 2
+run demo --out o --set methods=control-debate-single | is a control of a debate
 robust none.toml --out o | none.toml: no such recipe
 robust bad.toml --out o | bad.toml: not valid TOML
 robust demo --out o --set robustness.rates=[.7] | robustness.rates
@@ -110,7 +112,9 @@ student none labels.jsonl --layer 1 --out st | none: no such store
 student acts none.jsonl --layer 1 --out st | none.jsonl: no such file
 student acts rows.xyz --layer 1 --out st | rows.xyz: unknown format
 student acts rows.jsonl --layer 1 --out st | rows.jsonl: no field 'label'
-student acts labels.jsonl --layer 1 --out st --loss x | 'x' is not one of
+student acts labels.jsonl --layer 1 --out st --loss logcon | loss 'logcon': did you mean 'logconf'?
+student acts labels.jsonl --layer 1 --out st --plugin none.py | none.py: cannot be read (No such file or directory)
+filter acts labels.jsonl --layer 1 --out k.jsonl --plugin bad.jsonl | bad.jsonl: a plugin is a Python file
 student acts labels.jsonl --layer 1 --out st --test none.csv | none.csv: no such file
 ask MODEL --rows none.jsonl --out a.jsonl | none.jsonl: no such file
 ask MODEL --rows rows.jsonl --answers no --out a.jsonl | answers 'no': give two words
@@ -134,6 +138,22 @@ steer MODEL acts labels.jsonl --layer 0 --rows rows.jsonl --out s.csv | s.csv: t
 steer MODEL acts labels.jsonl --layer 0 --rows rows.jsonl --out s.json | are among those that the probe learned from
 steer MODEL acts labels.jsonl --layer 0 --rows other.jsonl --out s.json | acts was made by no model
 steer ./none acts labels.jsonl --layer 0 --rows other.jsonl --out s.json | model ./none: no such folder
+debate MODEL --rows none.jsonl --out d.jsonl | none.jsonl: no such file
+debate MODEL --rows rows.jsonl --out d.csv | d.csv: transcripts are a file of JSON lines
+debate MODEL --rows rows.jsonl --turns 1 --out d.jsonl | turns=1: a debate needs at least 2
+debate MODEL --rows rows.jsonl --members 0 --out d.jsonl | members=0: at least 1
+debate MODEL --rows rows.jsonl --temperature 0 --out d.jsonl | temperature=0 gives all 4 members the same
+debate MODEL --rows rows.jsonl --top-p 2 --out d.jsonl | top_p=2.0: give a number above 0
+debate MODEL --rows rows.jsonl --names no --out d.jsonl | names 'no': give two
+debate MODEL --rows rows.jsonl --task none --out d.jsonl | task 'none': no file
+debate MODEL --rows rows.jsonl --prompts none.toml --out d.jsonl | prompts none.toml: not a readable file
+debate MODEL --rows rows.jsonl --prompts bad.toml --out d.jsonl | prompts bad.toml: not TOML
+debate MODEL --rows rows.jsonl --chat-template none.jinja --out d.jsonl | chat template none.jinja: not a readable
+debate MODEL --rows rows.jsonl --protocol market-making --out d.jsonl | give its labels, P(1) of each row (--naive)
+debate MODEL --rows rows.jsonl --naive labels.jsonl --out d.jsonl | and the protocol is debate
+debate MODEL --rows rows.jsonl --shard 2/2 --out d.jsonl | shard '2/2': give i/n
+debate MODEL --rows rows.jsonl --cache rows.jsonl --out d.jsonl | rows.jsonl: is a file; give a folder by --cache
+debate ./none --rows rows.jsonl --out d.jsonl | model ./none: no such folder
 tokens none labels.jsonl --layer 1 --out t.jsonl | none: no such store
 tokens none labels.jsonl --layer 1 --out t.xyz | t.xyz: unknown format
 compare none.jsonl labels.jsonl | none.jsonl: no such file
@@ -158,6 +178,12 @@ results . --out r.txt | r.txt: unknown format
 schema json extract | extract: has no answer in JSON
 schema xml | No such command: xml
 student labels.jsonl --kind lora --out st | --kind lora needs --model
+student labels.jsonl --kind lm --out st | --kind lm needs --model
+student labels.jsonl --kind lm --model MODEL --answers no --out st | answers 'no': give two words
+student labels.jsonl --kind lm --model MODEL --prompt x --out st | no {text} in it
+student labels.jsonl --kind lm --model MODEL --tune x=1 --out st | unknown key 'x'
+student none.jsonl --kind lm --model MODEL --out st | none.jsonl: no such file
+student labels.jsonl --kind full --model MODEL --prompt x --out st | --prompt is of a model that says labels
 student labels.jsonl --kind full --model ./none --out st | model ./none: no such folder
 student labels.jsonl --kind full --model MODEL --tune x=1 --out st | unknown key 'x'
 student none.jsonl --kind full --model MODEL --out st | none.jsonl: no such file

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from datasets import load_dataset, load_from_disk
 from sklearn.linear_model import LogisticRegression
 
 from w2s_probes import InputError, LabelSet
-from w2s_probes.export import FORMATS, PROVENANCE, Exported, Format, Pairs, export
+from w2s_probes.export import EXPORTERS, FORMATS, PROVENANCE, Exported, Format, Pairs, export
 from w2s_probes.io.files import HOST
 from w2s_probes.io.tables import read_table, write_table
 from w2s_probes.labels.label_set import read_label_table
@@ -486,4 +486,4 @@ def test_pairs_are_named_in_one_way_only() -> None:
         Pairs(first="a", second="b", by="c")
     with pytest.raises(InputError, match="are both 'a'"):
         Pairs(first="a", second="a")
-    assert set(get_args(Format)) == set(FORMATS)
+    assert FORMATS == tuple(EXPORTERS)

@@ -8,10 +8,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 
-from tests.conftest import ROOT
 from w2s_probes import InputError, auroc
 from w2s_probes.fusion import Fused, fuse, fuse_experts, fuse_static
-from w2s_probes.fusion.strengths import distance
+from w2s_probes.fusion import fused as fused_module
+from w2s_probes.fusion.newton import MILD, mild_alpha
+from w2s_probes.fusion.strengths import _Search, distance
 from w2s_probes.fusion.tilted import Tilt, centred, divergences
 
 ONE = [[2.0, 0.0, -1.0]], [[0.5, 0.2, 0.0]], [[-0.5, 1.2, 0.3]]
@@ -85,6 +86,17 @@ def test_no_alpha_of_a_fine_grid_is_better(classes: int, n: int, scale: float) -
     np.testing.assert_allclose(grid.alpha, values[::50][np.argmin(losses[::50], axis=0)], atol=1e-9)
 
 
+def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    strong, base, tuned = world(8, 40, 6, 1)
+    whole = fuse_experts(strong, base, [tuned, base])
+    for at_once in (6, 100):  # a row at a time, and sixteen
+        monkeypatch.setattr(fused_module, "AT_ONCE", at_once)
+        parts = fuse_experts(strong, base, [tuned, base])
+        np.testing.assert_allclose(parts.alpha, whole.alpha, atol=1e-9)
+        np.testing.assert_allclose(parts.log_p, whole.log_p, atol=1e-9)
+        assert np.array_equal(parts.expert, whole.expert)
+
+
 def test_divergences_are_those_of_the_fused_rows() -> None:
     strong, base, tuned = world(2, 50, 4, 1)
     fused = fuse(strong, base, tuned)
@@ -92,6 +104,24 @@ def test_divergences_are_those_of_the_fused_rows() -> None:
     there, back = (p * np.log(p / q)).sum(axis=1), (q * np.log(q / p)).sum(axis=1)
     np.testing.assert_allclose(fused.loss, distance(_Sides(there, back), *divergences(tuned.T, base.T)), atol=1e-12)
     np.testing.assert_allclose(fused.log_p, fuse_static(strong, base, tuned, fused.alpha), atol=1e-12)
+
+
+@pytest.mark.parametrize(("classes", "scale", "least"), [(2, 1.0, 0.9), (4, 1.0, 0.9), (2, 3.0, 0.6), (30, 1.0, 0.4)])
+def test_newton_finds_what_the_grid_leads_to_and_leaves_the_wild_rows(classes: int, scale: float, least: float) -> None:
+    strong, base, tuned = world(6, 3000, classes, scale)
+    other = base + np.random.default_rng(7).standard_t(3, size=base.shape) * scale
+    log_p = log_softmax(strong, axis=1).T
+    delta = centred(log_p, (tuned - base).T)
+    for experts in ([tuned], [tuned, other]):  # with another expert a and b are not of this δ
+        there, back = np.mean([divergences(logits.T, base.T) for logits in experts], axis=0)
+        found = mild_alpha(log_p, delta, there, back, 2.0)
+        mild = np.isfinite(found)
+        assert mild.mean() > least
+        assert np.ptp(delta, axis=0)[mild].max() <= MILD
+        searched = _Search(log_p[:, mild], delta[:, mild], there[mild], back[mild]).of_grid(
+            np.linspace(0, 2, 21), refined=True
+        )
+        np.testing.assert_allclose(found[mild], searched, atol=1e-7)
 
 
 class _Sides(Tilt):
@@ -206,10 +236,3 @@ def test_static_fusion_refuses_unequal_shapes_and_odd_strengths() -> None:
             fuse_static([1.0], [1.0], [1.0], alpha)
     with pytest.raises(InputError, match="give equal ones"):
         fuse_static([[1.0, 2]], [[1.0, 2, 3]], [[1.0, 2]])
-
-
-def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    section = (ROOT / "docs" / "systems.md").read_text().partition("\n## Logit fusion\n")[2].partition("\n## ")[0]
-    code = section.partition("```python\n")[2].partition("```")[0]
-    exec(compile(code, "docs/systems.md", "exec"), {})
-    assert capsys.readouterr().out.split("\n")[0] == "[1.01 0.94] [0.47 0.67]"

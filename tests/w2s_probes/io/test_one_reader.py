@@ -89,7 +89,7 @@ def test_rows_come_back_from_every_export_as_they_were(
         return
     for ending in (".jsonl", ".csv", ".parquet"):
         path = folder / f"out{ending}"
-        export(table, path, ending[1:], take="all", truth=True, fields=["own"])  # type: ignore[arg-type]
+        export(table, path, ending[1:], take="all", truth=True, fields=["own"])
         back = read_label_table(path)
         for name in ("id", "text", "own", "keep", "label", "truth"):
             assert back[name].tolist() == expected[name].tolist(), (ending, name)

@@ -186,7 +186,7 @@ def test_training_goes_on_from_a_saved_state_as_if_never_interrupted(name: LossN
 
 def test_wrong_settings_are_refused_with_the_remedy() -> None:
     with pytest.raises(InputError, match="did you mean 'reverse_kl'"):
-        Objective("reverse-kl")  # type: ignore[arg-type]
+        Objective("reverse-kl")
     wrong: list[tuple[str, Any]] = [
         ("alpha", 1.5),
         ("alpha", float("nan")),

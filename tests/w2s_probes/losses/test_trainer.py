@@ -214,6 +214,6 @@ def test_wrong_use_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="add up to 1"):
         loss({"logits": logits}, torch.full((3, 2), 0.9))
     with pytest.raises(InputError, match="did you mean 'logconf'"):
-        compute_loss("logcon")  # type: ignore[arg-type]
+        compute_loss("logcon")
     hard = loss({"logits": logits}, torch.tensor([0, 1, 1]), torch.tensor(6))
     assert hard.item() == pytest.approx(np.log(2) / 2)  # half of an update's six rows

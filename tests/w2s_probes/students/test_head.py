@@ -75,7 +75,7 @@ def test_equal_weights_change_nothing_and_unequal_ones_choose_what_is_learnt() -
 def test_wrong_settings_are_refused() -> None:
     data = planted()
     with pytest.raises(InputError, match="did you mean 'logconf'"):
-        HeadStudent("logcon").fit(data.X, data.weak)  # type: ignore[arg-type]
+        HeadStudent("logcon").fit(data.X, data.weak)
     with pytest.raises(InputError, match="one class only"):
         HeadStudent().fit(data.X, data.weak * 0)
     with pytest.raises(InputError, match="diverged at step"):

@@ -154,7 +154,7 @@ def test_a_head_that_diverges_or_cannot_be_taught_leaves_the_others_as_they_are(
     bad: dict[str, HeadLesson] = {
         "diverged at step 17: lower the learning rate": lesson("logconf", learning_rate=1e38),
         "diverged at step 17": lesson("xent", rows=MASK, learning_rate=1e38),
-        "did you mean 'logconf'": lesson("logcon"),  # type: ignore[arg-type]
+        "did you mean 'logconf'": lesson("logcon"),
         "one class only": lesson(labels=np.full(ROWS, 0.2)),
         r"labels must be .* in \[0, 1\]": lesson(labels=2 * SOFT),
         r"labels have shape \(3,\)": lesson(labels=SOFT[:3]),

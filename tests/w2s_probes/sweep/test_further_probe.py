@@ -13,15 +13,12 @@ from tests.w2s_probes.sweep.test_sweep import sides, value
 from tests.worlds.sweeping import Swept, planted_store
 from w2s_probes import auroc, relabel
 from w2s_probes.cli import heatmap
-from w2s_probes.cli.commands import filter as _filter  # before a probe is added: its options outlive the test
 from w2s_probes.io.tables import read_table, write_table
 from w2s_probes.probes import PROBES, Probe, ProbeEntry
-from w2s_probes.probes.registry import SETTINGS
 from w2s_probes.sweep import Grid, SweepResult, sweep
 from w2s_probes.sweep.sweeping import SweepPlan
 
 PENALTIES = [0.1, 10.0]
-assert _filter
 
 
 class MeanDifference(Probe):
@@ -77,7 +74,6 @@ ENTRIES = (
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
     for entry in ENTRIES:
         monkeypatch.setitem(PROBES, entry.name, entry)
-        monkeypatch.setitem(SETTINGS, entry.setting, entry)
 
 
 @pytest.fixture(scope="module")

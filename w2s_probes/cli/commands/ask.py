@@ -66,7 +66,8 @@ def ask(
     """Ask a model that speaks: P(1) of each row by the next-token logits of two label words, through its own head.
 
     Of the rows of one `question` one is true at most, of the two of one `pair` exactly one; the logits are written as
-    the model gives them. What stands under `label` in ROWS becomes `given_label`.
+    the model gives them. What stands under `label` in ROWS becomes `given_label`. An asking that was stopped goes on
+    with the same command, from the folder OUT.unfinished.
 
     Example: `w2s ask data/miniature/strong --rows rows.jsonl --answers noisy,quiet --prompt "{text}" --out asked.jsonl`
     """
@@ -111,7 +112,8 @@ def ask(
         quantization=quantization,
     )
     with progress.rows(show) as report:
-        found = plan.run(placement=Placement(device_map, attn, batch_tokens), progress=report)
+        unfinished = out.with_name(f"{out.name}.unfinished")
+        found = plan.run(placement=Placement(device_map, attn, batch_tokens), progress=report, kept=unfinished)
     numbers = {name: getattr(found, name) for name in ("logit_0", "logit_1", "log_total")}
     write_table(scored_rows(table, found.p).assign(**numbers), out)
     remarks = _remarks(plan, found)

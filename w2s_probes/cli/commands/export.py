@@ -8,7 +8,11 @@ import typer
 from .. import terminal
 from ..options import LabelsPath
 
-FORMAT_NAMES = ("jsonl", "csv", "parquet", "hf", "trl", "oai", "eai", "cleanlab")
+
+def _formats(incomplete: str) -> list[str]:
+    from ...export.formats import EXPORTERS
+
+    return [name for name in EXPORTERS if name.startswith(incomplete)]
 
 
 def export(
@@ -16,9 +20,9 @@ def export(
     format: Annotated[
         str,
         typer.Option(
-            help="jsonl, csv, parquet, hf (dataset folder with a card), trl, oai (openai/weak-to-strong), eai "
-            "(EleutherAI/w2s) or cleanlab.",
-            autocompletion=lambda incomplete: [name for name in FORMAT_NAMES if name.startswith(incomplete)],
+            help="One of {exporters}: hf is a dataset folder with a card, oai is of openai/weak-to-strong, eai of "
+            "EleutherAI/w2s.",
+            autocompletion=_formats,
         ),
     ],
     out: Annotated[Path, typer.Option(help="The file, or for hf, trl, oai and eai the folder, to write.")],

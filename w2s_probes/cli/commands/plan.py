@@ -10,6 +10,7 @@ from ...checkpoints.files import CONFIG
 from ...errors import InputError
 from .. import terminal
 from ..options import SetOption
+from ..plan_debates import debate_line
 from ..plan_intervals import fact_line, intervals, pilot_of_run
 from ..units import amount, duration, roughly, spans
 
@@ -117,7 +118,7 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
     """The lines on a recipe's costs, and the same as parts of the answer in JSON."""
     with from_checkout():
         from analyses.recipe.read import read_recipe
-    recipe = read_recipe(path, settings)
+    recipe = read_recipe(path, settings, terminal.say)
     with from_checkout():
         from analyses.costs import plan_recipe
     from ..answers_on_runs import PlannedModel, PlannedRun
@@ -135,11 +136,23 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
         lines += _remarks(part.source, part.costs, f"--set {table}.position={{}}")
     parts = f"tasks {costs.tasks} x seeds {costs.seeds} x (weak supervisor, ceiling and {costs.methods} methods)"
     lines.append(f"then {costs.fits} fits: {parts}; a probe's ceiling, the probe taught the truth, is fitted beside it")
+    if costs.debate is not None:
+        lines.append(debate_line(costs.debate))
     if costs.flops is not None:
         lines.append(f"fine-tuning: {amount(costs.flops, 'FLOP')}, {costs.students} students among them")
         lines += _tuning_here(costs.tuned, costs.flops, rates)
-    counts = {name: getattr(costs, name) for name in ("tasks", "seeds", "methods", "fits", "students", "test_rows")}
-    return lines, {"models": models, "recipe": PlannedRun(finetuning_flops=costs.flops, **counts)}
+    for asked in costs.asked:
+        size = f"at most {asked.costs.rows:,} prompts, {asked.costs.tokens:,} tokens, {amount(asked.flops, 'FLOP')}"
+        lines.append(f"asking {asked.source.name} for {asked.what}: {size}, {duration(asked.costs.seconds(**rates))}")
+        lines += _tuning_here(asked, asked.flops, rates)
+    counts: dict[str, Any] = {
+        name: getattr(costs, name) for name in ("tasks", "seeds", "methods", "fits", "students", "test_rows")
+    }
+    asking = sum(asked.flops for asked in costs.asked) if costs.asked else None
+    tokens = sum(asked.costs.tokens for asked in costs.asked)
+    counts |= {"generations": None if costs.debate is None else costs.debate.generations}
+    run = PlannedRun(finetuning_flops=costs.flops, asking_flops=asking, asking_tokens=tokens, **counts)
+    return lines, {"models": models, "recipe": run}
 
 
 def _model(name: str, options: dict[str, Any], rates: Rates) -> tuple[list[str], dict[str, Any]]:
@@ -233,7 +246,7 @@ def _here(source: "ModelSource", lengths: "Lengths", options: dict[str, Any], ra
 
 
 def _tuning_here(part: Any, flops: float, rates: Rates) -> list[str]:
-    """The line on the time of all fine-tuning on this machine, unless a rate was given."""
+    """The line on the time of all fine-tuning or asking on this machine, unless a rate was given."""
     if rates != dict.fromkeys(rates):
         return []
     with from_checkout():

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...checkout import from_models
+from ...checkout import from_checkout, from_models
 from ...errors import InputError
 from .. import progress, terminal
 from ..options import Kind, ShowProgress
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from ...store.activation_store import ActivationStore
     from ...students.artefacts import SavedStudent
@@ -64,6 +66,8 @@ def predict(
         else:
             saved.extraction  # noqa: B018  # refuses a head whose model is not recorded
             texts_of(table, str(rows))
+    elif saved.speaks and model is not None:
+        raise InputError(f"{saved.path}: is a whole model that says its labels: leave --model out")
     elif opened is not None or layer is not None:
         raise InputError(f"{saved.path}: is a whole model, which reads texts: leave --store and --layer out")
     else:
@@ -73,9 +77,12 @@ def predict(
     base = None if model is None or saved.kind == "head" else _folder(model)
     with from_models(), progress.steps(show) as step:
         step(f"{saved.path} on {rows}", 0, 1)
-        p = predict_rows(
-            saved, table, store=opened, layer=layer, model=base, batch_tokens=batch_tokens, where=str(rows)
-        )
+        if saved.speaks:
+            p = _said(saved, table, batch_tokens)
+        else:
+            p = predict_rows(
+                saved, table, store=opened, layer=layer, model=base, batch_tokens=batch_tokens, where=str(rows)
+            )
         write_table(scored_rows(table, p), out)
         step(f"{out} written", 1, 1)
     ones = int((p > 0.5).sum())
@@ -84,6 +91,14 @@ def predict(
     terminal.answer_json(
         PredictAnswer(student=saved.path, kind=saved.kind, rows=len(p), above_half=ones, store=place, out=out)
     )
+
+
+def _said(saved: "SavedStudent", table: "pd.DataFrame", batch_tokens: int | None) -> "NDArray[np.float64]":
+    """P(label = 1) (n,) by a model that says its labels."""
+    with from_checkout():
+        from extract.asking import said_labels
+        from extract.models.loading import Placement
+    return said_labels(saved.path, table, placement=Placement(batch_tokens=batch_tokens)).p
 
 
 def _extracted(saved: "SavedStudent", table: "pd.DataFrame", moved: str | None, show: Kind) -> "ActivationStore":

@@ -39,7 +39,7 @@ def robust(
     """
     with from_checkout():
         from analyses.recipe.read import read_recipe
-    chosen = read_recipe(recipe, settings)
+    chosen = read_recipe(recipe, settings, terminal.say)
     from ..answers_on_robustness import RobustAnswer
 
     if dry_run:

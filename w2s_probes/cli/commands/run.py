@@ -11,6 +11,7 @@ from ...places import Place
 from ...share import Share
 from .. import progress, terminal
 from ..options import SetOption, ShowProgress, Tracker
+from ..plan_debates import debate_line
 from ..units import amount
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from analyses.recipe.schema import Recipe
 
 DEMO_SEEDS = 3
+FROM_BASE = "PGR from base"
 
 
 def run(
@@ -54,7 +56,7 @@ def run(
         from analyses.recipe.read import read_recipes
     place = Place(backend, address, jobs, gpus_per_job=gpus_per_job)
     share = None if shard is None else Share.parse(shard)
-    chosen = read_recipes(recipe, settings)
+    chosen = read_recipes(recipe, settings, terminal.say)
     cache = cache or out
     if dry_run:
         for name, one in chosen.items():
@@ -116,7 +118,7 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
         from analyses.results import names
         from analyses.results.summary import summary
         from analyses.results.unreadable_pgr import remedies, unreadable_pgr
-    lines = summary(results).rename(columns={"pgr": "PGR"})
+    lines = summary(results).rename(columns={"pgr": "PGR", "pgr_base": FROM_BASE})
     seeds = f", mean of {len(recipe.seeds)} seeds" if len(recipe.seeds) > 1 else ", one seed"
     if set(lines["metric"]) == {"auroc"}:
         lines, metric = lines.drop(columns="metric"), "AUROC"
@@ -134,6 +136,10 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
         )
     for line in _splits(out / names.RECORD):
         terminal.say(line)
+    if FROM_BASE in lines:
+        terminal.say(f"{FROM_BASE}: counted from the same members without transcripts, control-debate-none")
+    for line in _debates(out / names.RECORD):
+        terminal.say(line)
     for one in read_json(out / names.RECORD)["failed"]:
         terminal.say(f"left out: {one['method']} on {one['task']}, seed {one['seed']}: {one['reason']}")
     if lines["method"].str.endswith("*").any():
@@ -145,7 +151,7 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
     if len(recipe.data.tasks) > 1:
         _show_tests(out / names.COMPARISONS, recipe)
     written = [out / one for one in (names.RESULTS, names.COMPARISONS, names.RECORD, names.RECIPE)]
-    places = [out / one for one in (names.LABELS, names.PREDICTIONS, names.FILTERS)]
+    places = [out / one for one in (names.LABELS, names.PREDICTIONS, names.FILTERS, names.DEBATES)]
     folders = [f"{place}/" for place in places if place.is_dir()]
     terminal.say(f"Written: {', '.join(map(str, [*written, *folders]))}")
 
@@ -165,6 +171,28 @@ def _splits(record: Path) -> list[str]:
             spread = shares[0] if shares[0] == shares[-1] else f"{shares[0]} to {shares[-1]}"
             parts.append(f"{name} {splits[0][name]['rows']:,} ({spread})")
         lines.append(f"{task}: rows (of label 1) {', '.join(parts)}")
+    return lines
+
+
+def _debates(record: Path) -> list[str]:
+    """What was argued on each task, of its first seed, and what labels were called where the task does not say."""
+    with from_checkout():
+        from analyses.results.names import parse_trial_key
+    found: dict[str, dict[str, Any]] = {}
+    for key, made in read_json(record)["runs"].items():
+        if "debate" in made:
+            found.setdefault(parse_trial_key(key)[0], made["debate"])
+    lines = []
+    for task, one in found.items():
+        tokens = f", {one['tokens']:,} tokens" if "tokens" in one else ""
+        sides = (
+            f"; A argues for the true label of {one['a_for_truth']:.1%} (an oracle's count)" if "a_rows" in one else ""
+        )
+        lines.append(f"{task}: {one['protocol']}, {one['turns']:,} turns about {one['rows']:,} rows{tokens}{sides}")
+        if not one["named_by_task"]:
+            lines.append(
+                f"{task}: labels 0 and 1 were called {' and '.join(one['names'])}: set label_names in the task's file"
+            )
     return lines
 
 
@@ -241,6 +269,8 @@ def _plan(name: str, recipe: "Recipe", cache: Path) -> None:
         )
     if plan.flops is not None:
         terminal.answer(f"fine-tuning: {amount(plan.flops, 'FLOP')} for {plan.students} students and what they need")
+    if plan.debate is not None:
+        terminal.answer(debate_line(plan.debate))
     for line in jobs_left(recipe, found).lines:
         terminal.answer(line)
     left = [stage for stage in found if not stage.kept]

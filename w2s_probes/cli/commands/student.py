@@ -1,24 +1,31 @@
 """`w2s student`: a head on activations, or a fine-tuned model, trained on weak labels."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ...checkout import from_models
+from ...checkout import from_checkout, from_models
 from ...errors import InputError
-from ...losses import LossName
 from ...students.finetuning.settings import Stop
 from .. import progress, terminal
 from ..options import From, Kind, ShowProgress
 from ..probe_choice import ProbeChoice
 
 if TYPE_CHECKING:
+    from ...students.finetuning.label_speaker import Says
     from ...students.written_student import WrittenStudent
 
 DEFAULTS: dict[str, Any] = {"kind": "head", "loss": "xent", "l2": 0.0, "stop": "auroc", "seed": 0}
 EPOCHS = 200  # of a head
+
+
+def _losses(incomplete: str) -> list[str]:
+    from ...losses.names import LOSSES
+
+    return [name for name in LOSSES if name.startswith(incomplete)]
 
 
 def student(
@@ -32,7 +39,10 @@ def student(
     ],
     out: Annotated[Path, typer.Option(help="Folder for student.json, the head or the model, and predictions.jsonl.")],
     kind: Annotated[
-        Literal["head", "lora", "full"], typer.Option(help="A head on activations, adapters, or all of the weights.")
+        Literal["head", "lora", "full", "lm"],
+        typer.Option(
+            help="A head on activations, adapters, all of the weights, or a model that says the label's word."
+        ),
     ] = "head",
     layer: Annotated[
         str | None, typer.Option(help="Of a head: index, `middle`, or `best`, as a sweep chose (--from).")
@@ -47,7 +57,11 @@ def student(
         Path | None, typer.Option(help="With --model: the texts by `id`, where the label file has none.")
     ] = None,
     loss: Annotated[
-        LossName, typer.Option(help="What the student minimises; docs/experiments.md says what each is.")
+        str,
+        typer.Option(
+            help="What the student minimises, of {losses}; docs/experiments.md says what each is.",
+            autocompletion=_losses,
+        ),
     ] = "xent",
     test: Annotated[
         Path | None, typer.Option(help="Other rows to score, with `id` and `truth`, or else against their `label`.")
@@ -62,6 +76,15 @@ def student(
     tune: Annotated[
         list[str], typer.Option(help="A setting of fine-tuning, such as learning_rate=1e-4; may be repeated.")
     ] = [],  # noqa: B006
+    answers: Annotated[
+        str | None, typer.Option(help="Of kind lm: the words of labels 0 and 1; no,yes if absent.")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="Of kind lm: what is asked, with {text} for the row's, as for `w2s ask`.")
+    ] = None,
+    chat_template: Annotated[
+        str | None, typer.Option(help="Of kind lm: `own`, a Jinja file, or `none`, as for `w2s ask`.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the training, and of the rows that stop it.")] = 0,
     sweep: From = None,
     show: ShowProgress = "auto",
@@ -76,11 +99,16 @@ def student(
 
     Example: `w2s student acts kept.jsonl --layer 2 --loss logconf --test test.jsonl --out student`
     """
+    from ...losses.names import known_loss
     from ..answers_on_labels import StudentAnswer
 
-    common: dict[str, Any] = {"loss": loss, "seed": seed}
+    common: dict[str, Any] = {"loss": known_loss(loss), "seed": seed}
     if out.is_file():
         raise InputError(f"{out}: is a file, and a student is a folder: give another --out")
+    asked = {"answers": answers, "prompt": prompt, "chat-template": chat_template}
+    for name, value in asked.items():
+        if value is not None and kind != "lm":
+            raise InputError(f"--{name} is of a model that says labels: give --kind lm, or leave it out")
     given = {"layer": layer, "position": position, "rows": rows, "l2": l2 or None, "tune": tune, "model": model}
     _refuse_others(kind, files, given | {"from": sweep})
     labels, said = files[-1], []
@@ -89,9 +117,10 @@ def student(
             raise InputError(f"--kind {kind} needs --model: what is to be fine-tuned")
         from ...students.tuning_options import tuning_settings
 
-        values = {"kind": kind, "stop": stop, **({} if epochs is None else {"epochs": epochs})}
+        says = _says(answers, prompt, chat_template) if kind == "lm" else None
+        values = {**({} if says else {"kind": kind}), "stop": stop, **({} if epochs is None else {"epochs": epochs})}
         settings = tuning_settings(tune, values)
-        written = _tuned(model, labels, out, show, settings=settings, rows=rows, test=test, **common)
+        written = _tuned(model, labels, out, show, settings=settings, rows=rows, test=test, says=says, **common)
     else:
         choice = ProbeChoice(layer or "", "").resolved(files[0], labels, sweep) if len(files) == 2 else None
         place = files[0] if choice else _activations(model, labels, rows, test, layer or "", position or "last", show)
@@ -110,7 +139,7 @@ def student(
         terminal.say(line)
     if test is None:
         options: dict[str, Any] = {"kind": kind, "layer": layer, "model": model, "position": position, "rows": rows}
-        options |= {"loss": loss, "epochs": epochs, "seed": seed, "l2": l2, "stop": stop}
+        options |= {"loss": loss, "epochs": epochs, "seed": seed, "l2": l2, "stop": stop} | asked
         _say_next(files, options, tune, out)
     else:
         terminal.next_command("w2s", "report", out)
@@ -137,12 +166,28 @@ def _refuse_others(kind: str, files: list[Path], options: dict[str, Any]) -> Non
         raise InputError("--from and --layer best are what a sweep chose of a store: give the STORE before the labels")
 
 
+def _says(answers: str | None, prompt: str | None, chat_template: str | None) -> "Callable[[Path], Says]":
+    """How a model in a folder is asked; InputError for words and prompts that no model could be asked by."""
+    with from_checkout():
+        from extract.asking.label_words import WORDS, parse_answers
+        from extract.asking.prompts import PATTERN, refuse_pattern
+    words, pattern = WORDS if answers is None else parse_answers(answers), prompt or PATTERN
+    refuse_pattern(pattern)
+
+    def says(folder: Path) -> "Says":
+        from extract.asking import Saying
+
+        return Saying.plan(str(folder), answers=words, prompt=pattern, chat_template=chat_template)
+
+    return says
+
+
 def _tuned(model: str, labels: Path, out: Path, show: Kind, **more: Any) -> "WrittenStudent":
     from ...students.tuned_from_files import tune_student
     from ..extracted import model_folder
 
     with from_models(), progress.steps(show) as step:
-        step(f"{more['settings'].kind} of {model} on {labels}", 0, 1)
+        step(f"{'lm' if more['says'] else more['settings'].kind} of {model} on {labels}", 0, 1)
         written = tune_student(
             model_folder(model), labels, out, report=lambda now: step(f"update {now.step}", 0, 1), **more
         )

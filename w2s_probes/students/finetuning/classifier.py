@@ -1,4 +1,4 @@
-"""A checkpoint as a trainable classifier with two labels: loaded, its head made anew, adapters put in."""
+"""A checkpoint as a trainable classifier with two labels, or a speaker of two words: loaded, adapters put in."""
 
 import warnings
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from ...checkpoints.loading import read_config, read_tokenizer, usable
 from ...checkpoints.tokens import window
 from ...errors import InputError, preview
 from ...randomness import torch_seed
+from .label_speaker import LabelSpeaker, Says, WordsHead, speaking_model
 from .model_heads import expert_tensors, find_head, initialise, is_projection, keep_in_float32, lora_targets
 from .settings import FineTuning
 
@@ -76,18 +77,39 @@ class Checkpoint:
         generator = torch.Generator().manual_seed(torch_seed(seed, "head"))
         keep_in_float32(model, head)
         initialise(model, head, scale=settings.head_scale, missing=wrong, generator=generator)
+        self._prepare(model, settings)
+        return model if settings.kind == "full" else with_adapters(model, settings, head.modules, seed)
+
+    def speaker(self, settings: FineTuning, says: Says, *, seed: int, dtype: torch.dtype) -> LabelSpeaker:
+        """The causal model that is to say the words of labels; no weight of it is new but for adapters.
+
+        `seed` and `dtype` as above. InputError where the checkpoint has no language-model head.
+        """
+        if settings.max_length is not None:
+            raise InputError(
+                f"max_length = {settings.max_length} cuts texts, and a prompt is never cut, for its end is where the "
+                "answer stands: leave it out"
+            )
+        frozen = dtype if settings.kind == "lora" else torch.float32
+        speaker = LabelSpeaker(speaking_model(self.folder, self.config, frozen), says.words, settings.over)
+        self._prepare(speaker.model, settings)
+        if settings.kind == "lora":
+            speaker.model = with_adapters(speaker.model, settings, [], seed)
+        return speaker
+
+    def _prepare(self, model: Any, settings: FineTuning) -> None:
         for config in (model.config, model.config.get_text_config()):
             config.use_cache = False  # else every pass also keeps keys and values for a next token
         if settings.gradient_checkpointing:
             with usable(str(self.folder), "it cannot trade time for memory: set gradient_checkpointing = false"):
                 model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        if settings.kind == "full":
-            return model
-        return with_adapters(model, settings, head.modules, seed)
 
 
 def with_adapters(model: Any, settings: FineTuning, head: list[str], seed: int) -> Any:
-    """The model in peft's wrapper: frozen but for its head and new low-rank adapters; InputError without peft."""
+    """The model in peft's wrapper: frozen but for its new `head`, if any, and new low-rank adapters.
+
+    InputError without peft, and for an adapter of a language-model head.
+    """
     try:
         from peft import LoraConfig, TaskType, get_peft_model
     except ImportError as error:
@@ -95,16 +117,18 @@ def with_adapters(model: Any, settings: FineTuning, head: list[str], seed: int) 
     targets = lora_targets(model, settings.lora_targets)
     chosen = [m for n, m in model.named_modules() if any(n == t or n.endswith(f".{t}") for t in targets)]
     tensors = expert_tensors(model)
+    if not head and any(isinstance(module, WordsHead) for module in chosen):
+        raise InputError("lora_targets: the language-model head stays as it is: leave it out")
     experts = [t for t in targets if any(n == t or n.endswith(f".{t}") for n in tensors)]
     torch.default_generator.manual_seed(torch_seed(seed, "adapters"))
     config = LoraConfig(
-        task_type=TaskType.SEQ_CLS,
+        task_type=TaskType.SEQ_CLS if head else TaskType.CAUSAL_LM,
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,  # it only divides it
         lora_dropout=0.0,
         target_modules=[target for target in targets if target not in experts],
         target_parameters=experts or None,
-        modules_to_save=head,
+        modules_to_save=head or None,
         fan_in_fan_out=all(not isinstance(m, nn.Linear) for m in chosen if is_projection(m)),
     )
     with warnings.catch_warnings():

@@ -1,6 +1,7 @@
 """The files of a saved fine-tuned model, read without torch."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,6 +33,7 @@ class Scoring(BaseModel):
     batch_tokens: int = Field(FineTuning().batch_tokens, ge=1)
     dtype: Precision = "auto"
     base: BaseModelFiles | None = None  # of adapters
+    says: dict[str, Any] | None = None  # of a model that says labels: how it is asked, and the words
 
 
 def is_saved_model(folder: Path) -> bool:

@@ -23,6 +23,7 @@ from ...io.files import replacing, sha256
 from ..texts import checked, tokenize
 from ..threads import one_thread
 from .classifier import Checkpoint, set_padding
+from .label_speaker import Says
 from .model_heads import find_head, keep_in_float32
 from .precision import precision_on
 from .process_group import ProcessGroup
@@ -33,10 +34,10 @@ from .updates import SCORING as SCORED_AT_ONCE
 SMALL = 3_000_000  # weights of a model below which its passes are too small to be shared out among threads
 
 
-def write_scoring(place: Path, checkpoint: Checkpoint, settings: FineTuning) -> None:
+def write_scoring(place: Path, checkpoint: Checkpoint, settings: FineTuning, says: Says | None = None) -> None:
     """Write beside a saved model how it reads texts, and for adapters which model they belong to."""
     base = None
-    if settings.kind == "lora":
+    if settings.kind == "lora" and says is None:  # whose adapters are merged
         hashes = {file.relative_to(checkpoint.folder).as_posix(): sha256(file) for file in _weights(checkpoint.folder)}
         base = BaseModelFiles(folder=str(checkpoint.folder.resolve()), sha256=hashes)
     scoring = Scoring(
@@ -45,6 +46,7 @@ def write_scoring(place: Path, checkpoint: Checkpoint, settings: FineTuning) -> 
         batch_tokens=settings.batch_tokens,
         dtype=settings.dtype,
         base=base,
+        says=None if says is None else says.facts,
     )
     with replacing(place / SCORING) as temporary:
         temporary.write_text(json.dumps(scoring.model_dump(), indent=1) + "\n", encoding="utf-8")
@@ -67,6 +69,8 @@ class SavedModel:
         `base` says where that is now, if it has moved. InputError where a file is missing or the base is another.
         """
         scoring = read_scoring(folder)
+        if scoring.says is not None:
+            raise InputError(f"{folder}: says its labels as words: score rows by extract.asking.said_labels")
         device = ProcessGroup.join().device
         dtype = precision_on(device, scoring.dtype)
         adapted = (folder / ADAPTER).is_file()

@@ -1,12 +1,13 @@
 """The settings of a fine-tuning; read by recipes, and so without torch."""
 
 from math import cos, pi
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal["lora", "full"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Over = Literal["labels", "vocabulary"]
 Tracker = Literal["tensorboard", "wandb", "trackio"]
 
 Stop = Literal["auroc", "log_loss", "agreement"]  # what makes a point of a training the best: `stopping.Criterion`
@@ -52,11 +53,18 @@ class FineTuning(BaseModel):
     dtype: Precision = "auto"  # of products; auto: bfloat16 on GPUs that have it
     gradient_checkpointing: bool = False  # a third more time for much less memory
     head_scale: float = Field(0.01, ge=0, allow_inf_nan=False)  # of the head's usual initial values
+    # Of a model that says labels: what it chooses from. "vocabulary" adds to the loss on the two words' log-odds
+    # -log of their share in the next token's probability: with xent, cross-entropy over the vocabulary.
+    over: Over = "labels"
 
     @property
     def rate(self) -> float:
         """The highest learning rate."""
         return RATES[self.kind] if self.learning_rate is None else self.learning_rate
+
+    def facts(self, *, speaks: bool) -> dict[str, Any]:
+        """The settings that count, fit for JSON: a classifier has nothing to say, and a speaker no new head."""
+        return self.model_dump(mode="json", exclude={"head_scale", "max_length"} if speaks else {"over"})
 
     def rate_at(self, step: int, steps: int) -> float:
         """The learning rate of update `step` (from 0) of `steps`: linear warm-up, then a cosine to 0."""

@@ -12,6 +12,7 @@ from ...losses import ExplicitConflict
 from ..stopping import Criterion
 from ..texts import Texts, Tokenized, tokenize
 from .classifier import Checkpoint
+from .label_speaker import Says
 from .settings import FineTuning
 
 
@@ -36,13 +37,21 @@ class TokenSets:
         val: Texts | None,
         predict: Mapping[str, Sequence[str]],
         settings: FineTuning,
+        says: Says | None = None,
     ) -> "TokenSets":
-        """Tokenize every text to the limit of settings and model; InputError for texts that the model cannot read."""
+        """Tokenize every text to the limit of settings and model; InputError for texts that the model cannot read.
+
+        A model that `says` labels reads their prompts, which are not cut.
+        """
         limit = token_limit(checkpoint.tokenizer, settings.max_length, checkpoint.window(model))
         known = int(model.get_input_embeddings().weight.shape[0])
 
         def tokenized(texts: Sequence[str], what: str) -> Tokenized:
-            result = tokenize(checkpoint.tokenizer, texts, limit, what)
+            if says is None:
+                result = tokenize(checkpoint.tokenizer, texts, limit, what)
+            else:
+                prompts = says.tokens(texts, what)
+                result = Tokenized(prompts, np.array([len(row) for row in prompts], dtype=np.int64), cut=0)
             refuse_unknown_tokens(str(checkpoint.folder), result.rows, known, lambda row: f"{what}: row {row}")
             return result
 

@@ -13,6 +13,7 @@ import torch
 from ...checkpoints.files import deciding_files
 from ...io.files import sha256
 from ..texts import Texts
+from .label_speaker import Says
 from .process_group import ProcessGroup
 from .settings import FineTuning
 from .updates import Loss
@@ -31,6 +32,7 @@ def training_key(
     seed: int,
     processes: ProcessGroup,
     dtype: torch.dtype,
+    says: Says | None = None,
 ) -> str:
     """A hexadecimal SHA-256 of the checkpoint's files, texts, labels, settings, loss, seed, versions and machine."""
     parts: dict[str, Any] = {
@@ -39,7 +41,8 @@ def training_key(
         "train": _texts(train),
         "val": None if val is None else _texts(val),
         "predict": {name: _lines(texts) for name, texts in predict.items()},
-        "settings": settings.model_dump(),
+        "settings": settings.facts(speaks=says is not None),
+        **({} if says is None else {"says": says.facts}),
         "loss": describe(loss),
         "seed": seed,
         "processes": processes.size,

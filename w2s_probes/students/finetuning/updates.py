@@ -14,6 +14,7 @@ from ...checkpoints.batches import batches, padded
 from ...losses import ExplicitConflict
 from ...randomness import torch_seed
 from ..texts import Tokenized, micro_batches
+from .label_speaker import unsaid
 from .process_group import ProcessGroup, seed_everything
 from .settings import FineTuning
 
@@ -124,15 +125,18 @@ class ModelInTraining:
         at_once = len(parts) == 1 or sum(len(p) * int(lengths[p[0]]) for p in parts) <= self.settings.batch_tokens
         with torch.set_grad_enabled(at_once):
             logits = [self._logits(tokenized, share[part], self._draws(step, i)) for i, part in enumerate(parts)]
-        batch = torch.empty(len(share), 2, device=self.processes.device)
+        batch = torch.empty(len(share), logits[0].shape[1], device=self.processes.device)
         for part, part_logits in zip(parts, logits, strict=True):
             batch[torch.from_numpy(part)] = part_logits.detach()
         batch.requires_grad_()
         chosen = torch.from_numpy(share)
         weighted = {} if weight is None else {"weight": weight[chosen].to(batch)}
-        value = loss(batch, soft[chosen].to(batch), **weighted)
+        labels = batch[:, :2]
+        value = loss(labels, soft[chosen].to(batch), **weighted)
         if conflict is not None:
-            value = value + conflict.penalty(batch, chosen, **weighted)
+            value = value + conflict.penalty(labels, chosen, **weighted)
+        if batch.shape[1] > 2:
+            value = value + (unsaid(batch) * weighted.get("weight", torch.ones_like(batch[:, 0]))).mean()
         value = value * (len(share) / len(rows))
         (gradient,) = torch.autograd.grad(value, batch)
         for i, part in enumerate(parts):
@@ -165,7 +169,7 @@ class ModelInTraining:
         return (logits[:, 1] - logits[:, 0]).cpu().double().numpy()
 
     def _logits(self, tokenized: Tokenized, rows: Iterable[int], draws: int | None) -> Tensor:
-        """Logits (b, 2), float32; `draws` seeds dropout."""
+        """Logits (b, 2), or (b, 3) with a log-total (`LabelSpeaker`), float32; `draws` seeds dropout."""
         if draws is not None:
             seed_everything(self.processes.device, draws)
         ids, mask = padded([tokenized.rows[row] for row in rows], self.pad)

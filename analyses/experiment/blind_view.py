@@ -1,0 +1,35 @@
+"""What methods are shown of one task and seed."""
+
+import numpy as np
+
+from w2s_probes.labels.label_set import LabelSet
+from w2s_probes.rows.groups import GROUP
+
+from ..lessons.lesson import Scores
+from ..recipe.schema import Recipe
+from .row_sets import RowSets, is_scored
+from .task_models import TaskModels
+from .view import Experiment
+
+
+def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels, seed: int) -> Experiment:
+    """The view that methods have of one task and seed: texts, activations and weak labels, no ground truth."""
+    ids = np.concatenate([sets.train["id"], sets.val["id"]])
+    training = recipe.student.training
+    return Experiment(
+        rows={name: table[["id", "text", GROUP]] for name, table in sets.read_by_students.items()},
+        weak=LabelSet(ids, np.concatenate([labels["train"], labels["val"]]), "weak"),
+        activations=models.activations(recipe.strong),
+        student=models.learner(recipe.strong, training),
+        loss=recipe.student.loss,
+        probes=recipe.probes,
+        seed=seed,
+        cache=models.cache,
+        tokens=models.tokens(recipe.strong),
+        pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
+        conflict=recipe.conflict,
+        opinions=models.opinions(recipe.strong),
+        intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
+        weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
+        weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,
+    )

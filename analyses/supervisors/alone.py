@@ -1,0 +1,16 @@
+"""A single trained supervisor, by its kind."""
+
+from ..experiment.row_sets import RowSets
+from ..experiment.task_models import TaskModels
+from ..lessons.engine import Steps
+from ..lessons.lesson import Scores
+from ..recipe.schema import Weak
+from .from_model import model_supervisor
+from .tfidf import text_supervisor
+
+
+def supervise_alone(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Steps[Scores]:
+    """P(label = 1) of each set, and of the rows that the supervisor holds out."""
+    if weak.kind == "text":
+        return text_supervisor(sets, task=task, seed=seed)
+    return (yield from model_supervisor(weak, sets, task_models, task=task, seed=seed))
