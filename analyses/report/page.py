@@ -23,6 +23,7 @@ from .views.altered import altered_lines
 from .views.cards import MIX_IN_RUN, MIX_REMEDY, Card, cards, first_seeds, random_ends, without_removal
 from .views.robust import robust_view
 from .views.runs import run_view
+from .views.steering import steering_view
 from .views.students import students_view
 from .views.sweeps import sweep_view
 
@@ -59,6 +60,9 @@ def write_report(
     for tried in contents.robust:
         for line in altered_lines(tried.altered, "robust"):
             warn(f"{folder / tried.name}: {line}")
+    for steered in contents.steered:
+        for line in altered_lines(steered.altered, "steering"):
+            warn(f"{folder / Path(steered.name).parent}: {line}")
     for student in contents.students:
         for line in altered_lines(student.altered, "student"):
             warn(f"{folder}: student {student.name}: {line}")
@@ -71,6 +75,7 @@ def page(contents: Contents) -> str:
     runs = [run_view(run, f"r{i}") for i, run in enumerate(contents.runs)]
     sweeps = [sweep_view(sweep, f"s{i}") for i, sweep in enumerate(contents.sweeps)]
     robust = [robust_view(one, f"u{i}") for i, one in enumerate(contents.robust)]
+    steered = [steering_view(one, f"t{i}") for i, one in enumerate(contents.steered)]
     students = students_view(contents.students, "students")
     given, unremoved = cards(contents.filtered), without_removal(contents.filtered)
     environment = Environment(
@@ -90,6 +95,7 @@ def page(contents: Contents) -> str:
         sweeps=sweeps,
         students=students,
         robust=robust,
+        steered=steered,
         given=given,
         unremoved=unremoved,
         removals=[*(line for card in given for line in (card.sentence, card.mix_sentence)), *unremoved],

@@ -1,7 +1,10 @@
-"""The one trace: reads the residual stream at chosen layers, one vector a row, and stops after the last of them."""
+"""The one trace: reads the residual stream at chosen layers, one vector a row, and stops after the last of them.
+
+Also with one layer of the stream changed on the way: then a later layer is read, or the model's own head.
+"""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -12,6 +15,7 @@ from w2s_probes.checkpoints.batches import padding_moved_right
 from w2s_probes.errors import InputError, did_you_mean
 
 Position = Literal["last", "first", "mean", "all"]
+Change = Callable[[Tensor], Tensor]  # of states (rows, length, width), which it leaves as they are
 
 
 def checked_position(name: str) -> Position:
@@ -59,6 +63,57 @@ class ActivationReader:
                     vectors[layer] = pool(hidden(blocks[layer - 1].output), mask, position)
             tracer.stop()
         return dict(vectors)
+
+
+class ChangedReader(ActivationReader):
+    """Runs batches while one layer of the residual stream is what a function makes of it: the model reads that on."""
+
+    @torch.inference_mode()
+    def vectors(
+        self, input_ids: Tensor, attention_mask: Tensor, layer: int, change: Change, read: int, position: Position
+    ) -> Tensor:
+        """The vectors (rows, width) of layer `read`, `layer` or a later one, at `position`; padding on the right."""
+        inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
+        mask, blocks = inputs["attention_mask"], self._blocks
+        with self._traced.trace(**inputs) as tracer:
+            if layer == 0:
+                blocks[0].input = change(blocks[0].input)
+            else:
+                blocks[layer - 1].output = replaced(blocks[layer - 1].output, change)
+            if read == 0:
+                found = save(pool(blocks[0].input, mask, position))
+            else:
+                found = save(pool(hidden(blocks[read - 1].output), mask, position))
+            tracer.stop()
+        return cast(Tensor, found)
+
+    @torch.inference_mode()
+    def logits(self, input_ids: Tensor, attention_mask: Tensor, layer: int, change: Change, head: str) -> Tensor:
+        """The next token's logits (rows, vocabulary) after each row, of a causal model with its head at this path.
+
+        The head is given each row's last token alone: over all of them a large vocabulary would not fit.
+        """
+        inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
+        blocks, mask, traced = self._blocks, inputs["attention_mask"], self._traced
+        speaking: Any = traced.get(head)
+        with traced.trace(**inputs):
+            if layer == 0:
+                blocks[0].input = change(blocks[0].input)
+            else:
+                blocks[layer - 1].output = replaced(blocks[layer - 1].output, change)
+            speaking.input = pool(speaking.input, mask, "last")[:, None]
+            found = save(traced.output.logits)
+        assert found.shape[1] == 1
+        return cast(Tensor, found[:, 0])
+
+
+def replaced(
+    output: Tensor | tuple[Tensor, ...] | list[Tensor], change: Change
+) -> Tensor | tuple[Tensor, ...] | list[Tensor]:
+    """A block's output with its hidden states changed, whatever else it hands on."""
+    if isinstance(output, Tensor):
+        return change(output)
+    return type(output)([change(output[0]), *output[1:]])
 
 
 def hidden(output: Tensor | tuple[Tensor, ...] | list[Tensor]) -> Tensor:

@@ -38,6 +38,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "extract.adding": ("add",),
     "extract.asking": (),
     "extract.asking.shots": ("Shot", "draw_shots"),
+    "extract.steering": (),
     "extract.debating": (),
     "extract.debating.shuffling": ("shuffled",),
     "extract.generating": (),

@@ -43,6 +43,7 @@ VERBS = {
     "repair": Verb(ACTIVATIONS, "Make lost or damaged parts of a store again.", "stores:repair"),
     "cache": Verb(ACTIVATIONS, "List stores, and delete those of no more use.", "stores:cache"),
     "ask": Verb(LABELS, "A causal model's own opinion of each row, as labels.", "ask:ask"),
+    "steer": Verb(LABELS, "Does a probe's direction move what the model says?", "steer:steer"),
     "debate": Verb(LABELS, "What a causal model says for either answer, row by row.", "debate:debate"),
     "sweep": Verb(LABELS, "Every layer, probe and value; the best by weak labels.", "sweep:sweep"),
     "filter": Verb(LABELS, "Mark the weak labels that a probe disbelieves.", "filter:filter_labels"),
@@ -58,7 +59,7 @@ VERBS = {
 # The verbs whose answer is an object that --json prints; docs/json.md says each one's fields.
 ANSWERING = (
     *("verify", "ask", "debate", "sweep", "filter", "relabel", "tokens", "student", "predict", "compare"),
-    *("audit", "deception", "report", "results", "plan", "robust"),
+    *("audit", "deception", "report", "results", "plan", "robust", "steer"),
 )
 
 

@@ -11,6 +11,7 @@ from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, Stude
 from .answers_on_robustness import RobustAnswer
 from .answers_on_runs import PlanAnswer, ReportAnswer, ResultsAnswer, VerifyAnswer
 from .answers_on_scores import CompareAnswer, SweepAnswer
+from .answers_on_steering import SteerAnswer
 from .answers_on_tokens import TokensAnswer
 from .json_answers import JsonAnswer
 
@@ -32,6 +33,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "results": ResultsAnswer,
     "plan": PlanAnswer,
     "robust": RobustAnswer,
+    "steer": SteerAnswer,
 }
 
 

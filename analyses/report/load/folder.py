@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from extract.steering.steer_files import STEER_COLUMNS
 from w2s_probes.errors import InputError
 from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import FORMATS, table_format
@@ -39,6 +40,7 @@ from .columns import Cells, checked, checked_table, columns_of, refuse_cut_off
 from .places import run_folders
 from .records import RunRecord, SweepRecord, read_record
 from .robust_tables import TriedStudents, read_robust
+from .steered_files import SteeredFile, read_steered
 from .student_files import TrainedStudent, read_student
 from .sweep_measures import FILTER_MEASURES, MEASURES, STUDENT_MEASURES
 
@@ -152,6 +154,7 @@ class Contents:
     unfinished: list[str]  # folders of runs that have begun and not ended
     students: list[TrainedStudent] = field(default_factory=list)  # of `w2s student`
     robust: list[TriedStudents] = field(default_factory=list)  # of `w2s robust`
+    steered: list[SteeredFile] = field(default_factory=list)  # of `w2s steer`
 
 
 def read_results(folder: Path) -> pd.DataFrame:
@@ -163,7 +166,7 @@ def read_results(folder: Path) -> pd.DataFrame:
 
 def read_folder(folder: Path) -> Contents:
     """Read a folder. InputError where nothing in it can be reported, or a file is damaged or missing."""
-    runs, sweeps, filtered, unfinished, students, robust = [], [], [], [], [], []
+    runs, sweeps, filtered, unfinished, students, robust, steered = [], [], [], [], [], [], []
     for place in run_folders(folder):
         name = place.relative_to(folder).as_posix() if place != folder else ""
         if of_robust := (place / ROBUST_RECORD).exists():
@@ -188,15 +191,18 @@ def read_folder(folder: Path) -> Contents:
                 below = f"{name}/{file.name}" if name else file.name
                 if found >= SWEEP_COLUMNS or file.name.startswith("sweep."):
                     sweeps.append(_sweep(file, below))
+                elif found >= set(STEER_COLUMNS):
+                    steered.append(read_steered(file, below))
                 elif found >= set(NEEDED):
                     filtered.append(Filtered(below, _verdicts(file)))
-    if not (runs or sweeps or filtered or students or robust):
+    if not (runs or sweeps or filtered or students or robust or steered):
         if unfinished:
             raise InputError(f"{folder}: its run has not finished: the same `w2s run` command goes on from there")
         raise InputError(
-            f"{folder}: nothing to report: no results of `w2s run`, `robust`, `sweep`, `filter` or `student` are in it"
+            f"{folder}: nothing to report: no results of `w2s run`, `robust`, `sweep`, `filter`, `student` or `steer` "
+            "are in it"
         )
-    return Contents(folder.resolve().name, runs, sweeps, filtered, unfinished, students, robust)
+    return Contents(folder.resolve().name, runs, sweeps, filtered, unfinished, students, robust, steered)
 
 
 def _run(folder: Path, name: str) -> FinishedRun:

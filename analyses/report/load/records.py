@@ -250,7 +250,7 @@ class RobustRecord(_RecordPart):
     checksum: str = ""
 
 
-Record = TypeVar("Record", RunRecord, SweepRecord, StudentRecord, RobustRecord)
+Record = TypeVar("Record", bound=BaseModel)
 OF_RUN, OF_STUDENT = {"recipe", "runs", "versions"}, {"labels", "parameters", "rows"}
 
 

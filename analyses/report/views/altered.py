@@ -1,4 +1,4 @@
-"""Warnings of files that have changed since a run or a sweep wrote them."""
+"""Warnings of files that have changed since a command wrote them."""
 
 from collections.abc import Mapping
 
@@ -8,6 +8,7 @@ REMEDY = {
     "run": "run the recipe again, which reuses what is kept",
     "sweep": "sweep again, which reuses its parts",
     "student": "train the student again",
+    "steering": "steer again",
     "robust": "run `w2s robust` again, which reuses what is kept",
 }
 LISTED = 6

@@ -148,10 +148,12 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
     # `import` is told what another program did, and may not look it up in a checkpoint.
     # `plan` is told how good a supervisor is, `compare` where its scores are; `export` may leave the truth out.
     # `demo` is told of what kind its students are, `sweep` which losses teach them.
+    # `steer` adds a direction or ablates it; elsewhere --by names a probe.
     # `predict` reads a trained student, `deception` a student's scores. `export` tells tasks of one row from those of
     # pairs, `debate` names one of data/tasks.
     # `filter` is told by which probe, `audit draw` in which way rows are drawn.
     known = {
+        "by",
         "students",
         "rows",
         "contamination",

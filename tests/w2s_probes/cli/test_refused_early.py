@@ -121,6 +121,23 @@ ask MODEL --rows rows.jsonl --answers no --out a.jsonl | answers 'no': give two 
 ask MODEL --rows rows.jsonl --n-shots 4 --out a.jsonl | --n-shots are drawn from answered rows
 ask ./none --rows rows.jsonl --out a.jsonl | model ./none: no such folder
 ask MODEL --rows rows.jsonl --out a.xyz | a.xyz: unknown format
+steer MODEL acts labels.jsonl --layer 0 --rows none.jsonl --out s.json | none.jsonl: no such file
+steer MODEL none labels.jsonl --layer 0 --rows rows.jsonl --out s.json | none: no such store
+steer MODEL acts none.jsonl --layer 0 --rows rows.jsonl --out s.json | none.jsonl: no such file
+steer MODEL acts labels.jsonl --layer 9 --rows rows.jsonl --out s.json | layer 9 is outside
+steer MODEL acts labels.jsonl --layer 1 --rows rows.jsonl --read layer:1 --out s.json | layer:1 is not after
+steer MODEL acts labels.jsonl --layer 1 --rows rows.jsonl --read layer:x --out s.json | layer 'x' is not an index
+steer MODEL acts labels.jsonl --layer 1 --rows rows.jsonl --read word --out s.json | --read 'word': give words
+steer MODEL acts labels.jsonl --layer 0 --rows rows.jsonl --strength 1,inf --out s.json | a finite number is needed
+steer MODEL acts labels.jsonl --layer 0 --rows rows.jsonl --by ablate --strength 1 --out s.json | is for --by add
+steer MODEL acts labels.jsonl --layer 0 --rows rows.jsonl --random 0 --out s.json | --random 0: give at least 1
+steer MODEL acts labels.jsonl --layer 0 --rows rows.jsonl --controls all --out s.json | --controls 'all'
+steer MODEL acts labels.jsonl --layer 0 --rows rows.jsonl --probe knn --out s.json | it judges by neighbours
+steer MODEL acts labels.jsonl --layer 0 --rows rows.jsonl --answers no --out s.json | answers 'no': give two words
+steer MODEL acts labels.jsonl --layer 0 --rows rows.jsonl --out s.csv | s.csv: the record is a .json file
+steer MODEL acts labels.jsonl --layer 0 --rows rows.jsonl --out s.json | are among those that the probe learned from
+steer MODEL acts labels.jsonl --layer 0 --rows other.jsonl --out s.json | acts was made by no model
+steer ./none acts labels.jsonl --layer 0 --rows other.jsonl --out s.json | model ./none: no such folder
 debate MODEL --rows none.jsonl --out d.jsonl | none.jsonl: no such file
 debate MODEL --rows rows.jsonl --out d.csv | d.csv: transcripts are a file of JSON lines
 debate MODEL --rows rows.jsonl --turns 1 --out d.jsonl | turns=1: a debate needs at least 2
@@ -220,6 +237,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(table, here / "rows.jsonl")
     write_table(table.assign(label=[0.1, 0.9, 0.2, 0.8]), here / "labels.jsonl")
     write_table(table[["id"]], here / "bare.jsonl")
+    write_table(pd.DataFrame({"id": ["e"], "text": ["w5"]}), here / "other.jsonl")
     np.save(here / "acts.npy", np.arange(24, dtype=np.float32).reshape(4, 2, 3))
     import_activations(here / "acts.npy", here / "rows.jsonl", here / "acts")
     write_arrays(here / "probe.safetensors", {}, {"probe": "KNNProbe"})

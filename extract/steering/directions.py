@@ -1,0 +1,221 @@
+"""Directions of a layer: a linear probe's, and random ones of the same length to hold it against."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.labels.label_file import LabelFile
+from w2s_probes.probes.registry import PROBES
+from w2s_probes.randomness import stream
+from w2s_probes.store.activation_store import ActivationStore
+from w2s_probes.store.layers import LayerSpec
+
+from .steer_files import CONTROLS, PROBE, Control
+
+SAVED = ".safetensors"  # ends the name of a probe's file
+
+
+@dataclass(frozen=True, eq=False)
+class LinearScore:
+    """A linear probe of one layer: log-odds x·w + b."""
+
+    layer: int
+    coef: NDArray[np.float64]  # (width,)
+    intercept: float
+
+    def log_odds(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Log-odds (m,) of vectors X (m, width)."""
+        return np.asarray(X.astype(np.float64) @ self.coef + self.intercept)
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """D unit vectors of a layer, the one that is asked about first, and what strength 1 along each is long.
+
+    `scale` is the standard deviation, over the rows that the probe learned from, of their projections on the first
+    vector: strength 1 moves a row as far as rows commonly lie apart along the probe's direction. All directions are
+    given that same length.
+    """
+
+    layer: int
+    vectors: NDArray[np.float64]  # (D, width) of norm 1
+    kinds: tuple[str, ...]  # (D,) `probe`, then names of CONTROLS
+    scale: float
+    probe: LinearScore | None  # what the first one is the direction of; None where a bare vector was given
+    later: LinearScore | None  # fitted on a later layer by the same labels, where that is read
+    name: str  # of the probe, or `given`
+    l2: float | None
+    learned: int  # rows
+    length: float  # median norm of these rows' vectors
+    seed: int
+
+    @classmethod
+    def fit(
+        cls,
+        store: ActivationStore,
+        labels: Any,
+        *,
+        layer: LayerSpec,
+        later: LayerSpec | None = None,
+        probe: str = "logistic",
+        l2: float | None = None,
+        direction: ArrayLike | None = None,
+        random: int = 20,
+        controls: Sequence[str] = tuple(CONTROLS),
+        seed: int = 0,
+    ) -> "Directions":
+        """Fit the probe on the rows of split train of a label file, and draw `random` directions of each control.
+
+        `probe` is a linear one of the registry by name, or the file of one that was saved; `direction` (width,) is
+        taken in its place. InputError for layers that are not stored, a probe without a direction, a direction of
+        another width, not finite or 0, and labels of one class.
+        """
+        refuse_directions(random, controls, probe)
+        at = store.resolve(layer)
+        beyond = None if later is None else store.resolve(later)
+        refuse_not_later(at, beyond)
+        file = labels if isinstance(labels, LabelFile) else LabelFile.read(labels)
+        if not file.training.any():
+            raise InputError(f"{file.where}: no row has split = train")
+        ids, y = file.weak.ids[file.training], file.weak.p[file.training]
+        X = store.layer(at, ids=ids)
+        given = None if direction is None else checked_direction(direction, X.shape[1], "direction")
+        own = None if given is not None else _own(probe, X, y, at, l2)
+        asked = _unit(own.coef, f"--probe {probe}") if own is not None else given
+        assert asked is not None
+        scale = float((X.astype(np.float64) @ asked).std())
+        if not scale > 0:
+            raise InputError(
+                f"layer {at} of {store.path}: all rows are equal along the direction: choose another layer"
+            )
+        vectors, kinds = [asked[None]], [PROBE]
+        for control in (name for name in CONTROLS if name in controls):
+            vectors.append(_drawn(control, probe_name_for(probe), X, y, l2, random, seed))
+            kinds += [control] * random
+        return cls(
+            layer=at,
+            vectors=np.concatenate(vectors),
+            kinds=tuple(kinds),
+            scale=scale,
+            probe=own,
+            later=None
+            if beyond is None
+            else _fitted(probe_name_for(probe), store.layer(beyond, ids=ids), y, beyond, l2),
+            name="given" if given is not None else probe,
+            l2=_penalty(l2) if given is None and not probe.endswith(SAVED) else None,
+            learned=len(ids),
+            length=float(np.median(np.linalg.norm(X, axis=1))),
+            seed=seed,
+        )
+
+    @property
+    def random(self) -> int:
+        """The number of directions of each control."""
+        return max((self.kinds.count(name) for name in CONTROLS), default=0)
+
+
+def refuse_directions(random: int, controls: Sequence[str], probe: str) -> None:
+    """InputError for options that no layer could serve; scikit-learn is not loaded for that."""
+    if random < 1:
+        raise InputError(f"--random {random}: give at least 1; 19 is the fewest that can give p = .05")
+    if not controls:
+        raise InputError("--controls: name at least one, or nothing tells the probe's direction from any other")
+    for name in controls:
+        if name not in CONTROLS:
+            raise InputError(f"--controls {name!r}: {did_you_mean(name, CONTROLS)}")
+    if probe.endswith(SAVED):
+        if not Path(probe).is_file():
+            raise InputError(f"--probe {probe}: no such file")
+    elif probe not in PROBES:
+        raise InputError(f"--probe {probe}: {did_you_mean(probe, PROBES)}; or the .safetensors file of a saved probe")
+    elif PROBES[probe].value == "k":
+        raise InputError(f"--probe {probe}: it judges by neighbours, and has no direction: choose logistic")
+
+
+def refuse_not_later(layer: int, later: int | None) -> None:
+    """InputError unless the layer that is read lies above the one that is steered."""
+    if later is not None and later <= layer:
+        raise InputError(f"--read layer:{later} is not after the steered layer {layer}, so nothing in it is caused")
+
+
+def checked_direction(direction: ArrayLike, width: int, what: str) -> NDArray[np.float64]:
+    """A direction (width,) of norm 1; InputError for another width, numbers that are not finite, and 0."""
+    vector = np.asarray(direction, dtype=np.float64)
+    if vector.shape != (width,):
+        raise InputError(
+            f"{what}: shape {vector.shape}, and the layer's vectors are ({width},): is it of another model?"
+        )
+    return _unit(vector, what)
+
+
+def probe_name_for(probe: str) -> str:
+    """The probe that is fitted on a later layer: the same one, or for a saved one, logistic."""
+    return "logistic" if probe.endswith(SAVED) else probe
+
+
+def _penalty(l2: float | None) -> float:
+    return PROBES["logistic"].default if l2 is None else l2
+
+
+def _unit(vector: NDArray[np.float64], what: str) -> NDArray[np.float64]:
+    if not np.isfinite(vector).all():
+        raise InputError(f"{what}: its direction is NaN or infinite: fit it again")
+    norm = float(np.linalg.norm(vector))
+    if norm == 0:
+        raise InputError(f"{what}: its direction is 0: it tells no rows apart")
+    return np.asarray(vector / norm)
+
+
+def _own(probe: str, X: NDArray[np.float32], y: NDArray[np.float64], layer: int, l2: float | None) -> LinearScore:
+    """The probe that is asked about, fitted or loaded."""
+    if not probe.endswith(SAVED):
+        return _fitted(probe, X, y, layer, l2)
+    from w2s_probes.probes import load_probe
+
+    score = _linear(load_probe(probe), layer, f"--probe {probe}")
+    checked_direction(score.coef, X.shape[1], f"--probe {probe}")
+    return score
+
+
+def _fitted(name: str, X: NDArray[np.float32], y: NDArray[np.float64], layer: int, l2: float | None) -> LinearScore:
+    entry = PROBES[name]
+    return _linear(entry.make(l2 if entry.value == "l2" else None).fit(X, y), layer, f"--probe {name}")
+
+
+def _linear(probe: Any, layer: int, what: str) -> LinearScore:
+    coef, intercept = getattr(probe, "coef_", None), getattr(probe, "intercept_", None)
+    if coef is None or np.asarray(coef).ndim != 2 or len(coef) != 1 or intercept is None:
+        raise InputError(f"{what}: no linear probe, so it has no direction: choose logistic")
+    return LinearScore(layer, np.asarray(coef[0], dtype=np.float64), float(np.asarray(intercept).ravel()[0]))
+
+
+def _drawn(
+    control: Control,
+    name: str,
+    X: NDArray[np.float32],
+    y: NDArray[np.float64],
+    l2: float | None,
+    count: int,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Random directions (count, width) of norm 1."""
+    rng = stream(seed, "steer", control)
+    if control == "isotropic":
+        drawn = rng.normal(size=(count, X.shape[1]))
+    elif control == "covariance":
+        centred = X.astype(np.float64) - X.mean(axis=0, dtype=np.float64)
+        drawn = rng.normal(size=(count, len(X))) @ centred  # normal, with n times the rows' covariance
+    else:
+        from w2s_probes.probes import LogisticProbe
+
+        shuffled = np.stack([rng.permutation(y) for _ in range(count)])
+        if PROBES[name].is_of(LogisticProbe):  # all at once
+            drawn = np.stack([path.coef_[0] for path in LogisticProbe.paths(X, shuffled, l2=[_penalty(l2)], cv=None)])
+        else:
+            drawn = np.stack([_fitted(name, X, labels, 0, l2).coef for labels in shuffled])
+    return np.stack([_unit(vector, f"a {control} direction") for vector in drawn])
