@@ -36,6 +36,7 @@ VERBS = {
     "repair": Verb(ACTIVATIONS, "Make lost or damaged parts of a store again.", "stores:repair"),
     "cache": Verb(ACTIVATIONS, "List stores, and delete those of no more use.", "stores:cache"),
     "ask": Verb(LABELS, "A causal model's own opinion of each row, as labels.", "ask:ask"),
+    "combine": Verb(LABELS, "Several raters' label files into one.", "combine:combine"),
     "sweep": Verb(LABELS, "Every layer, probe and value; the best by weak labels.", "sweep:sweep"),
     "filter": Verb(LABELS, "Mark the weak labels that a probe disbelieves.", "filter:filter_labels"),
     "relabel": Verb(LABELS, "Replace weak labels by a probe's opinion.", "relabel:relabel"),
@@ -48,7 +49,7 @@ VERBS = {
 }
 # The verbs whose answer is an object that --json prints; docs/json.md says each one's fields.
 ANSWERING = (
-    *("verify", "ask", "sweep", "filter", "relabel", "tokens", "student", "predict", "compare", "deception"),
+    *("verify", "ask", "combine", "sweep", "filter", "relabel", "tokens", "student", "predict", "compare", "deception"),
     *("report", "results", "plan", "robust"),
 )
 

@@ -6,6 +6,7 @@ from typing import Any
 from .answers_on_asking import AskAnswer
 from .answers_on_audits import DeceptionAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
+from .answers_on_raters import CombineAnswer
 from .answers_on_robustness import RobustAnswer
 from .answers_on_runs import PlanAnswer, ReportAnswer, ResultsAnswer, VerifyAnswer
 from .answers_on_scores import CompareAnswer, SweepAnswer
@@ -16,6 +17,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ANSWERS: dict[str, type[JsonAnswer]] = {
     "verify": VerifyAnswer,
     "ask": AskAnswer,
+    "combine": CombineAnswer,
     "sweep": SweepAnswer,
     "filter": FilterAnswer,
     "relabel": RelabelAnswer,

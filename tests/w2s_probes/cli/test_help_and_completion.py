@@ -57,7 +57,7 @@ COMPLETED: dict[str, tuple[int, list[str]]] = {
     "w2s fil": (1, ["filter"]),
     "w2s cache ": (2, ["ls", "gc"]),
     "w2s filter --con": (2, ["--contamination", "--connectivity"]),
-    "w2s filter acts weak.jsonl --by ": (5, ["knn", "logistic", "topo", "best"]),
+    "w2s filter acts weak.jsonl --by ": (5, ["knn", "logistic", "topo", "raters", "best"]),
     "w2s student acts weak.jsonl --loss log": (5, ["logconf", "logconf-batch"]),
     "w2s extract model --position ": (4, ["last", "first", "mean", "all"]),
     "w2s filter ac": (2, []),  # no word of ours: the shells then offer files
@@ -146,8 +146,9 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
     # `import` is told what another program did, and may not look it up in a checkpoint.
     # `plan` is told how good a supervisor is, `compare` where its scores are; `export` may leave the truth out.
     # `demo` is told of what kind its students are, `sweep` which losses teach them.
-    # `predict` reads a trained student, `deception` a student's scores.
+    # `predict` reads a trained student, `deception` a student's scores; `combine` has a rule where others have a probe.
     known = {
+        "by",
         "students",
         "rows",
         "contamination",

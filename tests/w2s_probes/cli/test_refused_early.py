@@ -117,6 +117,14 @@ ask MODEL --rows rows.jsonl --answers no --out a.jsonl | answers 'no': give two 
 ask MODEL --rows rows.jsonl --n-shots 4 --out a.jsonl | --n-shots are drawn from answered rows
 ask ./none --rows rows.jsonl --out a.jsonl | model ./none: no such folder
 ask MODEL --rows rows.jsonl --out a.xyz | a.xyz: unknown format
+combine labels.jsonl none.jsonl --out c.jsonl | none.jsonl: no such file
+combine labels.jsonl --out c.jsonl | labels.jsonl: combining takes two label files or more
+combine labels.jsonl rows.jsonl --out c.jsonl | rows.jsonl: no field 'label'
+combine labels.jsonl labels.jsonl --out c.jsonl | labels.jsonl: stands twice
+combine labels.jsonl rows.jsonl --out c.xyz | c.xyz: unknown format
+combine labels.jsonl rows.jsonl --by means --out c.jsonl | 'means' is not one of
+combine labels.jsonl rows.jsonl --trusted none.jsonl --out c.jsonl --by weights | none.jsonl: no such file
+combine labels.jsonl rows.jsonl --trusted labels.jsonl --out c.jsonl | --trusted is for weights and dawid-skene
 tokens none labels.jsonl --layer 1 --out t.jsonl | none: no such store
 tokens none labels.jsonl --layer 1 --out t.xyz | t.xyz: unknown format
 compare none.jsonl labels.jsonl | none.jsonl: no such file

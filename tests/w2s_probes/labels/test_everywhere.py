@@ -116,6 +116,9 @@ ELSEWHERE = {
     "FilterResult": "holds what filters found",
     "audit_files": "test_conflict.py: files are joined by id",
     "Gate": "test_gates.py: its truth is no label set of role weak",
+    "combine": "test_combining.py: label sets are joined by id",
+    "dawid_skene": "takes a matrix of labels, a column a rater",
+    "disagreement": "takes a matrix of labels, a column a rater",
     "GatedExperts": "test_experts.py: its truth is no label set of role weak",
 }
 
@@ -129,7 +132,7 @@ def _fitted_prior(y: Any) -> Any:
 def test_every_public_function_that_takes_labels_is_called_here() -> None:
     called = {name.partition(",")[0].partition(".")[0] for name in (*ONE, *TWO)} | set(ELSEWHERE)
     seen = set()
-    for home in ("", ".probes", ".simulated", ".stats", ".sweep", ".export", ".audit", ".gating"):
+    for home in ("", ".probes", ".simulated", ".stats", ".sweep", ".export", ".audit", ".gating", ".raters"):
         module = import_module(f"w2s_probes{home}")
         for name in module.__all__:
             thing = getattr(module, name)
