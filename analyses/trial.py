@@ -28,12 +28,15 @@ from .lessons.clock import Clock
 from .lessons.curves import Curves
 from .lessons.engine import Rounds, StepLessons, Steps, together
 from .lessons.lesson import TRAINED, Lesson, Scores
+from .recipe.rater_keys import reads_truth
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.trial_result import TrialResult
 from .supervisors import as_seen, described, supervise
+from .supervisors.ensembles import member_names
 from .supervisors.from_model import examples
 from .supervisors.held_out import HELD_OUT, held_out_rows
+from .supervisors.rater_scores import DISAGREEMENT, TRUSTED_READ, disagreement_record, rater_record
 
 SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
 TITLES = {WEAK: "weak supervisor"}  # of steps that are not called by their line in the results
@@ -170,7 +173,16 @@ class LabelledTrial:
     @property
     def weak_outcome(self) -> Outcome:
         """The supervisor's scores of the evaluation sets."""
-        return Outcome({name: labels for name, labels in self.labels.items() if is_scored(name)})
+        trusted = int(self.labels.get(TRUSTED_READ, np.zeros(1))[0])
+        return Outcome({name: labels for name, labels in self.labels.items() if is_scored(name)}, trusted=trusted)
+
+    @property
+    def raters(self) -> dict[str, Any]:
+        """What a run's record says of several raters; empty where there is one."""
+        names = member_names(self.trial.recipe.weak.model_dump(mode="json"))
+        truth = self.sets.test["label"].to_numpy(dtype=np.float64)
+        found = {"raters": rater_record(names, self.labels, truth), "disagreement": disagreement_record(self.labels)}
+        return {name: part for name, part in found.items() if part}
 
     @property
     def layer(self) -> int:
@@ -231,7 +243,7 @@ def task_models(
     # Trusted rows are read by students, too; a supervisor of first features is a head on the student's activations.
     shared = trusted or recipe.weak.errors == "first-features"
     own = read if shared else labelled
-    every = every_row([own, *(sets.weak for sets in seeds)]) if recipe.weak.kind != "labels" else own
+    every = every_row([own, *(sets.weak for sets in seeds)]) if reads_truth(recipe.weak) else own
     asked = asked_in(recipe, task)
     supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, asked)
     return supervisor, supervisor if shared else supervisor.of_rows(read)
@@ -257,6 +269,7 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
         weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
         weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,
+        disagreement=labels.get(DISAGREEMENT),
     )
 
 

@@ -45,6 +45,7 @@ def method_description(
         "seed": experiment.seed,
         **({} if experiment.conflict == Conflict() else {"conflict": experiment.conflict.model_dump(mode="json")}),
         **({} if not method.asks else {"asked": experiment.opinions and experiment.opinions.description}),
+        **({} if experiment.disagreement is None else {"disagreement": array_hash(experiment.disagreement)}),
         **probe_code(method.settings),
         **experiment.pooling_key,
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),

@@ -45,6 +45,7 @@ class Method:
     removal: Callable[[Experiment], FilterDecision] | None = None
     # The settings of `Probes` that it reads. Results are kept by these alone: a change of any other leaves them valid.
     settings: frozenset[str] = EVERY_SETTING
+    raters: bool = False  # whether it reads the disagreement of several raters
     asks: bool = False  # whether it asks the strong model for its own opinion
     tokens: bool = False  # whether it reads every token of a row, not one vector
     ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given

@@ -25,6 +25,7 @@ from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
 from .priors import prior_opinion
 from .probes import probe_ceiling, probe_prediction
+from .raters import raters_removal, raters_student
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
 from .students import plain_student
@@ -123,6 +124,7 @@ METHODS |= {
         )
         for kind in ("zeroshot", "fewshot")
     },
+    "filter-raters": Method(raters_student, activations=False, removal=raters_removal, settings=SHARE, raters=True),
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE

@@ -14,6 +14,7 @@ from w2s_probes.students.finetuning.settings import FineTuning, Stop
 from .asking import AskedAs
 from .conflict import Conflict
 from .probe_values import Probes
+from .rater_keys import TRAINED, RaterKeys, refuse_members
 from .robustness import Robustness
 from .section import Count, Position, Section, StrongPosition
 from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
@@ -135,26 +136,27 @@ ErrorKind = Literal[
 ]
 # Which keys each kind of supervisor needs, and which it may have beside `kind`.
 NEEDS = {"text": set(), "head": {"model"}, "finetune": {"model"}, "ensemble": {"members"}, "labels": {"file"}}
-NEEDS |= {"simulated": {"errors"}, "prior": {"model"}}
+NEEDS |= {"simulated": {"errors"}, "prior": {"model"}, "boosted": set()}
 MAY = {
     "text": {"n_truth"},
     "head": {"n_truth", "layer", "position", "epochs"},
     "finetune": {"n_truth", "finetuning"},
-    "ensemble": {"n_truth", "bagging"},
+    "boosted": {"n_truth", "model", "layer", "position", "rounds"},
+    "ensemble": {"n_truth", "bagging", "by", "trusted"},
     "labels": set(),
     "prior": {"n_truth", "n_shots"},
     "simulated": {"n_truth", "features", "members"},
 }
 
 
-class Weak(Section):
+class Weak(RaterKeys):
     """The weak supervisor, trained on ground truth of rows that no student sees, or a file of labels."""
 
-    # TF-IDF + logistic; a head on a model's activations; a fine-tuned model; the mean of several; a file; a simulation;
-    # a causal model's own opinion, see [asking]
-    kind: Literal["text", "head", "finetune", "ensemble", "labels", "simulated", "prior"] = "text"
+    # TF-IDF + logistic; a head on a model's activations; a fine-tuned model; several of them; a file; a simulation;
+    # a causal model's own opinion, see [asking]; boosted stumps on TF-IDF, or on a model's activations
+    kind: Literal["text", "head", "finetune", "ensemble", "labels", "simulated", "prior", "boosted"] = "text"
     n_truth: int = Field(500, ge=10)  # weak-train rows
-    model: str | None = None  # of kinds head, finetune and prior
+    model: str | None = None  # of kinds head, finetune, prior and boosted
     n_shots: int = Field(0, ge=0)  # of a prior: weak-train rows that it is shown with their true labels
     layer: int | str = "middle"
     position: Position = "mean"
@@ -173,10 +175,7 @@ class Weak(Section):
             raise ValueError(f"kind = {self.kind!r} needs `{name}`")
         for name in sorted(given - NEEDS[self.kind] - MAY[self.kind]):
             raise ValueError(f"kind = {self.kind!r} takes no `{name}`")
-        if any(member.kind in ("ensemble", "labels", "simulated", "prior") for member in self.members):
-            raise ValueError("members are of kind 'text', 'head' or 'finetune'")
-        if self.kind == "ensemble" and len(self.members) < 2:
-            raise ValueError("an ensemble needs at least two members")
+        refuse_members(self)
         if self.kind == "finetune" and self.finetuning.batch_size > self.n_truth:
             raise ValueError(
                 f"finetuning.batch_size = {self.finetuning.batch_size} needs at least as many rows as n_truth = "
@@ -195,7 +194,7 @@ class Weak(Section):
     @property
     def trained(self) -> list["Weak"]:
         """The supervisors that are trained for it: itself, or its members."""
-        return self.members if self.members else [self] if self.kind in ("text", "head", "finetune") else []
+        return self.members if self.members else [self] if self.kind in TRAINED else []
 
 
 class Results(Section):

@@ -1,6 +1,6 @@
 """Raters combined into one label set, with what is known of each rater and an interval for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -96,6 +96,8 @@ def combine(
         raise InputError(f"by={by!r}: {did_you_mean(str(by), RULES)}")
     if trusted is not None and by in ("mean", "log-odds"):
         raise InputError(f"combining by {by} learns nothing, and takes no trusted rows: take weights or dawid-skene")
+    if draws < 2:
+        raise InputError(f"draws={draws} must be at least 2 ({DRAWS} is usual)")
     known = None if trusted is None else _known(ratings, trusted)
     fitted = _fitted(ratings, by, known)
     combiner, status = fitted.combiner, fitted.status
@@ -191,13 +193,12 @@ def _known(ratings: Ratings, trusted: LabelSet) -> NDArray[np.float64]:
     return known
 
 
-def _resamples(ratings: Ratings, draws: int, seed: int) -> list[NDArray[np.float64]]:
+def _resamples(ratings: Ratings, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
     """Counts (n,) of each resample of rows, or of groups."""
-    if draws < 2:
-        raise InputError(f"draws={draws} must be at least 2 ({DRAWS} is usual)")
     groups = group_numbers(ratings.groups, len(ratings.ids))
     rng = stream(seed, "raters")
-    return [drawn_counts(rng, len(ratings.ids), 1, groups)[0] for _ in range(draws)]
+    for _ in range(draws):
+        yield drawn_counts(rng, len(ratings.ids), 1, groups)[0]
 
 
 def _table(ratings: Ratings, rates: Rates, drawn: list[Rates]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from .differences import against
 from .evaluation_sets import set_tables
 from .gates import GateView, gate_view
 from .more_metrics import metric_title, more_metrics
+from .raters import RaterView, rater_view
 from .run_record import cost, models, row_sets
 
 SIGNED = "+.3f"
@@ -41,6 +42,7 @@ class RunView:
     test_sets: list[Table]
     deception: Deception | None
     gates: GateView | None
+    raters: RaterView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -70,6 +72,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         set_tables(run),
         deception(run),
         gate_view(run),
+        rater_view(run),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),

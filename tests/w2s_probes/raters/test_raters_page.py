@@ -28,6 +28,9 @@ def test_the_blocks_of_the_page_run_and_print_what_it_says(
             for line in text.splitlines():
                 capsys.readouterr()
                 w2s(*line.split()[1:])
+        elif kind == "toml":
+            place, _, recipe = text.partition("\n")
+            Path(place.removeprefix("# ")).write_text(recipe)
         elif not kind:
             assert_told(capsys.readouterr().out, text)
             told += 1
