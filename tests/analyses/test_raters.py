@@ -111,10 +111,6 @@ def test_a_run_counts_trusted_rows_filters_disputed_ones_and_reports_the_raters(
     html = page(read_folder(tmp_path / "out"))
     assert "Raters combined by weights, by task" in html
     assert "filter-raters" in html
-    # Another rule: another supervisor, of the same members.
-    recipe = recipe_with(tmp_path, weak | {"by": "mean"}, METHODS, *LEAN)
-    again = run(recipe, tmp_path / "mean", cache=tmp_path / "kept").set_index(["method", "metric"])
-    assert again.loc[("weak", "auroc"), "trusted"] == 0
 
 
 def test_a_combined_file_is_a_supervisor_whose_disputed_rows_can_be_filtered(files: list[str], tmp_path: Path) -> None:

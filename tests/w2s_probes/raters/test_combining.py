@@ -109,14 +109,14 @@ def test_a_copy_of_a_rater_doubles_its_say_by_trusted_rows() -> None:
 
 def test_intervals_hold_planted_rates_and_are_wider_where_rows_come_in_groups() -> None:
     held = {"dawid-skene": 0, "weights": 0}
-    for seed in range(4):
+    for seed in range(3):
         p, _ = rated(1000, seed=seed)
         for by in ("dawid-skene", "weights"):
             raters = combine(Ratings.of(label_sets(p)), by, draws=50, seed=seed).raters
             for name, planted in (("sensitivity", SENSITIVITY), ("specificity", SPECIFICITY)):
                 low, high = (raters[f"{name}_{end}"].to_numpy() for end in ("low", "high"))
                 held[by] += int(((low <= np.array(planted)) & (high >= np.array(planted))).sum())
-    assert min(held.values()) >= 27
+    assert min(held.values()) >= 20
     p = np.repeat(rated(200)[0], 5, axis=0)
     sets = label_sets(p)
     alone, grouped = (
