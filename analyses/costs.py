@@ -91,7 +91,7 @@ def plan_recipe(
     refuse_without_truth(recipe, methods, {task: dict(seeds) for task, seeds in by_seed.items()})
     read: dict[str, Strong | Weak] = {"strong": recipe.strong} if reads_activations(recipe, methods) else {}
     read |= {EVERY_TOKEN: recipe.strong} if reads_tokens(recipe, methods) else {}
-    heads = [one for one in recipe.weak.trained if one.kind == "head"]
+    heads = [one for one in recipe.weak.trained if one.kind in ("head", "boosted") and one.model is not None]
     read |= {"weak" if len(heads) == 1 else f"weak {number}": one for number, one in enumerate(heads, start=1)}
     plans = {}
     for role, settings in read.items():

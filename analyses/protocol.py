@@ -144,6 +144,12 @@ def _refuse_unusable(recipe: Recipe, methods: Mapping[str, Method]) -> None:
         find_method(recipe.baseline)
     except InputError as error:
         raise InputError(f"baseline: {error}") from error
+    for name, method in methods.items():
+        if method.raters and recipe.weak.kind not in ("ensemble", "labels"):
+            raise InputError(
+                f"method {name!r} needs several raters, and weak.kind = {recipe.weak.kind!r} is one: give 'ensemble', "
+                "or 'labels' with the `disagreement` of w2s combine"
+            )
     if "bootstrap" in methods and not recipe.intermediate:
         raise InputError("method 'bootstrap' needs models between weak and strong: add [[intermediate]] to the recipe")
 
@@ -236,6 +242,7 @@ class _Run:
         self.record[trial.key] = {
             "splits": sets.summary(),
             "activations": labelled.stores,
+            **labelled.raters,
             "methods": {name: outcome.notes for name, outcome in outcomes.items() if outcome.notes},
             **({} if debate is None else {"debate": debate}),
             "taken": {name: asdict(self.clock.taken(trial.title(name))) for name in outcomes},

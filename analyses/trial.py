@@ -9,6 +9,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from w2s_probes.errors import InputError
 
 from .experiment.blind_view import blind_view
@@ -26,13 +28,16 @@ from .lessons.curves import Curves
 from .lessons.engine import Rounds, StepLessons, Steps, together
 from .lessons.lesson import TRAINED, Lesson, Scores, ceiling_lesson
 from .recipe.debate_settings import BASE
+from .recipe.rater_keys import reads_truth
 from .recipe.schema import Recipe
 from .results.names import CEILING, WEAK, trial_key
 from .results.trial_result import TrialResult
 from .supervisors import as_seen, described, supervise
 from .supervisors.debating import Debating
+from .supervisors.ensembles import member_names
 from .supervisors.from_model import examples, tuned_model
 from .supervisors.held_out import HELD_OUT, asks_supervisor, held_out_rows
+from .supervisors.rater_scores import DISAGREEMENT, TRUSTED_READ, disagreement_record, rater_record
 
 SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
 TITLES = {WEAK: "weak supervisor"}  # of steps that are not called by their line in the results
@@ -156,7 +161,8 @@ class LabelledTrial:
             base, after = self.models.before_and_after(trial.recipe.weak, tuned)
             view = replace(view, base=base, tuned=after)
         fusing = fused_models(trial.recipe, self.models.opinions_of, view.tuned, self.models.asked)
-        return replace(view, debates=trial.debating, fusing=fusing)
+        apart = self.labels.get(DISAGREEMENT)
+        return replace(view, debates=trial.debating, fusing=fusing, disagreement=apart)
 
     @cached_property
     def trusted(self) -> TrustedRows | None:
@@ -194,9 +200,18 @@ class LabelledTrial:
     @property
     def weak_outcome(self) -> Outcome:
         """The supervisor's scores of the evaluation sets."""
-        spread = self.labels.get(f"{SPREAD}test")
+        spread, trusted = self.labels.get(f"{SPREAD}test"), int(self.labels.get(TRUSTED_READ, np.zeros(1))[0])
         notes = {} if spread is None else {"sd": float(spread.mean())}
-        return Outcome({name: labels for name, labels in self.labels.items() if is_scored(name)}, notes=notes)
+        scores = {name: labels for name, labels in self.labels.items() if is_scored(name)}
+        return Outcome(scores, notes=notes, trusted=trusted)
+
+    @property
+    def raters(self) -> dict[str, Any]:
+        """What a run's record says of several raters; empty where there is one."""
+        names = member_names(self.trial.recipe.weak.model_dump(mode="json"))
+        truth = self.sets.test["label"].to_numpy(dtype=np.float64)
+        found = {"raters": rater_record(names, self.labels, truth), "disagreement": disagreement_record(self.labels)}
+        return {name: part for name, part in found.items() if part}
 
     @property
     def layer(self) -> int:
@@ -261,7 +276,7 @@ def task_models(
     # Trusted rows are read by students, too; a supervisor of first features is a head on the student's activations.
     shared = trusted or recipe.weak.errors == "first-features"
     own = read if shared else labelled
-    every = every_row([own, *(sets.weak for sets in seeds)]) if recipe.weak.kind != "labels" else own
+    every = every_row([own, *(sets.weak for sets in seeds)]) if reads_truth(recipe.weak) else own
     asked = asked_in(recipe, task)
     supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, tuned, asked)
     return supervisor, supervisor if shared else supervisor.of_rows(read)

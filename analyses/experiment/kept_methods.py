@@ -57,6 +57,7 @@ def method_description(
             else {"tuned": [one and one.description for one in (experiment.base, experiment.tuned)]}
         ),
         **({} if not method.fuses else {"fused": experiment.fusing and experiment.fusing.description}),
+        **({} if experiment.disagreement is None else {"disagreement": array_hash(experiment.disagreement)}),
         **probe_code(settings),
         **experiment.pooling_key,
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),

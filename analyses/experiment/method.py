@@ -48,6 +48,7 @@ class Method:
     # Added losses that it teaches by, beside the recipe's; None: any. What is kept of it counts their code alone.
     losses: frozenset[str] | None = None
     code: str | None = None  # a hash of the plugin's or the package's files that it is from
+    raters: bool = False  # whether it reads the disagreement of several raters
     asks: bool = False  # whether it asks the strong model for its own opinion
     debates: bool = False  # whether it has supervisors taught under a control of the debate
     tuned: bool = False  # whether it asks the supervisor, a model that says labels (kind lm), and the same untuned

@@ -13,6 +13,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
+from ..recipe.rater_keys import reads_truth
 from ..recipe.schema import Recipe
 from .conflict_rows import with_conflict
 from .drawing_rows import balanced, dealt_exactly, drawn
@@ -35,7 +36,7 @@ def load_rows(recipe: Recipe, name: str) -> TaskRows:
 def split_loaded(recipe: Recipe, loaded: TaskRows) -> dict[int, RowSets]:
     """The row sets of loaded rows, by seed."""
     sizes = {"n_weak": recipe.weak.n_truth, **recipe.data.model_dump(include={"n_train", "n_val", "n_test"})}
-    if recipe.weak.kind == "labels":
+    if not reads_truth(recipe.weak):
         sizes["n_weak"] = 0
     by_seed, taught = {}, easy_training(loaded)
     for seed in recipe.seeds:

@@ -27,6 +27,7 @@ from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
 from .priors import prior_opinion
 from .probes import probe_ceiling, probe_prediction
+from .raters import raters_removal, raters_student
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
 from .students import plain_student
@@ -145,6 +146,7 @@ METHODS |= {
         name: Method(partial(fused_answers, way=name), activations=False, students=0, settings=NO_SETTING, fuses=True)
         for name in FUSIONS
     },
+    "filter-raters": Method(raters_student, activations=False, removal=raters_removal, settings=SHARE, raters=True),
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE

@@ -21,7 +21,7 @@ def refuse_layers(recipe: Recipe, find: Callable[[str], ModelSource]) -> None:
         read["weak"] = recipe.weak
     read |= {f"intermediate[{number}]": one for number, one in enumerate(recipe.intermediate)}
     for name, settings in read.items():
-        if settings.model is None or (isinstance(settings, Weak) and settings.kind != "head"):
+        if settings.model is None or (isinstance(settings, Weak) and settings.kind not in ("head", "boosted")):
             continue
         try:
             one_layer(settings.layer, find(settings.model).depth)

@@ -15,6 +15,7 @@ from .debate_settings import DebateSettings, refuse_debate, with_base
 from .fusion import Fusion
 from .metrics_wanted import Results
 from .probe_values import Probes
+from .rater_keys import TRAINED, RaterKeys, refuse_members
 from .robustness import Robustness
 from .section import Count, Position, Section, StrongPosition
 from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
@@ -93,27 +94,29 @@ ErrorKind = Literal[
 # Which keys each kind of supervisor needs, and which it may have beside `kind`.
 NEEDS = {"text": set(), "head": {"model"}, "finetune": {"model"}, "ensemble": {"members"}, "labels": {"file"}}
 NEEDS |= {"simulated": {"errors"}, "prior": {"model"}, "lm": {"model"}}
-TRAINED = ("text", "head", "finetune", "lm")  # on true labels of weak-train, of which they hold a fifth out
+NEEDS |= {"boosted": set()}
 MAY = {
     "text": {"n_truth"},
     "head": {"n_truth", "layer", "position", "epochs"},
     "finetune": {"n_truth", "finetuning"},
     "lm": {"n_truth", "finetuning"},
-    "ensemble": {"n_truth", "bagging"},
+    "boosted": {"n_truth", "model", "layer", "position", "rounds"},
+    "ensemble": {"n_truth", "bagging", "by", "trusted"},
     "labels": set(),
     "prior": {"n_truth", "n_shots"},
     "simulated": {"n_truth", "features", "members"},
 }
 
 
-class Weak(Section):
+class Weak(RaterKeys):
     """The weak supervisor, trained on ground truth of rows that no student sees, or a file of labels."""
 
-    # TF-IDF + logistic; a head on a model's activations; a fine-tuned model; the mean of several; a file; a simulation;
-    # a causal model's own opinion, see [asking]; one that is fine-tuned to say the label
-    kind: Literal["text", "head", "finetune", "ensemble", "labels", "simulated", "prior", "lm"] = "text"
+    # TF-IDF + logistic; a head on a model's activations; a fine-tuned model; several of them; a file; a simulation;
+    # a causal model's own opinion, see [asking]; one that is fine-tuned to say the label; boosted stumps on TF-IDF, or
+    # on a model's activations
+    kind: Literal["text", "head", "finetune", "ensemble", "labels", "simulated", "prior", "lm", "boosted"] = "text"
     n_truth: int = Field(500, ge=10)  # weak-train rows
-    model: str | None = None  # of kinds head, finetune, prior and lm
+    model: str | None = None  # of kinds head, finetune, prior, lm and boosted
     n_shots: int = Field(0, ge=0)  # of a prior: weak-train rows that it is shown with their true labels
     layer: int | str = "middle"
     position: Position = "mean"
@@ -132,10 +135,7 @@ class Weak(Section):
             raise ValueError(f"kind = {self.kind!r} needs `{name}`")
         for name in sorted(given - NEEDS[self.kind] - MAY[self.kind]):
             raise ValueError(f"kind = {self.kind!r} takes no `{name}`")
-        if any(member.kind in ("ensemble", "labels", "simulated", "prior") for member in self.members):
-            raise ValueError("members are of kind 'text', 'head', 'finetune' or 'lm'")
-        if self.kind == "ensemble" and len(self.members) < 2:
-            raise ValueError("an ensemble needs at least two members")
+        refuse_members(self)
         if self.kind in ("finetune", "lm") and self.finetuning.batch_size > self.n_truth:
             raise ValueError(
                 f"finetuning.batch_size = {self.finetuning.batch_size} needs at least as many rows as n_truth = "

@@ -23,6 +23,7 @@ from ..lessons.crew import Crew
 from ..lessons.engine import conduct
 from ..methods import find_method
 from ..recipe.layer_checks import refuse_layers
+from ..recipe.rater_keys import reads_truth
 from ..recipe.schema import Recipe
 from ..results.names import AVERAGE, GATE, SHUFFLED
 from .attacked_trials import AttackedStudents, AttackedTrial
@@ -107,10 +108,10 @@ def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
             )
         if name == "bootstrap" and not recipe.intermediate:
             raise InputError("method 'bootstrap' needs models between weak and strong: add [[intermediate]]")
-    if recipe.weak.kind == "labels":
+    if not reads_truth(recipe.weak):
         raise InputError(
-            "weak.kind = 'labels' has no weak-train rows, on whose truth students are tried: give another kind, with "
-            "weak.n_truth rows"
+            "a supervisor of label files alone has no weak-train rows, on whose truth students are tried: give another "
+            "kind, with weak.n_truth rows"
         )
     return methods
 

@@ -1,5 +1,6 @@
 """Weak supervisors: trained on the truth of weak-train, which no student sees, they label every other set."""
 
+from pathlib import Path
 from typing import Any
 
 from w2s_probes.code_hashes import code_hash
@@ -12,12 +13,15 @@ from ..lessons.lesson import Scores
 from ..lessons.result_cache import array_hash, table_hash
 from ..recipe.schema import Strong, Weak
 from .alone import supervise_alone
+from .boosted import boosted_supervisor
 from .ensembles import ensemble
 from .from_file import labels_of_file
 from .from_model import model_supervisor
 from .from_prior import prior_supervisor
 from .simulated import imitable, mistaken_supervisor, nested_supervisor
 from .tfidf import text_supervisor
+
+CODE = (text_supervisor, model_supervisor, boosted_supervisor, ensemble, imitable, labels_of_file)  # for keys
 
 __all__ = ["as_seen", "described", "supervise"]
 
@@ -65,10 +69,9 @@ def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
         "truth": [array_hash(table["label"].to_numpy(dtype=float)) for table in sets.tables.values()],
         **({"asked": task_models.opinions(weak).description} if weak.kind == "prior" else {}),
         **({"says": said} if (said := _said(weak, task_models)) else {}),
-        "file": sha256(weak.file) if weak.file is not None and weak.file.is_file() else None,
-        "code": [
-            code_hash(function) for function in (text_supervisor, model_supervisor, ensemble, imitable, labels_of_file)
-        ],
+        "file": _hash(weak.file),
+        **({"files": files} if (files := [_hash(member.file) for member in weak.members if member.file]) else {}),
+        "code": [code_hash(function) for function in CODE],
         "seed": seed,
     }
 
@@ -83,3 +86,7 @@ def _settings(weak: Weak) -> dict[str, Any]:
 def _said(weak: Weak, task_models: TaskModels) -> list[dict[str, Any]]:
     """How each model is asked that learns to say labels."""
     return [task_models.opinions(one).saying.facts for one in weak.trained if one.kind == "lm"]
+
+
+def _hash(file: Path | None) -> str | None:
+    return sha256(file) if file is not None and file.is_file() else None

@@ -1,10 +1,12 @@
-"""A single trained supervisor, by its kind."""
+"""A single supervisor, by its kind: trained, or a file among others."""
 
 from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
 from ..lessons.engine import Steps
 from ..lessons.lesson import Scores
 from ..recipe.schema import Weak
+from .boosted import boosted_supervisor
+from .from_file import labels_of_file
 from .from_model import model_supervisor
 from .tfidf import text_supervisor
 
@@ -13,4 +15,9 @@ def supervise_alone(weak: Weak, sets: RowSets, task_models: TaskModels, *, task:
     """P(label = 1) of each set, and of the rows that the supervisor holds out."""
     if weak.kind == "text":
         return text_supervisor(sets, task=task, seed=seed)
+    if weak.kind == "boosted":
+        return boosted_supervisor(weak, sets, task_models, task=task, seed=seed)
+    if weak.kind == "labels":
+        assert weak.file is not None
+        return labels_of_file(weak.file, sets, partly=True)
     return (yield from model_supervisor(weak, sets, task_models, task=task, seed=seed))

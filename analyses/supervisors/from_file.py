@@ -6,22 +6,25 @@ import numpy as np
 
 from w2s_probes.errors import InputError
 from w2s_probes.io.tables import read_table
-from w2s_probes.labels.label_set import LabelSet
+from w2s_probes.labels.label_set import DISAGREEMENT as DISAGREEMENT_FIELD
+from w2s_probes.labels.label_set import LabelSet, raters_disagreement
 from w2s_probes.rows.ids import with_ids
 
 from ..experiment.row_sets import RowSets
 from ..lessons.lesson import Scores
+from .rater_scores import DISAGREEMENT
 
 
-def labels_of_file(path: Path, sets: RowSets) -> Scores:
+def labels_of_file(path: Path, sets: RowSets, *, partly: bool = False) -> Scores:
     """P(label = 1) for each set from a file with `label`, and `text` or the rows' `id`.
 
     Rows of other tasks and splits may be in it. The candidates of test questions are left out where it does not
-    have all of them; any other row that it lacks is an InputError.
+    have all of them; any other row that it lacks is an InputError, or NaN where it may have them `partly`. The
+    `disagreement` that `w2s combine` has written goes with the training rows.
     """
     table = read_table(path)  # typed when its ids are settled: several rows of one text may be of several tasks
-    known = {row_id for rows in sets.labelled.values() for row_id in rows["id"]}
-    if "text" in table and not ("id" in table and table["id"].isin(known).any()):
+    task_ids = {row_id for rows in sets.labelled.values() for row_id in rows["id"]}
+    if "text" in table and not ("id" in table and table["id"].isin(task_ids).any()):
         texts = table["text"].map(str)
         contradictory = table.groupby(texts)["label"].transform("nunique") > 1 if "label" in table else None
         if contradictory is not None and contradictory.any():
@@ -36,5 +39,14 @@ def labels_of_file(path: Path, sets: RowSets) -> Scores:
         ids, places = np.unique(rows["id"].to_numpy(dtype=object), return_inverse=True)
         if name == "candidates" and not have.issuperset(ids):
             continue
-        scores[name] = labels.values(ids)[places]
+        if partly:
+            known = np.array([row in have for row in ids.tolist()], dtype=bool)
+            of_ids = np.full(len(ids), np.nan)
+            of_ids[known] = labels.values(ids[known])
+            scores[name] = of_ids[places]
+        else:
+            scores[name] = labels.values(ids)[places]
+    if DISAGREEMENT_FIELD in table and not partly:
+        of_rows = dict(zip(labels.ids.tolist(), raters_disagreement(table, str(path)).tolist(), strict=True))
+        scores[DISAGREEMENT] = np.array([of_rows[row] for row in sets.train["id"].tolist()])
     return scores

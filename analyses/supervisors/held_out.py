@@ -16,7 +16,8 @@ from w2s_probes.rows.groups import GROUP
 from ..experiment.method import Method
 from ..experiment.row_sets import RowSets
 from ..experiment.trusted_rows import refuse_too_few
-from ..recipe.schema import TRAINED, Recipe
+from ..recipe.rater_keys import TRAINED, reads_truth
+from ..recipe.schema import Recipe
 
 HELD_OUT = "held out"  # name of these rows' scores beside those of the sets that a supervisor labels
 SHARE = 0.2
@@ -52,7 +53,7 @@ def refuse_without_truth(
     declared = {name: method.trusted for name, method in methods.items() if method.trusted is not None}
     for name, needs in declared.items():
         why = f"; {needs.why}" if needs.why else ""
-        if recipe.weak.kind == "labels" or recipe.weak.errors == "imitation":
+        if not reads_truth(recipe.weak) or recipe.weak.errors == "imitation":
             kind = recipe.weak.errors or recipe.weak.kind
             raise InputError(
                 f"method {name!r} needs true labels of weak-train, of which a supervisor of kind {kind!r} leaves none: "

@@ -122,7 +122,7 @@ def test_experts_start_from_vectors_of_the_kind_that_they_read_where_attention_p
         ),
         ("mowst", "weak={kind='text', n_truth=150}", r"of kind 'text' is no head: take weak.kind head; .* degenerate"),
         ("mowst-joint", "weak={kind='labels', file='FILE'}", r"leaves none: .* role weak alone it is degenerate"),
-        ("gate-learned", "weak={kind='labels', file='FILE'}", r"leaves none: take weak.kind text, head or finetune"),
+        ("gate-learned", "weak={kind='labels', file='FILE'}", r"leaves none: take weak.kind text, head, finetune"),
         (
             "control-trusted",
             f"weak={ENSEMBLE}",

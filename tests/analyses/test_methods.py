@@ -47,8 +47,20 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
     drawn = name.startswith(("control-random:", "control-gate-shuffled", "control-fusion-shuffled"))
     assert outcome.scores["test"].shape == ((5, 200) if drawn else (200,))
     assert mean_metric("auroc", planted(n=200, seed=2).truth, outcome.scores["test"]) > LEAST.get(name, 0.95)
-    known = ("knn", "logistic", "topo", "attention", "student", "control", "s2s", "bootstrap", "gate", "mowst")
-    assert (outcome.probe or name.split("-")[0]) in (*known, "prior", "fusion")
+    known = (
+        "knn",
+        "logistic",
+        "topo",
+        "attention",
+        "raters",
+        "student",
+        "control",
+        "s2s",
+        "bootstrap",
+        "gate",
+        "mowst",
+    )
+    assert (outcome.probe or name.split("-")[0]) in (*known, "mowst", "prior", "fusion")
     assert trainings(tmp_path) == method.students
     assert (method.removal is not None) == ("filter" in name)
 

@@ -116,6 +116,7 @@ def experiment(folder: Path, **more: Any) -> Experiment:
         "weak_activations": given,
         "opinions": GivenOpinions(given),
         "fusing": GivenFusing(given),
+        "disagreement": raters_at_training(),
     }
     return Experiment(**fields | more)
 
@@ -124,6 +125,12 @@ def supervisor_at_test() -> NDArray[np.float64]:
     """P(label = 1) of the test rows by a supervisor that is mostly right, and surer where it is."""
     truth, noise = planted(n=200, seed=2).truth, np.random.default_rng(4).normal(size=200)
     return np.asarray(1 / (1 + np.exp(-(3 * (2 * truth - 1) + 2 * noise))))
+
+
+def raters_at_training() -> NDArray[np.float64]:
+    """The disagreement of raters about the training rows: larger on the whole where the weak label is wrong."""
+    data = planted(n=300, noise=0.2)
+    return np.asarray(np.random.default_rng(5).uniform(0, 0.3, 300) + 0.2 * (data.weak != data.truth))
 
 
 def truth_of_planted() -> LabelSet:

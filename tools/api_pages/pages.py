@@ -26,6 +26,8 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.simulated": (),
     "w2s_probes.selection": (),
     "w2s_probes.comparing": (),
+    "w2s_probes.raters": (),
+    "w2s_probes.filtering": ("raters_filter",),
     "w2s_probes.gating": (),
     "w2s_probes.audit": (),
     "w2s_probes.auditing": (),

@@ -8,6 +8,7 @@ from .answers_on_auditing import AuditAnswer
 from .answers_on_audits import DeceptionAnswer
 from .answers_on_debates import DebateAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
+from .answers_on_raters import CombineAnswer
 from .answers_on_robustness import RobustAnswer
 from .answers_on_runs import PlanAnswer, ReportAnswer, ResultsAnswer, VerifyAnswer
 from .answers_on_scores import CompareAnswer, SweepAnswer
@@ -20,6 +21,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "verify": VerifyAnswer,
     "ask": AskAnswer,
     "debate": DebateAnswer,
+    "combine": CombineAnswer,
     "sweep": SweepAnswer,
     "filter": FilterAnswer,
     "relabel": RelabelAnswer,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 # What reads stores and label files. What computes is imported where it is used: bad files are refused without it.
 from ..errors import InputError, did_you_mean
 from ..labels.label_file import LabelFile
-from ..labels.label_set import truth_where_known
+from ..labels.label_set import raters_disagreement, truth_where_known
 from ..labels.verdicts import refuse_own_fields, with_verdicts
 from ..probes.connectivity import Connectivity
 from ..probes.registry import PROBES
@@ -66,6 +66,14 @@ class LabelledLayer:
     def truth(self) -> NDArray[np.float64] | None:
         """The truth (n,) of the judged rows, NaN where one has none; None where the file has none of them."""
         return truth_where_known(self.table[self.training], self.where)
+
+    @property
+    def disagreement(self) -> NDArray[np.float64]:
+        """The raters' disagreement (n,) about the judged rows, NaN where one rater alone has judged a row.
+
+        InputError where the file does not have it, and for what is no number in [0, ½].
+        """
+        return raters_disagreement(self.table[self.training], self.where)
 
     def known_truth(self, audit: Path | None) -> NDArray[np.float64] | None:
         """The truth (n,) by the file and by an audit of its own; None where neither has any."""

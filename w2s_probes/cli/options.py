@@ -11,6 +11,7 @@ from ..students.finetuning.settings import Tracker as Tracker
 
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 BEST = "best"  # of a sweep
+RATERS = "raters"  # of a filter: the raters' disagreement, in place of a probe
 
 StorePath = Annotated[Path, typer.Argument(help="Activation store, from `w2s extract`.")]
 LabelsPath = Annotated[
@@ -28,6 +29,14 @@ By = Annotated[
     typer.Option(
         help="The probe: {probes}, module:Class of a scikit-learn classifier, or `best` (--from).",
         autocompletion=lambda incomplete: [name for name in (*PROBES, BEST) if name.startswith(incomplete)],
+    ),
+]
+FilterBy = Annotated[
+    str,
+    typer.Option(
+        help=f"The probe: {', '.join(PROBES)}, module:Class of a scikit-learn classifier, or `best` (--from); "
+        "`raters`: the `disagreement` of LABELS, from `w2s combine`, and no probe.",
+        autocompletion=lambda incomplete: [name for name in (*PROBES, RATERS, BEST) if name.startswith(incomplete)],
     ),
 ]
 Audit = Annotated[

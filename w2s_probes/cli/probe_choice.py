@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..io.files import refuse_input, refuse_no_file
 from ..probes.registry import PROBES
-from .options import BEST
+from .options import BEST, RATERS
 
 if TYPE_CHECKING:
     from ..sweep.chosen import ChosenCell
@@ -79,17 +79,21 @@ class ProbeChoice:
             if by == BEST and option not in ("--connectivity", "--index"):
                 raise InputError(f"{option}: --by best takes its value from the sweep: leave it out")
             # A probe that does not exist is refused elsewhere, by its name.
-            if by not in readers[option] and (by in PROBES or ":" in by):
+            if by not in readers[option] and (by in (*PROBES, RATERS) or ":" in by):
                 raise InputError(f"{option} is for {' and '.join(readers[option])}: leave it out with --by {by}")
         neighbors = _only(ks)
         return cls(layer, by, None if neighbors is None else int(neighbors), _only(penalties), connectivity, index)
 
-    def judging(self, files: JudgedFiles) -> "ProbeChoice":
-        """The choice of a command that judges labels; InputError for a probe that does not exist."""
+    def judging(self, files: JudgedFiles, *, raters: bool = False) -> "ProbeChoice":
+        """The choice of a command that judges labels; InputError for a probe that does not exist.
+
+        `raters`: whether raters may judge in a probe's place.
+        """
         from .labelled_layer import refuse_no_probe
 
         choice = self.resolved(files.store, files.labels, files.sweep)
-        refuse_no_probe(choice.by)
+        if not (raters and choice.by == RATERS):
+            refuse_no_probe(choice.by)
         return choice
 
     def resolved(self, store: Path, labels: Path, source: Path | None) -> "ProbeChoice":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..lazy_face import lazy_face
 
 if TYPE_CHECKING:
+    from .by_raters import raters_filter
     from .disagreement import FilterResult, disagreement_filter, probe_filter
     from .filter_stability import Stability, stability
     from .report_cards import RemovalMeasures, ReportCard, report_card
@@ -22,6 +23,7 @@ __all__ = [
     "Stability",
     "disagreement_filter",
     "probe_filter",
+    "raters_filter",
     "report_card",
     "stability",
     "topo_filter",
@@ -34,6 +36,7 @@ __getattr__, __dir__ = lazy_face(
         "FilterResult": "disagreement",
         "disagreement_filter": "disagreement",
         "probe_filter": "disagreement",
+        "raters_filter": "by_raters",
         "Stability": "filter_stability",
         "stability": "filter_stability",
         "RemovalMeasures": "report_cards",

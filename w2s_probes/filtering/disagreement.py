@@ -219,12 +219,12 @@ def verdict(
     outside = capped(labels, scores, core, max_removed, per_class)
     reasons = np.where(outside, OUTSIDE, KEPT).astype(object)
     requested = 0
-    for rows in _parts(labels, per_class):
+    for rows in class_parts(labels, per_class):
         budget = share_of(len(rows), contamination)
         requested += budget
         inside = rows[~outside[rows]]
         left = max(0, budget - (len(rows) - len(inside)))
-        reasons[_farthest(inside, order, left)] = DISAGREES
+        reasons[farthest(inside, order, left)] = DISAGREES
     return FilterResult(reasons == KEPT, scores, reasons, labels, requested, in_sample, p)
 
 
@@ -239,18 +239,18 @@ def capped(
     if max_removed is None:
         return ~core
     order, outside = levels(scores), np.zeros(len(core), dtype=bool)
-    for rows in _parts(labels, per_class):
+    for rows in class_parts(labels, per_class):
         beyond = rows[~core[rows]]
-        outside[_farthest(beyond, order, min(len(beyond), share_of(len(rows), max_removed)))] = True
+        outside[farthest(beyond, order, min(len(beyond), share_of(len(rows), max_removed)))] = True
     return outside
 
 
-def _farthest(rows: NDArray[np.intp], order: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+def farthest(rows: NDArray[np.intp], order: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """The `count` rows of highest level (`ties.levels`), later ones first where they are equal."""
     return rows[np.argsort(order[rows], kind="stable")][len(rows) - count :]
 
 
-def _parts(labels: NDArray[np.float64], per_class: bool) -> list[NDArray[np.intp]]:
+def class_parts(labels: NDArray[np.float64], per_class: bool) -> list[NDArray[np.intp]]:
     """All rows, or those of each class."""
     if not per_class:
         return [np.arange(len(labels))]

@@ -16,6 +16,7 @@ from ..io.tables import read_table
 from ..rows.fields import number, typed
 from ..rows.ids import positions, text_ids, with_ids
 
+DISAGREEMENT = "disagreement"  # the field: the standard deviation of P(1) between a row's raters
 SHOWN = 5  # rows in a notebook
 Role = Literal["weak", "truth"]
 
@@ -172,6 +173,24 @@ def truth_where_known(table: pd.DataFrame, where: str) -> NDArray[np.float64] | 
     truth = np.full(len(table), np.nan)
     truth[known] = LabelSet.from_table(table[known], "truth", where).p
     return truth
+
+
+def raters_disagreement(table: pd.DataFrame, where: str) -> NDArray[np.float64]:
+    """The `disagreement` (n,) that `w2s combine` has written, NaN where one rater alone has judged a row.
+
+    InputError where there is no such field, and by row for what is no number in [0, ½].
+    """
+    if DISAGREEMENT not in table:
+        raise InputError(f"{where}: no field {DISAGREEMENT!r}, which `w2s combine` writes: combine label files first")
+    values = [number(value) for value in table[DISAGREEMENT].tolist()]
+    numbers = np.array([_number(value) for value in values])
+    for row, value, known in zip(table["id"].tolist(), values, numbers.tolist(), strict=True):
+        if not is_missing(value) and not 0 <= known <= 0.5:
+            raise InputError(
+                f"{where}: the {DISAGREEMENT} of row {row!r} is {str(value)[:40]!r}: a standard deviation of P(1) "
+                "between raters is a number in [0, 0.5]"
+            )
+    return numbers
 
 
 def _number(value: Any) -> float:

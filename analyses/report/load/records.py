@@ -65,6 +65,15 @@ class _Notes(_RecordPart):
     weak_share: float = 0  # of a gate
 
 
+class _Rater(_RecordPart):
+    rater: str
+    rows: float
+    weight: float = 0
+    sensitivity: float = 0
+    specificity: float = 0
+    auroc: float = 0
+
+
 class _Taken(_RecordPart):
     seconds: float
     made: dict[str, float]
@@ -84,6 +93,8 @@ class _Made(_RecordPart):
     splits: dict[str, _Rows] = {}
     methods: dict[Method, _Notes] = {}
     taken: dict[Method, _Taken] = {}
+    raters: list[_Rater] = []
+    disagreement: dict[str, float] = {}
 
 
 class _Failure(_RecordPart):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError
 from w2s_probes.filtering import ReportCard, report_card
+from w2s_probes.filtering.by_raters import RATERS
 from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.labels.class_mix import ClassMix, class_mix
 from w2s_probes.labels.label_set import truth_where_known
@@ -145,7 +146,9 @@ def _card(one: Filtered, table: pd.DataFrame, gone: NDArray[np.bool_], told: dic
     given = truth_where_known(table, one.name)
     truth = np.full(len(table), np.nan) if given is None else given
     known = ~np.isnan(truth)
-    p = np.where(np.isnan(p), _score_of(labels, score), p)
+    probe = next(iter(table["probe"]), "") if "probe" in table else ""
+    if probe != RATERS:  # whose score is no distance to a P(1)
+        p = np.where(np.isnan(p), _score_of(labels, score), p)
     reasons = table["reason"].astype(object).where(table["reason"].notna(), "").astype(str).to_numpy(dtype=object)
     asked = int(told["requested"]) if "requested" in told else None
     card = None
@@ -153,8 +156,7 @@ def _card(one: Filtered, table: pd.DataFrame, gone: NDArray[np.bool_], told: dic
         result = FilterResult(~gone, score, reasons, labels, int(gone.sum())).of_rows(known)
         card = report_card(result, truth[known], groups=groups_of(table[known]), draws=DRAWS)
     surest = [i for i in np.argsort(-score, kind="stable") if gone[i]][:EXAMPLES]
-    layer = next(iter(table["layer"]), "") if "layer" in table else ""
-    probe = next(iter(table["probe"]), "") if "probe" in table else ""
+    layer = next(iter(table["layer"]), "") if "layer" in table and probe != RATERS else ""
     examples = [
         Example(
             str(table["id"].iloc[i]),

@@ -21,6 +21,7 @@ from .evaluation_sets import set_tables
 from .fusion import FusionView, fusion_view
 from .gates import GateView, gate_view
 from .more_metrics import metric_title, more_metrics, pgr_cell
+from .raters import RaterView, rater_view
 from .run_record import cost, models, row_sets
 
 SIGNED = "+.3f"
@@ -47,6 +48,7 @@ class RunView:
     gates: GateView | None
     debate: DebateView | None
     fusion: FusionView | None
+    raters: RaterView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -78,6 +80,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         gate_view(run),
         debate_view(run),
         fusion_view(run, key),
+        rater_view(run),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),

@@ -88,7 +88,7 @@ def test_variables_are_filled_in_or_named(tmp_path: Path, monkeypatch: pytest.Mo
         (["data.n_train=50"], r"probes.knn_k = 50 needs more rows than data.n_train = 50"),
         (
             ["weak.kind=finetuned"],
-            r"weak.kind: input should be 'text', .*, 'labels', 'simulated', 'prior' or 'lm'",
+            r"weak.kind: input should be 'text', .*, 'labels', 'simulated', 'prior', 'lm' or 'boosted'",
         ),
         (["probes.contamination=1.5"], r"probes.contamination: input should be less than 1"),
         (["data.n_train"], r"--set data.n_train: write it as table.key=value"),

@@ -154,6 +154,14 @@ debate MODEL --rows rows.jsonl --naive labels.jsonl --out d.jsonl | and the prot
 debate MODEL --rows rows.jsonl --shard 2/2 --out d.jsonl | shard '2/2': give i/n
 debate MODEL --rows rows.jsonl --cache rows.jsonl --out d.jsonl | rows.jsonl: is a file; give a folder by --cache
 debate ./none --rows rows.jsonl --out d.jsonl | model ./none: no such folder
+combine labels.jsonl none.jsonl --out c.jsonl | none.jsonl: no such file
+combine labels.jsonl --out c.jsonl | labels.jsonl: combining takes two label files or more
+combine labels.jsonl rows.jsonl --out c.jsonl | rows.jsonl: no field 'label'
+combine labels.jsonl labels.jsonl --out c.jsonl | labels.jsonl: stands twice
+combine labels.jsonl rows.jsonl --out c.xyz | c.xyz: unknown format
+combine labels.jsonl rows.jsonl --by means --out c.jsonl | 'means' is not one of
+combine labels.jsonl rows.jsonl --trusted none.jsonl --out c.jsonl --by weights | none.jsonl: no such file
+combine labels.jsonl rows.jsonl --trusted labels.jsonl --out c.jsonl | --trusted is for weights and dawid-skene
 tokens none labels.jsonl --layer 1 --out t.jsonl | none: no such store
 tokens none labels.jsonl --layer 1 --out t.xyz | t.xyz: unknown format
 compare none.jsonl labels.jsonl | none.jsonl: no such file

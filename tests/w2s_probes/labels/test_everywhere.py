@@ -118,6 +118,9 @@ ELSEWHERE = {
     "draw_audit": "auditing/test_folding.py: labels are joined by id, and so are scores that are a label set",
     "fold_audit": "auditing/test_folding.py: as draw_audit",
     "Gate": "test_gates.py: its truth is no label set of role weak",
+    "combine": "test_combining.py: label sets are joined by id",
+    "dawid_skene": "takes a matrix of labels, a column a rater",
+    "disagreement": "takes a matrix of labels, a column a rater",
     "GatedExperts": "test_experts.py: its truth is no label set of role weak",
 }
 
@@ -128,10 +131,13 @@ def _fitted_prior(y: Any) -> Any:
     return objective.prior if objective.prior is not None else len(y)
 
 
+ROOMS = ("probes", "simulated", "stats", "sweep", "export", "audit", "auditing", "gating", "raters")
+
+
 def test_every_public_function_that_takes_labels_is_called_here() -> None:
     called = {name.partition(",")[0].partition(".")[0] for name in (*ONE, *TWO)} | set(ELSEWHERE)
     seen = set()
-    for home in ("", ".probes", ".simulated", ".stats", ".sweep", ".export", ".audit", ".auditing", ".gating"):
+    for home in ("", *(f".{room}" for room in ROOMS)):
         module = import_module(f"w2s_probes{home}")
         for name in module.__all__:
             thing = getattr(module, name)

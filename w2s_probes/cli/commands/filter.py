@@ -9,9 +9,10 @@ from ...errors import InputError
 from .. import progress, terminal
 from ..options import (
     L2,
+    RATERS,
     Audit,
-    By,
     Connect,
+    FilterBy,
     From,
     Index,
     InSample,
@@ -34,7 +35,7 @@ def filter_labels(
     out: Annotated[
         Path, typer.Option(help="Every input row with `keep`, `score`, `reason`, `p`, `fold`, `probe`, `layer`.")
     ],
-    by: By = "topo",
+    by: FilterBy = "topo",
     contamination: Annotated[float | None, typer.Option(help="Share of the rows to drop; .1 unless said.")] = None,
     k: K = None,
     l2: L2 = None,
@@ -63,6 +64,8 @@ def filter_labels(
 ) -> None:
     """Mark the rows whose weak label a probe disbelieves. Scores are out-of-sample; no row is left out of the file.
 
+    `--by raters` marks those that several raters disagree about, by the `disagreement` that `w2s combine` has written.
+
     Rows with `truth`, in LABELS or in an --audit of its own, say how many labels are wrong and how good the removal
     is; they choose nothing.
 
@@ -74,11 +77,13 @@ def filter_labels(
     from ..labelled_layer import LabelledLayer, probe_of
 
     files = JudgedFiles(store, labels, out, audit, sweep)
-    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index).judging(files)
+    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index).judging(files, raters=True)
     by, k, l2 = choice.by, choice.k, choice.l2
     for option, given in (("--zeta", zeta), ("--mode", mode), ("--max-removed", max_removed)):
         if by != "topo" and given is not None:
             raise InputError(f"{option} is for topo: with --by {by} give --contamination")
+    if by == RATERS and in_sample:
+        raise InputError("--in-sample is of a probe: --by raters reads the `disagreement` of LABELS")
     settings = TOPO_MODES[mode or "eleuther"]
     zeta = settings["zeta"] if zeta is None else zeta
     if zeta is not None and contamination is not None:
@@ -92,7 +97,10 @@ def filter_labels(
         step(f"layer {choice.layer} of {store}", 0, 3)
         rows = LabelledLayer.read(store, labels, choice.layer)
         refuse_unwritable(rows.table, out)
+        if by == RATERS:
+            disagreement = rows.disagreement
         # Only what has passed so far is worth the seconds that these take.
+        from ...filtering.by_raters import raters_filter
         from ...filtering.disagreement import disagreement_filter
         from ...filtering.topo import topo_filter
         from ...probes import TopoProbe
@@ -100,13 +108,13 @@ def filter_labels(
         from ..answers_on_labels import FilterAnswer
         from ..findings import of_approximation, of_filter, teaches
 
-        probe = probe_of(by, k, l2, connected, index or "exact")
+        probe = None if by == RATERS else probe_of(by, k, l2, connected, index or "exact")
         if isinstance(probe, TopoProbe):
             probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
         truth = rows.known_truth(audit)
         design = rows.audit_design(audit, truth)
         step("neighbours", 1, 3)
-        graph = rows.graph(probe, in_sample)
+        graph = None if probe is None else rows.graph(probe, in_sample)
         step("scores", 2, 3)
         if isinstance(probe, TopoProbe):
             result = topo_filter(
@@ -123,10 +131,13 @@ def filter_labels(
                 in_sample=in_sample,
                 graph=graph,
             )
+        elif probe is None:
+            result = raters_filter(rows.y, disagreement, share, per_class=per_class)
         else:
             p = out_of_sample_scores(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
             result = disagreement_filter(rows.y, p, share, per_class=per_class, in_sample=in_sample)
-        verdict = result.verdict_fields | {"fold": rows.folds(probe, in_sample, seed)}
+        verdict = result.verdict_fields
+        verdict |= {} if probe is None else {"fold": rows.folds(probe, in_sample, seed)}
         dropped = rows.dropped[rows.training]
         advise = not per_class and zeta is None
         findings = of_filter(result, truth, rows.groups, labels, design=design, dropped=dropped, advise=advise)

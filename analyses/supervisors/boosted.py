@@ -1,0 +1,61 @@
+"""A boosted supervisor: AdaBoost of stumps on TF-IDF features or a model's activations, calibrated."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.ensemble import AdaBoostClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from w2s_probes.randomness import torch_seed
+
+from ..experiment.row_sets import RowSets
+from ..experiment.task_models import TaskModels
+from ..lessons.lesson import Scores
+from ..recipe.schema import Weak
+from .held_out import HELD_OUT, held_out_rows
+
+SEEDS = 1 << 31  # scikit-learn's are below
+
+
+def boosted_supervisor(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Scores:
+    """P(label = 1) for each set by AdaBoost (scikit-learn's) that learned four fifths of weak-train.
+
+    Its decision lies in [-1, 1] and is no probability: the fifth that is held out turns it into one by Platt's logistic
+    curve. Where the curve falls, or that fifth is of one class, P is (1 + decision) / 2 instead, which ranks alike.
+    """
+    held = held_out_rows(sets.weak, task, seed)
+    fit, rest = (sets.weak[part].reset_index(drop=True) for part in (~held, held))
+    features = _features(weak, fit, task_models)
+    booster = AdaBoostClassifier(n_estimators=weak.rounds, random_state=torch_seed(seed, task, "boosting") % SEEDS)
+    booster.fit(features(fit), fit["label"])
+
+    def decisions(rows: pd.DataFrame) -> NDArray[np.float64]:
+        return np.asarray(booster.decision_function(features(rows)), dtype=np.float64)
+
+    slope, shift = _platt(decisions(rest), rest["label"].to_numpy(dtype=float))
+    scored = {**sets.labelled, HELD_OUT: rest}
+    found = {name: decisions(rows) for name, rows in scored.items()}
+    if slope <= 0:
+        return {name: (1 + np.clip(made, -1, 1)) / 2 for name, made in found.items()}
+    return {name: np.asarray(expit(slope * made + shift), dtype=np.float64) for name, made in found.items()}
+
+
+def _platt(decisions: NDArray[np.float64], truth: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and shift of the logistic curve; a slope of 0 where there is none."""
+    if len(np.unique(truth)) < 2:
+        return 0.0, 0.0
+    curve = LogisticRegression(C=10.0).fit(decisions[:, None], truth)
+    return float(curve.coef_[0, 0]), float(curve.intercept_[0])
+
+
+def _features(weak: Weak, fit: pd.DataFrame, task_models: TaskModels) -> Any:
+    """What turns rows into features: words and word pairs of the rows that are learned, or a model's activations."""
+    if weak.model is not None:
+        activations = task_models.activations(weak)
+        return activations.of
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit(fit["text"])
+    return lambda rows: words.transform(rows["text"])
