@@ -141,7 +141,7 @@ REFUSED = {
     ),
     "prior": (
         "weak={kind='ensemble', members=[{kind='text'}, {kind='prior', model='m'}]}",
-        "members are of kind 'text', 'head', 'finetune', 'boosted' or 'labels'",
+        "members are of kind 'text', 'head', 'finetune', 'lm', 'boosted' or 'labels'",
     ),
     "no such rule": ("weak={kind='ensemble', by='vote', members=[{kind='text'}, {kind='text'}]}", "weak.by: input"),
     "boosted file": ("weak={kind='boosted', file='x'}", "kind = 'boosted' takes no `file`"),
