@@ -24,8 +24,9 @@ class VotePatterns:
     where no rater is informative.)
 
     >>> patterns = VotePatterns.of(np.array([[1.0, 0.5], [1.0, np.nan]]))
-    >>> patterns.counted(np.ones(2)).tolist(), patterns.ones.tolist()
-    ([0.5, 0.5, 1.0], [[1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
+    >>> weights = patterns.counted(np.ones(2)).tolist()
+    >>> [(ones.tolist(), weight) for ones, weight in zip(patterns.ones, weights, strict=True) if weight]
+    [([1.0, 0.0], 1.0), ([1.0, 0.0], 0.5), ([1.0, 1.0], 0.5)]
     """
 
     ones: NDArray[np.float64]  # (m, r) 1 where the rater says 1
