@@ -125,7 +125,7 @@ def test_an_edit_changes_the_keys_of_what_it_made_and_no_others(tmp_path: Path) 
     assert all(description(name, replace(made, loss="mine")) != with_loss[name] for name in with_loss)
     other = tmp_path / "other.py"
     other.write_text(PLUGIN.replace('"means"', '"others"').replace('"mine"', '"yours"').replace(".tsv", ".tab"))
-    other.write_text(other.read_text().replace('"words"', '"lines"'))
+    other.write_text(other.read_text().replace('"words"', '"lines"').replace("MeansProbe", "OthersProbe"))
     load_plugins([other])
     declared = [name for name in ITS if name != "agreement"]  # which may read every probe, and learn by any loss
     assert {name: description(name, made) for name in declared} == {name: changed[name] for name in declared}
@@ -195,6 +195,28 @@ def test_plugins_that_are_wrong_are_refused_in_one_line(written: Path, tmp_path:
         plugin.write_text(begin + text)
         assert wrong in said()
         assert f"plugin {plugin}, line 3: " in said()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", "a name is of letters, digits"),
+        ("a/../b", "a name is of letters, digits"),
+        ("x y,z", "a name is of letters, digits"),
+        (".hidden", "a name is of letters, digits"),
+        ("control-random:filter-topo", "a name is of letters, digits"),
+        ("weak", "are those of references"),
+        ("ceiling", "are those of references"),
+        ("ceiling-mine", "are those of references"),
+        ("control-gate-average-mine", "is that of a gate's control"),
+    ],
+)
+def test_a_name_that_means_something_else_is_refused(name: str, said: str) -> None:
+    method = METHODS["student-xent"]
+    with pytest.raises(InputError, match=f"^method {name!r}: .*{said}"):
+        METHODS[name] = method
+    assert name not in METHODS
+    METHODS["weak_2.b+c"] = METHODS["ceiling-knn"] = method  # the control, and one of ours replaced
 
 
 def test_a_derived_name_is_taken_as_well(tmp_path: Path) -> None:
