@@ -72,15 +72,24 @@ class Registry(MutableMapping[str, Entry]):
         self._package, self._fault = package, fault
         REGISTRIES.append(self)
 
-    def __ior__(self, own: Mapping[str, Entry]) -> Self:
-        """Add entries of the package's own."""
-        self._own |= own
+    def __ior__(self, entries: Mapping[str, Entry]) -> Self:
+        """Put entries in, as one by one."""
+        self.update(entries)
         return self
+
+    def fill(self, own: Mapping[str, Entry]) -> None:
+        """Add entries of the package's own; for the package alone."""
+        self._own |= own
 
     @property
     def own(self) -> tuple[str, ...]:
         """The names of the package's own entries."""
         return tuple(self._own)
+
+    @property
+    def loaded(self) -> dict[str, Entry]:
+        """Our own and what was put in; of packages what was asked for already. Nothing is imported for that."""
+        return {**self._own, **{name: entry for name, (entry, _) in self._given.items()}}
 
     def derive(self, family: Callable[[], Mapping[str, Entry]]) -> Callable[[], Mapping[str, Entry]]:
         """Have entries that follow from those of other registries, as these are whenever they are asked for."""

@@ -100,7 +100,7 @@ def _of_tokens(probe: str) -> dict[str, Method]:
     }
 
 
-METHODS |= {
+OWN_METHODS: dict[str, Method] = {
     **{name: _gate(*gate) for name, gate in GATES.items()},
     **{name: _gate(*GATES[ENTROPY_GATE], control) for name, control in GATE_CONTROLS.items()},
     "mowst": Method(partial(gated_experts, joint=False), trusted=EXPERTS, students=0, settings=LOGISTIC),
@@ -155,6 +155,7 @@ METHODS |= {
         oracle_filter, oracle=True, activations=False, removal=oracle_removal, settings=SHARE
     ),
 }
+METHODS.fill(OWN_METHODS)
 
 
 @METHODS.derive
