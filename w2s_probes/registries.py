@@ -7,10 +7,10 @@ list, or a name that is not ours, is first asked for, and what they add is impor
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from traceback import extract_tb
@@ -67,25 +67,49 @@ class Registry(MutableMapping[str, Entry]):
         self.group, self.one = group, one
         self._own: dict[str, Any] = dict(own or {})
         self._given: dict[str, tuple[Entry, Origin]] = {}
-        self._families: list[Callable[[], Mapping[str, Entry]]] = []
+        self._rules: list[tuple[Registry[Any], Mapping[str, Callable[[str], Entry]]]] = []
+        self._leads: list[tuple[Registry[Any], Collection[str]]] = []  # what derives from this, by rules so called
         self._points: dict[str, EntryPoint] | None = None  # of installed packages; None: not looked for yet
         self._package, self._fault = package, fault
         REGISTRIES.append(self)
 
-    def __ior__(self, own: Mapping[str, Entry]) -> Self:
-        """Add entries of the package's own."""
-        self._own |= own
+    def __ior__(self, entries: Mapping[str, Entry]) -> Self:
+        """Put entries in, as one by one."""
+        self.update(entries)
         return self
+
+    def fill(self, own: Mapping[str, Entry]) -> None:
+        """Add entries of the package's own; for the package alone."""
+        self._own |= own
 
     @property
     def own(self) -> tuple[str, ...]:
         """The names of the package's own entries."""
         return tuple(self._own)
 
-    def derive(self, family: Callable[[], Mapping[str, Entry]]) -> Callable[[], Mapping[str, Entry]]:
-        """Have entries that follow from those of other registries, as these are whenever they are asked for."""
-        self._families.append(family)
-        return family
+    @property
+    def loaded(self) -> dict[str, Entry]:
+        """Our own and what was put in; of packages what was asked for already. Nothing is imported for that."""
+        return {**self._own, **{name: entry for name, (entry, _) in self._given.items()}}
+
+    def derive(self, origin: "Registry[Any]", rules: Mapping[str, Callable[[str], Entry]]) -> None:
+        """Have entries that follow from each that somebody adds to another registry, as it is when they are asked for.
+
+        A rule makes one of that entry's name, which stands for {} in its own. InputError where a name is taken.
+        """
+        for name in set(origin._given).difference(origin._own):
+            origin._refuse_followers(name, self, rules)
+        self._rules.append((origin, rules))
+        origin._leads.append((self, rules))
+
+    def _derived(self) -> dict[str, Callable[[], Entry]]:
+        return {
+            rule.format(name): partial(make, name)
+            for origin, rules in self._rules
+            for name in origin
+            if name not in origin._own
+            for rule, make in rules.items()
+        }
 
     def __getitem__(self, name: str) -> Entry:
         if name in self._given:
@@ -95,9 +119,8 @@ class Registry(MutableMapping[str, Entry]):
             if isinstance(entry, str):
                 entry = self._own[name] = named(entry, self._package)
             return entry  # type: ignore[no-any-return]
-        for family in self._families:
-            if name in (derived := family()):
-                return derived[name]
+        if name in (derived := self._derived()):
+            return derived[name]()
         if (point := self._installed().get(name)) is None:
             raise KeyError(name)
         return self._loaded(point)
@@ -117,8 +140,7 @@ class Registry(MutableMapping[str, Entry]):
         del self._given[name]
 
     def __iter__(self) -> Iterator[str]:
-        derived = (name for family in self._families for name in family())
-        return iter(dict.fromkeys([*self._own, *self._given, *derived, *self._installed()]))
+        return iter(dict.fromkeys([*self._own, *self._given, *self._derived(), *self._installed()]))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -161,7 +183,7 @@ class Registry(MutableMapping[str, Entry]):
         """The same without the packages from which nothing was asked for."""
         if name in self._given:
             return self._given[name][1].name
-        return OWN.name if name in self._own or any(name in family() for family in self._families) else None
+        return OWN.name if name in self._own or name in self._derived() else None
 
     def _installed(self) -> "dict[str, EntryPoint]":
         """The entry points of installed packages by name; InputError for a name that two sources have."""
@@ -187,6 +209,16 @@ class Registry(MutableMapping[str, Entry]):
     def _refuse(self, name: str, entry: Entry) -> None:
         if self._fault is not None and (fault := self._fault(name, entry)) is not None:
             raise InputError(f"{self.one} {name!r}: {fault}")
+        if name not in self._own and name not in self._given:
+            for other, rules in self._leads:
+                self._refuse_followers(name, other, rules)
+
+    def _refuse_followers(self, name: str, other: "Registry[Any]", rules: Collection[str]) -> None:
+        for follower in (rule.format(name) for rule in rules):
+            if follower in other._own or follower in other._given or follower in other._installed():
+                raise InputError(
+                    f"{self.one} {name!r}: {other.one} {follower!r} follows from it, and there is one: rename one"
+                )
 
     def _doubled(self, name: str, one: str | None, other: str) -> InputError:
         return InputError(f"{self.one} {name!r}: {one} and {other} both have one of that name: rename one of them")

@@ -69,6 +69,7 @@ def run_method(
     if method.trusted is not None and rows is None:
         raise InputError(f"method {name!r} needs true labels of weak-train, and there are none: {method.trusted.why}")
     view = experiment.view(method.settings, truth if method.oracle else None, rows)
+    view = view if method.asks else replace(view, opinions=None)
     view = view if method.tuned else replace(view, tuned=None, base=None)
     view = view if method.fuses else replace(view, fusing=None)
     view = view if method.debates else replace(view, debates=None)

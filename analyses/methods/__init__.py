@@ -1,6 +1,6 @@
 """The methods by name. A method yields lessons and returns an `Outcome`; adding one is one entry here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -100,7 +100,7 @@ def _of_tokens(probe: str) -> dict[str, Method]:
     }
 
 
-METHODS |= {
+OWN_METHODS: dict[str, Method] = {
     **{name: _gate(*gate) for name, gate in GATES.items()},
     **{name: _gate(*GATES[ENTROPY_GATE], control) for name, control in GATE_CONTROLS.items()},
     "mowst": Method(partial(gated_experts, joint=False), trusted=EXPERTS, students=0, settings=LOGISTIC),
@@ -155,21 +155,25 @@ METHODS |= {
         oracle_filter, oracle=True, activations=False, removal=oracle_removal, settings=SHARE
     ),
 }
+METHODS.fill(OWN_METHODS)
 
 
-@METHODS.derive
-def _of_added() -> dict[str, Method]:
-    """The methods of losses and probes that somebody has added."""
-    methods = {f"student-{loss}": _student(loss) for loss in LOSSES if loss not in LOSS_NAMES}
-    for name, entry in PROBES.items():
-        if name not in OWN_PROBES:
-            reads = _reads(entry)
-            methods[own_ceiling(name)] = _ceiling(name, reads)
-            methods[f"{PROBE}{name}"] = _probe(name, reads)
-            methods[f"filter-{name}"] = _filter(name, reads)
-            methods[f"relabel-{name}"] = _relabel(name, reads)
-            methods[f"filter-relabel-{name}"] = _filter(name, reads, relabels=True)
-    return methods
+def _of_added(make: Callable[..., Method], **bound: bool) -> Callable[[str], Method]:
+    """A function that makes the method of a probe that somebody has added."""
+    return lambda probe: make(probe, _reads(PROBES[probe]), **bound)
+
+
+METHODS.derive(LOSSES, {"student-{}": _student})
+METHODS.derive(
+    PROBES,
+    {
+        own_ceiling("{}"): _of_added(_ceiling),
+        f"{PROBE}{{}}": _of_added(_probe),
+        "filter-{}": _of_added(_filter),
+        "relabel-{}": _of_added(_relabel),
+        "filter-relabel-{}": _of_added(_filter, relabels=True),
+    },
+)
 
 
 def find_methods(names: Sequence[str]) -> dict[str, Method]:
@@ -201,7 +205,7 @@ def find_method(name: str) -> Method:
     if prefix in GATE_CONTROLS:
         if gate not in GATES:
             raise InputError(f"method {name!r}: {gate!r} is no gate: {did_you_mean(gate, GATES)}")
-        return _gate(*GATES[gate], GATE_CONTROLS[prefix])
+        return replace(_gate(*GATES[gate], GATE_CONTROLS[prefix]), losses=frozenset())
     if name == "control-random-filter":  # of earlier recipes
         raise InputError(
             f"method {name!r}: a filter's control is matched to that filter: name it {RANDOM}FILTER, as in "

@@ -5,6 +5,7 @@ from typing import Any
 
 from w2s_probes.code_hashes import code_hash
 from w2s_probes.io.files import sha256
+from w2s_probes.io.readers import READERS
 
 from ..experiment.row_sets import RowSets
 from ..experiment.task_models import TaskModels
@@ -71,6 +72,7 @@ def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
         **({"says": said} if (said := _said(weak, task_models)) else {}),
         "file": _hash(weak.file),
         **({"files": files} if (files := [_hash(member.file) for member in weak.members if member.file]) else {}),
+        **({"readers": readers} if (readers := _added_readers(weak)) else {}),
         "code": [code_hash(function) for function in CODE],
         "seed": seed,
     }
@@ -86,6 +88,13 @@ def _settings(weak: Weak) -> dict[str, Any]:
 def _said(weak: Weak, task_models: TaskModels) -> list[dict[str, Any]]:
     """How each model is asked that learns to say labels."""
     return [task_models.opinions(one).saying.facts for one in weak.trained if one.kind == "lm"]
+
+
+def _added_readers(weak: Weak) -> dict[str, str]:
+    """A hash of the code of each reader of label files that is not the package's own, by its ending."""
+    files = [one.file for one in [weak, *weak.members] if one.file is not None]
+    endings = sorted({max(fits, key=len) for file in files if (fits := [e for e in READERS if file.name.endswith(e)])})
+    return {e: f"{code_hash(READERS[e])} {READERS.code(e)}" for e in endings if not READERS.is_own(e)}
 
 
 def _hash(file: Path | None) -> str | None:

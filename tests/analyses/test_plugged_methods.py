@@ -25,7 +25,7 @@ from tests.worlds.experiments import experiment, outcome_by
 from tests.worlds.plugged import METHOD, PLUGIN, install, look_again, registries_as_they_are
 from w2s_probes import InputError, auroc
 from w2s_probes.plugins import load_plugins
-from w2s_probes.registries import installed
+from w2s_probes.registries import REGISTRIES, Registry, installed
 
 MINIATURE = ROOT / "data" / "miniature"
 RECIPE = f"""
@@ -99,7 +99,10 @@ def description(name: str, made: Experiment) -> dict[str, Any]:
     return method_description(name, find_method(name), made, sets)
 
 
-OURS = ("student-xent", "filter-knn", "probe-logistic", "s2s-1", "control-random:filter-topo", "gate-variance")
+OURS = (
+    *("student-xent", "filter-knn", "probe-logistic", "s2s-1", "control-random:filter-topo", "gate-variance"),
+    *("control-gate-average:gate-variance", "control-gate-shuffled:gate-entropy"),
+)
 ITS = ("agreement", "student-mine", "probe-means", "filter-means", "control-random:filter-means", "relabel-means")
 
 
@@ -125,7 +128,7 @@ def test_an_edit_changes_the_keys_of_what_it_made_and_no_others(tmp_path: Path) 
     assert all(description(name, replace(made, loss="mine")) != with_loss[name] for name in with_loss)
     other = tmp_path / "other.py"
     other.write_text(PLUGIN.replace('"means"', '"others"').replace('"mine"', '"yours"').replace(".tsv", ".tab"))
-    other.write_text(other.read_text().replace('"words"', '"lines"'))
+    other.write_text(other.read_text().replace('"words"', '"lines"').replace("MeansProbe", "OthersProbe"))
     load_plugins([other])
     declared = [name for name in ITS if name != "agreement"]  # which may read every probe, and learn by any loss
     assert {name: description(name, made) for name in declared} == {name: changed[name] for name in declared}
@@ -197,12 +200,75 @@ def test_plugins_that_are_wrong_are_refused_in_one_line(written: Path, tmp_path:
         assert f"plugin {plugin}, line 3: " in said()
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", "a name is of letters, digits"),
+        ("a/../b", "a name is of letters, digits"),
+        ("x y,z", "a name is of letters, digits"),
+        (".hidden", "a name is of letters, digits"),
+        ("control-random:filter-topo", "a name is of letters, digits"),
+        ("weak", "are those of references"),
+        ("ceiling", "are those of references"),
+        ("ceiling-mine", "are those of references"),
+        ("control-gate-average-mine", "is that of a gate's control"),
+    ],
+)
+def test_a_name_that_means_something_else_is_refused(name: str, said: str) -> None:
+    method = METHODS["student-xent"]
+    with pytest.raises(InputError, match=f"^method {name!r}: .*{said}"):
+        METHODS[name] = method
+    assert name not in METHODS
+    METHODS["weak_2.b+c"] = METHODS["ceiling-knn"] = method  # the control, and one of ours replaced
+
+
 def test_a_derived_name_is_taken_as_well(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(f'{PLUGIN}{METHOD}\nMETHODS["filter-means"] = METHODS["agreement"]\n')
     with pytest.raises(InputError, match=r"method 'filter-means': w2s-probes and plugin .* both have one"):
         load_plugins([file])
     assert "filter-means" not in METHODS
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'METHODS["student-gce"] = agreement\nLOSSES["gce"] = mine',
+            "loss 'gce': method 'student-gce' follows from it",
+        ),
+        ('LOSSES["conflict-explicit"] = mine', "loss 'conflict-explicit': method 'student-conflict-explicit' follows"),
+        (
+            'METHODS["filter-others"] = agreement\nPROBES["others"] = replace(PROBES["means"], name="others")',
+            "probe 'others': method 'filter-others' follows from it",
+        ),
+    ],
+)
+def test_a_name_from_which_a_taken_name_would_follow_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    more = f'from dataclasses import replace\nagreement = METHODS["agreement"]\n{text}\n'
+    file.write_text(PLUGIN + METHOD + more)
+    with pytest.raises(InputError, match=said):
+        load_plugins([file])
+    assert "agreement" not in METHODS  # nothing of it is there
+
+
+def test_a_taken_name_is_refused_as_well_where_what_follows_comes_later() -> None:
+    """As where a plugin adds a loss before anything has imported the methods."""
+    origin, derived = Registry[Any]("origin", "loss", {"ours": 1}), Registry[Any]("derived", "method", {"student-a": 1})
+    try:
+        origin["a"] = origin["ours"] = 2
+        with pytest.raises(InputError, match="loss 'a': method 'student-a' follows from it, and there is one"):
+            derived.derive(origin, {"student-{}": str})
+        del origin["a"]
+        derived.derive(origin, {"student-{}": str})
+        origin["b"] = 3
+        origin["b"] = 4
+        assert list(derived) == ["student-a", "student-b"]
+        assert derived["student-b"] == "b"
+    finally:
+        REGISTRIES.remove(origin)
+        REGISTRIES.remove(derived)
 
 
 def test_variants_may_have_plugins_and_a_recipe_made_in_python_takes_loaded_ones(written: Path, tmp_path: Path) -> None:

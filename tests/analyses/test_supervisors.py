@@ -21,9 +21,11 @@ from analyses.supervisors.ensembles import ensemble
 from analyses.supervisors.held_out import HELD_OUT
 from analyses.supervisors.rater_scores import DISAGREEMENT, RATERS, TEST_SCORES, TRUSTED_READ
 from tests.worlds.experiments import completed
+from tests.worlds.plugged import registries_as_they_are
 from tests.worlds.supervising import HEAD, MINIATURE, labels_by, recipe_with, write_quiz
 from w2s_probes import InputError, auroc
 from w2s_probes.io.tables import read_table, write_table
+from w2s_probes.plugins import load_plugins
 
 TEXT = {"kind": "text"}
 TUNED = {"epochs": 2, "batch_size": 16, "learning_rate": 2e-3, "eval_every": 5}
@@ -196,6 +198,32 @@ def test_labels_that_changed_in_the_same_file_are_read_again(
     given(tmp_path, rated[1].assign(label=1 - rated[1]["label"]))
     after = labels_by(recipe, tmp_path / "cache")[1]
     assert np.allclose(after["train"], 1 - before["train"])
+
+
+READER = """
+import pandas as pd
+from w2s_probes.io.readers import READERS
+
+READERS[".tsv"] = lambda path: pd.read_csv(path, sep="\\t").assign(label=lambda rows: 0.5 + SLOPE * (rows.label - 0.5))
+"""
+
+
+@pytest.mark.parametrize("kind", ["labels", "ensemble"])
+def test_labels_are_read_again_by_an_added_reader_that_was_edited(
+    kind: str, rated: tuple[RowSets, pd.DataFrame], tmp_path: Path
+) -> None:
+    rated[1][["id", "label"]].to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    alone = {"kind": "labels", "file": str(tmp_path / "labels.tsv")}
+    weak = alone if kind == "labels" else {"kind": kind, "members": [alone, alone]}
+
+    def labels(slope: int) -> Any:
+        (tmp_path / "mine.py").write_text(READER.replace("SLOPE", str(slope)))
+        load_plugins([tmp_path / "mine.py"])
+        return labels_by(recipe_with(tmp_path, weak), tmp_path / "cache")[1]["train"]
+
+    with registries_as_they_are():
+        before, after = labels(1), labels(-1)
+    assert np.allclose(after, 1 - before)
 
 
 SIZES = ("data.n_train=120", "data.n_val=40", "data.n_test=80", "weak.n_truth=60")

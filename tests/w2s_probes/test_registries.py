@@ -157,6 +157,18 @@ def test_a_file_that_adds_a_name_which_is_taken_is_refused_by_both(site: Callabl
     assert "second" not in LOSSES
 
 
+def test_several_entries_put_in_at_once_are_refused_and_counted_as_one_by_one_are(tmp_path: Path) -> None:
+    adding = "from w2s_probes.losses import LOSSES\nLOSSES |= {{{!r}: lambda a, b, *, weight=None: a}}\n"
+    real, file = LOSSES["xent"], plugin(tmp_path, adding.format("xent"))
+    with pytest.raises(InputError, match=f"line 2: loss 'xent': w2s-probes and plugin {file} both have one"):
+        load_plugins([file])
+    assert LOSSES["xent"] is real
+    (loaded,) = load_plugins([plugin(tmp_path, adding.format("mine"))])
+    assert loaded.added == ("loss mine",)
+    assert LOSSES.code("mine") == loaded.code
+    assert set(added(["xent", "mine"])) == {"mine"}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -208,6 +220,10 @@ def entry(**changed: Any) -> ProbeEntry:
     return ProbeEntry(**fields | changed)
 
 
+def class_called(name: str) -> type[Probe]:
+    return type(name, (Probe,), {"__init__": lambda self, k=3: setattr(self, "k", k)})
+
+
 @pytest.mark.parametrize(
     ("registry", "name", "wrong", "said"),
     [
@@ -217,6 +233,11 @@ def entry(**changed: Any) -> ProbeEntry:
         (PROBES, "a-b", entry(name="a-b"), "a name is of small letters, digits and _"),
         (PROBES, "a", entry(value="c"), "value is 'c', and k"),
         (PROBES, "a", entry(where="none:A"), "none:A cannot be imported"),
+        (PROBES, "attention", entry(name="attention"), "this name stands for a probe of every token already"),
+        (PROBES, "best", entry(name="best"), "this name stands for the best of a sweep already"),
+        (PROBES, "raters", entry(name="raters"), "this name stands for a panel's votes already"),
+        (PROBES, "a", entry(where=class_called("KNNProbe")), "another class is called KNNProbe, by which saved"),
+        (PROBES, "a", entry(where=class_called("HeadStudent")), "another class is called HeadStudent, by which"),
         (LOSSES, "a", 3, "loss 'a': this is a int; expected is a function of logits"),
         (LOSSES, "a", lambda logits, *, weight=None: 0, "it takes 1 arguments by place; expected"),
         (LOSSES, "a", lambda logits, soft: 0, "it takes no `weight`; expected"),
@@ -246,6 +267,11 @@ def test_entries_of_the_right_shape_are_not_refused() -> None:
     PROBES["a"] = entry(where=Own)
     assert PROBES["a"].make(5).get_params() == {"k": 5}
     assert PROBES["a"].is_of(Own)
+    PROBES["again"] = entry(name="again", where=Own)  # the same class, with another default, say
+    PROBES["a"] = entry(where=class_called("Own2"))
+    with pytest.raises(InputError, match="another class is called Own2"):
+        PROBES["b"] = entry(name="b", where=class_called("Own2"))
+    PROBES["a"] = entry(where=class_called("Own2"))  # defined anew, as in a notebook
     LOSSES["a"] = lambda logits, soft, alpha, radius, q=3, *, weight=None: logits
     LOSSES["b"] = lambda *given, **named: given[0]
     READERS[".tsv"] = lambda path, sep="\t": None  # type: ignore[assignment, misc]

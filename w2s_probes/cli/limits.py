@@ -13,7 +13,9 @@ REMEDIES = {
     errno.EROFS: "Read-only file system",
     errno.EIO: "the disk cannot be read or written (Input/output error)",
     errno.ENAMETOOLONG: "File name too long",
-    errno.EAGAIN: "no more processes or threads may be started: raise the limit (ulimit -u), or give fewer --jobs",
+    # A thread that finds no room for its stack is refused in the same words as one too many.
+    errno.EAGAIN: "no more processes or threads may be started: raise the limit (ulimit -u, or -v where memory is "
+    "limited), or give fewer --jobs",
 }
 # What libraries say in errors of other kinds, by which they pass on that the machine has refused something.
 SAID = {

@@ -34,7 +34,7 @@ By = Annotated[
 FilterBy = Annotated[
     str,
     typer.Option(
-        help=f"The probe: {', '.join(PROBES)}, module:Class of a scikit-learn classifier, or `best` (--from); "
+        help="The probe: {probes}, module:Class of a scikit-learn classifier, or `best` (--from); "
         "`raters`: the `disagreement` of LABELS, from `w2s combine`, and no probe.",
         autocompletion=lambda incomplete: [name for name in (*PROBES, RATERS, BEST) if name.startswith(incomplete)],
     ),

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 ValueName = Literal["k", "l2"]
 VERSIONED = ("knn", "logistic", "topo", "attention")  # the probes of this release
+# Probes that no table of probes lists; imported when one is saved or loaded, since their modules load torch.
+HEAVY = {"HeadStudent": "w2s_probes.students.head", "AttentionProbe": "w2s_probes.probes.attention"}
+# Names that mean something else where a probe is named.
+TAKEN = {"best": "the best of a sweep", "raters": "a panel's votes", "attention": "a probe of every token"}
 VALUE_TITLES: dict[ValueName, str] = {"k": "neighbours k", "l2": "penalty λ"}
 
 
@@ -143,6 +147,8 @@ def _fault(name: str, entry: Any) -> str | None:
         return f"its ProbeEntry is called {entry.name!r}: give it one name"
     if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None:
         return "a name is of small letters, digits and _, as it stands in options and recipes"
+    if name in TAKEN:
+        return f"this name stands for {TAKEN[name]} already: choose another"
     if entry.value not in get_args(ValueName):
         return f"value is {entry.value!r}, and k (a whole number) or l2 is expected"
     try:
@@ -152,6 +158,16 @@ def _fault(name: str, entry: Any) -> str | None:
     for method in ("fit", "predict_proba", "with_value", "get_params"):
         if not callable(getattr(kind, method, None)):
             return f"{kind.__qualname__} has no {method}: a class of w2s_probes.probes.Probe is expected"
+    return _class_fault(name, entry)
+
+
+def _class_fault(name: str, entry: ProbeEntry) -> str | None:
+    """That another class has the name of this one, by which saved probes are known; None where none has."""
+    others = [*ENTRIES, *(other for of, other in PROBES.loaded.items() if of != name)]
+    if entry.class_name in HEAVY or any(
+        other.class_name == entry.class_name and not other.is_of(entry.kind) for other in others
+    ):
+        return f"another class is called {entry.class_name}, by which saved probes are known: rename this one"
     return None
 
 

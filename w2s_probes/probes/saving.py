@@ -11,13 +11,10 @@ import numpy as np
 from ..errors import InputError, did_you_mean, reason
 from ..io.arrays import read_arrays, write_arrays
 from .base import Probe
-from .registry import PROBES, ProbeEntry
+from .registry import ENTRIES, HEAVY, PROBES, ProbeEntry
 
 if TYPE_CHECKING:
     from .attention import AttentionProbe
-
-# Probes that no table of probes lists; imported when one is saved or loaded, since their modules load torch.
-HEAVY = {"HeadStudent": "w2s_probes.students.head", "AttentionProbe": "w2s_probes.probes.attention"}
 
 
 def save_probe(probe: "Probe | AttentionProbe", path: Path | str, *, notes: Mapping[str, Any] | None = None) -> None:
@@ -80,5 +77,5 @@ def _kind(name: str) -> "type[Probe | AttentionProbe] | None":
 
 
 def _classes() -> dict[str, ProbeEntry]:
-    """The probes by the names of their classes."""
-    return {entry.class_name: entry for entry in PROBES.values()}
+    """The probes by the names of their classes; ours before others of the same name."""
+    return {entry.class_name: entry for entry in (*PROBES.values(), *ENTRIES)}

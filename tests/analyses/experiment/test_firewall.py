@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.experiment import Experiment, Lessons, Method, splits
+from analyses.experiment import Experiment, Lessons, Method, Outcome, splits
 from analyses.experiment.method import run_method
 from analyses.experiment.row_sets import RowSets
 from analyses.experiment.splits import split_task
@@ -91,6 +91,18 @@ def test_what_is_trusted_fails_without_true_labels_of_weak_train_and_counts_them
         assert 4 <= outcome.trusted < 40
     else:
         assert outcome.trusted == (40 if name == "gate-learned" else 200)
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_the_strong_models_opinions_are_seen_where_they_are_declared(declared: bool, tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    def looks(view: Experiment) -> Outcome:
+        seen.append(view.opinions is not None)
+        return Outcome({})
+
+    completed(run_method("looks", Method(looks, asks=declared), experiment(tmp_path), truth_of_planted()), Untaught())
+    assert seen == [declared]
 
 
 def test_the_truth_of_train_and_validation_moves_oracles_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,7 @@ def test_a_plugin_that_fails_is_one_line(here: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_saved_probe_of_a_plugin_is_read_again(here: Path) -> None:
-    from w2s_probes import load_probe, save_probe
+    from w2s_probes import LogisticProbe, load_probe, save_probe
     from w2s_probes.plugins import load_plugins
     from w2s_probes.probes import PROBES
 
@@ -163,3 +164,6 @@ def test_a_saved_probe_of_a_plugin_is_read_again(here: Path) -> None:
     probe = PROBES["means"].make(1.0).fit(X, (X[:, 0] > 0) * 0.8 + 0.1)
     save_probe(probe, here / "means")
     assert np.array_equal(load_probe(here / "means").predict_proba(X), probe.predict_proba(X))
+    PROBES["logistic"] = replace(PROBES["means"], name="logistic")
+    save_probe(LogisticProbe().fit(X, X[:, 0] > 0), here / "ours")  # whose class is known whatever has taken its place
+    assert isinstance(load_probe(here / "ours"), LogisticProbe)

@@ -15,11 +15,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tests.worlds.finetuning import QUICK, task
+from tests.worlds.plugged import PLUGIN, registries_as_they_are
 from w2s_probes import InputError
 from w2s_probes.losses import Objective
+from w2s_probes.plugins import load_plugins
 from w2s_probes.students import FineTuning, Texts
 from w2s_probes.students.finetune import FineTuned, finetune
 from w2s_probes.students.finetuning import training_folder
+from w2s_probes.students.finetuning.training_key import describe
 
 Made = Callable[..., Path]
 
@@ -124,6 +127,19 @@ def test_a_finished_training_is_not_done_again_and_any_other_begins_anew(
         with pytest.raises(Killed):
             trained(**{"place": checkpoint(), "folder": tmp_path, **other})
     assert same(first, trained(checkpoint(), tmp_path))  # what began anew has not replaced it
+
+
+def test_an_added_loss_that_is_edited_begins_anew_and_ours_keep_their_keys(tmp_path: Path) -> None:
+    """The code of an added loss is part of the key; where it is put is not."""
+    with registries_as_they_are():
+        keys = []
+        for factor in ("1", "1", "2"):
+            (tmp_path / "mine.py").write_text(PLUGIN.replace("return (rows", f"return {factor} * (rows"))
+            load_plugins([tmp_path / "mine.py"])
+            keys.append(describe(Objective("mine")))
+            assert "code" not in describe(Objective("logconf"))
+    assert keys[0] == keys[1]
+    assert keys[0] != keys[2]
 
 
 def test_a_state_of_other_settings_or_a_damaged_file_is_not_gone_on_from(checkpoint: Made, tmp_path: Path) -> None:

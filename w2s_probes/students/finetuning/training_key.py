@@ -12,6 +12,8 @@ import torch
 
 from ...checkpoints.files import deciding_files
 from ...io.files import sha256
+from ...losses import LOSSES
+from ...losses.added import added
 from ..texts import Texts
 from .label_speaker import Says
 from .process_group import ProcessGroup
@@ -54,10 +56,12 @@ def training_key(
 
 
 def describe(loss: Loss) -> dict[str, Any]:
-    """The settings of a loss, without its memory."""
+    """The settings of a loss, without its memory; the code, too, of one that somebody has added to LOSSES."""
     settings: Any = loss
     names = [entry.name for entry in fields(settings) if entry.init] if is_dataclass(settings) else []
-    return {"class": type(loss).__name__, **{name: getattr(loss, name) for name in names}}
+    described = {"class": type(loss).__name__, **{name: getattr(loss, name) for name in names}}
+    code = added({described["name"]} & set(LOSSES)) if "name" in described else {}
+    return described | ({"code": code} if code else {})
 
 
 def _texts(rows: Texts) -> str:
