@@ -69,9 +69,8 @@ class Fusing:
     @property
     def description(self) -> dict[str, Any]:
         """All that decides what is found beside the rows."""
-        weights = [model.source.weights for model in self.models]
         settings = self.settings.model_dump(mode="json", exclude={"base", "experts"})
-        return {"weights": weights, "asked": self.strong.asked.model_dump(mode="json"), "fusion": settings}
+        return {"models": [model.description for model in self.models], "fusion": settings}
 
     def of(self, sets: Mapping[str, pd.DataFrame]) -> dict[str, FusedRows]:
         """What is found for the rows (id, text) of each set."""

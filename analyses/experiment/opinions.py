@@ -14,7 +14,7 @@ from extract.asking import Asking
 from extract.asking.adjusting import bias
 from extract.asking.label_words import WORDS
 from extract.asking.prompts import PATTERN
-from extract.asking.saying import Saying
+from extract.asking.saying import SAMPLE_ROW, Saying
 from extract.asking.shots import Shot
 from extract.models.source import ModelSource
 from extract.tasks import find_task
@@ -57,8 +57,8 @@ class Opinions:
 
     @property
     def description(self) -> dict[str, Any]:
-        """All that decides the answers beside the rows and the shots."""
-        return {"weights": self.source.weights, "asked": self.asked.model_dump(mode="json")}
+        """All that decides the answers beside the rows and the shots: of a chat template what it says, not its name."""
+        return {"weights": self.source.weights, "says": self.stated.facts, "calibrate": self.asked.calibrate}
 
     @property
     def _said(self) -> dict[str, Any]:
@@ -71,6 +71,11 @@ class Opinions:
     def saying(self) -> Saying:
         """How the model is asked when it learns to say labels; InputError where it cannot be asked so."""
         return Saying.plan(self.source, **self._said)
+
+    @property
+    def stated(self) -> Saying:
+        """How the model is asked when it learns nothing: calibrated by nothing, for any rows; InputError likewise."""
+        return Saying(Asking.plan(self.source, SAMPLE_ROW, **self._said))
 
     def plan(self, rows: pd.DataFrame, shots: Sequence[Shot] = ()) -> Asking:
         """The plan of asking about rows (id, text); InputError where the model cannot be asked so."""

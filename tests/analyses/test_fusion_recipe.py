@@ -31,6 +31,7 @@ from w2s_probes import InputError
 from w2s_probes.fusion import fuse_experts
 from w2s_probes.io.json_files import read_json
 from w2s_probes.labels.label_set import LabelSet
+from w2s_probes.store.manifest import identity_key
 
 TASK, WORDS = "miniature_price", ("costly", "cheap")
 MODELS = ROOT / "data" / "miniature"
@@ -164,6 +165,15 @@ def test_calibration_takes_nothing_off_fused_logits(experts: list[Path], tmp_pat
     plain, moved = fusing(experts, tmp_path), fusing(experts, tmp_path, "asking.calibrate=prior")
     assert moved.description == plain.description
     assert moved.strong.asked == AskedAs(prompt="{text}", answers=list(WORDS))
+
+
+def test_what_is_kept_of_fusions_goes_by_what_the_chat_template_says(experts: list[Path], tmp_path: Path) -> None:
+    template, keys = tmp_path / "t.jinja", list[str]()
+    for end in ("", "", " noisy"):
+        template.write_text("{% for message in messages %}{{ message['content'] }}{% endfor %}" + end)
+        made = fusing(experts, tmp_path, f"asking.chat_template={template}", f"asking.n_shots={4 + len(keys)}")
+        keys.append(identity_key(made.description))
+    assert keys[0] == keys[1] != keys[2]
 
 
 @pytest.mark.parametrize(
