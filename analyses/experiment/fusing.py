@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from extract.asking import Asking
-from extract.asking.same_models import refuse_other_architecture, refuse_other_vocabulary
+from extract.asking.same_models import TUNED_FROM, refuse_other_architecture, refuse_other_vocabulary
 from extract.models.source import ModelSource
 from w2s_probes.code_hashes import code_hash
 from w2s_probes.errors import InputError
@@ -90,19 +90,17 @@ class Fusing:
         plans = [model.plan(sample) for model in self.models]
         for plan in [] if untrained else plans[2:]:
             refuse_other_architecture(plans[1].source, plan.source)
+            refuse_other_vocabulary(plans[1].source, plan.source, TUNED_FROM)
             if _template(plan) != _template(plans[1]):
                 raise InputError(
                     f"expert {plan.source.name} and its base {plans[1].source.name} have other chat templates, and "
                     "what these change is no tuning: give asking.chat_template, a Jinja file or 'none'"
                 )
+            _refuse_other_words(plans[1], plan, TUNED_FROM)
         if self.settings.over == "vocabulary":
             for plan in plans[1:]:
                 refuse_other_vocabulary(plans[0].source, plan.source)
-                if [word.token for word in plan.words] != [word.token for word in plans[0].words]:
-                    raise InputError(
-                        f"models {plans[0].source.name} and {plan.source.name} spell the answers differently after "
-                        "their prompts: give asking.chat_template, or fusion.over = 'labels'"
-                    )
+                _refuse_other_words(plans[0], plan, "give asking.chat_template, or fusion.over = 'labels'")
 
     def _over_labels(self, rows: pd.DataFrame) -> FusedRows:
         odds = [model.logits({"rows": rows})["rows"].log_odds for model in self.models]
@@ -176,6 +174,14 @@ def _chosen(odds: list[NDArray[np.float64]], fused: FusedExperts) -> FusedRows:
     strong, base, *tuned = odds
     own = np.stack(tuned)[fused.expert, np.arange(len(fused.expert))]
     return FusedRows(strong, base, own, fused.alpha, fused.loss, fused.expert.astype(np.int64))
+
+
+def _refuse_other_words(first: Asking, second: Asking, remedy: str) -> None:
+    if [word.token for word in first.words] != [word.token for word in second.words]:
+        raise InputError(
+            f"models {first.source.name} and {second.source.name} spell the answers differently after their prompts: "
+            f"{remedy}"
+        )
 
 
 def _template(plan: Asking) -> str | None:

@@ -203,6 +203,20 @@ def with_template(expert: Path) -> None:
     tokenizer.save_pretrained(expert)
 
 
+def with_permuted_tokens(expert: Path) -> None:
+    file = expert / "tokenizer.json"
+    written = json.loads(file.read_text())
+    tokens = written["model"]["vocab"]
+    tokens["steep"], tokens["rowdy"] = tokens["rowdy"], tokens["steep"]
+    file.write_text(json.dumps(written))
+
+
+def with_words_read_otherwise(expert: Path) -> None:
+    file = expert / "tokenizer.json"
+    read_as = {"type": "Replace", "pattern": {"String": "costly"}, "content": "steep"}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"normalizer": read_as}))
+
+
 def as_classifier(expert: Path) -> None:
     file = expert / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"architectures": ["LlamaForSequenceClassification"]}))
@@ -213,6 +227,14 @@ def as_classifier(expert: Path) -> None:
     [
         (None, r"expert .*strong is a llama of 4 blocks of 64, and its base .*weak a llama of 2 blocks"),
         (as_classifier, r"model .*own: no language-model head; classifiers cannot answer"),
+        (
+            with_permuted_tokens,
+            r"token 8 is 'steep' of .*weak and 'rowdy' of .*own, .* tokens: give the model that the exp",
+        ),
+        (
+            with_words_read_otherwise,
+            r"models .*weak and .*own spell the answers differently .*: give the model that the",
+        ),
         (with_template, r"expert .*own and its base .*weak have other chat templates"),
     ],
 )
