@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from analyses.experiment.fusing import Fusing, fused_models
 from analyses.experiment.opinions import Opinions
 from analyses.lessons.result_cache import ResultCache
 from analyses.methods import find_methods
-from analyses.methods.fusions import FUSIONS
+from analyses.methods.fusions import FUSIONS, fused_answers
 from analyses.protocol import run
 from analyses.recipe.asking import AskedAs
 from analyses.recipe.read import RECIPES, read_recipe
@@ -26,7 +27,7 @@ from analyses.robustness.robust_run import robust_methods
 from extract.models.source import ModelSource
 from tests.conftest import ROOT
 from tests.worlds.experiments import experiment, outcome_by
-from tests.worlds.fusing import tuned_model
+from tests.worlds.fusing import GivenFound, tuned_model
 from w2s_probes import InputError
 from w2s_probes.fusion import fuse_experts
 from w2s_probes.io.json_files import read_json
@@ -259,6 +260,27 @@ def test_fusion_reads_no_weak_label_and_no_truth(tmp_path: Path) -> None:
         assert np.array_equal(one, other), name
     with pytest.raises(InputError, match="there is no tuned model to fuse with"):
         outcome_by(DYNAMIC, replace(plain, fusing=None, cache=ResultCache(tmp_path / "c")))
+
+
+@pytest.mark.parametrize("way", [OTHER_ALPHA, OTHER_CHANGE])
+def test_shuffled_controls_deal_by_id_whatever_the_order_of_rows(way: str, tmp_path: Path) -> None:
+    made = experiment(tmp_path)
+    test, given = made.rows["test"], made.fusing
+    assert given is not None
+    every = given.of({"test": test})["test"]
+
+    def dealt(places: NDArray[np.intp], prefix: str = "") -> NDArray[np.float64]:
+        named = test.iloc[places].assign(id=prefix + test["id"].iloc[places]).reset_index(drop=True)
+        found: Any = GivenFound({"test": every.of(places)})
+        outcome = fused_answers(replace(made, rows={**made.rows, "test": named}, fusing=found), way=way)
+        return outcome.scores["test"]
+
+    plain, order = np.arange(len(test)), np.random.default_rng(0).permutation(len(test))
+    scores = dealt(plain)
+    assert scores.shape == (5, len(test))
+    assert len({draw.tobytes() for draw in scores}) == 5
+    assert np.array_equal(dealt(order), scores[:, order])
+    assert not np.allclose(dealt(plain, "of another task "), scores)
 
 
 def test_a_plan_counts_each_model_that_is_fused_once() -> None:
