@@ -20,7 +20,7 @@ from ..lessons.result_cache import Arrays, Record, ResultCache
 from ..recipe.asking import AskedAs
 from ..recipe.fusion import Fusion, is_fusion
 from ..recipe.schema import Recipe
-from .opinions import Opinions, asked_in
+from .opinions import Opinions, asked_in, in_one_dtype
 
 FUSIONS = "fusions"  # kind of those over the whole vocabulary in the cache
 BLOCK = 1 << 28  # bytes of the logits of a block of rows, and of what the search for α makes of them
@@ -150,6 +150,7 @@ def fused_models(
     plain = asked.model_copy(update={"calibrate": None})
     named = [opinions(recipe.strong.model), opinions(base), *experts]
     strong, small, *others = [replace(model, asked=plain) for model in named]
+    small, *others = in_one_dtype(small, *others)
     return Fusing(strong, small, tuple(others), settings)
 
 

@@ -1,7 +1,7 @@
 """What a causal model itself says about rows: asked once, and kept under all that decides the answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,14 @@ class Opinions:
     source: ModelSource
     asked: AskedAs  # with the answers of one task
     cache: ResultCache
+    dtype: str = "auto"  # that it is asked in; "auto": its own
 
     @property
     def description(self) -> dict[str, Any]:
         """All that decides the answers beside the rows and the shots: of a chat template what it says, not its name."""
-        return {"weights": self.source.weights, "says": self.stated.facts, "calibrate": self.asked.calibrate}
+        dtype = self.source.stored_dtype(self.dtype)
+        asked = {"says": self.stated.facts, "calibrate": self.asked.calibrate}
+        return {"weights": self.source.weights, "dtype": dtype, **asked}
 
     @property
     def _said(self) -> dict[str, Any]:
@@ -81,7 +84,7 @@ class Opinions:
         """The plan of asking about rows (id, text); InputError where the model cannot be asked so."""
         free = "content-free"
         calibrate = free if self.asked.calibrate == free else None
-        return Asking.plan(self.source, rows, shots=shots, calibrate=calibrate, **self._said)
+        return Asking.plan(self.source, rows, shots=shots, calibrate=calibrate, dtype=self.dtype, **self._said)
 
     def of(self, sets: Mapping[str, pd.DataFrame], shots: Sequence[Shot] = ()) -> tuple[Scores, float]:
         """P(label = 1) of the rows of each set, and the share of the two words in a next token's probability.
@@ -127,6 +130,12 @@ class Opinions:
         places = {name: at[table["id"]].to_numpy() for name, table in sets.items()}
         logits = {name: WordLogits(*(arrays[kind][rows] for kind in LOGITS)) for name, rows in places.items()}
         return logits, float(record["shift"]), float(WordLogits(*(arrays[kind] for kind in LOGITS)).said.mean())
+
+
+def in_one_dtype(*models: Opinions) -> list[Opinions]:
+    """Models that are asked in the widest of their dtypes, so that their answers do not differ by rounding."""
+    own = {model.source.stored_dtype(model.dtype) for model in models}
+    return [replace(model, dtype=own.copy().pop() if len(own) == 1 else "float32") for model in models]
 
 
 def asked_in(recipe: Recipe, task: str) -> AskedAs:

@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
@@ -17,7 +17,7 @@ from analyses.experiment.fusing import Fusing, fused_models
 from analyses.experiment.opinions import Opinions
 from analyses.lessons.result_cache import ResultCache
 from analyses.methods import find_methods
-from analyses.methods.fusions import FUSIONS, fused_answers
+from analyses.methods.fusions import FUSIONS
 from analyses.protocol import run
 from analyses.recipe.asking import AskedAs
 from analyses.recipe.read import RECIPES, read_recipe
@@ -27,7 +27,7 @@ from analyses.robustness.robust_run import robust_methods
 from extract.models.source import ModelSource
 from tests.conftest import ROOT
 from tests.worlds.experiments import experiment, outcome_by
-from tests.worlds.fusing import GivenFound, tuned_model
+from tests.worlds.fusing import tuned_model
 from w2s_probes import InputError
 from w2s_probes.fusion import fuse_experts
 from w2s_probes.io.json_files import read_json
@@ -168,6 +168,24 @@ def test_calibration_takes_nothing_off_fused_logits(experts: list[Path], tmp_pat
     assert moved.strong.asked == AskedAs(prompt="{text}", answers=list(WORDS))
 
 
+def test_a_change_holds_no_rounding_of_the_base(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(MODELS / "weak"),
+        AutoTokenizer.from_pretrained(MODELS / "weak"),
+    )
+    for name in ("bfloat16", "float32"):  # of the same weights
+        model.to(getattr(torch, name)).save_pretrained(tmp_path / name)
+        tokenizer.save_pretrained(tmp_path / name)
+    base, expert = tmp_path / "bfloat16", tmp_path / "float32"
+    made = fusing([expert], tmp_path / "cache", f"fusion.base={base}")
+    assert [model.description["dtype"] for model in made.models] == ["float32"] * 3
+    np.testing.assert_allclose(made.of({"test": rows()})["test"].change, 0, atol=1e-5)
+    alone = replace(made.base, dtype="auto").logits({"test": rows()})["test"].log_odds
+    assert np.abs(alone - made.base.logits({"test": rows()})["test"].log_odds).max() > 1e-3
+
+
 def test_what_is_kept_of_fusions_goes_by_what_the_chat_template_says(experts: list[Path], tmp_path: Path) -> None:
     template, keys = tmp_path / "t.jinja", list[str]()
     for end in ("", "", " noisy"):
@@ -260,27 +278,6 @@ def test_fusion_reads_no_weak_label_and_no_truth(tmp_path: Path) -> None:
         assert np.array_equal(one, other), name
     with pytest.raises(InputError, match="there is no tuned model to fuse with"):
         outcome_by(DYNAMIC, replace(plain, fusing=None, cache=ResultCache(tmp_path / "c")))
-
-
-@pytest.mark.parametrize("way", [OTHER_ALPHA, OTHER_CHANGE])
-def test_shuffled_controls_deal_by_id_whatever_the_order_of_rows(way: str, tmp_path: Path) -> None:
-    made = experiment(tmp_path)
-    test, given = made.rows["test"], made.fusing
-    assert given is not None
-    every = given.of({"test": test})["test"]
-
-    def dealt(places: NDArray[np.intp], prefix: str = "") -> NDArray[np.float64]:
-        named = test.iloc[places].assign(id=prefix + test["id"].iloc[places]).reset_index(drop=True)
-        found: Any = GivenFound({"test": every.of(places)})
-        outcome = fused_answers(replace(made, rows={**made.rows, "test": named}, fusing=found), way=way)
-        return outcome.scores["test"]
-
-    plain, order = np.arange(len(test)), np.random.default_rng(0).permutation(len(test))
-    scores = dealt(plain)
-    assert scores.shape == (5, len(test))
-    assert len({draw.tobytes() for draw in scores}) == 5
-    assert np.array_equal(dealt(order), scores[:, order])
-    assert not np.allclose(dealt(plain, "of another task "), scores)
 
 
 def test_a_plan_counts_each_model_that_is_fused_once() -> None:
