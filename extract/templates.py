@@ -93,9 +93,14 @@ def find_template(tokenizer: Any, model: str, named: "str | Template | None") ->
     return Template.plan(tokenizer, template_source(tokenizer, model, named), f"chat template {named}")
 
 
+def is_template_name(named: str) -> bool:
+    """Whether this stands for a tokenizer's template or for none, and not for a file."""
+    return named == NO_TEMPLATE or named.partition(":")[0] == OWN
+
+
 def refuse_no_template(named: str | None) -> None:
     """InputError for the file of a template that cannot be read, before a tokenizer is."""
-    if named is not None and named != NO_TEMPLATE and named.partition(":")[0] != OWN:
+    if named is not None and not is_template_name(named):
         template_source(None, "", named)
 
 

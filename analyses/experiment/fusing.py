@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from extract.asking import Asking
-from extract.asking.same_models import refuse_other_architecture, refuse_other_vocabulary
+from extract.asking.same_models import TUNED_FROM, refuse_other_architecture, refuse_other_vocabulary
 from extract.models.source import ModelSource
 from w2s_probes.code_hashes import code_hash
 from w2s_probes.errors import InputError
@@ -20,7 +20,7 @@ from ..lessons.result_cache import Arrays, Record, ResultCache
 from ..recipe.asking import AskedAs
 from ..recipe.fusion import Fusion, is_fusion
 from ..recipe.schema import Recipe
-from .opinions import Opinions, asked_in
+from .opinions import Opinions, asked_in, in_one_dtype
 
 FUSIONS = "fusions"  # kind of those over the whole vocabulary in the cache
 BLOCK = 1 << 28  # bytes of the logits of a block of rows, and of what the search for α makes of them
@@ -69,9 +69,8 @@ class Fusing:
     @property
     def description(self) -> dict[str, Any]:
         """All that decides what is found beside the rows."""
-        weights = [model.source.weights for model in self.models]
         settings = self.settings.model_dump(mode="json", exclude={"base", "experts"})
-        return {"weights": weights, "asked": self.strong.asked.model_dump(mode="json"), "fusion": settings}
+        return {"models": [model.description for model in self.models], "fusion": settings}
 
     def of(self, sets: Mapping[str, pd.DataFrame]) -> dict[str, FusedRows]:
         """What is found for the rows (id, text) of each set."""
@@ -91,19 +90,17 @@ class Fusing:
         plans = [model.plan(sample) for model in self.models]
         for plan in [] if untrained else plans[2:]:
             refuse_other_architecture(plans[1].source, plan.source)
+            refuse_other_vocabulary(plans[1].source, plan.source, TUNED_FROM)
             if _template(plan) != _template(plans[1]):
                 raise InputError(
                     f"expert {plan.source.name} and its base {plans[1].source.name} have other chat templates, and "
                     "what these change is no tuning: give asking.chat_template, a Jinja file or 'none'"
                 )
+            _refuse_other_words(plans[1], plan, TUNED_FROM)
         if self.settings.over == "vocabulary":
             for plan in plans[1:]:
                 refuse_other_vocabulary(plans[0].source, plan.source)
-                if [word.token for word in plan.words] != [word.token for word in plans[0].words]:
-                    raise InputError(
-                        f"models {plans[0].source.name} and {plan.source.name} spell the answers differently after "
-                        "their prompts: give asking.chat_template, or fusion.over = 'labels'"
-                    )
+                _refuse_other_words(plans[0], plan, "give asking.chat_template, or fusion.over = 'labels'")
 
     def _over_labels(self, rows: pd.DataFrame) -> FusedRows:
         odds = [model.logits({"rows": rows})["rows"].log_odds for model in self.models]
@@ -153,6 +150,7 @@ def fused_models(
     plain = asked.model_copy(update={"calibrate": None})
     named = [opinions(recipe.strong.model), opinions(base), *experts]
     strong, small, *others = [replace(model, asked=plain) for model in named]
+    small, *others = in_one_dtype(small, *others)
     return Fusing(strong, small, tuple(others), settings)
 
 
@@ -177,6 +175,14 @@ def _chosen(odds: list[NDArray[np.float64]], fused: FusedExperts) -> FusedRows:
     strong, base, *tuned = odds
     own = np.stack(tuned)[fused.expert, np.arange(len(fused.expert))]
     return FusedRows(strong, base, own, fused.alpha, fused.loss, fused.expert.astype(np.int64))
+
+
+def _refuse_other_words(first: Asking, second: Asking, remedy: str) -> None:
+    if [word.token for word in first.words] != [word.token for word in second.words]:
+        raise InputError(
+            f"models {first.source.name} and {second.source.name} spell the answers differently after their prompts: "
+            f"{remedy}"
+        )
 
 
 def _template(plan: Asking) -> str | None:

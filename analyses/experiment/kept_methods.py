@@ -49,7 +49,7 @@ def method_description(
         "probes": experiment.probes.read(settings),
         "seed": experiment.seed,
         **({} if experiment.conflict == Conflict() else {"conflict": experiment.conflict.model_dump(mode="json")}),
-        **({} if not method.asks else {"asked": experiment.opinions and experiment.opinions.description}),
+        **({} if not method.asks else {"asked": _asked(method, experiment)}),
         **({} if not method.debates else {"debate": experiment.debates and experiment.debates.description}),
         **(
             {}
@@ -62,6 +62,14 @@ def method_description(
         **experiment.pooling_key,
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),
     }
+
+
+def _asked(method: Method, experiment: Experiment) -> dict[str, Any] | None:
+    """How the strong model is asked; with the number of shots where it is shown rows of weak-train."""
+    opinions = experiment.opinions
+    if opinions is None:
+        return None
+    return opinions.description | ({} if method.trusted is None else {"n_shots": opinions.asked.n_shots})
 
 
 def kept_method(

@@ -1,7 +1,7 @@
 """What a causal model itself says about rows: asked once, and kept under all that decides the answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from extract.asking import Asking
 from extract.asking.adjusting import bias
 from extract.asking.label_words import WORDS
 from extract.asking.prompts import PATTERN
-from extract.asking.saying import Saying
+from extract.asking.saying import SAMPLE_ROW, Saying
 from extract.asking.shots import Shot
 from extract.models.source import ModelSource
 from extract.tasks import find_task
@@ -54,11 +54,14 @@ class Opinions:
     source: ModelSource
     asked: AskedAs  # with the answers of one task
     cache: ResultCache
+    dtype: str = "auto"  # that it is asked in; "auto": its own
 
     @property
     def description(self) -> dict[str, Any]:
-        """All that decides the answers beside the rows and the shots."""
-        return {"weights": self.source.weights, "asked": self.asked.model_dump(mode="json")}
+        """All that decides the answers beside the rows and the shots: of a chat template what it says, not its name."""
+        dtype = self.source.stored_dtype(self.dtype)
+        asked = {"says": self.stated.facts, "calibrate": self.asked.calibrate}
+        return {"weights": self.source.weights, "dtype": dtype, **asked}
 
     @property
     def _said(self) -> dict[str, Any]:
@@ -72,11 +75,16 @@ class Opinions:
         """How the model is asked when it learns to say labels; InputError where it cannot be asked so."""
         return Saying.plan(self.source, **self._said)
 
+    @property
+    def stated(self) -> Saying:
+        """How the model is asked when it learns nothing: calibrated by nothing, for any rows; InputError likewise."""
+        return Saying(Asking.plan(self.source, SAMPLE_ROW, **self._said))
+
     def plan(self, rows: pd.DataFrame, shots: Sequence[Shot] = ()) -> Asking:
         """The plan of asking about rows (id, text); InputError where the model cannot be asked so."""
         free = "content-free"
         calibrate = free if self.asked.calibrate == free else None
-        return Asking.plan(self.source, rows, shots=shots, calibrate=calibrate, **self._said)
+        return Asking.plan(self.source, rows, shots=shots, calibrate=calibrate, dtype=self.dtype, **self._said)
 
     def of(self, sets: Mapping[str, pd.DataFrame], shots: Sequence[Shot] = ()) -> tuple[Scores, float]:
         """P(label = 1) of the rows of each set, and the share of the two words in a next token's probability.
@@ -122,6 +130,12 @@ class Opinions:
         places = {name: at[table["id"]].to_numpy() for name, table in sets.items()}
         logits = {name: WordLogits(*(arrays[kind][rows] for kind in LOGITS)) for name, rows in places.items()}
         return logits, float(record["shift"]), float(WordLogits(*(arrays[kind] for kind in LOGITS)).said.mean())
+
+
+def in_one_dtype(*models: Opinions) -> list[Opinions]:
+    """Models that are asked in the widest of their dtypes, so that their answers do not differ by rounding."""
+    own = {model.source.stored_dtype(model.dtype) for model in models}
+    return [replace(model, dtype=own.copy().pop() if len(own) == 1 else "float32") for model in models]
 
 
 def asked_in(recipe: Recipe, task: str) -> AskedAs:

@@ -18,7 +18,7 @@ from ..lessons.result_cache import ResultCache
 from ..recipe.asking import AskedAs
 from ..recipe.schema import Strong, Weak
 from ..recipe.training import Training
-from .opinions import Opinions
+from .opinions import Opinions, in_one_dtype
 
 ACTIVATIONS, KEPT = "activations", "kept"
 
@@ -109,7 +109,8 @@ class TaskModels:
     def before_and_after(self, model: Weak, tuned: Path) -> tuple[Opinions, Opinions]:
         """The opinions of a model before it learned to say labels, and after, when it is `tuned` in this folder."""
         base = self.opinions(model)
-        return base, replace(base, source=ModelSource.find(str(tuned)))
+        before, after = in_one_dtype(base, replace(base, source=ModelSource.find(str(tuned))))
+        return before, after
 
     def learner(self, model: Strong | Weak, training: Training) -> Learner:
         """A model and its training; of a model that says labels its own words and prompt."""

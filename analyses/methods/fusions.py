@@ -24,18 +24,19 @@ def fused_answers(experiment: Experiment, *, way: str) -> Outcome:
 
     Where there are several experts each row takes the one of the KL-constrained problem, whatever the way: controls
     differ from it in what they are called after alone. Shuffled ones deal α, or the change, out over the rows of a
-    set, `DRAWS` times.
+    set, `DRAWS` times, whatever the order of these.
     """
     if experiment.fusing is None:
         raise InputError("there is no tuned model to fuse with: give fusion.experts, or a supervisor of kind 'lm'")
     found = experiment.fusing.of(experiment.evaluation_rows)
-    scores = {name: expit(_log_odds(way, rows, experiment.seed, name)) for name, rows in found.items()}
+    ids = {name: table["id"].to_numpy(dtype=object) for name, table in experiment.evaluation_rows.items()}
+    scores = {name: expit(_log_odds(way, rows, ids[name], experiment.seed, name)) for name, rows in found.items()}
     if way != DYNAMIC:
         return Outcome(scores)
     return Outcome(scores, alphas={name: rows.alpha for name, rows in found.items()}, notes=_notes(experiment, found))
 
 
-def _log_odds(way: str, rows: FusedRows, seed: int, name: str) -> NDArray[np.float64]:
+def _log_odds(way: str, rows: FusedRows, ids: NDArray[np.object_], seed: int, name: str) -> NDArray[np.float64]:
     """The log-odds of a set of rows (n,); of the shuffled controls each draw's (draws, n)."""
     if way == TUNED:
         return rows.tuned
@@ -43,10 +44,18 @@ def _log_odds(way: str, rows: FusedRows, seed: int, name: str) -> NDArray[np.flo
         return rows.log_odds(ALPHAS[way])
     if way == DYNAMIC:
         return rows.log_odds(rows.alpha)
-    orders = [stream(seed, way, name, draw).permutation(len(rows.alpha)) for draw in range(DRAWS)]
+    orders = [_dealt(ids, seed, way, name, draw) for draw in range(DRAWS)]
     if way == OTHER_ALPHA:
         return np.stack([rows.log_odds(rows.alpha[order]) for order in orders])
     return np.stack([rows.strong + rows.alpha * rows.change[order] for order in orders])
+
+
+def _dealt(ids: NDArray[np.object_], seed: int, way: str, name: str, draw: int) -> NDArray[np.intp]:
+    """The row (n,) whose number each row is dealt: by the ids of the rows, so that tasks have draws of their own."""
+    by_id = np.argsort(ids.astype(str), kind="stable")
+    order = np.empty(len(ids), dtype=np.intp)
+    order[by_id] = by_id[stream(seed, way, name, draw, *ids[by_id]).permutation(len(ids))]
+    return order
 
 
 def _notes(experiment: Experiment, found: Mapping[str, FusedRows]) -> dict[str, float]:

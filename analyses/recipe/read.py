@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
+from extract.templates import is_template_name
 from w2s_probes.errors import InputError, reason, shortened
 from w2s_probes.io.readers import readable
 from w2s_probes.io.validated import parse_toml, read_toml, validated, wants_list, with_lists
@@ -24,7 +25,8 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 OF_RUNS = ("activations", "curves", "debates", "filters", "kept", "labels", "predictions", "students")
 PLUGINS = "plugins"  # the key of files that are loaded before a recipe is checked
 # Keys whose values are paths, or names that one may stand for.
-PATHS = ("model", "models", "weak_model", "base", "experts", "folder", "file", "template", "prompts", "tasks", "task")
+TEMPLATES = ("template", "chat_template")  # "own" and "none" are no files
+PATHS = ("model", "models", "weak_model", "base", "experts", "folder", "file", *TEMPLATES, "prompts", "tasks", "task")
 TASK_FILE = ".toml"  # the ending that tells a task file's path from the name of a task
 TESTS = ("data", "tests")  # the table whose values are files, or names of tasks
 LADDER, VARIANTS = "ladder", "variants"
@@ -87,6 +89,8 @@ def read_recipes(path: Path | str, settings: Sequence[str] = (), tell: Tell = un
             if isinstance(table.get(key), str):
                 if (tests or key == "task") and not table[key].endswith((TASK_FILE, *readable())):
                     continue  # a task's name
+                if key in TEMPLATES and is_template_name(table[key]):
+                    continue
                 table[key] = _resolved(table[key], start, where)
             elif isinstance(table.get(key), list):
                 table[key] = [

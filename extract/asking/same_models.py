@@ -7,9 +7,10 @@ from w2s_probes.errors import InputError
 from ..models.source import ModelSource
 
 LABELS_DO = "give models of one vocabulary, or fuse over labels alone"
+TUNED_FROM = "give the model that the expert was tuned from as fusion.base, and both with one tokenizer"
 
 
-def refuse_other_vocabulary(first: ModelSource, second: ModelSource) -> None:
+def refuse_other_vocabulary(first: ModelSource, second: ModelSource, remedy: str = LABELS_DO) -> None:
     """InputError, naming the first token that differs, unless both models' logits are of the same tokens in one order.
 
     A table with more rows than the tokenizer has tokens is no difference: nothing is written with these.
@@ -20,14 +21,14 @@ def refuse_other_vocabulary(first: ModelSource, second: ModelSource) -> None:
         a, b = (_shown(names.get(differing)) for names in (tokens, others))
         raise InputError(
             f"token {differing} is {a} of {first.name} and {b} of {second.name}, so their logits are of other tokens: "
-            f"{LABELS_DO}"
+            f"{remedy}"
         )
     fewer, more = sorted((first, second), key=lambda source: source.vocabulary)
     lost = min((at for at in tokens if fewer.vocabulary <= at < more.vocabulary), default=None)
     if lost is not None:
         raise InputError(
             f"token {lost} ({tokens[lost]!r}) has a logit in {more.name} and none in {fewer.name}, which knows "
-            f"{fewer.vocabulary} tokens: {LABELS_DO}"
+            f"{fewer.vocabulary} tokens: {remedy}"
         )
 
 

@@ -20,6 +20,7 @@ from .label_words import WORDS, LabelWord
 from .prompts import PATTERN
 
 SAMPLE = "a text"  # what the prompt ends with decides how words are spelled after it: the same for every row
+SAMPLE_ROW = pd.DataFrame({"id": ["a row"], "text": [SAMPLE]})
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,7 @@ class Saying:
         chat_template: str | Template | None = None,
     ) -> "Saying":
         """As `Asking.plan`, without rows; InputError for a model that cannot answer, and for words that it lacks."""
-        rows = pd.DataFrame({"id": ["a row"], "text": [SAMPLE]})
-        return cls(Asking.plan(model, rows, answers=answers, prompt=prompt, chat_template=chat_template))
+        return cls(Asking.plan(model, SAMPLE_ROW, answers=answers, prompt=prompt, chat_template=chat_template))
 
     @classmethod
     def of_saved(cls, folder: Path) -> "Saying":
@@ -53,7 +53,7 @@ class Saying:
             template = None if facts["template"] is None else Template(*facts["template"])
             asked = Asking.plan(
                 source,
-                pd.DataFrame({"id": ["a row"], "text": [SAMPLE]}),
+                SAMPLE_ROW,
                 answers=(first.word, second.word),
                 prompt=facts["prompt"],
                 chat_template=template or "none",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
@@ -31,6 +32,7 @@ from w2s_probes import InputError
 from w2s_probes.fusion import fuse_experts
 from w2s_probes.io.json_files import read_json
 from w2s_probes.labels.label_set import LabelSet
+from w2s_probes.store.manifest import identity_key
 
 TASK, WORDS = "miniature_price", ("costly", "cheap")
 MODELS = ROOT / "data" / "miniature"
@@ -166,6 +168,33 @@ def test_calibration_takes_nothing_off_fused_logits(experts: list[Path], tmp_pat
     assert moved.strong.asked == AskedAs(prompt="{text}", answers=list(WORDS))
 
 
+def test_a_change_holds_no_rounding_of_the_base(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(MODELS / "weak"),
+        AutoTokenizer.from_pretrained(MODELS / "weak"),
+    )
+    for name in ("bfloat16", "float32"):  # of the same weights
+        model.to(getattr(torch, name)).save_pretrained(tmp_path / name)
+        tokenizer.save_pretrained(tmp_path / name)
+    base, expert = tmp_path / "bfloat16", tmp_path / "float32"
+    made = fusing([expert], tmp_path / "cache", f"fusion.base={base}")
+    assert [model.description["dtype"] for model in made.models] == ["float32"] * 3
+    np.testing.assert_allclose(made.of({"test": rows()})["test"].change, 0, atol=1e-5)
+    alone = replace(made.base, dtype="auto").logits({"test": rows()})["test"].log_odds
+    assert np.abs(alone - made.base.logits({"test": rows()})["test"].log_odds).max() > 1e-3
+
+
+def test_what_is_kept_of_fusions_goes_by_what_the_chat_template_says(experts: list[Path], tmp_path: Path) -> None:
+    template, keys = tmp_path / "t.jinja", list[str]()
+    for end in ("", "", " noisy"):
+        template.write_text("{% for message in messages %}{{ message['content'] }}{% endfor %}" + end)
+        made = fusing(experts, tmp_path, f"asking.chat_template={template}", f"asking.n_shots={4 + len(keys)}")
+        keys.append(identity_key(made.description))
+    assert keys[0] == keys[1] != keys[2]
+
+
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
@@ -193,6 +222,20 @@ def with_template(expert: Path) -> None:
     tokenizer.save_pretrained(expert)
 
 
+def with_permuted_tokens(expert: Path) -> None:
+    file = expert / "tokenizer.json"
+    written = json.loads(file.read_text())
+    tokens = written["model"]["vocab"]
+    tokens["steep"], tokens["rowdy"] = tokens["rowdy"], tokens["steep"]
+    file.write_text(json.dumps(written))
+
+
+def with_words_read_otherwise(expert: Path) -> None:
+    file = expert / "tokenizer.json"
+    read_as = {"type": "Replace", "pattern": {"String": "costly"}, "content": "steep"}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"normalizer": read_as}))
+
+
 def as_classifier(expert: Path) -> None:
     file = expert / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"architectures": ["LlamaForSequenceClassification"]}))
@@ -203,6 +246,14 @@ def as_classifier(expert: Path) -> None:
     [
         (None, r"expert .*strong is a llama of 4 blocks of 64, and its base .*weak a llama of 2 blocks"),
         (as_classifier, r"model .*own: no language-model head; classifiers cannot answer"),
+        (
+            with_permuted_tokens,
+            r"token 8 is 'steep' of .*weak and 'rowdy' of .*own, .* tokens: give the model that the exp",
+        ),
+        (
+            with_words_read_otherwise,
+            r"models .*weak and .*own spell the answers differently .*: give the model that the",
+        ),
         (with_template, r"expert .*own and its base .*weak have other chat templates"),
     ],
 )

@@ -1,6 +1,7 @@
 """The prior recipe: a model's own opinion as supervisor and beside students; what it reads, and what is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,17 @@ import pandas as pd
 import pytest
 
 from analyses.costs import plan_recipe
+from analyses.experiment.kept_methods import method_description
 from analyses.experiment.opinions import Opinions, asked_in
+from analyses.experiment.row_sets import RowSets
 from analyses.lessons.result_cache import ResultCache
+from analyses.methods import find_methods
 from analyses.methods.priors import drawn_from
 from analyses.protocol import run
 from analyses.recipe.asking import AskedAs
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.results.names import predictions_file
+from analyses.trial import SUPERVISED
 from extract.asking import Asking
 from extract.asking.adjusting import bias
 from extract.asking.speaker import Speaker
@@ -25,6 +30,7 @@ from tests.worlds.experiments import experiment, outcome_by, trusted_of_planted
 from tests.worlds.supervising import labels_by, recipe_with
 from w2s_probes import InputError
 from w2s_probes.io.json_files import read_json
+from w2s_probes.store.manifest import identity_key
 
 TASK = "miniature_price"
 SMALL = ["seeds=[0]", f'data.tasks=["{TASK}"]', "data.n_train=300", "data.n_val=100", "data.n_test=300"]
@@ -104,6 +110,36 @@ def test_answers_are_kept_under_what_decides_them(tmp_path: Path, monkeypatch: p
     assert 0 < said < 1
     with pytest.raises(AssertionError):
         Opinions(source, asked.model_copy(update={"prompt": "{text} not"}), ResultCache(tmp_path)).of(sets)
+
+
+def test_what_is_kept_of_answers_goes_by_what_a_chat_template_says(tmp_path: Path) -> None:
+    template = tmp_path / "t.jinja"
+    template.write_text("{% for message in messages %}{{ message['content'] }}{% endfor %}")
+    words = f'asking={{prompt="{{text}}", answers=["costly", "cheap"], chat_template="{template}", n_shots=4}}'
+    _, plain = labels_by(recipe_with(tmp_path, PRIOR, words), tmp_path / "cache")
+    _, other_shots = labels_by(
+        recipe_with(tmp_path, PRIOR, words.replace("n_shots=4", "n_shots=6")), tmp_path / "cache"
+    )
+    template.write_text("{% for message in messages %}{{ message['content'] }} noisy{% endfor %}")
+    _, edited = labels_by(recipe_with(tmp_path, PRIOR, words), tmp_path / "cache")
+    assert np.array_equal(plain["test"], other_shots["test"])
+    assert not np.allclose(plain["test"], edited["test"], atol=1e-3)
+    assert len(list((tmp_path / "cache" / "kept" / SUPERVISED).iterdir())) == 2
+
+
+def test_only_shown_methods_are_kept_under_the_number_of_shots(tmp_path: Path) -> None:
+    made, keys = experiment(tmp_path), dict[tuple[str, int], str]()
+    tables = {name: made.rows[name].assign(label=0) for name in ("train", "val", "test")}
+    sets = RowSets(tables["train"][:0], tables["train"], tables["val"], tables["test"])
+    source, cache = ModelSource.find(str(MODELS / "weak")), ResultCache(tmp_path)
+    for n_shots in (4, 6):
+        asked = AskedAs(prompt="{text}", answers=["costly", "cheap"], n_shots=n_shots)
+        view = replace(made, opinions=Opinions(source, asked, cache))
+        for name, method in find_methods(["prior-zeroshot", "prior-fewshot"]).items():
+            described = method_description(name, method, view, sets)
+            keys[name, n_shots] = identity_key(described["asked"])
+    assert keys["prior-zeroshot", 4] == keys["prior-zeroshot", 6]
+    assert keys["prior-fewshot", 4] != keys["prior-fewshot", 6]
 
 
 def test_zero_shots_read_no_truth_and_shots_as_many_rows_as_it_takes(tmp_path: Path) -> None:

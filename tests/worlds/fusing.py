@@ -30,6 +30,17 @@ class GivenFusing:
         return {name: _fused(self.given.of(rows)[:, 0]) for name, rows in sets.items()}
 
 
+@dataclass
+class GivenFound:
+    """Stands in for `Fusing`, too: what was found for some rows, whatever these are called."""
+
+    found: dict[str, FusedRows]
+    settings: Fusion = field(default_factory=Fusion)
+
+    def of(self, sets: dict[str, pd.DataFrame]) -> dict[str, FusedRows]:
+        return {name: self.found[name] for name in sets}
+
+
 def _fused(x: NDArray[np.float32]) -> FusedRows:
     noise = np.random.default_rng(0).normal(size=(3, len(x)))
     z = x.astype(np.float64) - x.mean()

@@ -65,6 +65,19 @@ def test_paths_are_relative_to_the_recipe_and_settings_to_the_working_directory(
     assert changed.probes.knn_k == 7
 
 
+def test_a_chat_template_is_a_file_beside_the_recipe_or_a_word(tmp_path: Path) -> None:
+    for name in ("t.jinja", "own", "none"):
+        (tmp_path / name).write_text("{{ messages[0]['content'] }}")
+    for written, read in {
+        "t.jinja": str(tmp_path / "t.jinja"),
+        "own": "own",
+        "none": "none",
+        "own:rag": "own:rag",
+    }.items():
+        path = recipe_file(tmp_path, MINIMAL + f'\n[asking]\nchat_template = "{written}"\n')
+        assert read_recipe(path).asking.chat_template == read
+
+
 def test_variables_are_filled_in_or_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = recipe_file(tmp_path, MINIMAL.replace('"rows"', '"$W2S_TEST_FOLDER/rows"'))
     monkeypatch.delenv("W2S_TEST_FOLDER", raising=False)

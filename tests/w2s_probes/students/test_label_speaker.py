@@ -182,11 +182,21 @@ def test_in_bfloat16_adapters_are_merged_once_and_log_odds_stay_fine(
     odds = np.log(found.scores["test"] / (1 - found.scores["test"]))
     assert len(set(odds.astype(np.float32).view(np.uint32) << 16)) > 10  # more digits than bfloat16 has
     saved = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype="auto")
-    assert {p.dtype for p in saved.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in saved.parameters()} == {torch.float32}
     rows = pd.DataFrame({"id": [f"r{i}" for i in range(40)], "text": held_out.texts})
     again = said_labels(tmp_path / "model", rows).p
     assert np.abs(again - found.scores["test"]).max() < 0.1
     assert auroc(held_out.soft, again) > 0.85
+
+
+def test_what_little_adapters_add_to_bfloat16_weights_is_saved(model: Callable[[str], Path], tmp_path: Path) -> None:
+    settings = QUICK.model_copy(update={"kind": "lora", "learning_rate": 1e-4, "dtype": "bfloat16"})
+    trained(model("llama"), settings, folder=tmp_path, save=True)
+    before = dict(AutoModelForCausalLM.from_pretrained(model("llama"), dtype=torch.bfloat16).named_parameters())
+    saved = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype="auto")
+    moved = {name: (after != before[name].float()).float().mean() for name, after in saved.named_parameters()}
+    assert moved["model.layers.0.self_attn.q_proj.weight"] > 0.9
+    assert moved["model.embed_tokens.weight"] == 0
 
 
 def test_words_prompt_and_template_decide_what_is_kept(model: Callable[[str], Path], tmp_path: Path) -> None:
