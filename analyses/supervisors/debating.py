@@ -11,6 +11,7 @@ import pandas as pd
 
 from extract.asking.label_words import WORDS
 from extract.debating import Debate, Transcript, attach, read_transcripts
+from extract.debating.prompt_file import BUILT_IN
 from extract.debating.shuffling import SPLIT, shuffled
 from extract.tasks import find_task
 from w2s_probes.code_hashes import code_hash
@@ -19,6 +20,7 @@ from w2s_probes.io.files import sha256
 from w2s_probes.progress import RowsRead
 from w2s_probes.rows.folds import fold_numbers
 from w2s_probes.rows.groups import groups_of
+from w2s_probes.store.manifest import identity_key
 
 from ..experiment.row_sets import SPREAD, RowSets
 from ..experiment.task_models import KEPT, TaskModels, every_row
@@ -29,13 +31,14 @@ from ..recipe.debate_settings import DEBATE_CONTROL, DebateSettings
 from ..recipe.schema import Recipe, Weak
 from .alone import supervise_alone
 from .ensembles import member_seed, resampled
+from .from_model import model_supervisor
 from .hearing import ByRow, Hearing, Reader
 from .held_out import HELD_OUT
 from .tfidf import text_supervisor
 
 TURNS = "turns"  # folder of what was said, within that of kept results
 FOLDS = 5  # of weak-train, for the naive opinions that market-making argues against
-CODE = (supervise_alone, text_supervisor, resampled, attach, shuffled)  # that decides labels beside this file
+CODE = (supervise_alone, text_supervisor, model_supervisor, resampled, attach, shuffled, Reader)  # for keys
 
 
 @dataclass(frozen=True)
@@ -74,26 +77,37 @@ class Debating:
         named = [self.weak.model, self.debater, self.weak_debater]
         paths = {"model", "weak_model", "file", "template", "prompts"}
         return {
-            "weak": self.weak.model_dump(mode="json", exclude={"model"}),
+            "weak": self.weak.model_dump(mode="json", exclude={"model"})
+            | {"finetuning": self.weak.finetuning.facts(speaks=False)},
             "weights": [found(name).weights if name is not None else None for name in named],
             "debate": self.settings.model_dump(mode="json", exclude=paths),
             "transcripts": self._source_key,
             "names": self.names,
             "rows": {name: table_hash(table) for name, table in self.sets.tables.items()},
             "truth": array_hash(self.sets.weak["label"].to_numpy(dtype=float)),
-            "code": [
-                code_hash(function) for function in (supervise_alone, text_supervisor, resampled, attach, shuffled)
-            ],
+            "code": [code_hash(one) for one in (*CODE, Debating)],
             "task": self.task,
             "seed": self.seed,
         }
 
     @cached_property
     def _source_key(self) -> str:
-        """A key of all that decides the transcripts, whether there are any yet or not."""
-        if not self.settings.is_held:
+        """A key of all that decides the transcripts, those of controls too, whether there are any yet or not."""
+        settings = self.settings
+        if not settings.is_held:
             return ""
-        return sha256(self.settings.file) if self.settings.file is not None else str(self.plan().key)
+        if settings.file is not None:
+            return sha256(settings.file)
+        prompts = sha256(Path(settings.prompts) if settings.prompts is not None else BUILT_IN)  # of every protocol
+        return identity_key({"own": self.plan().key, "weak": self._weak_identity, "prompts": prompts})
+
+    @property
+    def _weak_identity(self) -> dict[str, Any] | None:
+        """What decides the turns of control-debate-weak; None where there can be none."""
+        try:
+            return None if self.weak_debater is None else self.plan("weak").identity
+        except InputError:  # `refuse` tells it where the control is among the methods
+            return None
 
     @property
     def n_truth(self) -> int:
@@ -110,7 +124,7 @@ class Debating:
         settings = self.settings
         protocol = settings.under(control).protocol
         if protocol == "market-making" and naive is None:
-            protocol = "consultancy"  # as many turns of one speaker; the sides are not known before there are labels
+            naive = dict.fromkeys(self.rows["id"], 0.5)  # the sides are not known before there are labels
         name = self.weak_debater if control == "weak" else self.debater
         assert name is not None
         return Debate.plan(
