@@ -78,9 +78,7 @@ def _one_by_one(alone: list[tuple[str, str, str]], seed: int, split: str) -> dic
     for side in sorted({side for side, _, _ in alone}):
         here = [(row, group) for own, row, group in alone if own == side]
         names = sorted({group for _, group in here})
-        order = [
-            names[at] for at in stream(seed, "shuffled transcripts", split, "alone", side).permutation(len(names))
-        ]
+        order = [names[at] for at in stream(seed, "shuffled transcripts", split, "alone", side).permutation(len(names))]
         queue = [row for name in order for row, group in here if group == name]
         # Turned by the largest group, no row meets its own group, unless that is more than half of them.
         most = max(sum(group == name for _, group in here) for name in names)
