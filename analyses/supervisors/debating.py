@@ -27,7 +27,7 @@ from ..experiment.task_models import KEPT, TaskModels, every_row
 from ..lessons.engine import Steps, side_by_side
 from ..lessons.lesson import Scores
 from ..lessons.result_cache import array_hash, table_hash
-from ..recipe.debate_settings import DEBATE_CONTROL, DebateSettings
+from ..recipe.debate_settings import DEBATE_CONTROL, OWN_KEPT, DebateSettings
 from ..recipe.schema import Recipe, Weak
 from .alone import supervise_alone
 from .ensembles import member_seed, resampled
@@ -55,6 +55,7 @@ class Debating:
     task: str
     seed: int
     _made: dict[str, list[Transcript]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _unmoved: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, recipe: Recipe, sets: RowSets, models: TaskModels, task: str, seed: int) -> "Debating | None":
@@ -197,7 +198,7 @@ class Debating:
         said = yield from self._transcripts(control)
         if settings.shuffled:
             splits = pd.concat([table.assign(**{SPLIT: name}) for name, table in self.sets.tables.items()])
-            said, _ = shuffled(said, splits.drop_duplicates("id"), seed=self.seed)
+            said, self._unmoved[control] = shuffled(said, splits.drop_duplicates("id"), seed=self.seed)
         numbers = [0 if settings.shared else number for number in range(settings.members)]
         return [{one.id: one for one in said if one.member == number} for number in numbers]
 
@@ -208,6 +209,10 @@ class Debating:
         read = [self._hearing(said, weak, alone=control == "transcript").sets for said in heard]
         return (yield from self._members(weak, read or [self.sets] * self.settings.members))
 
+    def notes(self, control: str = "") -> dict[str, float]:
+        """What a control's record says of its transcripts, once they have been heard: rows that kept their own."""
+        return {OWN_KEPT: float(self._unmoved[control])} if control in self._unmoved else {}
+
     def facts(self, heard: Sequence[ByRow]) -> dict[str, Any]:
         """What the run's record says of the transcripts that the members have."""
         said = [one for member in (heard[:1] if self.settings.shared else heard) for one in member.values()]
@@ -215,6 +220,7 @@ class Debating:
         tokens = [one.tokens for one in said if one.tokens is not None]
         texts = [text for member in heard for text in self._hearing(member, self.weak).texts]
         facts = {"rows": len(self.rows), "transcripts": len(said), "turns": len(turns)}
+        facts |= {OWN_KEPT: self._unmoved[""]} if "" in self._unmoved else {}
         facts |= {"tokens": sum(tokens)} if len(tokens) == len(said) else {}
         facts |= {"turns_cut": sum(turn.cut for turn in turns), "turns_empty": sum(turn.is_empty for turn in turns)}
         read = {name: float(np.mean([getattr(text, name) for text in texts])) for name in COUNTS}

@@ -135,6 +135,17 @@ def test_controls_change_one_thing(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert read["transcript"] == [[text.partition("\n\n")[2] for text in texts] for texts in read[""]]
 
 
+def test_rows_that_keep_their_own_transcript_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    world = ArguedWorld(tmp_path, "debate.shuffled=true", n_test=40)
+    monkeypatch.setattr(debating, "supervise_alone", Listening())
+    assert world.debating.notes() == {}
+    heard = completed(world.debating.heard())
+    assert world.debating.facts(heard)["own_kept"] == world.debating.notes()["own_kept"] == 0
+    world.debating.sets.test["group"] = "one"
+    world.labels("shuffled")
+    assert world.debating.notes("shuffled") == {"own_kept": 40}
+
+
 def test_labels_are_named_by_all_that_decides_them_and_by_no_truth_of_others(tmp_path: Path) -> None:
     file = tmp_path / "said.jsonl"
     world = ArguedWorld(tmp_path, f"debate.file={str(file)!r}", n_test=40)

@@ -6,7 +6,7 @@ from typing import Any
 
 from extract.debating import Transcript
 
-from ...recipe.debate_settings import BASE, CHANGES, DEBATE_CONTROL
+from ...recipe.debate_settings import BASE, CHANGES, DEBATE_CONTROL, OWN_KEPT
 from ...results.names import WEAK, parse_trial_key
 from ..drawing.cells import Column, Table, TableCell, estimate, number, words
 from ..load.argued_rows import SHOWN, ArguedRow
@@ -109,13 +109,12 @@ def _protocols(run: FinishedRun) -> Table:
             if (name, "auroc") not in by:
                 continue
             own = by[name, "auroc"]
-            read = "transcripts and rows: the run's own" if name == WEAK else MEANS[name.removeprefix(DEBATE_CONTROL)]
             trusted = run.record["recipe"]["weak"].get("n_truth") if name == WEAK else own.get("trusted")
             rows.append(
                 [
                     words(task),
                     words(name, "" if name == WEAK else "control"),
-                    words(read),
+                    words(_read(run, str(task), name)),
                     number(trusted, ",.0f"),
                     value_cell(own),
                     value_cell(by.get((name, "accuracy"), {})),
@@ -123,6 +122,15 @@ def _protocols(run: FinishedRun) -> Table:
                 ]
             )
     return Table("Supervisors under each protocol and control, by task", columns, rows)
+
+
+def _read(run: FinishedRun, task: str, name: str) -> str:
+    """What the members of a supervisor read; of shuffled transcripts also how many rows have their own."""
+    records = [one for key, one in run.record["runs"].items() if parse_trial_key(key)[0] == task]
+    told = [one.get("debate") if name == WEAK else one.get("methods", {}).get(name) for one in records]
+    kept = [int(one[OWN_KEPT]) for one in told if one and OWN_KEPT in one]
+    read = "transcripts and rows: the run's own" if name == WEAK else MEANS[name.removeprefix(DEBATE_CONTROL)]
+    return f"{read}; {sum(kept):,} rows have their own" if kept else read
 
 
 def _difference(run: FinishedRun, task: str, name: str, other: str) -> TableCell:
