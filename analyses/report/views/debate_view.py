@@ -26,7 +26,7 @@ MEANS = {  # what is changed by each control
     "market-making": "argues against the naive opinion",
     "no-sides": "as many words without sides",
     "weak": "the weak model argues",
-    "transcript": "transcripts without their rows",
+    "transcript": "transcripts without their rows, by members that count words",
 }
 
 
@@ -141,6 +141,8 @@ def _difference(run: FinishedRun, task: str, name: str, other: str) -> TableCell
 
 
 def _held(made: list[tuple[str, int, dict[str, Any]]]) -> Table:
+    drawn = any(one["protocol"] in DRAWN for _, _, one in made)
+    for_truth = f"share of rows whose A argues for the true label{': ½ ± 2 SE by chance' if drawn else ''}"
     columns = [
         Column("task", False),
         Column("seed"),
@@ -154,7 +156,7 @@ def _held(made: list[tuple[str, int, dict[str, Any]]]) -> Table:
         Column("transcript", about="mean tokens that it adds to a row's text; words where members count words"),
         Column("of these read", about="the rest is beyond a member's window"),
         Column("transcripts cut"),
-        Column("A for the truth (oracle)", about="share of rows whose A argues for the true label: ½ ± 2 SE by chance"),
+        Column("A for the truth (oracle)", about=for_truth),
     ]
     rows = [
         [
