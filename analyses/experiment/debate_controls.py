@@ -19,6 +19,10 @@ class DebateControls(Protocol):
         """The true labels of weak-train that its members learn from."""
         ...
 
+    def notes(self, control: str = "", /) -> dict[str, float]:
+        """What the record says of a control's transcripts, once its labels are there."""
+        ...
+
     def labels(self, control: str = "", /) -> Steps[Scores]:
         """P(label = 1) of each set under a control, by what follows `control-debate-`."""
         ...

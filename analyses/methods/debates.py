@@ -10,4 +10,5 @@ def debate_control(experiment: Experiment, *, control: str) -> Lessons:
     if experiment.debates is None:
         raise InputError("there is no debate: its settings are the recipe's [debate]")
     scores = yield from experiment.debates.labels(control)
-    return Outcome(experiment.evaluated(scores), trusted=experiment.debates.n_truth)
+    debates = experiment.debates
+    return Outcome(experiment.evaluated(scores), trusted=debates.n_truth, notes=debates.notes(control))

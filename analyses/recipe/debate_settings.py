@@ -12,6 +12,7 @@ DEBATE_CONTROL = "control-debate-"  # and what is changed of a debate: its super
 NONE = "none"
 BASE = f"{DEBATE_CONTROL}{NONE}"  # the supervisor without transcripts, from which a second PGR is counted
 READERS = ("text", "head", "finetune")  # kinds of supervisors that can read a transcript
+OWN_KEPT = "own_kept"  # in records: rows for which there was no other's transcript when they were shuffled
 WEAK_MODEL = f"{DEBATE_CONTROL}weak"  # the control whose debate the weak model holds with itself
 
 

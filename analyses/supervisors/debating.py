@@ -11,6 +11,7 @@ import pandas as pd
 
 from extract.asking.label_words import WORDS
 from extract.debating import Debate, Transcript, attach, read_transcripts
+from extract.debating.prompt_file import BUILT_IN
 from extract.debating.shuffling import SPLIT, shuffled
 from extract.tasks import find_task
 from w2s_probes.code_hashes import code_hash
@@ -19,23 +20,25 @@ from w2s_probes.io.files import sha256
 from w2s_probes.progress import RowsRead
 from w2s_probes.rows.folds import fold_numbers
 from w2s_probes.rows.groups import groups_of
+from w2s_probes.store.manifest import identity_key
 
 from ..experiment.row_sets import SPREAD, RowSets
 from ..experiment.task_models import KEPT, TaskModels, every_row
 from ..lessons.engine import Steps, side_by_side
 from ..lessons.lesson import Scores
 from ..lessons.result_cache import array_hash, table_hash
-from ..recipe.debate_settings import DEBATE_CONTROL, DebateSettings
+from ..recipe.debate_settings import DEBATE_CONTROL, OWN_KEPT, DebateSettings
 from ..recipe.schema import Recipe, Weak
 from .alone import supervise_alone
 from .ensembles import member_seed, resampled
+from .from_model import model_supervisor
 from .hearing import ByRow, Hearing, Reader
 from .held_out import HELD_OUT
 from .tfidf import text_supervisor
 
 TURNS = "turns"  # folder of what was said, within that of kept results
 FOLDS = 5  # of weak-train, for the naive opinions that market-making argues against
-CODE = (supervise_alone, text_supervisor, resampled, attach, shuffled)  # that decides labels beside this file
+CODE = (supervise_alone, text_supervisor, model_supervisor, resampled, attach, shuffled, Reader)  # for keys
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Debating:
     task: str
     seed: int
     _made: dict[str, list[Transcript]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _unmoved: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, recipe: Recipe, sets: RowSets, models: TaskModels, task: str, seed: int) -> "Debating | None":
@@ -74,26 +78,37 @@ class Debating:
         named = [self.weak.model, self.debater, self.weak_debater]
         paths = {"model", "weak_model", "file", "template", "prompts"}
         return {
-            "weak": self.weak.model_dump(mode="json", exclude={"model"}),
+            "weak": self.weak.model_dump(mode="json", exclude={"model"})
+            | {"finetuning": self.weak.finetuning.facts(speaks=False)},
             "weights": [found(name).weights if name is not None else None for name in named],
             "debate": self.settings.model_dump(mode="json", exclude=paths),
             "transcripts": self._source_key,
             "names": self.names,
             "rows": {name: table_hash(table) for name, table in self.sets.tables.items()},
             "truth": array_hash(self.sets.weak["label"].to_numpy(dtype=float)),
-            "code": [
-                code_hash(function) for function in (supervise_alone, text_supervisor, resampled, attach, shuffled)
-            ],
+            "code": [code_hash(one) for one in (*CODE, Debating)],
             "task": self.task,
             "seed": self.seed,
         }
 
     @cached_property
     def _source_key(self) -> str:
-        """A key of all that decides the transcripts, whether there are any yet or not."""
-        if not self.settings.is_held:
+        """A key of all that decides the transcripts, those of controls too, whether there are any yet or not."""
+        settings = self.settings
+        if not settings.is_held:
             return ""
-        return sha256(self.settings.file) if self.settings.file is not None else str(self.plan().key)
+        if settings.file is not None:
+            return sha256(settings.file)
+        prompts = sha256(Path(settings.prompts) if settings.prompts is not None else BUILT_IN)  # of every protocol
+        return identity_key({"own": self.plan().key, "weak": self._weak_identity, "prompts": prompts})
+
+    @property
+    def _weak_identity(self) -> dict[str, Any] | None:
+        """What decides the turns of control-debate-weak; None where there can be none."""
+        try:
+            return None if self.weak_debater is None else self.plan("weak").identity
+        except InputError:  # `refuse` tells it where the control is among the methods
+            return None
 
     @property
     def n_truth(self) -> int:
@@ -110,7 +125,7 @@ class Debating:
         settings = self.settings
         protocol = settings.under(control).protocol
         if protocol == "market-making" and naive is None:
-            protocol = "consultancy"  # as many turns of one speaker; the sides are not known before there are labels
+            naive = dict.fromkeys(self.rows["id"], 0.5)  # the sides are not known before there are labels
         name = self.weak_debater if control == "weak" else self.debater
         assert name is not None
         return Debate.plan(
@@ -183,7 +198,7 @@ class Debating:
         said = yield from self._transcripts(control)
         if settings.shuffled:
             splits = pd.concat([table.assign(**{SPLIT: name}) for name, table in self.sets.tables.items()])
-            said, _ = shuffled(said, splits.drop_duplicates("id"), seed=self.seed)
+            said, self._unmoved[control] = shuffled(said, splits.drop_duplicates("id"), seed=self.seed)
         numbers = [0 if settings.shared else number for number in range(settings.members)]
         return [{one.id: one for one in said if one.member == number} for number in numbers]
 
@@ -194,6 +209,10 @@ class Debating:
         read = [self._hearing(said, weak, alone=control == "transcript").sets for said in heard]
         return (yield from self._members(weak, read or [self.sets] * self.settings.members))
 
+    def notes(self, control: str = "") -> dict[str, float]:
+        """What a control's record says of its transcripts, once they have been heard: rows that kept their own."""
+        return {OWN_KEPT: float(self._unmoved[control])} if control in self._unmoved else {}
+
     def facts(self, heard: Sequence[ByRow]) -> dict[str, Any]:
         """What the run's record says of the transcripts that the members have."""
         said = [one for member in (heard[:1] if self.settings.shared else heard) for one in member.values()]
@@ -201,6 +220,7 @@ class Debating:
         tokens = [one.tokens for one in said if one.tokens is not None]
         texts = [text for member in heard for text in self._hearing(member, self.weak).texts]
         facts = {"rows": len(self.rows), "transcripts": len(said), "turns": len(turns)}
+        facts |= {OWN_KEPT: self._unmoved[""]} if "" in self._unmoved else {}
         facts |= {"tokens": sum(tokens)} if len(tokens) == len(said) else {}
         facts |= {"turns_cut": sum(turn.cut for turn in turns), "turns_empty": sum(turn.is_empty for turn in turns)}
         read = {name: float(np.mean([getattr(text, name) for text in texts])) for name in COUNTS}

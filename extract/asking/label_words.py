@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from w2s_probes.errors import InputError
+from w2s_probes.io.plain_values import refuse_no_utf8
 
 if TYPE_CHECKING:
     from w2s_probes.checkpoints.tokens import Tokens
@@ -28,6 +29,7 @@ def parse_answers(named: str) -> tuple[str, str]:
     >>> parse_answers("no, yes")
     ('no', 'yes')
     """
+    refuse_no_utf8(named, "answers")
     words = [word.strip() for word in named.split(",")]
     if len(words) != 2 or not all(words):
         raise InputError(f"answers {named[:60]!r}: give two words, those of labels 0 and 1, such as no,yes")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from w2s_probes.errors import InputError
+from w2s_probes.io.plain_values import refuse_no_utf8
 
 from ..templates import Template
 from .label_words import LabelWord
@@ -17,7 +18,8 @@ PLACES = re.compile(r"\{(text|0|1)\}")
 
 
 def refuse_pattern(pattern: str) -> None:
-    """InputError for a pattern of a prompt without the row's text."""
+    """InputError for a pattern of a prompt without the row's text, and for one that is no text."""
+    refuse_no_utf8(pattern, "prompt")
     if "{text}" not in pattern:
         raise InputError(f"prompt {pattern[:60]!r}: no {{text}} in it: every row would be asked the same")
 

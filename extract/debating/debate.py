@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from w2s_probes.checkpoints.tokens import Tokens
+from w2s_probes.io.plain_values import refuse_no_utf8
 from w2s_probes.progress import RowProgress, RowsRead, silent
 from w2s_probes.randomness import stream
 from w2s_probes.store.dtypes import StoredDtype
@@ -93,6 +94,7 @@ class Debate:
         kind = refuse_protocol(protocol, turns, members)
         refuse_sampling(temperature, top_p, max_new_tokens)
         refuse_names(names)
+        refuse_no_utf8(question, "question")
         refuse_equal_members(temperature, 1 if shared else members)
         if quantization is not None:
             quantization_config(quantization)

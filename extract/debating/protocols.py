@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from w2s_probes.errors import InputError, did_you_mean, preview
+from w2s_probes.io.plain_values import refuse_no_utf8
 from w2s_probes.randomness import stream
 
 Protocol = Literal["debate", "consultancy", "market-making", "no-sides"]
@@ -72,6 +73,7 @@ def refuse_equal_members(temperature: float, members: int) -> None:
 
 def refuse_names(names: Sequence[str]) -> None:
     """InputError unless these are two different names of labels."""
+    refuse_no_utf8(",".join(names), "names")
     if len(names) != 2 or not all(name.strip() for name in names) or names[0].strip() == names[1].strip():
         raise InputError(f"names {','.join(names)[:60]!r}: give two, those of labels 0 and 1, such as no,yes")
 

@@ -19,9 +19,9 @@ def shuffled(transcripts: Sequence[Transcript], rows: pd.DataFrame, seed: int = 
     """Each row with the transcript of another, and the number of rows for which there was no other.
 
     `rows` has `id`, `group` where rows are related, and `split` where there are splits: transcripts stay within one.
-    Whole groups take over the transcripts of another group of as many rows for each side of A's; groups that are
-    alone with theirs exchange transcripts row by row. Every member's are moved alike. InputError for transcripts of
-    other rows.
+    Whole groups take over the transcripts of another group of as many rows for each side of A's, of every member's;
+    groups that are alone with theirs exchange transcripts row by row. Every member's are moved alike. InputError for
+    transcripts of other rows.
     """
     ids = rows["id"].tolist()
     sides = _sides(transcripts)
@@ -42,22 +42,26 @@ def shuffled(transcripts: Sequence[Transcript], rows: pd.DataFrame, seed: int = 
     return moved, sum(row == donor for row, donor in donors.items())
 
 
-def _sides(transcripts: Sequence[Transcript]) -> dict[str, int | None]:
-    return {transcript.id: transcript.a_side for transcript in transcripts}
+def _sides(transcripts: Sequence[Transcript]) -> dict[str, str]:
+    """A's side about each row: one where all members' are alike, else every member's in turn."""
+    found: dict[str, list[str]] = {}
+    for transcript in sorted(transcripts, key=lambda each: each.member):
+        found.setdefault(transcript.id, []).append(str(transcript.a_side))
+    return {row: sides[0] if len(set(sides)) == 1 else " ".join(sides) for row, sides in found.items()}
 
 
-def _donors(part: pd.DataFrame, sides: Mapping[str, int | None], seed: int, split: str) -> dict[str, str]:
+def _donors(part: pd.DataFrame, sides: Mapping[str, str], seed: int, split: str) -> dict[str, str]:
     """Whose transcript each row of a split gets."""
     members: dict[str, list[str]] = {}
     for row, group in sorted(zip(part["id"], part[GROUP], strict=True)):
         members.setdefault(str(group), []).append(row)
     # By A's side, so that two groups of one pattern have their rows in one order.
-    ordered = {name: sorted(own, key=lambda row: (str(sides[row]), row)) for name, own in members.items()}
+    ordered = {name: sorted(own, key=lambda row: (sides[row], row)) for name, own in members.items()}
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, own in ordered.items():
-        alike.setdefault(tuple(str(sides[row]) for row in own), []).append(name)
+        alike.setdefault(tuple(sides[row] for row in own), []).append(name)
     donors: dict[str, str] = {}
-    alone: list[tuple[int | None, str, str]] = []
+    alone: list[tuple[str, str, str]] = []
     for pattern, names in sorted(alike.items()):
         if len(names) == 1:
             alone += [(sides[row], row, names[0]) for row in ordered[names[0]]]
@@ -68,15 +72,13 @@ def _donors(part: pd.DataFrame, sides: Mapping[str, int | None], seed: int, spli
     return donors | _one_by_one(alone, seed, split)
 
 
-def _one_by_one(alone: list[tuple[int | None, str, str]], seed: int, split: str) -> dict[str, str]:
+def _one_by_one(alone: list[tuple[str, str, str]], seed: int, split: str) -> dict[str, str]:
     """Rows (A's side, id, group) of groups that are alike to none: of one side in turn, each the next group's."""
     donors: dict[str, str] = {}
-    for side in sorted({side for side, _, _ in alone}, key=str):
+    for side in sorted({side for side, _, _ in alone}):
         here = [(row, group) for own, row, group in alone if own == side]
         names = sorted({group for _, group in here})
-        order = [
-            names[at] for at in stream(seed, "shuffled transcripts", split, "alone", str(side)).permutation(len(names))
-        ]
+        order = [names[at] for at in stream(seed, "shuffled transcripts", split, "alone", side).permutation(len(names))]
         queue = [row for name in order for row, group in here if group == name]
         # Turned by the largest group, no row meets its own group, unless that is more than half of them.
         most = max(sum(group == name for _, group in here) for name in names)

@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from w2s_probes.io.files import replacing
 from w2s_probes.io.json_lines import json_line, read_json_lines
 from w2s_probes.io.plain_values import as_text, is_missing
 
-from .protocols import PROTOCOLS, SPEAKERS, Protocol
+from .protocols import PROTOCOLS, SPEAKERS, Protocol, speaker_of
 
 ENDINGS = (".jsonl", ".jsonl.gz")
 MOST_EMPTY = 0.05  # of all turns
@@ -84,8 +83,8 @@ def read_transcripts(
 
     `members` is the number of members that are read, 0 to members - 1; all in the file unless given. A line needs
     `id` and `turns`, a list of objects with `text`; `member` is 0 unless it is there, `protocol` that asked for, the
-    speakers A and B by turns. Lines of other rows and of further members are passed over. InputError for rows or
-    members that the file lacks, another protocol, and empty turns, if more than 5 % of all are.
+    speakers those of the protocol. Lines of other rows and of further members are passed over. InputError for rows or
+    members that the file lacks, another protocol, debates of one speaker, and empty turns, if over 5 % of all are.
     """
     path = Path(path)
     found: dict[tuple[int, str], Transcript] = {}
@@ -108,6 +107,7 @@ def read_transcripts(
             )
     chosen = [found[member, row] for member in range(count) for row in ids]
     refuse_empty(chosen, str(path))
+    _refuse_one_sided(chosen, path)
     return chosen
 
 
@@ -121,6 +121,17 @@ def refuse_empty(transcripts: Sequence[Transcript], where: str) -> int:
             f"{preview(list(dict.fromkeys(empty)))}: does the prompt let the model say anything?"
         )
     return len(empty)
+
+
+def _refuse_one_sided(transcripts: Sequence[Transcript], path: Path) -> None:
+    """InputError for debates in which one alone speaks."""
+    held = [one for one in transcripts if one.protocol == "debate"]
+    short = [one.id for one in held if len({turn.speaker for turn in one.turns}) < len(SPEAKERS)]
+    if short:
+        raise InputError(
+            f"{path}: in {len(short)} of {len(held)} debates, fewer than two speak: rows "
+            f"{preview(list(dict.fromkeys(short)))}: give turns of both sides, or say that it is a consultancy"
+        )
 
 
 def refuse_ending(path: Path) -> None:
@@ -161,8 +172,7 @@ def _transcript(record: dict[Any, Any], protocol: str | None, where: str) -> Tra
     if not isinstance(turns, list) or not turns:
         raise InputError(f"{where}: no turns: give a list of objects with `text`")
     read = tuple(
-        _turn(turn, speaker, sides, f"{where}, turn {n}")
-        for n, (turn, speaker) in enumerate(zip(turns, cycle(SPEAKERS), strict=False), start=1)
+        _turn(turn, speaker_of(spoken, n), sides, f"{where}, turn {n}") for n, turn in enumerate(turns, start=1)
     )
     if not sides:
         sides = {turn.speaker: turn.side for turn in read if turn.side is not None}

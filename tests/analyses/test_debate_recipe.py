@@ -59,6 +59,7 @@ def test_the_record_and_the_transcripts_say_what_was_argued(folder: Path) -> Non
     assert (told["names"], told["named_by_task"]) == (["noisy", "quiet"], True)
     assert told["tokens"] <= told["turns"] * 12
     assert abs(told["a_for_truth"] - 0.5) < 4 * 0.5 / told["a_rows"] ** 0.5
+    assert made["methods"][f"{DEBATE_CONTROL}shuffled"] == {"own_kept": 0}
     assert 0 < made["methods"]["weak"]["sd"] < 0.5
     labels = read_table(folder / "labels" / f"{TASK}-0-weak.jsonl")
     assert labels["sd"].between(0, 0.5).all()
@@ -109,7 +110,7 @@ def test_a_dry_run_knows_what_is_kept_and_a_plan_counts_what_is_not(folder: Path
 def test_the_report_reads_transcripts_side_by_side(folder: Path) -> None:
     html = page(read_folder(folder))
     assert "Supervisors under each protocol and control, by task" in html
-    assert "transcripts of other rows" in html
+    assert "transcripts of other rows; 0 rows have their own" in html
     assert "drawn at random by seed 0" in html
     assert html.count('<table class="said">') == 3
     assert 'colspan="2">member 1</th>' in html

@@ -1,5 +1,7 @@
 """A supervisor that reads debates: what its members read and learn, its controls, and what is refused."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ from tests.worlds.stand_in_debates import (
     settled,
     written_rows,
 )
-from tests.worlds.supervising import HEAD, recipe_with
+from tests.worlds.supervising import HEAD, MINIATURE, recipe_with
 from w2s_probes import InputError
 
 TEXT = {"kind": "text"}
@@ -133,6 +135,17 @@ def test_controls_change_one_thing(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert read["transcript"] == [[text.partition("\n\n")[2] for text in texts] for texts in read[""]]
 
 
+def test_rows_that_keep_their_own_transcript_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    world = ArguedWorld(tmp_path, "debate.shuffled=true", n_test=40)
+    monkeypatch.setattr(debating, "supervise_alone", Listening())
+    assert world.debating.notes() == {}
+    heard = completed(world.debating.heard())
+    assert world.debating.facts(heard)["own_kept"] == world.debating.notes()["own_kept"] == 0
+    world.debating.sets.test["group"] = "one"
+    world.labels("shuffled")
+    assert world.debating.notes("shuffled") == {"own_kept": 40}
+
+
 def test_labels_are_named_by_all_that_decides_them_and_by_no_truth_of_others(tmp_path: Path) -> None:
     file = tmp_path / "said.jsonl"
     world = ArguedWorld(tmp_path, f"debate.file={str(file)!r}", n_test=40)
@@ -154,6 +167,51 @@ def test_labels_are_named_by_all_that_decides_them_and_by_no_truth_of_others(tmp
     assert described(sets, members=2) != same
     write_transcripts(argued(world.debating.rows.assign(label=1.0)), file)
     assert described(sets) != same
+
+
+PROMPT = "{{ text }}{% for turn in said %} {{ turn.text }}{% endfor %} {{ answer }}"
+
+
+def prompts_in(folder: Path, **changed: str) -> Path:
+    """A file of prompts for plain text, but for those that are empty."""
+    every = dict.fromkeys(("debate", "consultancy", "market-making", "no-sides"), PROMPT) | changed
+    file = folder / "prompts.toml"
+    file.write_text("[plain]\n" + "".join(f"{name} = {json.dumps(text)}\n" for name, text in every.items() if text))
+    return file
+
+
+def test_labels_are_named_by_the_prompts_of_every_protocol_and_by_the_weak_debaters_template(tmp_path: Path) -> None:
+    weak = shutil.copytree(MINIATURE / "weak", tmp_path / "weak")
+
+    def key(file: Path) -> Any:
+        settings = (f"debate.prompts={str(file)!r}", f"debate.weak_model={str(weak)!r}")
+        return ArguedWorld(tmp_path / "world", *settings, n_test=40).debating.description["transcripts"]
+
+    same = key(prompts_in(tmp_path))
+    assert key(prompts_in(tmp_path)) == same
+    assert key(prompts_in(tmp_path, consultancy=f"{PROMPT} loud")) != same
+    (tmp_path / "p.jinja").write_text(PROMPT)
+    same = key(tmp_path / "p.jinja")
+    config = json.loads((weak / "tokenizer_config.json").read_text())
+    config["chat_template"] = "{% for message in messages %}{{ message['content'] }}{% endfor %} loud"
+    (weak / "tokenizer_config.json").write_text(json.dumps(config))
+    assert key(tmp_path / "p.jinja") != same
+
+
+def test_market_making_needs_its_own_prompt_before_anything_is_trained_and_no_other(tmp_path: Path) -> None:
+    def refuse(*settings: str) -> None:
+        file = f"debate.prompts={str(tmp_path / 'prompts.toml')!r}"
+        recipe = recipe_with(tmp_path / "recipe", TEXT, file, "debate.max_new_tokens=4", *settings)
+        splits = {"miniature_price": split_task(recipe, "miniature_price")}
+        refuse_debates(recipe, recipe.methods, splits, Sources())
+
+    held = "debate.protocol=market-making"
+    prompts_in(tmp_path, debate="", consultancy="")
+    refuse(held)
+    prompts_in(tmp_path, **{"market-making": ""})
+    for settings in ([held], ["methods=control-debate-market-making"]):
+        with pytest.raises(InputError, match=r"no prompt plain[.]market-making, which is needed"):
+            refuse(*settings)
 
 
 def test_market_making_argues_against_opinions_of_rows_that_were_not_learned(

@@ -59,6 +59,14 @@ def decoded(value: bytes, what: str) -> str:
         raise InputError(f"{what} is bytes that are no text in UTF-8: decode that column first") from error
 
 
+def refuse_no_utf8(text: str, what: str) -> None:
+    """InputError for an argument with bytes that are no UTF-8, which Python holds as halves of surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{what} {text[:60]!r}: it holds bytes that are no text in UTF-8: give text") from error
+
+
 def as_json(value: Any) -> Any:
     """For `json.dumps(default=as_json)`: NumPy's values as Python's, times in ISO 8601, exact decimals as text."""
     value = plain(value)

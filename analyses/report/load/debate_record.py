@@ -20,6 +20,7 @@ class DebateRecord(BaseModel):
     tokens: int | None = None
     turns_cut: int
     turns_empty: int
+    own_kept: int = 0  # rows, of shuffled transcripts
     transcript_tokens: float
     kept_tokens: float
     transcripts_cut: float

@@ -63,6 +63,7 @@ class _Rows(_RecordPart):
 class _Notes(_RecordPart):
     requested: float = 0
     weak_share: float = 0  # of a gate
+    own_kept: float = 0  # rows of shuffled transcripts
 
 
 class _Rater(_RecordPart):

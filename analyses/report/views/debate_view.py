@@ -6,7 +6,7 @@ from typing import Any
 
 from extract.debating import Transcript
 
-from ...recipe.debate_settings import BASE, CHANGES, DEBATE_CONTROL
+from ...recipe.debate_settings import BASE, CHANGES, DEBATE_CONTROL, OWN_KEPT
 from ...results.names import WEAK, parse_trial_key
 from ..drawing.cells import Column, Table, TableCell, estimate, number, words
 from ..load.argued_rows import SHOWN, ArguedRow
@@ -26,7 +26,7 @@ MEANS = {  # what is changed by each control
     "market-making": "argues against the naive opinion",
     "no-sides": "as many words without sides",
     "weak": "the weak model argues",
-    "transcript": "transcripts without their rows",
+    "transcript": "transcripts without their rows, by members that count words",
 }
 
 
@@ -109,13 +109,12 @@ def _protocols(run: FinishedRun) -> Table:
             if (name, "auroc") not in by:
                 continue
             own = by[name, "auroc"]
-            read = "transcripts and rows: the run's own" if name == WEAK else MEANS[name.removeprefix(DEBATE_CONTROL)]
             trusted = run.record["recipe"]["weak"].get("n_truth") if name == WEAK else own.get("trusted")
             rows.append(
                 [
                     words(task),
                     words(name, "" if name == WEAK else "control"),
-                    words(read),
+                    words(_read(run, str(task), name)),
                     number(trusted, ",.0f"),
                     value_cell(own),
                     value_cell(by.get((name, "accuracy"), {})),
@@ -123,6 +122,15 @@ def _protocols(run: FinishedRun) -> Table:
                 ]
             )
     return Table("Supervisors under each protocol and control, by task", columns, rows)
+
+
+def _read(run: FinishedRun, task: str, name: str) -> str:
+    """What the members of a supervisor read; of shuffled transcripts also how many rows have their own."""
+    records = [one for key, one in run.record["runs"].items() if parse_trial_key(key)[0] == task]
+    told = [one.get("debate") if name == WEAK else one.get("methods", {}).get(name) for one in records]
+    kept = [int(one[OWN_KEPT]) for one in told if one and OWN_KEPT in one]
+    read = "transcripts and rows: the run's own" if name == WEAK else MEANS[name.removeprefix(DEBATE_CONTROL)]
+    return f"{read}; {sum(kept):,} rows have their own" if kept else read
 
 
 def _difference(run: FinishedRun, task: str, name: str, other: str) -> TableCell:
@@ -133,6 +141,8 @@ def _difference(run: FinishedRun, task: str, name: str, other: str) -> TableCell
 
 
 def _held(made: list[tuple[str, int, dict[str, Any]]]) -> Table:
+    drawn = any(one["protocol"] in DRAWN for _, _, one in made)
+    for_truth = f"share of rows whose A argues for the true label{': ½ ± 2 SE by chance' if drawn else ''}"
     columns = [
         Column("task", False),
         Column("seed"),
@@ -146,7 +156,7 @@ def _held(made: list[tuple[str, int, dict[str, Any]]]) -> Table:
         Column("transcript", about="mean tokens that it adds to a row's text; words where members count words"),
         Column("of these read", about="the rest is beyond a member's window"),
         Column("transcripts cut"),
-        Column("A for the truth (oracle)", about="share of rows whose A argues for the true label: ½ ± 2 SE by chance"),
+        Column("A for the truth (oracle)", about=for_truth),
     ]
     rows = [
         [

@@ -68,3 +68,15 @@ def test_a_row_without_another_keeps_its_own_and_is_counted() -> None:
     assert unmoved == 2
     with pytest.raises(InputError, match="rows without a transcript to shuffle: 'a3'"):
         shuffled(debated(rows), pd.DataFrame({"id": ["a1", "a3"]}))
+
+
+def test_every_members_sides_are_kept_where_they_differ() -> None:
+    rows = table(160)
+    said = [
+        Transcript(row, member, "debate", {"A": a_argues_for(f"{row} {member}")}, (Turn("A", None, row),))
+        for member in range(2)
+        for row in rows["id"]
+    ]
+    moved, unmoved = shuffled(said, rows)
+    assert unmoved == 0
+    assert all(each.a_side == a_argues_for(f"{each.id} {each.member}") for each in moved)

@@ -48,6 +48,26 @@ def test_people_need_not_count_tokens_nor_say_who_speaks(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("protocol", "speakers"),
+    [("debate", "ABA"), ("no-sides", "ABA"), ("consultancy", "AAA"), ("market-making", "AAA")],
+)
+def test_who_speaks_is_who_does_under_the_protocol(protocol: str, speakers: str, tmp_path: Path) -> None:
+    path = lines(tmp_path / "t.jsonl", {"id": "a", "sides": {"A": 1}, "turns": [{"text": "x"}] * 3})
+    (read,) = read_transcripts(path, ["a"], protocol=protocol)
+    assert "".join(turn.speaker for turn in read.turns) == speakers
+
+
+def test_a_debate_in_which_one_speaks_is_refused_by_its_first_row(tmp_path: Path) -> None:
+    short = [{"id": row, "sides": {"A": 1, "B": 0}, "turns": [{"text": "x"}]} for row in IDS]
+    path = lines(tmp_path / "t.jsonl", *short[:2], {**short[2], "turns": [{"text": "x"}] * 2})
+    with pytest.raises(InputError, match="in 2 of 3 debates, fewer than two speak: rows 'a', 'b'") as error:
+        read_transcripts(path, IDS)
+    assert "\n" not in str(error.value)
+    assert len(read_transcripts(path, ["c"])) == 1
+    assert len(read_transcripts(path, IDS, protocol="consultancy")) == 3
+
+
+@pytest.mark.parametrize(
     ("record", "says"),
     [
         ({"turns": [{"text": "x"}]}, "transcript 1: no id"),

@@ -55,6 +55,27 @@ def call(*arguments: object) -> tuple[int, str, str]:
     return int(end.value.code or 0), out.getvalue(), err.getvalue()
 
 
+ARGUED = ("debate", "m", "--rows", "r.jsonl", "--out", "d.jsonl")
+ASKED = ("ask", "m", "--rows", "r.jsonl", "--out", "a.jsonl")
+STEERED = ("steer", "m", "acts", "l.jsonl", "--layer", "0", "--rows", "r.jsonl", "--out", "s.json")
+SAID = ("student", "l.jsonl", "--kind", "lm", "--model", "m", "--rows", "r.jsonl", "--out", "st")
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ((*ARGUED, "--names", "BAD,quiet"), "names"),
+        ((*ARGUED, "--question", "BAD"), "question"),
+        *(((*command, "--answers", "BAD,quiet"), "answers") for command in (ASKED, STEERED, SAID)),
+        *(((*command, "--prompt", "{text} BAD"), "prompt") for command in (ASKED, STEERED, SAID)),
+    ],
+)
+def test_what_models_are_told_is_text(words: tuple[str, ...], what: str) -> None:
+    code, _, said = call(*(word.replace("BAD", NAMES["no UTF-8"]) for word in words))
+    assert code == 2
+    assert re.search(rf"{what} '.*it holds bytes that are no text in UTF-8: give text\n$", said)
+
+
 @given(st.text(st.characters()))
 def test_what_is_made_visible_holds_nothing_that_a_terminal_obeys(text: str) -> None:
     shown = visible(text)

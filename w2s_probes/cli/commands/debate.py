@@ -81,6 +81,7 @@ def debate(
     Example: `w2s debate data/miniature/strong --rows rows.jsonl --names noisy,quiet --out said.jsonl`
     """
     from ...io.files import refuse_input, refuse_no_file
+    from ...io.plain_values import refuse_no_utf8
     from ...labels.label_set import LabelSet
 
     with from_checkout():
@@ -102,6 +103,7 @@ def debate(
     share, kind = Share.parse(shard), refuse_protocol(protocol, turns, members)
     refuse_sampling(temperature, top_p, max_new_tokens)
     refuse_equal_members(temperature, 1 if shared else members)
+    refuse_no_utf8(question, "question")
     remarks = []
     answers = None if names is None else parse_names(names)
     if task is not None:
