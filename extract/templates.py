@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,15 @@ class Template:
             reason = whole_reason(error)
             raise InputError(f"{where}: the chat template cannot be applied ({reason})") from error
         return str(rendered)
+
+    def holds_date(self, tokenizer: Any) -> bool:
+        """Whether it renders the same text differently on another day."""
+        # A macro of this name hides the function that tokenizers hand in, which is not ours to replace.
+        days = [f"{{%- macro strftime_now(form) -%}}{day}{{%- endmacro -%}}" for day in ("3 Feb 2001", "28 Nov 2022")]
+        first, second = (
+            replace(self, source=day + self.source).render(tokenizer, MARKER, "the chat template") for day in days
+        )
+        return first != second
 
     def refuse_changed(self, tokenizer: Any) -> None:
         """InputError where the template renders something else than when the extraction was planned."""

@@ -27,9 +27,16 @@ def asked_models(recipe: Recipe, methods: Mapping[str, Method]) -> list[Strong |
     return asked
 
 
+def learns_to_say(recipe: Recipe, model: Strong | Weak) -> bool:
+    """Whether a model of the recipe is fine-tuned to say labels."""
+    if isinstance(model, Weak):
+        return model.kind == "lm"
+    return recipe.student.kind == "lm" and model in (recipe.strong, *recipe.intermediate)
+
+
 def saying_in(recipe: Recipe, task: str, source: ModelSource) -> Saying:
     """How a model is asked about the rows of a task, by its short name; InputError where it cannot be."""
-    return Opinions(source, asked_in(recipe, task), ResultCache(Path())).saying
+    return Opinions(source, asked_in(recipe, task), ResultCache(Path())).stated
 
 
 def rows_asked_about(model: Strong | Weak, sets: Iterable[RowSets]) -> pd.DataFrame:
@@ -59,3 +66,5 @@ def refuse_unasked(
         for task, seeds in splits.items():
             rows = rows_asked_about(model, seeds.values())
             _ = saying_in(recipe, task, find(model.model)).of(rows).tokens
+            if learns_to_say(recipe, model):
+                _ = Opinions(find(model.model), asked_in(recipe, task), ResultCache(Path())).saying

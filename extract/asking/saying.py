@@ -38,8 +38,18 @@ class Saying:
         prompt: str = PATTERN,
         chat_template: str | Template | None = None,
     ) -> "Saying":
-        """As `Asking.plan`, without rows; InputError for a model that cannot answer, and for words that it lacks."""
-        return cls(Asking.plan(model, SAMPLE_ROW, answers=answers, prompt=prompt, chat_template=chat_template))
+        """As `Asking.plan`, without rows; InputError for a model that cannot answer, and for words that it lacks.
+
+        And for a chat template that holds the date: what has learned with today's is asked with it ever after.
+        """
+        asking = Asking.plan(model, SAMPLE_ROW, answers=answers, prompt=prompt, chat_template=chat_template)
+        template = asking.prompt.template
+        if template is not None and template.holds_date(asking.source.tokenizer):
+            raise InputError(
+                f"{asking.source.name}: its chat template holds the date, and a model that learns to say labels would "
+                "be asked otherwise tomorrow: give a Jinja file with the date written out as chat template"
+            )
+        return cls(asking)
 
     @classmethod
     def of_saved(cls, folder: Path) -> "Saying":
