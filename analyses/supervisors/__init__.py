@@ -58,12 +58,12 @@ def as_seen(weak: Weak, sets: RowSets, labels: Scores) -> RowSets:
 
 def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong, seed: int) -> dict[str, Any]:
     """The cache key of a supervisor's labels: all that decides them."""
-    models = [member.model for member in [weak, *weak.members] if member.model] + [strong.model] * (
-        weak.kind == "simulated"
-    )
+    models: list[str | None] = [weak.model] if weak.model else []
+    models += [member.model for member in weak.members]  # by place: one without a model has None
+    models += [strong.model] * (weak.kind == "simulated")
     return {
         "weak": _settings(weak),
-        "weights": [task_models.sources.find(model).weights for model in models],
+        "weights": [model and task_models.sources.find(model).weights for model in models],
         "strong": strong.model_dump(mode="json", exclude={"model"}) if weak.kind == "simulated" else None,
         "rows": {name: table_hash(table) for name, table in sets.tables.items()},
         # Simulations read the truth of every row, other supervisors that of weak-train.

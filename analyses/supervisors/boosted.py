@@ -10,6 +10,7 @@ from sklearn.ensemble import AdaBoostClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from w2s_probes.errors import InputError, whole_reason
 from w2s_probes.randomness import torch_seed
 
 from ..experiment.row_sets import RowSets
@@ -24,14 +25,26 @@ SEEDS = 1 << 31  # scikit-learn's are below
 def boosted_supervisor(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Scores:
     """P(label = 1) for each set by AdaBoost (scikit-learn's) that learned four fifths of weak-train.
 
-    Its decision lies in [-1, 1] and is no probability: the fifth that is held out turns it into one by Platt's logistic
-    curve. Where the curve falls, or that fifth is of one class, P is (1 + decision) / 2 instead, which ranks alike.
+    Its decision lies in [-2, 2] and is no probability: the fifth that is held out turns it into one by Platt's logistic
+    curve, two numbers that its own scores are not quite out of sample for. Where the curve falls, or that fifth is of
+    one class, P is (2 + decision) / 4 instead, which ranks alike. InputError where there is nothing to learn.
     """
     held = held_out_rows(sets.weak, task, seed)
     fit, rest = (sets.weak[part].reset_index(drop=True) for part in (~held, held))
     features = _features(weak, fit, task_models)
     booster = AdaBoostClassifier(n_estimators=weak.rounds, random_state=torch_seed(seed, task, "boosting") % SEEDS)
-    booster.fit(features(fit), fit["label"])
+    if fit["label"].nunique() < 2:
+        raise InputError(
+            f"{task}, seed {seed}: the {len(fit)} rows of weak-train that a boosted supervisor learns are of one "
+            "class: raise weak.n_truth"
+        )
+    try:
+        booster.fit(features(fit), fit["label"])
+    except ValueError as error:  # no stump is better than chance
+        raise InputError(
+            f"{task}, seed {seed}: a boosted supervisor finds nothing to learn ({whole_reason(error)}): raise "
+            "weak.n_truth, or take another kind"
+        ) from error
 
     def decisions(rows: pd.DataFrame) -> NDArray[np.float64]:
         return np.asarray(booster.decision_function(features(rows)), dtype=np.float64)
@@ -40,7 +53,7 @@ def boosted_supervisor(weak: Weak, sets: RowSets, task_models: TaskModels, *, ta
     scored = {**sets.labelled, HELD_OUT: rest}
     found = {name: decisions(rows) for name, rows in scored.items()}
     if slope <= 0:
-        return {name: (1 + np.clip(made, -1, 1)) / 2 for name, made in found.items()}
+        return {name: (2 + np.clip(made, -2, 2)) / 4 for name, made in found.items()}
     return {name: np.asarray(expit(slope * made + shift), dtype=np.float64) for name, made in found.items()}
 
 

@@ -170,6 +170,12 @@ class Steering:
     ) -> Steered:
         """Read every row left alone, once, and under every change. With a `model` of this plan nothing is loaded."""
         tokens, changes = self.tokens, self.changes()  # refused before weights are loaded
+        short = [row for row, ids in enumerate(tokens) if len(ids) <= self.from_token]
+        if short:
+            raise InputError(
+                f"from_token = {self.from_token}: {len(short)} of {len(tokens)} rows have no such token, first "
+                f"{self.rows.table['id'].iloc[short[0]]!r} of {len(tokens[short[0]])}: nothing of them would be changed"
+            )
         # Strength 0 is the row left alone, which is read once.
         kept = np.flatnonzero(changes.vectors.any(axis=1) | (np.arange(len(changes.vectors)) == 0))
         place = np.zeros(len(changes.vectors), dtype=np.intp)

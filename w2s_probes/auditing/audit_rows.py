@@ -52,7 +52,7 @@ class AuditRows:
                 raise InputError(f"{where}: its rows have several values of {name!r}: rows of two audits are mixed")
         text, sum_there = str(table[DESIGN].iloc[0]), str(table[CHECKSUM].iloc[0])
         design = parse_json(text, f"{where}: the design")
-        if not isinstance(design, dict) or not set(design) >= KEYS:
+        if not isinstance(design, dict) or not set(design) >= KEYS or type(design["n"]) is not int:
             raise InputError(f"{where}: the design {text[:60]!r} is none that `w2s audit draw` writes")
         numbers: dict[str, Any] = {
             ORDER: _numbers(table, ORDER, where).astype(int),

@@ -133,7 +133,7 @@ class AuditDesign:
         if math.isnan(value):
             return Estimate(math.nan, math.nan, math.nan)
         p = min(1.0, max(0.0, value))
-        if self.all_rows:
+        if self.all_rows or (variance == 0 and 0 < p < 1):  # every row of the domain was certain to be drawn
             return Estimate(p, p, p, 0.0)
         most = self.effective if effective is None else effective
         n = most if p in (0.0, 1.0) else p * (1 - p) / variance

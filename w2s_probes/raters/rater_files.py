@@ -64,8 +64,15 @@ class RaterFiles:
 
 
 def read_trusted(path: Path | str) -> LabelSet:
-    """The rows of a label file whose truth is known: by `truth`, or by `label` where it has no such field."""
+    """The rows of a label file whose truth is known: by `truth`, or by `label` where it has no such field.
+
+    Rows whose `split` is another than train are left out: what is learned from their truth is not to be judged by it.
+    """
     table = read_label_table(path)
+    if "split" in table:
+        table = table[[is_missing(split) or str(split) == "train" for split in table["split"]]]
+        if table.empty:
+            raise InputError(f"{path}: every row is of another `split` than train: trusted rows are not test rows")
     if "truth" in table:
         if (truth := truth_where_known(table, str(path))) is None:
             raise InputError(f"{path}: no row has a `truth`: trusted rows are those that have one")

@@ -214,3 +214,8 @@ def test_the_files_hold_what_was_found(sound: Any, tmp_path: Path) -> None:
     for name, said in (("other.json", "is of no steering"), ("run.json", "no record of a steering"), ("x.txt", "json")):
         with pytest.raises(InputError, match=said):
             write_steered(found, tmp_path / name)
+
+
+def test_rows_that_end_before_the_first_changed_token_are_refused(sound: Any) -> None:
+    with pytest.raises(InputError, match=r"from_token = 500: \d+ of \d+ rows have no such token, first '"):
+        steered(sound, read="layer:4", from_token=500)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from tests.worlds.audited import DRAWN, GIVEN, WORLD, N, P, answered
 from w2s_probes import InputError, LabelSet
 from w2s_probes.auditing import AuditRows, draw_audit, fold_audit, read_audit_rows, write_audit
 from w2s_probes.auditing.audit_files import labeling_config
+from w2s_probes.io.tables import write_table
 
 
 @pytest.mark.parametrize("by", ["uniform", "stratified", "disagreement"])
@@ -196,3 +198,20 @@ def test_texts_come_from_row_files_where_labels_have_none() -> None:
     assert draw_audit(bare, n=DRAWN, texts=texts).table["text"].str.startswith("text").all()
     with pytest.raises(InputError, match="of the rows drawn have no text"):
         draw_audit(bare, n=DRAWN, texts={"r0": "one"})
+
+
+def test_a_class_that_was_drawn_whole_has_a_share_that_is_known(tmp_path: Path) -> None:
+    rows = [f"r{row}" for row in range(1000)]
+    given = pd.DataFrame({"id": rows, "text": rows, "label": np.where(np.arange(1000) < 25, 0.9, 0.1)})
+    audit = draw_audit(given, n=200, by="stratified")
+    truth = np.random.default_rng(0).integers(0, 2, 200)
+    write_table(audit.table.assign(truth=truth), tmp_path / "done.csv")
+    found = fold_audit(tmp_path / "done.csv", given).model.noise
+    assert found.low < found.value < found.high
+
+
+def test_a_design_that_was_changed_is_refused_in_a_line(drawn: AuditRows, fold: Callable[..., Any]) -> None:
+    for wrong in ('"x"', "null"):
+        changed = [text.replace(f'"n":{DRAWN}', f'"n":{wrong}') for text in drawn.table["design"]]
+        with pytest.raises(InputError, match="design"):
+            fold(answered(drawn).assign(design=changed))

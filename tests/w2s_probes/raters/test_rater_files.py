@@ -88,3 +88,12 @@ def test_trusted_rows_are_those_with_a_truth(tmp_path: Path) -> None:
     write_table(ROWS.assign(truth=None, label=1), tmp_path / "none.jsonl")
     with pytest.raises(InputError, match=r"none.jsonl: no row has a `truth`"):
         read_trusted(tmp_path / "none.jsonl")
+
+
+def test_test_rows_are_not_trusted(tmp_path: Path) -> None:
+    rows = {"id": ["a", "b", "c"], "label": [0.2, 0.7, 0.9], "truth": [0, 1, 1], "split": ["train", "test", "train"]}
+    write_table(pd.DataFrame(rows), tmp_path / "some.jsonl")
+    assert read_trusted(tmp_path / "some.jsonl").ids.tolist() == ["a", "c"]
+    write_table(pd.DataFrame(rows).assign(split="test"), tmp_path / "none.jsonl")
+    with pytest.raises(InputError, match="every row is of another `split` than train: trusted rows are not test rows"):
+        read_trusted(tmp_path / "none.jsonl")
