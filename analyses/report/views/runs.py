@@ -193,11 +193,7 @@ def _tasks(run: FinishedRun, differences: Differences) -> Table:
         Column("− plain student [95 %]", about="paired on the same test rows (DeLong), and over seeds"),
         Column("PGR [95 %]", about="(student − weak) / (ceiling − weak) in AUROC; of a probe by its own ceiling"),
         *([Column("PGR by the students' ceiling", about="of a probe in units of the students' gap")] if common else []),
-        *(
-            [Column("PGR from base [95 %]", about=f"counted from the supervisor without transcripts, {BASE}")]
-            if based
-            else []
-        ),
+        *([FROM_BASE_COLUMN] if based else []),
         Column("status", False, "of PGR"),
         Column("accuracy [95 %]"),
         Column("PGR of accuracy [95 %]"),
