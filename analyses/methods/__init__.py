@@ -23,6 +23,7 @@ from .debates import debate_control
 from .filters import probe_filter, probe_removal
 from .fusions import FUSIONS, fused_answers
 from .gates import Control, Over, gate_prediction
+from .judgements import channel_relabel, channel_removal, channel_student, confident_removal, confident_student
 from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
 from .priors import prior_opinion
@@ -147,6 +148,9 @@ OWN_METHODS: dict[str, Method] = {
         for name in FUSIONS
     },
     "filter-raters": Method(raters_student, activations=False, removal=raters_removal, settings=SHARE, raters=True),
+    "relabel-channel": Method(channel_relabel, settings=LOGISTIC),
+    "filter-channel": Method(channel_student, removal=channel_removal, settings=LOGISTIC),
+    "filter-confident": Method(confident_student, removal=confident_removal, settings=LOGISTIC),
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE
