@@ -60,9 +60,11 @@ def test_the_blocks_after_the_demo_print_what_the_readme_says(
     (at,) = [i for i, (kind, _) in enumerate(BLOCKS) if kind == "python"]
     exec(compile(BLOCKS[at][1], "README.md", "exec"), {})
     assert_told(capsys.readouterr().out, BLOCKS[at + 1][1])
-    (_, code), (_, printed) = re.findall(BLOCK, PROBES, flags=re.DOTALL)
-    exec(compile(code, "probes.md", "exec"), {})
-    assert words(capsys.readouterr().out) == words(printed)
+    blocks = re.findall(BLOCK, PROBES, flags=re.DOTALL)
+    for (kind, code), (_, printed) in zip(blocks[::2], blocks[1::2], strict=True):
+        assert kind == "python"
+        exec(compile(code, "probes.md", "exec"), {})
+        assert words(capsys.readouterr().out) == words(printed)
 
 
 @pytest.mark.usefixtures("after_the_demo")

@@ -53,6 +53,8 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
         "topo",
         "attention",
         "raters",
+        "channel",
+        "confident",
         "student",
         "control",
         "s2s",
