@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from analyses.foretelling import foretell_run, gains_of
+from analyses.forecasts import foretell_run, gains_of
 from tools.study.tables import MINUS
 from w2s_probes.foretelling import MEASURES
 from w2s_probes.foretelling.track_record import TRACK_RECORD

@@ -42,7 +42,7 @@ def test_the_error_of_shared_errors_is_that_of_a_jackknife_over_groups() -> None
     weak, probe, truth = drawn()
     groups = np.repeat(np.arange(50), 4)
     left_out = [shared_errors(*(one[groups != g] for one in (weak, probe, truth))).estimate.value for g in range(50)]
-    error = np.sqrt(49 / 50 * ((left_out - np.mean(left_out)) ** 2).sum())
+    error = np.sqrt(49 / 50 * ((np.array(left_out) - np.mean(left_out)) ** 2).sum())
     assert shared_errors(weak, probe, truth, groups=groups).estimate.error == pytest.approx(error, rel=0.03)
 
 
@@ -169,8 +169,8 @@ def test_expansion_is_the_least_over_all_sets(eta: float) -> None:
         found = good & (rng.random(10) < 0.7)
         if not found.any():
             continue
-        sets = (set(np.flatnonzero(one).tolist()) for one in (good, bad, found))
-        expected = brute(*sets, {(int(a), int(b)) for a, b in near}, eta, 10)
+        of_good, of_bad, of_found = (set(np.flatnonzero(one).tolist()) for one in (good, bad, found))
+        expected = brute(of_good, of_bad, of_found, {(int(a), int(b)) for a, b in near}, eta, 10)
         assert expansion_of(good, bad, found, near, eta) == pytest.approx(expected)
 
 
