@@ -112,12 +112,16 @@ def _shown(found: "Forecast") -> "pd.DataFrame":
         past, e = record.correlation(one.measure), one.estimate
         lines.append(
             {
-                "of": f"{found.rows} training rows, layer {found.notes['layer']}, {found.notes['probe']}",
+                "of": f"{found.rows} rows, layer {found.notes['layer']}",
                 "measure": one.measure,
-                "value [95 %]": f"{e:.3f}" if one.is_known else one.status.partition(":")[0],
+                "value [95 %]": f"{e:.3f}"
+                if one.is_known
+                else "undefined"
+                if one.n and one.needs != "no labels"
+                else "not given",
                 "by chance": f"{one.chance:.3f}" if one.draws else "",
                 "needs": found.needs(one),
-                "foretold here": "" if past is None else f"{past}, {past.n} cells",
+                "foretold here": "" if past is None else f"{past}, {past.n}",
             }
         )
     return pd.DataFrame(lines)
