@@ -27,6 +27,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.selection": (),
     "w2s_probes.comparing": (),
     "w2s_probes.raters": (),
+    "w2s_probes.foretelling": (),
     "w2s_probes.filtering": ("raters_filter",),
     "w2s_probes.gating": (),
     "w2s_probes.audit": (),
@@ -50,6 +51,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "analyses.recipe.read": ("read_recipe", "read_recipes"),
     "analyses.protocol": ("run",),
     "analyses.saliency": (),
+    "analyses.forecasts": ("foretell_run", "gains_of"),
     "analyses.report": (),
     "analyses.tables": (),
 }
