@@ -6,6 +6,7 @@ from extract.tasks.load import TASKS
 from w2s_probes.io.settings_schema import settings_schema
 from w2s_probes.losses.names import LOSSES
 
+from .gold_names import GOLD, OF_WEAK
 from .methods import METHODS
 from .recipe.probe_values import added_settings
 from .recipe.read import LADDER, PLUGINS, TASK_FILE, VARIANTS, Ladder
@@ -26,7 +27,7 @@ def recipe_json_schema() -> dict[str, Any]:
     parts, properties = schema["$defs"], schema["properties"]
     parts["Method"] = {
         "description": "A method (docs/experiments.md), or the control of one.",
-        "enum": _methods(),
+        "anyOf": [{"enum": _methods()}, {"type": "string", "pattern": SIZED}],
     }
     parts["TaskName"] = {
         "description": "A task of data/tasks, or the path of a task file.",
@@ -68,9 +69,16 @@ def _without_plugins(schema: dict[str, Any]) -> dict[str, Any]:
     return {"allOf": [{"if": nowhere, "then": everywhere}]}
 
 
+# A use of gold rows, or a control of it, with the numbers of its rows.
+SIZED = "^(control-gold-weak:)?(gold-[a-z-]+|control-(gold|weak)-alone)(:[0-9]+){1,2}$"
+
+
 def _methods() -> list[str]:
     controls = [RANDOM + name for name, method in METHODS.items() if method.removal is not None]
     controls += [f"{control}:{gate}" for control in (AVERAGE, SHUFFLED) for gate in METHODS if gate.startswith(GATE)]
+    controls += [
+        OF_WEAK + name for name, method in METHODS.items() if method.gold is not None and name.startswith(GOLD)
+    ]
     return [*METHODS, *controls]
 
 

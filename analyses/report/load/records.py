@@ -64,6 +64,14 @@ class _Notes(_RecordPart):
     requested: float = 0
     weak_share: float = 0  # of a gate
     own_kept: float = 0  # rows of shuffled transcripts
+    gold_rows: float = 0  # and what else is said of gold rows and their choices
+    weak_rows: float = 0
+    candidates: float = 0
+    chosen: float = 0
+    second: float = 0
+    gold_auroc: float = 0
+    lead: float = 0
+    stability: float = 0
 
 
 class _Rater(_RecordPart):
