@@ -6,8 +6,8 @@ from extract.tasks.load import TASKS
 from w2s_probes.io.settings_schema import settings_schema
 from w2s_probes.losses.names import LOSSES
 
-from .gold_names import GOLD, OF_WEAK
 from .methods import METHODS
+from .recipe.gold_names import GOLD, OF_WEAK
 from .recipe.probe_values import added_settings
 from .recipe.read import LADDER, PLUGINS, TASK_FILE, VARIANTS, Ladder
 from .recipe.schema import MAY, NEEDS, Recipe
@@ -27,8 +27,10 @@ def recipe_json_schema() -> dict[str, Any]:
     parts, properties = schema["$defs"], schema["properties"]
     parts["Method"] = {
         "description": "A method (docs/experiments.md), or the control of one.",
-        "anyOf": [{"enum": _methods()}, {"type": "string", "pattern": SIZED}],
+        "enum": _methods(),
     }
+    sized = {"type": "string", "pattern": SIZED}
+    parts["MethodOrSize"] = {"if": sized, "then": True, "else": {"$ref": "#/$defs/Method"}}
     parts["TaskName"] = {
         "description": "A task of data/tasks, or the path of a task file.",
         "anyOf": [{"enum": sorted(path.stem for path in TASKS.glob("*.toml"))}, _ending(TASK_FILE)],
@@ -53,7 +55,7 @@ def recipe_json_schema() -> dict[str, Any]:
 
 def _without_plugins(schema: dict[str, Any]) -> dict[str, Any]:
     """What differs where neither a recipe nor a variant of it names plugins: there is nothing but what is known."""
-    method = {"$ref": "#/$defs/Method"}
+    method = {"$ref": "#/$defs/MethodOrSize"}
     known = {
         "methods": {"anyOf": [method, {"type": "array", "items": method}]},
         "baseline": method,

@@ -20,7 +20,7 @@ from .differences import against
 from .evaluation_sets import set_tables
 from .fusion import FusionView, fusion_view
 from .gates import GateView, gate_view
-from .gold import GoldView, gold_view
+from .gold_budget import GoldView, gold_view
 from .more_metrics import metric_title, more_metrics, pgr_cell
 from .raters import RaterView, rater_view
 from .run_record import cost, models, row_sets

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ...gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, GoldName, gold_controls
+from ...recipe.gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, GoldName, gold_controls
 from ...results.gold_tables import PLAIN, budget_table, choice_table
 from ..drawing.cells import Column, Table, TableCell, estimate, number, words
 from ..drawing.figures import Figure, FigureLine, lines
@@ -90,15 +90,15 @@ def _difference(run: FinishedRun, task: str, name: str, other: str | None) -> Ta
 
 def _curve(part: pd.DataFrame, task: str, key: str) -> Figure | None:
     """AUROC over cost, a line for each use that has several points; uses of weak rows begin at the plain student."""
-    made = []
+    made: list[FigureLine] = []
     plain = part[part["use"] == PLAIN]
     for use, points in part[part["use"] != PLAIN].groupby("use", sort=False):
         begins = not str(use).endswith(("alone", "by weak labels"))
         line = pd.concat([plain, points]) if begins else points
         line = line.sort_values("cost", kind="stable")
         if len(line) >= LEAST:
-            ends = [line[column].tolist() for column in ("cost", "value", "low", "high")]
-            made.append(FigureLine(str(use), *ends, style=len(made)))
+            x, y, low, high = (line[column].tolist() for column in ("cost", "value", "low", "high"))
+            made.append(FigureLine(str(use), x, y, low, high, len(made)))
     return lines(key, f"{task}: what labels buy", "cost of all labels", "AUROC", made) if made else None
 
 
