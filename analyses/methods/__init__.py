@@ -16,8 +16,8 @@ from w2s_probes.probes.registry import ENTRIES, PROBES, TOKEN_PROBES, ProbeEntry
 from ..experiment import Lessons, Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
 from ..experiment.gold_rows import GoldUse
+from ..gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, WEAK_ALONE, GoldName
 from ..recipe.debate_settings import CHANGES, DEBATE_CONTROL
-from ..recipe.gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, WEAK_ALONE, GoldName
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict
