@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         def __getattr__(self, setting: str) -> Any: ...
 
 else:
-    FIELDS = {entry.setting: (VALUES[entry.value], entry.default) for entry in ENTRIES}
+    FIELDS = {entry.setting: (VALUES[entry.value], entry.default) for entry in ENTRIES if entry.value is not None}
     _ProbeValues = create_model("_ProbeValues", __base__=Section, **FIELDS)
 
 
@@ -29,7 +29,8 @@ class Probes(_ProbeValues):
     """Hyper-parameters of probes and filters; fixed in advance, never chosen by truth.
 
     Each probe of the registry has its value here by the name of its setting: `knn_k`, `logistic_l2`, `topo_k` (which is
-    both k_cc and k_zeta), and so have those that plugins and packages add; without one it is the probe's default.
+    both k_cc and k_zeta), and so have those that plugins and packages add; without one it is the probe's default. A
+    probe that has no value has nothing here.
     """
 
     model_config = ConfigDict(extra="allow")  # the settings of added probes, and no others
@@ -63,7 +64,7 @@ class Probes(_ProbeValues):
                 known = [*cls.model_fields, *added]
                 raise PydanticCustomError(UNKNOWN_KEY, "unknown key", {"key": str(name), "known": known})
             try:
-                checked[name] = TypeAdapter(VALUES[added[name].value]).validate_python(values[name])
+                checked[name] = TypeAdapter(VALUES[added[name].value or ""]).validate_python(values[name])
             except ValidationError as error:
                 said = error.errors(include_url=False)[0]["msg"]
                 raise ValueError(f"{name}: {said[0].lower()}{said[1:]}") from error
@@ -76,5 +77,9 @@ class Probes(_ProbeValues):
 
 
 def added_settings() -> dict[str, ProbeEntry]:
-    """The settings of the probes that are not the package's own."""
-    return {name: entry for name, entry in probe_settings().items() if name not in Probes.model_fields}
+    """The settings of the probes that are not the package's own; those without a value have none in recipes."""
+    return {
+        name: entry
+        for name, entry in probe_settings().items()
+        if entry.value is not None and name not in Probes.model_fields
+    }

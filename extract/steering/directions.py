@@ -75,7 +75,7 @@ class Directions:
         taken in its place. InputError for layers that are not stored, a probe without a direction, a direction of
         another width, not finite or 0, and labels of one class.
         """
-        refuse_directions(random, controls, probe)
+        refuse_directions(random, controls, probe, l2)
         at = store.resolve(layer)
         beyond = None if later is None else store.resolve(later)
         refuse_not_later(at, beyond)
@@ -107,7 +107,7 @@ class Directions:
             if beyond is None
             else _fitted(probe_name_for(probe), store.layer(beyond, ids=ids), y, beyond, l2),
             name="given" if given is not None else probe,
-            l2=_penalty(l2) if given is None and not probe.endswith(SAVED) else None,
+            l2=_penalty(probe, l2) if given is None and probe in PROBES else None,
             learned=len(ids),
             length=float(np.median(np.linalg.norm(X, axis=1))),
             seed=seed,
@@ -119,7 +119,7 @@ class Directions:
         return max((self.kinds.count(name) for name in CONTROLS), default=0)
 
 
-def refuse_directions(random: int, controls: Sequence[str], probe: str) -> None:
+def refuse_directions(random: int, controls: Sequence[str], probe: str, l2: float | None = None) -> None:
     """InputError for options that no layer could serve; scikit-learn is not loaded for that."""
     if random < 1:
         raise InputError(f"--random {random}: give at least 1; 19 is the fewest that can give p = .05")
@@ -135,6 +135,8 @@ def refuse_directions(random: int, controls: Sequence[str], probe: str) -> None:
         raise InputError(f"--probe {probe}: {did_you_mean(probe, PROBES)}; or the .safetensors file of a saved probe")
     elif PROBES[probe].value == "k":
         raise InputError(f"--probe {probe}: it judges by neighbours, and has no direction: choose logistic")
+    elif l2 is not None and PROBES[probe].value is None:
+        raise InputError(f"--l2 is no value of {probe}, which has none: leave it out")
 
 
 def refuse_not_later(layer: int, later: int | None) -> None:
@@ -158,8 +160,9 @@ def probe_name_for(probe: str) -> str:
     return "logistic" if probe.endswith(SAVED) else probe
 
 
-def _penalty(l2: float | None) -> float:
-    return PROBES["logistic"].default if l2 is None else l2
+def _penalty(probe: str, l2: float | None) -> float | None:
+    """The penalty that a probe is fitted at; None where it has none."""
+    return None if PROBES[probe].value != "l2" else PROBES[probe].default if l2 is None else l2
 
 
 def _unit(vector: NDArray[np.float64], what: str) -> NDArray[np.float64]:
@@ -214,8 +217,10 @@ def _drawn(
         from w2s_probes.probes import LogisticProbe
 
         shuffled = np.stack([rng.permutation(y) for _ in range(count)])
-        if PROBES[name].is_of(LogisticProbe):  # all at once
-            drawn = np.stack([path.coef_[0] for path in LogisticProbe.paths(X, shuffled, l2=[_penalty(l2)], cv=None)])
+        entry = PROBES[name]
+        if entry.is_of(LogisticProbe):  # all at once
+            paths = LogisticProbe.paths(X, shuffled, l2=[entry.default if l2 is None else l2], cv=None)
+            drawn = np.stack([path.coef_[0] for path in paths])
         else:
             drawn = np.stack([_fitted(name, X, labels, 0, l2).coef for labels in shuffled])
     return np.stack([_unit(vector, f"a {control} direction") for vector in drawn])

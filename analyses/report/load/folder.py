@@ -289,7 +289,8 @@ def _sweep(file: Path, name: str) -> FinishedSweep:
     record = read_record(beside, SweepRecord) if beside.exists() else None
     grid = (record or {}).get("grid") or {}
     for probe in table["probe"].unique():
-        if probe not in PROBES and any(f"{probe}_{value}" in grid for value in VALUE_TITLES):
+        settings = [str(probe).replace("-", "_") + end for end in ("", *(f"_{value}" for value in VALUE_TITLES))]
+        if probe not in PROBES and not grid.keys().isdisjoint(settings):
             raise InputError(f"{file}: has a probe of a plugin, {probe!r}: give --plugin FILE, as to the sweep")
     checked(table, file, Cells(known={"probe": (*PROBES, WEAK, "student")}))
     return FinishedSweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})

@@ -21,8 +21,8 @@ LISTED = 6  # values that are shown one by one
 
 
 def captions() -> dict[str, str]:
-    """What a report calls each setting of a sweep."""
-    return {entry.setting: entry.values for entry in PROBES.values()} | SETTINGS
+    """What a report calls each setting of a sweep; a probe without a value has none beside its name."""
+    return {entry.setting: entry.values for entry in PROBES.values() if entry.value is not None} | SETTINGS
 
 
 def readers() -> dict[str, set[str]]:

@@ -9,7 +9,7 @@ import typer
 
 from ...errors import InputError
 from ...io.files import refuse_input, refuse_no_file
-from ...probes.registry import PROBES
+from ...probes.registry import ONCE, PROBES
 from ...share import Share
 from .. import progress, terminal
 from ..number_lists import numbers, seeds_of, whole
@@ -38,7 +38,7 @@ def sweep(
     layers: Annotated[
         str, typer.Option("--layers", "--layer", help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")
     ] = "all",
-    values: dict[str, str] = {},  # noqa: B006 - an option for each probe
+    values: dict[str, str | bool] = {},  # noqa: B006 - an option for each probe
     contamination: Annotated[
         str, typer.Option(help="Also what filters by each cell remove: shares such as .05,.1.")
     ] = "",
@@ -54,7 +54,7 @@ def sweep(
         str, typer.Option(help="Also teach heads at every layer and seed, by these losses: xent,logconf.")
     ] = "",
     student_filter: Annotated[
-        str, typer.Option(help="Rows that students do without: those that knn, logistic or topo would drop; none: all.")
+        str, typer.Option(help="Rows that students do without: those that one of {probes} would drop; none: all.")
     ] = "none",
     student_relabel: Annotated[
         str, typer.Option(help="Probes whose scores other students learn in place of the weak labels.")
@@ -166,7 +166,7 @@ def sweep(
 class _Wanted:
     """Options that say what is swept, as typed."""
 
-    values: dict[str, str]  # of each probe
+    values: dict[str, str | bool]  # of each probe; of one that has no value, whether it is swept
     contamination: str
     connectivity: Connectivity | None
     folds: int | None
@@ -182,7 +182,9 @@ class _Wanted:
     def probe_values(self) -> dict[str, Sequence[float]]:
         """The values of each probe."""
         return {
-            name: (whole if PROBES[name].value == "k" else numbers)(text, PROBES[name].flag)
+            name: (ONCE if text else ())
+            if isinstance(text, bool)
+            else (whole if PROBES[name].value == "k" else numbers)(text, PROBES[name].flag)
             for name, text in self.values.items()
         }
 
