@@ -7,8 +7,9 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_mod
 from pydantic_core import PydanticCustomError
 
 from w2s_probes.io.validated import UNKNOWN_KEY
+from w2s_probes.probes.class_specs import ClassSpec
 from w2s_probes.probes.connectivity import Connectivity
-from w2s_probes.probes.registry import ENTRIES, ProbeEntry, probe_settings
+from w2s_probes.probes.registry import ENTRIES, PROBES, ClassifierEntry, ProbeEntry, probe_settings
 
 from .attention import Attention
 from .section import Count, Section
@@ -36,6 +37,8 @@ class Probes(_ProbeValues):
     model_config = ConfigDict(extra="allow")  # the settings of added probes, and no others
 
     attention: Attention = Attention()
+    # Classifiers of scikit-learn by a name for methods: `module:Class`, or `module:Class(C=0.1)`
+    classifiers: dict[str, str] = Field({})
     connectivity: Connectivity = "strong"
     contamination: float = Field(0.1, ge=0, lt=1)
 
@@ -70,9 +73,17 @@ class Probes(_ProbeValues):
                 raise ValueError(f"{name}: {said[0].lower()}{said[1:]}") from error
         return checked
 
+    @model_validator(mode="after")
+    def _registered(self) -> "Probes":
+        for name, spec in self.classifiers.items():
+            add_classifier(name, spec)
+        return self
+
     def read(self, settings: Collection[str]) -> dict[str, Any]:
         """The values of these settings, fit for JSON: those that were not given, too."""
         own = self.model_dump(mode="json", include=set(settings))
+        if not own.get("classifiers"):  # so that the keys of recipes without any stay
+            own.pop("classifiers", None)
         return own | {name: getattr(self, name) for name in settings if name in added_settings()}
 
 
@@ -83,3 +94,16 @@ def added_settings() -> dict[str, ProbeEntry]:
         for name, entry in probe_settings().items()
         if entry.value is not None and name not in Probes.model_fields
     }
+
+
+def add_classifier(name: str, spec: str) -> None:
+    """Have a classifier in the registry of probes under a name. ValueError for a name that stands for another probe."""
+    of = PROBES.loaded.get(name)
+    if isinstance(of, ClassifierEntry) and of.spec == spec:
+        return
+    if name in PROBES:
+        other = of.spec if isinstance(of, ClassifierEntry) else "another probe"
+        raise ValueError(f"classifiers.{name} = {spec!r}: {name!r} stands for {other} already: choose another name")
+    where = f"classifiers.{name} ="
+    ClassSpec.parse(spec, where).make(where)
+    PROBES[name] = ClassifierEntry.of(spec, name)

@@ -12,6 +12,7 @@ from .registry import PROBES, TOKEN_PROBES, ProbeEntry
 if TYPE_CHECKING:
     from .attention import AttentionProbe
     from .base import Probe, auroc_scorer
+    from .classifier import ClassifierProbe
     from .design import Design
     from .knn import KNNProbe, NeighborPath
     from .logistic import LogisticProbe, RegularizationPath
@@ -22,6 +23,7 @@ __all__ = [
     "PROBES",
     "TOKEN_PROBES",
     "AttentionProbe",
+    "ClassifierProbe",
     "Connectivity",
     "Design",
     "KNNProbe",
@@ -42,6 +44,8 @@ __all__ = [
 def probe_name(probe: Any) -> str:
     """The name that files give a probe (knn, logistic, topo, attention), or module:Class of another classifier."""
     kind = type(probe)
+    if kind.__name__ == "ClassifierProbe":
+        return str(probe.spec)
     names = (name for name, entry in {**PROBES, **TOKEN_PROBES}.items() if entry.is_of(kind))
     return next(names, f"{kind.__module__}:{kind.__qualname__}")
 
@@ -50,6 +54,7 @@ __getattr__, __dir__ = lazy_face(
     __name__,
     {
         "AttentionProbe": "attention",
+        "ClassifierProbe": "classifier",
         "Design": "design",
         "KNNProbe": "knn",
         "LogisticProbe": "logistic",

@@ -7,13 +7,14 @@ It imports neither scikit-learn nor NumPy, so that the help of a command stays q
 import hashlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..registries import Registry
+from .class_specs import ClassSpec
 
 if TYPE_CHECKING:
     from .base import Probe
@@ -29,7 +30,8 @@ NO_VALUE = 0.0  # stands for the value of a probe that has none, where values ar
 ONCE = (NO_VALUE,)  # the values of such a probe, where a sweep has it
 # Other options of `w2s sweep` and keys of a recipe's `[probes]`: no setting of a probe may be called like one.
 OTHER_SETTINGS = frozenset([
-    "address", "attention", "backend", "choose_by", "connectivity", "contamination", "dry_run", "folds", "held_out",
+    "address", "attention", "backend", "choose_by", "classifier", "classifiers",
+    "connectivity", "contamination", "dry_run", "folds", "held_out",
     "help", "index", "jobs", "json", "k", "l2", "labels", "layer", "layers", "max_memory", "oracle", "out", "parts",
     "place", "plot", "plugin", "progress", "seed", "seeds", "shard", "store", "student_filter", "student_relabel",
     "students", "test",
@@ -117,6 +119,38 @@ class ProbeEntry:
         return self.kind.with_value(int(number) if self.value == "k" else float(number), **read)
 
 
+@dataclass(frozen=True)
+class ClassifierEntry(ProbeEntry):
+    """A classifier of another library as a probe: by `module:Class`, or by a name that a recipe gives it.
+
+    >>> ClassifierEntry.of("sklearn.svm:SVC(C=10, probability=True)").title
+    'SVC(C=10, probability=True)'
+    """
+
+    spec: str = ""
+
+    @classmethod
+    def of(cls, spec: str, name: str | None = None) -> "ClassifierEntry":
+        """The entry of a classifier; InputError for what is no module:Class. Nothing is imported."""
+        ClassSpec.parse(spec)
+        title = spec.partition(":")[2] if name is None else name
+        place = "classifier:ClassifierProbe"
+        return cls(name or spec, title, None, NO_VALUE, place, title, color="#8a6d3b", marker="X", spec=spec)
+
+    @property
+    def code(self) -> str:
+        """A hash of the classifier's name and arguments, and its package's version, which names kept results."""
+        return ClassSpec.parse(self.spec).code
+
+    def is_of(self, kind: type) -> bool:
+        """False: the class says nothing of which classifier it is."""
+        return False
+
+    def make(self, value: float | None = None, **options: Any) -> "Probe":
+        """An unfitted probe of the classifier; nothing that is given is read."""
+        return self.kind(self.spec)
+
+
 # Colours that the colour-blind can tell apart (Okabe and Ito).
 ENTRIES = (
     ProbeEntry(
@@ -201,7 +235,21 @@ def _class_fault(name: str, entry: ProbeEntry) -> str | None:
     return None
 
 
-PROBES: Registry[ProbeEntry] = Registry("probes", "probe", {entry.name: entry for entry in ENTRIES}, fault=_fault)
+class ProbeRegistry(Registry[ProbeEntry]):
+    """The registry of probes, in which `module:Class` is a probe, too; lists do not hold those."""
+
+    def __getitem__(self, name: str) -> ProbeEntry:
+        return ClassifierEntry.of(name) if ":" in name else super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        return (isinstance(name, str) and ":" in name) or super().__contains__(name)
+
+    def with_classes(self, names: Iterable[object]) -> list[str]:
+        """The probes of lists, and those of these names that are `module:Class`."""
+        return list(dict.fromkeys([*self, *(str(name) for name in names if ":" in str(name))]))
+
+
+PROBES = ProbeRegistry("probes", "probe", {entry.name: entry for entry in ENTRIES}, fault=_fault)
 # Those that read every token of a row: no probe of vectors, so neither swept nor asked for by --by.
 TOKEN_PROBES: Mapping[str, ProbeEntry] = {
     "attention": ProbeEntry(

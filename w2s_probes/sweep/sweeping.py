@@ -15,12 +15,12 @@ from ..labels.label_file import Labels
 from ..places import HERE, Place
 from ..places.pool import versions
 from ..probes import Connectivity
-from ..probes.registry import PROBES, probe_settings
+from ..probes.registry import ONCE, PROBES, probe_settings
 from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
 from ..store.layers import LayerSpec
-from .grid import Grid, Numbers, asked, listed, published
+from .grid import Grid, Numbers, asked, classifier_names, listed, published
 from .measures import SweepScorer, as_table
 from .result import SweepResult
 from .running import run_units
@@ -37,6 +37,7 @@ def sweep(
     knn_k: Numbers = (),
     logistic_l2: Numbers = (),
     topo_k: Numbers = (),
+    classifiers: str | Sequence[str] = (),
     contamination: Numbers = (),
     connectivity: Connectivity = "strong",
     folds: int = 5,
@@ -61,8 +62,8 @@ def sweep(
     every label set and seed. The best cell is chosen on the training rows, by weak
     labels, and held-out rows then say how good it is. Values are one number or several (`knn_k=5`, `knn_k=[5, 50]`);
     with none given, kNN and logistic take the published ones; `others` are values of further probes of the registry,
-    by the names of their settings, True for one that has no value. Every `contamination` is what a filter by each cell
-    would remove.
+    by the names of their settings, True for one that has no value. `classifiers` are those of scikit-learn that are
+    swept beside them, as `module:Class(C=0.1)`. Every `contamination` is what a filter by each cell would remove.
 
     `students` are losses: at every layer and seed a head learns the weak labels by each of them, without the rows that
     each probe of `student_filter` would drop ("none": all rows; at `contamination`, .1 unless given), and the scores
@@ -85,6 +86,7 @@ def sweep(
         known = [name for name in inspect.signature(sweep).parameters if name != "others"]
         raise InputError(f"sweep has no {unknown[0]}: {did_you_mean(unknown[0], dict.fromkeys([*known, *entries]))}")
     values: dict[str, Any] = {entries[name].name: asked(entries[name], value) for name, value in settings.items()}
+    values |= dict.fromkeys(classifier_names(texts(classifiers, "classifiers")), ONCE)
     shares, folds_seeds = listed(contamination, "contamination"), listed(seeds, "seeds")
     opened = store if isinstance(store, ActivationStore) else ActivationStore.open(store)
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))

@@ -54,6 +54,7 @@ def facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str,
     called, read_by = captions(), readers()
     for name, value in record.get("grid", {}).items():
         read = name in called and not read_by.get(name, set(probes)).isdisjoint(probes)
+        read |= name == "folds" and any(":" in probe for probe in probes)
         if read and value not in ([], None):
             found.append((called[name], _listed(value)))
     return [(name, value) for name, value in found if value]
