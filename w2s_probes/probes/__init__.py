@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .attention import AttentionProbe
     from .base import Probe, auroc_scorer
     from .classifier import ClassifierProbe
+    from .contrast import ContrastProbe, paired_sides, shuffled_sides
     from .design import Design
     from .knn import KNNProbe, NeighborPath
     from .logistic import LogisticProbe, RegularizationPath
@@ -25,6 +26,7 @@ __all__ = [
     "AttentionProbe",
     "ClassifierProbe",
     "Connectivity",
+    "ContrastProbe",
     "Design",
     "KNNProbe",
     "LogisticProbe",
@@ -35,8 +37,10 @@ __all__ = [
     "TopoProbe",
     "auroc_scorer",
     "load_probe",
+    "paired_sides",
     "probe_name",
     "save_probe",
+    "shuffled_sides",
     "topo_cc",
 ]
 
@@ -55,6 +59,7 @@ __getattr__, __dir__ = lazy_face(
     {
         "AttentionProbe": "attention",
         "ClassifierProbe": "classifier",
+        "ContrastProbe": "contrast",
         "Design": "design",
         "KNNProbe": "knn",
         "LogisticProbe": "logistic",
@@ -64,7 +69,9 @@ __getattr__, __dir__ = lazy_face(
         "TopoProbe": "topo",
         "auroc_scorer": "base",
         "load_probe": "saving",
+        "paired_sides": "contrast",
         "save_probe": "saving",
+        "shuffled_sides": "contrast",
         "topo_cc": "topo",
     },
 )
