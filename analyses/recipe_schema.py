@@ -6,8 +6,8 @@ from extract.tasks.load import TASKS
 from w2s_probes.io.settings_schema import settings_schema
 from w2s_probes.losses.names import LOSSES
 
-from .gold_names import GOLD, OF_WEAK
 from .methods import METHODS
+from .recipe.gold_names import GOLD, OF_WEAK
 from .recipe.probe_values import added_settings
 from .recipe.read import LADDER, PLUGINS, TASK_FILE, VARIANTS, Ladder
 from .recipe.schema import MAY, NEEDS, Recipe

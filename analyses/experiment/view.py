@@ -173,11 +173,12 @@ class Experiment(TrueLabels):
         """The fields of an outcome that name a probe and its settings."""
         if name in TOKEN_PROBES:
             return {"probe": name, **dict.fromkeys(VALUE_TITLES), "l2": self.probes.attention.l2}
-        return {"probe": name, **dict.fromkeys(VALUE_TITLES), PROBES[name].value: self._value(name)}
+        own = PROBES[name].value
+        return {"probe": name} | {value: self._value(name) if value == own else None for value in VALUE_TITLES}
 
     def _value(self, name: str) -> Any:
-        """The recipe's value of a probe: its number of neighbours, or its penalty."""
-        return getattr(self.probes, PROBES[name].setting)
+        """The recipe's value of a probe: its number of neighbours, or its penalty; None where it has none."""
+        return None if PROBES[name].value is None else getattr(self.probes, PROBES[name].setting)
 
     def probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
         """P(label = 1) of the evaluation sets by a probe that learned labels (n_train,) of the training rows.

@@ -16,8 +16,8 @@ from w2s_probes.probes.registry import ENTRIES, PROBES, TOKEN_PROBES, ProbeEntry
 from ..experiment import Lessons, Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
 from ..experiment.gold_rows import GoldUse
-from ..gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, WEAK_ALONE, GoldName
 from ..recipe.debate_settings import CHANGES, DEBATE_CONTROL
+from ..recipe.gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, WEAK_ALONE, GoldName
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict
@@ -167,7 +167,7 @@ OWN_METHODS: dict[str, Method] = {
     f"{GOLD}after": _gold(after, both=True, students=2),
     f"{SELECT}checkpoint": _gold(chosen_checkpoint, both=True, students=2),
     f"{SELECT}layer": _gold(chosen_layer, both=True, layers=True),
-    **{f"{SELECT}{name}": _gold_value(name, READS[name]) for name in OWN_PROBES},
+    **{f"{SELECT}{name}": _gold_value(name, READS[name]) for name in OWN_PROBES if PROBES[name].value},
     GOLD_ALONE: _gold(gold_alone, both=True),
     WEAK_ALONE: replace(_gold(weak_alone), gold=GoldUse(gold=0)),
     "filter-raters": Method(raters_student, activations=False, removal=raters_removal, settings=SHARE, raters=True),

@@ -7,7 +7,7 @@ from typing import Any
 from w2s_probes.registries import Registry
 
 from ..experiment import Method
-from ..gold_names import GOLD
+from ..recipe.gold_names import GOLD
 from ..results.names import CEILING, WEAK, is_matched_control, is_reference
 
 EXPECTED = (

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..experiment import Experiment, Lessons, Outcome
 from ..experiment.gold_rows import GoldRows
-from ..gold_names import GOLD_ROWS, WEAK_ROWS
 from ..lessons.lesson import Lesson, Trained
+from ..recipe.gold_names import GOLD_ROWS, WEAK_ROWS
 
 
 def gold_labels(experiment: Experiment, rows: GoldRows, *, of_weak: bool) -> NDArray[np.float64]:

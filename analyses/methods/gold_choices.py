@@ -25,6 +25,8 @@ GRIDS: dict[str, tuple[float, ...]] = {"k": (5, 10, 20, 50, 100), "l2": (1e-4, 1
 def chosen_value(experiment: Experiment, *, probe: str, of_weak: bool = False) -> Outcome:
     """A probe of all weak labels, whose k or λ gold rows choose by its out-of-sample scores of them."""
     rows, entry = experiment.gold_rows(), PROBES[probe]
+    if entry.value is None:
+        raise InputError(f"gold-select-{probe}: this probe has no value that gold rows could choose: name another")
     labels = gold_labels(experiment, rows, of_weak=of_weak)
     own = getattr(experiment.probes, entry.setting)
     most = most_neighbors(experiment.group_codes, len(experiment.weak_train))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from ..gold_names import GOLD, GOLD_ALONE, SELECT, WEAK_ALONE, GoldName, gold_name
+from .gold_names import GOLD, GOLD_ALONE, SELECT, WEAK_ALONE, GoldName, gold_name
 from .section import Count, Section
 
 LISTS = ("n", "use", "select", "n_weak", "layers")  # whose single values may stand without brackets

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..gold_names import GOLD_ROWS, WEAK_ROWS, GoldName
+from ..recipe.gold_names import GOLD_ROWS, WEAK_ROWS, GoldName
 from .names import parse_trial_key
 
 BUDGET, CHOICES = "gold.csv", "gold_choices.csv"  # beside results.csv

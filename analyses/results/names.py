@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from ..gold_names import GOLD, OF_WEAK, SELECT, gold_controls
+from ..recipe.gold_names import GOLD, OF_WEAK, SELECT, gold_controls
 
 RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
 LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"  # folders

@@ -15,7 +15,7 @@ from ..neighbors import Neighbors, search
 from ..neighbors.store_graphs import store_neighbors
 from ..probes import LogisticProbe, TopoProbe
 from ..probes.design import Design
-from ..probes.registry import PROBES
+from ..probes.registry import NO_VALUE, PROBES
 from ..relabeling import relabel
 from ..rows.groups import group_ids, largest_group, most_neighbors
 from ..store.activation_store import ActivationStore
@@ -27,7 +27,7 @@ SHORTER = ("knn", "logistic", "topo")  # probes whose cells are read from what a
 
 @dataclass(frozen=True)
 class SweepCell:
-    """A cell of a sweep's grid: a probe with its value."""
+    """A cell of a sweep's grid: a probe with its value, if it has one."""
 
     probe: str
     k: int | None = None
@@ -35,15 +35,15 @@ class SweepCell:
 
     @classmethod
     def of(cls, probe: str, value: float) -> "SweepCell":
-        """The cell of a probe of the registry at one of its values."""
-        return cls(probe, k=int(value)) if PROBES[probe].value == "k" else cls(probe, l2=float(value))
+        """The cell of a probe of the registry at one of its values, of which one without has none."""
+        name = PROBES[probe].value
+        return cls(probe, k=int(value)) if name == "k" else cls(probe, l2=None if name is None else float(value))
 
     @property
     def value(self) -> float:
-        """The probe's value: its number of neighbours, or its penalty."""
+        """The probe's value: its number of neighbours, or its penalty; NO_VALUE where it has none."""
         value = self.l2 if self.k is None else self.k
-        assert value is not None  # of a cell of a probe
-        return value
+        return NO_VALUE if value is None else value
 
 
 @dataclass(frozen=True, eq=False)

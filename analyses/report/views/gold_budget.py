@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ...gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, GoldName, gold_controls
+from ...recipe.gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, GoldName, gold_controls
 from ...results.gold_tables import PLAIN, budget_table, choice_table
 from ..drawing.cells import Column, Table, TableCell, estimate, number, words
 from ..drawing.figures import Figure, FigureLine, lines

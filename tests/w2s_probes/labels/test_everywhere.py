@@ -19,7 +19,7 @@ from w2s_probes.losses import Objective
 from w2s_probes.metrics.recovery import bootstrap
 from w2s_probes.metrics.recovery_over_seeds import gap_recovered_over_seeds
 from w2s_probes.neighbors import search
-from w2s_probes.probes import AttentionProbe, auroc_scorer
+from w2s_probes.probes import AttentionProbe, ClassifierProbe, ContrastProbe, auroc_scorer, paired_sides
 from w2s_probes.simulated import error_balance, first_features, hard, mistaken, trivial_imitation
 from w2s_probes.stats import agreement
 from w2s_probes.store import TokenActivations
@@ -31,6 +31,8 @@ WEAK = np.abs(DATA.weak - np.random.default_rng(0).uniform(0.05, 0.45, N))
 IDS = np.array([f"r{i}" for i in range(N)], dtype=object)
 TURNED = np.roll(IDS, 1)
 TOKENS = TokenActivations(X, np.arange(N + 1), np.zeros(N, np.int32))
+PAIRS = paired_sides(X, -X)
+BAYES = "sklearn.naive_bayes:GaussianNB"
 P = KNNProbe(10).fit(X, WEAK).out_of_sample_
 GRAPH = search(X, 10)
 FILTER = w2s_probes.disagreement_filter(WEAK, P)
@@ -47,6 +49,8 @@ def own_filter(y: Any) -> FilterResult:
 # By name: a call with labels that one set gives, the arrays that they are.
 ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "KNNProbe": (lambda y: KNNProbe(10).fit(X, y).score(X, y), WEAK),
+    "ClassifierProbe": (lambda y: ClassifierProbe(BAYES).fit(X, y).predict_proba(X), WEAK),
+    "ContrastProbe": (lambda y: ContrastProbe().fit(PAIRS, y).predict_proba(PAIRS), WEAK),
     "LogisticProbe": (lambda y: LogisticProbe().fit(X, y).coef_, WEAK),
     "TopoProbe": (lambda y: TopoProbe(10, 10).fit(X, y).out_of_sample_, WEAK),
     "AttentionProbe": (lambda y: AttentionProbe(4, epochs=2).fit(TOKENS, y).predict_proba(TOKENS), WEAK),
