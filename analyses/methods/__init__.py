@@ -18,7 +18,15 @@ from ..recipe.debate_settings import CHANGES, DEBATE_CONTROL
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict
-from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
+from .controls import (
+    DRAWS,
+    confidence_filter,
+    confidence_removal,
+    oracle_filter,
+    oracle_removal,
+    permuted_graph,
+    random_control,
+)
 from .debates import debate_control
 from .filters import probe_filter, probe_removal
 from .fusions import FUSIONS, fused_answers
@@ -147,6 +155,7 @@ OWN_METHODS: dict[str, Method] = {
         for name in FUSIONS
     },
     "filter-raters": Method(raters_student, activations=False, removal=raters_removal, settings=SHARE, raters=True),
+    "control-permuted-graph": Method(permuted_graph, students=DRAWS, settings=READS["graph"]),
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .attention import AttentionProbe
     from .base import Probe, auroc_scorer
     from .design import Design
+    from .graph_smoothing import GraphProbe
     from .knn import KNNProbe, NeighborPath
     from .logistic import LogisticProbe, RegularizationPath
     from .saving import load_probe, save_probe
@@ -24,6 +25,7 @@ __all__ = [
     "AttentionProbe",
     "Connectivity",
     "Design",
+    "GraphProbe",
     "KNNProbe",
     "LogisticProbe",
     "NeighborPath",
@@ -51,6 +53,7 @@ __getattr__, __dir__ = lazy_face(
     {
         "AttentionProbe": "attention",
         "Design": "design",
+        "GraphProbe": "graph_smoothing",
         "KNNProbe": "knn",
         "LogisticProbe": "logistic",
         "NeighborPath": "knn",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .base import Probe
 
 ValueName = Literal["k", "l2"]
-VERSIONED = ("knn", "logistic", "topo", "attention")  # the probes of this release
+VERSIONED = ("knn", "logistic", "topo", "graph", "attention")  # the probes of this release
 # Probes that no table of probes lists; imported when one is saved or loaded, since their modules load torch.
 HEAVY = {"HeadStudent": "w2s_probes.students.head", "AttentionProbe": "w2s_probes.probes.attention"}
 # Names that mean something else where a probe is named.
@@ -53,7 +53,7 @@ class ProbeEntry:
     default: float  # of that value, where none is given; NO_VALUE for a probe without one
     where: "str | type[Probe]"  # the class, or its place: module of this package, or of any with a dot in it, `:`, name
     values: str  # what a sweep's report calls several of its values; of a probe without, the probe
-    options: tuple[str, ...] = ()  # other settings that it reads: of `connectivity` and `index`
+    options: tuple[str, ...] = ()  # other settings that it reads: of `connectivity`, `alpha` and `index`
     cross_fitted: bool = True  # whether its out-of-sample scores come of folds, and so hang on their seed
     color: str = "#56606b"
     marker: str = "D"
@@ -152,6 +152,18 @@ ENTRIES = (
         cross_fitted=False,
         color="#009E73",
         marker="^",
+    ),
+    ProbeEntry(
+        name="graph",
+        title="graph",
+        value="k",
+        default=15,
+        where="graph_smoothing:GraphProbe",
+        values="Neighbours k of the graph",
+        options=("alpha", "index"),
+        cross_fitted=False,
+        color="#332288",
+        marker="v",
     ),
 )
 

@@ -17,7 +17,7 @@ from w2s_probes.gating import Gate, dispersion, gate, mixed, mixture_losses, own
 from w2s_probes.losses import Objective
 from w2s_probes.metrics.recovery import bootstrap
 from w2s_probes.metrics.recovery_over_seeds import gap_recovered_over_seeds
-from w2s_probes.probes import AttentionProbe, auroc_scorer
+from w2s_probes.probes import AttentionProbe, GraphProbe, auroc_scorer
 from w2s_probes.simulated import error_balance, first_features, hard, mistaken, trivial_imitation
 from w2s_probes.stats import agreement
 from w2s_probes.store import TokenActivations
@@ -45,6 +45,7 @@ def own_filter(y: Any) -> FilterResult:
 ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "KNNProbe": (lambda y: KNNProbe(10).fit(X, y).score(X, y), WEAK),
     "LogisticProbe": (lambda y: LogisticProbe().fit(X, y).coef_, WEAK),
+    "GraphProbe": (lambda y: GraphProbe(10).fit(X, y).out_of_sample_, WEAK),
     "TopoProbe": (lambda y: TopoProbe(10, 10).fit(X, y).out_of_sample_, WEAK),
     "AttentionProbe": (lambda y: AttentionProbe(4, epochs=2).fit(TOKENS, y).predict_proba(TOKENS), WEAK),
     "KNNProbe.path": (lambda y: KNNProbe.path(X, y, k=[5, 10]).loss, WEAK),
