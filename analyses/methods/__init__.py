@@ -39,6 +39,7 @@ from .raters import raters_removal, raters_student
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
 from .students import plain_student
+from .two_stages import random_two_stages, two_stages
 
 __all__ = ["METHODS", "find_method", "find_methods"]
 
@@ -155,6 +156,16 @@ OWN_METHODS: dict[str, Method] = {
         for name in FUSIONS
     },
     "filter-raters": Method(raters_student, activations=False, removal=raters_removal, settings=SHARE, raters=True),
+    **{
+        f"{begin}two-stage-{name}": Method(
+            partial(run, probe=name), students=many, rounds=2, settings=READS[name] | SHARE
+        )
+        for name in OWN_PROBES
+        for begin, run, many in (
+            ("", two_stages, 2),
+            ("control-random-", partial(random_two_stages, of=f"two-stage-{name}"), 2 * DRAWS),
+        )
+    },
     "control-permuted-graph": Method(permuted_graph, students=DRAWS, settings=READS["graph"]),
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(

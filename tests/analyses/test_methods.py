@@ -45,7 +45,9 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
     method = find_method(name)
     outcome = outcome_by(name, experiment(tmp_path))
     assert set(outcome.scores) == {"test"}
-    drawn = name.startswith(("control-random:", "control-permuted", "control-gate-shuffled", "control-fusion-shuffled"))
+    drawn = name.startswith(
+        ("control-random:", "control-random-", "control-permuted", "control-gate-shuffled", "control-fusion-shuffled")
+    )
     assert outcome.scores["test"].shape == ((5, 200) if drawn else (200,))
     assert mean_metric("auroc", planted(n=200, seed=2).truth, outcome.scores["test"]) > LEAST.get(name, 0.95)
     known = (
@@ -58,6 +60,7 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
         "student",
         "control",
         "s2s",
+        "two",
         "bootstrap",
         "gate",
         "mowst",
