@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from .graph_smoothing import GraphProbe
     from .knn import KNNProbe, NeighborPath
     from .logistic import LogisticProbe, RegularizationPath
+    from .mean_difference import MeanDifferenceProbe
     from .saving import load_probe, save_probe
     from .topo import TopoProbe, topo_cc
+    from .whitened import WhitenedMeanDifferenceProbe
 
 __all__ = [
     "PROBES",
@@ -28,11 +30,13 @@ __all__ = [
     "GraphProbe",
     "KNNProbe",
     "LogisticProbe",
+    "MeanDifferenceProbe",
     "NeighborPath",
     "Probe",
     "ProbeEntry",
     "RegularizationPath",
     "TopoProbe",
+    "WhitenedMeanDifferenceProbe",
     "auroc_scorer",
     "load_probe",
     "probe_name",
@@ -42,7 +46,7 @@ __all__ = [
 
 
 def probe_name(probe: Any) -> str:
-    """The name that files give a probe (knn, logistic, topo, attention), or module:Class of another classifier."""
+    """The name that files give a probe (knn, mean-difference, attention), or module:Class of another classifier."""
     kind = type(probe)
     names = (name for name, entry in {**PROBES, **TOKEN_PROBES}.items() if entry.is_of(kind))
     return next(names, f"{kind.__module__}:{kind.__qualname__}")
@@ -56,10 +60,12 @@ __getattr__, __dir__ = lazy_face(
         "GraphProbe": "graph_smoothing",
         "KNNProbe": "knn",
         "LogisticProbe": "logistic",
+        "MeanDifferenceProbe": "mean_difference",
         "NeighborPath": "knn",
         "Probe": "base",
         "RegularizationPath": "logistic",
         "TopoProbe": "topo",
+        "WhitenedMeanDifferenceProbe": "whitened",
         "auroc_scorer": "base",
         "load_probe": "saving",
         "save_probe": "saving",

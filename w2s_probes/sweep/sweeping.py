@@ -37,6 +37,8 @@ def sweep(
     knn_k: Numbers = (),
     logistic_l2: Numbers = (),
     topo_k: Numbers = (),
+    mean_difference: bool = False,
+    mean_difference_whitened: bool = False,
     contamination: Numbers = (),
     connectivity: Connectivity = "strong",
     folds: int = 5,
@@ -61,8 +63,8 @@ def sweep(
     every label set and seed. The best cell is chosen on the training rows, by weak
     labels, and held-out rows then say how good it is. Values are one number or several (`knn_k=5`, `knn_k=[5, 50]`);
     with none given, kNN and logistic take the published ones; `others` are values of further probes of the registry,
-    by the names of their settings, True for one that has no value. Every `contamination` is what a filter by each cell
-    would remove.
+    by the names of their settings. Probes that have no value are swept where they are True. Every `contamination` is
+    what a filter by each cell would remove.
 
     `students` are losses: at every layer and seed a head learns the weak labels by each of them, without the rows that
     each probe of `student_filter` would drop ("none": all rows; at `contamination`, .1 unless given), and the scores
@@ -79,7 +81,12 @@ def sweep(
     Raises InputError for layers that are not stored, labels that do not fit the store or are of one class, values
     that the rows cannot serve, a layer that is larger than the memory allowed, and a cluster that is not there.
     """
-    settings = {"knn_k": knn_k, "logistic_l2": logistic_l2, "topo_k": topo_k, **others}
+    settings: dict[str, Numbers | bool] = {"knn_k": knn_k, "logistic_l2": logistic_l2, "topo_k": topo_k}
+    settings |= {
+        "mean_difference": mean_difference,
+        "mean_difference_whitened": mean_difference_whitened,
+        **others,
+    }
     entries = probe_settings()
     if unknown := [name for name in settings if name not in entries]:
         known = [name for name in inspect.signature(sweep).parameters if name != "others"]

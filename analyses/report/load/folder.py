@@ -13,7 +13,7 @@ from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import FORMATS, table_format
 from w2s_probes.labels.verdicts import NEEDED, read_verdicts
 from w2s_probes.metrics import METRICS
-from w2s_probes.probes.registry import PROBES, VALUE_TITLES
+from w2s_probes.probes.registry import PROBES
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
 
@@ -289,8 +289,7 @@ def _sweep(file: Path, name: str) -> FinishedSweep:
     record = read_record(beside, SweepRecord) if beside.exists() else None
     grid = (record or {}).get("grid") or {}
     for probe in table["probe"].unique():
-        settings = [str(probe).replace("-", "_") + end for end in ("", *(f"_{value}" for value in VALUE_TITLES))]
-        if probe not in PROBES and not grid.keys().isdisjoint(settings):
+        if probe not in PROBES and any(f"{probe}{end}".replace("-", "_") in grid for end in ("", "_k", "_l2")):
             raise InputError(f"{file}: has a probe of a plugin, {probe!r}: give --plugin FILE, as to the sweep")
     checked(table, file, Cells(known={"probe": (*PROBES, WEAK, "student")}))
     return FinishedSweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})

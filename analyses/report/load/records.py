@@ -163,9 +163,7 @@ class _Store(_RecordPart):
 
 class _SweptGrid(_RecordPart):
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[
-        str, list[float] | bool | float | str | None
-    ]  # the values of every probe, and how they score
+    __pydantic_extra__: dict[str, list[float] | bool | float | str | None]  # values of probes, how they score
     students: list[str] = []
     student_filter: list[str] = []
     student_relabel: list[str] = []
