@@ -55,6 +55,8 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
         "logistic",
         "topo",
         "graph",
+        "mean-difference",
+        "mean-difference-whitened",
         "attention",
         "raters",
         "student",
