@@ -21,7 +21,15 @@ from ..recipe.gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, WEAK_ALONE, G
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict
-from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
+from .controls import (
+    DRAWS,
+    confidence_filter,
+    confidence_removal,
+    oracle_filter,
+    oracle_removal,
+    permuted_graph,
+    random_control,
+)
 from .debates import debate_control
 from .filters import probe_filter, probe_removal
 from .fusions import FUSIONS, fused_answers
@@ -36,6 +44,7 @@ from .raters import raters_removal, raters_student
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
 from .students import plain_student
+from .two_stages import random_two_stages, two_stages
 
 __all__ = ["METHODS", "find_method", "find_methods"]
 
@@ -171,6 +180,17 @@ OWN_METHODS: dict[str, Method] = {
     GOLD_ALONE: _gold(gold_alone, both=True),
     WEAK_ALONE: replace(_gold(weak_alone), gold=GoldUse(gold=0)),
     "filter-raters": Method(raters_student, activations=False, removal=raters_removal, settings=SHARE, raters=True),
+    **{
+        f"{begin}two-stage-{name}": Method(
+            partial(run, probe=name), students=many, rounds=2, settings=READS[name] | SHARE
+        )
+        for name in OWN_PROBES
+        for begin, run, many in (
+            ("", two_stages, 2),
+            ("control-random-", partial(random_two_stages, of=f"two-stage-{name}"), 2 * DRAWS),
+        )
+    },
+    "control-permuted-graph": Method(permuted_graph, students=DRAWS, settings=READS["graph"]),
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE

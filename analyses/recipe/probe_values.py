@@ -40,6 +40,7 @@ class Probes(_ProbeValues):
     # Classifiers of scikit-learn by a name for methods: `module:Class`, or `module:Class(C=0.1)`
     classifiers: dict[str, str] = Field({})
     connectivity: Connectivity = "strong"
+    alpha: float = Field(0.9, gt=0, lt=1)  # of the graph probe: how much of a score comes from the neighbours
     contamination: float = Field(0.1, ge=0, lt=1)
 
     if TYPE_CHECKING:

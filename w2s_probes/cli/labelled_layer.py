@@ -160,8 +160,10 @@ def refuse_no_probe(by: str, option: str = "--by") -> None:
         raise InputError(f"{option} {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
 
 
-def probe_of(by: str, k: int | None, l2: float | None, connectivity: Connectivity, index: str) -> Any:
+def probe_of(
+    by: str, k: int | None, l2: float | None, connectivity: Connectivity, index: str, alpha: float | None = None
+) -> Any:
     """The unfitted probe that the options name, with its default where a value is None; InputError if there is none."""
     refuse_no_probe(by)
-    entry = PROBES[by]
-    return entry.make(k if entry.value == "k" else l2, connectivity=connectivity, index=index)
+    entry, spreads = PROBES[by], {} if alpha is None else {"alpha": alpha}
+    return entry.make(k if entry.value == "k" else l2, connectivity=connectivity, index=index, **spreads)

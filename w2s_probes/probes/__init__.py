@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .classifier import ClassifierProbe
     from .contrast import ContrastProbe, paired_sides, shuffled_sides
     from .design import Design
+    from .graph_smoothing import GraphProbe
     from .knn import KNNProbe, NeighborPath
     from .logistic import LogisticProbe, RegularizationPath
     from .mean_difference import MeanDifferenceProbe
@@ -30,6 +31,7 @@ __all__ = [
     "Connectivity",
     "ContrastProbe",
     "Design",
+    "GraphProbe",
     "KNNProbe",
     "LogisticProbe",
     "MeanDifferenceProbe",
@@ -65,6 +67,7 @@ __getattr__, __dir__ = lazy_face(
         "ClassifierProbe": "classifier",
         "ContrastProbe": "contrast",
         "Design": "design",
+        "GraphProbe": "graph_smoothing",
         "KNNProbe": "knn",
         "LogisticProbe": "logistic",
         "MeanDifferenceProbe": "mean_difference",

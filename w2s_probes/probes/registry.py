@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ValueName = Literal["k", "l2"]
 # The probes of this release.
-VERSIONED = ("knn", "logistic", "topo", "mean-difference", "mean-difference-whitened", "attention")
+VERSIONED = ("knn", "logistic", "topo", "mean-difference", "mean-difference-whitened", "graph", "attention")
 # Probes that no table of probes lists; imported when one is saved or loaded, since their modules load torch.
 HEAVY = {"HeadStudent": "w2s_probes.students.head", "AttentionProbe": "w2s_probes.probes.attention"}
 # Names that mean something else where a probe is named.
@@ -56,7 +56,7 @@ class ProbeEntry:
     default: float  # of that value, where none is given; NO_VALUE for a probe without one
     where: "str | type[Probe]"  # the class, or its place: module of this package, or of any with a dot in it, `:`, name
     values: str  # what a sweep's report calls several of its values; of a probe without, the probe
-    options: tuple[str, ...] = ()  # other settings that it reads: of `connectivity` and `index`
+    options: tuple[str, ...] = ()  # other settings that it reads: of `connectivity`, `alpha` and `index`
     cross_fitted: bool = True  # whether its out-of-sample scores come of folds, and so hang on their seed
     color: str = "#56606b"
     marker: str = "D"
@@ -209,6 +209,18 @@ ENTRIES = (
         cross_fitted=False,
         color="#56B4E9",
         marker="<",
+    ),
+    ProbeEntry(
+        name="graph",
+        title="graph",
+        value="k",
+        default=15,
+        where="graph_smoothing:GraphProbe",
+        values="Neighbours k of the graph",
+        options=("alpha", "index"),
+        cross_fitted=False,
+        color="#332288",
+        marker=">",
     ),
 )
 

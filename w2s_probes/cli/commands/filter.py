@@ -10,6 +10,7 @@ from .. import progress, terminal
 from ..options import (
     L2,
     RATERS,
+    Alpha,
     Audit,
     Connect,
     FilterBy,
@@ -44,6 +45,7 @@ def filter_labels(
         typer.Option(help="Topo as published: strong components and a contamination, or weak ones and a zeta."),
     ] = None,
     connectivity: Connect = None,
+    alpha: Alpha = None,
     zeta: Annotated[
         float | None,
         typer.Option(help="Topo: least share of agreeing neighbours, in place of --contamination."),
@@ -77,7 +79,7 @@ def filter_labels(
     from ..labelled_layer import LabelledLayer, probe_of
 
     files = JudgedFiles(store, labels, out, audit, sweep)
-    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index).judging(files, raters=True)
+    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files, raters=True)
     by, k, l2 = choice.by, choice.k, choice.l2
     for option, given in (("--zeta", zeta), ("--mode", mode), ("--max-removed", max_removed)):
         if by != "topo" and given is not None:
@@ -108,7 +110,7 @@ def filter_labels(
         from ..answers_on_labels import FilterAnswer
         from ..findings import of_approximation, of_filter, teaches
 
-        probe = None if by == RATERS else probe_of(by, k, l2, connected, index or "exact")
+        probe = None if by == RATERS else probe_of(by, k, l2, connected, index or "exact", alpha)
         if isinstance(probe, TopoProbe):
             probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
         truth = rows.known_truth(audit)

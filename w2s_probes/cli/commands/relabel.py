@@ -8,6 +8,7 @@ import typer
 from .. import progress, terminal
 from ..options import (
     L2,
+    Alpha,
     Audit,
     By,
     Connect,
@@ -37,6 +38,7 @@ def relabel(
     k: K = None,
     l2: L2 = None,
     connectivity: Connect = None,
+    alpha: Alpha = None,
     audit: Audit = None,
     sweep: From = None,
     index: Index = None,
@@ -56,7 +58,7 @@ def relabel(
     from ..labelled_layer import LabelledLayer, probe_of
 
     files = JudgedFiles(store, labels, out, audit, sweep)
-    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index).judging(files)
+    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
         rows = LabelledLayer.read(store, labels, choice.layer)
@@ -67,7 +69,7 @@ def relabel(
         from ..answers_on_labels import RelabelAnswer
         from ..findings import of_approximation, of_new_labels
 
-        probe = probe_of(choice.by, choice.k, choice.l2, connectivity or "strong", index or "exact")
+        probe = probe_of(choice.by, choice.k, choice.l2, connectivity or "strong", index or "exact", alpha)
         truth = rows.known_truth(audit)
         design = rows.audit_design(audit, truth)
         step("neighbours", 1, 3)
