@@ -5,7 +5,8 @@ Notation: f is the student's P(label = 1) = softmax(logits)[..., 1], y the soft 
 by n: a scalar, or one loss (...) for each student where there are leading axes. It is computed in float64 where the
 logits are and else in float32, never in half precision, and stays finite for logits of any finite size and soft labels
 of exactly 0 and 1. `weight` (..., n) multiplies the rows' losses; the divisor stays n, so weights of mean 1 keep the
-scale. Hard labels ĥ, thresholds, masks and the targets called detached carry no gradient. The formulas are in `terms`.
+scale. Hard labels ĥ, thresholds, masks and the targets called detached carry no gradient. The formulas are in `terms`
+and `divergences`.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-from . import terms
+from . import divergences, terms
+from .divergences import Divergence
 from .terms import Terms
 
 
@@ -130,7 +132,36 @@ def by_dispersion(logits: Tensor, soft: Tensor, alpha: float = 0.5, *, weight: T
     return averaged(rows_of(terms.dispersed_label, logits, soft, alpha), weight)
 
 
-TERMS: dict[Callable[..., Tensor], Callable[..., Terms]] = {  # of the losses whose slope is known without autograd
+def jensen_shannon(logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
+    """½ KL(f ‖ M) + ½ KL(y ‖ M) with M = (f + y)/2: the Jensen-Shannon divergence, at most log 2 (arXiv 2506.03109).
+
+    Bounded, so that no wrong label costs much; where the student is sure of the other class it hardly learns.
+    """
+    return averaged(rows_of(divergences.jensen_shannon_of, logits, soft), weight)
+
+
+def hellinger(logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
+    """(√f - √y)² + (√(1-f) - √(1-y))²: the squared Hellinger distance without a factor ½, at most 2."""
+    return averaged(rows_of(divergences.hellinger_of, logits, soft), weight)
+
+
+def chi_squared(logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
+    """χ²(f ‖ y) = (f - y)²/(y (1 - y)): Pearson's divergence, the squared error of which sure labels count most.
+
+    y is kept in [.01, .99], where a row weighs 101 at most: of hard labels the divergence is infinite. Labels that
+    are all 0 and 1 weigh the same, and this is then the squared error to .01 and .99.
+    """
+    return averaged(rows_of(divergences.chi_squared_of, logits, soft), weight)
+
+
+def total_variation(logits: Tensor, soft: Tensor, *, weight: Tensor | None = None) -> Tensor:
+    """|f - y|: the total variation distance. At its kink, f = y, the gradient is taken to be 0."""
+    return averaged(rows_of(divergences.total_variation_of, logits, soft), weight)
+
+
+TERMS: dict[
+    Callable[..., Tensor], Callable[..., Terms | Divergence]
+] = {  # of the losses whose slope is known without autograd
     xent: terms.weak_label,
     kl: terms.weak_label,
     logconf: terms.own_label,
@@ -142,10 +173,14 @@ TERMS: dict[Callable[..., Tensor], Callable[..., Terms]] = {  # of the losses wh
     adaptconf: terms.adapted_label,
     confidence: terms.sure_label,
     by_dispersion: terms.dispersed_label,
+    jensen_shannon: divergences.jensen_shannon_of,
+    hellinger: divergences.hellinger_of,
+    chi_squared: divergences.chi_squared_of,
+    total_variation: divergences.total_variation_of,
 }
 
 
-def rows_of(formula: Callable[..., Terms], logits: Tensor, soft: Tensor, *settings: Any) -> Tensor:
+def rows_of(formula: Callable[..., Terms | Divergence], logits: Tensor, soft: Tensor, *settings: Any) -> Tensor:
     """The rows' losses (..., n) by a formula with these settings."""
     log_p, y = prepared(logits, soft)
     held = log_p.detach()

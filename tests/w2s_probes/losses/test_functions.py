@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
@@ -86,6 +87,10 @@ def by_definition(name: str, z: NDArray[np.float64], y: NDArray[np.float64]) -> 
     def ce(target: Any) -> Any:
         return -target * np.log(f) - (1 - target) * np.log(1 - f)
 
+    def by_generator(phi: Callable[[Any], Any]) -> Any:
+        """D(f ‖ y) = E_y φ(f / y), the student's answer first."""
+        return y * phi(f / y) + (1 - y) * phi((1 - f) / (1 - y))
+
     own, weak = (f > 0.5) * 1.0, (y > 0.5) * 1.0
     left, right = np.exp(2 * ce(own)), np.exp(2 * ce(weak))
     beta = left / (left + right)
@@ -102,6 +107,10 @@ def by_definition(name: str, z: NDArray[np.float64], y: NDArray[np.float64]) -> 
         "adaptconf": (1 - beta) * ce(y) + beta * ce(own),
         "confidence": np.abs(2 * y - 1) * ce(y),
         "dispersion": ce((2 * y - 1) ** 2 * y + (1 - (2 * y - 1) ** 2) * own),
+        "jensen_shannon": by_generator(lambda t: (t * np.log(2 * t / (1 + t)) + np.log(2 / (1 + t))) / 2),
+        "hellinger": by_generator(lambda t: (np.sqrt(t) - 1) ** 2),
+        "chi_squared": by_generator(lambda t: (t - 1) ** 2),
+        "total_variation": by_generator(lambda t: np.abs(t - 1) / 2),
     }
     return float(rows[name].sum() / len(y))
 
