@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def not_finite(folder: Path) -> None:
     changed(folder, "a", hidden_states=states)
 
 
-FAULTS = {
+FAULTS: dict[str, Callable[[Path], object]] = {
     "no file for 1 of 3 rows.*'?a'?": lambda folder: (folder / "a.safetensors").unlink(),
     "1 files of no row.*z": lambda folder: shutil.copy(folder / "a.safetensors", folder / "z.safetensors"),
     "a.safetensors: not a readable": cut,
