@@ -26,6 +26,7 @@ class RowSets:
     tests: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # other test sets by name
     subsets: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)  # of the test rows (n_test,), by name
     conflict: pd.DataFrame | None = None  # rows of another task, which no supervisor labels, with its labels
+    drawn_as: str = ""  # the task whose random streams they are drawn by, where it is another
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:

@@ -81,7 +81,7 @@ class Directions:
         for layers that are not stored, a probe without a direction, a penalty beside a saved one, a direction of
         another width, not finite or 0, and labels of one class.
         """
-        refuse_directions(random, controls, probe)
+        refuse_directions(random, controls, probe, l2)
         at = store.resolve(layer)
         beyond = None if later is None else store.resolve(later)
         refuse_not_later(at, beyond)
@@ -125,7 +125,7 @@ class Directions:
         return max((self.kinds.count(name) for name in CONTROLS), default=0)
 
 
-def refuse_directions(random: int, controls: Sequence[str], probe: str) -> None:
+def refuse_directions(random: int, controls: Sequence[str], probe: str, l2: float | None = None) -> None:
     """InputError for options that no layer could serve; scikit-learn is not loaded for that."""
     if random < 1:
         raise InputError(f"--random {random}: give at least 1; 19 is the fewest that can give p = .05")
@@ -137,10 +137,14 @@ def refuse_directions(random: int, controls: Sequence[str], probe: str) -> None:
     if probe.endswith(SAVED):
         if not Path(probe).is_file():
             raise InputError(f"--probe {probe}: no such file")
+        if l2 is not None:
+            raise InputError(f"--l2 {l2:g}: --probe {probe} has its own penalty: leave --l2 out")
     elif probe not in PROBES:
         raise InputError(f"--probe {probe}: {did_you_mean(probe, PROBES)}; or the .safetensors file of a saved probe")
     elif PROBES[probe].value == "k":
         raise InputError(f"--probe {probe}: it judges by neighbours, and has no direction: choose logistic")
+    elif l2 is not None and PROBES[probe].value is None:
+        raise InputError(f"--l2 is no value of {probe}, which has none: leave it out")
 
 
 def refuse_not_later(layer: int, later: int | None) -> None:
@@ -164,8 +168,6 @@ def _kind(probe: str, l2: float | None, given: Any) -> "Probe":
     if given is not None or not probe.endswith(SAVED):
         entry = PROBES["logistic" if given is not None else probe]
         return entry.make(l2 if entry.value == "l2" else None)
-    if l2 is not None:
-        raise InputError(f"--l2 {l2:g}: --probe {probe} has its own penalty: leave --l2 out")
     from sklearn.base import clone
 
     from w2s_probes.probes import Probe, load_probe

@@ -99,5 +99,5 @@ class AuditProbe:
         about: dict[str, Any] = {"layer": rows.layer, "probe": by, "store": rows.store.key}
         if by in PROBES:
             value = PROBES[by].value
-            about[value] = getattr(self, value)
+            about |= {} if value is None else {value: getattr(self, value)}
         return LabelFile(rows.table, rows.where), p, about
