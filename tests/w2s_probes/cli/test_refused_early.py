@@ -61,6 +61,8 @@ import none.npy --rows rows.jsonl --out i | none.npy: no such file
 import rows.xyz --rows rows.jsonl --out i | rows.xyz: unknown format
 import acts.npy --rows rows.xyz --out i | rows.xyz: unknown format
 import acts.npy --rows rows.jsonl --out i --dtype x | 'x' is not one of
+import none --rows rows.jsonl --out i --layout vllm --layers 1 --position last | none: no such folder
+import acts --rows rows.jsonl --out i --layout vllm --layers 1 | --layout takes one folder
 plan none.toml | none.toml: no such recipe; the ones that come along are
 plan bad.toml | bad.toml: not valid TOML
 plan other.toml | other.toml: unknown key 'colour'
