@@ -32,11 +32,12 @@ def relabel(
     `probe` is an unfitted probe or any scikit-learn classifier with `predict_proba`; it is cloned, never changed.
     kNN and Topo leave each row, its exact duplicates and its group (`groups` (n,)) out of its own neighbours, which
     `graph` may give (`neighbors.search`, with `group_ids=group_ids(X, groups)`), and Topo out of the rows whose
-    components it takes; everything else is cross-fitted over `folds` folds that keep duplicates and groups together. On
-    labels that are pure noise the AUROC of kNN's and Topo's scores is a little under ½: .49 at k = 50 and 400 rows, .43
-    at 100. A classifier that is not one of ours learns a row in both classes, with the weights y and 1 - y, where its
-    `fit` takes `sample_weight`, and else from y > ½. `in_sample=True` fits and scores the same rows, as the published
-    code does: it flatters the labels, and is for replication only.
+    components it takes; mean differences leave them out of all sums; everything else is cross-fitted over `folds`
+    folds that keep duplicates and groups together. On labels that are pure noise the AUROC of kNN's and Topo's scores
+    is a little under ½: .49 at k = 50 and 400 rows, .43 at 100. A classifier that is not one of ours learns a row in
+    both classes, with the weights y and 1 - y, where its `fit` takes `sample_weight`, and else from y > ½.
+    `in_sample=True` fits and scores the same rows, as the published code does: it flatters the labels, and is for
+    replication only.
     """
     if isinstance(probe, type) or not (hasattr(probe, "fit") and hasattr(probe, "predict_proba")):
         raise InputError(f"{probe!r} is no classifier that gives probabilities: an instance with fit and predict_proba")
@@ -45,7 +46,8 @@ def relabel(
     if in_sample:
         return _positive(_fitted(probe, matrix, p), matrix)
     if hasattr(type(probe), "out_of_sample_"):
-        fitted = clone(probe).fit(matrix, p, group_ids=group_ids(matrix, groups), graph=graph)
+        shared: Any = {"graph": graph} if getattr(probe, "graph_k", 0) else {}
+        fitted = clone(probe).fit(matrix, p, group_ids=group_ids(matrix, groups), **shared)
         return np.asarray(fitted.out_of_sample_)
     return cross_fitted(probe, matrix, p, groups=groups, folds=folds, seed=seed)
 

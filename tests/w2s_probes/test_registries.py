@@ -18,7 +18,7 @@ from w2s_probes.losses import LOSSES
 from w2s_probes.losses.added import added, loss_code
 from w2s_probes.plugins import load_plugins, load_same, loaded_plugins
 from w2s_probes.probes import PROBES, KNNProbe, Probe, ProbeEntry
-from w2s_probes.probes.registry import OTHER_SETTINGS
+from w2s_probes.probes.registry import ENTRIES, OTHER_SETTINGS
 from w2s_probes.registries import REGISTRIES, Registry, installed_packages
 from w2s_probes.sweep import sweep
 
@@ -143,7 +143,7 @@ def test_a_name_that_two_packages_have_is_refused_by_both(site: Callable[..., No
     for _ in range(2):  # each time that the list is wanted
         with pytest.raises(InputError, match=said):
             list(LOSSES)
-    assert list(PROBES) == ["knn", "logistic", "topo"]  # no other registry suffers
+    assert list(PROBES) == [entry.name for entry in ENTRIES]  # no other registry suffers
 
 
 def test_a_file_that_adds_a_name_which_is_taken_is_refused_by_both(site: Callable[..., None], tmp_path: Path) -> None:

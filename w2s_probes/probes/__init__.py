@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from .design import Design
     from .knn import KNNProbe, NeighborPath
     from .logistic import LogisticProbe, RegularizationPath
+    from .mean_difference import MeanDifferenceProbe
     from .saving import load_probe, save_probe
     from .topo import TopoProbe, topo_cc
+    from .whitened import WhitenedMeanDifferenceProbe
 
 __all__ = [
     "PROBES",
@@ -30,11 +32,13 @@ __all__ = [
     "Design",
     "KNNProbe",
     "LogisticProbe",
+    "MeanDifferenceProbe",
     "NeighborPath",
     "Probe",
     "ProbeEntry",
     "RegularizationPath",
     "TopoProbe",
+    "WhitenedMeanDifferenceProbe",
     "auroc_scorer",
     "load_probe",
     "paired_sides",
@@ -46,7 +50,7 @@ __all__ = [
 
 
 def probe_name(probe: Any) -> str:
-    """The name that files give a probe (knn, logistic, topo, attention), or module:Class of another classifier."""
+    """The name that files give a probe (knn, mean-difference, attention), or module:Class of another classifier."""
     kind = type(probe)
     if kind.__name__ == "ClassifierProbe":
         return str(probe.spec)
@@ -63,10 +67,12 @@ __getattr__, __dir__ = lazy_face(
         "Design": "design",
         "KNNProbe": "knn",
         "LogisticProbe": "logistic",
+        "MeanDifferenceProbe": "mean_difference",
         "NeighborPath": "knn",
         "Probe": "base",
         "RegularizationPath": "logistic",
         "TopoProbe": "topo",
+        "WhitenedMeanDifferenceProbe": "whitened",
         "auroc_scorer": "base",
         "load_probe": "saving",
         "paired_sides": "contrast",

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from .base import Probe
 
 ValueName = Literal["k", "l2"]
-VERSIONED = ("knn", "logistic", "topo", "attention")  # the probes of this release
+# The probes of this release.
+VERSIONED = ("knn", "logistic", "topo", "mean-difference", "mean-difference-whitened", "attention")
 # Probes that no table of probes lists; imported when one is saved or loaded, since their modules load torch.
 HEAVY = {"HeadStudent": "w2s_probes.students.head", "AttentionProbe": "w2s_probes.probes.attention"}
 # Names that mean something else where a probe is named.
@@ -186,6 +187,28 @@ ENTRIES = (
         cross_fitted=False,
         color="#009E73",
         marker="^",
+    ),
+    ProbeEntry(
+        name="mean-difference",
+        title="mean difference",
+        value=None,
+        default=NO_VALUE,
+        where="mean_difference:MeanDifferenceProbe",
+        values="Mean difference",
+        cross_fitted=False,
+        color="#E69F00",
+        marker="v",
+    ),
+    ProbeEntry(
+        name="mean-difference-whitened",
+        title="mean difference, whitened",
+        value=None,
+        default=NO_VALUE,
+        where="whitened:WhitenedMeanDifferenceProbe",
+        values="Mean difference, whitened",
+        cross_fitted=False,
+        color="#56B4E9",
+        marker="<",
     ),
 )
 

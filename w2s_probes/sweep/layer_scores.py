@@ -135,11 +135,16 @@ class SweptLayer:
     def _relabelled(self, p: NDArray[np.float64], seed: int, name: str, value: float) -> CellScores | LeftOut:
         """A cell from the probe's own fits: out of sample as `relabel` scores, and one fit for the held-out rows."""
         cell, probe = SweepCell.of(name, value), self.grid.probe(name, value)
-        graph = self.graph if probe.graph_k else None
+        own = hasattr(type(probe), "out_of_sample_")
+        apart: Any = {"group_ids": self.group_ids} if own or probe.graph_k else {}
+        apart |= {"graph": self.graph} if probe.graph_k else {}
         try:
-            inner = relabel(probe, self.X, p, groups=self.groups, folds=self.grid.folds, seed=seed, graph=graph)
-            apart: Any = {"group_ids": self.group_ids, "graph": graph} if graph else {}
             fitted = probe.fit(self.X, p, **apart)
+            if own:
+                scored: Any = fitted
+                inner = np.asarray(scored.out_of_sample_)
+            else:
+                inner = relabel(probe, self.X, p, groups=self.groups, folds=self.grid.folds, seed=seed)
             outer = fitted.predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
         except InputError as error:
             return LeftOut((cell,), str(error))

@@ -107,7 +107,7 @@ filter acts labels.jsonl --layer best --out k.jsonl --from none.json | none.json
 relabel none labels.jsonl --layer 1 --out k.jsonl | none: no such store
 relabel acts none.jsonl --layer 1 --out k.jsonl | none.jsonl: no such file
 relabel acts rows.xyz --layer 1 --out k.jsonl | rows.xyz: unknown format
-relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: knn, logistic, topo
+relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: knn, logistic, mean-difference
 student none labels.jsonl --layer 1 --out st | none: no such store
 student acts none.jsonl --layer 1 --out st | none.jsonl: no such file
 student acts rows.xyz --layer 1 --out st | rows.xyz: unknown format

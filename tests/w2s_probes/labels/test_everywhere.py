@@ -17,7 +17,15 @@ from w2s_probes.gating import Gate, dispersion, gate, mixed, mixture_losses, own
 from w2s_probes.losses import Objective
 from w2s_probes.metrics.recovery import bootstrap
 from w2s_probes.metrics.recovery_over_seeds import gap_recovered_over_seeds
-from w2s_probes.probes import AttentionProbe, ClassifierProbe, ContrastProbe, auroc_scorer, paired_sides
+from w2s_probes.probes import (
+    AttentionProbe,
+    ClassifierProbe,
+    ContrastProbe,
+    MeanDifferenceProbe,
+    WhitenedMeanDifferenceProbe,
+    auroc_scorer,
+    paired_sides,
+)
 from w2s_probes.simulated import error_balance, first_features, hard, mistaken, trivial_imitation
 from w2s_probes.stats import agreement
 from w2s_probes.store import TokenActivations
@@ -50,6 +58,8 @@ ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "ContrastProbe": (lambda y: ContrastProbe().fit(PAIRS, y).predict_proba(PAIRS), WEAK),
     "LogisticProbe": (lambda y: LogisticProbe().fit(X, y).coef_, WEAK),
     "TopoProbe": (lambda y: TopoProbe(10, 10).fit(X, y).out_of_sample_, WEAK),
+    "MeanDifferenceProbe": (lambda y: MeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
+    "WhitenedMeanDifferenceProbe": (lambda y: WhitenedMeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
     "AttentionProbe": (lambda y: AttentionProbe(4, epochs=2).fit(TOKENS, y).predict_proba(TOKENS), WEAK),
     "KNNProbe.path": (lambda y: KNNProbe.path(X, y, k=[5, 10]).loss, WEAK),
     "LogisticProbe.path": (lambda y: LogisticProbe.path(X, y, l2=[0.1]).cv_loss, WEAK),
