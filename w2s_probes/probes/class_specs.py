@@ -5,6 +5,7 @@ Importing this module loads neither scikit-learn nor NumPy.
 
 import ast
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -66,6 +67,13 @@ class ClassSpec:
     def code(self) -> str:
         """A hash for keys: the name and arguments, and the version of the package, or its files where it has none."""
         return hashlib.sha256(f"{self.text} {_package(self.module)}".encode()).hexdigest()
+
+
+def classifier_names(specs: Sequence[str], where: str = "classifiers") -> list[str]:
+    """These names of classifiers, `module:Class(…)`, each once; InputError for one that cannot be made."""
+    for spec in specs:
+        ClassSpec.parse(spec, where).make(where)
+    return list(dict.fromkeys(specs))
 
 
 @cache

@@ -12,7 +12,6 @@ from ..errors import InputError, did_you_mean
 from ..filtering.shares import refuse_shares
 from ..neighbors import as_int
 from ..probes import Connectivity, Probe
-from ..probes.class_specs import ClassSpec
 from ..probes.penalties import PENALTIES
 from ..probes.problems import checked_penalties
 from ..probes.registry import ONCE, PROBES, ProbeEntry, probe_settings
@@ -140,13 +139,6 @@ class Grid:
         students = {} if self.students is None else self.students.record()  # without any, keys stay as they were
         lists = {name: list(value) if isinstance(value, tuple) else value for name, value in others.items()}
         return settings | lists | students
-
-
-def classifier_names(specs: Sequence[str], where: str = "classifiers") -> list[str]:
-    """These names of classifiers, `module:Class(…)`, each once; InputError for one that cannot be made."""
-    for spec in specs:
-        ClassSpec.parse(spec, where).make(where)
-    return list(dict.fromkeys(specs))
 
 
 def published(rows: int) -> dict[str, Sequence[float]]:

@@ -15,12 +15,13 @@ from ..labels.label_file import Labels
 from ..places import HERE, Place
 from ..places.pool import versions
 from ..probes import Connectivity
+from ..probes.class_specs import classifier_names
 from ..probes.registry import ONCE, PROBES, probe_settings
 from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
 from ..store.layers import LayerSpec
-from .grid import Grid, Numbers, asked, classifier_names, listed, published
+from .grid import Grid, Numbers, asked, listed, published
 from .measures import SweepScorer, as_table
 from .result import SweepResult
 from .running import run_units
@@ -37,9 +38,9 @@ def sweep(
     knn_k: Numbers = (),
     logistic_l2: Numbers = (),
     topo_k: Numbers = (),
-    classifiers: str | Sequence[str] = (),
     mean_difference: bool = False,
     mean_difference_whitened: bool = False,
+    classifiers: str | Sequence[str] = (),
     contamination: Numbers = (),
     connectivity: Connectivity = "strong",
     folds: int = 5,
@@ -64,9 +65,9 @@ def sweep(
     every label set and seed. The best cell is chosen on the training rows, by weak
     labels, and held-out rows then say how good it is. Values are one number or several (`knn_k=5`, `knn_k=[5, 50]`);
     with none given, kNN and logistic take the published ones; `others` are values of further probes of the registry,
-    by the names of their settings. Probes that have no value are swept where they are True. `classifiers` are those
-    of scikit-learn that are swept beside them, as `module:Class(C=0.1)`. Every `contamination` is what a filter by
-    each cell would remove.
+    by the names of their settings. Probes that have no value are swept where they are True. `classifiers` are those of
+    scikit-learn that are swept beside them, as `module:Class(C=0.1)`. Every `contamination` is what a filter by each
+    cell would remove.
 
     `students` are losses: at every layer and seed a head learns the weak labels by each of them, without the rows that
     each probe of `student_filter` would drop ("none": all rows; at `contamination`, .1 unless given), and the scores

@@ -9,6 +9,7 @@ import typer
 
 from ...errors import InputError
 from ...io.files import refuse_input, refuse_no_file
+from ...probes.class_specs import classifier_names
 from ...probes.registry import ONCE, PROBES
 from ...share import Share
 from .. import progress, terminal
@@ -186,8 +187,6 @@ class _Wanted:
 
     def probe_values(self) -> dict[str, Sequence[float]]:
         """The values of each probe."""
-        from ...sweep.grid import classifier_names
-
         classifiers = dict.fromkeys(classifier_names(self.classifiers, "--classifier"), ONCE)
         return classifiers | {
             name: (ONCE if text else ())
