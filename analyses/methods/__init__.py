@@ -11,7 +11,8 @@ from w2s_probes.gating.experts import LEAST as LEAST_OF_EXPERTS
 from w2s_probes.gating.learned import GATE_KINDS, LEAST, GateKind
 from w2s_probes.gating.mixing import DEGENERATE
 from w2s_probes.losses.names import LOSS_NAMES, LOSSES
-from w2s_probes.probes.registry import ENTRIES, PROBES, TOKEN_PROBES, ProbeEntry
+from w2s_probes.probes.probe_entry import ProbeEntry
+from w2s_probes.probes.registry import ENTRIES, PROBES, TOKEN_PROBES
 
 from ..experiment import Lessons, Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING

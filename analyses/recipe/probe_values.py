@@ -9,7 +9,8 @@ from pydantic_core import PydanticCustomError
 from w2s_probes.io.validated import UNKNOWN_KEY
 from w2s_probes.probes.class_specs import ClassSpec
 from w2s_probes.probes.connectivity import Connectivity
-from w2s_probes.probes.registry import ENTRIES, PROBES, ClassifierEntry, ProbeEntry, probe_settings
+from w2s_probes.probes.probe_entry import ClassifierEntry, ProbeEntry
+from w2s_probes.probes.registry import ENTRIES, PROBES, probe_settings
 
 from .attention import Attention
 from .section import Count, Section

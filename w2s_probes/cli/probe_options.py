@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..probes.registry import PROBES, ProbeEntry
+from ..probes.probe_entry import ProbeEntry
+from ..probes.registry import PROBES
 
 OPTION = "__option_of_a_probe__"
 NUMBERS = {"k": "numbers of neighbours, such as 1,5,10,50", "l2": "penalties, such as 0,1e-4,1e-2"}

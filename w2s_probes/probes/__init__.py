@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..lazy_face import lazy_face
 from .connectivity import Connectivity
-from .registry import PROBES, TOKEN_PROBES, ProbeEntry
+from .probe_entry import ProbeEntry
+from .registry import PROBES, TOKEN_PROBES
 
 if TYPE_CHECKING:
     from .attention import AttentionProbe

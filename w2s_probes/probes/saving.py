@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import InputError, did_you_mean, reason
 from ..io.arrays import read_arrays, write_arrays
 from .base import Probe
-from .registry import ENTRIES, HEAVY, PROBES, ProbeEntry
+from .probe_entry import ProbeEntry
+from .registry import ENTRIES, HEAVY, PROBES
 
 if TYPE_CHECKING:
     from .attention import AttentionProbe

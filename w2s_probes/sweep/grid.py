@@ -13,8 +13,9 @@ from ..filtering.shares import refuse_shares
 from ..neighbors import as_int
 from ..probes import Connectivity, Probe
 from ..probes.penalties import PENALTIES
+from ..probes.probe_entry import ProbeEntry
 from ..probes.problems import checked_penalties
-from ..probes.registry import ONCE, PROBES, ProbeEntry, probe_settings
+from ..probes.registry import ONCE, PROBES, probe_settings
 from .student_grid import StudentGrid
 
 PUBLISHED_K = (1, 5, *range(10, 100, 5))  # twenty numbers of neighbours

@@ -15,7 +15,8 @@ from ..neighbors import Neighbors, search
 from ..neighbors.store_graphs import store_neighbors
 from ..probes import LogisticProbe, TopoProbe
 from ..probes.design import Design
-from ..probes.registry import NO_VALUE, PROBES
+from ..probes.probe_entry import NO_VALUE
+from ..probes.registry import PROBES
 from ..relabeling import relabel
 from ..rows.groups import group_ids, largest_group, most_neighbors
 from ..store.activation_store import ActivationStore

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..errors import InputError, did_you_mean
-from ..probes.registry import NO_VALUE, PROBES
+from ..probes.probe_entry import NO_VALUE
+from ..probes.registry import PROBES
 from .choosing import Best, choose
 from .grid import ChooseBy
 from .measures import HELD_OUT, OK, STUDENT_PROBE, TRAINING, WEAK, RowSet
