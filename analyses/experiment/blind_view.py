@@ -28,6 +28,7 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         tokens=models.tokens(recipe.strong),
         pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
         conflict=recipe.conflict,
+        calibrate=recipe.student.calibrate,
         opinions=models.opinions(recipe.strong),
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
         weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},

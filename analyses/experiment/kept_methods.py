@@ -60,6 +60,7 @@ def method_description(
         **({} if experiment.disagreement is None else {"disagreement": array_hash(experiment.disagreement)}),
         **probe_code(settings),
         **experiment.pooling_key,
+        **experiment.calibration_key,
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),
     }
 

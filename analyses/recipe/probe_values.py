@@ -3,9 +3,19 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from w2s_probes.calibration import CalibrationRule
 from w2s_probes.io.validated import UNKNOWN_KEY
 from w2s_probes.probes.connectivity import Connectivity
 from w2s_probes.probes.registry import ENTRIES, ProbeEntry, probe_settings
@@ -37,6 +47,7 @@ class Probes(_ProbeValues):
     attention: Attention = Attention()
     connectivity: Connectivity = "strong"
     contamination: float = Field(0.1, ge=0, lt=1)
+    calibrate: CalibrationRule | None = None  # of probes that are scored: to the weak labels of the validation rows
 
     if TYPE_CHECKING:
 
@@ -68,6 +79,12 @@ class Probes(_ProbeValues):
                 said = error.errors(include_url=False)[0]["msg"]
                 raise ValueError(f"{name}: {said[0].lower()}{said[1:]}") from error
         return checked
+
+    @model_serializer(mode="wrap")
+    def _without_no_calibration(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records that calibrate no probe say nothing of it, as those of earlier versions."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name != "calibrate" or value is not None}
 
     def read(self, settings: Collection[str]) -> dict[str, Any]:
         """The values of these settings, fit for JSON: those that were not given, too."""

@@ -21,7 +21,7 @@ def calibrate(scores: ArrayLike, labels: ArrayLike, *, by: CalibrationRule = "pl
     "temperature" (Guo et al. 2017) divides log-odds by the one number with the least log loss, between e^-10 and e^10.
     "platt" (Platt 1999) is the logistic curve of the log-odds with Platt's targets (N1 + 1)/(N1 + 2) and 1/(N0 + 2),
     which keep it finite where classes are separated; a curve that would fall is cut off at a slope of 0. "isotonic"
-    (Zadrozny & Elkan 2002) is scikit-learn's monotone regression, clipped at its ends; it overfits below some hundred
+    (Zadrozny & Elkan 2002) is scikit-learn's monotone regression, clipped at its ends; it overfits below some thousand
     rows. A soft label y counts as y of a row of label 1 and 1 - y of one of label 0. `to` says whose labels those are.
     InputError for fewer than 10 rows, for scores that are all the same, and where all labels are.
     """
