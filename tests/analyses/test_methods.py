@@ -32,6 +32,7 @@ LEAST |= {"probe-attention": 0.9, "relabel-attention": 0.9}  # which learns some
 # Controls of a debate teach supervisors, of which this world has none: tests/analyses/test_debating.py tries them.
 EVERY = [name for name, method in METHODS.items() if not method.debates]
 EVERY += ["control-random:filter-knn", "control-random:filter-relabel-topo"]
+EVERY += ["control-gold-weak:gold-after", "gold-append:20:200", "control-weak-alone:200"]
 EVERY += ["control-gate-average:gate-learned", "control-gate-shuffled:gate-ceiling"]
 
 
@@ -60,7 +61,7 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
         "gate",
         "mowst",
     )
-    assert (outcome.probe or name.split("-")[0]) in (*known, "mowst", "prior", "fusion")
+    assert (outcome.probe or name.split("-")[0]) in (*known, "mowst", "prior", "fusion", "gold")
     assert trainings(tmp_path) == method.students
     assert (method.removal is not None) == ("filter" in name)
 

@@ -26,6 +26,9 @@ def save_probe(probe: "Probe | AttentionProbe", path: Path | str, *, notes: Mapp
     one that is not fitted, or a path that cannot be written.
     """
     name = type(probe).__name__
+    if name == "ClassifierProbe":
+        of = probe.get_params()["spec"]
+        raise InputError(f"{of} cannot be saved without pickle: fit it again from its rows, or save a probe of ours")
     if _kind(name) is not type(probe):
         raise InputError(f"{name} cannot be saved: {', '.join([*_classes(), *HEAVY])} can")
     if not hasattr(probe, "classes_"):
