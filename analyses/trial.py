@@ -294,4 +294,4 @@ def task_models(
 def ceiling(experiment: Experiment, lesson: Lesson) -> Steps[Outcome]:
     """The ceiling's scores."""
     (trained,) = yield [lesson]
-    return experiment.outcome(trained)
+    return experiment.outcome(trained, val=lesson.stop.p)

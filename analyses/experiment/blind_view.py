@@ -30,6 +30,7 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         tokens=models.tokens(recipe.strong),
         pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
         conflict=recipe.conflict,
+        calibrate=recipe.student.calibrate,
         opinions=models.opinions(recipe.strong),
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
         by_layer={learner.read.index: learner for learner in learners},

@@ -8,7 +8,8 @@ from w2s_probes.probes.registry import PROBES, probe_settings
 from ..lessons.lesson import Misuse
 from ..recipe.probe_values import Probes, added_settings
 
-EVERY_SETTING = frozenset(Probes.model_fields)  # that are ours: a method that declares all of them reads any probe's
+# That are ours: a method that declares all of them reads any probe's. How scores are calibrated is in keys by itself.
+EVERY_SETTING = frozenset(Probes.model_fields) - {"calibrate"}
 
 
 class Undeclared(Misuse):

@@ -67,6 +67,7 @@ def method_description(
         **({} if gold is None or method.gold is None else {"gold": _gold(method.gold, gold, experiment)}),
         **probe_code(settings),
         **experiment.pooling_key,
+        **experiment.calibration_key,
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),
     }
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.calibration import CalibrationRule
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
@@ -27,20 +28,21 @@ from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash
 from ..recipe.attention import Attention
 from ..recipe.conflict import Conflict
 from ..recipe.probe_values import Probes
+from .calibrating import CalibratedView
 from .debate_controls import DebateControls
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .fusing import Fusing
 from .gold_rows import GoldRows
 from .opinions import Opinions
 from .outcomes import Outcome
-from .row_sets import CONFLICT, is_scored
+from .row_sets import CONFLICT
 from .taught_labels import refuse_one_label
 from .true_labels import TrueLabels
 from .trusted_rows import TRUSTED, TrustedRows
 
 
 @dataclass(frozen=True)
-class Experiment(TrueLabels):
+class Experiment(CalibratedView, TrueLabels):
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
     A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
@@ -71,6 +73,7 @@ class Experiment(TrueLabels):
     fusing: Fusing | None = None  # the models of a fusion, for methods that declare it
     weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
     weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
+    calibrate: CalibrationRule | None = None  # of students' scores, by validation rows
     disagreement: NDArray[np.float64] | None = None  # (n_train,) of several raters; NaN where one has judged the row
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
 
@@ -147,22 +150,15 @@ class Experiment(TrueLabels):
             start=start,
         )
 
-    @property
-    def predicted(self) -> dict[str, pd.DataFrame]:
-        """The rows that every student scores: the evaluation sets and, for later rounds, the training rows."""
-        return {name: rows for name, rows in self.rows.items() if name not in ("val", CONFLICT)}
+    def outcome(self, trained: Trained, *, val: NDArray[np.float64] | None = None, **settings: Any) -> Outcome:
+        """The outcome of a method whose last step trained this student; `settings` are fields of `Outcome`.
 
-    def evaluated(self, scores: Scores) -> Scores:
-        """The scores of the evaluation sets."""
-        return {name: own for name, own in scores.items() if is_scored(name)}
-
-    def outcome(self, trained: Trained, **settings: Any) -> Outcome:
-        """The outcome of a method whose last step trained this student; `settings` are fields of `Outcome`."""
+        `val` as in `evaluated`.
+        """
         notes = {"epoch": trained.epoch} if trained.epoch is not None else {}
         notes |= {} if trained.alpha is None else {"alpha": trained.alpha}
-        return Outcome(
-            self.evaluated(trained.scores), alpha=trained.alpha, notes=notes | settings.pop("notes", {}), **settings
-        )
+        notes |= settings.pop("notes", {})
+        return Outcome(self.evaluated(trained.scores, val), alpha=trained.alpha, notes=notes, **settings)
 
     def probe(self, name: str) -> Probe:
         """An unfitted probe with the recipe's hyper-parameters."""
@@ -187,14 +183,16 @@ class Experiment(TrueLabels):
         rows are not neighbours: as a sweep fits them.
         """
         if name in TOKEN_PROBES:
-            return self.token_probe(labels).scores(self.evaluation_rows)
-        probe, evaluated = self.probe(name), self.evaluation_rows
+            return self.calibrated_probe(self.token_probe(labels).scores(self.read_by_probes))
+        probe, evaluated = self.probe(name), self.read_by_probes
         if not probe.graph_k:
             fitted = probe.fit(self.X_train, labels)
-            return {rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated}
+            return self.calibrated_probe({rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated})
         apart: Any = {"group_ids": self.group_codes, "graph": self.graph(name)}
         fitted = probe.fit(self.X_train, labels, **apart)
-        return {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
+        return self.calibrated_probe(
+            {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
+        )
 
     def _nearest_to(self, rows: str) -> Neighbors:
         """The training rows that are nearest to each row of a set, as many as any probe reads; searched once."""

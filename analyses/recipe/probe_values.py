@@ -3,9 +3,19 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from w2s_probes.calibration import CalibrationRule
 from w2s_probes.io.validated import UNKNOWN_KEY
 from w2s_probes.probes.class_specs import ClassSpec
 from w2s_probes.probes.connectivity import Connectivity
@@ -43,6 +53,7 @@ class Probes(_ProbeValues):
     connectivity: Connectivity = "strong"
     alpha: float = Field(0.9, gt=0, lt=1)  # of the graph probe: how much of a score comes from the neighbours
     contamination: float = Field(0.1, ge=0, lt=1)
+    calibrate: CalibrationRule | None = None  # of probes that are scored: to the weak labels of the validation rows
 
     if TYPE_CHECKING:
 
@@ -74,6 +85,12 @@ class Probes(_ProbeValues):
                 said = error.errors(include_url=False)[0]["msg"]
                 raise ValueError(f"{name}: {said[0].lower()}{said[1:]}") from error
         return checked
+
+    @model_serializer(mode="wrap")
+    def _without_no_calibration(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records that calibrate no probe say nothing of it, as those of earlier versions."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name != "calibrate" or value is not None}
 
     @model_validator(mode="after")
     def _registered(self) -> "Probes":

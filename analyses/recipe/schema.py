@@ -107,6 +107,7 @@ MAY = {
     "prior": {"n_truth", "n_shots"},
     "simulated": {"n_truth", "features", "members"},
 }
+MAY = {kind: keys | {"calibrate"} if kind in TRAINED else keys for kind, keys in MAY.items()}
 
 
 class Weak(RaterKeys):

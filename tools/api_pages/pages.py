@@ -29,6 +29,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.selection": (),
     "w2s_probes.comparing": (),
     "w2s_probes.raters": (),
+    "w2s_probes.calibration": (),
     "w2s_probes.foretelling": (),
     "w2s_probes.filtering": ("raters_filter",),
     "w2s_probes.gating": (),
