@@ -37,6 +37,7 @@ from .fusions import FUSIONS, fused_answers
 from .gates import Control, Over, gate_prediction
 from .gold import after, appended, gold_alone, weak_alone
 from .gold_choices import chosen_checkpoint, chosen_layer, chosen_value
+from .judgements import channel_relabel, channel_removal, channel_student, confident_removal, confident_student
 from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
 from .priors import prior_opinion
@@ -192,6 +193,9 @@ OWN_METHODS: dict[str, Method] = {
         )
     },
     "control-permuted-graph": Method(permuted_graph, students=DRAWS, settings=READS["graph"]),
+    "relabel-channel": Method(channel_relabel, settings=LOGISTIC),
+    "filter-channel": Method(channel_student, removal=channel_removal, settings=LOGISTIC),
+    "filter-confident": Method(confident_student, removal=confident_removal, settings=LOGISTIC),
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE

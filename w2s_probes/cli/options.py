@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..filtering.judges import CHANNEL, CONFIDENT, RATERS
 from ..probes.connectivity import Connectivity as Connectivity
 from ..probes.registry import PROBES
 from ..students.finetuning.settings import Tracker as Tracker
 
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 BEST = "best"  # of a sweep
-RATERS = "raters"  # of a filter: the raters' disagreement, in place of a probe
+JUDGES = (CHANNEL, CONFIDENT, RATERS)  # of a filter, in place of a probe
 
 StorePath = Annotated[Path, typer.Argument(help="Activation store, from `w2s extract`.")]
 LabelsPath = Annotated[
@@ -31,12 +32,21 @@ By = Annotated[
         autocompletion=lambda incomplete: [name for name in (*PROBES, BEST) if name.startswith(incomplete)],
     ),
 ]
+RelabelBy = Annotated[
+    str,
+    typer.Option(
+        help="The probe: {probes}, module:Class of a scikit-learn classifier, or `best` (--from); "
+        "`channel`: the posterior of a noise channel.",
+        autocompletion=lambda incomplete: [name for name in (*PROBES, CHANNEL, BEST) if name.startswith(incomplete)],
+    ),
+]
 FilterBy = Annotated[
     str,
     typer.Option(
         help="The probe: {probes}, module:Class of a scikit-learn classifier, or `best` (--from); "
+        "`channel`: the posterior of a noise channel; `confident`: cleanlab's confident learning; "
         "`raters`: the `disagreement` of LABELS, from `w2s combine`, and no probe.",
-        autocompletion=lambda incomplete: [name for name in (*PROBES, RATERS, BEST) if name.startswith(incomplete)],
+        autocompletion=lambda incomplete: [name for name in (*PROBES, *JUDGES, BEST) if name.startswith(incomplete)],
     ),
 ]
 Audit = Annotated[

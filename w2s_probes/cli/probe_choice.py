@@ -1,15 +1,16 @@
 """Which probe, value and layer a command is to use: as typed, or as a sweep has chosen them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..filtering.judges import CHANNEL, CONFIDENT
 from ..io.files import refuse_input, refuse_no_file
 from ..probes.connectivity import refuse_alpha
 from ..probes.registry import PROBES
-from .options import BEST, RATERS
+from .options import BEST, JUDGES
 
 if TYPE_CHECKING:
     from ..sweep.chosen import ChosenCell
@@ -73,6 +74,8 @@ class ProbeChoice:
         readers = {entry.flag: [name] for name, entry in PROBES.items()}
         for option in ("k", "l2", "connectivity", "index", "alpha"):
             readers[f"--{option}"] = [name for name, entry in PROBES.items() if option in (entry.value, *entry.options)]
+        for option in ("--l2", "--logistic-l2"):
+            readers[option] += [CHANNEL, CONFIDENT]  # which judge by a logistic probe
         ks = {"--k": k, **{PROBES[name].flag: v for name, v in values.items() if PROBES[name].value == "k"}}
         penalties = {"--l2": l2, **{PROBES[name].flag: v for name, v in values.items() if PROBES[name].value == "l2"}}
         typed = {**ks, **penalties, "--connectivity": connectivity, "--index": index, "--alpha": alpha}
@@ -82,7 +85,7 @@ class ProbeChoice:
             if by == BEST and option not in ("--connectivity", "--index", "--alpha"):
                 raise InputError(f"{option}: --by best takes its value from the sweep: leave it out")
             # A probe that does not exist is refused elsewhere, by its name.
-            if by not in readers[option] and (by in (*PROBES, RATERS) or ":" in by):
+            if by not in readers[option] and (by in (*PROBES, *JUDGES) or ":" in by):
                 raise InputError(f"{option} is for {' and '.join(readers[option])}: leave it out with --by {by}")
         if alpha is not None:
             refuse_alpha(alpha)
@@ -90,15 +93,15 @@ class ProbeChoice:
         number = None if neighbors is None else int(neighbors)
         return cls(layer, by, number, _only(penalties), connectivity, index, alpha)
 
-    def judging(self, files: JudgedFiles, *, raters: bool = False) -> "ProbeChoice":
+    def judging(self, files: JudgedFiles, others: Collection[str] = ()) -> "ProbeChoice":
         """The choice of a command that judges labels; InputError for a probe that does not exist.
 
-        `raters`: whether raters may judge in a probe's place.
+        `others`: what may judge in a probe's place.
         """
         from .labelled_layer import refuse_no_probe
 
         choice = self.resolved(files.store, files.labels, files.sweep)
-        if not (raters and choice.by == RATERS):
+        if choice.by not in others:
             refuse_no_probe(choice.by)
         return choice
 

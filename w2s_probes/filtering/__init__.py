@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..lazy_face import lazy_face
 
 if TYPE_CHECKING:
+    from .by_judgement import channel_filter, confident_filter
     from .by_raters import raters_filter
     from .disagreement import FilterResult, disagreement_filter, probe_filter
     from .filter_stability import Stability, stability
@@ -21,6 +22,8 @@ __all__ = [
     "RemovalMeasures",
     "ReportCard",
     "Stability",
+    "channel_filter",
+    "confident_filter",
     "disagreement_filter",
     "probe_filter",
     "raters_filter",
@@ -36,6 +39,8 @@ __getattr__, __dir__ = lazy_face(
         "FilterResult": "disagreement",
         "disagreement_filter": "disagreement",
         "probe_filter": "disagreement",
+        "channel_filter": "by_judgement",
+        "confident_filter": "by_judgement",
         "raters_filter": "by_raters",
         "Stability": "filter_stability",
         "stability": "filter_stability",

@@ -30,18 +30,21 @@ FLATTEST = 1e-4  # mean p(1-p) assumed at least: saturated fits would get infini
 SEPARATED = 1e-4  # loss in nats from which fits without a minimum are left, all rows being right
 
 
-def minimize(design: Design, problems: Problems) -> Solutions:
+def minimize(design: Design, problems: Problems, theta: NDArray[np.float64] | None = None) -> Solutions:
     """Minimise Σ weights·BCE(label, sigmoid(θ·[x, 1])) + l2·‖w‖² for every problem.
 
-    A float32 design is checked in float64 at the end, and what float32 could not settle goes on in float64.
+    A float32 design is checked in float64 at the end, and what float32 could not settle goes on in float64. `theta`
+    (k, r + 1) are parameters to begin at, such as solutions of problems that are much alike.
     """
-    parts = [_minimize(design, problems[start : start + TOGETHER]) for start in range(0, len(problems.l2), TOGETHER)]
+    begun = _start(design, problems) if theta is None else theta
+    batches = [slice(first, first + TOGETHER) for first in range(0, len(problems.l2), TOGETHER)]
+    parts = [_minimize(design, problems[part], begun[part]) for part in batches]
     return Solutions(*(np.concatenate([getattr(part, name) for part in parts]) for name in Solutions.__annotations__))
 
 
-def _minimize(design: Design, problems: Problems) -> Solutions:
+def _minimize(design: Design, problems: Problems, theta: NDArray[np.float64]) -> Solutions:
     dtype = design.matrix.dtype
-    result = _Batch(design, problems, _start(design, problems), dtype, design.spectrum).run(GOAL[dtype])
+    result = _Batch(design, problems, theta, dtype, design.spectrum).run(GOAL[dtype])
     if dtype != np.float64:
         checked = _Batch(design, problems, result.theta, np.dtype(np.float64), design.spectrum.cautious())
         excess = checked.excess(checked.preconditioned())

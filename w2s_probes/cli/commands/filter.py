@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 import typer
 
 from ...errors import InputError
+from ...filtering.judges import RATERS, PruneBy
 from .. import progress, terminal
 from ..options import (
+    JUDGES,
     L2,
-    RATERS,
     Alpha,
     Audit,
     Connect,
@@ -24,6 +25,7 @@ from ..options import (
     ShowProgress,
     StorePath,
 )
+from ..other_judges import judged, refuse_other_options
 from ..probe_choice import JudgedFiles, ProbeChoice
 from ..probe_options import with_probe_value
 
@@ -56,6 +58,9 @@ def filter_labels(
     per_class: Annotated[
         bool, typer.Option("--per-class", help="The same share of each class, so that the class mix stays.")
     ] = False,
+    filter_by: Annotated[
+        PruneBy | None, typer.Option(help="cleanlab's, of --by confident; prune_by_noise_rate unless said.")
+    ] = None,
     audit: Audit = None,
     sweep: From = None,
     index: Index = None,
@@ -66,7 +71,9 @@ def filter_labels(
 ) -> None:
     """Mark the rows whose weak label a probe disbelieves. Scores are out-of-sample; no row is left out of the file.
 
-    `--by raters` marks those that several raters disagree about, by the `disagreement` that `w2s combine` has written.
+    `--by raters` marks those that several raters disagree about, by the `disagreement` that `w2s combine` has written;
+    `--by channel` those whose posterior under a noise channel is of the other class, and `--by confident` cleanlab's
+    label issues: these two say themselves how many go, at most --contamination where it is given.
 
     Rows with `truth`, in LABELS or in an --audit of its own, say how many labels are wrong and how good the removal
     is; they choose nothing.
@@ -79,13 +86,12 @@ def filter_labels(
     from ..labelled_layer import LabelledLayer, probe_of
 
     files = JudgedFiles(store, labels, out, audit, sweep)
-    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files, raters=True)
+    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files, JUDGES)
     by, k, l2 = choice.by, choice.k, choice.l2
     for option, given in (("--zeta", zeta), ("--mode", mode), ("--max-removed", max_removed)):
         if by != "topo" and given is not None:
             raise InputError(f"{option} is for topo: with --by {by} give --contamination")
-    if by == RATERS and in_sample:
-        raise InputError("--in-sample is of a probe: --by raters reads the `disagreement` of LABELS")
+    refuse_other_options(by, in_sample=in_sample, per_class=per_class, contamination=contamination, prune=filter_by)
     settings = TOPO_MODES[mode or "eleuther"]
     zeta = settings["zeta"] if zeta is None else zeta
     if zeta is not None and contamination is not None:
@@ -100,9 +106,8 @@ def filter_labels(
         rows = LabelledLayer.read(store, labels, choice.layer)
         refuse_unwritable(rows.table, out)
         if by == RATERS:
-            disagreement = rows.disagreement
+            rows.disagreement  # noqa: B018 - refused before what takes seconds
         # Only what has passed so far is worth the seconds that these take.
-        from ...filtering.by_raters import raters_filter
         from ...filtering.disagreement import disagreement_filter
         from ...filtering.topo import topo_filter
         from ...probes import TopoProbe
@@ -110,7 +115,7 @@ def filter_labels(
         from ..answers_on_labels import FilterAnswer
         from ..findings import of_approximation, of_filter, teaches
 
-        probe = None if by == RATERS else probe_of(by, k, l2, connected, index or "exact", alpha)
+        probe = None if by in JUDGES else probe_of(by, k, l2, connected, index or "exact", alpha)
         if isinstance(probe, TopoProbe):
             probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
         truth = rows.known_truth(audit)
@@ -118,6 +123,7 @@ def filter_labels(
         step("neighbours", 1, 3)
         graph = None if probe is None else rows.graph(probe, in_sample)
         step("scores", 2, 3)
+        said: list[str] = []
         if isinstance(probe, TopoProbe):
             result = topo_filter(
                 rows.X,
@@ -134,7 +140,15 @@ def filter_labels(
                 graph=graph,
             )
         elif probe is None:
-            result = raters_filter(rows.y, disagreement, share, per_class=per_class)
+            result, said = judged(
+                by,
+                rows,
+                l2=l2,
+                seed=seed,
+                contamination=contamination,
+                per_class=per_class,
+                prune=filter_by,
+            )
         else:
             p = out_of_sample_scores(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
             result = disagreement_filter(rows.y, p, share, per_class=per_class, in_sample=in_sample)
@@ -145,7 +159,7 @@ def filter_labels(
         findings = of_filter(result, truth, rows.groups, labels, design=design, dropped=dropped, advise=advise)
         write_table(rows.judged(verdict, choice.named(in_sample)), out)
         step(f"{out} written", 3, 3)
-    remarks = [*choice.said(), *of_approximation(graph), *findings, *rows.relabelled(labels)]
+    remarks = [*choice.said(), *of_approximation(graph), *said, *findings, *rows.relabelled(labels)]
     for line in remarks:
         terminal.say(line)
     if teaches(result, dropped):

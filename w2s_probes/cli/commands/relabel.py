@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
+from ...filtering.judges import CHANNEL
 from .. import progress, terminal
 from ..options import (
     L2,
     Alpha,
     Audit,
-    By,
     Connect,
     From,
     Index,
@@ -18,10 +18,12 @@ from ..options import (
     K,
     LabelsPath,
     Layer,
+    RelabelBy,
     Seed,
     ShowProgress,
     StorePath,
 )
+from ..other_judges import channel_of, of_channel, refuse_other_options
 from ..probe_choice import JudgedFiles, ProbeChoice
 from ..probe_options import with_probe_value
 
@@ -34,7 +36,7 @@ def relabel(
     out: Annotated[
         Path, typer.Option(help="Every input row with `new_label`, `score`, `p`, `fold`, `probe`, `layer`.")
     ],
-    by: By = "knn",
+    by: RelabelBy = "knn",
     k: K = None,
     l2: L2 = None,
     connectivity: Connect = None,
@@ -49,6 +51,8 @@ def relabel(
 ) -> None:
     """Replace weak labels by a probe's P(label = 1), from a probe that did not learn the row it labels.
 
+    `--by channel` gives the posterior under a noise channel: what a probe of other rows and the row's label say.
+
     Rows with `truth`, in LABELS or in an --audit of its own, say whether the new labels are better.
 
     Example: `w2s relabel acts weak.jsonl --layer 2 --by logistic --l2 0.01 --out relabeled.jsonl`
@@ -58,7 +62,8 @@ def relabel(
     from ..labelled_layer import LabelledLayer, probe_of
 
     files = JudgedFiles(store, labels, out, audit, sweep)
-    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files)
+    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files, (CHANNEL,))
+    refuse_other_options(choice.by, in_sample=in_sample)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
         rows = LabelledLayer.read(store, labels, choice.layer)
@@ -69,19 +74,26 @@ def relabel(
         from ..answers_on_labels import RelabelAnswer
         from ..findings import of_approximation, of_new_labels
 
-        probe = probe_of(choice.by, choice.k, choice.l2, connectivity or "strong", index or "exact", alpha)
+        probe = None
+        if choice.by != CHANNEL:
+            probe = probe_of(choice.by, choice.k, choice.l2, connectivity or "strong", index or "exact", alpha)
         truth = rows.known_truth(audit)
         design = rows.audit_design(audit, truth)
         step("neighbours", 1, 3)
-        graph = None if in_sample else rows.graph(probe, in_sample)
+        graph = None if in_sample or probe is None else rows.graph(probe, in_sample)
         step("scores", 2, 3)
-        p = out_of_sample_scores(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
+        said: list[str] = []
+        if probe is None:
+            channel = channel_of(rows, choice.l2, seed)
+            p, said = channel.posterior, of_channel(channel)
+        else:
+            p = out_of_sample_scores(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
         verdict = relabelling_verdict(rows.y, p) | {"fold": rows.folds(probe, in_sample, seed)}
         findings = of_new_labels(rows.y, p, truth, rows.groups, labels, design)
         write_table(rows.judged(verdict, choice.named(in_sample)), out)
         step(f"{out} written", 3, 3)
     how = " in-sample" if in_sample else ""
-    remarks = [*choice.said(), *of_approximation(graph)]
+    remarks = [*choice.said(), *of_approximation(graph), *said]
     remarks.append(f"{len(p)} rows relabelled{how} by {choice.by} at layer {rows.layer}{findings[0]}")
     remarks += [*findings[1:], *rows.relabelled(labels, again=True)]
     for line in remarks:
