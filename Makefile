@@ -49,8 +49,8 @@ test-wheel: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/test_wheel.py
 
 # What the core of the package is tested by: with neither models nor their libraries.
-CORE := $(addprefix tests/w2s_probes/,filtering io labels metrics neighbors probes raters rows simulated stats store \
-  sweep/test_choosing.py sweep/test_sweep.py noise/test_model.py noise/test_audits.py)
+CORE := $(addprefix tests/w2s_probes/,calibration filtering io labels metrics neighbors probes raters rows simulated \
+  stats store sweep/test_choosing.py sweep/test_sweep.py noise/test_model.py noise/test_audits.py)
 # And what of the rest shows whether an old torch-side library fails: models opened, read, fine-tuned with adapters.
 WITH_MODELS := tests/extract/test_extraction.py tests/extract/models tests/w2s_probes/students/test_finetune.py
 # Old releases warn of what is now past, which is no failure.

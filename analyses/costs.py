@@ -91,6 +91,9 @@ def plan_recipe(
     refuse_without_truth(recipe, methods, {task: dict(seeds) for task, seeds in by_seed.items()})
     read: dict[str, Strong | Weak] = {"strong": recipe.strong} if reads_activations(recipe, methods) else {}
     read |= {EVERY_TOKEN: recipe.strong} if reads_tokens(recipe, methods) else {}
+    if any(method.gold is not None and method.gold.layers for method in methods.values()):
+        at = recipe.strong.model_copy
+        read |= {f"strong, layer {layer}": at(update={"layer": layer}) for layer in recipe.gold.layers}
     heads = [one for one in recipe.weak.trained if one.kind in ("head", "boosted") and one.model is not None]
     read |= {"weak" if len(heads) == 1 else f"weak {number}": one for number, one in enumerate(heads, start=1)}
     plans = {}
@@ -105,7 +108,7 @@ def plan_recipe(
         costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)
         plans[role] = ModelPlan(source, costs, lengths, options, any(isinstance(n, int) for n in needed))
     runs = len(splits) * len(recipe.seeds)
-    students = runs * sum(method.students for method in methods.values())
+    students = runs * sum(_students(method, recipe) for method in methods.values())
     tuned = [one for one in recipe.weak.trained if one.kind in ("finetune", "lm")]
     parts: list[tuple[Strong | Weak, Training, int]] = [(one, one.training, runs) for one in tuned]
     if recipe.student.kind != "head":
@@ -118,6 +121,12 @@ def plan_recipe(
     counted: dict[str, Any] = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
     asked = plan_askings(recipe, methods, by_name, describe, test_rows=_test_rows(recipe), **counted)
     return RecipePlan(plans, *sizes, students, flops, debate, passes[0][1] if passes else None, asked)
+
+
+def _students(method: Method, recipe: Recipe) -> int:
+    """The students of a method, of one that teaches them at several layers of all these."""
+    at_layers = method.gold is not None and method.gold.layers
+    return method.students * (1 + len(recipe.gold.layers) if at_layers else 1)
 
 
 def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:

@@ -50,7 +50,7 @@ from .results.names import (
     trial_files,
     trial_key,
 )
-from .results.run_folder import remove_earlier, write_labels, write_predictions, write_recipe, write_record
+from .results.run_folder import remove_earlier, write_gold, write_labels, write_predictions, write_recipe, write_record
 from .results.student_folders import put_students, remove_other_students
 from .results.table import results_table, task_rows
 from .results.trial_result import TrialResult
@@ -132,6 +132,7 @@ def run(
     remove_other_students(this.out, this.students)
     write_recipe(this.out / RECIPE, recipe)
     write_table(results, this.out / RESULTS)
+    files |= write_gold(this.out, results, this.record, recipe)
     more = {"models": models, "rows": rows, "runs": this.record, "failed": failed, "seconds": seconds}
     more |= {"test_sets": test_sets} if any(test_sets.values()) else {}
     write_record(this.out / RECORD, recipe, files, **more)

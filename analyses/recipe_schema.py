@@ -7,6 +7,7 @@ from w2s_probes.io.settings_schema import settings_schema
 from w2s_probes.losses.names import LOSSES
 
 from .methods import METHODS
+from .recipe.gold_names import GOLD, OF_WEAK
 from .recipe.probe_values import added_settings
 from .recipe.read import LADDER, PLUGINS, TASK_FILE, VARIANTS, Ladder
 from .recipe.schema import MAY, NEEDS, Recipe
@@ -28,6 +29,8 @@ def recipe_json_schema() -> dict[str, Any]:
         "description": "A method (docs/experiments.md), or the control of one.",
         "enum": _methods(),
     }
+    sized = {"type": "string", "pattern": SIZED}
+    parts["MethodOrSize"] = {"if": sized, "then": True, "else": {"$ref": "#/$defs/Method"}}
     parts["TaskName"] = {
         "description": "A task of data/tasks, or the path of a task file.",
         "anyOf": [{"enum": sorted(path.stem for path in TASKS.glob("*.toml"))}, _ending(TASK_FILE)],
@@ -52,7 +55,7 @@ def recipe_json_schema() -> dict[str, Any]:
 
 def _without_plugins(schema: dict[str, Any]) -> dict[str, Any]:
     """What differs where neither a recipe nor a variant of it names plugins: there is nothing but what is known."""
-    method = {"$ref": "#/$defs/Method"}
+    method = {"$ref": "#/$defs/MethodOrSize"}
     known = {
         "methods": {"anyOf": [method, {"type": "array", "items": method}]},
         "baseline": method,
@@ -68,9 +71,16 @@ def _without_plugins(schema: dict[str, Any]) -> dict[str, Any]:
     return {"allOf": [{"if": nowhere, "then": everywhere}]}
 
 
+# A use of gold rows, or a control of it, with the numbers of its rows.
+SIZED = "^(control-gold-weak:)?(gold-[a-z-]+|control-(gold|weak)-alone)(:[0-9]+){1,2}$"
+
+
 def _methods() -> list[str]:
     controls = [RANDOM + name for name, method in METHODS.items() if method.removal is not None]
     controls += [f"{control}:{gate}" for control in (AVERAGE, SHUFFLED) for gate in METHODS if gate.startswith(GATE)]
+    controls += [
+        OF_WEAK + name for name, method in METHODS.items() if method.gold is not None and name.startswith(GOLD)
+    ]
     return [*METHODS, *controls]
 
 

@@ -15,6 +15,7 @@ from w2s_probes.errors import InputError
 
 from .experiment.blind_view import blind_view
 from .experiment.fusing import fused_models
+from .experiment.gold_rows import GoldRows, gold_rows, reads_gold
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
 from .experiment.method import Method, run_method
 from .experiment.opinions import asked_in
@@ -173,16 +174,24 @@ class LabelledTrial:
         held = None if scores is None else held_out_rows(self.sets.weak, trial.task, trial.seed)
         return trusted_rows(self.sets.weak, held, scores)
 
+    @cached_property
+    def gold(self) -> GoldRows | None:
+        """A few rows of strong-train with their truth, for methods that declare that they read some."""
+        trial = self.trial
+        if not reads_gold(trial.methods.values()):
+            return None
+        return gold_rows(trial.recipe.gold, self.sets, trial.task, trial.seed)
+
     def steps(self) -> Iterator[Step]:
         """The steps in order."""
-        view, sets, clock, trusted = self.view, self.sets, self.models.clock, self.trusted
+        view, sets, clock, true = self.view, self.sets, self.models.clock, (self.trusted, self.gold)
         fit, stop = examples(sets.train), examples(sets.val)
         lesson = ceiling_lesson(view.student, fit, stop, view.predicted, view.seed)
         taught_truth = partial(ceiling, view, lesson)
         yield Step(CEILING, TRAINED, lambda: lesson.description, taught_truth, taught_truth)
         for name, method in self.trial.methods.items():
-            assemble = partial(run_method, name, method, view, truth_of(sets), trusted)
-            described_by = partial(method_description, name, method, view, sets, trusted)
+            assemble = partial(run_method, name, method, view, truth_of(sets), *true)
+            described_by = partial(method_description, name, method, view, sets, *true)
             run = partial(kept_method, described_by, assemble, view.cache, clock)
             yield Step(name, METHOD, described_by, run, assemble if method.students else None)
 
@@ -285,4 +294,4 @@ def task_models(
 def ceiling(experiment: Experiment, lesson: Lesson) -> Steps[Outcome]:
     """The ceiling's scores."""
     (trained,) = yield [lesson]
-    return experiment.outcome(trained)
+    return experiment.outcome(trained, val=lesson.stop.p)

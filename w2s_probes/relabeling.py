@@ -1,7 +1,5 @@
 """A probe's scores of the rows it learned from: out-of-sample by construction, in-sample only by name."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,10 +10,10 @@ from sklearn.pipeline import Pipeline
 from .errors import InputError
 from .neighbors import Neighbors
 from .probes import LogisticProbe, Probe
+from .probes.classifier import classifier_errors, classifier_scores, fit_classifier
 from .probes.validation import check_activations, soft_labels
 from .rows.folds import fold_numbers
 from .rows.groups import group_ids
-from .ties import above_half
 
 
 def relabel(
@@ -34,11 +32,12 @@ def relabel(
     `probe` is an unfitted probe or any scikit-learn classifier with `predict_proba`; it is cloned, never changed.
     kNN and Topo leave each row, its exact duplicates and its group (`groups` (n,)) out of its own neighbours, which
     `graph` may give (`neighbors.search`, with `group_ids=group_ids(X, groups)`), and Topo out of the rows whose
-    components it takes; everything else is cross-fitted over `folds` folds that keep duplicates and groups together. On
-    labels that are pure noise the AUROC of kNN's and Topo's scores is a little under ½: .49 at k = 50 and 400 rows, .43
-    at 100. A classifier that is not one of ours learns from the
-    hard labels y > ½. `in_sample=True` fits and scores the same rows, as the published code does: it flatters the
-    labels, and is for replication only.
+    components it takes; mean differences leave them out of all sums; everything else is cross-fitted over `folds`
+    folds that keep duplicates and groups together. On labels that are pure noise the AUROC of kNN's and Topo's scores
+    is a little under ½: .49 at k = 50 and 400 rows, .43 at 100. A classifier that is not one of ours learns a row in
+    both classes, with the weights y and 1 - y, where its `fit` takes `sample_weight`, and else from y > ½.
+    `in_sample=True` fits and scores the same rows, as the published code does: it flatters the labels, and is for
+    replication only.
     """
     if isinstance(probe, type) or not (hasattr(probe, "fit") and hasattr(probe, "predict_proba")):
         raise InputError(f"{probe!r} is no classifier that gives probabilities: an instance with fit and predict_proba")
@@ -47,7 +46,8 @@ def relabel(
     if in_sample:
         return _positive(_fitted(probe, matrix, p), matrix)
     if hasattr(type(probe), "out_of_sample_"):
-        fitted = clone(probe).fit(matrix, p, group_ids=group_ids(matrix, groups), graph=graph)
+        shared: Any = {"graph": graph} if getattr(probe, "graph_k", 0) else {}
+        fitted = clone(probe).fit(matrix, p, group_ids=group_ids(matrix, groups), **shared)
         return np.asarray(fitted.out_of_sample_)
     return cross_fitted(probe, matrix, p, groups=groups, folds=folds, seed=seed)
 
@@ -74,23 +74,11 @@ def cross_fitted(
 
 def _fitted(probe: Any, X: NDArray[np.float32], p: NDArray[np.float64]) -> Any:
     last = probe.steps[-1][1] if isinstance(probe, Pipeline) else probe
-    with _classifier_errors(probe):
-        return clone(probe).fit(X, p if isinstance(last, Probe) else above_half(p).astype(int))
+    if not isinstance(last, Probe):
+        return fit_classifier(probe, X, p)
+    with classifier_errors(probe):
+        return clone(probe).fit(X, p)
 
 
 def _positive(probe: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:
-    with _classifier_errors(probe):
-        return np.asarray(probe.predict_proba(X)[:, 1], dtype=np.float64)
-
-
-@contextmanager
-def _classifier_errors(probe: Any) -> Iterator[None]:
-    """InputError, in one line, where a classifier of another library refuses the activations."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
-        name = probe.__name__ if isinstance(probe, type) else type(probe).__name__
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{name} cannot judge these activations ({reason}): use another classifier") from error
+    return classifier_scores(probe, X)

@@ -2,6 +2,7 @@
 
 from ..lessons.lesson import Lesson, Misuse, Trained
 from .declared_probes import Undeclared
+from .gold_rows import GoldRows, GoldUse
 from .method import FilterDecision, Lessons, Method
 from .outcomes import Outcome
 from .trusted_rows import Trusted, TrustedRows
@@ -10,6 +11,8 @@ from .view import Experiment
 __all__ = [
     "Experiment",
     "FilterDecision",
+    "GoldRows",
+    "GoldUse",
     "Lesson",
     "Lessons",
     "Method",

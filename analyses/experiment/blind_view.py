@@ -16,6 +16,8 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
     """The view that methods have of one task and seed: texts, activations and weak labels, no ground truth."""
     ids = np.concatenate([sets.train["id"], sets.val["id"]])
     training = recipe.student.training
+    layers = [recipe.strong.layer, *recipe.gold.layers] if recipe.gold.layers else []
+    learners = [models.learner(recipe.strong.model_copy(update={"layer": layer}), training) for layer in layers]
     return Experiment(
         rows={name: table[["id", "text", GROUP]] for name, table in sets.read_by_students.items()},
         weak=LabelSet(ids, np.concatenate([labels["train"], labels["val"]]), "weak"),
@@ -28,8 +30,10 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         tokens=models.tokens(recipe.strong),
         pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
         conflict=recipe.conflict,
+        calibrate=recipe.student.calibrate,
         opinions=models.opinions(recipe.strong),
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
+        by_layer={learner.read.index: learner for learner in learners},
         weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
         weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,
     )

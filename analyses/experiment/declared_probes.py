@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from typing import Any
 
-from w2s_probes.probes.registry import PROBES
+from w2s_probes.probes.registry import PROBES, probe_settings
 
 from ..lessons.lesson import Misuse
 from ..recipe.probe_values import Probes, added_settings
 
-EVERY_SETTING = frozenset(Probes.model_fields)  # that are ours: a method that declares all of them reads any probe's
+# That are ours: a method that declares all of them reads any probe's. How scores are calibrated is in keys by itself.
+EVERY_SETTING = frozenset(Probes.model_fields) - {"calibrate"}
 
 
 class Undeclared(Misuse):
@@ -29,7 +30,8 @@ class DeclaredProbes:
 
 def every_setting(declared: frozenset[str]) -> frozenset[str]:
     """The settings that a method may read which has declared these: with all of ours, those of added probes, too."""
-    return declared | added_settings().keys() if declared >= EVERY_SETTING else declared
+    added = probe_settings().keys() - EVERY_SETTING  # those without a value, too: their code is in keys
+    return declared | added if declared >= EVERY_SETTING else declared
 
 
 def probe_code(settings: Collection[str]) -> dict[str, dict[str, str]]:

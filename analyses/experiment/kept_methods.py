@@ -14,6 +14,7 @@ from ..lessons.engine import Steps
 from ..lessons.result_cache import ResultCache, array_hash
 from ..recipe.conflict import Conflict
 from .declared_probes import every_setting, probe_code
+from .gold_rows import GoldRows, GoldUse
 from .method import Method
 from .outcomes import Outcome, kept_outcome, outcome_of
 from .row_sets import RowSets
@@ -24,7 +25,12 @@ METHOD = "methods"  # kind of their results in the cache
 
 
 def method_description(
-    name: str, method: Method, experiment: Experiment, sets: RowSets, trusted: TrustedRows | None = None
+    name: str,
+    method: Method,
+    experiment: Experiment,
+    sets: RowSets,
+    trusted: TrustedRows | None = None,
+    gold: GoldRows | None = None,
 ) -> dict[str, Any]:
     """All that decides a method's outcome."""
     read = trusted.of(method.trusted) if trusted is not None and method.trusted is not None else None
@@ -58,10 +64,18 @@ def method_description(
         ),
         **({} if not method.fuses else {"fused": experiment.fusing and experiment.fusing.description}),
         **({} if experiment.disagreement is None else {"disagreement": array_hash(experiment.disagreement)}),
+        **({} if gold is None or method.gold is None else {"gold": _gold(method.gold, gold, experiment)}),
         **probe_code(settings),
         **experiment.pooling_key,
+        **experiment.calibration_key,
         **({} if read is None else {"trusted": read.description, "weak_model": weak and weak.identity}),
     }
+
+
+def _gold(use: GoldUse, rows: GoldRows, experiment: Experiment) -> dict[str, Any]:
+    """The gold rows that a method reads, and the models at the layers among which they choose."""
+    learners = experiment.by_layer.values() if use.layers else ()
+    return rows.of(use).description | {"learners": [learner.description for learner in learners]}
 
 
 def _asked(method: Method, experiment: Experiment) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from w2s_probes.labels.label_set import LabelSet
 from ..lessons.engine import Steps
 from ..lessons.lesson import Lesson, Misuse
 from .declared_probes import EVERY_SETTING
+from .gold_rows import GoldRows, GoldUse
 from .outcomes import Outcome
 from .trusted_rows import Trusted, TrustedRows
 from .view import Experiment
@@ -38,6 +39,7 @@ class Method:
     run: Callable[[Experiment], Outcome | Lessons]
     oracle: bool = False  # whether it may read the truth of strong-train and validation rows
     trusted: Trusted | None = None  # the true labels of weak-train that it may read; how many it has read is counted
+    gold: GoldUse | None = None  # the true labels of strong-train that it may read, a few; counted likewise
     activations: bool = True  # whether it reads activations itself; a student that is a head always does
     students: int = 1  # how many it trains, for plans
     rounds: int = 1  # how many of them one after another, each taught by the one before; for plans
@@ -58,23 +60,34 @@ class Method:
 
 
 def run_method(
-    name: str, method: Method, experiment: Experiment, truth: LabelSet, trusted: TrustedRows | None = None
+    name: str,
+    method: Method,
+    experiment: Experiment,
+    truth: LabelSet,
+    trusted: TrustedRows | None = None,
+    gold: GoldRows | None = None,
 ) -> Steps[Outcome]:
     """The steps of a method, which sees the settings and the true labels that it declares.
 
-    `truth` is for oracles, of `trusted` rows for the methods that declare them; its outcome says how many it has read.
+    `truth` is for oracles, of `trusted` and `gold` rows for the methods that declare them; its outcome says how many
+    true labels of these it has read.
     Misuse where it yields what is no lesson, or returns what is no outcome.
     """
     rows = trusted.of(method.trusted) if trusted is not None and method.trusted is not None else None
     if method.trusted is not None and rows is None:
         raise InputError(f"method {name!r} needs true labels of weak-train, and there are none: {method.trusted.why}")
-    view = experiment.view(method.settings, truth if method.oracle else None, rows)
+    if method.gold is not None and gold is None:
+        raise InputError(f"method {name!r} needs true labels of gold rows, and there are none: give [gold] n")
+    known = gold.of(method.gold) if gold is not None and method.gold is not None else None
+    view = experiment.view(method.settings, truth if method.oracle else None, rows, known)
     view = view if method.asks else replace(view, opinions=None)
     view = view if method.tuned else replace(view, tuned=None, base=None)
     view = view if method.fuses else replace(view, fusing=None)
+    view = view if method.gold is not None and method.gold.layers else replace(view, by_layer={})
     view = view if method.debates else replace(view, debates=None)
     outcome = yield from _outcome(name, method, view)
-    return outcome if rows is None else replace(outcome, trusted=rows.read)
+    counted = [read.read for read in (rows, known) if read is not None]
+    return replace(outcome, trusted=sum(counted)) if counted else outcome
 
 
 def _outcome(name: str, method: Method, view: Experiment) -> Steps[Outcome]:

@@ -39,7 +39,8 @@ class Outcome:
     l2: float | None = None
     contamination: float | None = None
     alpha: float | None = None  # of the student's loss at the point of its training that was chosen
-    trusted: int = 0  # true labels of weak-train that the method has read; `run_method` counts them
+    trusted: int = 0  # true labels of weak-train or of gold rows that the method has read; `run_method` counts them
+    layer: int | None = None  # of the strong model, where it is not the recipe's
     alphas: Scores = field(default_factory=dict)  # α of each evaluated row, of a method that fuses logits
     notes: dict[str, float] = field(default_factory=dict)  # for run.json: rows removed, ...
     filtered: FilterResult | None = None  # the verdict on the training rows, of methods that drop some
@@ -49,7 +50,7 @@ class Outcome:
 def kept_outcome(outcome: Outcome) -> tuple[Arrays, Record]:
     """The arrays and the record that the cache stores of an outcome."""
     arrays: Arrays = dict(outcome.scores) | {ALPHAS + name: values for name, values in outcome.alphas.items()}
-    settings = ("probe", "k", "l2", "contamination", "alpha", "trusted", "notes")
+    settings = ("probe", "k", "l2", "contamination", "alpha", "trusted", "layer", "notes")
     record: Record = {name: getattr(outcome, name) for name in settings}
     if outcome.taught is not None:
         arrays[PREFIX + TAUGHT] = outcome.taught

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 CONFLICT = "conflict"  # the name of the rows of another task that a conflict mixes in
 SPREAD = "sd of "  # and the name of a set: standard deviations of its labels over the members of the supervisor
+CANDIDATES = "candidates"  # the answers to test questions, all of them
 OTHER_TEST = "test:"  # and the name of a test set: the name of its rows, and of their scores
 
 
@@ -25,12 +26,13 @@ class RowSets:
     tests: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # other test sets by name
     subsets: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)  # of the test rows (n_test,), by name
     conflict: pd.DataFrame | None = None  # rows of another task, which no supervisor labels, with its labels
+    drawn_as: str = ""  # the task whose random streams they are drawn by, where it is another
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """The sets by name; `weak` is empty where the supervisor is trained on nothing."""
         named = {"weak": self.weak, "train": self.train, "val": self.val, "test": self.test}
-        named |= {} if self.candidates is None else {"candidates": self.candidates}
+        named |= {} if self.candidates is None else {CANDIDATES: self.candidates}
         return named | {OTHER_TEST + name: table for name, table in self.tests.items()}
 
     def with_tables(self, tables: Mapping[str, pd.DataFrame]) -> "RowSets":
@@ -60,4 +62,4 @@ class RowSets:
 
 def is_scored(name: str) -> bool:
     """Whether a row set's scores are judged: those of test sets, and of the candidates of test questions."""
-    return name in ("test", "candidates") or name.startswith(OTHER_TEST)
+    return name in ("test", CANDIDATES) or name.startswith(OTHER_TEST)

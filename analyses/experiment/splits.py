@@ -127,4 +127,4 @@ def split(
     for name, part in {"weak-train": weak, "strong-train": strong, "validation": val}.items():
         if (n_weak or part is not weak) and part["label"].nunique() < 2:
             raise InputError(f"{task}: the {name} set of {len(part)} rows has one class only: ask for more rows")
-    return RowSets(weak, strong, val, chosen_test)
+    return RowSets(weak, strong, val, chosen_test, drawn_as=drawn_as or "")

@@ -130,7 +130,7 @@ class TokenView:
     def _pooled(self) -> dict[str, NDArray[np.float32]]:
         if (same := self._same_rows) is not None:
             return same._pooled
-        sets = {"train": self.rows["train"], **self.evaluation_rows}
+        sets = {"train": self.rows["train"], **self.read_by_probes}
         return self.token_probe(self.weak_train, self.pooling).pooled(sets)
 
     @property
@@ -155,6 +155,11 @@ class TokenView:
     def evaluation_rows(self) -> dict[str, pd.DataFrame]:
         """The evaluation sets."""
         return {name: rows for name, rows in self.rows.items() if is_scored(name)}
+
+    @property
+    def read_by_probes(self) -> dict[str, pd.DataFrame]:
+        """The sets that probes score: the evaluation sets, and validation rows where these calibrate them."""
+        return self.evaluation_rows | ({} if self.probes.calibrate is None else {"val": self.rows["val"]})
 
     @property
     def pooling_key(self) -> dict[str, Any]:

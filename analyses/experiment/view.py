@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.calibration import CalibrationRule
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
@@ -27,23 +28,26 @@ from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash
 from ..recipe.attention import Attention
 from ..recipe.conflict import Conflict
 from ..recipe.probe_values import Probes
+from .calibrating import CalibratedView
 from .debate_controls import DebateControls
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .fusing import Fusing
+from .gold_rows import GoldRows
 from .opinions import Opinions
 from .outcomes import Outcome
-from .row_sets import CONFLICT, is_scored
+from .row_sets import CONFLICT
 from .taught_labels import refuse_one_label
-from .token_probes import TokenView
+from .true_labels import TrueLabels
 from .trusted_rows import TRUSTED, TrustedRows
 
 
 @dataclass(frozen=True)
-class Experiment(TokenView):
+class Experiment(CalibratedView, TrueLabels):
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
     A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
-    `true_train` alone gives ground truth, to declared oracles only, and `trusted_rows` that of weak-train.
+    `true_train` alone gives ground truth, to declared oracles only, `trusted_rows` that of weak-train, and `gold_rows`
+    that of a few training rows.
     """
 
     rows: Mapping[str, pd.DataFrame]  # train, val, test, perhaps candidates and `test:NAME`: id, text, group, no label
@@ -60,6 +64,8 @@ class Experiment(TokenView):
     pooling: Attention | None = None  # by whose attention the vectors are pooled that probes read; None: by position
     truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
     trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
+    gold: GoldRows | None = None  # a few training rows, likewise
+    by_layer: Mapping[int, Learner] = field(default_factory=dict)  # of the layers that gold rows choose among
     opinions: Opinions | None = None  # of the strong model, by its own language-model head
     debates: DebateControls | None = None  # what the supervisor has read; for methods that declare it alone
     tuned: Opinions | None = None  # of the supervisor's model after its training, for methods that declare it
@@ -67,6 +73,7 @@ class Experiment(TokenView):
     fusing: Fusing | None = None  # the models of a fusion, for methods that declare it
     weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
     weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
+    calibrate: CalibrationRule | None = None  # of students' scores, by validation rows
     disagreement: NDArray[np.float64] | None = None  # (n_train,) of several raters; NaN where one has judged the row
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
 
@@ -80,7 +87,11 @@ class Experiment(TokenView):
                 raise Leak(f"the {name} rows that methods see carry {sorted(truths)[0]!r}: leave it out")
 
     def view(
-        self, settings: frozenset[str], truth: LabelSet | None = None, trusted: TrustedRows | None = None
+        self,
+        settings: frozenset[str],
+        truth: LabelSet | None = None,
+        trusted: TrustedRows | None = None,
+        gold: GoldRows | None = None,
     ) -> "Experiment":
         """The view of a method that declares these `settings` of probes; with ground truth for an oracle.
 
@@ -88,31 +99,12 @@ class Experiment(TokenView):
         """
         probes: Any = self.probes if settings >= EVERY_SETTING else DeclaredProbes(self.probes, settings)
         rows = self.rows if trusted is None else {**self.rows, TRUSTED: trusted.rows}
-        return replace(self, rows=rows, probes=probes, truth=truth, trusted=trusted, shared=self)
+        return replace(self, rows=rows, probes=probes, truth=truth, trusted=trusted, gold=gold, shared=self)
 
     @cached_property
     def weak_train(self) -> NDArray[np.float64]:
         """P(label = 1) of the training rows (n_train,) by the weak supervisor."""
         return self.weak.values(self._ids("train"))
-
-    def true_train(self) -> NDArray[np.float64]:
-        """The true labels of the training rows (n_train,); InputError unless the method is declared an oracle."""
-        return self._true("train")
-
-    def true_conflict(self) -> NDArray[np.float64]:
-        """The labels of a conflict's rows, by their own task's truth; empty without rows. InputError as above."""
-        return self._true(CONFLICT) if CONFLICT in self.rows or self.truth is None else np.empty(0)
-
-    def _true(self, rows: str) -> NDArray[np.float64]:
-        if self.truth is None:
-            raise Leak("this method reads ground truth: declare it with `oracle=True`, and it will be marked so")
-        return self.truth.values(self._ids(rows))
-
-    def trusted_rows(self) -> TrustedRows:
-        """Rows of weak-train with their true labels; InputError unless the method declares that it reads some."""
-        if self.trusted is None:
-            raise Leak("this method reads true labels of weak-train: declare it with `trusted=Trusted(...)`")
-        return self.trusted
 
     def lesson(
         self,
@@ -125,6 +117,8 @@ class Experiment(TokenView):
         seed: int | None = None,
         against: float | None = None,
         beside: NDArray[np.float64] | None = None,
+        stop: Examples | None = None,
+        start: Lesson | None = None,
     ) -> Lesson:
         """A student to be taught these labels (n_train,); it scores the training rows and the evaluation sets.
 
@@ -133,6 +127,8 @@ class Experiment(TokenView):
         side of ½ still teach; labels that are all the same do not. `loss`, the model (`learner`) and `seed` are the
         recipe's unless given. For oracles: `against` is the weight of a conflict with the truth
         (`losses.ExplicitConflict`), and `beside` are labels of the conflict's rows, which are then taught as well.
+        Other rows `stop` it where they are given, such as gold rows by their truth, and it goes on from the student of
+        `start`, another lesson of this trial.
         """
         refuse_one_label(labels, mask)
         conflict, fit = None, Examples(self.rows["train"], LabelSet(self._ids("train"), labels, "weak"))
@@ -143,31 +139,26 @@ class Experiment(TokenView):
         return Lesson(
             learner or self.student,
             fit,
-            Examples(self.rows["val"], self.weak),
+            stop or Examples(self.rows["val"], self.weak),
             self.predicted,
             loss=loss or self.loss,
             seed=self.seed if seed is None else seed,
             mask=mask,
             weight=weight,
             conflict=conflict,
+            stop_role=None if stop is None else stop.labels.role,
+            start=start,
         )
 
-    @property
-    def predicted(self) -> dict[str, pd.DataFrame]:
-        """The rows that every student scores: the evaluation sets and, for later rounds, the training rows."""
-        return {name: rows for name, rows in self.rows.items() if name not in ("val", CONFLICT)}
+    def outcome(self, trained: Trained, *, val: NDArray[np.float64] | None = None, **settings: Any) -> Outcome:
+        """The outcome of a method whose last step trained this student; `settings` are fields of `Outcome`.
 
-    def evaluated(self, scores: Scores) -> Scores:
-        """The scores of the evaluation sets."""
-        return {name: own for name, own in scores.items() if is_scored(name)}
-
-    def outcome(self, trained: Trained, **settings: Any) -> Outcome:
-        """The outcome of a method whose last step trained this student; `settings` are fields of `Outcome`."""
+        `val` as in `evaluated`.
+        """
         notes = {"epoch": trained.epoch} if trained.epoch is not None else {}
         notes |= {} if trained.alpha is None else {"alpha": trained.alpha}
-        return Outcome(
-            self.evaluated(trained.scores), alpha=trained.alpha, notes=notes | settings.pop("notes", {}), **settings
-        )
+        notes |= settings.pop("notes", {})
+        return Outcome(self.evaluated(trained.scores, val), alpha=trained.alpha, notes=notes, **settings)
 
     def probe(self, name: str) -> Probe:
         """An unfitted probe with the recipe's hyper-parameters."""
@@ -178,11 +169,12 @@ class Experiment(TokenView):
         """The fields of an outcome that name a probe and its settings."""
         if name in TOKEN_PROBES:
             return {"probe": name, **dict.fromkeys(VALUE_TITLES), "l2": self.probes.attention.l2}
-        return {"probe": name, **dict.fromkeys(VALUE_TITLES), PROBES[name].value: self._value(name)}
+        own = PROBES[name].value
+        return {"probe": name} | {value: self._value(name) if value == own else None for value in VALUE_TITLES}
 
     def _value(self, name: str) -> Any:
-        """The recipe's value of a probe: its number of neighbours, or its penalty."""
-        return getattr(self.probes, PROBES[name].setting)
+        """The recipe's value of a probe: its number of neighbours, or its penalty; None where it has none."""
+        return None if PROBES[name].value is None else getattr(self.probes, PROBES[name].setting)
 
     def probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
         """P(label = 1) of the evaluation sets by a probe that learned labels (n_train,) of the training rows.
@@ -191,14 +183,16 @@ class Experiment(TokenView):
         rows are not neighbours: as a sweep fits them.
         """
         if name in TOKEN_PROBES:
-            return self.token_probe(labels).scores(self.evaluation_rows)
-        probe, evaluated = self.probe(name), self.evaluation_rows
+            return self.calibrated_probe(self.token_probe(labels).scores(self.read_by_probes))
+        probe, evaluated = self.probe(name), self.read_by_probes
         if not probe.graph_k:
             fitted = probe.fit(self.X_train, labels)
-            return {rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated}
-        apart: Any = {"group_ids": self._group_ids, "graph": self.graph(name)}
+            return self.calibrated_probe({rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated})
+        apart: Any = {"group_ids": self.group_codes, "graph": self.graph(name)}
         fitted = probe.fit(self.X_train, labels, **apart)
-        return {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
+        return self.calibrated_probe(
+            {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
+        )
 
     def _nearest_to(self, rows: str) -> Neighbors:
         """The training rows that are nearest to each row of a set, as many as any probe reads; searched once."""
@@ -221,7 +215,7 @@ class Experiment(TokenView):
             nearest = {"indices": widest.indices[:, :k], "distances": widest.distances[:, :k]}
             return nearest, {"recall": widest.recall}
 
-        described = self._reads | {"apart": array_hash(np.asarray(self._group_ids)), "k": k}
+        described = self._reads | {"apart": array_hash(np.asarray(self.group_codes)), "k": k}
         arrays, record = self.cache.get("neighbors", described, make)
         return Neighbors(arrays["indices"], arrays["distances"], record["recall"])
 
@@ -231,17 +225,17 @@ class Experiment(TokenView):
         if (same := self._same_rows) is not None:
             return same._widest
         k = max(self._neighbors_of(name) for name in PROBES)
-        return search(self.X_train, k, group_ids=self._group_ids)
+        return search(self.X_train, k, group_ids=self.group_codes)
 
     @cached_property
-    def _group_ids(self) -> NDArray[np.intp]:
+    def group_codes(self) -> NDArray[np.intp]:
         """Codes (n_train,) of the groups; exact duplicates share one, too."""
         return group_ids(self.X_train, self.groups)
 
     def _neighbors_of(self, name: str) -> int:
         """The number of neighbours that a probe reads, at most those outside the largest group."""
         wanted = PROBES[name].make(self._value(name)).graph_k
-        return min(wanted, most_neighbors(self._group_ids, len(self._group_ids)))
+        return min(wanted, most_neighbors(self.group_codes, len(self.group_codes)))
 
     def out_of_sample_scores(self, name: str) -> NDArray[np.float64]:
         """P(label = 1) of the training rows (n_train,) by a probe that learned weak labels of other rows; cached."""
@@ -289,6 +283,3 @@ class Experiment(TokenView):
     @cached_property
     def _own_losses(self) -> dict[str, str]:
         return {name: loss_code(name) for name in LOSS_NAMES}
-
-    def _ids(self, name: str) -> NDArray[np.object_]:
-        return self.rows[name]["id"].to_numpy(dtype=object)

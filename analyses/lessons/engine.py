@@ -143,7 +143,9 @@ def together(
                 waiting[name] = [lesson.of_step(name) for lesson in asked]
                 if asked_for is not None:
                     asked_for.setdefault(name, []).extend(waiting[name])
-                wanted.update({lesson.key: lesson for lesson in waiting[name] if lesson.key not in known})
+                for lesson in waiting[name]:  # of equal ones that whose student is to be kept
+                    if lesson.key not in known and not (lesson.key in wanted and wanted[lesson.key].learner.keeps):
+                        wanted[lesson.key] = lesson
         if name in results:
             clock.finished(name)
 

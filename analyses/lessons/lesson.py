@@ -105,15 +105,20 @@ class Lesson:
     mask: NDArray[np.bool_] | None = None  # (n,) rows that are taught; None: all
     weight: NDArray[np.float64] | None = None  # (n,) of the rows' losses, scaled to mean 1
     conflict: LessonConflict | None = None  # for a method that is declared an oracle alone
+    stop_role: Role | None = None  # of the labels that stop it, where it is another: `truth` of gold rows
+    start: "Lesson | None" = None  # whose student it goes on from: the same model and rows, other labels or mask
     step: str = field(default="", compare=False)  # whose lesson it is, for progress
 
     def __post_init__(self) -> None:
-        for name, examples in (("trained on", self.fit), ("stopped by", self.stop)):
-            if examples.labels.role != self.role:
+        stopped_by = ("stopped by", self.stop, self.stop_role or self.role)
+        for name, examples, role in (("trained on", self.fit, self.role), stopped_by):
+            if examples.labels.role != role:
                 raise Leak(
-                    f"a model that may see {self.role} labels only cannot be {name} labels of role "
+                    f"a model that may see {role} labels only cannot be {name} labels of role "
                     f"{examples.labels.role!r}: declare the method an oracle"
                 )
+        if self.start is not None:
+            self._refuse_start(self.start)
         if self.conflict is not None and self.conflict.truth.role != "truth":
             raise Misuse(f"a conflict is with the truth, and not with labels of role {self.conflict.truth.role!r}")
         for name, array in (("mask", self.mask), ("weight", self.weight)):
@@ -123,9 +128,19 @@ class Lesson:
                     f"{len(self.fit.rows)} training rows is needed"
                 )
 
+    def _refuse_start(self, start: "Lesson") -> None:
+        """Misuse for a student of another model, seed or rows, which training cannot go on from."""
+        ids = [lesson.fit.rows["id"].tolist() for lesson in (self, start)]
+        if self.seed != start.seed or self.learner.description != start.learner.description or ids[0] != ids[1]:
+            raise Misuse("a lesson goes on from a student of the same model, seed and rows: mask those to be taught")
+
     def of_step(self, step: str) -> "Lesson":
         """The same lesson, called by the step that asks for it."""
         return replace(self, step=step)
+
+    def with_student_kept(self) -> "Lesson":
+        """The same lesson, whose trained student is put into the cache beside its scores."""
+        return replace(self, learner=replace(self.learner, keeps=True))
 
     @property
     def taught(self) -> NDArray[np.bool_]:
@@ -155,6 +170,7 @@ class Lesson:
             "predict": {name: table_hash(rows[["id", "text"]]) for name, rows in self.predict.items()},
             "loss": [self.loss, loss_code(self.loss)],
             "seed": self.seed,
+            **({} if self.start is None else {"start": self.start.key}),
         }
 
     @cached_property

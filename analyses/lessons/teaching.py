@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +12,10 @@ from w2s_probes.errors import InputError
 from w2s_probes.losses import LOSSES, ExplicitConflict, Objective
 from w2s_probes.losses.batched import is_batched
 from w2s_probes.students.finetune import finetune
+from w2s_probes.students.finetuning.settings import STUDENT_MODEL
+from w2s_probes.students.head import HeadStudent
 from w2s_probes.students.head_lesson import HeadLesson
+from w2s_probes.students.head_start import HeadStart
 from w2s_probes.students.heads import train_heads
 from w2s_probes.students.texts import Texts
 
@@ -59,9 +63,7 @@ def teach_heads(lessons: Sequence[Lesson]) -> list[Trained | InputError]:
     """Train the heads of one batch. One that cannot be trained leaves the others as they are."""
     first = lessons[0]
     read = first.learner.read
-    heads = train_heads(
-        read.of(first.fit.rows), [_head_lesson(lesson) for lesson in lessons], read.of(first.stop.rows), seed=first.seed
-    )
+    heads = _trained_heads(lessons)
     X_predict = {name: read.of(rows) for name, rows in first.predict.items()}
     results: list[Trained | InputError] = []
     for lesson, head in zip(lessons, heads, strict=True):
@@ -76,8 +78,26 @@ def teach_heads(lessons: Sequence[Lesson]) -> list[Trained | InputError]:
     return results
 
 
-def _head_lesson(lesson: Lesson) -> HeadLesson:
+def _trained_heads(lessons: Sequence[Lesson]) -> list[HeadStudent | InputError]:
+    """The heads of one batch. Those that others go on from are trained first, again: a head's weights are not kept."""
+    first, before = lessons[0], {lesson.start.key: lesson.start for lesson in lessons if lesson.start is not None}
+    begun = dict(zip(before, _trained_heads(list(before.values())), strict=True)) if before else {}
+    starts = [None if lesson.start is None else begun[lesson.start.key] for lesson in lessons]
+    asked = [
+        _head_lesson(lesson, start)
+        for lesson, start in zip(lessons, starts, strict=True)
+        if not isinstance(start, InputError)
+    ]
+    X, X_stop = (first.learner.read.of(examples.rows) for examples in (first.fit, first.stop))
+    trained = iter(train_heads(X, asked, X_stop, seed=first.seed)) if asked else iter(())
+    return [start if isinstance(start, InputError) else next(trained) for start in starts]
+
+
+def _head_lesson(lesson: Lesson, start: HeadStudent | None) -> HeadLesson:
     training = lesson.learner.training
+    begun = None
+    if start is not None and lesson.start is not None:
+        begun = HeadStart(start.coef_[0], float(start.intercept_[0]), lesson.start.mask)
     return HeadLesson(
         lesson.fit.p,
         lesson.mask,
@@ -92,6 +112,7 @@ def _head_lesson(lesson: Lesson) -> HeadLesson:
         stop=training.stop,
         seed=lesson.seed,
         conflict=_conflict(lesson),
+        start=begun,
     )
 
 
@@ -104,6 +125,9 @@ def _conflict(lesson: Lesson) -> ExplicitConflict | None:
 def teach_model(lesson: Lesson) -> Trained | InputError:
     """Fine-tune a language model; one that was killed goes on from its last checkpoint in the cache's folder."""
     learner, training, taught = lesson.learner, lesson.learner.training, lesson.taught
+    start = None if lesson.start is None else _kept_model(lesson.start)
+    if isinstance(start, InputError):
+        return start
     folder = learner.cache.path("unfinished", lesson.description).with_suffix("")
     conflict = _conflict(lesson)
     fit = Texts(
@@ -128,6 +152,7 @@ def teach_model(lesson: Lesson) -> Trained | InputError:
             track=curves.track if curves else None,
             curves=curves.next(lesson.step) if curves else None,
             says=learner.says,
+            start=start,
         )
     except InputError as error:
         return error
@@ -138,3 +163,12 @@ def teach_model(lesson: Lesson) -> Trained | InputError:
     if first_process():  # which wrote it
         shutil.rmtree(folder, ignore_errors=True)  # the scores are what is kept
     return trained
+
+
+def _kept_model(start: Lesson) -> Path | InputError:
+    """The folder of a fine-tuned student that another goes on from; tuned now where the cache has its scores alone."""
+    if not start.student.is_dir():
+        done = teach_model(start.with_student_kept())
+        if isinstance(done, InputError):
+            return done
+    return start.student / STUDENT_MODEL

@@ -130,7 +130,7 @@ def portable(lesson: Lesson) -> Lesson:
         note=silent,
         curves=learner.curves and replace(learner.curves, folder=learner.curves.folder.absolute()),
     )
-    result = replace(lesson, learner=moved)
+    result = replace(lesson, learner=moved, start=lesson.start and portable(lesson.start))
     vars(result)["description"] = lesson.description  # so that no worker hashes a checkpoint again
     return result
 

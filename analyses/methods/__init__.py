@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from extract.asking.shots import FEWEST as LEAST_SHOTS
 from w2s_probes.errors import InputError, did_you_mean
@@ -10,19 +11,32 @@ from w2s_probes.gating.experts import LEAST as LEAST_OF_EXPERTS
 from w2s_probes.gating.learned import GATE_KINDS, LEAST, GateKind
 from w2s_probes.gating.mixing import DEGENERATE
 from w2s_probes.losses.names import LOSS_NAMES, LOSSES
-from w2s_probes.probes.registry import ENTRIES, PROBES, TOKEN_PROBES, ProbeEntry
+from w2s_probes.probes.probe_entry import ProbeEntry
+from w2s_probes.probes.registry import ENTRIES, PROBES, TOKEN_PROBES
 
-from ..experiment import Method, Trusted
+from ..experiment import Lessons, Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
+from ..experiment.gold_rows import GoldUse
 from ..recipe.debate_settings import CHANGES, DEBATE_CONTROL
+from ..recipe.gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, WEAK_ALONE, GoldName
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict
-from .controls import DRAWS, confidence_filter, confidence_removal, oracle_filter, oracle_removal, random_control
+from .controls import (
+    DRAWS,
+    confidence_filter,
+    confidence_removal,
+    oracle_filter,
+    oracle_removal,
+    permuted_graph,
+    random_control,
+)
 from .debates import debate_control
 from .filters import probe_filter, probe_removal
 from .fusions import FUSIONS, fused_answers
 from .gates import Control, Over, gate_prediction
+from .gold import after, appended, gold_alone, weak_alone
+from .gold_choices import chosen_checkpoint, chosen_layer, chosen_value
 from .judgements import channel_relabel, channel_removal, channel_student, confident_removal, confident_student
 from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
@@ -32,6 +46,7 @@ from .raters import raters_removal, raters_student
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
 from .students import plain_student
+from .two_stages import random_two_stages, two_stages
 
 __all__ = ["METHODS", "find_method", "find_methods"]
 
@@ -80,6 +95,17 @@ def _gate(kind: GateKind, over: Over = "student", control: Control | None = None
         activations=False,
         settings=NO_SETTING,
     )
+
+
+def _gold(run: Callable[..., Lessons], *, both: bool = False, students: int = 1, layers: bool = False) -> Method:
+    use = GoldUse(both=both, layers=layers)
+    rounds = 2 if run is after else 1
+    return Method(run, gold=use, activations=False, students=students, rounds=rounds, settings=NO_SETTING)
+
+
+def _gold_value(probe: str, reads: frozenset[str]) -> Method:
+    run = partial(chosen_value, probe=probe)
+    return Method(run, gold=GoldUse(both=True), students=0, settings=reads, ceiling=own_ceiling(probe))
 
 
 GATES: dict[str, tuple[GateKind, Over]] = {
@@ -147,7 +173,26 @@ OWN_METHODS: dict[str, Method] = {
         name: Method(partial(fused_answers, way=name), activations=False, students=0, settings=NO_SETTING, fuses=True)
         for name in FUSIONS
     },
+    f"{GOLD}append": _gold(appended),
+    f"{GOLD}weight": _gold(partial(appended, weigh=True)),
+    f"{GOLD}after": _gold(after, both=True, students=2),
+    f"{SELECT}checkpoint": _gold(chosen_checkpoint, both=True, students=2),
+    f"{SELECT}layer": _gold(chosen_layer, both=True, layers=True),
+    **{f"{SELECT}{name}": _gold_value(name, READS[name]) for name in OWN_PROBES if PROBES[name].value},
+    GOLD_ALONE: _gold(gold_alone, both=True),
+    WEAK_ALONE: replace(_gold(weak_alone), gold=GoldUse(gold=0)),
     "filter-raters": Method(raters_student, activations=False, removal=raters_removal, settings=SHARE, raters=True),
+    **{
+        f"{begin}two-stage-{name}": Method(
+            partial(run, probe=name), students=many, rounds=2, settings=READS[name] | SHARE
+        )
+        for name in OWN_PROBES
+        for begin, run, many in (
+            ("", two_stages, 2),
+            ("control-random-", partial(random_two_stages, of=f"two-stage-{name}"), 2 * DRAWS),
+        )
+    },
+    "control-permuted-graph": Method(permuted_graph, students=DRAWS, settings=READS["graph"]),
     "relabel-channel": Method(channel_relabel, settings=LOGISTIC),
     "filter-channel": Method(channel_student, removal=channel_removal, settings=LOGISTIC),
     "filter-confident": Method(confident_student, removal=confident_removal, settings=LOGISTIC),
@@ -173,6 +218,7 @@ METHODS.derive(
     {
         own_ceiling("{}"): _of_added(_ceiling),
         f"{PROBE}{{}}": _of_added(_probe),
+        f"{SELECT}{{}}": _of_added(_gold_value),
         "filter-{}": _of_added(_filter),
         "relabel-{}": _of_added(_relabel),
         "filter-relabel-{}": _of_added(_filter, relabels=True),
@@ -184,7 +230,8 @@ def find_methods(names: Sequence[str]) -> dict[str, Method]:
     """The methods of these names, in order; before each probe its ceiling.
 
     `control-random:NAME` is the control of any filter NAME; `control-gate-average:NAME`, `control-gate-shuffled:NAME`
-    are those of any gate. InputError for a method that does not exist.
+    are those of any gate, `control-gold-weak:NAME` is that of any use of gold rows, whose numbers of gold and of weak
+    rows may stand after the name, `gold-append:25:500`. InputError for a method that does not exist.
     """
     methods: dict[str, Method] = {}
     for name in names:
@@ -210,6 +257,8 @@ def find_method(name: str) -> Method:
         if gate not in GATES:
             raise InputError(f"method {name!r}: {gate!r} is no gate: {did_you_mean(gate, GATES)}")
         return replace(_gate(*GATES[gate], GATE_CONTROLS[prefix]), losses=frozenset())
+    if (parsed := GoldName.parse(name)) is not None:
+        return _of_gold(name, parsed)
     if name == "control-random-filter":  # of earlier recipes
         raise InputError(
             f"method {name!r}: a filter's control is matched to that filter: name it {RANDOM}FILTER, as in "
@@ -218,6 +267,24 @@ def find_method(name: str) -> Method:
     if name.startswith(RANDOM):
         raise InputError(f"method {name!r}: {of!r} is no filter: {did_you_mean(of, filters)}")
     raise InputError(f"method {name!r}: {did_you_mean(name, [*METHODS, *(RANDOM + other for other in filters)])}")
+
+
+def _of_gold(name: str, parsed: GoldName) -> Method:
+    """A use of so many gold rows and so many weak ones, or the control that reads the weak labels of gold rows."""
+    uses = [other for other, method in METHODS.items() if method.gold is not None]
+    if parsed.base not in uses:
+        raise InputError(f"method {name!r}: {did_you_mean(parsed.base, uses)}")
+    if parsed.weak is not None and parsed.base.startswith(SELECT):
+        raise InputError(f"method {name!r}: what gold rows choose reads all weak rows: leave :{parsed.weak} out")
+    method = _with_code(parsed.base)
+    if parsed.of_weak and not parsed.base.startswith(GOLD):
+        raise InputError(
+            f"method {name!r}: {parsed.base!r} is a control itself: name a use, as in {OF_WEAK}{GOLD}after"
+        )
+    run: Callable[..., Any] = method.run
+    run = partial(run, of_weak=True) if parsed.of_weak else run
+    use = replace(method.gold or GoldUse(), gold=parsed.gold, weak=parsed.weak)
+    return replace(method, run=run, gold=replace(use, both=use.both and not parsed.of_weak))
 
 
 def _with_code(name: str) -> Method:

@@ -7,6 +7,7 @@ from typing import Any
 from w2s_probes.registries import Registry
 
 from ..experiment import Method
+from ..recipe.gold_names import GOLD
 from ..results.names import CEILING, WEAK, is_matched_control, is_reference
 
 EXPECTED = (
@@ -34,6 +35,8 @@ def _name_fault(name: str) -> str | None:
         return "a name is of letters, digits, and . _ + - within it, as it stands in the names of files"
     if is_reference(name):
         return f"{WEAK}, and names that begin with {CEILING}, are those of references: choose another"
+    if name.startswith(GOLD):
+        return f"names that begin with {GOLD} are those of uses of gold rows: choose another"
     if is_matched_control(name):
         return "a name of this beginning is that of a gate's control: choose another"
     return None

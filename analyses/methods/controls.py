@@ -7,8 +7,9 @@ from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.filtering.matched_controls import matched_removal
 from w2s_probes.filtering.shares import share_of
 from w2s_probes.labels.verdicts import KEPT
+from w2s_probes.probes.graph_smoothing import out_of_fold
 from w2s_probes.randomness import stream
-from w2s_probes.rows.groups import group_numbers
+from w2s_probes.rows.groups import group_ids, group_numbers
 from w2s_probes.ties import levels
 
 from ..experiment import Experiment, FilterDecision, Lessons, Outcome
@@ -38,6 +39,25 @@ def random_control(experiment: Experiment, *, of: str) -> Lessons:
     scores = {name: np.stack([draw_scores[name] for draw_scores in drawn]) for name in drawn[0]}
     notes = {"removed": float(gone.sum()), "removed_positive": float((gone & positive).sum()), "draws": float(DRAWS)}
     return Outcome(scores, contamination=experiment.probes.contamination, notes=notes)
+
+
+def permuted_graph(experiment: Experiment) -> Lessons:
+    """Teach students labels smoothed over the graph of the rows in another order: the control of `relabel-graph`.
+
+    `DRAWS` times rows change places on the graph, which so has the shape that it had and joins rows that have nothing
+    in common; labels of a row's group and duplicates stay hidden from it.
+    """
+    neighbors, alpha = experiment.graph("graph").first(experiment.probes.graph_k), experiment.probes.alpha
+    ids, lessons = group_ids(experiment.X_train, experiment.groups), []
+    for draw in range(DRAWS):
+        order = stream(experiment.seed, "permuted graph", draw).permutation(len(neighbors))
+        moved = np.empty_like(neighbors)
+        moved[order] = order[neighbors]
+        lessons.append(experiment.lesson(out_of_fold(moved, experiment.weak_train, ids, alpha)))
+    students = yield lessons
+    drawn = [experiment.evaluated(student.scores) for student in students]
+    scores = {name: np.stack([draw_scores[name] for draw_scores in drawn]) for name in drawn[0]}
+    return Outcome(scores, notes={"draws": float(DRAWS)}, **experiment.probe_settings("graph"))
 
 
 def confidence_removal(experiment: Experiment) -> FilterDecision:

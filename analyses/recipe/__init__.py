@@ -1,5 +1,4 @@
-"""Recipes: the schema of their TOML files, reading them, and checks against the models that they name."""
+"""Recipes: the schema of their TOML files, reading them, and checks against the models that they name.
 
-from .schema import Recipe
-
-__all__ = ["Recipe"]
+Nothing is imported here: the names of methods are read without any package.
+"""

@@ -20,6 +20,8 @@ def refuse_layers(recipe: Recipe, find: Callable[[str], ModelSource]) -> None:
     else:
         read["weak"] = recipe.weak
     read |= {f"intermediate[{number}]": one for number, one in enumerate(recipe.intermediate)}
+    at = recipe.strong.model_copy
+    read |= {f"gold.layers[{number}]": at(update={"layer": one}) for number, one in enumerate(recipe.gold.layers)}
     for name, settings in read.items():
         if settings.model is None or (isinstance(settings, Weak) and settings.kind not in ("head", "boosted")):
             continue

@@ -3,12 +3,24 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from w2s_probes.calibration import CalibrationRule
 from w2s_probes.io.validated import UNKNOWN_KEY
+from w2s_probes.probes.class_specs import ClassSpec
 from w2s_probes.probes.connectivity import Connectivity
-from w2s_probes.probes.registry import ENTRIES, ProbeEntry, probe_settings
+from w2s_probes.probes.probe_entry import ClassifierEntry, ProbeEntry
+from w2s_probes.probes.registry import ENTRIES, PROBES, probe_settings
 
 from .attention import Attention
 from .section import Count, Section
@@ -21,7 +33,7 @@ if TYPE_CHECKING:
         def __getattr__(self, setting: str) -> Any: ...
 
 else:
-    FIELDS = {entry.setting: (VALUES[entry.value], entry.default) for entry in ENTRIES}
+    FIELDS = {entry.setting: (VALUES[entry.value], entry.default) for entry in ENTRIES if entry.value is not None}
     _ProbeValues = create_model("_ProbeValues", __base__=Section, **FIELDS)
 
 
@@ -29,14 +41,19 @@ class Probes(_ProbeValues):
     """Hyper-parameters of probes and filters; fixed in advance, never chosen by truth.
 
     Each probe of the registry has its value here by the name of its setting: `knn_k`, `logistic_l2`, `topo_k` (which is
-    both k_cc and k_zeta), and so have those that plugins and packages add; without one it is the probe's default.
+    both k_cc and k_zeta), and so have those that plugins and packages add; without one it is the probe's default. A
+    probe that has no value has nothing here.
     """
 
     model_config = ConfigDict(extra="allow")  # the settings of added probes, and no others
 
     attention: Attention = Attention()
+    # Classifiers of scikit-learn by a name for methods: `module:Class`, or `module:Class(C=0.1)`
+    classifiers: dict[str, str] = Field({})
     connectivity: Connectivity = "strong"
+    alpha: float = Field(0.9, gt=0, lt=1)  # of the graph probe: how much of a score comes from the neighbours
     contamination: float = Field(0.1, ge=0, lt=1)
+    calibrate: CalibrationRule | None = None  # of probes that are scored: to the weak labels of the validation rows
 
     if TYPE_CHECKING:
 
@@ -63,18 +80,49 @@ class Probes(_ProbeValues):
                 known = [*cls.model_fields, *added]
                 raise PydanticCustomError(UNKNOWN_KEY, "unknown key", {"key": str(name), "known": known})
             try:
-                checked[name] = TypeAdapter(VALUES[added[name].value]).validate_python(values[name])
+                checked[name] = TypeAdapter(VALUES[added[name].value or ""]).validate_python(values[name])
             except ValidationError as error:
                 said = error.errors(include_url=False)[0]["msg"]
                 raise ValueError(f"{name}: {said[0].lower()}{said[1:]}") from error
         return checked
 
+    @model_serializer(mode="wrap")
+    def _without_no_calibration(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records that calibrate no probe say nothing of it, as those of earlier versions."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name != "calibrate" or value is not None}
+
+    @model_validator(mode="after")
+    def _registered(self) -> "Probes":
+        for name, spec in self.classifiers.items():
+            add_classifier(name, spec)
+        return self
+
     def read(self, settings: Collection[str]) -> dict[str, Any]:
         """The values of these settings, fit for JSON: those that were not given, too."""
         own = self.model_dump(mode="json", include=set(settings))
+        if not own.get("classifiers"):  # so that the keys of recipes without any stay
+            own.pop("classifiers", None)
         return own | {name: getattr(self, name) for name in settings if name in added_settings()}
 
 
 def added_settings() -> dict[str, ProbeEntry]:
-    """The settings of the probes that are not the package's own."""
-    return {name: entry for name, entry in probe_settings().items() if name not in Probes.model_fields}
+    """The settings of the probes that are not the package's own; those without a value have none in recipes."""
+    return {
+        name: entry
+        for name, entry in probe_settings().items()
+        if entry.value is not None and name not in Probes.model_fields
+    }
+
+
+def add_classifier(name: str, spec: str) -> None:
+    """Have a classifier in the registry of probes under a name. ValueError for a name that stands for another probe."""
+    of = PROBES.loaded.get(name)
+    if isinstance(of, ClassifierEntry) and of.spec == spec:
+        return
+    if name in PROBES:
+        other = of.spec if isinstance(of, ClassifierEntry) else "another probe"
+        raise ValueError(f"classifiers.{name} = {spec!r}: {name!r} stands for {other} already: choose another name")
+    where = f"classifiers.{name} ="
+    ClassSpec.parse(spec, where).make(where)
+    PROBES[name] = ClassifierEntry.of(spec, name)

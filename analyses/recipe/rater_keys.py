@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from w2s_probes.calibration import CalibrationRule
 from w2s_probes.raters.rules import CombiningRule
 
 from .section import Count, Section
@@ -19,6 +20,8 @@ class RaterKeys(Section):
     # by = "weights": learned from the fifth of weak-train that the members do not learn, or by their agreement alone
     trusted: bool = True
     rounds: Count = Field(50)  # of boosting: stumps
+    # Scores become probabilities by the truth of the fifth of weak-train that is held out; of kinds that are trained
+    calibrate: CalibrationRule | None = None
 
 
 def refuse_members(weak: Any) -> None:

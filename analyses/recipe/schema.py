@@ -13,6 +13,7 @@ from .asking import AskedAs
 from .conflict import Conflict
 from .debate_settings import DebateSettings, refuse_debate, with_base
 from .fusion import Fusion
+from .gold import Gold, with_gold
 from .metrics_wanted import Results
 from .probe_values import Probes
 from .rater_keys import TRAINED, RaterKeys, refuse_members
@@ -106,6 +107,7 @@ MAY = {
     "prior": {"n_truth", "n_shots"},
     "simulated": {"n_truth", "features", "members"},
 }
+MAY = {kind: keys | {"calibrate"} if kind in TRAINED else keys for kind, keys in MAY.items()}
 
 
 class Weak(RaterKeys):
@@ -181,11 +183,12 @@ class Recipe(Section):
     fusion: Fusion = Fusion()
     results: Results = Results()
     robustness: Robustness = Robustness()
+    gold: Gold = Gold()
 
     @model_validator(mode="before")
     @classmethod
     def _as_many_seeds_as_students_allow(cls, values: Any) -> Any:
-        values = with_base(values) if isinstance(values, dict) else values
+        values = with_gold(with_base(values)) if isinstance(values, dict) else values
         if isinstance(values, dict) and "seeds" not in values:
             student = values.get("student")
             kind = student.get("kind", "head") if isinstance(student, dict) else getattr(student, "kind", "head")
@@ -215,6 +218,7 @@ class Recipe(Section):
         refuse_debate(self.debate, self.weak.kind, self.weak.model, self.methods)
         self.asking.refuse(self.data.tasks, self.methods, self.weak.n_shots, self.weak.n_truth)
         self.fusion.refuse(self.methods, self.weak.kind, self.weak.model)
+        self.gold.refuse(self.methods, self.data.n_train, self.student.kind)
         return self
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from w2s_probes.calibration import CalibrationRule
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
 from .section import Count, KnownLoss, Section
@@ -59,6 +60,7 @@ class Student(Training):
     """The training of students and the ceiling."""
 
     loss: KnownLoss = "xent"  # of students that learn from filtered or relabelled sets, or in rounds
+    calibrate: CalibrationRule | None = None  # to the weak labels of the validation rows, not to the truth
 
     @property
     def training(self) -> Training:

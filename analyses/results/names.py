@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from ..recipe.gold_names import GOLD, OF_WEAK, SELECT, gold_controls
+
 RESULTS, COMPARISONS, RECORD, RECIPE = "results.csv", "comparisons.csv", "run.json", "recipe.toml"
 LABELS, PREDICTIONS, FILTERS, CURVES = "labels", "predictions", "filters", "curves"  # folders
 DEBATES = "debates"  # a folder, too
@@ -115,11 +117,13 @@ def trial_files(
 
 
 def controls_of(method: str) -> tuple[str, ...]:
-    """The names of the controls that are matched to a filter or a gate, where there are any.
+    """The names of the controls that are matched to a filter, a gate or a use of gold rows, where there are any.
 
     >>> controls_of("filter-knn"), controls_of("gate-variance")
     (('control-random:filter-knn',), ('control-gate-average:gate-variance', 'control-gate-shuffled:gate-variance'))
     """
+    if method.startswith(GOLD):
+        return gold_controls(method)
     if not method.startswith(GATE):
         return (RANDOM + method,)
     named = tuple(f"{control}:{method}" for control in (AVERAGE, SHUFFLED))
@@ -132,13 +136,26 @@ def kind_of_control(name: str) -> str:
 
 
 def is_matched_control(name: str) -> bool:
-    """Whether this is the control of one filter or gate."""
-    return name.startswith((RANDOM, AVERAGE, SHUFFLED))
+    """Whether this is the control of one filter, gate or use of gold rows."""
+    return name.startswith((RANDOM, AVERAGE, SHUFFLED, OF_WEAK, "control-gold-alone"))
 
 
 def own_ceiling(probe: str) -> str:
     """The name of a probe's ceiling."""
     return f"{CEILING}-{probe}"
+
+
+def ceiling_of(method: str) -> str:
+    """The name of the ceiling that a method's PGR is by: of a probe its own.
+
+    >>> ceiling_of("probe-knn"), ceiling_of("gold-select-knn:25"), ceiling_of("student-xent")
+    ('ceiling-knn', 'ceiling-knn', 'ceiling')
+    """
+    of_probe = PROBE if method.startswith(PROBE) else SELECT
+    base = method.removeprefix(OF_WEAK).partition(":")[0]
+    if not base.startswith(of_probe) or base in (f"{SELECT}layer", f"{SELECT}checkpoint"):
+        return CEILING
+    return own_ceiling(base.removeprefix(of_probe))
 
 
 def is_ceiling(name: str) -> bool:
@@ -158,4 +175,5 @@ def with_ceilings(methods: Iterable[str]) -> list[str]:
     ['student-xent', 'probe-knn', 'ceiling-knn']
     """
     named = list(methods)
-    return [*named, *(own_ceiling(name.removeprefix(PROBE)) for name in named if name.startswith(PROBE))]
+    own = (ceiling_of(name) for name in named)
+    return list(dict.fromkeys([*named, *(ceiling for ceiling in own if ceiling != CEILING)]))

@@ -19,6 +19,7 @@ from ..experiment.outcomes import Outcome
 from ..experiment.row_sets import OTHER_TEST, SPREAD, RowSets
 from ..recipe.schema import Recipe
 from ..recipe.write_toml import toml
+from .gold_tables import BUDGET, CHOICES, budget_table, choice_table
 from .names import (
     ALPHA,
     COMPARISONS,
@@ -108,6 +109,18 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
     """Write the recipe as TOML, as it was run: with the settings of the command line, and absolute paths."""
     with replacing(path) as temporary:
         temporary.write_text(toml(recipe.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
+
+
+def write_gold(out: Path, results: pd.DataFrame, runs: Mapping[str, Any], recipe: Recipe) -> set[str]:
+    """Write the tables of gold rows, and delete those of an earlier run; the names of those that there are."""
+    costs = recipe.gold.costs.model_dump()
+    tables = {BUDGET: budget_table(results, runs, costs, recipe.baseline), CHOICES: choice_table(runs)}
+    for name, table in tables.items():
+        if table.empty:
+            (out / name).unlink(missing_ok=True)
+        else:
+            write_table(table, out / name)
+    return {name for name, table in tables.items() if not table.empty}
 
 
 def write_record(path: Path, recipe: Recipe, files: Iterable[str] = (), **more: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .names import CEILING, FROM_BASE, HARD, PROBE, WEAK, on_test_set, own_ceiling
+from .names import CEILING, FROM_BASE, HARD, WEAK, ceiling_of, on_test_set
 from .unreadable_pgr import lines_over_seeds
 
 
@@ -26,7 +26,7 @@ def summary(results: pd.DataFrame, metric: Literal["auroc", "accuracy"] = "auroc
         counted = chosen[chosen["metric"] == f"pgr_{FROM_BASE}{shown}"]
         from_base = dict(zip(counted["method"], counted[["value", "low", "high"]].itertuples(index=False), strict=True))
         for pgr in chosen[chosen["metric"] == f"pgr_{shown}"].to_dict(orient="records"):
-            own = own_ceiling(pgr["method"].removeprefix(PROBE))
+            own = ceiling_of(pgr["method"])
             base = from_base.get(pgr["method"])
             lines.append(
                 {

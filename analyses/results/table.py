@@ -225,7 +225,7 @@ def _common(task: str, judged: TrialResult, name: str, n: int) -> dict[str, Any]
         "seed": judged.seed,
         "method": name,
         "probe": outcome.probe,
-        "layer": None if name == "weak" else judged.layer,
+        "layer": None if name == "weak" else judged.layer if outcome.layer is None else outcome.layer,
         "k": outcome.k,
         "l2": outcome.l2,
         "contamination": outcome.contamination,

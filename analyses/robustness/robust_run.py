@@ -102,6 +102,10 @@ def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
             )
         if method.fuses:
             raise InputError(f"method {name!r} reads no weak label, which is all that an attack changes: leave it out")
+        if method.gold is not None:
+            raise InputError(
+                f"method {name!r} reads true labels of rows taught, which attacks have none of: leave it out"
+            )
         if method.trusted is not None:
             raise InputError(
                 f"method {name!r} reads true labels of weak-train, which judge students here: leave it out"

@@ -1,4 +1,4 @@
-"""Controls without signal: shuffled labels, and random features."""
+"""Controls without signal: random features, and where one more draw would fall."""
 
 from collections.abc import Sequence
 
@@ -13,21 +13,6 @@ DRAWN = 256  # leading principal axes of random features: what varies beyond is 
 SEARCHED = 64  # columns of random features in which neighbours are searched: those of largest variance
 
 Array = NDArray[np.float64]
-
-
-def shuffled_labels(p: Array, groups: NDArray[np.intp] | None, rng: np.random.Generator) -> Array:
-    """The labels (n,) dealt out anew; the labels of a group stay together.
-
-    Written down group by group, groups in random order, they are dealt to the rows group by group: where groups are
-    of one size each gets another's labels whole, so that rows of a group are as alike as they were.
-    """
-    if groups is None:
-        return rng.permutation(p)
-    rows = np.argsort(groups, kind="stable")
-    blocks = np.split(p[rows], np.flatnonzero(np.diff(groups[rows])) + 1)
-    dealt = np.empty_like(p)
-    dealt[rows] = np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
-    return dealt
 
 
 def random_features(design: Design, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_probes import InputError, LogisticProbe
+from w2s_probes.labels.shuffled import shuffled_labels
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.noise.calibration import auroc_interval
 from w2s_probes.probes.design import Design
@@ -15,7 +16,7 @@ from w2s_probes.probes.logistic import RegularizationPath
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import most_neighbors
 
-from .curve_controls import SEARCHED, random_features, range_of_draws, shuffled_labels
+from .curve_controls import SEARCHED, random_features, range_of_draws
 from .inputs import Labelled
 
 SHUFFLED, RANDOM = "shuffled labels", "random features"

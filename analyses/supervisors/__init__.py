@@ -15,6 +15,7 @@ from ..lessons.result_cache import array_hash, table_hash
 from ..recipe.schema import Strong, Weak
 from .alone import supervise_alone
 from .boosted import boosted_supervisor
+from .calibrated import calibration_key
 from .ensembles import ensemble
 from .from_file import labels_of_file
 from .from_model import model_supervisor
@@ -70,6 +71,7 @@ def described(weak: Weak, sets: RowSets, task_models: TaskModels, strong: Strong
         "truth": [array_hash(table["label"].to_numpy(dtype=float)) for table in sets.tables.values()],
         **({"asked": task_models.opinions(weak).description} if weak.kind == "prior" else {}),
         **({"says": said} if (said := _said(weak, task_models)) else {}),
+        **calibration_key(weak),
         "file": _hash(weak.file),
         **({"files": files} if (files := [_hash(member.file) for member in weak.members if member.file]) else {}),
         **({"readers": readers} if (readers := _added_readers(weak)) else {}),
@@ -82,7 +84,7 @@ def _settings(weak: Weak) -> dict[str, Any]:
     """The settings of a supervisor, fit for JSON, but for its model."""
     tuned = {"finetuning": weak.finetuning.facts(speaks=weak.kind == "lm")}
     members = {"members": [_settings(member) for member in weak.members]}
-    return weak.model_dump(mode="json", exclude={"model"}) | tuned | members
+    return weak.model_dump(mode="json", exclude={"model", "calibrate"}) | tuned | members
 
 
 def _said(weak: Weak, task_models: TaskModels) -> list[dict[str, Any]]:

@@ -6,13 +6,19 @@ from ..lessons.engine import Steps
 from ..lessons.lesson import Scores
 from ..recipe.schema import Weak
 from .boosted import boosted_supervisor
+from .calibrated import calibrated_labels
 from .from_file import labels_of_file
 from .from_model import model_supervisor
 from .tfidf import text_supervisor
 
 
 def supervise_alone(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Steps[Scores]:
-    """P(label = 1) of each set, and of the rows that the supervisor holds out."""
+    """P(label = 1) of each set, and of the rows that the supervisor holds out; calibrated where the recipe says so."""
+    scores = yield from _plain(weak, sets, task_models, task=task, seed=seed)
+    return calibrated_labels(weak, sets, scores, task=task, seed=seed)
+
+
+def _plain(weak: Weak, sets: RowSets, task_models: TaskModels, *, task: str, seed: int) -> Steps[Scores]:
     if weak.kind == "text":
         return text_supervisor(sets, task=task, seed=seed)
     if weak.kind == "boosted":

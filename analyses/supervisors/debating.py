@@ -30,6 +30,7 @@ from ..lessons.result_cache import array_hash, table_hash
 from ..recipe.debate_settings import DEBATE_CONTROL, OWN_KEPT, DebateSettings
 from ..recipe.schema import Recipe, Weak
 from .alone import supervise_alone
+from .calibrated import calibration_key
 from .ensembles import member_seed, resampled
 from .from_model import model_supervisor
 from .hearing import ByRow, Hearing, Reader
@@ -78,8 +79,9 @@ class Debating:
         named = [self.weak.model, self.debater, self.weak_debater]
         paths = {"model", "weak_model", "file", "template", "prompts"}
         return {
-            "weak": self.weak.model_dump(mode="json", exclude={"model"})
+            "weak": self.weak.model_dump(mode="json", exclude={"model", "calibrate"})
             | {"finetuning": self.weak.finetuning.facts(speaks=False)},
+            **calibration_key(self.weak),
             "weights": [found(name).weights if name is not None else None for name in named],
             "debate": self.settings.model_dump(mode="json", exclude=paths),
             "transcripts": self._source_key,

@@ -16,7 +16,7 @@ from w2s_probes.raters import Combined, Ratings, combine
 from w2s_probes.raters.ratings import refuse_useless
 from w2s_probes.rows.groups import GROUP
 
-from ..experiment.row_sets import OTHER_TEST, RowSets
+from ..experiment.row_sets import CANDIDATES, OTHER_TEST, RowSets
 from ..experiment.task_models import TaskModels
 from ..lessons.engine import Steps, side_by_side
 from ..lessons.lesson import Scores
@@ -53,6 +53,8 @@ def ensemble(
     parts = yield from side_by_side(members)
     names = [name for name in parts[0] if name != HELD_OUT and all(name in part for part in parts)]
     p = {name: np.stack([part[name] for part in parts], axis=1) for name in names}  # (rows, members)
+    if CANDIDATES in p and np.isnan(p[CANDIDATES]).all(axis=1).any():
+        del p[CANDIDATES]  # as a single file's: questions are not scored where a candidate is not
     _refuse_unlabelled(p, sets)
     combined = _combined(weak, sets, p, trusted)
     scores = {name: combined.combiner.combine(labels) for name, labels in p.items() if name != COMMON}

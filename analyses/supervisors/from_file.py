@@ -10,7 +10,7 @@ from w2s_probes.labels.label_set import DISAGREEMENT as DISAGREEMENT_FIELD
 from w2s_probes.labels.label_set import LabelSet, raters_disagreement
 from w2s_probes.rows.ids import with_ids
 
-from ..experiment.row_sets import RowSets
+from ..experiment.row_sets import CANDIDATES, RowSets
 from ..lessons.lesson import Scores
 from .rater_scores import DISAGREEMENT
 
@@ -18,8 +18,8 @@ from .rater_scores import DISAGREEMENT
 def labels_of_file(path: Path, sets: RowSets, *, partly: bool = False) -> Scores:
     """P(label = 1) for each set from a file with `label`, and `text` or the rows' `id`.
 
-    Rows of other tasks and splits may be in it. The candidates of test questions are left out where it does not
-    have all of them; any other row that it lacks is an InputError, or NaN where it may have them `partly`. The
+    Rows of other tasks and splits may be in it. The rows that it lacks are NaN where it may have
+    them `partly`; else the candidates of test questions are left out, and any other row is an InputError. The
     `disagreement` that `w2s combine` has written goes with the training rows.
     """
     table = read_table(path)  # typed when its ids are settled: several rows of one text may be of several tasks
@@ -37,7 +37,7 @@ def labels_of_file(path: Path, sets: RowSets, *, partly: bool = False) -> Scores
     scores: Scores = {}
     for name, rows in sets.labelled.items():
         ids, places = np.unique(rows["id"].to_numpy(dtype=object), return_inverse=True)
-        if name == "candidates" and not have.issuperset(ids):
+        if name == CANDIDATES and not partly and not have.issuperset(ids):
             continue
         if partly:
             known = np.array([row in have for row in ids.tolist()], dtype=bool)

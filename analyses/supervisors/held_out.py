@@ -13,6 +13,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
+from ..experiment.gold_rows import refuse_gold
 from ..experiment.method import Method
 from ..experiment.row_sets import RowSets
 from ..experiment.trusted_rows import refuse_too_few
@@ -38,7 +39,11 @@ def asks_supervisor(recipe: Recipe, methods: Mapping[str, Method]) -> bool:
 def refuse_without_truth(
     recipe: Recipe, methods: Mapping[str, Method], splits: Mapping[str, Mapping[int, RowSets]]
 ) -> None:
-    """InputError for a method that reads true labels of weak-train where there are none, too few, or of one class."""
+    """InputError for a method that reads true labels of weak-train where there are none, too few, or of one class.
+
+    Likewise of gold rows.
+    """
+    refuse_gold(recipe.gold, methods, splits)
     if recipe.debate is not None and asks_supervisor(recipe, methods):
         raise InputError(
             "a method asks the supervisor's own model, and one that reads a debate is several: leave [debate] out, or "

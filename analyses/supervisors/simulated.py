@@ -14,7 +14,7 @@ from w2s_probes.rows.groups import groups_of
 from w2s_probes.rows.ids import content_id
 from w2s_probes.simulated import first_features, hard, mistaken, trivial_imitation
 
-from ..experiment.row_sets import RowSets
+from ..experiment.row_sets import CANDIDATES, RowSets
 from ..experiment.task_models import TaskModels
 from ..lessons.lesson import Scores
 from ..recipe.schema import Strong, Weak
@@ -33,7 +33,7 @@ def nested_supervisor(weak: Weak, sets: RowSets, task_models: TaskModels, strong
     scores = {
         name: first_features(X_fit, truth, activations.of(table), weak.features)
         for name, table in sets.labelled.items()
-        if name != "candidates"  # labels do not rank the answers to a question
+        if name != CANDIDATES  # labels do not rank the answers to a question
     }
     return {name: hard(given) for name, given in scores.items()}
 
@@ -47,7 +47,7 @@ def mistaken_supervisor(
         of_strong = strong_scores(sets, task_models, strong, seed)
     labels: Scores = {}
     for name, table in sets.labelled.items():
-        if name == "candidates":  # errors are picked among rows, not among answers to one question
+        if name == CANDIDATES:  # errors are picked among rows, not among answers to one question
             continue
         labels[name] = mistaken(
             weak.errors,  # type: ignore[arg-type]  # the kinds of E.1 and E.3 do not come here
@@ -77,7 +77,7 @@ def strong_scores(sets: RowSets, task_models: TaskModels, strong: Strong, seed: 
     scores = {"train": relabel(LogisticProbe(STRONG_L2), X, truth, groups=groups_of(sets.train), seed=seed)}
     fitted = LogisticProbe(STRONG_L2).fit(X, truth)
     for name, table in sets.labelled.items():
-        if name not in ("train", "candidates"):
+        if name not in ("train", CANDIDATES):
             scores[name] = fitted.predict_proba(activations.of(table))[:, 1]
     return scores
 

@@ -1,6 +1,5 @@
 """A loaded causal model that says how likely chosen tokens are next, batch by batch."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +11,12 @@ from torch import Tensor
 
 from w2s_probes.checkpoints.batches import batches, padded
 from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
-from w2s_probes.errors import InputError, whole_reason
+from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
-from w2s_probes.store.dtypes import StoredDtype
 
-from ..forward.engine import BatchProgress, affordable_tokens
-from ..forward.layout import out_of_memory
-from ..forward.model_state import ModelState
-from ..forward.switches import mode_of
-from ..models.loading import Placement, load_speaker
-from ..models.source import ModelSource
+from ..forward.causal_model import CausalModel
+from ..forward.engine import BatchProgress
+from ..forward.fitting import fitting, or_no_memory
 from .kept_batches import KeptBatches
 
 
@@ -33,23 +28,8 @@ class NextToken:
     log_total: NDArray[np.float64]  # (n,) log of the sum of exp over the whole vocabulary
 
 
-class Speaker:
+class Speaker(CausalModel):
     """Reads the next token's logits after any number of token sequences, by the model's own head."""
-
-    def __init__(
-        self,
-        source: ModelSource,
-        *,
-        dtype: StoredDtype,
-        quantization: str | None = None,
-        placement: Placement | None = None,
-    ) -> None:
-        placement = placement or Placement()
-        self._source, self._dtype = source, dtype
-        self.model: Any = load_speaker(source, dtype, placement, quantization)
-        self.device = next(self.model.parameters()).device
-        self._state, self._mode = ModelState(self.model), mode_of(source.text_config)
-        self.budget = placement.batch_tokens or affordable_tokens(source, self.device, dtype)
 
     def read(
         self,
@@ -86,7 +66,7 @@ class Speaker:
         for rows, (logits, _) in self._batches(tokens, names, None, silent, range(len(tokens))):
             for row, own in zip(rows, logits, strict=True):
                 found[row] = own
-        every = np.stack(found) if found else np.empty((0, self._source.vocabulary), dtype=np.float32)
+        every = np.stack(found) if found else np.empty((0, self.source.vocabulary), dtype=np.float32)
         self._refuse_lost(~np.isnan(every).any(axis=1) & np.isfinite(every.max(axis=1, initial=-np.inf)), names)
         return every
 
@@ -99,32 +79,24 @@ class Speaker:
         of: Iterable[int],
     ) -> Iterator[tuple[list[int], tuple[NDArray[np.float32], NDArray[np.float32]]]]:
         """The rows of each batch, of these rows, with what `_forward` reads of them."""
-        refuse_unknown_tokens(self._source.name, tokens, self._source.vocabulary, lambda row: f"row {names[row]!r}")
+        refuse_unknown_tokens(self.source.name, tokens, self.source.vocabulary, lambda row: f"row {names[row]!r}")
         lengths = [len(row) for row in tokens]
-        queue = deque(batches(lengths, self.budget, of, self._mode))
-        while queue:
-            rows = queue.popleft()
-            read = self._forward([tokens[row] for row in rows], words)
-            if read is None:
-                if len(rows) == 1:
-                    raise InputError(
-                        f"row {names[rows[0]]!r} with {lengths[rows[0]]} tokens does not fit into the memory of "
-                        f"{self.device}: give fewer shots, a smaller --dtype, --quantization, or --device-map auto"
-                    )
-                self.budget = max(1, min(self.budget, lengths[rows[0]] * len(rows)) // 2)
-                left = [*rows, *(row for batch in queue for row in batch)]
-                queue = deque(batches(lengths, self.budget, left, self._mode))
-                continue
+        for budget, rows, read in fitting(
+            lengths,
+            self.budget,
+            lambda budget, left: batches(lengths, budget, left, self._mode),
+            lambda rows: self._forward([tokens[row] for row in rows], words),
+            lambda row: self._too_long(names[row], lengths[row], "give fewer shots,"),
+            of,
+        ):
+            self.budget = budget
             yield rows, read
             progress(len(rows), sum(lengths[row] for row in rows))
 
     def _refuse_lost(self, finite: NDArray[np.bool_], names: Sequence[str]) -> None:
         """InputError, naming the row, where not every row's numbers are finite."""
         if not finite.all():
-            advice = "try --dtype bfloat16 or float32" if self._dtype == "float16" else "are its weights damaged?"
-            raise InputError(
-                f"the logits after row {names[int(finite.argmin())]!r} are NaN or infinite in {self._dtype}: {advice}"
-            )
+            raise InputError(self._not_finite(f"after row {names[int(finite.argmin())]!r}"))
 
     @torch.inference_mode()
     def _forward(
@@ -134,7 +106,7 @@ class Speaker:
 
         None where it does not fit into memory.
         """
-        ids, mask = padded(tokens, pad=self._source.pad)
+        ids, mask = padded(tokens, pad=self.source.pad)
         last = mask.sum(dim=1) - 1
         self._state.restore()
 
@@ -147,21 +119,16 @@ class Speaker:
                 *given[1:],
             )
 
-        handle = self.model.get_output_embeddings().register_forward_pre_hook(at_last)
-        try:
+        def run() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             output = self.model(input_ids=ids.to(self.device), attention_mask=mask.to(self.device)).logits
             assert output.shape[:2] == (len(tokens), 1)
             next_token = output[:, 0].float()
             chosen = next_token if words is None else next_token[:, torch.as_tensor(words, device=next_token.device)]
             return chosen.cpu().numpy(), next_token.logsumexp(dim=-1).cpu().numpy()
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise InputError(
-                    f"model {self._source.name} fails on prompts of {ids.shape[1]} tokens in {self._dtype} "
-                    f"({whole_reason(error)}): try another --dtype or --attn"
-                ) from error
+
+        handle = self.model.get_output_embeddings().register_forward_pre_hook(at_last)
+        failed = f"model {self.source.name} fails on prompts of {ids.shape[1]} tokens in {self._dtype}"
+        try:
+            return or_no_memory(run, failed, "another --dtype or --attn")
         finally:
             handle.remove()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return None

@@ -1,7 +1,6 @@
 """The engine: a loaded model that turns token ids into a store's words, batch by batch, at the device's pace."""
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +11,13 @@ from torch import Tensor
 
 from w2s_probes.checkpoints.batches import batches, padded
 from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
-from w2s_probes.errors import InputError, whole_reason
+from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
 from ..models.loading import Placement, load_trunk
 from ..models.source import ModelSource
+from .fitting import fitting, or_no_memory
 from .layout import out_of_memory, refuse_other_layouts
 from .model_state import ModelState
 from .remote import RemoteReader
@@ -100,16 +100,15 @@ class Engine:
             self._refuse_other_layouts(tokens[0])
         places = np.concatenate([[0], np.cumsum(lengths if self._position == "all" else np.ones(len(lengths), int))])
         arrays = {layer: np.empty((int(places[-1]), self._source.width), WORDS[self._dtype]) for layer in self._layers}
-        queue = deque(batches(lengths, self.budget, mode=self._mode))
         before: Vectors | None = None
-        while queue:
-            rows = queue.popleft()
-            vectors = self._forward([tokens[row] for row in rows], rows)
-            if vectors is None:
-                self._halve(lengths[rows[0]] * len(rows), names[rows[0]], len(rows))
-                left = [*rows, *(row for batch in queue for row in batch)]
-                queue = deque(batches(lengths, self.budget, left, self._mode))
-                continue
+        for budget, rows, vectors in fitting(
+            lengths,
+            self.budget,
+            lambda budget, left: batches(lengths, budget, left, self._mode),
+            lambda rows: self._forward([tokens[row] for row in rows], rows),
+            lambda row: self._too_long(names[row], lengths[row]),
+        ):
+            self.budget = budget
             if before is not None:  # copied while the device was busy with the batch after it
                 self._place(before, arrays, places, names)
             before = vectors
@@ -123,39 +122,32 @@ class Engine:
         """One batch; None where it does not fit into memory."""
         ids, mask = padded(tokens, pad=self._source.pad)
         self.restore()
-        try:
-            vectors = self.reader.read(ids, mask, self._layers, self._position)
-            device = vectors[self._layers[-1]].device
-            # Some models hand on another dtype than their weights': rounded here, before anything is checked.
-            dtype = getattr(torch, self._dtype)
-            words = torch.stack([vectors[layer].to(device=device, dtype=dtype) for layer in self._layers])
-            finite = torch.isfinite(words).all(dim=-1)
-            if device.type != "cuda":
-                return Vectors(rows, words.cpu(), finite.cpu(), None)
-            # Into pinned memory, without waiting for the device.
-            words, finite = words.to("cpu", non_blocking=True), finite.to("cpu", non_blocking=True)
-            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            arrived.record(torch.cuda.current_stream(device))
-            return Vectors(rows, words, finite, arrived)
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                reason = whole_reason(error)
-                raise InputError(
-                    f"model {self._source.name} fails on texts of {ids.shape[1]} tokens in {self._dtype} ({reason}): "
-                    "try another --dtype, --attn or --max-length"
-                ) from error
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return None
+        failed = f"model {self._source.name} fails on texts of {ids.shape[1]} tokens in {self._dtype}"
+        return or_no_memory(
+            lambda: self._on_their_way(self.reader.read(ids, mask, self._layers, self._position), rows),
+            failed,
+            "another --dtype, --attn or --max-length",
+        )
 
-    def _halve(self, tokens: int, first: str, rows: int) -> None:
-        if rows == 1:
-            more = "" if self._source.remote else ", or choose a smaller --dtype, --quantization, or --device-map auto"
-            raise InputError(
-                f"row {first!r} with {tokens} tokens does not fit into the memory of {self.place}: lower --max-length"
-                + more
-            )
-        self.budget = max(1, min(self.budget, tokens) // 2)
+    def _on_their_way(self, vectors: Mapping[int, Tensor], rows: list[int]) -> Vectors:
+        device = vectors[self._layers[-1]].device
+        # Some models hand on another dtype than their weights': rounded here, before anything is checked.
+        dtype = getattr(torch, self._dtype)
+        words = torch.stack([vectors[layer].to(device=device, dtype=dtype) for layer in self._layers])
+        finite = torch.isfinite(words).all(dim=-1)
+        if device.type != "cuda":
+            return Vectors(rows, words.cpu(), finite.cpu(), None)
+        # Into pinned memory, without waiting for the device.
+        words, finite = words.to("cpu", non_blocking=True), finite.to("cpu", non_blocking=True)
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        arrived.record(torch.cuda.current_stream(device))
+        return Vectors(rows, words, finite, arrived)
+
+    def _too_long(self, row: str, tokens: int) -> str:
+        more = "" if self._source.remote else ", or choose a smaller --dtype, --quantization, or --device-map auto"
+        return (
+            f"row {row!r} with {tokens} tokens does not fit into the memory of {self.place}: lower --max-length{more}"
+        )
 
     def _place(
         self, vectors: Vectors, arrays: dict[int, NDArray[Any]], places: NDArray[np.int64], names: Sequence[str]

@@ -1,7 +1,6 @@
 """A loaded causal model that writes on, batch by batch: each row's text is its own, whatever the batch."""
 
 import inspect
-from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,11 +14,10 @@ from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
 from w2s_probes.errors import InputError, whole_reason
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
+from ..forward.causal_model import CausalModel
 from ..forward.engine import cpu_tokens
-from ..forward.layout import out_of_memory
-from ..forward.model_state import ModelState
-from ..forward.switches import mode_of
-from ..models.loading import Placement, load_speaker
+from ..forward.fitting import fitting, or_no_memory
+from ..models.loading import Placement
 from ..models.source import ModelSource
 from .draws import draw
 from .sampling import Sampling
@@ -32,7 +30,7 @@ CPU_CACHE = 1 << 30  # bytes of keys and values on a processor
 CPU_BATCHES = 8  # times what one pass reads there: each new token is a pass of one token a row
 
 
-class TextGenerator:
+class TextGenerator(CausalModel):
     """Continues any number of token sequences by the model's own head, with its keys and values kept."""
 
     def __init__(
@@ -43,16 +41,11 @@ class TextGenerator:
         quantization: str | None = None,
         placement: Placement | None = None,
     ) -> None:
-        placement = placement or Placement()
-        self.source, self._dtype = source, dtype
-        self.model: Any = load_speaker(source, dtype, placement, quantization)
-        self.device = next(self.model.parameters()).device
-        self._state, self._mode = ModelState(self.model), mode_of(source.text_config)
+        super().__init__(source, dtype=dtype, quantization=quantization, placement=placement)
         # Some families have no positions to be told, and find them by the mask.
         known = inspect.signature(self.model.forward).parameters
         self._told_positions = "position_ids" in known
         self._cache_name = next((name for name in CACHES if name in known), None)
-        self.budget = placement.batch_tokens or _affordable(source, self.device, dtype)
 
     def write(
         self,
@@ -70,29 +63,25 @@ class TextGenerator:
         """
         refuse_unknown_tokens(self.source.name, tokens, self.source.vocabulary, lambda row: f"row {names[row]!r}")
         lengths = [len(row) + limit for row, limit in zip(tokens, limits, strict=True)]
-        queue = deque(self._batches(tokens, limits, range(len(tokens))))
-        while queue:
-            rows = queue.popleft()
-            written = self._batch(
+        for budget, rows, written in fitting(
+            lengths,
+            self.budget,
+            lambda budget, left: self._batches(tokens, limits, left, budget),
+            lambda rows: self._batch(
                 [tokens[row] for row in rows],
                 draws[rows],
                 np.array([limits[row] for row in rows]),
                 [names[row] for row in rows],
                 sampling,
-            )
-            if written is None:
-                longest = max(lengths[row] for row in rows)
-                if len(rows) == 1:
-                    raise InputError(
-                        f"row {names[rows[0]]!r} with {longest} tokens does not fit into the memory of {self.device}: "
-                        "lower --max-new-tokens, or give a smaller --dtype, --quantization, or --device-map auto"
-                    )
-                self.budget = max(1, min(self.budget, longest * len(rows)) // 2)
-                queue = deque(self._batches(tokens, limits, [*rows, *(row for batch in queue for row in batch)]))
-                continue
+            ),
+            lambda row: self._too_long(names[row], lengths[row], "lower --max-new-tokens, or give"),
+        ):
+            self.budget = budget
             yield rows, written
 
-    def _batches(self, tokens: Sequence[Tokens], limits: Sequence[int], rows: Iterable[int]) -> Iterator[list[int]]:
+    def _batches(
+        self, tokens: Sequence[Tokens], limits: Sequence[int], rows: Iterable[int], budget: int
+    ) -> Iterator[list[int]]:
         """Rows that are read alike from their prompt to their last token, under the budget."""
         kinds: dict[Hashable, list[int]] = {}
         for row in rows:
@@ -103,7 +92,7 @@ class TextGenerator:
             kinds.setdefault((prompt, limits[row]) if alone or before != after else before, []).append(row)
         lengths = [len(row) + limit for row, limit in zip(tokens, limits, strict=True)]
         for alike in kinds.values():
-            yield from batches(lengths, self.budget, alike)
+            yield from batches(lengths, budget, alike)
 
     @torch.inference_mode()
     def _batch(
@@ -121,19 +110,13 @@ class TextGenerator:
 
         self._state.restore()
         handle = self.model.get_output_embeddings().register_forward_pre_hook(at_last)
+        failed = f"model {self.source.name} fails on prompts of {max(map(len, tokens))} tokens in {self._dtype}"
         try:
-            return self._continued(tokens, draws, limits, names, sampling)
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise InputError(
-                    f"model {self.source.name} fails on prompts of {max(map(len, tokens))} tokens in {self._dtype} "
-                    f"({whole_reason(error)}): try another --dtype or --attn"
-                ) from error
+            return or_no_memory(
+                lambda: self._continued(tokens, draws, limits, names, sampling), failed, "another --dtype or --attn"
+            )
         finally:
             handle.remove()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return None
 
     def _continued(
         self,
@@ -164,7 +147,7 @@ class TextGenerator:
             chosen = draw(logits, u[:, step], sampling.temperature, sampling.top_p)
             drawn = torch.where(logits.amax(dim=-1).isfinite(), chosen, -1).cpu().numpy()
             if (lost := going & (drawn < 0)).any():
-                self._refuse_non_finite(names[rows[int(lost.argmax())]])
+                raise InputError(self._not_finite(f"of a token of row {names[rows[int(lost.argmax())]]!r}"))
             written[rows, step] = drawn
             ended = going & np.isin(drawn, sampling.ends)
             counts[rows[ended]] = step + 1
@@ -204,9 +187,18 @@ class TextGenerator:
         # Spread over several devices, a model may answer on another one than it was asked on.
         return output.logits[:, -1].float().to(self.device), kept if hasattr(kept, "reorder_cache") else None
 
-    def _refuse_non_finite(self, row: str) -> None:
-        advice = "try --dtype bfloat16 or float32" if self._dtype == "float16" else "are its weights damaged?"
-        raise InputError(f"the logits of a token of row {row!r} are NaN or infinite in {self._dtype}: {advice}")
+    def _affordable(self) -> int:
+        """Tokens of a batch, prompts and new ones, whose keys and values fit into memory beside the prompts' pass."""
+        config, width = self.source.text_config, self.source.width
+        heads = getattr(config, "num_attention_heads", None) or 1
+        shared = getattr(config, "num_key_value_heads", None) or heads
+        kept = 2 * self.source.depth * shared * (getattr(config, "head_dim", None) or width // heads)
+        size = WORDS[self._dtype].itemsize
+        if self.device.type != "cuda":
+            return max(256, min(CPU_BATCHES * cpu_tokens(width), CPU_CACHE // (kept * size)))
+        free, _ = torch.cuda.mem_get_info(self.device)
+        inner = max(getattr(config, "intermediate_size", None) or 0, 4 * width)
+        return max(256, min(MOST_TOKENS, int(0.6 * free) // ((kept + 12 * width + 4 * inner) * size)))
 
 
 def _distinct(tokens: Sequence[Tokens]) -> tuple[list[Tokens], list[int]]:
@@ -219,17 +211,3 @@ def _distinct(tokens: Sequence[Tokens]) -> tuple[list[Tokens], list[int]]:
 def _positions(mask: Tensor) -> Tensor:
     """The position of each token (rows, length), from 0 after the padding."""
     return (mask.cumsum(dim=1) - 1).clamp(min=0)
-
-
-def _affordable(source: ModelSource, device: torch.device, dtype: StoredDtype) -> int:
-    """Tokens of a batch, prompts and new ones, whose keys and values fit into memory beside the prompts' pass."""
-    config, width = source.text_config, source.width
-    heads = getattr(config, "num_attention_heads", None) or 1
-    shared = getattr(config, "num_key_value_heads", None) or heads
-    kept = 2 * source.depth * shared * (getattr(config, "head_dim", None) or width // heads)
-    size = WORDS[dtype].itemsize
-    if device.type != "cuda":
-        return max(256, min(CPU_BATCHES * cpu_tokens(width), CPU_CACHE // (kept * size)))
-    free, _ = torch.cuda.mem_get_info(device)
-    inner = max(getattr(config, "intermediate_size", None) or 0, 4 * width)
-    return max(256, min(MOST_TOKENS, int(0.6 * free) // ((kept + 12 * width + 4 * inner) * size)))

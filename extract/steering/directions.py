@@ -3,19 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.labels.label_file import LabelFile
+from w2s_probes.labels.shuffled import shuffled_labels
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.randomness import stream
+from w2s_probes.rows.groups import group_ids, groups_of
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.layers import LayerSpec
 
 from .steer_files import CONTROLS, PROBE, Control
+
+if TYPE_CHECKING:
+    from w2s_probes.probes import Probe
 
 SAVED = ".safetensors"  # ends the name of a probe's file
 
@@ -72,10 +77,11 @@ class Directions:
         """Fit the probe on the rows of split train of a label file, and draw `random` directions of each control.
 
         `probe` is a linear one of the registry by name, or the file of one that was saved; `direction` (width,) is
-        taken in its place. InputError for layers that are not stored, a probe without a direction, a direction of
+        taken in its place. Probes of permuted labels and of the later layer are of its kind and penalty. InputError
+        for layers that are not stored, a probe without a direction, a penalty beside a saved one, a direction of
         another width, not finite or 0, and labels of one class.
         """
-        refuse_directions(random, controls, probe)
+        refuse_directions(random, controls, probe, l2)
         at = store.resolve(layer)
         beyond = None if later is None else store.resolve(later)
         refuse_not_later(at, beyond)
@@ -84,8 +90,10 @@ class Directions:
             raise InputError(f"{file.where}: no row has split = train")
         ids, y = file.weak.ids[file.training], file.weak.p[file.training]
         X = store.layer(at, ids=ids)
+        groups = groups_of(file.frame[file.training])
         given = None if direction is None else checked_direction(direction, X.shape[1], "direction")
-        own = None if given is not None else _own(probe, X, y, at, l2)
+        kind = _kind(probe, l2, given)
+        own = None if given is not None else _own(probe, kind, X, y, at)
         asked = _unit(own.coef, f"--probe {probe}") if own is not None else given
         assert asked is not None
         scale = float((X.astype(np.float64) @ asked).std())
@@ -95,7 +103,7 @@ class Directions:
             )
         vectors, kinds = [asked[None]], [PROBE]
         for control in (name for name in CONTROLS if name in controls):
-            vectors.append(_drawn(control, probe_name_for(probe), X, y, l2, random, seed))
+            vectors.append(_drawn(control, kind, X, y, groups, random, seed))
             kinds += [control] * random
         return cls(
             layer=at,
@@ -103,11 +111,9 @@ class Directions:
             kinds=tuple(kinds),
             scale=scale,
             probe=own,
-            later=None
-            if beyond is None
-            else _fitted(probe_name_for(probe), store.layer(beyond, ids=ids), y, beyond, l2),
+            later=None if beyond is None else _fitted(kind, store.layer(beyond, ids=ids), y, beyond, "the later probe"),
             name="given" if given is not None else probe,
-            l2=_penalty(l2) if given is None and not probe.endswith(SAVED) else None,
+            l2=getattr(kind, "l2", None) if given is None else None,
             learned=len(ids),
             length=float(np.median(np.linalg.norm(X, axis=1))),
             seed=seed,
@@ -119,7 +125,7 @@ class Directions:
         return max((self.kinds.count(name) for name in CONTROLS), default=0)
 
 
-def refuse_directions(random: int, controls: Sequence[str], probe: str) -> None:
+def refuse_directions(random: int, controls: Sequence[str], probe: str, l2: float | None = None) -> None:
     """InputError for options that no layer could serve; scikit-learn is not loaded for that."""
     if random < 1:
         raise InputError(f"--random {random}: give at least 1; 19 is the fewest that can give p = .05")
@@ -131,10 +137,14 @@ def refuse_directions(random: int, controls: Sequence[str], probe: str) -> None:
     if probe.endswith(SAVED):
         if not Path(probe).is_file():
             raise InputError(f"--probe {probe}: no such file")
+        if l2 is not None:
+            raise InputError(f"--l2 {l2:g}: --probe {probe} has its own penalty: leave --l2 out")
     elif probe not in PROBES:
         raise InputError(f"--probe {probe}: {did_you_mean(probe, PROBES)}; or the .safetensors file of a saved probe")
     elif PROBES[probe].value == "k":
         raise InputError(f"--probe {probe}: it judges by neighbours, and has no direction: choose logistic")
+    elif l2 is not None and PROBES[probe].value is None:
+        raise InputError(f"--l2 is no value of {probe}, which has none: leave it out")
 
 
 def refuse_not_later(layer: int, later: int | None) -> None:
@@ -153,13 +163,19 @@ def checked_direction(direction: ArrayLike, width: int, what: str) -> NDArray[np
     return _unit(vector, what)
 
 
-def probe_name_for(probe: str) -> str:
-    """The probe that is fitted on a later layer: the same one, or for a saved one, logistic."""
-    return "logistic" if probe.endswith(SAVED) else probe
+def _kind(probe: str, l2: float | None, given: Any) -> "Probe":
+    """The probe that is fitted here, not fitted yet: of a saved one, its like; beside a bare direction, logistic."""
+    if given is not None or not probe.endswith(SAVED):
+        entry = PROBES["logistic" if given is not None else probe]
+        return entry.make(l2 if entry.value == "l2" else None)
+    from sklearn.base import clone
 
+    from w2s_probes.probes import Probe, load_probe
 
-def _penalty(l2: float | None) -> float:
-    return PROBES["logistic"].default if l2 is None else l2
+    kind = clone(load_probe(probe))
+    if not isinstance(kind, Probe):
+        raise InputError(f"--probe {probe}: a {type(kind).__name__} is no linear probe of vectors: choose logistic")
+    return kind
 
 
 def _unit(vector: NDArray[np.float64], what: str) -> NDArray[np.float64]:
@@ -171,10 +187,10 @@ def _unit(vector: NDArray[np.float64], what: str) -> NDArray[np.float64]:
     return np.asarray(vector / norm)
 
 
-def _own(probe: str, X: NDArray[np.float32], y: NDArray[np.float64], layer: int, l2: float | None) -> LinearScore:
+def _own(probe: str, kind: "Probe", X: NDArray[np.float32], y: NDArray[np.float64], layer: int) -> LinearScore:
     """The probe that is asked about, fitted or loaded."""
     if not probe.endswith(SAVED):
-        return _fitted(probe, X, y, layer, l2)
+        return _fitted(kind, X, y, layer, f"--probe {probe}")
     from w2s_probes.probes import load_probe
 
     score = _linear(load_probe(probe), layer, f"--probe {probe}")
@@ -182,9 +198,10 @@ def _own(probe: str, X: NDArray[np.float32], y: NDArray[np.float64], layer: int,
     return score
 
 
-def _fitted(name: str, X: NDArray[np.float32], y: NDArray[np.float64], layer: int, l2: float | None) -> LinearScore:
-    entry = PROBES[name]
-    return _linear(entry.make(l2 if entry.value == "l2" else None).fit(X, y), layer, f"--probe {name}")
+def _fitted(kind: "Probe", X: NDArray[np.float32], y: NDArray[np.float64], layer: int, what: str) -> LinearScore:
+    from sklearn.base import clone
+
+    return _linear(clone(kind).fit(X, y), layer, what)
 
 
 def _linear(probe: Any, layer: int, what: str) -> LinearScore:
@@ -196,10 +213,10 @@ def _linear(probe: Any, layer: int, what: str) -> LinearScore:
 
 def _drawn(
     control: Control,
-    name: str,
+    kind: "Probe",
     X: NDArray[np.float32],
     y: NDArray[np.float64],
-    l2: float | None,
+    groups: NDArray[np.object_] | None,
     count: int,
     seed: int,
 ) -> NDArray[np.float64]:
@@ -213,9 +230,11 @@ def _drawn(
     else:
         from w2s_probes.probes import LogisticProbe
 
-        shuffled = np.stack([rng.permutation(y) for _ in range(count)])
-        if PROBES[name].is_of(LogisticProbe):  # all at once
-            drawn = np.stack([path.coef_[0] for path in LogisticProbe.paths(X, shuffled, l2=[_penalty(l2)], cv=None)])
+        codes = group_ids(X, groups)
+        together = codes if len(np.unique(codes)) < len(X) else None
+        shuffled = np.stack([shuffled_labels(y, together, rng) for _ in range(count)])
+        if type(kind) is LogisticProbe:  # all at once
+            drawn = np.stack([path.coef_[0] for path in LogisticProbe.paths(X, shuffled, l2=[kind.l2], cv=None)])
         else:
-            drawn = np.stack([_fitted(name, X, labels, 0, l2).coef for labels in shuffled])
+            drawn = np.stack([_fitted(kind, X, labels, 0, "a permuted probe").coef for labels in shuffled])
     return np.stack([_unit(vector, f"a {control} direction") for vector in drawn])

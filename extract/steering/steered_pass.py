@@ -1,6 +1,5 @@
 """A loaded model that reads rows with its residual stream changed, many changes of many rows in one batch."""
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,12 @@ from torch import Tensor, nn
 
 from w2s_probes.checkpoints.batches import batches, padded
 from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
-from w2s_probes.errors import InputError, whole_reason
+from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
 from w2s_probes.store.dtypes import StoredDtype
 
 from ..forward.engine import BatchProgress, affordable_tokens
+from ..forward.fitting import fitting, or_no_memory
 from ..forward.layout import out_of_memory, refuse_other_layouts
 from ..forward.model_state import ModelState
 from ..forward.switches import mode_of
@@ -128,17 +128,20 @@ class SteeredModel:
         self._refuse_other_layouts(tokens[0], width, deepest)
         lengths = [len(row) for row in tokens for _ in range(many)]  # a row's changes lie side by side
         found = np.empty((len(lengths), 3 if isinstance(self._readout, WordsReadout) else 1))
-        queue = deque(batches(lengths, self.budget, mode=self._mode))
-        while queue:
-            pairs = queue.popleft()
+
+        def read(pairs: list[int]) -> NDArray[np.float64] | None:
             rows, which = np.divmod(np.asarray(pairs), many)
-            read = self._forward([tokens[row] for row in rows], which, changes)
-            if read is None:
-                self._halve(lengths[pairs[0]], len(pairs), names[rows[0]])
-                left = [*pairs, *(pair for batch in queue for pair in batch)]
-                queue = deque(batches(lengths, self.budget, left, self._mode))
-                continue
-            found[pairs] = read
+            return self._forward([tokens[row] for row in rows], which, changes)
+
+        for budget, pairs, numbers in fitting(
+            lengths,
+            self.budget,
+            lambda budget, left: batches(lengths, budget, left, self._mode),
+            read,
+            lambda pair: self._too_long(names[pair // many], lengths[pair]),
+        ):
+            self.budget = budget
+            found[pairs] = numbers
             progress(len(pairs), sum(lengths[pair] for pair in pairs))
         lost = ~np.isfinite(found).all(axis=1)
         if lost.any():
@@ -156,7 +159,8 @@ class SteeredModel:
         ids, mask = padded(tokens, pad=self._source.pad)
         change = changes.at(which, mask.sum(dim=1), self.reader.device)
         self._state.restore()
-        try:
+
+        def run() -> NDArray[np.float64]:
             if isinstance(self._readout, WordsReadout):
                 next_token = self.reader.logits(ids, mask, changes.layer, change, self._head).float()
                 chosen = next_token[:, list(self._readout.words)]
@@ -165,23 +169,15 @@ class SteeredModel:
             score = self._readout.score
             vectors = self.reader.vectors(ids, mask, changes.layer, change, score.layer, self._readout.position)
             return score.log_odds(vectors.float().cpu().numpy())[:, None]
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise InputError(
-                    f"model {self._source.name} fails on texts of {ids.shape[1]} tokens in {self._dtype} "
-                    f"({whole_reason(error)}): try another --attn"
-                ) from error
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return None
 
-    def _halve(self, tokens: int, rows: int, first: str) -> None:
-        if rows == 1:
-            raise InputError(
-                f"row {first!r} with {tokens} tokens does not fit into the memory of {self.reader.device}: shorten or "
-                "drop it, or give --device-map auto"
-            )
-        self.budget = max(1, min(self.budget, tokens * rows) // 2)
+        failed = f"model {self._source.name} fails on texts of {ids.shape[1]} tokens in {self._dtype}"
+        return or_no_memory(run, failed, "another --attn")
+
+    def _too_long(self, row: str, tokens: int) -> str:
+        return (
+            f"row {row!r} with {tokens} tokens does not fit into the memory of {self.reader.device}: shorten or drop "
+            "it, or give --device-map auto"
+        )
 
     def _refuse_other_layouts(self, tokens: Tokens, width: int, deepest: int) -> None:
         layers = list(range(deepest + 1))

@@ -25,6 +25,7 @@ def view(folder: Path, name: str) -> Experiment:
 
 # Losses that teach the student its own opinion too early, or only more slowly, are not asked for as much.
 LEAST = {"student-entropy-detached": 0.9, "student-product": 0.9}
+LEAST |= {"control-permuted-graph": 0.0}  # which knows nothing
 LEAST |= {"control-fusion-shuffled-change": 0.7}  # what tuning changed in other rows
 LEAST |= {"probe-attention": 0.9, "relabel-attention": 0.9}  # which learns some of the noise of 300 rows, too
 
@@ -32,6 +33,7 @@ LEAST |= {"probe-attention": 0.9, "relabel-attention": 0.9}  # which learns some
 # Controls of a debate teach supervisors, of which this world has none: tests/analyses/test_debating.py tries them.
 EVERY = [name for name, method in METHODS.items() if not method.debates]
 EVERY += ["control-random:filter-knn", "control-random:filter-relabel-topo"]
+EVERY += ["control-gold-weak:gold-after", "gold-append:20:200", "control-weak-alone:200"]
 EVERY += ["control-gate-average:gate-learned", "control-gate-shuffled:gate-ceiling"]
 
 
@@ -44,13 +46,18 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
     method = find_method(name)
     outcome = outcome_by(name, experiment(tmp_path))
     assert set(outcome.scores) == {"test"}
-    drawn = name.startswith(("control-random:", "control-gate-shuffled", "control-fusion-shuffled"))
+    drawn = name.startswith(
+        ("control-random:", "control-random-", "control-permuted", "control-gate-shuffled", "control-fusion-shuffled")
+    )
     assert outcome.scores["test"].shape == ((5, 200) if drawn else (200,))
     assert mean_metric("auroc", planted(n=200, seed=2).truth, outcome.scores["test"]) > LEAST.get(name, 0.95)
     known = (
         "knn",
         "logistic",
         "topo",
+        "graph",
+        "mean-difference",
+        "mean-difference-whitened",
         "attention",
         "raters",
         "channel",
@@ -58,11 +65,12 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
         "student",
         "control",
         "s2s",
+        "two",
         "bootstrap",
         "gate",
         "mowst",
     )
-    assert (outcome.probe or name.split("-")[0]) in (*known, "mowst", "prior", "fusion")
+    assert (outcome.probe or name.split("-")[0]) in (*known, "mowst", "prior", "fusion", "gold")
     assert trainings(tmp_path) == method.students
     assert (method.removal is not None) == ("filter" in name)
 

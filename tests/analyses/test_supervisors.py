@@ -269,6 +269,16 @@ def test_accuracy_by_question_is_that_of_the_candidates_in_the_file(tmp_path: Pa
     value = run(full, tmp_path / "full").set_index(["method", "metric"])["value"]
     assert value["weak", "question_accuracy"] == 0.75
 
+    # A member that lacks one candidate leaves it to the other, which gives every candidate the right side.
+    sure = pd.concat([rows, candidates.assign(label=0.2 + 0.6 * sets.candidates["label"])])
+    files = []
+    for name, table in (("sure", sure), ("short", pd.concat([rows, candidates[1:]]))):
+        write_table(table, tmp_path / f"{name}.jsonl")
+        files.append({"kind": "labels", "file": str(tmp_path / f"{name}.jsonl")})
+    both = recipe_with(tmp_path, {"kind": "ensemble", "members": files}, *more, task=quiz)
+    value = run(both, tmp_path / "both").set_index(["method", "metric"])["value"]
+    assert value["weak", "question_accuracy"] == 1
+
     tests = pd.concat([sets.train, sets.val, sets.test])[["id", "label"]]
     alone = recipe_with(tmp_path, given(tmp_path, tests), *more, task=quiz)
     lines = run(alone, tmp_path / "alone")

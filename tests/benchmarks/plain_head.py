@@ -41,9 +41,11 @@ def plain_head(
     labels = np.asarray(lesson.labels, dtype=np.float64)
     objective = Objective(lesson.loss, alpha=lesson.alpha, warm_up=lesson.warm_up, prior=lesson.prior, gather=False)
     objective.fit(labels[taught])
-    center = X[taught].mean(axis=0, dtype=np.float64)
+    begun = lesson.start
+    by = taught if begun is None else np.ones(len(X), dtype=bool) if begun.rows is None else np.asarray(begun.rows)
+    center = X[by].mean(axis=0, dtype=np.float64)
     centered = X - center.astype(np.float32)
-    scale = np.sqrt(np.square(centered[taught]).mean(axis=0, dtype=np.float64))
+    scale = np.sqrt(np.square(centered[by]).mean(axis=0, dtype=np.float64))
     rows = torch.from_numpy(centered / scale.astype(np.float32))
     p, mask = torch.from_numpy(labels).float(), torch.from_numpy(taught)
     weight = None
@@ -62,6 +64,10 @@ def plain_head(
     with torch.no_grad():
         head.weight.copy_(first)
         head.bias.zero_()
+        if begun is not None:
+            head.weight.zero_()
+            head.weight[1] = torch.from_numpy(begun.coef * scale)
+            head.bias[1] = begun.intercept + float(begun.coef @ center)
     optimizer = torch.optim.Adam(head.parameters(), lr=lesson.learning_rate)
     batch = min(batch_size, max(1, len(X) // 16))
     objective.plan(lesson.epochs * -(-len(X) // batch))

@@ -1,5 +1,6 @@
 """Registries: what is in them, what packages and plugin files add, and what is refused."""
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,13 +11,16 @@ import pytest
 
 from tests.worlds.plugged import PLUGIN, install, look_again, registries_as_they_are
 from w2s_probes import InputError
+from w2s_probes.cli.commands.sweep import sweep as sweep_verb
 from w2s_probes.export import EXPORTERS, Exporter
 from w2s_probes.io.readers import READERS
 from w2s_probes.losses import LOSSES
 from w2s_probes.losses.added import added, loss_code
 from w2s_probes.plugins import load_plugins, load_same, loaded_plugins
 from w2s_probes.probes import PROBES, KNNProbe, Probe, ProbeEntry
+from w2s_probes.probes.registry import ENTRIES, OTHER_SETTINGS
 from w2s_probes.registries import REGISTRIES, Registry, installed_packages
+from w2s_probes.sweep import sweep
 
 POINTS = {
     "probes": {"means": "added_one.all:ENTRY"},
@@ -139,7 +143,7 @@ def test_a_name_that_two_packages_have_is_refused_by_both(site: Callable[..., No
     for _ in range(2):  # each time that the list is wanted
         with pytest.raises(InputError, match=said):
             list(LOSSES)
-    assert list(PROBES) == ["knn", "logistic", "topo"]  # no other registry suffers
+    assert list(PROBES) == [entry.name for entry in ENTRIES]  # no other registry suffers
 
 
 def test_a_file_that_adds_a_name_which_is_taken_is_refused_by_both(site: Callable[..., None], tmp_path: Path) -> None:
@@ -230,7 +234,15 @@ def class_called(name: str) -> type[Probe]:
         (PROBES, "a", KNNProbe, "probe 'a': a ProbeEntry is expected, of a class with fit and predict_proba"),
         (PROBES, "a", entry(where=NoFit), "probe 'a': NoFit has no fit: a class of w2s_probes.probes.Probe"),
         (PROBES, "b", entry(), "its ProbeEntry is called 'a'"),
-        (PROBES, "a-b", entry(name="a-b"), "a name is of small letters, digits and _"),
+        (PROBES, "a-", entry(name="a-"), "a name is of small letters, digits, _, and - between them"),
+        (
+            PROBES,
+            "knn-k",
+            entry(name="knn-k", value=None),
+            "its setting is called knn_k, as that of knn: choose another",
+        ),
+        (PROBES, "folds", entry(name="folds", value=None), "its setting would be called folds, and there is such an"),
+        (PROBES, "held-out", entry(name="held-out", value=None), "its setting would be called held_out, and there is"),
         (PROBES, "a", entry(value="c"), "value is 'c', and k"),
         (PROBES, "a", entry(where="none:A"), "none:A cannot be imported"),
         (PROBES, "attention", entry(name="attention"), "this name stands for a probe of every token already"),
@@ -275,6 +287,26 @@ def test_entries_of_the_right_shape_are_not_refused() -> None:
     LOSSES["a"] = lambda logits, soft, alpha, radius, q=3, *, weight=None: logits
     LOSSES["b"] = lambda *given, **named: given[0]
     READERS[".tsv"] = lambda path, sep="\t": None  # type: ignore[assignment, misc]
+
+
+def test_a_name_may_have_hyphens_and_a_probe_no_value() -> None:
+    class Plain(Probe):
+        pass
+
+    PROBES["mean-of-all"] = entry(name="mean-of-all", value=None, where=Plain)
+    named = PROBES["mean-of-all"]
+    assert (named.setting, named.flag) == ("mean_of_all", "--mean-of-all")
+    assert isinstance(named.make(3, index="exact"), Plain)
+    PROBES["some-k"] = entry(name="some-k", where=class_called("Own3"))
+    assert (PROBES["some-k"].setting, PROBES["some-k"].flag) == ("some_k_k", "--some-k-k")
+    with pytest.raises(InputError, match="its setting is called mean_of_all, as that of mean-of-all"):
+        PROBES["mean_of_all"] = entry(name="mean_of_all", value=None, where=class_called("Own4"))
+
+
+def test_no_setting_of_a_probe_can_be_called_like_another_option_of_a_sweep() -> None:
+    options = set(inspect.signature(sweep_verb).parameters) | set(inspect.signature(sweep).parameters)
+    settings = {entry.setting for entry in PROBES.values()}
+    assert options - settings - {"values", "show", "others"} <= OTHER_SETTINGS
 
 
 def test_a_file_is_loaded_once_and_anew_where_it_has_changed(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analyses.experiment.gold_rows import GoldRows, gold_order
 from analyses.experiment.method import run_method
 from analyses.experiment.outcomes import Outcome
 from analyses.experiment.trusted_rows import TrustedRows
@@ -21,6 +22,7 @@ from analyses.lessons.result_cache import ResultCache
 from analyses.lessons.teaching import Taught
 from analyses.methods import find_method
 from analyses.recipe.asking import AskedAs
+from analyses.recipe.gold import Gold
 from analyses.recipe.probe_values import Probes
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe
@@ -117,6 +119,7 @@ def experiment(folder: Path, **more: Any) -> Experiment:
         "opinions": GivenOpinions(given),
         "fusing": GivenFusing(given),
         "disagreement": raters_at_training(),
+        "by_layer": {1: learner, 2: learner},
     }
     return Experiment(**fields | more)
 
@@ -155,6 +158,14 @@ def trusted_of_planted(*, turned: bool = False) -> TrustedRows:
     return TrustedRows(rows, held, np.where(held, 0.2 + 0.6 * data.weak, np.nan), labels)
 
 
+def gold_of_planted(made: Experiment, settings: Gold | None = None) -> GoldRows:
+    """The training rows of `experiment` as gold rows, 60 unless a method says how many."""
+    table, settings = made.rows["train"], settings or Gold(n=[60])
+    order, truth = gold_order(table, 0, "planted"), planted(n=300).truth
+    labels = LabelSet(table["id"].to_numpy(dtype=object), truth, "truth")
+    return GoldRows(table, order, order, labels, settings)
+
+
 class Untaught:
     """Stands in for a teacher: students learn nothing, and the lessons asked for can be looked at."""
 
@@ -183,7 +194,8 @@ def completed(steps: Steps[T], teacher: Teacher | None = None) -> T:
 
 def outcome_by(name: str, made: Experiment, teacher: Teacher | None = None) -> Outcome:
     """The outcome of a method on planted data, for which oracles get the truth."""
-    return completed(run_method(name, find_method(name), made, truth_of_planted(), trusted_of_planted()), teacher)
+    true = truth_of_planted(), trusted_of_planted(), gold_of_planted(made)
+    return completed(run_method(name, find_method(name), made, *true), teacher)
 
 
 def taught(lesson: Lesson) -> Trained:

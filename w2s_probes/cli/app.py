@@ -46,6 +46,7 @@ VERBS = {
     "steer": Verb(LABELS, "Does a probe's direction move what the model says?", "steer:steer"),
     "debate": Verb(LABELS, "What a causal model says for either answer, row by row.", "debate:debate"),
     "combine": Verb(LABELS, "Several raters' label files into one.", "combine:combine"),
+    "foretell": Verb(LABELS, "Will it help? Before students are trained.", "foretell:foretell"),
     "sweep": Verb(LABELS, "Every layer, probe and value; the best by weak labels.", "sweep:sweep"),
     "filter": Verb(LABELS, "Mark the weak labels that a probe disbelieves.", "filter:filter_labels"),
     "relabel": Verb(LABELS, "Replace weak labels by a probe's opinion.", "relabel:relabel"),
@@ -60,7 +61,7 @@ VERBS = {
 # The verbs whose answer is an object that --json prints; docs/json.md says each one's fields.
 ANSWERING = (
     *("verify", "ask", "debate", "combine", "sweep", "filter", "relabel", "tokens", "student", "predict", "compare"),
-    *("audit", "deception", "report", "results", "plan", "robust", "steer"),
+    *("audit", "deception", "report", "results", "plan", "robust", "steer", "foretell"),
 )
 
 

@@ -32,44 +32,54 @@ class AuditProbe:
     @classmethod
     def typed(cls, layer: str | None, probe: str | None, k: int | None, l2: float | None) -> "AuditProbe":
         """From the options as typed; InputError for a probe that does not exist, and for a value it does not read."""
+        typed = cls(layer, probe, k, l2)
+        typed.refuse_value(probe or DEFAULT)
+        return typed
+
+    def refuse_value(self, by: str) -> None:
+        """InputError for a probe that does not exist, and for a value that it does not read."""
         from .labelled_layer import refuse_no_probe
 
-        by = probe or DEFAULT
         refuse_no_probe(by, "--probe")
-        for option, value in (("k", k), ("l2", l2)):
+        for option, value in (("k", self.k), ("l2", self.l2)):
             if value is not None and (by not in PROBES or PROBES[by].value != option):
                 readers = [name for name, entry in PROBES.items() if entry.value == option]
                 raise InputError(f"--{option} is for {' and '.join(readers)}: leave it out with --probe {by}")
-        return cls(layer, probe, k, l2)
+
+    @property
+    def said(self) -> list[str]:
+        """The options that were typed."""
+        return [f"--{name}" for name in ("layer", "probe", "k", "l2") if getattr(self, name) is not None]
 
     def refuse_store(self, store: Path | None, by: str) -> None:
         """InputError where a draw has a store and nothing to read of it, or needs one."""
-        typed = [f"--{name}" for name in ("layer", "probe", "k", "l2") if getattr(self, name) is not None]
         if store is None:
             if by == "disagreement":
                 raise InputError("--by disagreement goes by a probe's scores: give STORE before LABELS, and --layer")
-            if typed:
-                raise InputError(f"{typed[0]} is of a probe: give STORE before LABELS, or leave it out")
+            if self.said:
+                raise InputError(f"{self.said[0]} is of a probe: give STORE before LABELS, or leave it out")
         elif by != "uniform" and self.layer is None:
             raise InputError(f"--by {by} with a STORE reads a layer of it: give --layer, or leave STORE out")
-        elif by == "uniform" and typed:
-            raise InputError(f"{typed[0]}: --by uniform draws every row as likely, whatever a probe says: leave it out")
+        elif by == "uniform" and self.said:
+            raise InputError(
+                f"{self.said[0]}: --by uniform draws every row as likely, whatever a probe says: leave it out"
+            )
 
     def of_design(self, design: dict[str, Any]) -> "AuditProbe":
-        """The probe of a draw's design, unless another was typed; InputError where no layer is known."""
-        if self.layer is None and "layer" not in design:
-            raise InputError("the audit was drawn without a probe: give --layer for the STORE, or leave STORE out")
-        if self.probe is not None or self.layer is not None or "probe" not in design:
-            return AuditProbe(str(design.get("layer", "")) if self.layer is None else self.layer, *self._values)
-        values = (
-            self.k if self.k is not None else design.get("k"),
-            self.l2 if self.l2 is not None else design.get("l2"),
-        )
-        return AuditProbe(str(design["layer"]), str(design["probe"]), *values)
+        """These options, and for those that were not typed the draw's own.
 
-    @property
-    def _values(self) -> tuple[str | None, int | None, float | None]:
-        return self.probe, self.k, self.l2
+        A value is that of the draw's probe, so another probe does not take it. InputError where no layer is known, and
+        as `refuse_value`.
+        """
+        layer = design.get("layer") if self.layer is None else self.layer
+        if layer is None:
+            raise InputError("the audit was drawn without a probe: give --layer for the STORE, or leave STORE out")
+        by = str(design.get("probe", DEFAULT)) if self.probe is None else self.probe
+        self.refuse_value(by)
+        own = design if by == design.get("probe") else {}
+        k = own.get("k") if self.k is None else self.k
+        l2 = own.get("l2") if self.l2 is None else self.l2
+        return AuditProbe(str(layer), by, k, l2)
 
     def scores(self, store: Path, labels: Path, seed: int) -> "tuple[LabelFile, NDArray[np.float64], dict[str, Any]]":
         """The label file with rows in the order of ids, P(1) of its training rows (n,), and how they were scored.
@@ -89,5 +99,5 @@ class AuditProbe:
         about: dict[str, Any] = {"layer": rows.layer, "probe": by, "store": rows.store.key}
         if by in PROBES:
             value = PROBES[by].value
-            about[value] = getattr(self, value)
+            about |= {} if value is None else {value: getattr(self, value)}
         return LabelFile(rows.table, rows.where), p, about

@@ -29,13 +29,17 @@ def show(result: "SweepResult", best: "Best", width: int) -> None:
         shown = _spread(columns, max(3, (width - 6) // WIDE), best.k if best.k is not None else best.l2)
         kept = "" if len(shown) == len(columns) else f", {len(shown)} of {len(columns)} values"
         terminal.say(f"{best.labels}, {probe}: {MEASURES[metric]}, in hundredths, {rows} rows{kept}")
-        terminal.say(f"{PROBES[probe].value:>5} " + "".join(f"{_short(value):>{WIDE - 1}} " for value in shown))
+        named = PROBES[probe].value is not None
+        terminal.say(
+            f"{PROBES[probe].value or '':>5} "
+            + "".join(f"{_short(value) if named else '':>{WIDE - 1}} " for value in shown)
+        )
         centre = 0.0 if metric == "auroc_gain" else 0.5
         far = float(np.nanmax(np.abs(grid.to_numpy(dtype=float) - centre))) or 1.0
         for layer, line in grid.iterrows():
             text = Text(f"{layer:>5} ")
             for value in shown:
-                chosen = best.probe == probe and best.layer == layer and value in (best.k, best.l2)
+                chosen = best.probe == probe and best.layer == layer and (not named or value in (best.k, best.l2))
                 text.append_text(_cell(float(line[value]), centre, far, chosen))
             terminal.say(text)
 

@@ -7,6 +7,7 @@ from .answers_on_asking import AskAnswer
 from .answers_on_auditing import AuditAnswer
 from .answers_on_audits import DeceptionAnswer
 from .answers_on_debates import DebateAnswer
+from .answers_on_forecasts import ForetellAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
 from .answers_on_raters import CombineAnswer
 from .answers_on_robustness import RobustAnswer
@@ -36,6 +37,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "plan": PlanAnswer,
     "robust": RobustAnswer,
     "steer": SteerAnswer,
+    "foretell": ForetellAnswer,
 }
 
 

@@ -1,6 +1,5 @@
 """The work that `w2s filter` and `w2s relabel` share: a label file joined to a store, and the probe that judges it."""
 
-import importlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..errors import InputError, did_you_mean
 from ..labels.label_file import LabelFile
 from ..labels.label_set import raters_disagreement, truth_where_known
 from ..labels.verdicts import refuse_own_fields, with_verdicts
+from ..probes.class_specs import ClassSpec
 from ..probes.connectivity import Connectivity
 from ..probes.registry import PROBES
 from ..rows.fields import kept_rows
@@ -155,28 +155,15 @@ class LabelledLayer:
 def refuse_no_probe(by: str, option: str = "--by") -> None:
     """InputError for a name that is neither a probe's nor, as module:Class, that of a classifier that can be made."""
     if ":" in by:
-        _classifier(by, option)
+        ClassSpec.parse(by, option).make(option)
     elif by not in PROBES:
         raise InputError(f"{option} {by}: {did_you_mean(by, PROBES)}; or module:Class of a scikit-learn classifier")
 
 
-def probe_of(by: str, k: int | None, l2: float | None, connectivity: Connectivity, index: str) -> Any:
+def probe_of(
+    by: str, k: int | None, l2: float | None, connectivity: Connectivity, index: str, alpha: float | None = None
+) -> Any:
     """The unfitted probe that the options name, with its default where a value is None; InputError if there is none."""
-    if ":" in by:
-        return _classifier(by)
     refuse_no_probe(by)
-    entry = PROBES[by]
-    return entry.make(k if entry.value == "k" else l2, connectivity=connectivity, index=index)
-
-
-def _classifier(by: str, option: str = "--by") -> Any:
-    """A scikit-learn classifier, with its default parameters."""
-    module, _, name = by.partition(":")
-    try:
-        classifier = getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"{option} {by}: cannot be made ({error}); e.g. sklearn.naive_bayes:GaussianNB") from error
-    missing = [needed for needed in ("fit", "predict_proba", "get_params") if not hasattr(classifier, needed)]
-    if missing:
-        raise InputError(f"{option} {by}: has no {missing[0]}, so it is no classifier that gives probabilities")
-    return classifier
+    entry, spreads = PROBES[by], {} if alpha is None else {"alpha": alpha}
+    return entry.make(k if entry.value == "k" else l2, connectivity=connectivity, index=index, **spreads)

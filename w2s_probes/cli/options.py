@@ -59,6 +59,10 @@ K = Annotated[
 ]
 L2 = Annotated[float | None, typer.Option(min=0, help="Penalty of {readers:l2}; {defaults:l2} unless said.")]
 Connect = Annotated[Connectivity | None, typer.Option(help="Of topo's components; strong unless --mode says.")]
+Alpha = Annotated[
+    float | None,
+    typer.Option(help="Of {readers:alpha}: how much of a score comes from the neighbours, in (0, 1); .9 unless said."),
+]
 InSample = Annotated[bool, typer.Option("--in-sample", help="Score rows with themselves, as the published code.")]
 Index = Annotated[
     str | None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..filtering.judges import CHANNEL, CONFIDENT
 from ..io.files import refuse_input, refuse_no_file
+from ..probes.connectivity import refuse_alpha
 from ..probes.registry import PROBES
 from .options import BEST, JUDGES
 
@@ -40,7 +41,7 @@ class JudgedFiles:
 class ProbeChoice:
     """The options that name a probe and a layer; None for one that was not typed.
 
-    >>> ProbeChoice.typed("3", "knn", 5, None, {}, None, None).k
+    >>> ProbeChoice.typed("3", "knn", 5, None, {}).k
     5
     """
 
@@ -50,6 +51,7 @@ class ProbeChoice:
     l2: float | None = None
     connectivity: str | None = None
     index: str | None = None
+    alpha: float | None = None
     cell: "ChosenCell | None" = None  # what a sweep chose, where one did
     labels: str = ""  # the name of the label file
 
@@ -61,31 +63,35 @@ class ProbeChoice:
         k: int | None,
         l2: float | None,
         values: Mapping[str, float | None],
-        connectivity: str | None,
-        index: str | None,
+        connectivity: str | None = None,
+        index: str | None = None,
+        alpha: float | None = None,
     ) -> "ProbeChoice":
         """From the options as typed, `values` by probe; InputError for one that the probe does not read.
 
         `--knn-k 5` is `--k 5` of knn alone, so that an option of a sweep is never read as another probe's.
         """
         readers = {entry.flag: [name] for name, entry in PROBES.items()}
-        for option in ("k", "l2", "connectivity", "index"):
+        for option in ("k", "l2", "connectivity", "index", "alpha"):
             readers[f"--{option}"] = [name for name, entry in PROBES.items() if option in (entry.value, *entry.options)]
         for option in ("--l2", "--logistic-l2"):
             readers[option] += [CHANNEL, CONFIDENT]  # which judge by a logistic probe
         ks = {"--k": k, **{PROBES[name].flag: v for name, v in values.items() if PROBES[name].value == "k"}}
         penalties = {"--l2": l2, **{PROBES[name].flag: v for name, v in values.items() if PROBES[name].value == "l2"}}
-        typed = {**ks, **penalties, "--connectivity": connectivity, "--index": index}
+        typed = {**ks, **penalties, "--connectivity": connectivity, "--index": index, "--alpha": alpha}
         for option, value in typed.items():
             if value is None:
                 continue
-            if by == BEST and option not in ("--connectivity", "--index"):
+            if by == BEST and option not in ("--connectivity", "--index", "--alpha"):
                 raise InputError(f"{option}: --by best takes its value from the sweep: leave it out")
             # A probe that does not exist is refused elsewhere, by its name.
             if by not in readers[option] and (by in (*PROBES, *JUDGES) or ":" in by):
                 raise InputError(f"{option} is for {' and '.join(readers[option])}: leave it out with --by {by}")
+        if alpha is not None:
+            refuse_alpha(alpha)
         neighbors = _only(ks)
-        return cls(layer, by, None if neighbors is None else int(neighbors), _only(penalties), connectivity, index)
+        number = None if neighbors is None else int(neighbors)
+        return cls(layer, by, number, _only(penalties), connectivity, index, alpha)
 
     def judging(self, files: JudgedFiles, others: Collection[str] = ()) -> "ProbeChoice":
         """The choice of a command that judges labels; InputError for a probe that does not exist.
@@ -115,8 +121,8 @@ class ProbeChoice:
         chosen = self if self.layer != BEST else replace(self, layer=str(cell.layer))
         if self.by == BEST:
             chosen = replace(chosen, by=cell.probe, k=cell.k, l2=cell.l2)
-            for option in ("connectivity", "index"):
-                if getattr(self, option) and option not in PROBES[cell.probe].options:
+            for option in ("connectivity", "index", "alpha"):
+                if getattr(self, option) is not None and option not in PROBES[cell.probe].options:
                     raise InputError(
                         f"--{option}: the sweep's best probe is {cell.probe}, which does not read it: leave it out"
                     )

@@ -5,5 +5,6 @@ store = import_activations("acts.pt", "rows.jsonl", "acts")
 """
 
 from .importer import import_activations
+from .prompt_folder import import_prompt_folder
 
-__all__ = ["import_activations"]
+__all__ = ["import_activations", "import_prompt_folder"]

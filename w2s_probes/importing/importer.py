@@ -57,7 +57,7 @@ def import_activations(
     paths, row_paths = _listed(files), _listed(rows)
     if len(paths) != len(row_paths):
         raise InputError(f"{len(paths)} files of activations but {len(row_paths)} of rows: give one --rows a file")
-    ids = [_ids(path) for path in row_paths]
+    ids = [row_ids(path) for path in row_paths]
     all_ids = [name for part in ids for name in part]
     refuse_doubled(all_ids, " and ".join(map(str, row_paths)))
     parts = [
@@ -83,7 +83,7 @@ def import_activations(
         "order": order,
         "position": position,
         "dtype": first.dtype,
-        "rows": _hash(all_ids),
+        "rows": hash_of(all_ids),
     }
     row_bytes = first.width * WORDS[first.dtype].itemsize * len(first.words)
     writer = StoreWriter.open(
@@ -99,11 +99,11 @@ def import_activations(
     writer.refuse_unwritable()
     if missing := writer.missing():
         for part, path, own in zip(parts, paths, ids, strict=True):
-            _refuse_non_finite(part, path, own, writer.manifest.shard_rows)
+            refuse_non_finite(part, path, own, writer.manifest.shard_rows)
         report(0, len(missing))
         for done, number in enumerate(missing, start=1):
             chosen = writer.rows_of(number)
-            writer.write(number, Content(all_ids[chosen], _rows_of(parts, chosen)))
+            writer.write(number, Content(all_ids[chosen], rows_of_all(parts, chosen)))
             report(done, len(missing))
     sources = [{"file": path.name, "sha256": digest} for path, digest in zip(paths, hashes, strict=True)]
     store = writer.finish(
@@ -121,7 +121,7 @@ def _listed(files: Files) -> list[Path]:
     return [Path(files)] if isinstance(files, Path | str) else [Path(file) for file in files]
 
 
-def _ids(path: Path) -> list[str]:
+def row_ids(path: Path) -> list[str]:
     """The ids of a row file, in order."""
     table = with_ids(read_table(path), str(path))
     if "id" not in table:
@@ -129,7 +129,7 @@ def _ids(path: Path) -> list[str]:
     return list(table["id"])
 
 
-def _hash(ids: list[str]) -> str:
+def hash_of(ids: list[str]) -> str:
     digest = hashlib.sha256()
     for name in ids:
         digest.update(f"{len(name)} {name}".encode())
@@ -153,7 +153,7 @@ def _stored(words: NDArray[Any], part: Layers) -> NDArray[Any]:
         return np.ascontiguousarray(words, dtype=WORDS[part.dtype])
 
 
-def _refuse_non_finite(part: Layers, path: Path, ids: list[str], step: int) -> None:
+def refuse_non_finite(part: Layers, path: Path, ids: list[str], step: int) -> None:
     for start in range(0, len(ids), step):  # all layers of some rows before the next: these lie together
         for layer, words in part.words.items():
             values = to_float32(_stored(words[start : start + step], part), part.dtype)
@@ -166,7 +166,7 @@ def _refuse_non_finite(part: Layers, path: Path, ids: list[str], step: int) -> N
                 )
 
 
-def _rows_of(parts: list[Layers], chosen: slice) -> dict[int, NDArray[Any]]:
+def rows_of_all(parts: list[Layers], chosen: slice) -> dict[int, NDArray[Any]]:
     """Rows of all files together, layer by layer."""
     pieces: dict[int, list[NDArray[Any]]] = {layer: [] for layer in parts[0].words}
     begin = 0

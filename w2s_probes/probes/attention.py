@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import InputError
+from ..labels.shuffled import shuffled_labels
 from ..randomness import stream
 from ..rows.groups import group_numbers
 from ..store.token_activations import Tokens
@@ -126,12 +127,8 @@ class AttentionProbe(BaseEstimator):  # type: ignore[misc]
         figure of tokens is a band over at least 20 draws, not one half: a loud direction is hit by chance.
         """
         fits = AttentionFits.of(self._settings, tokens, y)
-        codes = group_numbers(groups, len(fits.p))
-        codes = np.arange(len(fits.p)) if codes is None else codes
-        rng, dealt = stream(self.seed, "permuted labels"), np.empty((draws, len(codes)))
-        along = fits.p[np.argsort(codes, kind="stable")]
-        for draw in dealt:
-            draw[np.argsort(rng.permutation(int(codes.max()) + 1)[codes], kind="stable")] = along
+        codes, rng = group_numbers(groups, len(fits.p)), stream(self.seed, "permuted labels")
+        dealt = np.stack([shuffled_labels(fits.p, codes, rng) for _ in range(draws)])
         return [self._like(fits, weights) for weights in fits.trained(dealt, np.ones(dealt.shape, dtype=bool))]
 
     def predict_proba(self, tokens: Tokens) -> NDArray[np.float64]:

@@ -4,100 +4,27 @@ The command line, recipes, sweeps, reports and saliency take the names, values a
 It imports neither scikit-learn nor NumPy, so that the help of a command stays quick.
 """
 
-import hashlib
 import re
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
 
 from ..registries import Registry
+from .probe_entry import NO_VALUE, ClassifierEntry, ProbeEntry, ValueName
 
-if TYPE_CHECKING:
-    from .base import Probe
-
-ValueName = Literal["k", "l2"]
-VERSIONED = ("knn", "logistic", "topo", "attention")  # the probes of this release
 # Probes that no table of probes lists; imported when one is saved or loaded, since their modules load torch.
 HEAVY = {"HeadStudent": "w2s_probes.students.head", "AttentionProbe": "w2s_probes.probes.attention"}
 # Names that mean something else where a probe is named.
 TAKEN = {"best": "the best of a sweep", "raters": "a panel's votes", "attention": "a probe of every token"}
 VALUE_TITLES: dict[ValueName, str] = {"k": "neighbours k", "l2": "penalty λ"}
-
-
-@dataclass(frozen=True)
-class ProbeEntry:
-    """A probe as the rest of the program knows it.
-
-    >>> from w2s_probes.probes.registry import PROBES
-    >>> PROBES["topo"].setting, PROBES["topo"].flag
-    ('topo_k', '--topo-k')
-    >>> PROBES["logistic"].make(0.5)
-    LogisticProbe(l2=0.5)
-    """
-
-    name: str  # in files, recipes and options
-    title: str  # in figures and reports
-    value: ValueName  # what is swept of it, and the column that holds it in tables
-    default: float  # of that value, where none is given
-    where: "str | type[Probe]"  # the class, or its place: module of this package, or of any with a dot in it, `:`, name
-    values: str  # what a sweep's report calls several of its values
-    options: tuple[str, ...] = ()  # other settings that it reads: of `connectivity` and `index`
-    cross_fitted: bool = True  # whether its out-of-sample scores come of folds, and so hang on their seed
-    color: str = "#56606b"
-    marker: str = "D"
-
-    @property
-    def setting(self) -> str:
-        """The name of its value in recipes and sweeps, such as knn_k."""
-        return f"{self.name}_{self.value}"
-
-    @property
-    def flag(self) -> str:
-        """The name of its value on the command line, such as --knn-k."""
-        return "--" + self.setting.replace("_", "-")
-
-    @property
-    def code(self) -> str | None:
-        """A hash of the class's file, which names kept results; None for the package's own, which its version names.
-
-        Of a plugin, or of a package that adds the probe, it is one of all its files.
-        """
-        if self.name in VERSIONED:
-            return None
-        if (code := PROBES.code(self.name)) is not None:
-            return code
-        file = getattr(sys.modules[self.kind.__module__], "__file__", None)
-        return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
-
-    @property
-    def class_name(self) -> str:
-        """The name of the class, whose module is not imported for that."""
-        return self.where.partition(":")[2] if isinstance(self.where, str) else self.where.__qualname__
-
-    @property
-    def kind(self) -> "type[Probe]":
-        """The class, whose module is imported now."""
-        if not isinstance(self.where, str):
-            return self.where
-        module, _, name = self.where.partition(":")
-        loaded: type[Probe] = getattr(import_module(module if "." in module else f".{module}", __package__), name)
-        return loaded
-
-    def is_of(self, kind: type) -> bool:
-        """Whether a class is this probe's; its module is not imported for that."""
-        if not isinstance(self.where, str):
-            return kind is self.where
-        module, _, name = self.where.partition(":")
-        return kind.__qualname__ == name and kind.__module__ in (module, f"{__package__}.{module}")
-
-    def make(self, value: float | None = None, **options: Any) -> "Probe":
-        """An unfitted probe with this value, or its default; `options` that it does not read are left out."""
-        number: float = self.default if value is None else value
-        read = {name: option for name, option in options.items() if name in self.options}
-        return self.kind.with_value(int(number) if self.value == "k" else float(number), **read)
+ONCE = (NO_VALUE,)  # the values of such a probe, where a sweep has it
+# Other options of `w2s sweep` and keys of a recipe's `[probes]`: no setting of a probe may be called like one.
+OTHER_SETTINGS = frozenset([
+    "address", "attention", "backend", "choose_by", "classifier", "classifiers",
+    "connectivity", "contamination", "dry_run", "folds", "held_out",
+    "help", "index", "jobs", "json", "k", "l2", "labels", "layer", "layers", "max_memory", "oracle", "out", "parts",
+    "place", "plot", "plugin", "progress", "seed", "seeds", "shard", "store", "student_filter", "student_relabel",
+    "students", "test",
+])  # fmt: skip
 
 
 # Colours that the colour-blind can tell apart (Okabe and Ito).
@@ -136,6 +63,40 @@ ENTRIES = (
         color="#009E73",
         marker="^",
     ),
+    ProbeEntry(
+        name="mean-difference",
+        title="mean difference",
+        value=None,
+        default=NO_VALUE,
+        where="mean_difference:MeanDifferenceProbe",
+        values="Mean difference",
+        cross_fitted=False,
+        color="#E69F00",
+        marker="v",
+    ),
+    ProbeEntry(
+        name="mean-difference-whitened",
+        title="mean difference, whitened",
+        value=None,
+        default=NO_VALUE,
+        where="whitened:WhitenedMeanDifferenceProbe",
+        values="Mean difference, whitened",
+        cross_fitted=False,
+        color="#56B4E9",
+        marker="<",
+    ),
+    ProbeEntry(
+        name="graph",
+        title="graph",
+        value="k",
+        default=15,
+        where="graph_smoothing:GraphProbe",
+        values="Neighbours k of the graph",
+        options=("alpha", "index"),
+        cross_fitted=False,
+        color="#332288",
+        marker=">",
+    ),
 )
 
 
@@ -145,20 +106,33 @@ def _fault(name: str, entry: Any) -> str | None:
         return f"a ProbeEntry is expected, of a class with fit and predict_proba; this is a {type(entry).__name__}"
     if entry.name != name:
         return f"its ProbeEntry is called {entry.name!r}: give it one name"
-    if re.fullmatch(r"[a-z][a-z0-9_]*", name) is None:
-        return "a name is of small letters, digits and _, as it stands in options and recipes"
+    if re.fullmatch(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*", name) is None:
+        return "a name is of small letters, digits, _, and - between them, as it stands in options and recipes"
     if name in TAKEN:
         return f"this name stands for {TAKEN[name]} already: choose another"
-    if entry.value not in get_args(ValueName):
-        return f"value is {entry.value!r}, and k (a whole number) or l2 is expected"
+    if entry.value is not None and entry.value not in get_args(ValueName):
+        return f"value is {entry.value!r}, and k (a whole number), l2 or None is expected"
+    if (fault := _setting_fault(name, entry)) is not None:
+        return fault
     try:
         kind: Any = entry.kind
     except (ImportError, AttributeError) as error:
         return f"{entry.where} cannot be imported ({error})"
-    for method in ("fit", "predict_proba", "with_value", "get_params"):
+    needed = ("fit", "predict_proba", "get_params", *([] if entry.value is None else ["with_value"]))
+    for method in needed:
         if not callable(getattr(kind, method, None)):
             return f"{kind.__qualname__} has no {method}: a class of w2s_probes.probes.Probe is expected"
     return _class_fault(name, entry)
+
+
+def _setting_fault(name: str, entry: ProbeEntry) -> str | None:
+    """That an option has the name of its setting already; None where none has."""
+    if entry.setting in OTHER_SETTINGS:
+        return f"its setting would be called {entry.setting}, and there is such an option: choose another name"
+    others = [*ENTRIES, *(other for of, other in PROBES.loaded.items() if of != name)]
+    if of := [other.name for other in others if other.setting == entry.setting and other.name != name]:
+        return f"its setting is called {entry.setting}, as that of {of[0]}: choose another name"
+    return None
 
 
 def _class_fault(name: str, entry: ProbeEntry) -> str | None:
@@ -171,7 +145,21 @@ def _class_fault(name: str, entry: ProbeEntry) -> str | None:
     return None
 
 
-PROBES: Registry[ProbeEntry] = Registry("probes", "probe", {entry.name: entry for entry in ENTRIES}, fault=_fault)
+class ProbeRegistry(Registry[ProbeEntry]):
+    """The registry of probes, in which `module:Class` is a probe, too; lists do not hold those."""
+
+    def __getitem__(self, name: str) -> ProbeEntry:
+        return ClassifierEntry.of(name) if ":" in name else super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        return (isinstance(name, str) and ":" in name) or super().__contains__(name)
+
+    def with_classes(self, names: Iterable[object]) -> list[str]:
+        """The probes of lists, and those of these names that are `module:Class`."""
+        return list(dict.fromkeys([*self, *(str(name) for name in names if ":" in str(name))]))
+
+
+PROBES = ProbeRegistry("probes", "probe", {entry.name: entry for entry in ENTRIES}, fault=_fault)
 # Those that read every token of a row: no probe of vectors, so neither swept nor asked for by --by.
 TOKEN_PROBES: Mapping[str, ProbeEntry] = {
     "attention": ProbeEntry(
@@ -188,5 +176,10 @@ TOKEN_PROBES: Mapping[str, ProbeEntry] = {
 
 
 def probe_settings() -> dict[str, ProbeEntry]:
-    """The probes by the names of their settings, such as knn_k."""
+    """The probes by the names of their settings, such as knn_k; those without a value, too."""
     return {entry.setting: entry for entry in PROBES.values()}
+
+
+def value_in_words(k: int | None, l2: float | None) -> list[str]:
+    """The value of a probe, such as k = 5, in a list of one; [] where the probe has none."""
+    return [f"{name} = {value:g}" for name, value in (("k", k), ("l2", l2)) if value is not None]

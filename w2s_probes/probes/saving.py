@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import InputError, did_you_mean, reason
 from ..io.arrays import read_arrays, write_arrays
 from .base import Probe
-from .registry import ENTRIES, HEAVY, PROBES, ProbeEntry
+from .probe_entry import ProbeEntry
+from .registry import ENTRIES, HEAVY, PROBES
 
 if TYPE_CHECKING:
     from .attention import AttentionProbe
@@ -26,6 +27,9 @@ def save_probe(probe: "Probe | AttentionProbe", path: Path | str, *, notes: Mapp
     one that is not fitted, or a path that cannot be written.
     """
     name = type(probe).__name__
+    if name == "ClassifierProbe":
+        of = probe.get_params()["spec"]
+        raise InputError(f"{of} cannot be saved without pickle: fit it again from its rows, or save a probe of ours")
     if _kind(name) is not type(probe):
         raise InputError(f"{name} cannot be saved: {', '.join([*_classes(), *HEAVY])} can")
     if not hasattr(probe, "classes_"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..io.plain_values import is_missing
@@ -63,21 +64,32 @@ class RaterFiles:
         write_table(pd.concat([combined.to_frame(), self.fields], axis=1), path)
 
 
-def read_trusted(path: Path | str) -> LabelSet:
+def read_trusted(path: Path | str, files: RaterFiles | None = None) -> LabelSet:
     """The rows of a label file whose truth is known: by `truth`, or by `label` where it has no such field.
 
-    Rows whose `split` is another than train are left out: what is learned from their truth is not to be judged by it.
+    Rows whose `split` is another than train, here or in the raters' `files`, are left out: what is learned from their
+    truth is not to be judged by it.
     """
     table = read_label_table(path)
-    if "split" in table:
-        table = table[[is_missing(split) or str(split) == "train" for split in table["split"]]]
-        if table.empty:
-            raise InputError(f"{path}: every row is of another `split` than train: trusted rows are not test rows")
+    learned = _is_train(table)
+    if files is not None and "split" in files.fields:
+        others = set(files.ratings.ids[~_is_train(files.fields)].tolist())
+        learned &= ~table["id"].isin(others).to_numpy(dtype=bool)
+    table = table[learned]
+    if table.empty:
+        raise InputError(f"{path}: every row is of another `split` than train: trusted rows are not test rows")
     if "truth" in table:
         if (truth := truth_where_known(table, str(path))) is None:
             raise InputError(f"{path}: no row has a `truth`: trusted rows are those that have one")
         table = table[~np.isnan(truth)]
     return LabelSet.from_table(table, "truth", str(path))
+
+
+def _is_train(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows (n,) may be learned from: of `split` train, or of none."""
+    if "split" not in table:
+        return np.ones(len(table), dtype=bool)
+    return np.array([is_missing(split) or str(split) == "train" for split in table["split"]], dtype=bool)
 
 
 def _add(values: dict[str, tuple[Any, str]], table: pd.DataFrame, field: str, where: str) -> None:

@@ -23,6 +23,7 @@ from .finetuning.process_group import ProcessGroup, random_devices
 from .finetuning.row_dependence import refuse_dependent_rows
 from .finetuning.saved_model import SMALL, write_scoring
 from .finetuning.settings import FineTuning, Tracker
+from .finetuning.started import restore_from
 from .finetuning.token_sets import TokenSets
 from .finetuning.tracking import TRACKERS, tracker
 from .finetuning.training_folder import TrainingFolder
@@ -62,11 +63,14 @@ def finetune(
     track: Tracker | None = None,
     curves: Path | None = None,
     says: Says | None = None,
+    start: Path | None = None,
 ) -> FineTuned:
     """Fine-tune the checkpoint in the folder `model` as a classifier with two labels, and score other texts with it.
 
     With `says` (`extract.asking.Saying`) it gets no new head: the loss is that of the log-odds of two words, as its
     next token after each text's prompt, by its own language-model head; it is saved whole, adapters merged.
+    `start` is the folder of a model that was fine-tuned from this checkpoint with these settings, and saved: training
+    goes on from its weights, head and adapters included, with a new optimiser and schedule.
 
     AdamW without decay of biases and norms, linear warm-up and cosine decay. Every `eval_every` updates the model is
     evaluated by `settings.stop` (`stopping.Criterion`) on `val`: pass *weak* labels there, or the result is an
@@ -84,7 +88,10 @@ def finetune(
     model, texts and settings cannot be used, and where training diverges.
     """
     began = time.monotonic()
-    checkpoint = Checkpoint.open(model)
+    if start is not None:
+        ProcessGroup.join().wait()  # for the first process, which may just have saved it
+    # A model that says labels is saved whole; another one is laid over its checkpoint below.
+    checkpoint = Checkpoint.open(model if start is None or says is None else start)
     to_predict = {name: checked(texts, f"predict {name!r}") for name, texts in (predict or {}).items()}
     _check(train, val, settings, folder, speaks=says is not None, save=save, track=track)
     processes = ProcessGroup.join()
@@ -104,6 +111,7 @@ def finetune(
             processes=processes,
             dtype=dtype,
             says=says,
+            start=start,
         )
     results = TrainingFolder(folder, key, processes.first)
     earlier, state = results.result(), results.state()
@@ -122,6 +130,8 @@ def finetune(
         sets = TokenSets.tokenized(checkpoint, classifier, train, val, to_predict, settings, says)
         pad = set_padding(checkpoint, classifier, sets.tokens) if says is None else 0  # the mask hides it
         student = ModelInTraining(classifier, settings, pad=pad, dtype=dtype, processes=processes, seed=seed)
+        if start is not None and says is None:
+            restore_from(start, student)
         refuse_dependent_rows(student, sets.train, str(checkpoint.folder))
         curve_log = None
         if track is not None and processes.first:

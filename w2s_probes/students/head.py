@@ -12,6 +12,7 @@ from ..probes.base import Probe
 from ..probes.validation import check_activations
 from .finetuning.settings import Stop
 from .head_lesson import WARM_UP, HeadLesson
+from .head_start import HeadStart
 from .head_training import Learned, learn
 
 Loss = LossName
@@ -81,13 +82,15 @@ class HeadStudent(Probe):
         y_val: ArrayLike | None = None,
         *,
         sample_weight: ArrayLike | None = None,
+        start: "HeadStudent | None" = None,
     ) -> Self:
         """Train on activations X (n, d) and labels y (n,); with validation rows keep the best epoch by `stop`.
 
         Epochs are compared by `y_val`: pass *weak* labels there, or the result is an oracle's. Without validation
         rows, or where they are all of one class and `stop` is "auroc", training runs for all epochs and keeps the
         last. `sample_weight` (n,), scaled to mean 1, multiplies the rows' losses; standardisation, batches
-        and what a loss takes from all labels do not know of it.
+        and what a loss takes from all labels do not know of it. Training goes on from `start`, a fitted head on
+        activations of the same width, in place of random weights, with inputs standardised by X and a new optimiser.
         """
         matrix, p = self._read(X, y)
         rows, soft = None, None
@@ -110,6 +113,7 @@ class HeadStudent(Probe):
             stop=self.stop,
             patience=self.patience,
             seed=self.seed,
+            start=None if start is None else HeadStart(start.coef_[0], float(start.intercept_[0])),
         )
         (learned,) = learn(matrix, [lesson], rows, batch_size=self.batch_size, seed=self.seed)
         if isinstance(learned, InputError):

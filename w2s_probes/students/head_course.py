@@ -24,8 +24,8 @@ GATHERED = 1 << 18  # numbers that are put in the order of an epoch at once
 class Course:
     """The heads that still learn, and what they share: the rows, their orders, and every matrix product.
 
-    Weights lie in the order of `pupils`: those that read all rows first, and among these by the order of their rows;
-    losses lie in that of their groups.
+    Weights lie in the order of `pupils`: those of the common standards first, and among these by the order of their
+    rows; losses lie in that of their groups.
     """
 
     def __init__(self, standard: StandardRows, pupils: Sequence[Pupil], batch: int, seed: int | None) -> None:
@@ -34,7 +34,9 @@ class Course:
         groups = [list(members) for _, members in grouped]
         self._numbers = {id(pupil): number for number, members in enumerate(groups) for pupil in members}
         self._seeds = {id(pupil): pupil.lesson.seed if seed is None else seed for pupil in pupils}
-        self.pupils = sorted(pupils, key=lambda one: (one.rows is not None, self._seeds[id(one)], self._number(one)))
+        self.pupils = sorted(
+            pupils, key=lambda one: (one.standards is not None, self._seeds[id(one)], self._number(one))
+        )
         self._groups: dict[int, ObjectiveGroup] = {}
         for number in range(len(groups)):
             members = [pupil.objective for pupil in self.pupils if self._number(pupil) == number]
@@ -42,10 +44,15 @@ class Course:
         seeds = {*self._seeds.values(), *(pupil.lesson.seed for pupil in pupils)}
         self._generators = {seed: torch.Generator().manual_seed(torch_seed(seed, "head")) for seed in seeds}
         initial = {seed: _initial(standard.rows.shape[1] - 1, of_seed) for seed, of_seed in self._generators.items()}
-        masks = [pupil.rows for pupil in self.pupils if pupil.rows is not None]
+        masks = [pupil.standards for pupil in self.pupils if pupil.standards is not None]
+        own = OwnStandards.of(standard, masks) if masks else None
+        first, shared = [initial[pupil.lesson.seed] for pupil in self.pupils], len(pupils) - len(masks)
+        for place, pupil in enumerate(self.pupils):
+            if pupil.lesson.start is not None and own is not None:  # whose standards are its own
+                first[place] = pupil.lesson.start.weights(standard, own, place - shared)
         self.weights = HeadWeights(
-            torch.stack([initial[pupil.lesson.seed] for pupil in self.pupils]),
-            OwnStandards.of(standard, masks) if masks else None,
+            torch.stack(first),
+            own,
             [pupil.lesson.learning_rate for pupil in self.pupils],
             [pupil.lesson.l2 for pupil in self.pupils],
         )

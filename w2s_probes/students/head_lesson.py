@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..losses import ExplicitConflict, LossName, Objective
 from ..probes.validation import soft_labels
 from .finetuning.settings import Stop
+from .head_start import HeadStart
 from .stopping import Criterion
 
 WARM_UP = 0.2  # of training, over which the weight of the student's own prediction ramps up (Burns et al. 2023, 4.3)
@@ -39,6 +40,7 @@ class HeadLesson:
     patience: int = 20
     seed: int = 0  # of the initial weights and the order of rows
     conflict: ExplicitConflict | None = None  # what is added to the loss; with it the head is an oracle's
+    start: HeadStart | None = None  # a trained head that it goes on from; None: random weights
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Pupil:
     weight: torch.Tensor | None  # (n,), mean 1 over the rows that count, 0 elsewhere
     criterion: Criterion | None
     soft: bool  # whether a label is neither 0 nor 1
+    standards: NDArray[np.bool_] | None  # rows (n,) by which its inputs are standardised; None: all, with the others
     score: float = field(default=-np.inf, init=False)
     since: int = field(default=0, init=False)  # epochs without a better one
     n_epochs: int = field(init=False)
@@ -91,7 +94,8 @@ class Pupil:
                 raise InputError(f"{len(soft)} validation labels but {n_val} rows: one label a row is needed")
             criterion = Criterion.of(lesson.stop, soft)
         soft_ = bool(((taught != 0) & (taught != 1)).any())
-        pupil = cls(lesson, objective, torch.from_numpy(p).float(), rows, weight, criterion, soft_)
+        standards = rows if lesson.start is None else lesson.start.standards(n)
+        pupil = cls(lesson, objective, torch.from_numpy(p).float(), rows, weight, criterion, soft_, standards)
         pupil.n_epochs, pupil.alpha = lesson.epochs, objective.own_weight
         return pupil
 

@@ -47,6 +47,8 @@ def learn(
     found: list[Pupil | InputError] = []
     for lesson in lessons:
         try:
+            if lesson.start is not None:
+                lesson.start.refuse_width(X.shape[1])
             pupil = Pupil.of(lesson, len(X), None if X_val is None else len(X_val), -(-len(X) // batch))
             if len(lessons) > 1:
                 refuse_unbatched(pupil.objective)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, did_you_mean
+from ..probes.registry import value_in_words
 from .grid import BY_TRUTH, ChooseBy
 from .measures import HELD_OUT, OK, STUDENT_PROBE, TRAINING, WEAK, RowSet
 
@@ -59,8 +60,7 @@ class Best:
     @property
     def setting(self) -> str:
         """The cell in words: layer, probe and value."""
-        value = f"k = {self.k}" if self.k is not None else f"l2 = {self.l2:g}"
-        return f"layer {self.layer}, {self.probe}, {value}"
+        return ", ".join([f"layer {self.layer}", self.probe, *value_in_words(self.k, self.l2)])
 
     @property
     def shown(self) -> str:

@@ -9,7 +9,7 @@ from ..io.json_files import read_json
 from ..io.readers import readable
 from ..io.sealed import not_as_written
 from ..io.tables import FORMATS
-from ..probes.registry import PROBES
+from ..probes.registry import PROBES, value_in_words
 from .beside import record_path
 
 
@@ -25,8 +25,8 @@ class ChosenCell:
     oracle: bool  # whether the truth chose
 
     def __str__(self) -> str:
-        value = f"k = {self.k}" if self.k is not None else f"l2 = {self.l2:g}"
-        return f"layer {self.layer}, {self.probe}, {value}, the best cell for the labels of {self.labels}"
+        cell = ", ".join([f"layer {self.layer}", self.probe, *value_in_words(self.k, self.l2)])
+        return f"{cell}, the best cell for the labels of {self.labels}"
 
 
 def files_of_sweep(path: Path | str) -> list[Path]:

@@ -13,11 +13,13 @@ from ..filtering.shares import refuse_shares
 from ..neighbors import as_int
 from ..probes import Connectivity, Probe
 from ..probes.penalties import PENALTIES
+from ..probes.probe_entry import ProbeEntry
 from ..probes.problems import checked_penalties
-from ..probes.registry import PROBES, ProbeEntry, probe_settings
+from ..probes.registry import ONCE, PROBES, probe_settings
 from .student_grid import StudentGrid
 
 PUBLISHED_K = (1, 5, *range(10, 100, 5))  # twenty numbers of neighbours
+FIRST = ("knn", "logistic", "topo")  # probes that the record of every sweep lists
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 BY_TRUTH = ("auroc", "accuracy")
 Numbers = float | Sequence[float] | NDArray[Any]  # one, or several
@@ -39,11 +41,22 @@ def listed(values: Any, name: str) -> tuple[Any, ...]:
 
 
 EXAMPLES = {"contamination": "0.1 or [0.1, 0.2]", "seeds": "0 or [0, 1, 2]"}
-EXAMPLES_OF_PROBES = {"k": "5 or [5, 50]", "l2": "0.01 or [0.01, 1]"}
+EXAMPLES_OF_PROBES = {"k": "5 or [5, 50]", "l2": "0.01 or [0.01, 1]", None: "True"}
 
 
 def _example(name: str) -> str:
     return EXAMPLES.get(name) or EXAMPLES_OF_PROBES[probe_settings()[name].value]
+
+
+def asked(entry: ProbeEntry, values: Any) -> tuple[Any, ...]:
+    """The values of one probe, as given by its setting; `ONCE` for True, of a probe that has none."""
+    if entry.value is not None:
+        return listed(values, entry.setting)
+    if isinstance(values, bool | np.bool_):
+        return ONCE if values else ()
+    if isinstance(values, Sequence) and tuple(values) in ((), ONCE):
+        return tuple(values)
+    raise InputError(f"{entry.setting} takes True or False, since {entry.name} has no value to sweep; got {values!r}")
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,8 @@ class Grid:
     3
     """
 
-    values: Mapping[str, Sequence[float]] = field(default_factory=dict)  # probe -> its numbers of neighbours, or l2
+    # Probe -> its numbers of neighbours, or l2; ONCE of one that has no value
+    values: Mapping[str, Sequence[float]] = field(default_factory=dict)
     contamination: Sequence[float] = ()  # shares of rows that filters by the probes would remove
     connectivity: Connectivity = "strong"  # of Topo's components
     folds: int = 5  # of cross-fitted scores
@@ -66,6 +80,7 @@ class Grid:
         if self.students is not None:
             object.__setattr__(self, "values", self.students.with_judges(self.values))
         values = {name: _checked(entry, self.values.get(name, ())) for name, entry in PROBES.items()}
+        values |= {name: _checked(PROBES[name], given) for name, given in self.values.items() if ":" in name}
         if unknown := [name for name in self.values if name not in PROBES]:
             raise InputError(f"probe {unknown[0]!r}: {did_you_mean(unknown[0], PROBES)}")
         if not any(values.values()):
@@ -114,7 +129,12 @@ class Grid:
 
     def record(self) -> dict[str, Any]:
         """For a file: every value, those of a probe under the name of its setting."""
-        settings = {PROBES[name].setting: list(values) for name, values in self.values.items()}
+        # Of further probes only those that are swept, so that the records and keys of other sweeps stay.
+        settings = {
+            PROBES[name].setting: True if PROBES[name].value is None else list(values)
+            for name, values in self.values.items()
+            if values or name in FIRST
+        }
         names = ("contamination", "connectivity", "folds", "seeds", "index")
         others = {name: getattr(self, name) for name in names}
         students = {} if self.students is None else self.students.record()  # without any, keys stay as they were
@@ -130,7 +150,9 @@ def published(rows: int) -> dict[str, Sequence[float]]:
 def _checked(entry: ProbeEntry, values: Any) -> tuple[float, ...]:
     """The values of one probe, each once; InputError for one that it cannot take."""
     name = entry.setting
-    numbers = listed(values, name)
+    numbers = asked(entry, values)
+    if entry.value is None:
+        return numbers
     if entry.value == "l2":
         return tuple(dict.fromkeys(checked_penalties(np.asarray(numbers, dtype=float)).tolist())) if numbers else ()
     neighbors = tuple(dict.fromkeys(as_int(k, name) for k in numbers))

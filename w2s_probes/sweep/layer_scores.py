@@ -15,6 +15,7 @@ from ..neighbors import Neighbors, search
 from ..neighbors.store_graphs import store_neighbors
 from ..probes import LogisticProbe, TopoProbe
 from ..probes.design import Design
+from ..probes.probe_entry import NO_VALUE
 from ..probes.registry import PROBES
 from ..relabeling import relabel
 from ..rows.groups import group_ids, largest_group, most_neighbors
@@ -27,7 +28,7 @@ SHORTER = ("knn", "logistic", "topo")  # probes whose cells are read from what a
 
 @dataclass(frozen=True)
 class SweepCell:
-    """A cell of a sweep's grid: a probe with its value."""
+    """A cell of a sweep's grid: a probe with its value, if it has one."""
 
     probe: str
     k: int | None = None
@@ -35,15 +36,15 @@ class SweepCell:
 
     @classmethod
     def of(cls, probe: str, value: float) -> "SweepCell":
-        """The cell of a probe of the registry at one of its values."""
-        return cls(probe, k=int(value)) if PROBES[probe].value == "k" else cls(probe, l2=float(value))
+        """The cell of a probe of the registry at one of its values, of which one without has none."""
+        name = PROBES[probe].value
+        return cls(probe, k=int(value)) if name == "k" else cls(probe, l2=None if name is None else float(value))
 
     @property
     def value(self) -> float:
-        """The probe's value: its number of neighbours, or its penalty."""
+        """The probe's value: its number of neighbours, or its penalty; NO_VALUE where it has none."""
         value = self.l2 if self.k is None else self.k
-        assert value is not None  # of a cell of a probe
-        return value
+        return NO_VALUE if value is None else value
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,11 +136,16 @@ class SweptLayer:
     def _relabelled(self, p: NDArray[np.float64], seed: int, name: str, value: float) -> CellScores | LeftOut:
         """A cell from the probe's own fits: out of sample as `relabel` scores, and one fit for the held-out rows."""
         cell, probe = SweepCell.of(name, value), self.grid.probe(name, value)
-        graph = self.graph if probe.graph_k else None
+        own = hasattr(type(probe), "out_of_sample_")
+        apart: Any = {"group_ids": self.group_ids} if own or probe.graph_k else {}
+        apart |= {"graph": self.graph} if probe.graph_k else {}
         try:
-            inner = relabel(probe, self.X, p, groups=self.groups, folds=self.grid.folds, seed=seed, graph=graph)
-            apart: Any = {"group_ids": self.group_ids, "graph": graph} if graph else {}
             fitted = probe.fit(self.X, p, **apart)
+            if own:
+                scored: Any = fitted
+                inner = np.asarray(scored.out_of_sample_)
+            else:
+                inner = relabel(probe, self.X, p, groups=self.groups, folds=self.grid.folds, seed=seed)
             outer = fitted.predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
         except InputError as error:
             return LeftOut((cell,), str(error))

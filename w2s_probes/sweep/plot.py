@@ -27,6 +27,8 @@ MOST_NAMED = 13  # layers in the key
 def sweep_figure(result: SweptTable, labels: str) -> "Figure":
     """Against layer, each probe at the value that weak labels choose there; then against k or l2, a line a layer.
 
+    A probe that has no value is drawn against layer alone.
+
     The measure is the difference to the weak labels' own AUROC where the truth is known (as
     in the published study's last figure), on held-out rows where there are any; whiskers are 95 %, over rows.
     """
@@ -34,12 +36,14 @@ def sweep_figure(result: SweptTable, labels: str) -> "Figure":
 
     metric, rows = result.shown_metric(labels)
     probes = result.probes
-    panels = 1 + len(probes) + result.has_students
+    varied = [probe for probe in probes if PROBES[probe].value is not None]
+    panels = 1 + len(varied) + result.has_students
     figure = NotebookFigure(figsize=(4.2 * panels, 3.6), layout="constrained")
     axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
     for number, probe in enumerate(probes):
         _by_layer(axes[0], result, labels, probe, metric, rows, shift=0.12 * (number - (len(probes) - 1) / 2))
-        _by_value(axes[1 + number], result.grid(probe, metric, rows, labels), probe, result.layers, result.best(labels))
+    for ax, probe in zip(axes[1:], varied, strict=False):
+        _by_value(ax, result.grid(probe, metric, rows, labels), probe, result.layers, result.best(labels))
     axes[0].set_ylabel(MEASURES[metric])
     axes[0].set_xlabel("layer")
     axes[0].set_title("at the value that weak labels choose")
@@ -47,7 +51,8 @@ def sweep_figure(result: SweptTable, labels: str) -> "Figure":
     axes[0].legend(frameon=False, title="probe")
     if result.has_students:
         draw_students(axes[-1], result, labels, metric, rows)
-    _layer_key(axes[len(probes)], [int(layer) for layer in result.layers])
+    if varied:
+        _layer_key(axes[len(varied)], [int(layer) for layer in result.layers])
     for ax in axes:
         if metric == "auroc_gain":
             ax.axhline(0, color="0.4", linewidth=1, linestyle="--")
@@ -79,12 +84,15 @@ def chosen_by_layer(result: SweptTable, labels: str, probe: str, metric: str, ro
     wanted = (table["labels"] == labels) & (table["probe"] == probe) & (table["metric"] == metric)
     wanted &= (table["rows"] == rows) & (table["status"] == OK) & (table["seed"] == table["seed"].min())
     lines: pd.DataFrame = table[wanted]
-    chosen = lines[PROBES[probe].value].astype(float) == lines["layer"].map(values).astype(float)
+    if (name := PROBES[probe].value) is None:
+        return lines.sort_values("layer")
+    chosen = lines[name].astype(float) == lines["layer"].map(values).astype(float)
     return lines.loc[chosen].sort_values("layer")
 
 
 def _by_value(ax: "Axes", grid: pd.DataFrame, probe: str, layers: list[int], best: Best) -> None:
     name = PROBES[probe].value
+    assert name is not None  # of a probe with values
     x = _on_axis(ax, grid.columns.to_numpy(dtype=float))
     for layer, row in zip(grid.index.to_numpy(dtype=int), grid.to_numpy(dtype=float), strict=True):
         color = _layer_color(layers.index(int(layer)), len(layers))

@@ -15,12 +15,13 @@ from ..labels.label_file import Labels
 from ..places import HERE, Place
 from ..places.pool import versions
 from ..probes import Connectivity
-from ..probes.registry import PROBES, probe_settings
+from ..probes.class_specs import classifier_names
+from ..probes.registry import ONCE, PROBES, probe_settings
 from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
 from ..store.layers import LayerSpec
-from .grid import Grid, Numbers, listed, published
+from .grid import Grid, Numbers, asked, listed, published
 from .measures import SweepScorer, as_table
 from .result import SweepResult
 from .running import run_units
@@ -37,6 +38,9 @@ def sweep(
     knn_k: Numbers = (),
     logistic_l2: Numbers = (),
     topo_k: Numbers = (),
+    mean_difference: bool = False,
+    mean_difference_whitened: bool = False,
+    classifiers: str | Sequence[str] = (),
     contamination: Numbers = (),
     connectivity: Connectivity = "strong",
     folds: int = 5,
@@ -50,7 +54,7 @@ def sweep(
     parts: Path | None = None,
     place: Place = HERE,
     progress: Progress = silent,
-    **others: Numbers,
+    **others: Numbers | bool,
 ) -> SweepResult:
     """Measure every probe at every layer and value, each out of sample and on rows held out.
 
@@ -61,8 +65,9 @@ def sweep(
     every label set and seed. The best cell is chosen on the training rows, by weak
     labels, and held-out rows then say how good it is. Values are one number or several (`knn_k=5`, `knn_k=[5, 50]`);
     with none given, kNN and logistic take the published ones; `others` are values of further probes of the registry,
-    by the names of their settings. Every `contamination` is what a filter by each cell
-    would remove.
+    by the names of their settings. Probes that have no value are swept where they are True. `classifiers` are those of
+    scikit-learn that are swept beside them, as `module:Class(C=0.1)`. Every `contamination` is what a filter by each
+    cell would remove.
 
     `students` are losses: at every layer and seed a head learns the weak labels by each of them, without the rows that
     each probe of `student_filter` would drop ("none": all rows; at `contamination`, .1 unless given), and the scores
@@ -79,12 +84,18 @@ def sweep(
     Raises InputError for layers that are not stored, labels that do not fit the store or are of one class, values
     that the rows cannot serve, a layer that is larger than the memory allowed, and a cluster that is not there.
     """
-    settings = {"knn_k": knn_k, "logistic_l2": logistic_l2, "topo_k": topo_k, **others}
+    settings: dict[str, Numbers | bool] = {"knn_k": knn_k, "logistic_l2": logistic_l2, "topo_k": topo_k}
+    settings |= {
+        "mean_difference": mean_difference,
+        "mean_difference_whitened": mean_difference_whitened,
+        **others,
+    }
     entries = probe_settings()
     if unknown := [name for name in settings if name not in entries]:
         known = [name for name in inspect.signature(sweep).parameters if name != "others"]
         raise InputError(f"sweep has no {unknown[0]}: {did_you_mean(unknown[0], dict.fromkeys([*known, *entries]))}")
-    values: dict[str, Any] = {entries[name].name: listed(value, name) for name, value in settings.items()}
+    values: dict[str, Any] = {entries[name].name: asked(entries[name], value) for name, value in settings.items()}
+    values |= dict.fromkeys(classifier_names(texts(classifiers, "classifiers")), ONCE)
     shares, folds_seeds = listed(contamination, "contamination"), listed(seeds, "seeds")
     opened = store if isinstance(store, ActivationStore) else ActivationStore.open(store)
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
@@ -92,8 +103,8 @@ def sweep(
         values = dict(published(min(len(labels.training) for labels in rows)))
     heads = None
     if losses := texts(students, "students"):
-        asked = texts(student_filter, "student_filter"), texts(student_relabel, "student_relabel")
-        heads = StudentGrid(losses, *asked, shares or (CONTAMINATION,))
+        judges = texts(student_filter, "student_filter"), texts(student_relabel, "student_relabel")
+        heads = StudentGrid(losses, *judges, shares or (CONTAMINATION,))
     grid = Grid(values, shares, connectivity, folds, folds_seeds, index, heads)
     return SweepPlan.plan(opened, rows, grid, layers, parts).run(place, progress)
 
@@ -132,7 +143,9 @@ class SweepPlan:
         kept = sum(unit.kept() is not None for unit in self.units)
         for name, values in self.grid.values.items():
             if len(values):
-                lines.append(f"{name} {PROBES[name].value}: {', '.join(f'{value:g}' for value in values)}")
+                of = PROBES[name].value
+                numbers = "" if of is None else f" {of}: {', '.join(f'{value:g}' for value in values)}"
+                lines.append(f"{name}{numbers}")
         cells = self.grid.cells * len(self.layers) * len(self.labels) * len(self.grid.seeds)
         lines.append(
             f"layers {', '.join(map(str, self.layers))}: {cells:,} cells of layer, probe, value, labels and seed"

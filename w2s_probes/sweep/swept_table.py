@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..errors import InputError, did_you_mean
+from ..probes.probe_entry import NO_VALUE
 from ..probes.registry import PROBES
 from .choosing import Best, choose
 from .grid import ChooseBy
@@ -75,13 +76,18 @@ class SweptTable:
         return bool((self.table["probe"] == STUDENT_PROBE).any())
 
     def grid(self, probe: str, metric: str, rows: RowSet = TRAINING, labels: str | None = None) -> pd.DataFrame:
-        """One metric of one probe as a matrix, layers down and values of k or l2 across; mean over the seeds."""
+        """One metric of one probe as a matrix, layers down and values of k or l2 across; mean over the seeds.
+
+        A probe without a value has one column, NO_VALUE.
+        """
         if probe not in PROBES:
             raise InputError(f"probe {probe!r}: {did_you_mean(probe, PROBES)}")
         table = self.table
         wanted = (table["labels"] == self.one_label_set(labels)) & (table["probe"] == probe)
         wanted &= (table["metric"] == metric) & (table["rows"] == rows) & (table["status"] == OK)
-        return table[wanted].pivot_table(index="layer", columns=PROBES[probe].value, values="value", aggfunc="mean")
+        name = PROBES[probe].value or "no value"
+        lines = table[wanted] if name in table else table[wanted].assign(**{name: NO_VALUE})
+        return lines.pivot_table(index="layer", columns=name, values="value", aggfunc="mean")
 
     @property
     def probes(self) -> list[str]:

@@ -13,7 +13,7 @@ from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import FORMATS, table_format
 from w2s_probes.labels.verdicts import NEEDED, read_verdicts
 from w2s_probes.metrics import METRICS
-from w2s_probes.probes.registry import PROBES, VALUE_TITLES
+from w2s_probes.probes.registry import PROBES
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.students.finetuning.settings import STUDENT_PREDICTIONS, STUDENT_RECORD
 
@@ -287,11 +287,11 @@ def _sweep(file: Path, name: str) -> FinishedSweep:
     beside = file.with_name(file.name.removesuffix(table_format(file)) + ".json")
     table = checked_table(file, SWEEP_COLUMNS, SWEEP_CELLS)
     record = read_record(beside, SweepRecord) if beside.exists() else None
-    grid = (record or {}).get("grid") or {}
     for probe in table["probe"].unique():
-        if probe not in PROBES and any(f"{probe}_{value}" in grid for value in VALUE_TITLES):
+        swept = [f"{probe}{end}".replace("-", "_") for end in ("", "_k", "_l2")]
+        if probe not in PROBES and not ((record or {}).get("grid") or {}).keys().isdisjoint(swept):
             raise InputError(f"{file}: has a probe of a plugin, {probe!r}: give --plugin FILE, as to the sweep")
-    checked(table, file, Cells(known={"probe": (*PROBES, WEAK, "student")}))
+    checked(table, file, Cells(known={"probe": (*PROBES.with_classes(table["probe"]), WEAK, "student")}))
     return FinishedSweep(name, table, record, not_as_written(beside, record, [file.name]) if record else {})
 
 

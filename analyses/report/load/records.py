@@ -6,15 +6,7 @@ Other keys may stand there, and are not looked at. Keys that earlier versions di
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from w2s_probes.errors import InputError
 from w2s_probes.io.files import is_plain
@@ -22,6 +14,7 @@ from w2s_probes.io.json_files import read_json
 
 from ...results.names import parse_trial_key
 from .debate_record import DebateRecord
+from .gold_notes import GoldNotes
 
 
 class _RecordPart(BaseModel):
@@ -60,10 +53,10 @@ class _Rows(_RecordPart):
     positive: float
 
 
-class _Notes(_RecordPart):
+class _Notes(GoldNotes):
     requested: float = 0
-    weak_share: float = 0  # of a gate
-    own_kept: float = 0  # rows of shuffled transcripts
+    weak_share: float = 0  # of a gate; own_kept: rows of shuffled transcripts
+    own_kept: float = 0
 
 
 class _Rater(_RecordPart):
@@ -163,7 +156,7 @@ class _Store(_RecordPart):
 
 class _SweptGrid(_RecordPart):
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, list[float] | float | str | None]  # the values of every probe, and how they score
+    __pydantic_extra__: dict[str, list[float] | bool | float | str | None]  # values of probes, how they score
     students: list[str] = []
     student_filter: list[str] = []
     student_relabel: list[str] = []

@@ -20,6 +20,7 @@ from .differences import against
 from .evaluation_sets import set_tables
 from .fusion import FusionView, fusion_view
 from .gates import GateView, gate_view
+from .gold_budget import GoldView, gold_view
 from .more_metrics import metric_title, more_metrics, pgr_cell
 from .raters import RaterView, rater_view
 from .run_record import cost, models, row_sets
@@ -46,6 +47,7 @@ class RunView:
     test_sets: list[Table]
     deception: Deception | None
     gates: GateView | None
+    gold: GoldView | None
     debate: DebateView | None
     fusion: FusionView | None
     raters: RaterView | None
@@ -78,6 +80,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         set_tables(run),
         deception(run),
         gate_view(run),
+        gold_view(run, key),
         debate_view(run),
         fusion_view(run, key),
         rater_view(run),

@@ -48,7 +48,7 @@ def sweep_view(sweep: FinishedSweep, key: str) -> SweepView:
     for name in ("layer", "k", "l2", "contamination", "value", "low", "high"):
         if name in table:
             table[name] = pd.to_numeric(table[name], errors="coerce")
-    probes = table[table["probe"].isin(PROBES)]
+    probes = table[[probe in PROBES for probe in table["probe"]]]
     filters = probes["contamination"].notna() if "contamination" in probes else pd.Series(False, index=probes.index)
     plain = probes[~filters]
     best = list((sweep.record or {}).get("best", []))
@@ -199,7 +199,8 @@ def _line(name: str, probe: str, seen: pd.DataFrame, over: str) -> FigureLine:
     low = by["low"].min() if single else by["value"].min()
     high = by["high"].max() if single else by["value"].max()
     mean = by["value"].mean()
-    return FigureLine(name, list(mean.index), list(mean), list(low), list(high), list(PROBES).index(probe))
+    number = list(PROBES).index(probe) if probe in list(PROBES) else len(PROBES)  # a classifier by its class
+    return FigureLine(name, list(mean.index), list(mean), list(low), list(high), number)
 
 
 def _cells(plain: pd.DataFrame, weak: pd.DataFrame, best: list[dict[str, Any]]) -> Table:

@@ -21,8 +21,8 @@ LISTED = 6  # values that are shown one by one
 
 
 def captions() -> dict[str, str]:
-    """What a report calls each setting of a sweep."""
-    return {entry.setting: entry.values for entry in PROBES.values()} | SETTINGS
+    """What a report calls each setting of a sweep; a probe without a value has none beside its name."""
+    return {entry.setting: entry.values for entry in PROBES.values() if entry.value is not None} | SETTINGS
 
 
 def readers() -> dict[str, set[str]]:
@@ -54,6 +54,7 @@ def facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str,
     called, read_by = captions(), readers()
     for name, value in record.get("grid", {}).items():
         read = name in called and not read_by.get(name, set(probes)).isdisjoint(probes)
+        read |= name == "folds" and any(":" in probe for probe in probes)
         if read and value not in ([], None):
             found.append((called[name], _listed(value)))
     return [(name, value) for name, value in found if value]

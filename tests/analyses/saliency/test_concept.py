@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from sklearn.decomposition import PCA
 
 from analyses.saliency import ConceptSaliency, concept_saliency
-from analyses.saliency.curve_controls import random_features, range_of_draws, shuffled_labels
+from analyses.saliency.curve_controls import random_features, range_of_draws
 from analyses.saliency.layer_agreement import rank_correlations, similarities
 from analyses.saliency.layer_curves import principal_scores
 from tests.worlds.planted_stores import PlantedStore, planted_store
@@ -103,20 +103,6 @@ def test_curves_are_those_of_the_probes_themselves(world: PlantedStore, blind: C
     chosen = curve(blind, "logistic", 2).query("chosen").iloc[0]
     assert chosen["value"] == pytest.approx(auroc(world.weak.p, blind.scores[2].to_numpy()))
     assert chosen["loss"] == curve(blind, "logistic", 2)["loss"].min()
-
-
-def test_shuffling_keeps_the_labels_of_a_group_together(world: PlantedStore) -> None:
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(50), 4)[rng.permutation(200)]
-    p = (groups * 0.01 + rng.integers(0, 2, size=50)[groups] * 0.5).round(2)
-    dealt = shuffled_labels(p, groups, rng)
-    assert sorted(dealt) == sorted(p)
-    assert not np.array_equal(dealt, p)
-    for group in range(50):
-        assert len(set(dealt[groups == group])) == 1  # each group has got one other group's labels, all of them
-    alone = shuffled_labels(p, None, rng)
-    assert sorted(alone) == sorted(p)
-    assert max(len(set(alone[groups == group])) for group in range(50)) > 1
 
 
 def test_random_features_have_the_layers_covariance_and_equal_rows_stay_equal() -> None:

@@ -178,6 +178,37 @@ def test_a_saved_probe_is_steered_by_and_one_of_another_width_is_not(sound: Any,
         Directions.fit(store, learned, layer=2, probe=str(tmp_path / "narrow.safetensors"))
 
 
+def test_controls_of_a_saved_probe_have_its_penalty(sound: Any, tmp_path: Path) -> None:
+    store, learned, _ = sound
+    X, saved = store.layer(2), str(tmp_path / "probe.safetensors")
+    save_probe(LogisticProbe(10.0).fit(X, learned["label"]), tmp_path / "probe.safetensors")
+    options: dict[str, Any] = {"layer": 2, "later": 4, "random": 3}
+    loaded = Directions.fit(store, learned, probe=saved, **options)
+    fitted = Directions.fit(store, learned, l2=10.0, **options)
+    assert loaded.l2 == fitted.l2 == 10.0
+    assert loaded.vectors == pytest.approx(fitted.vectors, abs=1e-6)
+    assert loaded.later is not None
+    assert fitted.later is not None
+    assert loaded.later.coef == pytest.approx(fitted.later.coef, rel=1e-6)
+    with pytest.raises(InputError, match="has its own penalty: leave --l2 out"):
+        Directions.fit(store, learned, probe=saved, l2=1.0, **options)
+
+
+def test_permuted_labels_stay_together_in_groups(sound: Any) -> None:
+    """Where groups of like rows share a label at random, permuted probes read as much of the layer as the own one."""
+    store, learned, _ = sound
+    X = store.layer(2) - store.layer(2).mean(axis=0)
+    group = np.argsort(np.argsort(X[:, 0])) // 50  # six groups of rows that are alike
+    rng, beyond = np.random.default_rng(0), {"group": 0, "none": 0}
+    for sides in (rng.permutation([0.1, 0.1, 0.1, 0.9, 0.9, 0.9]) for _ in range(4)):
+        for field in beyond:
+            table = learned.assign(label=sides[group]).assign(**{field: [f"g{code}" for code in group]})
+            one = Directions.fit(store, table, layer=2, random=20, controls=["permuted"], l2=1.0)
+            read = (X @ one.vectors.T).std(axis=0)  # how much of the layer's variation each direction takes
+            beyond[field] += int(read[0] > np.quantile(read[1:], 0.9))
+    assert beyond["group"] < beyond["none"]
+
+
 def test_ranks_and_intervals_are_those_of_their_definitions() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=12)

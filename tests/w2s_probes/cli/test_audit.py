@@ -161,6 +161,23 @@ def test_labels_alone_are_drawn_from_and_the_probe_can_come_when_folding(
     assert in_json("page", out, "--out", out.with_suffix(".html"))["rows"] == 60
 
 
+def test_what_was_not_typed_of_the_probe_is_the_draws_own(
+    world: Path, labels: Path, answer: Call, in_json: Call, refused: Call
+) -> None:
+    acts, out = world / "acts", labels.with_name("audit.jsonl")
+    in_json("draw", acts, labels, "--layer", 1, "--probe", "logistic", "--l2", 10, "--n", 60, "--out", out)
+    done = answer(out)
+    fold = ("fold", done, labels, acts)
+    own = in_json(*fold)
+    assert in_json(*fold, "--layer", 1) == own
+    assert in_json(*fold, "--probe", "logistic", "--l2", 10) == own
+    assert in_json(*fold, "--l2", 1e-4) != own
+    assert in_json(*fold, "--layer", 2) != own
+    assert in_json(*fold, "--probe", "knn") == in_json(*fold, "--probe", "knn", "--layer", 1, "--k", 50)
+    assert "--k is for knn" in refused("audit", *fold, "--k", 5)
+    assert "give the STORE that it reads" in refused("audit", "fold", done, labels, "--l2", 0)
+
+
 def test_what_is_no_finished_audit_of_these_labels_ends_in_code_2(
     labels: Path, answer: Call, refused: Call, w2s: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.worlds.plugged import PLUGIN, install, look_again, registries_as_they_are
 from tests.worlds.sweeping import Swept, planted_store
 from w2s_probes.io.tables import read_table, write_table
+from w2s_probes.probes.registry import ENTRIES, PROBES
 from w2s_probes.sweep import SweepResult
 
 SWEEP = ("--means-l2", "0.1,1", "--knn-k", "5")
@@ -108,7 +109,7 @@ def test_names_are_proposed_and_listed_with_those_of_a_plugin_and_a_package(
     world: Swept, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = (world.path, "weak.jsonl")
-    plain = "w2s: --by mean: known: knn, logistic, topo; or module:Class of a scikit-learn classifier"
+    plain = f"w2s: --by mean: known: {', '.join(sorted(PROBES))}; or module:Class of a scikit-learn classifier"
     command = ("filter", *labels, "--layer", 1, "--out", "kept.jsonl")
     assert refused(capsys, *command, "--by", "mean") == plain  # the control
     more = ("--plugin", here / "mine.py")
@@ -140,7 +141,12 @@ def test_the_help_lists_what_is_there(
         with registries_as_they_are(), pytest.raises(SystemExit):
             main([verb, *more, "--help"])
         texts.append(" ".join(capsys.readouterr().out.split()))
-    shown = {"sweep": "--means-l2", "student": "mine;", "filter": "topo, means,", "export": "cleanlab, words"}[verb]
+    shown = {
+        "sweep": "--means-l2",
+        "student": "mine;",
+        "filter": f"{ENTRIES[-1].name}, means,",
+        "export": "cleanlab, words",
+    }[verb]
     assert [shown in text for text in texts] == [False, True, False]
 
 

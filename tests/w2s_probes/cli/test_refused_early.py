@@ -61,6 +61,8 @@ import none.npy --rows rows.jsonl --out i | none.npy: no such file
 import rows.xyz --rows rows.jsonl --out i | rows.xyz: unknown format
 import acts.npy --rows rows.xyz --out i | rows.xyz: unknown format
 import acts.npy --rows rows.jsonl --out i --dtype x | 'x' is not one of
+import none --rows rows.jsonl --out i --layout vllm --layers 1 --position last | none: no such folder
+import acts --rows rows.jsonl --out i --layout vllm --layers 1 | --layout takes one folder
 plan none.toml | none.toml: no such recipe; the ones that come along are
 plan bad.toml | bad.toml: not valid TOML
 plan other.toml | other.toml: unknown key 'colour'
@@ -105,9 +107,18 @@ filter acts labels.jsonl --layer 1 --out k.jsonl --contamination 3 | contaminati
 filter acts labels.jsonl --layer 1 --out k.jsonl --audit none.csv | none.csv: no such file
 filter acts labels.jsonl --layer best --out k.jsonl --from none.json | none.json: no record of a sweep there
 relabel none labels.jsonl --layer 1 --out k.jsonl | none: no such store
+foretell none labels.jsonl --layer 1 --out f.csv | none: no such store
+foretell acts none.jsonl --layer 1 --out f.csv | none.jsonl: no such file
+foretell acts rows.jsonl --layer 1 --out f.csv | rows.jsonl: no field 'label'
+foretell acts labels.jsonl --layer 9 --out f.csv | layer 9 is outside
+foretell acts labels.jsonl --layer 1 --out f.xyz | f.xyz: unknown format
+foretell acts labels.jsonl --layer 1 --out f.csv --by nope | --by nope: known
+foretell acts labels.jsonl --layer 1 --out f.csv --trusted none.csv | none.csv: no such file
+foretell acts labels.jsonl --layer 1 --out f.csv --weak-store none | none: no such store
+foretell acts labels.jsonl --layer best --out f.csv | take a sweep's choice
 relabel acts none.jsonl --layer 1 --out k.jsonl | none.jsonl: no such file
 relabel acts rows.xyz --layer 1 --out k.jsonl | rows.xyz: unknown format
-relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: knn, logistic, topo
+relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: graph, knn, logistic, mean-difference
 student none labels.jsonl --layer 1 --out st | none: no such store
 student acts none.jsonl --layer 1 --out st | none.jsonl: no such file
 student acts rows.xyz --layer 1 --out st | rows.xyz: unknown format

@@ -13,11 +13,22 @@ import w2s_probes
 from tests.conftest import planted
 from w2s_probes import FilterResult, InputError, KNNProbe, LabelSet, LogisticProbe, TopoProbe
 from w2s_probes.audit import conflict_audit
+from w2s_probes.foretelling import foretell, misfit, robust_expansion, shared_errors
 from w2s_probes.gating import Gate, dispersion, gate, mixed, mixture_losses, own_losses
 from w2s_probes.losses import Objective
 from w2s_probes.metrics.recovery import bootstrap
 from w2s_probes.metrics.recovery_over_seeds import gap_recovered_over_seeds
-from w2s_probes.probes import AttentionProbe, auroc_scorer
+from w2s_probes.neighbors import search
+from w2s_probes.probes import (
+    AttentionProbe,
+    ClassifierProbe,
+    ContrastProbe,
+    GraphProbe,
+    MeanDifferenceProbe,
+    WhitenedMeanDifferenceProbe,
+    auroc_scorer,
+    paired_sides,
+)
 from w2s_probes.simulated import error_balance, first_features, hard, mistaken, trivial_imitation
 from w2s_probes.stats import agreement
 from w2s_probes.store import TokenActivations
@@ -29,7 +40,10 @@ WEAK = np.abs(DATA.weak - np.random.default_rng(0).uniform(0.05, 0.45, N))
 IDS = np.array([f"r{i}" for i in range(N)], dtype=object)
 TURNED = np.roll(IDS, 1)
 TOKENS = TokenActivations(X, np.arange(N + 1), np.zeros(N, np.int32))
+PAIRS = paired_sides(X, -X)
+BAYES = "sklearn.naive_bayes:GaussianNB"
 P = KNNProbe(10).fit(X, WEAK).out_of_sample_
+GRAPH = search(X, 10)
 FILTER = w2s_probes.disagreement_filter(WEAK, P)
 
 
@@ -44,8 +58,13 @@ def own_filter(y: Any) -> FilterResult:
 # By name: a call with labels that one set gives, the arrays that they are.
 ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "KNNProbe": (lambda y: KNNProbe(10).fit(X, y).score(X, y), WEAK),
+    "ClassifierProbe": (lambda y: ClassifierProbe(BAYES).fit(X, y).predict_proba(X), WEAK),
+    "ContrastProbe": (lambda y: ContrastProbe().fit(PAIRS, y).predict_proba(PAIRS), WEAK),
     "LogisticProbe": (lambda y: LogisticProbe().fit(X, y).coef_, WEAK),
+    "GraphProbe": (lambda y: GraphProbe(10).fit(X, y).out_of_sample_, WEAK),
     "TopoProbe": (lambda y: TopoProbe(10, 10).fit(X, y).out_of_sample_, WEAK),
+    "MeanDifferenceProbe": (lambda y: MeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
+    "WhitenedMeanDifferenceProbe": (lambda y: WhitenedMeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
     "AttentionProbe": (lambda y: AttentionProbe(4, epochs=2).fit(TOKENS, y).predict_proba(TOKENS), WEAK),
     "KNNProbe.path": (lambda y: KNNProbe.path(X, y, k=[5, 10]).loss, WEAK),
     "LogisticProbe.path": (lambda y: LogisticProbe.path(X, y, l2=[0.1]).cv_loss, WEAK),
@@ -91,6 +110,18 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
     "agreement": (lambda s, w: agreement(s, w, DATA.truth).share.value, P, WEAK),
     "agreement, truth": (lambda w, t: agreement(P, w, t).share.value, WEAK, DATA.truth),
     "gate": (lambda w, s: gate(w, s).p, WEAK, P),
+    "misfit": (lambda w, s: misfit(w, s).estimate.value, WEAK, P),
+    "shared_errors": (lambda w, t: shared_errors(w, P, t).estimate.value, WEAK, DATA.truth),
+    "robust_expansion": (
+        lambda w, t: robust_expansion(w, P, t, GRAPH, blocks=0).estimate.value,
+        WEAK,
+        DATA.truth,
+    ),
+    "foretell": (
+        lambda y, t: foretell(X, y, truth=t, draws=0, blocks=0).measures[4].estimate.value,
+        WEAK,
+        DATA.truth,
+    ),
     "own_losses": (lambda w, y: own_losses(w, P, y, 0.3), WEAK, DATA.truth),
     "mixture_losses": (lambda w, y: mixture_losses(w, P, y, 0.3), WEAK, DATA.truth),
     "mixed": (lambda w, s: mixed(w, s, 0.5).p, WEAK, P),
@@ -131,7 +162,7 @@ def _fitted_prior(y: Any) -> Any:
     return objective.prior if objective.prior is not None else len(y)
 
 
-ROOMS = ("probes", "simulated", "stats", "sweep", "export", "audit", "auditing", "gating", "raters")
+ROOMS = ("probes", "simulated", "stats", "sweep", "export", "audit", "auditing", "gating", "raters", "foretelling")
 
 
 def test_every_public_function_that_takes_labels_is_called_here() -> None:

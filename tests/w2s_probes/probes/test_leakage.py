@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from tests.conftest import ROOT, planted
 from w2s_probes import KNNProbe, LogisticProbe, TopoProbe, auroc, probe_filter, relabel, topo_filter
+from w2s_probes.probes import MeanDifferenceProbe, WhitenedMeanDifferenceProbe
 from w2s_probes.rows.folds import fold_numbers
 
 PROBES: list[Any] = [
@@ -20,6 +21,8 @@ PROBES: list[Any] = [
     KNNProbe(25),
     TopoProbe(10, 10, "weak"),
     LogisticProbe(1e-4),
+    MeanDifferenceProbe(),
+    WhitenedMeanDifferenceProbe(),
     make_pipeline(StandardScaler(), LogisticProbe(1e-3)),
     make_pipeline(StandardScaler(), KNNProbe(5)),
     LogisticRegression(max_iter=1000),

@@ -97,3 +97,15 @@ def test_test_rows_are_not_trusted(tmp_path: Path) -> None:
     write_table(pd.DataFrame(rows).assign(split="test"), tmp_path / "none.jsonl")
     with pytest.raises(InputError, match="every row is of another `split` than train: trusted rows are not test rows"):
         read_trusted(tmp_path / "none.jsonl")
+
+
+def test_rows_that_only_a_rater_calls_test_rows_are_not_trusted(tmp_path: Path) -> None:
+    paths = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    rows = pd.DataFrame({"id": ["a", "b", "c"], "label": [0.2, 0.7, 0.9]})
+    write_table(rows.assign(split=["train", "test", "train"]), paths[0])
+    write_table(rows, paths[1])
+    write_table(rows[["id"]].assign(truth=[0, 1, 1]), tmp_path / "truth.jsonl")
+    assert read_trusted(tmp_path / "truth.jsonl", RaterFiles.read(paths)).ids.tolist() == ["a", "c"]
+    write_table(rows.assign(split="test"), paths[0])
+    with pytest.raises(InputError, match="trusted rows are not test rows"):
+        read_trusted(tmp_path / "truth.jsonl", RaterFiles.read(paths))

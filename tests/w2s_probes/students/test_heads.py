@@ -17,6 +17,7 @@ from w2s_probes.losses import LOSS_NAMES, LOSSES, LossName, is_batched
 from w2s_probes.students import HeadLesson, HeadStudent, train_heads
 from w2s_probes.students.finetuning.settings import STOPS
 from w2s_probes.students.head_lesson import Pupil
+from w2s_probes.students.head_start import HeadStart
 from w2s_probes.students.head_training import teach
 from w2s_probes.students.standard_rows import StandardRows
 from w2s_probes.students.stopping import Criterion
@@ -53,6 +54,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "another start": {"seed": 3, "prior": 0.3, "alpha": 0.8, "warm_up": 40, "learning_rate": 3e-3},
     "the batch's own prior": {"rows": MASK, "prior": "batch", "stop": "log_loss"},
 }
+BEGUN = np.linspace(-1, 1, WIDTH)
+KINDS["going on from a head"] = {"rows": MASK, "start": HeadStart(BEGUN, 0.3)}
+KINDS["going on from a head of other rows"] = {"start": HeadStart(BEGUN, -0.2, ~MASK), "l2": 0.01}
 ALL = [lesson(loss, **kind) for kind in KINDS.values() for loss in LOSS_NAMES]
 
 
@@ -155,6 +159,8 @@ def test_a_head_that_diverges_or_cannot_be_taught_leaves_the_others_as_they_are(
         "diverged at step 17: lower the learning rate": lesson("logconf", learning_rate=1e38),
         "diverged at step 17": lesson("xent", rows=MASK, learning_rate=1e38),
         "did you mean 'logconf'": lesson("logcon"),
+        "a start of width 3 for activations of width 6": lesson(start=HeadStart(np.ones(3), 0.0)),
+        "rows of a start have shape": lesson(start=HeadStart(BEGUN, 0.0, np.ones(3, dtype=bool))),
         "one class only": lesson(labels=np.full(ROWS, 0.2)),
         r"labels must be .* in \[0, 1\]": lesson(labels=2 * SOFT),
         r"labels have shape \(3,\)": lesson(labels=SOFT[:3]),

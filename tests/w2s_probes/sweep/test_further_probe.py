@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from tests.w2s_probes.sweep.test_sweep import sides, value
 from tests.worlds.sweeping import Swept, planted_store
-from w2s_probes import auroc, relabel
+from w2s_probes import InputError, auroc, relabel
 from w2s_probes.cli import heatmap
 from w2s_probes.io.tables import read_table, write_table
 from w2s_probes.probes import PROBES, Probe, ProbeEntry
@@ -60,12 +60,23 @@ class NearestRow(Probe):
         return np.asarray(self.p_[np.argsort(far, axis=1, kind="stable")[:, : self.k]].mean(axis=1))
 
 
+class FirstColumn(Probe):
+    """Whether the first column is above its mean: nothing to choose a value of."""
+
+    def _fit(self, X: NDArray[np.float32], p: NDArray[np.float64]) -> None:
+        self.mean_ = float(X[:, 0].mean())
+
+    def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray(expit(X[:, 0] - self.mean_), dtype=np.float64)
+
+
 def entry_of(kind: type[Probe], name: str, **settings: Any) -> ProbeEntry:
     return ProbeEntry(name=name, where=f"{__name__}:{kind.__name__}", values=f"Values of {name}", **settings)
 
 
 ENTRIES = (
     entry_of(MeanDifference, "meandiff", title="mean difference", value="l2", default=0.25),
+    entry_of(FirstColumn, "first-column", title="first column", value=None, default=0),
     entry_of(NearestRow, "nearest", title="nearest rows", value="k", default=3, cross_fitted=False),
 )
 
@@ -157,3 +168,66 @@ def test_its_best_cell_is_chosen_drawn_and_filtered_by(
     expected = relabel(MeanDifference(best.l2 or 0), X, table["label"].to_numpy())
     assert np.allclose(table["p"], expected)
     assert set(table["probe"]) == {"meandiff"}
+
+
+def test_a_probe_without_a_value_is_swept_once_a_layer(
+    world: Swept, tmp_path: Path, w2s: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels, out = tmp_path / "weak.jsonl", tmp_path / "sweep.csv"
+    write_table(world.table, labels)
+    result = sweep(world.path, {"weak": labels}, first_column=True, knn_k=[5, 7], contamination=[0.1])
+    table = result.table[result.table["probe"] == "first-column"]
+    assert table[["k", "l2"]].isna().all().all()
+    cells = table[table["contamination"].isna() & (table["rows"] == "training") & (table["metric"] == "weak_brier")]
+    assert cells["layer"].tolist() == [0, 1]
+    assert result.record["grid"]["first_column"] is True
+    assert "first_column" not in sweep(world.path, {"weak": labels}, knn_k=[5]).record["grid"]
+    assert result.grid("first-column", "weak_brier").shape == (2, 1)
+    axes = result.plot().axes
+    assert [ax.get_title() for ax in axes] == ["at the value that weak labels choose", "kNN"]
+    assert len(axes[0].containers) == 2  # drawn against layer, both of them
+    alone = sweep(world.path, {"weak": labels}, first_column=True)
+    assert len(alone.plot().axes) == 1
+    best = alone.best()
+    assert (best.setting, best.cells) == (f"layer {best.layer}, first-column", 2)
+    heatmap.show(alone, best, 100)
+    shown = [line for line in capsys.readouterr().out.splitlines() if "*" in line]
+    assert len(shown) == 1  # the best cell alone is marked
+    alone.write(out)
+    assert SweepResult.read(out).best() == best
+
+    kept = tmp_path / "kept.jsonl"
+    w2s("filter", world.path, labels, "--layer", "best", "--by", "best", "--from", out, "--out", kept)
+    judged = read_table(kept)
+    X = world.layers[best.layer][world.rows(judged["id"].to_numpy())]
+    assert np.allclose(judged["p"], relabel(FirstColumn(), X, judged["label"].to_numpy()))
+
+
+def test_a_sweep_of_a_probe_without_a_value_from_the_command_line(
+    world: Swept, tmp_path: Path, w2s: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels, out = tmp_path / "weak.jsonl", tmp_path / "sweep.csv"
+    write_table(world.table, labels)
+    w2s("sweep", world.path, labels, "--first-column", "--layers", "1", "--out", out, "--dry-run")
+    assert "\nfirst-column\n" in capsys.readouterr().out
+    w2s("sweep", world.path, labels, "--first-column", "--layers", "1", "--students", "xent", "--out", out)
+    assert set(read_table(out)["probe"]) == {"weak", "first-column", "student"}
+    w2s("report", tmp_path, "--out", tmp_path / "report.html")
+    assert "first-column" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_numbers_are_no_values_of_a_probe_without_one(world: Swept) -> None:
+    for wrong in ([0.5], 3, "yes"):
+        with pytest.raises(InputError, match="first_column takes True or False, since first-column has no value"):
+            sweep(world.path, world.table, first_column=wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="knn_k takes a number or a list of numbers"):
+        sweep(world.path, world.table, knn_k=True)
+
+
+def test_students_take_a_probe_without_a_value_for_a_judge(world: Swept) -> None:
+    result = sweep(
+        world.path, {"weak": world.table}, layers=[1], knn_k=[5], students="xent", student_filter="first-column"
+    )
+    of_students = result.table[result.table["method"] == "filter-first-column"]
+    assert (of_students["status"] == "ok").any()
+    assert of_students[["k", "l2"]].isna().all().all()

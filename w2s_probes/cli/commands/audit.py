@@ -193,7 +193,11 @@ def fold(
         table_format(out)
         refuse_no_file(out)
         refuse_input(out, path, labels)
-    choice = AuditProbe.typed(layer, probe, k, l2)
+    choice = AuditProbe(layer, probe, k, l2)
+    if store is None and choice.said:
+        raise InputError(f"{choice.said[0]} is of a probe: give the STORE that it reads, or leave it out")
+    if probe is not None:
+        choice.refuse_value(probe)
     from ...auditing.audit_files import read_audit_rows
     from ...labels.label_file import LabelFile
 
@@ -205,8 +209,6 @@ def fold(
         if store is not None:
             step("scores", 1, 3)
             file, p, _ = choice.of_design(rows.design).scores(store, labels, int(rows.design["seed"]))
-        elif layer or probe or k or l2:
-            raise InputError("--layer, --probe, --k and --l2 are of a probe: give the STORE that it reads")
         from ...auditing import fold_audit
         from ..answers_on_auditing import AuditAnswer
         from ..audit_findings import of_fold

@@ -55,7 +55,7 @@ def combine(
     from ...raters.rater_files import read_trusted
 
     files = RaterFiles.read(labels)
-    known = None if trusted is None else read_trusted(trusted)
+    known = None if trusted is None else read_trusted(trusted, files)
     found = combined_labels(files.ratings, by, trusted=known, draws=draws, seed=seed)
     files.write(found, out)
     remarks = _remarks(found)

@@ -11,6 +11,7 @@ from .. import progress, terminal
 from ..options import (
     JUDGES,
     L2,
+    Alpha,
     Audit,
     Connect,
     FilterBy,
@@ -46,6 +47,7 @@ def filter_labels(
         typer.Option(help="Topo as published: strong components and a contamination, or weak ones and a zeta."),
     ] = None,
     connectivity: Connect = None,
+    alpha: Alpha = None,
     zeta: Annotated[
         float | None,
         typer.Option(help="Topo: least share of agreeing neighbours, in place of --contamination."),
@@ -84,7 +86,7 @@ def filter_labels(
     from ..labelled_layer import LabelledLayer, probe_of
 
     files = JudgedFiles(store, labels, out, audit, sweep)
-    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index).judging(files, JUDGES)
+    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files, JUDGES)
     by, k, l2 = choice.by, choice.k, choice.l2
     for option, given in (("--zeta", zeta), ("--mode", mode), ("--max-removed", max_removed)):
         if by != "topo" and given is not None:
@@ -113,7 +115,7 @@ def filter_labels(
         from ..answers_on_labels import FilterAnswer
         from ..findings import of_approximation, of_filter, teaches
 
-        probe = None if by in JUDGES else probe_of(by, k, l2, connected, index or "exact")
+        probe = None if by in JUDGES else probe_of(by, k, l2, connected, index or "exact", alpha)
         if isinstance(probe, TopoProbe):
             probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
         truth = rows.known_truth(audit)

@@ -9,7 +9,10 @@ from .. import progress, terminal
 
 
 def import_activations(
-    files: Annotated[list[Path], typer.Argument(help="One .pt, .pth, .npy, .npz or .safetensors file, or several.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="One .pt, .pth, .npy, .npz or .safetensors file, or several; with --layout, a folder."),
+    ],
     rows: Annotated[
         list[Path], typer.Option(help="JSONL, CSV or Parquet whose ids name the file's rows in order; one a file.")
     ],
@@ -36,13 +39,39 @@ def import_activations(
     position: Annotated[
         str, typer.Option(help="The token that they are of, to be noted: last, first or mean.")
     ] = "unknown",
+    layout: Annotated[
+        Literal["vllm"] | None,
+        typer.Option(help="Of a folder of one file a prompt, ID.safetensors: the program that wrote them."),
+    ] = None,
 ) -> None:
     """Put activations that were saved elsewhere into a store, bit for bit; nothing in the files is run.
 
     Example: `w2s import acts.pt --rows rows.jsonl --out acts`
     """
+    from ...errors import InputError
     from ...importing import import_activations as run
+    from ...importing import import_prompt_folder
 
+    if layout is not None:
+        if len(files) > 1 or len(rows) > 1 or layers is None or position not in ("last", "first"):
+            raise InputError("--layout takes one folder, one --rows, --layers, and --position last or first")
+        if key is not None or order is not None or dtype is not None:
+            raise InputError("--layout says how its files are made: leave out --key, --order and --dtype")
+        with progress.steps() as report:
+            store = import_prompt_folder(
+                files[0],
+                rows[0],
+                out,
+                layers=layers,
+                layout=layout,
+                position="first" if position == "first" else "last",
+                depth=depth,
+                model=model,
+                report=lambda done, total: report("parts", done, total),
+            )
+        terminal.say(store)
+        terminal.sweep_next(out, rows)
+        return
     with progress.steps() as report:
         store = run(
             files,

@@ -9,6 +9,7 @@ from ...filtering.judges import CHANNEL
 from .. import progress, terminal
 from ..options import (
     L2,
+    Alpha,
     Audit,
     Connect,
     From,
@@ -39,6 +40,7 @@ def relabel(
     k: K = None,
     l2: L2 = None,
     connectivity: Connect = None,
+    alpha: Alpha = None,
     audit: Audit = None,
     sweep: From = None,
     index: Index = None,
@@ -60,7 +62,7 @@ def relabel(
     from ..labelled_layer import LabelledLayer, probe_of
 
     files = JudgedFiles(store, labels, out, audit, sweep)
-    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index).judging(files, (CHANNEL,))
+    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files, (CHANNEL,))
     refuse_other_options(choice.by, in_sample=in_sample)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
@@ -74,7 +76,7 @@ def relabel(
 
         probe = None
         if choice.by != CHANNEL:
-            probe = probe_of(choice.by, choice.k, choice.l2, connectivity or "strong", index or "exact")
+            probe = probe_of(choice.by, choice.k, choice.l2, connectivity or "strong", index or "exact", alpha)
         truth = rows.known_truth(audit)
         design = rows.audit_design(audit, truth)
         step("neighbours", 1, 3)

@@ -144,7 +144,10 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
         terminal.say(f"left out: {one['method']} on {one['task']}, seed {one['seed']}: {one['reason']}")
     if lines["method"].str.endswith("*").any():
         terminal.say("* chose by ground truth: an oracle, no method")
-    read = results[results["trusted"] > 0].groupby("method", sort=False)["trusted"].max()
+    gold = results["method"].str.contains("gold-") & (results["trusted"] > 0)
+    if gold.any():
+        terminal.say("+ read true labels of gold rows of strong-train, as many as `trusted` in results.csv says")
+    read = results[~gold & (results["trusted"] > 0)].groupby("method", sort=False)["trusted"].max()
     if len(read):
         told = ", ".join(f"{name} {count}" for name, count in read.items())
         terminal.say(f"+ read true labels of weak-train, which other methods do not: {told}")

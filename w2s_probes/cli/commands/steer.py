@@ -77,7 +77,7 @@ def steer(
         refuse_input(path, labels, rows)
     wanted = checked_strengths(None if strength is None else numbers(strength, "--strength"), by)
     kinds, later = names(controls), parse_read(read)
-    refuse_directions(random, kinds, probe)
+    refuse_directions(random, kinds, probe, l2)
     for option, given in (("--answers", answers), ("--prompt", prompt), ("--chat-template", chat_template)):
         if later is not None and given is not None:
             raise InputError(f"{option} is for --read words: a later layer is read on the texts alone; leave it out")

@@ -9,7 +9,8 @@ import typer
 
 from ...errors import InputError
 from ...io.files import refuse_input, refuse_no_file
-from ...probes.registry import PROBES
+from ...probes.class_specs import classifier_names
+from ...probes.registry import ONCE, PROBES
 from ...share import Share
 from .. import progress, terminal
 from ..number_lists import numbers, seeds_of, whole
@@ -38,7 +39,11 @@ def sweep(
     layers: Annotated[
         str, typer.Option("--layers", "--layer", help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")
     ] = "all",
-    values: dict[str, str] = {},  # noqa: B006 - an option for each probe
+    values: dict[str, str | bool] = {},  # noqa: B006 - an option for each probe
+    classifier: Annotated[
+        list[str] | None,
+        typer.Option(help="A scikit-learn classifier, as module:Class or 'module:Class(C=0.1)'; may be repeated."),
+    ] = None,
     contamination: Annotated[
         str, typer.Option(help="Also what filters by each cell remove: shares such as .05,.1.")
     ] = "",
@@ -54,7 +59,7 @@ def sweep(
         str, typer.Option(help="Also teach heads at every layer and seed, by these losses: xent,logconf.")
     ] = "",
     student_filter: Annotated[
-        str, typer.Option(help="Rows that students do without: those that knn, logistic or topo would drop; none: all.")
+        str, typer.Option(help="Rows that students do without: those that one of {probes} would drop; none: all.")
     ] = "none",
     student_relabel: Annotated[
         str, typer.Option(help="Probes whose scores other students learn in place of the weak labels.")
@@ -117,7 +122,7 @@ def sweep(
     refuse_no_layers(layers)
     heads = SweptStudents(students, student_filter, student_relabel)
     heads.refuse_unknown()
-    wanted = _Wanted(values, contamination, connectivity, folds, seeds, heads)
+    wanted = _Wanted(values, classifier or [], contamination, connectivity, folds, seeds, heads)
     wanted.refuse_no_numbers()
     for file in (*labels, test):
         if file is not None:
@@ -166,7 +171,8 @@ def sweep(
 class _Wanted:
     """Options that say what is swept, as typed."""
 
-    values: dict[str, str]  # of each probe
+    values: dict[str, str | bool]  # of each probe; of one that has no value, whether it is swept
+    classifiers: Sequence[str]
     contamination: str
     connectivity: Connectivity | None
     folds: int | None
@@ -181,8 +187,11 @@ class _Wanted:
 
     def probe_values(self) -> dict[str, Sequence[float]]:
         """The values of each probe."""
-        return {
-            name: (whole if PROBES[name].value == "k" else numbers)(text, PROBES[name].flag)
+        classifiers = dict.fromkeys(classifier_names(self.classifiers, "--classifier"), ONCE)
+        return classifiers | {
+            name: (ONCE if text else ())
+            if isinstance(text, bool)
+            else (whole if PROBES[name].value == "k" else numbers)(text, PROBES[name].flag)
             for name, text in self.values.items()
         }
 
@@ -198,10 +207,11 @@ class _Wanted:
         students = self.students.grid(shares)
         if students is not None:
             values = students.with_judges(values)
+        cross_fitted = [entry for name in {*PROBES, *values} if (entry := PROBES[name]).cross_fitted]
         for option, given, readers in (
             ("--connectivity", self.connectivity, [e for e in PROBES.values() if "connectivity" in e.options]),
-            ("--folds", self.folds, [e for e in PROBES.values() if e.cross_fitted]),
-            ("--seeds", self.seeds, [e for e in PROBES.values() if e.cross_fitted]),
+            ("--folds", self.folds, cross_fitted),
+            ("--seeds", self.seeds, cross_fitted),
         ):
             if option == "--seeds" and students is not None:
                 continue

@@ -35,16 +35,18 @@ def training_key(
     processes: ProcessGroup,
     dtype: torch.dtype,
     says: Says | None = None,
+    start: Path | None = None,
 ) -> str:
     """A hexadecimal SHA-256 of the checkpoint's files, texts, labels, settings, loss, seed, versions and machine."""
     parts: dict[str, Any] = {
         "format": FORMAT,
-        "model": {f.relative_to(model).as_posix(): sha256(f) for f in deciding_files(model)},
+        "model": _files(model),
         "train": _texts(train),
         "val": None if val is None else _texts(val),
         "predict": {name: _lines(texts) for name, texts in predict.items()},
         "settings": settings.facts(speaks=says is not None),
         **({} if says is None else {"says": says.facts}),
+        **({} if start is None else {"start": _files(start)}),
         "loss": describe(loss),
         "seed": seed,
         "processes": processes.size,
@@ -62,6 +64,10 @@ def describe(loss: Loss) -> dict[str, Any]:
     described = {"class": type(loss).__name__, **{name: getattr(loss, name) for name in names}}
     code = added({described["name"]} & set(LOSSES)) if "name" in described else {}
     return described | ({"code": code} if code else {})
+
+
+def _files(folder: Path) -> dict[str, str]:
+    return {file.relative_to(folder).as_posix(): sha256(file) for file in deciding_files(folder)}
 
 
 def _texts(rows: Texts) -> str:

@@ -1,0 +1,191 @@
+"""Gold rows: drawn by seed and nested, read by methods that declare it alone, counted, and never rows of other sets."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analyses.experiment import Experiment, GoldUse, Lessons, Method
+from analyses.experiment.gold_rows import gold_order, gold_rows
+from analyses.experiment.method import run_method
+from analyses.experiment.splits import split_task
+from analyses.lessons.lesson import Leak
+from analyses.methods import METHODS, find_method
+from analyses.recipe.gold import Gold
+from analyses.supervisors.held_out import refuse_without_truth
+from tests.conftest import planted
+from tests.worlds.experiments import (
+    Untaught,
+    completed,
+    experiment,
+    gold_of_planted,
+    outcome_by,
+    small_recipe,
+    trusted_of_planted,
+    truth_of_planted,
+)
+from w2s_probes import InputError, auroc
+from w2s_probes.students import HeadLesson, HeadStudent, train_heads
+from w2s_probes.students.head_start import HeadStart
+
+TRUE = planted(n=300).truth
+
+
+def test_rows_are_drawn_by_seed_in_whole_groups_and_fewer_are_the_first_of_more(tmp_path: Path) -> None:
+    groups = np.repeat(np.arange(150), 2).astype(str)
+    made = experiment(tmp_path, groups=groups)
+    order = gold_order(made.rows["train"], 0, "task")
+    assert sorted(order) == list(range(300))
+    assert (groups[order][::2] == groups[order][1::2]).all()
+    assert not np.array_equal(order, gold_order(made.rows["train"], 1, "task"))
+    masks = [gold_of_planted(made).of(GoldUse(gold=n)).mask for n in (10, 40, 120)]
+    assert [mask.sum() for mask in masks] == [10, 40, 120]
+    assert (masks[0] <= masks[1]).all()
+    assert (masks[1] <= masks[2]).all()
+    weak = [gold_of_planted(made).of(GoldUse(gold=10, weak=m)).weak_mask for m in (50, 200)]
+    assert (weak[0] <= weak[1]).all()
+    assert not (weak[1] & masks[0]).any()  # taken from the other end
+
+
+def test_only_a_declared_method_reads_gold_rows_and_they_are_counted(tmp_path: Path) -> None:
+    def reading(made: Experiment) -> Lessons:
+        made.gold_rows().truth()
+        student = yield made.lesson(made.weak_train)
+        return made.outcome(student)
+
+    made = experiment(tmp_path)
+    true = truth_of_planted(), trusted_of_planted(), gold_of_planted(made)
+    with pytest.raises(Leak, match=r"reads true labels of gold rows: declare it with `gold=GoldUse"):
+        completed(run_method("mine", Method(reading, oracle=True), made, *true), Untaught())
+    outcome = completed(run_method("mine", Method(reading, gold=GoldUse(gold=25)), made, *true), Untaught())
+    assert outcome.trusted == 25
+    assert true[2].read == 0
+    with pytest.raises(InputError, match=r"needs true labels of gold rows, and there are none"):
+        completed(run_method("mine", Method(reading, gold=GoldUse()), made, *true[:2]), Untaught())
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.gold is not None])
+def test_what_reads_gold_rows_fails_undeclared_and_its_control_reads_none(name: str, tmp_path: Path) -> None:
+    made = experiment(tmp_path)
+    true = truth_of_planted(), trusted_of_planted(), gold_of_planted(made)
+    with pytest.raises(Leak, match="true labels of gold rows"):
+        completed(run_method(name, replace(METHODS[name], gold=None), made, *true), Untaught())
+    assert outcome_by(name, made, Untaught()).trusted == (0 if name == "control-weak-alone" else 60)
+    if name.startswith("gold-"):
+        turned = replace(true[2], _labels=type(true[2]._labels)(true[2]._labels.ids, 1 - true[2]._labels.p, "truth"))
+        control = find_method(f"control-gold-weak:{name}")
+        found = [
+            completed(run_method("c", control, made, *true[:2], rows)).scores["test"] for rows in (true[2], turned)
+        ]
+        assert np.array_equal(found[0], found[1])  # the truth moves nothing
+        assert outcome_by(f"control-gold-weak:{name}", made, Untaught()).trusted == 0
+
+
+def test_uses_are_what_heads_of_ones_own_give(tmp_path: Path) -> None:
+    """Each by hand: labels, masks, weights and starts, and the rows that stop."""
+    made = experiment(tmp_path)
+    X, X_val, X_test = (made.activations.of(made.rows[part]) for part in ("train", "val", "test"))
+    weak, val = made.weak_train, made.weak.values(made.rows["val"]["id"].to_numpy(dtype=object))
+    gold = gold_of_planted(made).of(GoldUse(gold=25)).mask
+    mixed = np.where(gold, TRUE, weak)
+    weight = np.where(gold, 0.5 / 25, 0.5 / 275)
+
+    def head(labels: np.ndarray, **more: object) -> HeadStudent:
+        (found,) = train_heads(X, [HeadLesson(labels, val_labels=val, epochs=40, **more)], X_val, seed=0)  # type: ignore[arg-type]
+        assert isinstance(found, HeadStudent)
+        return found
+
+    first = head(weak)
+    expected = {
+        "gold-append:25": head(mixed),
+        "gold-weight:25": head(mixed, weight=weight),
+        "gold-after:25": head(mixed, rows=gold, start=HeadStart(first.coef_[0], float(first.intercept_[0]))),
+        "control-gold-alone:25": head(mixed, rows=gold),
+        "control-gold-weak:gold-append:25": first,
+    }
+    for name, student in expected.items():
+        found = outcome_by(name, made).scores["test"]
+        np.testing.assert_allclose(found, student.predict_proba(X_test)[:, 1], atol=1e-6, err_msg=name)
+    stopped, _ = train_heads(
+        X, [HeadLesson(weak, rows=~gold, val_labels=TRUE[gold], epochs=40), HeadLesson(weak)], X[gold], seed=0
+    )
+    assert isinstance(stopped, HeadStudent)
+    chosen = outcome_by("gold-select-checkpoint:25", made)
+    np.testing.assert_allclose(chosen.scores["test"], stopped.predict_proba(X_test)[:, 1], atol=1e-6)
+    assert chosen.notes["chosen"] == stopped.n_epochs_
+
+
+def test_gold_rows_choose_the_value_that_ranks_them_best_out_of_sample(tmp_path: Path) -> None:
+    made = experiment(tmp_path)
+    found = outcome_by("gold-select-knn:60", made)
+    gold = gold_of_planted(made).of(GoldUse(gold=60)).mask
+    scores = {}
+    for k in (20, 5, 10, 50, 100):
+        view = replace(made, probes=made.probes.model_copy(update={"knn_k": k}))
+        scores[k] = auroc(TRUE[gold], view.out_of_sample_scores("knn")[gold])
+    assert found.k == max(scores, key=lambda k: scores[k])
+    assert found.notes["gold_auroc"] == pytest.approx(max(scores.values()))
+
+
+def told(tmp_path: Path, *settings: str) -> str:
+    with pytest.raises(InputError) as caught:
+        recipe = small_recipe(*settings)
+        splits = {"miniature_price": split_task(recipe, "miniature_price")}
+        refuse_without_truth(recipe, {name: find_method(name) for name in recipe.methods}, splits)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["gold.use=append"], "gold: use needs `n`"),
+        (["gold.use=append", "gold.n=0"], "n = 0 leaves no gold rows"),
+        (["gold.use=append", "gold.n=301"], "301 gold rows are more than strong-train has: data.n_train = 300"),
+        (["gold.use=append", "gold.n=[9,9]"], "n names something twice"),
+        (["gold.n=9", "gold.n_weak=50"], "n_weak is of `use`"),
+        (["gold.use=after", "gold.n=1"], "needs gold rows of both classes, and the 1 are of one: raise gold.n"),
+        (["gold.use=select", "gold.select=layer", "gold.n=9"], 'select = "layer" needs `layers`'),
+        (["gold.use=select", "gold.select=knnn", "gold.n=9"], "did you mean 'gold-select-knn'"),
+        (["methods=gold-append"], "say how many, [gold] n = 100, or name it gold-append:100"),
+        (["methods=gold-append", "gold.n=[5,9]"], "gold.n has several numbers: name it gold-append:5"),
+        (["methods=gold-append:5:0"], "has no weak rows"),
+        (["methods=gold-select-knn:9:50"], "reads all weak rows: leave :50 out"),
+        (["methods=control-gold-weak:control-gold-alone:9"], "is a control itself"),
+    ],
+)
+def test_recipes_that_ask_for_gold_rows_that_are_not_there_are_refused(
+    settings: list[str], words: str, tmp_path: Path
+) -> None:
+    assert words in told(tmp_path, *settings)
+
+
+@pytest.mark.parametrize("part", ["weak", "val", "test"])
+def test_a_file_of_gold_labels_of_other_sets_is_refused_and_names_rows(part: str, tmp_path: Path) -> None:
+    (sets,) = split_task(small_recipe(), "miniature_price").values()
+    rows = pd.concat([sets.train[:20], sets.tables[part][:2]])
+    file = tmp_path / "gold.jsonl"
+    rows[["id", "label"]].to_json(file, orient="records", lines=True)
+    said = told(tmp_path, "methods=gold-append", f"gold.file={file}")
+    assert "has 2 " in said
+    assert min(sets.tables[part]["id"][:2].astype(str)) in said
+    rows[:20][["id", "label"]].to_json(file, orient="records", lines=True)
+    drawn = gold_rows(Gold(file=file), sets, "miniature_price", 0).of(GoldUse())
+    assert set(drawn.ids) == set(rows["id"][:20])
+    assert np.array_equal(drawn.truth(), sets.train.set_index("id")["label"].reindex(list(drawn.ids)))
+    assert "reads 21 gold rows, more than of strong-train" in told(
+        tmp_path, "methods=gold-append:21", f"gold.file={file}"
+    )
+    rows[:20].assign(label=0.7)[["id", "label"]].to_json(file, orient="records", lines=True)
+    assert "gold labels are 0 or 1" in told(tmp_path, "methods=gold-append", f"gold.file={file}")
+
+
+def test_a_list_of_numbers_makes_a_curve_and_its_lines_beside() -> None:
+    recipe = small_recipe("methods=student-xent", "gold.n=[0,20,40]", "gold.use=append,after", "gold.n_weak=100")
+    points = [f"gold-{use}:{n}:100" for use in ("append", "after") for n in (20, 40)]
+    alone = ["control-weak-alone:100", "control-gold-alone:20", "control-gold-alone:40"]
+    assert recipe.methods == ["student-xent", *alone, *points]
+    single = small_recipe("methods=student-xent", "gold.n=20", "gold.use=append")
+    assert single.methods == ["student-xent", "control-gold-alone", "gold-append"]
