@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..registries import REGISTRIES
 from .class_specs import ClassSpec
 
 if TYPE_CHECKING:
@@ -61,9 +62,8 @@ class ProbeEntry:
         """
         if self.name in VERSIONED:
             return None
-        from .registry import PROBES
-
-        if (code := PROBES.code(self.name)) is not None:
+        registered = next(registry for registry in REGISTRIES if registry.group == "probes")
+        if (code := registered.code(self.name)) is not None:
             return code
         file = getattr(sys.modules[self.kind.__module__], "__file__", None)
         return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
