@@ -161,6 +161,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
         "contamination",
         "knn_k",
         "topo_k",
+        "graph_k",
         "logistic_l2",
         "position",
         "dtype",
