@@ -296,8 +296,9 @@ def test_the_schema_lists_what_an_installed_package_adds(tmp_path: Path, monkeyp
     look_again()
     after = recipe_json_schema()["$defs"]
     more = set(after["Method"]["enum"]) - set(before["Method"]["enum"])
-    kinds = {"ceiling", "probe", "filter", "relabel", "filter-relabel"}
+    kinds = {"ceiling", "probe", "filter", "relabel", "filter-relabel", "gold-select"}
     controls = {"control-random:filter-means", "control-random:filter-relabel-means"}
+    controls |= {"control-gold-weak:gold-select-means"}
     assert more == {"student-mine", *(f"{kind}-means" for kind in kinds), *controls}
     assert "mine" in after["Student"]["properties"]["loss"]["anyOf"][0]["enum"]
     assert after["Probes"]["properties"]["means_l2"] == {"type": "number", "default": 1}
