@@ -1,6 +1,7 @@
 """Users' text, mostly names, made fit for terminals: invisible characters are escaped, endless words are cut."""
 
 import re
+from collections.abc import Iterable
 
 # Control characters, which a terminal obeys; marks that turn the direction of what follows; line separators; and
 # halves of surrogate pairs, which is how Python holds those bytes of a file's name that are no UTF-8.
@@ -35,3 +36,13 @@ def _escape(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a sentence lists them.
+
+    >>> listed(["knn"]), listed(["knn", "topo"]), listed(["knn", "topo", "graph"])
+    ('knn', 'knn and topo', 'knn, topo and graph')
+    """
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..printable import listed
 from ..probes.registry import PROBES
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class AuditProbe:
         for option, value in (("k", self.k), ("l2", self.l2)):
             if value is not None and (by not in PROBES or PROBES[by].value != option):
                 readers = [name for name, entry in PROBES.items() if entry.value == option]
-                raise InputError(f"--{option} is for {' and '.join(readers)}: leave it out with --probe {by}")
+                raise InputError(f"--{option} is for {listed(readers)}: leave it out with --probe {by}")
 
     @property
     def said(self) -> list[str]:

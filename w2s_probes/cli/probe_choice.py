@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..filtering.judges import CHANNEL, CONFIDENT
 from ..io.files import refuse_input, refuse_no_file
+from ..printable import listed
 from ..probes.connectivity import refuse_alpha
 from ..probes.registry import PROBES
 from .options import BEST, JUDGES
@@ -86,7 +87,7 @@ class ProbeChoice:
                 raise InputError(f"{option}: --by best takes its value from the sweep: leave it out")
             # A probe that does not exist is refused elsewhere, by its name.
             if by not in readers[option] and (by in (*PROBES, *JUDGES) or ":" in by):
-                raise InputError(f"{option} is for {' and '.join(readers[option])}: leave it out with --by {by}")
+                raise InputError(f"{option} is for {listed(readers[option])}: leave it out with --by {by}")
         if alpha is not None:
             refuse_alpha(alpha)
         neighbors = _only(ks)

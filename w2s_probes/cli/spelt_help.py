@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from ..printable import listed
 from ..probes.registry import PROBES
 
 MARK = re.compile(r"\{(probes|readers|defaults|losses|exporters):?(\w*)\}")
@@ -20,10 +21,10 @@ def spell_out(command: Any) -> None:
 
 def _spelt(kind: str, of: str) -> str:
     if kind == "readers":
-        return " and ".join(name for name, entry in PROBES.items() if of in (entry.value, *entry.options))
+        return listed(name for name, entry in PROBES.items() if of in (entry.value, *entry.options))
     if kind == "defaults":
         values = [f"{entry.default:g}".removeprefix("0") for entry in PROBES.values() if entry.value == of]
-        return " and ".join(dict.fromkeys(values))
+        return listed(dict.fromkeys(values))
     if kind == "losses":
         from ..losses.names import LOSSES
 

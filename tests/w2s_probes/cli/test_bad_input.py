@@ -185,7 +185,7 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "neighbours for logistic": (
         lambda w: [*filtered(w, "logistic"), "--k", 9],
-        "--k is for knn and topo: leave it out with --by logistic",
+        "--k is for knn, topo and graph: leave it out with --by logistic",
     ),
     "components for knn": (
         lambda w: [*filtered(w, "knn"), "--connectivity", "weak"],
@@ -193,11 +193,11 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "an index for somebody's classifier": (
         lambda w: [*filtered(w, "sklearn.naive_bayes:GaussianNB"), "--index", "exact"],
-        "--index is for knn and topo: leave it out with --by sklearn",
+        "--index is for knn, topo and graph: leave it out with --by sklearn",
     ),
     "a penalty for topo": (
         lambda w: [*filtered(w, "topo"), "--l2", 1],
-        "--l2 is for logistic: leave it out with --by topo",
+        "--l2 is for logistic, channel and confident: leave it out with --by topo",
     ),
     "a folder in a head's place": (
         lambda w: [*trained(w), "--test", w / "test.jsonl", "--out", with_folder(w / "new" / "head.safetensors")],

@@ -202,7 +202,10 @@ def test_the_next_command_can_be_typed_as_it_stands(
     [
         (["--by", "topo", "--knn-k", 5], "--knn-k is for knn: leave it out with --by topo"),
         (["--by", "knn", "--topo-k", 5], "--topo-k is for topo: leave it out with --by knn"),
-        (["--by", "knn", "--logistic-l2", 1], "--logistic-l2 is for logistic: leave it out with --by knn"),
+        (
+            ["--by", "knn", "--logistic-l2", 1],
+            "--logistic-l2 is for logistic, channel and confident: leave it out with --by knn",
+        ),
         (["--by", "knn", "--knn-k", 5, "--k", 5], "--k and --knn-k are one option: give one of them"),
         (["--by", "knn", "--audit", "nowhere.jsonl"], "nowhere.jsonl"),
     ],

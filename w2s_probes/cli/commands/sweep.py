@@ -9,6 +9,7 @@ import typer
 
 from ...errors import InputError
 from ...io.files import refuse_input, refuse_no_file
+from ...printable import listed
 from ...probes.class_specs import classifier_names
 from ...probes.registry import ONCE, PROBES
 from ...share import Share
@@ -216,7 +217,7 @@ class _Wanted:
             if option == "--seeds" and students is not None:
                 continue
             if given and not any(values.get(entry.name) for entry in readers):
-                flags = " and ".join(entry.flag for entry in readers)
+                flags = listed(entry.flag for entry in readers)
                 raise InputError(f"{option} is for the cells of {flags}, of which there are none: leave it out")
         seeds = seeds_of(self.seeds) or [0]
         return Grid(values, shares, self.connectivity or "strong", self.folds or 5, seeds, index, students)
