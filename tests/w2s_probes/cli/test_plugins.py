@@ -140,7 +140,7 @@ def test_the_help_lists_what_is_there(
     for more in ([], ["--plugin", "mine.py"], []):
         with registries_as_they_are(), pytest.raises(SystemExit):
             main([verb, *more, "--help"])
-        texts.append(" ".join(capsys.readouterr().out.split()))
+        texts.append(" ".join(capsys.readouterr().out.replace("│", " ").split()))
     shown = {
         "sweep": "--means-l2",
         "student": "mine;",
