@@ -1,7 +1,8 @@
 """A loaded causal model that writes on, batch by batch: each row's text is its own, whatever the batch."""
 
 import inspect
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,11 @@ from torch import Tensor
 from w2s_probes.checkpoints.batches import batches, padded
 from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
 from w2s_probes.errors import InputError, whole_reason
-from w2s_probes.store.dtypes import WORDS, StoredDtype
+from w2s_probes.store.dtypes import WORDS
 
 from ..forward.causal_model import CausalModel
 from ..forward.engine import cpu_tokens
 from ..forward.fitting import fitting, or_no_memory
-from ..models.loading import Placement
-from ..models.source import ModelSource
 from .draws import draw
 from .sampling import Sampling
 
@@ -33,19 +32,18 @@ CPU_BATCHES = 8  # times what one pass reads there: each new token is a pass of 
 class TextGenerator(CausalModel):
     """Continues any number of token sequences by the model's own head, with its keys and values kept."""
 
-    def __init__(
-        self,
-        source: ModelSource,
-        *,
-        dtype: StoredDtype,
-        quantization: str | None = None,
-        placement: Placement | None = None,
-    ) -> None:
-        super().__init__(source, dtype=dtype, quantization=quantization, placement=placement)
-        # Some families have no positions to be told, and find them by the mask.
-        known = inspect.signature(self.model.forward).parameters
-        self._told_positions = "position_ids" in known
-        self._cache_name = next((name for name in CACHES if name in known), None)
+    @cached_property
+    def _arguments(self) -> Collection[str]:
+        return inspect.signature(self.model.forward).parameters
+
+    @cached_property
+    def _told_positions(self) -> bool:
+        """Whether positions are given; some families find them by the mask."""
+        return "position_ids" in self._arguments
+
+    @cached_property
+    def _cache_name(self) -> str | None:
+        return next((name for name in CACHES if name in self._arguments), None)
 
     def write(
         self,
