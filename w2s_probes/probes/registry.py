@@ -94,7 +94,7 @@ ENTRIES = (
         values="Neighbours k of the graph",
         options=("alpha", "index"),
         cross_fitted=False,
-        color="#332288",
+        color="#999933",
         marker=">",
     ),
 )
