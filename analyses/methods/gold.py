@@ -34,7 +34,7 @@ def appended(experiment: Experiment, *, of_weak: bool = False, weigh: bool = Fal
         share = rows.settings.share
         weight = np.where(gold, share / gold.sum(), (1 - share) / beside.sum())
     student = yield experiment.lesson(labels, _mask(gold | beside), weight=weight)
-    return outcome_of_gold(experiment, rows, student, weak=int(beside.sum()), of_weak=of_weak)
+    return outcome_of_gold(experiment, rows, student, weak=weak_read(rows, beside, of_weak), of_weak=of_weak)
 
 
 def after(experiment: Experiment, *, of_weak: bool = False) -> Lessons:
@@ -49,7 +49,7 @@ def after(experiment: Experiment, *, of_weak: bool = False) -> Lessons:
     labels = experiment.weak_train.copy()
     labels[rows.mask] = gold_labels(experiment, rows, of_weak=of_weak)
     student = yield experiment.lesson(labels, rows.mask, start=first)
-    return outcome_of_gold(experiment, rows, student, weak=int(rows.weak_mask.sum()), of_weak=of_weak)
+    return outcome_of_gold(experiment, rows, student, weak=weak_read(rows, rows.weak_mask, of_weak), of_weak=of_weak)
 
 
 def gold_alone(experiment: Experiment) -> Lessons:
@@ -78,6 +78,11 @@ def outcome_of_gold(
 def row_notes(rows: GoldRows, weak: int, *, of_weak: bool) -> dict[str, float]:
     """The notes of a method on how many rows it has read."""
     return {GOLD_ROWS: 0.0 if of_weak else float(len(rows.ids)), WEAK_ROWS: float(weak)}
+
+
+def weak_read(rows: GoldRows, taught: NDArray[np.bool_], of_weak: bool) -> int:
+    """The number of rows whose weak labels are taught: of a control those of the gold rows, too."""
+    return int((taught | rows.mask if of_weak else taught).sum())
 
 
 def _mask(rows: NDArray[np.bool_]) -> NDArray[np.bool_] | None:

@@ -16,7 +16,7 @@ from w2s_probes.selection.gold_choice import GoldChoice, choose_by_gold
 
 from ..experiment import Experiment, Lessons, Outcome
 from ..experiment.gold_rows import GoldRows
-from .gold import gold_labels, outcome_of_gold, row_notes
+from .gold import gold_labels, outcome_of_gold, row_notes, weak_read
 
 # Candidates where `[gold] values` names none, beside the recipe's own value.
 GRIDS: dict[str, tuple[float, ...]] = {"k": (5, 10, 20, 50, 100), "l2": (1e-4, 1e-3, 1e-2, 1e-1, 1.0)}
@@ -56,7 +56,7 @@ def chosen_layer(experiment: Experiment, *, of_weak: bool = False) -> Lessons:
     choice = _choice(experiment, rows, labels, scores)
     about = {"layer": int(choice.chosen), "notes": choice_notes(choice)}
     student = by_layer[choice.chosen]
-    return outcome_of_gold(experiment, rows, student, weak=int(taught.sum()), of_weak=of_weak, **about)
+    return outcome_of_gold(experiment, rows, student, weak=weak_read(rows, taught, of_weak), of_weak=of_weak, **about)
 
 
 def chosen_checkpoint(experiment: Experiment, *, of_weak: bool = False) -> Lessons:
@@ -74,7 +74,9 @@ def chosen_checkpoint(experiment: Experiment, *, of_weak: bool = False) -> Lesso
     found = {float(by_gold.epoch): by_gold, float(by_weak.epoch): by_weak}
     choice = _choice(experiment, rows, labels, {epoch: one["train"][rows.mask] for epoch, one in found.items()})
     notes = choice_notes(choice)
-    return outcome_of_gold(experiment, rows, by_gold, weak=int(taught.sum()), of_weak=of_weak, notes=notes)
+    return outcome_of_gold(
+        experiment, rows, by_gold, weak=weak_read(rows, taught, of_weak), of_weak=of_weak, notes=notes
+    )
 
 
 def choice_notes(choice: GoldChoice) -> dict[str, float]:

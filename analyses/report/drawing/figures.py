@@ -11,7 +11,7 @@ from .svg import Scale, around, line, marker, tag, text, tick_label
 
 WIDTH, LABELS, RIGHT = 372.0, 158.0, 12.0
 ROW, TOP, BOTTOM = 19.0, 8.0, 40.0  # heights in a forest
-HEIGHT, LEFT = 230.0, 48.0  # of line figures
+HEIGHT, LEFT = 230.0, 56.0  # of line figures
 SHAPES = ("dot", "square", "diamond", "triangle", "cross")
 CHARACTERS = 25  # of a method's name that fit beside a forest
 
@@ -144,7 +144,8 @@ def lines(
     if reference is not None:
         parts.append(line(LEFT, y(reference), WIDTH - RIGHT, y(reference), "reference"))
     for number, one in enumerate(drawn):
-        shape, class_ = SHAPES[one.style % len(SHAPES)], f"s{one.style % len(SHAPES)}"
+        again, colour = divmod(one.style, len(SHAPES))  # a sixth line has the first's colour and the second's marker
+        shape, class_ = SHAPES[(colour + again) % len(SHAPES)], f"s{colour}"
         at = TOP + 18 * number + 6
         parts += [line(LEFT, at, LEFT + 26, at, f"line {class_}"), marker(shape, LEFT + 13, at, f"mark {class_}")]
         parts.append(text(one.name, LEFT + 34, at + 4, "label"))

@@ -108,6 +108,9 @@ def test_uses_are_what_heads_of_ones_own_give(tmp_path: Path) -> None:
     for name, student in expected.items():
         found = outcome_by(name, made).scores["test"]
         np.testing.assert_allclose(found, student.predict_proba(X_test)[:, 1], atol=1e-6, err_msg=name)
+    for use, weak_rows in (("append", 275), ("weight", 275), ("after", 300)):
+        read = [outcome_by(name, made).notes for name in (f"gold-{use}:25", f"control-gold-weak:gold-{use}:25")]
+        assert [(one["gold_rows"], one["weak_rows"]) for one in read] == [(25, weak_rows), (0, 300)]
     stopped, _ = train_heads(
         X, [HeadLesson(weak, rows=~gold, val_labels=TRUE[gold], epochs=40), HeadLesson(weak)], X[gold], seed=0
     )
