@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tools.study.page_tables import write_tables
 from tools.study.tables import claims_table, methods_table, tasks_table
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "results.md"
@@ -14,19 +15,13 @@ def main(run: Path) -> None:
     """Write every table of the page."""
     every = pd.read_csv(run / "results.csv", keep_default_na=False, na_values=[""])
     results = {str(name): part for name, part in every.groupby("pair", sort=False)}
-    text = PAGE.read_text()
     made = {
         "claims": claims_table(results),
         "tasks": tasks_table(results),
         "other tasks": tasks_table(results, outside=True),
         "methods": methods_table(results),
     }
-    for name, table in made.items():
-        before, mark, rest = text.partition(f"<!-- {name} -->\n")
-        if not mark:
-            raise SystemExit(f"{PAGE}: has no mark {name!r}")
-        text = before + mark + table + rest[rest.index("\n<!-- end -->") :]
-    PAGE.write_text(text)
+    write_tables(PAGE, made)
 
 
 if __name__ == "__main__":

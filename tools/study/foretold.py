@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from analyses.forecasts import foretell_run, gains_of
+from tools.study.page_tables import write_tables
 from tools.study.tables import MINUS
 from w2s_probes.foretelling import MEASURES
 from w2s_probes.foretelling.track_record import TRACK_RECORD
@@ -130,13 +131,7 @@ def main(study: Path, cache: Path) -> None:
     cells = cells_of(study, cache)
     record = track_record(cells, study)
     TRACK_RECORD.write_text(_json(record), encoding="utf-8")
-    text = PAGE.read_text()
-    for name, table in {"correlations": correlations_table(record), "values": values_table(cells)}.items():
-        before, mark, rest = text.partition(f"<!-- {name} -->\n")
-        if not mark:
-            raise SystemExit(f"{PAGE}: has no mark {name!r}")
-        text = before + mark + table + rest[rest.index("\n<!-- end -->") :]
-    PAGE.write_text(text)
+    write_tables(PAGE, {"correlations": correlations_table(record), "values": values_table(cells)})
 
 
 if __name__ == "__main__":
