@@ -7,6 +7,7 @@ from ..checks import probabilities, truth_sides
 from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..neighbors import Neighbors
+from ..neighbors.symmetric import symmetric_edges
 from ..rows.groups import group_numbers
 from ..ties import above_half
 from .foretold_measure import Foretold, known, unknown, without_interval
@@ -78,14 +79,6 @@ def robust_expansion(
     if not blocks:
         return Foretold(EXPANSION, without_interval(estimate.value), "truth", n)
     return known(EXPANSION, estimate, "truth", n)
-
-
-def symmetric_edges(indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The edges (m, 2), each in both directions once, of rows of which one is among the nearest (n, k) of the other."""
-    n, k = indices.shape
-    first, second = np.repeat(np.arange(n), k), indices.ravel()
-    both = np.unique(np.concatenate([first * n + second, second * n + first]))
-    return np.column_stack([both // n, both % n])
 
 
 def expansion_of(

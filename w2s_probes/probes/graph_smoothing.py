@@ -11,6 +11,7 @@ from scipy.sparse.linalg import cg
 
 from ..errors import InputError
 from ..neighbors import Neighbors, as_int, mean_over, search
+from ..neighbors.symmetric import symmetric_edges
 from ..randomness import stream
 from ..rows.groups import group_numbers
 from ..ties import above_half
@@ -133,9 +134,8 @@ def spread(
 
 def _system(neighbors: NDArray[np.int64], alpha: float) -> csr_array:
     """I - αS (n, n), S = D^-½ W D^-½ of the graph whose rows are joined where either is the other's neighbour."""
-    n, k = neighbors.shape
-    edges = csr_array((np.ones(n * k), (np.repeat(np.arange(n), k), neighbors.ravel())), shape=(n, n))
-    joined = edges.maximum(edges.T)
+    n, edges = len(neighbors), symmetric_edges(neighbors)
+    joined = csr_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(n, n))
     root = diags_array(1 / np.sqrt(joined.sum(axis=1)))
     return csr_array(eye_array(n) - alpha * (root @ joined @ root))
 

@@ -17,11 +17,12 @@ from w2s_probes.foretelling import (
     shared_errors,
     subspace_overlap,
 )
-from w2s_probes.foretelling.expansion import expansion_of, symmetric_edges
+from w2s_probes.foretelling.expansion import expansion_of
 from w2s_probes.foretelling.foretold_measure import blocks_of
 from w2s_probes.foretelling.jackknife import jackknifed
 from w2s_probes.foretelling.kernels import LeadingComponents, gap_of
 from w2s_probes.neighbors import search
+from w2s_probes.neighbors.symmetric import symmetric_edges
 
 
 def drawn(seed: int = 0, n: int = 200) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
