@@ -295,9 +295,13 @@ def test_every_command_is_among_the_cases() -> None:
 @pytest.mark.parametrize("command", ["extract", "doctor", "repair", "student", "run", "sweep"])
 def test_a_refusal_takes_about_a_second_of_processor_time(command: str, folder: Path) -> None:
     words = next(words for words, _ in cases() if words[0] == command)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-m", "w2s_probes", *words], capture_output=True, cwd=folder)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.returncode == 2
-    # Some .5 s on an idle machine; loaded ones count more, and with torch, transformers or scikit-learn it is 3 to 9.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
+    # Some .5 s on an idle machine, 3 to 9 with torch, transformers or scikit-learn. A machine with other work charges
+    # up to five times as much now and then, so the quickest of three tries counts.
+    taken = []
+    while len(taken) < 3 and min(taken, default=2) >= 2:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, "-m", "w2s_probes", *words], capture_output=True, cwd=folder)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.returncode == 2
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(taken) < 2
