@@ -297,7 +297,7 @@ def test_a_refusal_takes_about_a_second_of_processor_time(command: str, folder: 
     words = next(words for words, _ in cases() if words[0] == command)
     # Some .5 s on an idle machine, 3 to 9 with torch, transformers or scikit-learn. A machine with other work charges
     # up to five times as much now and then, so the quickest of three tries counts.
-    taken = []
+    taken: list[float] = []
     while len(taken) < 3 and min(taken, default=2) >= 2:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-m", "w2s_probes", *words], capture_output=True, cwd=folder)
