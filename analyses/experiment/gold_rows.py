@@ -34,9 +34,7 @@ class GoldUse:
     gold: int | None = None  # None: as many as the recipe says
     weak: int | None = None  # rows whose weak labels it is taught; None: all
     both: bool = False  # whether it can do nothing with labels of one class
-    beside: bool = (
-        False  # whether it teaches rows beside them and those related to them alone, so that some must be left
-    )
+    beside: bool = False  # whether it teaches none of them, nor rows related to one, so that others must be left
     reads: frozenset[str] = frozenset()  # the settings of `[gold]` that it reads: of share, values and layers
 
     @property
@@ -65,7 +63,7 @@ class GoldRows:
     order: NDArray[np.intp]  # (n_train,) places of all rows: weak rows are taken from its end
     _labels: LabelSet  # of the rows drawn; read by `truth` alone, which counts
     _settings: Gold
-    weak: int | None = None
+    weak: int | None = None  # rows whose weak labels are at hand; None: all
     reads: frozenset[str] = frozenset()  # the settings of `[gold]` that the method has declared
     _read: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
