@@ -16,7 +16,8 @@ from w2s_probes.probes.registry import ENTRIES, PROBES, TOKEN_PROBES
 
 from ..experiment import Lessons, Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
-from ..experiment.gold_rows import GoldUse
+from ..experiment.gold_rows import LAYERS, VALUES, GoldUse
+from ..experiment.gold_rows import SHARE as WEIGHT_SHARE
 from ..recipe.debate_settings import CHANGES, DEBATE_CONTROL
 from ..recipe.gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, WEAK_ALONE, GoldName
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
@@ -97,15 +98,16 @@ def _gate(kind: GateKind, over: Over = "student", control: Control | None = None
     )
 
 
-def _gold(run: Callable[..., Lessons], *, both: bool = False, students: int = 1, layers: bool = False) -> Method:
-    use = GoldUse(both=both, layers=layers)
+def _gold(run: Callable[..., Lessons], *, students: int = 1, **use: Any) -> Method:
     rounds = 2 if run is after else 1
-    return Method(run, gold=use, activations=False, students=students, rounds=rounds, settings=NO_SETTING)
+    gold = GoldUse(**use)
+    return Method(run, gold=gold, activations=False, students=students, rounds=rounds, settings=NO_SETTING)
 
 
 def _gold_value(probe: str, reads: frozenset[str]) -> Method:
     run = partial(chosen_value, probe=probe)
-    return Method(run, gold=GoldUse(both=True), students=0, settings=reads, ceiling=own_ceiling(probe))
+    use = GoldUse(both=True, reads=frozenset({VALUES}))
+    return Method(run, gold=use, students=0, settings=reads, ceiling=own_ceiling(probe))
 
 
 GATES: dict[str, tuple[GateKind, Over]] = {
@@ -174,10 +176,10 @@ OWN_METHODS: dict[str, Method] = {
         for name in FUSIONS
     },
     f"{GOLD}append": _gold(appended),
-    f"{GOLD}weight": _gold(partial(appended, weigh=True)),
+    f"{GOLD}weight": _gold(partial(appended, weigh=True), reads=frozenset({WEIGHT_SHARE})),
     f"{GOLD}after": _gold(after, both=True, students=2),
-    f"{SELECT}checkpoint": _gold(chosen_checkpoint, both=True, students=2),
-    f"{SELECT}layer": _gold(chosen_layer, both=True, layers=True),
+    f"{SELECT}checkpoint": _gold(chosen_checkpoint, both=True, beside=True, students=2),
+    f"{SELECT}layer": _gold(chosen_layer, both=True, beside=True, reads=frozenset({LAYERS})),
     **{f"{SELECT}{name}": _gold_value(name, READS[name]) for name in OWN_PROBES if PROBES[name].value},
     GOLD_ALONE: _gold(gold_alone, both=True),
     WEAK_ALONE: replace(_gold(weak_alone), gold=GoldUse(gold=0)),

@@ -29,6 +29,7 @@ from w2s_probes.probes import (
     auroc_scorer,
     paired_sides,
 )
+from w2s_probes.selection import choose_by_gold
 from w2s_probes.simulated import error_balance, first_features, hard, mistaken, trivial_imitation
 from w2s_probes.stats import agreement
 from w2s_probes.store import TokenActivations
@@ -122,6 +123,7 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
         WEAK,
         DATA.truth,
     ),
+    "choose_by_gold": (lambda t, w: choose_by_gold(t, {1: w, 2: P}, n_boot=20).scores[1], DATA.truth, WEAK),
     "own_losses": (lambda w, y: own_losses(w, P, y, 0.3), WEAK, DATA.truth),
     "mixture_losses": (lambda w, y: mixture_losses(w, P, y, 0.3), WEAK, DATA.truth),
     "mixed": (lambda w, s: mixed(w, s, 0.5).p, WEAK, P),
@@ -162,7 +164,19 @@ def _fitted_prior(y: Any) -> Any:
     return objective.prior if objective.prior is not None else len(y)
 
 
-ROOMS = ("probes", "simulated", "stats", "sweep", "export", "audit", "auditing", "gating", "raters", "foretelling")
+ROOMS = (
+    "probes",
+    "simulated",
+    "stats",
+    "sweep",
+    "export",
+    "audit",
+    "auditing",
+    "gating",
+    "raters",
+    "foretelling",
+    "selection",
+)
 
 
 def test_every_public_function_that_takes_labels_is_called_here() -> None:
