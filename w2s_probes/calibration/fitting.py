@@ -7,6 +7,7 @@ from scipy.special import expit
 
 from ..checks import probabilities
 from ..errors import InputError
+from ..labels.label_set import ids_of, refuse_other_ids
 from ..rows.folds import fold_numbers
 from .curves import CALIBRATION_RULES, CalibrationRule, Calibrator, logits
 
@@ -80,6 +81,7 @@ def _checked(
     """Scores, labels and weights (n,) of the rows that count."""
     if by not in CALIBRATION_RULES:
         raise InputError(f"by={by!r}: a calibration is one of {', '.join(CALIBRATION_RULES)}")
+    refuse_other_ids({"scores": ids_of(scores), "labels": ids_of(labels)})
     p, y = probabilities(scores, "scores"), probabilities(labels, "labels")
     if len(p) != len(y):
         raise InputError(f"{len(p)} scores but {len(y)} labels: calibration needs those of the same rows")
