@@ -6,6 +6,7 @@ from typing import Any
 from .answers_on_asking import AskAnswer
 from .answers_on_auditing import AuditAnswer
 from .answers_on_audits import DeceptionAnswer
+from .answers_on_calibration import CalibrateAnswer
 from .answers_on_debates import DebateAnswer
 from .answers_on_forecasts import ForetellAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
@@ -38,6 +39,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "robust": RobustAnswer,
     "steer": SteerAnswer,
     "foretell": ForetellAnswer,
+    "calibrate": CalibrateAnswer,
 }
 
 

@@ -173,6 +173,18 @@ combine labels.jsonl rows.jsonl --out c.xyz | c.xyz: unknown format
 combine labels.jsonl rows.jsonl --by means --out c.jsonl | 'means' is not one of
 combine labels.jsonl rows.jsonl --trusted none.jsonl --out c.jsonl --by weights | none.jsonl: no such file
 combine labels.jsonl rows.jsonl --trusted labels.jsonl --out c.jsonl | --trusted is for weights and dawid-skene
+calibrate none.jsonl labels.jsonl --out c.json | none.jsonl: no such file
+calibrate labels.jsonl none.jsonl --out c.json | none.jsonl: no such file
+calibrate labels.jsonl --out c.txt | c.txt: unknown format
+calibrate labels.jsonl --out labels.jsonl | labels.jsonl: is read by this command, too
+calibrate labels.jsonl --by sigmoid --out c.json | 'sigmoid' is not one of
+calibrate labels.jsonl --apply none.json --out c.jsonl | none.json: no such file: --apply takes a curve
+calibrate labels.jsonl --apply labels.jsonl --out c.jsonl | labels.jsonl: not valid JSON
+calibrate labels.jsonl --apply labels.jsonl --out c.json | c.json: --apply makes no curve: give a label file
+calibrate labels.jsonl --apply labels.jsonl --by platt --out c.jsonl | --by platt is of a curve that is learned here
+calibrate rows.jsonl labels.jsonl --out c.json | rows.jsonl: no `score` and no `label`
+calibrate labels.jsonl:x labels.jsonl --out c.json | labels.jsonl: no column 'x'
+calibrate labels.jsonl --out c.json | labels.jsonl: no `truth`: put it there, or give a file of labels
 tokens none labels.jsonl --layer 1 --out t.jsonl | none: no such store
 tokens none labels.jsonl --layer 1 --out t.xyz | t.xyz: unknown format
 compare none.jsonl labels.jsonl | none.jsonl: no such file
