@@ -116,6 +116,11 @@ foretell acts labels.jsonl --layer 1 --out f.csv --by nope | --by nope: known
 foretell acts labels.jsonl --layer 1 --out f.csv --trusted none.csv | none.csv: no such file
 foretell acts labels.jsonl --layer 1 --out f.csv --weak-store none | none: no such store
 foretell acts labels.jsonl --layer best --out f.csv | take a sweep's choice
+foretell acts labels.jsonl --layer 1 | needs --out here
+foretell --run none | none: no folder of `w2s run`
+foretell --run none --layer 1 | --layer is not read with --run
+foretell acts --layer 1 --probe none.safetensors --probe none.txt | none.safetensors: not a readable
+foretell acts --layer 1 --probe none.safetensors | give --probe twice or more
 relabel acts none.jsonl --layer 1 --out k.jsonl | none.jsonl: no such file
 relabel acts rows.xyz --layer 1 --out k.jsonl | rows.xyz: unknown format
 relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: graph, knn, logistic, mean-difference
