@@ -30,6 +30,7 @@ from .controls import (
     oracle_filter,
     oracle_removal,
     permuted_graph,
+    permuted_labels,
     random_control,
 )
 from .debates import debate_control
@@ -195,6 +196,9 @@ OWN_METHODS: dict[str, Method] = {
         )
     },
     "control-permuted-graph": Method(permuted_graph, students=DRAWS, settings=READS["graph"]),
+    "control-permuted-mlp": Method(
+        partial(permuted_labels, probe="mlp"), students=0, settings=READS["mlp"], ceiling=own_ceiling("mlp")
+    ),
     "relabel-channel": Method(channel_relabel, settings=LOGISTIC),
     "filter-channel": Method(channel_student, removal=channel_removal, settings=LOGISTIC),
     "filter-confident": Method(confident_student, removal=confident_removal, settings=LOGISTIC),

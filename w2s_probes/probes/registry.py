@@ -97,6 +97,16 @@ ENTRIES = (
         color="#999933",
         marker=">",
     ),
+    ProbeEntry(
+        name="mlp",
+        title="MLP",
+        value="l2",
+        default=1e-2,
+        where="mlp:MLPProbe",
+        values="Penalties λ of the MLP probe",
+        color="#9911FF",
+        marker="h",
+    ),
 )
 
 

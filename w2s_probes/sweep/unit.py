@@ -14,7 +14,10 @@ from ..io.files import replacing
 from ..io.json_files import parse_json
 from ..neighbors.exact import FEWEST, NARROWEST
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
+from ..probes.class_moments import BLOCK
 from ..probes.design import SMALL
+from ..probes.mlp import HIDDEN
+from ..probes.mlp_training import BATCH
 from ..probes.registry import PROBES
 from ..probes.spectrum import EXACT, RANK
 from ..store.activation_store import ActivationStore
@@ -124,6 +127,9 @@ class Unit:
         if any(values for name, values in self.grid.values.items() if name not in SHORTER):
             # The rows without a fold, and what the probe makes of them: a copy in float64, and one like the rows.
             fit = max(fit, 4 * row * n + 16 * k * (n + m))
+        if units := len(self.grid.values["mlp"]) * (1 + self.grid.folds) * HIDDEN:
+            # Standardised rows, blocks of them in float64, and the weights with slopes and Adam's four numbers of each.
+            fit = max(fit, row * n + 6 * units * row + 24 * BLOCK + 16 * BATCH * units)
         taught = 0
         if self.grid.students is not None:
             # Rows to learn and to stop by in float32, standardised, and a block of them in float64; five numbers a

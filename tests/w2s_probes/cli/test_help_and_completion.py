@@ -163,6 +163,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
         "topo_k",
         "graph_k",
         "logistic_l2",
+        "mlp_l2",
         "position",
         "dtype",
         "weak",

@@ -215,7 +215,7 @@ audit draw labels.jsonl --layer 1 --out a.csv | --layer is of a probe: give STOR
 audit draw acts labels.jsonl --n 2 --out a.csv | --by stratified with a STORE reads a layer of it: give --layer
 audit draw acts labels.jsonl --layer 1 --by uniform --n 2 --out a.csv | --by uniform draws every row as likely
 audit draw acts labels.jsonl --layer 1 --probe tropo --out a.csv | --probe tropo: did you mean 'topo'
-audit draw acts labels.jsonl --layer 1 --l2 1 --out a.csv | --l2 is for logistic: leave it out with --probe knn
+audit draw acts labels.jsonl --layer 1 --l2 1 --out a.csv | --l2 is for logistic and mlp: leave it out with --probe knn
 audit draw acts labels.jsonl --layer 9 --n 2 --out a.csv | layer 9 is outside
 audit draw none labels.jsonl --layer 1 --n 2 --out a.csv | none: no such store
 audit draw labels.jsonl --bins 2 --out a.csv | --bins is for --by stratified with a STORE
