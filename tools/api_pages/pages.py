@@ -15,7 +15,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.plugins": ("load_plugins", "loaded_plugins", "Plugin"),
     "w2s_probes.probes": ("PROBES", "ProbeEntry", "GraphProbe", "auroc_scorer", "RegularizationPath", "NeighborPath"),
     "w2s_probes.probes.classifier": ("ClassifierProbe",),
-    "w2s_probes.probes.contrast": ("ContrastProbe", "paired_sides", "shuffled_sides"),
+    "w2s_probes.probes.contrast": ("ContrastProbe", "paired_sides", "shuffled_sides", "swapped_sides"),
     "w2s_probes.probes.attention": ("AttentionProbe", "CrossFitted"),
     "w2s_probes.store": ("StoredTokens", "TokenActivations"),
     "w2s_probes.labels.verdict_export": ("export_new_labels",),
