@@ -17,7 +17,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.probes.classifier": ("ClassifierProbe",),
     "w2s_probes.probes.contrast": ("ContrastProbe", "paired_sides", "shuffled_sides", "swapped_sides"),
     "w2s_probes.probes.attention": ("AttentionProbe", "CrossFitted"),
-    "w2s_probes.store": ("StoredTokens", "TokenActivations"),
+    "w2s_probes.store": ("PairedStore", "StoredTokens", "TokenActivations"),
     "w2s_probes.labels.verdict_export": ("export_new_labels",),
     "w2s_probes.sweep": (),
     "w2s_probes.export": (),

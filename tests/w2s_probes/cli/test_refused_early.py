@@ -118,7 +118,7 @@ foretell acts labels.jsonl --layer 1 --out f.csv --weak-store none | none: no su
 foretell acts labels.jsonl --layer best --out f.csv | take a sweep's choice
 relabel acts none.jsonl --layer 1 --out k.jsonl | none.jsonl: no such file
 relabel acts rows.xyz --layer 1 --out k.jsonl | rows.xyz: unknown format
-relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: graph, knn, logistic, mean-difference
+relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: contrast, graph, knn, logistic
 student none labels.jsonl --layer 1 --out st | none: no such store
 student acts none.jsonl --layer 1 --out st | none.jsonl: no such file
 student acts rows.xyz --layer 1 --out st | rows.xyz: unknown format

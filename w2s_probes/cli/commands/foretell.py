@@ -63,7 +63,7 @@ def foretell(
     at = None if below is None else below.resolve(weak_layer)
     with progress.steps(show) as step:
         step(f"layer {layer} of {store}", 0, 4)
-        rows = LabelledLayer.read(store, labels, layer)
+        rows = LabelledLayer.read(store, labels, layer, paired=choice.reads_pairs)
         # Only what has passed so far is worth the seconds that these take.
         from dataclasses import replace
 
