@@ -56,7 +56,7 @@ NO_SETTING: frozenset[str] = frozenset()
 SHARE = frozenset({"contamination"})
 LOGISTIC = frozenset({"logistic_l2"})
 EXPERTS = Trusted(LEAST_OF_EXPERTS, of_model=True, stops=True, why=DEGENERATE)
-OWN_PROBES = [entry.name for entry in ENTRIES]
+OWN_PROBES = [entry.name for entry in ENTRIES if not entry.pairs]
 
 
 def _reads(entry: ProbeEntry) -> frozenset[str]:

@@ -75,6 +75,8 @@ def made_of_texts(ids: Ids) -> bool:
 
 def _no_match(have: Ids, wanted: Ids) -> str:
     """The probable reason where no id of one side is one of the other's."""
+    if f"{wanted[0]}+" in have:
+        return "it has the sides of contrast pairs, and not the rows themselves, which are to be read here"
     here, there = made_of_texts(have), made_of_texts(wanted)
     if there and not here:
         return "they were made from the texts of rows without `id`, the others were given: give both the same `id`"

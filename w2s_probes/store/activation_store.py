@@ -44,6 +44,8 @@ class ActivationStore:
     ([16], (1, 3))
     """
 
+    paired = False  # whether its rows are read as contrast pairs, as by `PairedStore`
+
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest

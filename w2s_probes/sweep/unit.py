@@ -22,6 +22,7 @@ from ..probes.registry import PROBES
 from ..probes.spectrum import EXACT, RANK
 from ..store.activation_store import ActivationStore
 from ..store.manifest import identity_key
+from ..store.paired_store import PairedStore
 from .grid import Grid
 from .layer_scores import SHORTER, CellScores, LeftOut, SweptLayer
 from .measures import SweepLine, SweepScorer, as_table
@@ -45,6 +46,7 @@ class Unit:
     grid: Grid
     parts: Path | None  # where results are kept; None: nowhere
     key: str  # a hash of all that determines the numbers
+    paired: bool  # whether the store's rows are read as contrast pairs
 
     @classmethod
     def of(
@@ -65,7 +67,9 @@ class Unit:
             described["code"] = code
         if losses := added_losses(grid):
             described["losses"] = losses
-        return cls(store.path, layer, labels, grid, parts, identity_key(described)[:16])
+        if store.paired:
+            described["paired"] = True
+        return cls(store.path, layer, labels, grid, parts, identity_key(described)[:16], store.paired)
 
     @property
     def part(self) -> Path | None:
@@ -150,7 +154,8 @@ class Unit:
 
     def _lines(self) -> list[SweepLine]:
         first = self.labels[0]
-        store = ActivationStore.open(self.store)
+        plain = ActivationStore.open(self.store)
+        store = PairedStore(plain) if self.paired else plain
         layer = SweptLayer.read(store, self.layer, first.training, first.held_out, self.grid)
         lines: list[SweepLine] = []
         for labels in self.labels:

@@ -123,7 +123,7 @@ foretell acts --layer 1 --probe none.safetensors --probe none.txt | none.safeten
 foretell acts --layer 1 --probe none.safetensors | give --probe twice or more
 relabel acts none.jsonl --layer 1 --out k.jsonl | none.jsonl: no such file
 relabel acts rows.xyz --layer 1 --out k.jsonl | rows.xyz: unknown format
-relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: graph, knn, logistic, mean-difference
+relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: contrast, graph, knn, logistic
 student none labels.jsonl --layer 1 --out st | none: no such store
 student acts none.jsonl --layer 1 --out st | none.jsonl: no such file
 student acts rows.xyz --layer 1 --out st | rows.xyz: unknown format
