@@ -20,6 +20,7 @@ from ..probes.registry import PROBES
 from ..rows.fields import kept_rows
 from ..rows.groups import group_ids, groups_of, most_neighbors
 from ..store.activation_store import ActivationStore
+from . import terminal
 
 if TYPE_CHECKING:
     from ..metrics.audit_design import AuditDesign
@@ -44,6 +45,7 @@ class LabelledLayer:
         """Read both; InputError where they do not fit. `by_id`: the rows in the order of their ids, not of the file."""
         opened = ActivationStore.open(store)
         index = opened.resolve(layer)
+        terminal.say_normed(opened, [index])
         file = LabelFile.read(labels)
         if by_id:
             file = replace(file, frame=file.frame.sort_values("id", kind="stable", ignore_index=True))

@@ -61,6 +61,8 @@ import none.npy --rows rows.jsonl --out i | none.npy: no such file
 import rows.xyz --rows rows.jsonl --out i | rows.xyz: unknown format
 import acts.npy --rows rows.xyz --out i | rows.xyz: unknown format
 import acts.npy --rows rows.jsonl --out i --dtype x | 'x' is not one of
+import acts.npy --rows rows.jsonl --out i | layer 1 is the last
+import acts.npy --rows rows.jsonl --out i --last-entry x | 'x' is not one of
 import none --rows rows.jsonl --out i --layout vllm --layers 1 --position last | none: no such folder
 import acts --rows rows.jsonl --out i --layout vllm --layers 1 | --layout takes one folder
 plan none.toml | none.toml: no such recipe; the ones that come along are
@@ -258,7 +260,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(table[["id"]], here / "bare.jsonl")
     write_table(pd.DataFrame({"id": ["e"], "text": ["w5"]}), here / "other.jsonl")
     np.save(here / "acts.npy", np.arange(24, dtype=np.float32).reshape(4, 2, 3))
-    import_activations(here / "acts.npy", here / "rows.jsonl", here / "acts")
+    import_activations(here / "acts.npy", here / "rows.jsonl", here / "acts", depth=2)
     write_arrays(here / "probe.safetensors", {}, {"probe": "KNNProbe"})
     (here / "rows.xyz").write_text("{}")
     (here / "bad.jsonl").write_text("no JSON\n")
@@ -297,7 +299,7 @@ def test_a_refusal_takes_about_a_second_of_processor_time(command: str, folder: 
     words = next(words for words, _ in cases() if words[0] == command)
     # Some .5 s on an idle machine, 3 to 9 with torch, transformers or scikit-learn. A machine with other work charges
     # up to five times as much now and then, so the quickest of three tries counts.
-    taken = []
+    taken: list[float] = []
     while len(taken) < 3 and min(taken, default=2) >= 2:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-m", "w2s_probes", *words], capture_output=True, cwd=folder)

@@ -133,6 +133,7 @@ def sweep(
         memory = round(FREE * memory)
     share = Share.parse(shard)
     opened = ActivationStore.open(store)
+    terminal.say_normed(opened, opened.select(layers))
     rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
     from ...places import Place
     from ...sweep.sweeping import SweepPlan
