@@ -51,6 +51,15 @@ doctor ./none | model ./none: no such folder
 doctor MODEL --rows none.jsonl | none.jsonl: no such file
 doctor MODEL --rows rows.xyz | rows.xyz: unknown format
 doctor MODEL --store none | none: no such store
+doctor none --model MODEL --rows rows.jsonl | none: no such store
+doctor acts --model MODEL | give its --rows
+doctor acts --model MODEL --rows none.jsonl | none.jsonl: no such file
+doctor acts --model MODEL --rows other.jsonl | 4 of its 4 rows are not among those given
+doctor acts --model ./none --rows rows.jsonl | model ./none: no such folder
+doctor acts --model MODEL --rows rows.jsonl --layers 9 | layer 9 is outside
+doctor acts --model MODEL --rows rows.jsonl --position all | holds one vector a row
+doctor acts | acts: is a store: give the --model
+doctor MODEL --sample 4 | --sample is of a STORE
 doctor MODEL --layers x | layer 'x' is not an index
 verify none | none: no such store
 repair none | none: no such store
