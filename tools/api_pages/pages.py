@@ -52,6 +52,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "extract.debating": (),
     "extract.debating.shuffling": ("shuffled",),
     "extract.generating": (),
+    "extract.examining": (),
     "extract.doctor": ("diagnose", "Diagnosis"),
     "analyses.experiment": (
         "Experiment",

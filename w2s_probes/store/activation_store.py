@@ -102,7 +102,7 @@ class ActivationStore:
         m = self.manifest
         about = {
             "rows": f"{m.rows:,}",
-            "layers": ", ".join(map(str, self.layers)),
+            "layers": ", ".join(map(str, self.layers)) + self._mark,
             "width": f"{m.width:,}",
             "dtype": m.dtype,
             "position": "every token" if m.ragged else str(m.identity.get("position", "")),
@@ -116,7 +116,13 @@ class ActivationStore:
     def __repr__(self) -> str:
         m = self.manifest
         what = f"{m.rows} rows, every token" if m.ragged else f"{m.rows} rows"
-        return f"ActivationStore({str(self.path)!r}: {what}, layers {self.layers}, width {m.width}, {m.dtype})"
+        layers = f"layers {self.layers}{self._mark}"
+        return f"ActivationStore({str(self.path)!r}: {what}, {layers}, width {m.width}, {m.dtype})"
+
+    @property
+    def _mark(self) -> str:
+        layer = self.manifest.after_norm
+        return "" if layer is None else f" ({layer} after the final norm)"
 
     def resolve(self, layer: LayerSpec) -> int:
         """The stored layer that a specification names (see `layers.parse_layers`); InputError if not stored."""

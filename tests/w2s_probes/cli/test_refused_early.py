@@ -51,6 +51,15 @@ doctor ./none | model ./none: no such folder
 doctor MODEL --rows none.jsonl | none.jsonl: no such file
 doctor MODEL --rows rows.xyz | rows.xyz: unknown format
 doctor MODEL --store none | none: no such store
+doctor none --model MODEL --rows rows.jsonl | none: no such store
+doctor acts --model MODEL | give its --rows
+doctor acts --model MODEL --rows none.jsonl | none.jsonl: no such file
+doctor acts --model MODEL --rows other.jsonl | 4 of its 4 rows are not among those given
+doctor acts --model ./none --rows rows.jsonl | model ./none: no such folder
+doctor acts --model MODEL --rows rows.jsonl --layers 9 | layer 9 is outside
+doctor acts --model MODEL --rows rows.jsonl --position all | holds one vector a row
+doctor acts | acts: is a store: give the --model
+doctor MODEL --sample 4 | --sample is of a STORE
 doctor MODEL --layers x | layer 'x' is not an index
 verify none | none: no such store
 repair none | none: no such store
@@ -61,6 +70,8 @@ import none.npy --rows rows.jsonl --out i | none.npy: no such file
 import rows.xyz --rows rows.jsonl --out i | rows.xyz: unknown format
 import acts.npy --rows rows.xyz --out i | rows.xyz: unknown format
 import acts.npy --rows rows.jsonl --out i --dtype x | 'x' is not one of
+import acts.npy --rows rows.jsonl --out i | layer 1 is the last
+import acts.npy --rows rows.jsonl --out i --last-entry x | 'x' is not one of
 import none --rows rows.jsonl --out i --layout vllm --layers 1 --position last | none: no such folder
 import acts --rows rows.jsonl --out i --layout vllm --layers 1 | --layout takes one folder
 plan none.toml | none.toml: no such recipe; the ones that come along are
@@ -275,7 +286,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(table[["id"]], here / "bare.jsonl")
     write_table(pd.DataFrame({"id": ["e"], "text": ["w5"]}), here / "other.jsonl")
     np.save(here / "acts.npy", np.arange(24, dtype=np.float32).reshape(4, 2, 3))
-    import_activations(here / "acts.npy", here / "rows.jsonl", here / "acts")
+    import_activations(here / "acts.npy", here / "rows.jsonl", here / "acts", depth=2)
     write_arrays(here / "probe.safetensors", {}, {"probe": "KNNProbe"})
     (here / "rows.xyz").write_text("{}")
     (here / "bad.jsonl").write_text("no JSON\n")

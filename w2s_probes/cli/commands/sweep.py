@@ -133,6 +133,7 @@ def sweep(
         memory = round(FREE * memory)
     share = Share.parse(shard)
     plain = ActivationStore.open(store)
+    terminal.say_normed(plain, plain.select(layers))
     opened, files, tests = joined_labels(plain, labels, test, paired=wanted.reads_pairs)
     rows = read_labels(files, tests, held_out, opened.ids, str(opened.path))
     from ...places import Place
