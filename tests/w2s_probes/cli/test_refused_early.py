@@ -46,6 +46,11 @@ extract MODEL --rows rows.jsonl --out o --layers x | layer 'x' is not an index
 extract MODEL --rows rows.jsonl --out o --chat-template none.jinja | chat template none.jinja: not a readable file
 extract MODEL --rows rows.jsonl --out o --quantization 5bit | quantization '5bit': give 8bit, 4bit, or JSON
 extract MODEL --rows rows.jsonl --add | say by --out to which
+extract MODEL --rows rows.jsonl --out o --offload --quantization 8bit | --offload and --quantization exclude each
+extract some/model --rows rows.jsonl --out o --offload --remote | --offload and --remote exclude each other
+extract MODEL --rows rows.jsonl --out o --offload --device-map auto | --offload has one block at a time on one device
+extract MODEL --rows rows.jsonl --out o --offload --max-memory much | --max-memory 'much': give an amount of memory
+extract MODEL --rows rows.jsonl --out o --scratch s | --scratch is of --offload: give that too
 extract MODEL --rows rows.jsonl --out o --dtype float8 | 'float8' is not one of
 doctor ./none | model ./none: no such folder
 doctor MODEL --rows none.jsonl | none.jsonl: no such file
