@@ -219,6 +219,7 @@ class Recipe(Section):
         self.asking.refuse(self.data.tasks, self.methods, self.weak.n_shots, self.weak.n_truth)
         self.fusion.refuse(self.methods, self.weak.kind, self.weak.model)
         self.gold.refuse(self.methods, self.data.n_train, self.student.kind)
+        self.probes.layers.refuse(self.methods, self.strong.position)
         return self
 
     @model_validator(mode="after")
