@@ -60,6 +60,7 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
         "mean-difference",
         "mean-difference-whitened",
         "attention",
+        "layers",
         "raters",
         "channel",
         "confident",

@@ -17,6 +17,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.probes.mean_difference": ("MeanDifferenceProbe",),
     "w2s_probes.probes.whitened": ("WhitenedMeanDifferenceProbe",),
     "w2s_probes.probes.mlp": ("MLPProbe", "MLPPath"),
+    "w2s_probes.layer_ensemble": ("layer_ensemble", "LayerEnsemble", "mean_log_odds", "layer_agreement"),
     "w2s_probes.probes.classifier": ("ClassifierProbe",),
     "w2s_probes.probes.contrast": ("ContrastProbe", "paired_sides", "shuffled_sides", "swapped_sides"),
     "w2s_probes.probes.attention": ("AttentionProbe", "CrossFitted"),
