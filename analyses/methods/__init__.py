@@ -41,6 +41,7 @@ from .gold_choices import chosen_checkpoint, chosen_layer, chosen_value
 from .judgements import channel_relabel, channel_removal, channel_student, confident_removal, confident_student
 from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
+from .overlaps import OVERLAPS
 from .priors import prior_opinion
 from .probe_controls import PROBE_CONTROLS
 from .probes import probe_ceiling, probe_prediction
@@ -195,6 +196,7 @@ OWN_METHODS: dict[str, Method] = {
     "relabel-channel": Method(channel_relabel, settings=LOGISTIC),
     "filter-channel": Method(channel_student, removal=channel_removal, settings=LOGISTIC),
     "filter-confident": Method(confident_student, removal=confident_removal, settings=LOGISTIC),
+    **OVERLAPS,
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE

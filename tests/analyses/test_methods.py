@@ -64,6 +64,7 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
         "raters",
         "channel",
         "confident",
+        "overlap",
         "student",
         "control",
         "s2s",
