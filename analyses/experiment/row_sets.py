@@ -60,6 +60,11 @@ class RowSets:
         }
 
 
+def scored(scores: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Of scores by row set those that are judged."""
+    return {name: values for name, values in scores.items() if is_scored(name)}
+
+
 def is_scored(name: str) -> bool:
     """Whether a row set's scores are judged: those of test sets, and of the candidates of test questions."""
     return name in ("test", CANDIDATES) or name.startswith(OTHER_TEST)

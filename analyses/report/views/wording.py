@@ -1,12 +1,15 @@
-"""Settings in words: those of a sweep, whose record holds the names of the code, and those of a recipe's tables."""
+"""Names, numbers and settings in words: those of a sweep, whose record holds the names of the code, and of a recipe."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from w2s_probes.probes.registry import PROBES
+
+from ..drawing.cells import shown
+from .differences import Difference
 
 SETTINGS = {
     "contamination": "Shares that filters were asked to remove",
@@ -19,6 +22,28 @@ SETTINGS = {
 }
 KEY = 12  # digits of a store's key, which are enough to tell it from others
 LISTED = 6  # values that are shown one by one
+FEW = 9  # methods named in a sentence
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first names of a list, and the number of the others.
+
+    >>> first_names(["a", "b"])
+    'a, b'
+    """
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
+
+
+def signed(value: float) -> str:
+    """A difference with its sign."""
+    return shown(value, "+.3f")
+
+
+def signed_difference(one: Difference) -> str:
+    """A difference with its sign and its interval."""
+    value, low, high = one.estimate.value, one.estimate.low, one.estimate.high
+    return f"{signed(value)} [{signed(low)}, {signed(high)}]"
 
 
 def captions() -> dict[str, str]:

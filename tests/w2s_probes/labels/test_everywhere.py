@@ -13,6 +13,7 @@ import w2s_probes
 from tests.conftest import planted
 from w2s_probes import FilterResult, InputError, KNNProbe, LabelSet, LogisticProbe, TopoProbe
 from w2s_probes.audit import conflict_audit
+from w2s_probes.calibration import calibrate, cross_calibrated, reliability_bins
 from w2s_probes.foretelling import foretell, misfit, robust_expansion, shared_errors
 from w2s_probes.gating import Gate, dispersion, gate, mixed, mixture_losses, own_losses
 from w2s_probes.losses import Objective
@@ -25,6 +26,7 @@ from w2s_probes.probes import (
     ContrastProbe,
     GraphProbe,
     MeanDifferenceProbe,
+    MLPProbe,
     WhitenedMeanDifferenceProbe,
     auroc_scorer,
     paired_sides,
@@ -66,6 +68,8 @@ ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "TopoProbe": (lambda y: TopoProbe(10, 10).fit(X, y).out_of_sample_, WEAK),
     "MeanDifferenceProbe": (lambda y: MeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
     "WhitenedMeanDifferenceProbe": (lambda y: WhitenedMeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
+    "MLPProbe": (lambda y: MLPProbe(epochs=2).fit(X, y).predict_proba(X), WEAK),
+    "MLPProbe.path": (lambda y: MLPProbe.path(X, y, l2=[0.1], epochs=2).cv_loss, WEAK),
     "AttentionProbe": (lambda y: AttentionProbe(4, epochs=2).fit(TOKENS, y).predict_proba(TOKENS), WEAK),
     "KNNProbe.path": (lambda y: KNNProbe.path(X, y, k=[5, 10]).loss, WEAK),
     "LogisticProbe.path": (lambda y: LogisticProbe.path(X, y, l2=[0.1]).cv_loss, WEAK),
@@ -124,6 +128,9 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
         DATA.truth,
     ),
     "choose_by_gold": (lambda t, w: choose_by_gold(t, {1: w, 2: P}, n_boot=20).scores[1], DATA.truth, WEAK),
+    "calibrate": (lambda s, y: calibrate(s, y)(P), P, WEAK),
+    "cross_calibrated": (cross_calibrated, P, WEAK),
+    "reliability_bins": (lambda t, s: reliability_bins(t, s)["share"], DATA.truth, P),
     "own_losses": (lambda w, y: own_losses(w, P, y, 0.3), WEAK, DATA.truth),
     "mixture_losses": (lambda w, y: mixture_losses(w, P, y, 0.3), WEAK, DATA.truth),
     "mixed": (lambda w, s: mixed(w, s, 0.5).p, WEAK, P),
@@ -140,6 +147,8 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
 # Public functions with an argument of these names that the calls above do not go by the name of.
 TAKES = {"y", "truth", "labels", "weak", "student", "p", "soft", "Y", "truth_fit", "soft_train"}
 ELSEWHERE = {
+    "calibrate_file": "test_calibrated_files.py: files are joined by id",
+    "apply_to_file": "test_calibrated_files.py: files are joined by id",
     "sweep": "test_sweep.py: label sets are joined to the store by id",
     "export": "test_export.py: a LabelSet is one of its kinds of labels",
     "expected_pgr": "takes numbers, not rows",
@@ -176,6 +185,7 @@ ROOMS = (
     "raters",
     "foretelling",
     "selection",
+    "calibration",
 )
 
 
