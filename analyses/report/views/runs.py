@@ -19,6 +19,7 @@ from .debate_view import DebateView, debate_view
 from .deception import Deception, deception
 from .differences import against
 from .evaluation_sets import set_tables
+from .foretold import ForetoldView, foretold_view
 from .fusion import FusionView, fusion_view
 from .gates import GateView, gate_view
 from .gold_budget import GoldView, gold_view
@@ -53,6 +54,7 @@ class RunView:
     debate: DebateView | None
     fusion: FusionView | None
     raters: RaterView | None
+    foretold: ForetoldView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -86,6 +88,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         debate_view(run),
         fusion_view(run, key),
         rater_view(run),
+        foretold_view(run),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),
