@@ -23,6 +23,7 @@ from .gates import GateView, gate_view
 from .gold_budget import GoldView, gold_view
 from .more_metrics import metric_title, more_metrics, pgr_cell
 from .raters import RaterView, rater_view
+from .reliability import ReliabilityView, reliability_view
 from .run_record import cost, models, row_sets
 
 SIGNED = "+.3f"
@@ -51,6 +52,7 @@ class RunView:
     debate: DebateView | None
     fusion: FusionView | None
     raters: RaterView | None
+    reliability: ReliabilityView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -84,6 +86,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         debate_view(run),
         fusion_view(run, key),
         rater_view(run),
+        reliability_view(run, key),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),
