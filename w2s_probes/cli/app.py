@@ -61,8 +61,8 @@ VERBS = {
 }
 # The verbs whose answer is an object that --json prints; docs/json.md says each one's fields.
 ANSWERING = (
-    *("verify", "ask", "debate", "combine", "sweep", "filter", "relabel", "tokens", "student", "predict", "compare"),
-    *("audit", "deception", "report", "results", "plan", "robust", "steer", "foretell", "calibrate"),
+    *("verify", "doctor", "ask", "debate", "combine", "sweep", "filter", "relabel", "tokens", "student", "predict"),
+    *("compare", "audit", "deception", "report", "results", "plan", "robust", "steer", "foretell", "calibrate"),
 )
 
 

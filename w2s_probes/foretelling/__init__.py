@@ -1,5 +1,6 @@
 """Will it help? What is to foretell the gain of a student before it is trained, and how well it has done so."""
 
+from .compared import ComparedProbes, ProbePair, compared_probes
 from .expansion import robust_expansion
 from .forecasting import MEASURES, Forecast, foretell
 from .foretold_measure import Foretold
@@ -11,10 +12,13 @@ from .track_record import RankCorrelation, TrackRecord, track_record
 
 __all__ = [
     "MEASURES",
+    "ComparedProbes",
     "Forecast",
     "Foretold",
+    "ProbePair",
     "RankCorrelation",
     "TrackRecord",
+    "compared_probes",
     "foretell",
     "kernel_gap",
     "mahalanobis_cosine",

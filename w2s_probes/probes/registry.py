@@ -86,6 +86,17 @@ ENTRIES = (
         marker="<",
     ),
     ProbeEntry(
+        name="contrast",
+        title="contrast",
+        value=None,
+        default=NO_VALUE,
+        where="contrast:ContrastProbe",
+        values="Contrast pairs",
+        color="#661100",
+        marker="p",
+        pairs=True,
+    ),
+    ProbeEntry(
         name="graph",
         title="graph",
         value="k",
@@ -96,6 +107,16 @@ ENTRIES = (
         cross_fitted=False,
         color="#999933",
         marker=">",
+    ),
+    ProbeEntry(
+        name="mlp",
+        title="MLP",
+        value="l2",
+        default=1e-2,
+        where="mlp:MLPProbe",
+        values="Penalties λ of the MLP probe",
+        color="#9911FF",
+        marker="h",
     ),
 )
 

@@ -1,17 +1,21 @@
 """Gold rows: drawn by seed and nested, read by methods that declare it alone, counted, and never rows of other sets."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from analyses.experiment import Experiment, GoldUse, Lessons, Method
 from analyses.experiment.gold_rows import gold_order, gold_rows
+from analyses.experiment.kept_methods import method_description
 from analyses.experiment.method import run_method
 from analyses.experiment.splits import split_task
-from analyses.lessons.lesson import Leak
+from analyses.lessons.lesson import Leak, Lesson, Misuse, Trained
+from analyses.lessons.teaching import Taught, teach_heads
 from analyses.methods import METHODS, find_method
 from analyses.recipe.gold import Gold
 from analyses.supervisors.held_out import refuse_without_truth
@@ -27,6 +31,7 @@ from tests.worlds.experiments import (
     truth_of_planted,
 )
 from w2s_probes import InputError, auroc
+from w2s_probes.store.manifest import identity_key
 from w2s_probes.students import HeadLesson, HeadStudent, train_heads
 from w2s_probes.students.head_start import HeadStart
 
@@ -120,6 +125,20 @@ def test_uses_are_what_heads_of_ones_own_give(tmp_path: Path) -> None:
     assert chosen.notes["chosen"] == stopped.n_epochs_
 
 
+def test_heads_go_on_from_heads_that_other_rows_have_stopped(tmp_path: Path) -> None:
+    made = experiment(tmp_path)
+    rows = gold_of_planted(made).of(GoldUse(gold=60))
+    begun = [made.lesson(made.weak_train, stop=stop) for stop in (None, rows.examples())]
+    later = [made.lesson(np.where(rows.mask, TRUE, made.weak_train), rows.mask, start=start) for start in begun]
+    together = teach_heads(later)
+    alone = [teach_heads([lesson])[0] for lesson in later]
+    for found, expected in zip(together, alone, strict=True):
+        assert isinstance(found, Trained)
+        assert isinstance(expected, Trained)
+        np.testing.assert_allclose(found["test"], expected["test"], atol=1e-6)
+    assert not np.allclose(alone[0]["test"], alone[1]["test"], atol=1e-4)  # type: ignore[index]
+
+
 def test_gold_rows_choose_the_value_that_ranks_them_best_out_of_sample(tmp_path: Path) -> None:
     made = experiment(tmp_path)
     found = outcome_by("gold-select-knn:60", made)
@@ -130,6 +149,55 @@ def test_gold_rows_choose_the_value_that_ranks_them_best_out_of_sample(tmp_path:
         scores[k] = auroc(TRUE[gold], view.out_of_sample_scores("knn")[gold])
     assert found.k == max(scores, key=lambda k: scores[k])
     assert found.notes["gold_auroc"] == pytest.approx(max(scores.values()))
+
+
+class Scripted(Untaught):
+    """Stands in for a teacher: students have an epoch, and scores of training rows, by the labels that stop them."""
+
+    def __init__(self, by_gold: NDArray[np.float64], by_weak: NDArray[np.float64]) -> None:
+        super().__init__()
+        self.train = {"truth": by_gold, None: by_weak}
+
+    def ask(self, lessons: Iterable[Lesson]) -> None:
+        lessons = list(lessons)
+        super().ask(lessons)
+        for lesson in lessons:
+            epoch = 3 if lesson.stop_role else 40
+            scores = {"train": self.train[lesson.stop_role], "test": np.full(200, epoch / 100)}
+            self._answers[lesson.key] = Taught(Trained(scores, epoch), 0.0)
+
+
+def test_the_student_of_a_chosen_checkpoint_is_the_one_that_the_table_names(tmp_path: Path) -> None:
+    made, noise = experiment(tmp_path), np.random.default_rng(0).normal(size=300)
+    better, worse = TRUE + noise / 4, TRUE + noise
+    for by_gold, by_weak, epoch in ((better, worse, 3), (worse, better, 40), (better, better, 3)):
+        found = outcome_by("gold-select-checkpoint:60", made, Scripted(by_gold, by_weak))
+        assert (found.notes["chosen"], found.notes["epoch"], found.scores["test"][0]) == (epoch, epoch, epoch / 100)
+        assert (found.notes["second"], found.notes["candidates"]) == (43 - epoch, 2)
+        assert found.notes["lead"] >= 0
+
+
+def test_a_setting_of_gold_counts_in_the_keys_of_the_methods_that_read_it_and_of_no_other(tmp_path: Path) -> None:
+    made, (sets,) = experiment(tmp_path), split_task(small_recipe(), "miniature_price").values()
+
+    def keys(settings: Gold) -> dict[str, str]:
+        gold = gold_of_planted(made, settings)
+        names = [name for name, method in METHODS.items() if method.gold is not None]
+        described = {name: method_description(name, find_method(name), made, sets, None, gold) for name in names}
+        return {name: identity_key(one) for name, one in described.items()}
+
+    before = keys(Gold(n=[60]))
+    for name, value, reader in (
+        ("share", 0.7, "gold-weight"),
+        ("values", {"knn_k": [3.0]}, "gold-select-knn"),
+        ("layers", [1, 2], "gold-select-layer"),
+        ("costs", {"gold": 5.0}, None),
+    ):
+        after = keys(Gold.model_validate({"n": 60, name: value}))
+        assert [method for method, key in before.items() if after[method] != key] == ([reader] if reader else [])
+    assert all(key != before[name] for name, key in keys(Gold(n=[61])).items() if name != "control-weak-alone")
+    with pytest.raises(Misuse, match=r"reads gold.share: declare it, `gold=GoldUse\(reads=frozenset\(\{'share'\}\)\)`"):
+        gold_of_planted(made).of(GoldUse()).setting("share")
 
 
 def told(tmp_path: Path, *settings: str) -> str:
@@ -157,6 +225,27 @@ def told(tmp_path: Path, *settings: str) -> str:
         (["methods=gold-append:5:0"], "has no weak rows"),
         (["methods=gold-select-knn:9:50"], "reads all weak rows: leave :50 out"),
         (["methods=control-gold-weak:control-gold-alone:9"], "is a control itself"),
+        (["methods=control-gold-alone:9:50"], "reads no weak rows: leave :50 out"),
+        (["methods=student-xent", "gold.n=9"], "[gold]: no method reads gold rows"),
+        (
+            ["methods=gold-append:9", "gold.share=.3"],
+            "gold.share is given, and no method reads it: it is of gold-weight",
+        ),
+        (["methods=gold-append:9", "gold.layers=[1,2]"], "gold.layers is given, and no method reads it"),
+        (
+            ["methods=gold-select-layer:9", "gold.layers=[1,2]", "gold.values={knn_k=[3]}"],
+            "gold.values is given, and no",
+        ),
+        (["methods=gold-select-knn:9", "gold.values={knn=[3]}"], "unknown key 'gold.values.knn'; did you mean"),
+        (["methods=gold-select-knn:9", "gold.values={knn_k=[3.5]}"], "gold.values: knn_k: input should be a valid int"),
+        (["methods=gold-select-knn:9", "gold.values={knn_k=[0]}"], "gold.values: knn_k: input should be greater"),
+        (["methods=gold-select-knn:9", "gold.values={knn_k=[]}"], "knn_k: a list of values is expected, each once"),
+        (["methods=gold-select-knn:9", "gold.values={knn_k=[5,300]}"], "gold.values.knn_k: 300 needs more rows than"),
+        (
+            ["methods=gold-select-logistic:9", "gold.values={logistic_l2=[-1]}"],
+            "gold.values: logistic_l2: input should",
+        ),
+        (["methods=gold-select-checkpoint:300"], "nor related to one, and 0 of 300 are left: lower gold.n"),
     ],
 )
 def test_recipes_that_ask_for_gold_rows_that_are_not_there_are_refused(

@@ -26,10 +26,12 @@ from w2s_probes.probes import (
     ContrastProbe,
     GraphProbe,
     MeanDifferenceProbe,
+    MLPProbe,
     WhitenedMeanDifferenceProbe,
     auroc_scorer,
     paired_sides,
 )
+from w2s_probes.selection import choose_by_gold
 from w2s_probes.simulated import error_balance, first_features, hard, mistaken, trivial_imitation
 from w2s_probes.stats import agreement
 from w2s_probes.store import TokenActivations
@@ -66,6 +68,8 @@ ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "TopoProbe": (lambda y: TopoProbe(10, 10).fit(X, y).out_of_sample_, WEAK),
     "MeanDifferenceProbe": (lambda y: MeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
     "WhitenedMeanDifferenceProbe": (lambda y: WhitenedMeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
+    "MLPProbe": (lambda y: MLPProbe(epochs=2).fit(X, y).predict_proba(X), WEAK),
+    "MLPProbe.path": (lambda y: MLPProbe.path(X, y, l2=[0.1], epochs=2).cv_loss, WEAK),
     "AttentionProbe": (lambda y: AttentionProbe(4, epochs=2).fit(TOKENS, y).predict_proba(TOKENS), WEAK),
     "KNNProbe.path": (lambda y: KNNProbe.path(X, y, k=[5, 10]).loss, WEAK),
     "LogisticProbe.path": (lambda y: LogisticProbe.path(X, y, l2=[0.1]).cv_loss, WEAK),
@@ -123,6 +127,7 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
         WEAK,
         DATA.truth,
     ),
+    "choose_by_gold": (lambda t, w: choose_by_gold(t, {1: w, 2: P}, n_boot=20).scores[1], DATA.truth, WEAK),
     "calibrate": (lambda s, y: calibrate(s, y)(P), P, WEAK),
     "cross_calibrated": (cross_calibrated, P, WEAK),
     "reliability_bins": (lambda t, s: reliability_bins(t, s)["share"], DATA.truth, P),
@@ -179,6 +184,7 @@ ROOMS = (
     "gating",
     "raters",
     "foretelling",
+    "selection",
     "calibration",
 )
 

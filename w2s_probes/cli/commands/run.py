@@ -234,7 +234,8 @@ def _show_tests(path: Path, recipe: "Recipe") -> None:
     )
     terminal.show(shown, by="tasks")
     for one in controlled.to_dict(orient="records"):
-        control = "its own control" if one["against"].startswith(names.RANDOM) else one["against"]
+        own = one["against"].startswith((names.RANDOM, names.RANDOM_STAGES))
+        control = "its own control" if own else one["against"]
         terminal.say(
             f"{one['method']} against {control}: {one['difference']:+.3f} [{one['low']:+.3f}, "
             f"{one['high']:+.3f}], above on {one['better']:.0f} of {one['tasks']:.0f}, p {one['p']:.3f}"
