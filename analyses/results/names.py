@@ -45,6 +45,7 @@ DYNAMIC, STATIC = "fusion-dynamic", "fusion-static"
 HALF, MORE, TUNED = "control-fusion-half", "control-fusion-more", "control-fusion-tuned"
 OTHER_ALPHA, OTHER_CHANGE = "control-fusion-shuffled-alpha", "control-fusion-shuffled-change"
 ALPHA = "alpha of "  # and the name of a method that fuses: a column of the predictions, α of each row
+UNCALIBRATED = "uncalibrated "  # and the name of a method: its scores before the recipe calibrated them, likewise
 COMMON = "_common"  # ending of a PGR in units of the students' gap, of a method that has a ceiling of its own
 ROWS_ONLY = "rows only"  # status of an interval from one seed: it takes the trained models as they are
 HARD = "hard labels"  # status of a PGR in AUROC where the supervisor gives labels, not scores

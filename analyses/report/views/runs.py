@@ -25,6 +25,7 @@ from .gates import GateView, gate_view
 from .gold_budget import GoldView, gold_view
 from .more_metrics import metric_title, more_metrics, pgr_cell
 from .raters import RaterView, rater_view
+from .reliability import ReliabilityView, reliability_view
 from .run_record import cost, models, row_sets
 from .wording import recipe_words
 
@@ -55,6 +56,7 @@ class RunView:
     fusion: FusionView | None
     raters: RaterView | None
     foretold: ForetoldView | None
+    reliability: ReliabilityView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -89,6 +91,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         fusion_view(run, key),
         rater_view(run),
         foretold_view(run),
+        reliability_view(run, key),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),
