@@ -12,7 +12,7 @@ from transformers.models.llama import modeling_llama
 
 from extract.extractor import Extraction
 from extract.forward.engine import Engine
-from extract.forward.trace import Position
+from extract.forward.trace import ActivationReader, Position
 from extract.models.loading import Placement
 from extract.models.source import ModelSource
 from extract.offload import offloaded_engine
@@ -24,6 +24,8 @@ from extract.offload.shells import Shells
 from tests.conftest import save_checkpoint
 from tests.extract.forward.test_families import FAMILIES, LENGTHS, whole_model
 from w2s_probes import InputError
+from w2s_probes.checkpoints.batches import batches, padded
+from w2s_probes.checkpoints.blocks import trunk_of
 from w2s_probes.checkpoints.tokens import Tokens
 
 Words = dict[int, Any]
@@ -55,8 +57,20 @@ def assert_same(plain: Words, offloaded: Words) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_numbers_are_those_of_the_ordinary_way(family: str, tmp_path: Path) -> None:
     """Every token, so that masks, positions and windows are those of the family, with padding beside short rows."""
-    source = ModelSource.find(str(save_checkpoint(whole_model(family), tmp_path / "model")))
-    assert_same(*both_ways(source, list(range(source.depth + 1)), "all"))
+    model = whole_model(family)
+    source = ModelSource.find(str(save_checkpoint(model, tmp_path / "model")))
+    for config in (model.config, getattr(trunk_of(model), "config", model.config)):
+        config.use_cache = False
+    reader, layers, rows = ActivationReader(trunk_of(model), source.block_path), range(source.depth + 1), tokens()
+    engine = OffloadedEngine(source, layers=layers, position="all", dtype="float32", placement=placement())
+    found, places = engine.read(rows, NAMES), np.concatenate([[0], np.cumsum(LENGTHS)])
+    for batch in batches(LENGTHS, SMALL):
+        ids, mask = padded([rows[row] for row in batch], pad=source.pad)
+        at = np.concatenate([np.arange(places[row], places[row + 1]) for row in batch])
+        assert_same(
+            {layer: states.numpy() for layer, states in reader.read(ids, mask, layers, "all").items()},
+            {layer: words[at] for layer, words in found.items()},
+        )
 
 
 @pytest.fixture
@@ -85,7 +99,12 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The blocks whose weights were loaded, in order."""
     numbers: list[int] = []
     block = ModelParts.block
-    monkeypatch.setattr(ModelParts, "block", lambda self, number: numbers.append(number) or block(self, number))
+
+    def counted(self: ModelParts, number: int) -> Any:
+        numbers.append(number)
+        return block(self, number)
+
+    monkeypatch.setattr(ModelParts, "block", counted)
     return numbers
 
 
