@@ -6,9 +6,9 @@ from ..lazy_face import lazy_face
 from .curves import CALIBRATION_RULES, LEAST_ROWS, CalibrationRule, Calibrator
 
 if TYPE_CHECKING:
+    from .binning import reliability_bins
     from .calibrated_files import FileCalibration, apply_to_file, calibrate_file
     from .fitting import calibrate, cross_calibrated
-    from .binning import reliability_bins
 
 __all__ = [
     "CALIBRATION_RULES",
