@@ -25,6 +25,7 @@ from w2s_probes.probes.registry import ENTRIES, PROBES, probe_settings
 
 from .attention import Attention
 from .ensemble_layers import EnsembleLayers
+from .overlap import OverlapSettings
 from .section import Count, Section
 
 VALUES: dict[str, Any] = {"k": Count, "l2": Annotated[float, Field(ge=0, allow_inf_nan=False)]}
@@ -56,6 +57,7 @@ class Probes(_ProbeValues):
     connectivity: Connectivity = "strong"
     alpha: float = Field(0.9, gt=0, lt=1)  # of the graph probe: how much of a score comes from the neighbours
     contamination: float = Field(0.1, ge=0, lt=1)
+    overlap: OverlapSettings = OverlapSettings()
     calibrate: CalibrationRule | None = None  # of probes that are scored: to the weak labels of the validation rows
 
     if TYPE_CHECKING:
@@ -107,9 +109,12 @@ class Probes(_ProbeValues):
     def read(self, settings: Collection[str]) -> dict[str, Any]:
         """The values of these settings, fit for JSON: those that were not given, too."""
         own = self.model_dump(mode="json", include=set(settings))
+        # So that the keys of recipes that do not have them stay.
         for name, wanted in (("classifiers", self.classifiers), ("layers", self.layers.layers)):
-            if not wanted:  # so that the keys of recipes without any stay
+            if not wanted:
                 own.pop(name, None)
+        if own.get("overlap") == OverlapSettings().model_dump(mode="json"):
+            own.pop("overlap")
         return own | {name: getattr(self, name) for name in settings if name in added_settings()}
 
 

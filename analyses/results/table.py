@@ -204,6 +204,7 @@ def _rows_over(
     results = over_seeds(runs, names, metric)
     for name in names:
         common = _common(task, runs[0], name, len(runs[0].truth)) | {"seed": seed, "seeds": len(runs)}
+        common |= _settings_of_all([_common(task, run, name, 0) for run in runs])
         common |= {"trusted": max(run.outcomes[name].trusted for run in runs)}
         lines: list[tuple[str, Estimate | GapRecoveredOverSeeds, str]] = [(metric, results.values[name], "ok")]
         pgr = results.recovered.get(name)
@@ -229,6 +230,14 @@ def _rows_over(
                 line |= {"gap": gap.value, "gap_low": gap.low, "gap_high": gap.high}
             rows.append(line)
     return rows
+
+
+def _settings_of_all(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The settings of a method that all seeds share; empty where seeds have chosen different ones."""
+    return {
+        name: lines[0][name] if len({line[name] for line in lines}) == 1 else None
+        for name in ("layer", "k", "l2", "contamination", "alpha")
+    }
 
 
 def _common(task: str, judged: TrialResult, name: str, n: int) -> dict[str, Any]:

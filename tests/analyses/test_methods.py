@@ -64,6 +64,7 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
         "raters",
         "channel",
         "confident",
+        "overlap",
         "student",
         "control",
         "s2s",
@@ -115,6 +116,11 @@ def test_a_filter_of_the_users_own_has_a_control_too(tmp_path: Path, monkeypatch
     monkeypatch.setitem(METHODS, "filter-mine", own)
     outcome = outcome_by("control-random:filter-mine", experiment(tmp_path))
     assert outcome.notes["removed"] == 30
+    assert outcome.contamination == 0.1
+
+
+def test_the_control_of_a_filter_that_reads_no_contamination_names_none(tmp_path: Path) -> None:
+    assert outcome_by("control-random:filter-channel", experiment(tmp_path)).contamination is None
 
 
 def test_a_probe_is_measured_against_itself_taught_the_truth(tmp_path: Path) -> None:

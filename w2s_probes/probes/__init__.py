@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .attention import AttentionProbe
     from .base import Probe, auroc_scorer
     from .classifier import ClassifierProbe
-    from .contrast import ContrastProbe, paired_sides, shuffled_sides
+    from .contrast import ContrastProbe, paired_sides, shuffled_sides, swapped_sides
     from .design import Design
     from .graph_smoothing import GraphProbe
     from .knn import KNNProbe, NeighborPath
@@ -51,6 +51,7 @@ __all__ = [
     "probe_name",
     "save_probe",
     "shuffled_sides",
+    "swapped_sides",
     "topo_cc",
 ]
 
@@ -87,6 +88,7 @@ __getattr__, __dir__ = lazy_face(
         "paired_sides": "contrast",
         "save_probe": "saving",
         "shuffled_sides": "contrast",
+        "swapped_sides": "contrast",
         "topo_cc": "topo",
     },
 )

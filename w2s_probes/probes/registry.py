@@ -91,6 +91,17 @@ ENTRIES = (
         marker="<",
     ),
     ProbeEntry(
+        name="contrast",
+        title="contrast",
+        value=None,
+        default=NO_VALUE,
+        where="contrast:ContrastProbe",
+        values="Contrast pairs",
+        color="#661100",
+        marker="p",
+        pairs=True,
+    ),
+    ProbeEntry(
         name="graph",
         title="graph",
         value="k",
