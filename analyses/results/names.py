@@ -39,6 +39,13 @@ OTHER_ALPHA, OTHER_CHANGE = "control-fusion-shuffled-alpha", "control-fusion-shu
 ALPHA = "alpha of "  # and the name of a method that fuses: a column of the predictions, α of each row
 COMMON = "_common"  # ending of a PGR in units of the students' gap, of a method that has a ceiling of its own
 ROWS_ONLY = "rows only"  # status of an interval from one seed: it takes the trained models as they are
+# Controls of probes that are scored themselves, which so have that probe's ceiling.
+CONTROLS_OF_PROBES = {
+    "control-mean-of-tokens": "attention",
+    "control-swapped-sides": "contrast",
+    "control-logistic-pairs": "contrast",
+    "control-permuted-mlp": "mlp",
+}
 HARD = "hard labels"  # status of a PGR in AUROC where the supervisor gives labels, not scores
 
 _TRIAL_KEY = re.compile(r"(?s)(?P<task>.+), seed (?P<seed>[0-9]{1,18})")
@@ -146,11 +153,13 @@ def own_ceiling(probe: str) -> str:
 
 
 def ceiling_of(method: str) -> str:
-    """The name of the ceiling that a method's PGR is by: of a probe its own.
+    """The name of the ceiling that a method's PGR is by: of a probe, and of its controls, its own.
 
     >>> ceiling_of("probe-knn"), ceiling_of("gold-select-knn:25"), ceiling_of("student-xent")
     ('ceiling-knn', 'ceiling-knn', 'ceiling')
     """
+    if method in CONTROLS_OF_PROBES:
+        return own_ceiling(CONTROLS_OF_PROBES[method])
     of_probe = PROBE if method.startswith(PROBE) else SELECT
     base = method.removeprefix(OF_WEAK).partition(":")[0]
     if not base.startswith(of_probe) or base in (f"{SELECT}layer", f"{SELECT}checkpoint"):
