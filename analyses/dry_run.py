@@ -5,7 +5,7 @@ from pathlib import Path
 
 from w2s_probes.errors import InputError
 
-from .costs import reads_known_rows, reads_tokens
+from .costs import layers_read, reads_known_rows, reads_tokens
 from .experiment.paired_tasks import reads_pairs, refuse_unpaired
 from .experiment.splits import split_task
 from .experiment.task_models import Sources
@@ -51,6 +51,9 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
                 pairs = trial.students.pairs(recipe.strong) if reads_pairs(methods) else None
                 if pairs is not None:
                     every.append(_activations_stage(trial, pairs.sides, " of contrast pairs"))
+                for model in layers_read(recipe, methods):
+                    read = trial.students.activations(model)
+                    every.append(_activations_stage(trial, read, f" of layer {model.layer}"))
             every += _trial_stages(trial)
     return every
 

@@ -57,6 +57,7 @@ class Method:
     fuses: bool = False  # whether it fuses the logits of the models of the recipe's `[fusion]`
     tokens: bool = False  # whether it reads every token of a row, not one vector
     pairs: bool = False  # whether it reads the contrast pairs of a task, both sides of each row
+    layers: bool = False  # whether it reads the layers of the recipe's `[probes.layers]`, too
     ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given
 
 
@@ -86,6 +87,7 @@ def run_method(
     view = view if method.pairs else replace(view, pairs=None)
     view = view if method.fuses else replace(view, fusing=None)
     view = view if method.gold is not None and method.gold.layers else replace(view, by_layer={})
+    view = view if method.layers else replace(view, layer_activations=())
     view = view if method.debates else replace(view, debates=None)
     outcome = yield from _outcome(name, method, view)
     counted = [read.read for read in (rows, known) if read is not None]

@@ -21,6 +21,7 @@ from ..probes.registry import PROBES
 from ..rows.fields import kept_rows
 from ..rows.groups import group_ids, groups_of, most_neighbors
 from ..store.activation_store import ActivationStore
+from . import terminal
 
 if TYPE_CHECKING:
     from ..metrics.audit_design import AuditDesign
@@ -56,6 +57,7 @@ class LabelledLayer:
         """
         plain = ActivationStore.open(store)
         index = plain.resolve(layer)
+        terminal.say_normed(plain, [index])
         given = LabelFile.read(labels)
         joined = LabelledStore.joined(plain, [given], paired=paired)
         opened, (file,) = joined.store, joined.files

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .knn import KNNProbe, NeighborPath
     from .logistic import LogisticProbe, RegularizationPath
     from .mean_difference import MeanDifferenceProbe
+    from .mlp import MLPPath, MLPProbe
     from .saving import load_probe, save_probe
     from .topo import TopoProbe, topo_cc
     from .whitened import WhitenedMeanDifferenceProbe
@@ -35,6 +36,8 @@ __all__ = [
     "GraphProbe",
     "KNNProbe",
     "LogisticProbe",
+    "MLPPath",
+    "MLPProbe",
     "MeanDifferenceProbe",
     "NeighborPath",
     "Probe",
@@ -72,6 +75,8 @@ __getattr__, __dir__ = lazy_face(
         "GraphProbe": "graph_smoothing",
         "KNNProbe": "knn",
         "LogisticProbe": "logistic",
+        "MLPPath": "mlp",
+        "MLPProbe": "mlp",
         "MeanDifferenceProbe": "mean_difference",
         "NeighborPath": "knn",
         "Probe": "base",

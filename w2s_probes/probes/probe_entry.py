@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 ValueName = Literal["k", "l2"]
 # The probes of this release.
-VERSIONED = ("knn", "logistic", "topo", "mean-difference", "mean-difference-whitened", "graph", "contrast", "attention")
+VERSIONED = (
+    *("knn", "logistic", "topo", "mean-difference", "mean-difference-whitened"),
+    *("graph", "mlp", "contrast", "attention"),
+)
 NO_VALUE = 0.0  # stands for the value of a probe that has none, where values are listed
 
 
