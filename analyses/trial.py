@@ -20,6 +20,7 @@ from .experiment.kept_methods import METHOD, kept_method, method_description, tr
 from .experiment.method import Method, run_method
 from .experiment.opinions import asked_in
 from .experiment.outcomes import Outcome
+from .experiment.paired_tasks import contrast_in
 from .experiment.row_sets import PLAIN, SPREAD, RowSets, is_scored
 from .experiment.task_models import Sources, TaskModels, every_row
 from .experiment.trusted_rows import TrustedRows, reads_trusted, trusted_rows
@@ -286,8 +287,8 @@ def task_models(
     shared = trusted or recipe.weak.errors == "first-features"
     own = read if shared else labelled
     every = every_row([own, *(sets.weak for sets in seeds)]) if reads_truth(recipe.weak) else own
-    asked = asked_in(recipe, task)
-    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, tuned, asked)
+    asked, contrast = asked_in(recipe, task), contrast_in(task, recipe.data.tasks)
+    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, tuned, asked, contrast)
     return supervisor, supervisor if shared else supervisor.of_rows(read)
 
 

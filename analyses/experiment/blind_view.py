@@ -28,6 +28,7 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         seed=seed,
         cache=models.cache,
         tokens=models.tokens(recipe.strong),
+        pairs=models.pairs(recipe.strong),
         pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
         conflict=recipe.conflict,
         calibrate=recipe.student.calibrate,

@@ -37,6 +37,7 @@ from .gold_rows import GoldRows
 from .layer_probes import LAYERS, LayerView
 from .opinions import Opinions
 from .outcomes import Outcome
+from .pair_probes import PairActivations, PairView
 from .row_sets import CONFLICT
 from .taught_labels import refuse_one_label
 from .true_labels import TrueLabels
@@ -44,7 +45,7 @@ from .trusted_rows import TRUSTED, TrustedRows
 
 
 @dataclass(frozen=True)
-class Experiment(LayerView, CalibratedView, TrueLabels):
+class Experiment(LayerView, CalibratedView, PairView, TrueLabels):
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
     A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
@@ -64,6 +65,7 @@ class Experiment(LayerView, CalibratedView, TrueLabels):
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
     layer_activations: tuple[Activations, ...] = ()  # of the strong model, at the layers that judge together
     tokens: Activations | None = None  # of the strong model, every token; for attention probes
+    pairs: PairActivations | None = None  # both sides of rows, of a task with `contrast`; for methods that declare it
     pooling: Attention | None = None  # by whose attention the vectors are pooled that probes read; None: by position
     truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
     trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
@@ -197,8 +199,7 @@ class Experiment(LayerView, CalibratedView, TrueLabels):
             return self.token_probe(labels).scores(self.read_by_probes)
         probe, evaluated = self.probe(name), self.read_by_probes
         if not probe.graph_k:
-            fitted = probe.fit(self.X_train, labels)
-            return {rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated}
+            return self.fitted_scores(name, probe, labels)
         apart: Any = {"group_ids": self.group_codes, "graph": self.graph(name)}
         fitted = probe.fit(self.X_train, labels, **apart)
         return {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
@@ -256,11 +257,13 @@ class Experiment(LayerView, CalibratedView, TrueLabels):
 
         def make() -> tuple[Arrays, Record]:
             graph = self.graph(name) if probe.graph_k else None
-            p = relabel(probe, self.X_train, self.weak_train, groups=self.groups, seed=self.seed, graph=graph)
+            X = self.read_by(name, "train")
+            p = relabel(probe, X, self.weak_train, groups=self.groups, seed=self.seed, graph=graph)
             return {"p": p}, {}
 
         described = self._reads | {"labels": array_hash(self.weak_train), "seed": self.seed}
         described |= {"probe": name, "parameters": probe.get_params()} | probe_code({PROBES[name].setting})
+        described |= self.pair_key(name)
         return self.cache.get("opinions", described, make)[0]["p"]
 
     def filtered(self, name: str) -> FilterResult:
