@@ -67,7 +67,7 @@ def test_choices_are_counted_over_seeds(view: GoldView) -> None:
 def test_what_was_run_is_said_in_the_words_of_recipes(folder: Path) -> None:
     (run,) = read_folder(folder).runs
     facts = dict(run_view(run, "r0").facts)
-    assert facts["Gold rows"] == "costs.gold = 1, costs.weak = 0.01"
+    assert facts["Gold rows"] == "costs.gold = 1; costs.weak = 0.01"
     assert "knn_k = 20" in facts["Probes"]
     assert not any(mark in said for said in facts.values() for mark in "{}'")
     assert "attention" not in facts["Probes"]
