@@ -97,6 +97,7 @@ def plan_recipe(
     read |= {EVERY_TOKEN: recipe.strong} if reads_tokens(recipe, methods) else {}
     layers = _layers(recipe, methods, describe)
     read |= {f"strong, layer {layer}": recipe.strong.model_copy(update={"layer": layer}) for layer in layers[1:]}
+    read |= {f"strong, layer {one.layer}": one for one in layers_read(recipe, methods)}
     heads = [one for one in recipe.weak.trained if one.kind in ("head", "boosted") and one.model is not None]
     read |= {"weak" if len(heads) == 1 else f"weak {number}": one for number, one in enumerate(heads, start=1)}
     plans = {}
@@ -150,6 +151,13 @@ def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:
 def reads_tokens(recipe: Recipe, methods: dict[str, Method]) -> bool:
     """Whether a run extracts every token of the strong model, too."""
     return recipe.strong.position == "attention" or any(method.tokens for method in methods.values())
+
+
+def layers_read(recipe: Recipe, methods: dict[str, Method]) -> list[Strong]:
+    """The strong model at every layer that a method reads together with others."""
+    at = recipe.strong.model_copy
+    wanted = recipe.probes.layers.layers if any(method.layers for method in methods.values()) else []
+    return [at(update={"layer": layer}) for layer in wanted]
 
 
 def reads_known_rows(recipe: Recipe, methods: dict[str, Method]) -> bool:

@@ -16,10 +16,10 @@ from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet
 
 from ..lessons.lesson import Scores
-from .row_sets import CONFLICT, scored
+from .row_sets import CONFLICT, PLAIN, scored
 from .token_probes import TokenView
 
-VAL = "val"
+VAL, TEST = "val", "test"
 
 
 def curve_of(of: NDArray[np.float64], labels: NDArray[np.float64], by: CalibrationRule) -> Calibrator:
@@ -31,10 +31,15 @@ def curve_of(of: NDArray[np.float64], labels: NDArray[np.float64], by: Calibrati
 
 
 def along(curve: Calibrator | None, scores: Scores) -> Scores:
-    """The scores of each set by a curve; as they are without one."""
+    """The scores of each set by a curve, beside the plain ones of the test rows; as they are without one."""
     if curve is None:
         return scores
-    return {name: np.asarray(curve(own), dtype=np.float64) for name, own in scores.items()}
+    return {name: np.asarray(curve(own), dtype=np.float64) for name, own in scores.items()} | plain_test(scores)
+
+
+def plain_test(scores: Scores) -> Scores:
+    """The test rows' scores under the name of those that are not calibrated; empty without test rows."""
+    return {PLAIN + TEST: scores[TEST]} if TEST in scores else {}
 
 
 class CalibratedView(TokenView):

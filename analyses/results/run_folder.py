@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -17,7 +18,7 @@ from w2s_probes.io.tables import write_table
 from w2s_probes.rows.groups import GROUP
 
 from ..experiment.outcomes import Outcome
-from ..experiment.row_sets import OTHER_TEST, SPREAD, RowSets
+from ..experiment.row_sets import OTHER_TEST, PLAIN, SPREAD, RowSets
 from ..recipe.schema import Recipe
 from ..recipe.write_toml import toml
 from .gold_tables import BUDGET, CHOICES, budget_table, choice_table
@@ -28,6 +29,7 @@ from .names import (
     RECORD,
     RESULTS,
     TEST,
+    UNCALIBRATED,
     labels_file,
     parse_trial_key,
     predictions_file,
@@ -72,12 +74,14 @@ def _write_scores(file: Path, test: pd.DataFrame, outcomes: Mapping[str, Outcome
     """The scores of one test set.
 
     `group` is the test row's: rows of one group are not independent. A method of several draws has a column for each,
-    METHOD/1, METHOD/2, ...; one that fuses logits has α of each row in another.
+    METHOD/1, METHOD/2, ...; one that fuses logits has α of each row in another, and one that the recipe calibrates its
+    scores before that.
     """
     scores: dict[str, NDArray[Any]] = {}
     for method, outcome in outcomes.items():
-        drawn = outcome.scores["test"]
-        scores |= {method: drawn} if drawn.ndim == 1 else {f"{method}/{i}": one for i, one in enumerate(drawn, 1)}
+        for name, of in ((method, TEST), (UNCALIBRATED + method, PLAIN + TEST)):
+            drawn = outcome.scores.get(of, np.empty((0, len(test))))
+            scores |= {name: drawn} if drawn.ndim == 1 else {f"{name}/{i}": one for i, one in enumerate(drawn, 1)}
         scores |= {ALPHA + method: outcome.alphas[TEST]} if TEST in outcome.alphas else {}
     table = pd.DataFrame({"id": test["id"], GROUP: test[GROUP], "truth": test["label"], **scores})
     write_table(table, file)

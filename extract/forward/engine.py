@@ -215,7 +215,8 @@ def affordable_tokens(
 
 def numbers_a_token(source: ModelSource) -> int:
     """Numbers that a block holds at its fullest: about a dozen copies of the stream, a few of the MLP's inner layer."""
-    inner = max(getattr(source.text_config, "intermediate_size", None) or 0, 4 * source.width)
+    named = getattr(source.text_config, "intermediate_size", None) or 0
+    inner = max(4 * source.width, *(named if isinstance(named, list | tuple) else [named]))  # Gemma 3n: one a block
     return 12 * source.width + 4 * inner
 
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import weakref
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,7 @@ class StatesOnDisk:
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # it lives as long as this object
         except OSError as error:
             raise self._unusable(error) from error
+        weakref.finalize(self, self._file.close)
 
     def put(self, key: Hashable, tensors: Sequence[Tensor]) -> None:
         """Write a batch's tensors over those that it had, or at the end where they are larger."""

@@ -24,7 +24,7 @@ class LiveRun:
         self.went: Any = None  # the last output
         self._shells, self._ids, self._mask = shells, ids, mask
         self._block: Block | None = None
-        self._closed = self._ended = False
+        self._closed = self._ended = self._alone = False
         self._here, self._there = Semaphore(0), Semaphore(0)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._pass: Future[None] = self._thread.submit(self._run)
@@ -34,7 +34,7 @@ class LiveRun:
         """Run the block that the pass waits at, and go on to the next; None lets the rest hand on zeros."""
         if self._ended:
             return
-        self._block = block
+        self._block, self._alone = block, block is None
         self._there.release()
         self._wait()
 
@@ -63,13 +63,14 @@ class LiveRun:
         if not self.order:
             self.came = states
         self.order.append(number)
-        if self._block is not None or len(self.order) == 1:
+        if not self._alone:
             self._here.release()
             self._there.acquire()
         if self._closed:
             raise Arrived
-        if self._block is not None:
-            self.went = self._block(*args, **kwargs)
+        block, self._block = self._block, None  # nothing is to hold its weights longer than they are needed
+        if block is not None:
+            self.went = block(*args, **kwargs)
             return self.went
         zeros = states.new_zeros(states.shape)
         if isinstance(self.went, tuple | list):

@@ -1,14 +1,15 @@
 """A model in parts: what lies outside its blocks, and its blocks one at a time, each with its own weights alone."""
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from w2s_probes.checkpoints.blocks import trunk_of
 from w2s_probes.checkpoints.loading import usable
-from w2s_probes.errors import InputError
+from w2s_probes.errors import InputError, preview
 
 from ..models.checkpoints import ADAPTER
 from ..models.loading import refuse_missing
@@ -43,11 +44,12 @@ class ModelParts:
         trunk = trunk_of(whole)
         self._trunk = next(name for name, module in whole.named_modules() if module is trunk)
         self.block_path = source.block_path
-        number = re.compile(rf"(?:^|\.){re.escape(self.block_path)}\.(\d+)\.")
-        self._of_block: dict[int | None, list[str]] = {}
+        # Of each number the tensors that may be of its block: those with the number in their names, whatever stands
+        # before it, since transformers renames many. What is not of the block is never read.
+        self._numbered: dict[int, list[str]] = {}
         for name in self._tensors:
-            found = number.search(name)
-            self._of_block.setdefault(int(found[1]) if found else None, []).append(name)
+            for number in {int(part) for part in name.split(".") if part.isdecimal()}:
+                self._numbered.setdefault(number, []).append(name)
         blocks = [_bytes(block, self._dtype) for block in trunk.get_submodule(self.block_path).children()]
         self.depth, self.block_bytes = len(blocks), max(blocks, default=0)
         self.frame_bytes = _bytes(trunk, self._dtype) - sum(blocks)
@@ -64,9 +66,9 @@ class ModelParts:
 
     def block(self, number: int) -> nn.Module:
         """A block with its weights."""
-        if number not in self._of_block:
+        if not self._numbered.get(number):
             raise InputError(
-                f"model {self._source.name}: its files hold no tensors named {self.block_path}.{number}, so --offload "
+                f"model {self._source.name}: its files hold no tensors of block {number} by their names, so --offload "
                 "cannot tell its blocks apart: load the model once and save it with model.save_pretrained(folder)"
             )
         block: nn.Module = trunk_of(self._load(number)).get_submodule(f"{self.block_path}.{number}")
@@ -74,28 +76,54 @@ class ModelParts:
 
     def announce(self, number: int) -> None:
         """Let the system read a block's weights ahead, into memory that it takes back where it is short."""
-        for name in self._of_block.get(number, []):
-            self._tensors[name].announce()
+        mark = f"{self.block_path.rpartition('.')[2]}.{number}."
+        for name in self._numbered.get(number, []):
+            if mark in name:
+                self._tensors[name].announce()
 
     def _load(self, keep: int | None) -> Any:
         where = ".".join(name for name in (self._trunk, self.block_path) if name)
-        with usable(self._source.name, FAULT):
+        names = self._tensors if keep is None else self._numbered.get(keep, [])
+        with usable(self._source.name, FAULT), _numbers_that_show():
             model, report = _pruned(self._class, self._trunk, where, keep).from_pretrained(
                 None,
                 config=self._source.config,
-                state_dict={name: self._tensors[name] for name in self._of_block.get(keep, [])},
+                state_dict={name: self._tensors[name] for name in names},
                 dtype=self._dtype,
                 device_map={"": self._device},
                 output_loading_info=True,
                 **self._options,
             )
-        computed = {name for name, buffer in model.named_buffers() if torch.isfinite(buffer.float()).all()}
-        absent = sorted(name for name in set(report["missing_keys"]) - computed if "pooler" not in name)
+        buffers = dict(model.named_buffers())
+        absent = sorted(set(report["missing_keys"]) - set(buffers))
         prefix = f"{self._trunk}." if self._trunk else ""
-        refuse_missing(self._source.name, [name for name in absent if name.startswith(prefix)])
+        refuse_missing(self._source.name, [name for name in absent if "pooler" not in name and name.startswith(prefix)])
+        if unset := [name for name, buffer in buffers.items() if name.startswith(prefix) and _is_unset(buffer)]:
+            raise InputError(
+                f"model {self._source.name}: {FAULT}, since {preview(unset)} is computed by the whole model alone: "
+                "leave --offload out"
+            )
         for config in (model.config, getattr(trunk_of(model), "config", model.config)):
             config.use_cache = False
         return model.eval().requires_grad_(False)
+
+
+@contextmanager
+def _numbers_that_show() -> Iterator[None]:
+    """Fill memory that nothing is written to with NaN and the largest integers, by which it is told afterwards."""
+    before, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warn)
+
+
+def _is_unset(buffer: Tensor) -> bool:
+    if buffer.is_floating_point():
+        return bool(buffer.isnan().any())
+    integers = not buffer.is_complex() and buffer.dtype != torch.bool
+    return integers and bool((buffer == torch.iinfo(buffer.dtype).max).any())
 
 
 def _bytes(module: nn.Module, dtype: torch.dtype) -> int:
@@ -115,6 +143,8 @@ def _pruned(kind: Any, trunk: str, where: str, keep: int | None) -> Any:
         for name in where.split("."):
             if keep is not None:
                 here._is_hf_initialized = True  # else the class would make its own weights anew, which are gone
+                here._parameters.update(dict.fromkeys(here._parameters))
+                here._buffers.update(dict.fromkeys(here._buffers))
             outside = not f"{path}.".startswith(f"{trunk}.") if trunk else False
             for other, module in list(here.named_children()):
                 if other != name and (keep is not None or (outside and _has_blocks(module))):

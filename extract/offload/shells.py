@@ -40,11 +40,14 @@ class Passage:
     keep: list[Tensor] = field(default_factory=list)  # as `kept`, for the next block
 
 
+_NOWHERE = Passage(0, None, [], onward=False)
+
+
 class Shells:
     """The blocks of a trunk, each replaced in place by what stands in for it on the way of a batch."""
 
     def __init__(self, trunk: nn.Module, block_path: str) -> None:
-        self.trunk, self._passage = trunk, Passage(0, None, [], onward=False)
+        self.trunk, self._passage = trunk, _NOWHERE
         self._forms: dict[int, tuple[type, int, list[int]] | None] = {}
         self._guests: dict[int, Meeting] = {}  # by thread
         blocks: Any = trunk.get_submodule(block_path)
@@ -71,6 +74,7 @@ class Shells:
         self._passage = passage = Passage(number, block, kept, onward)
         with suppress(Arrived):
             self.trunk(input_ids=ids, attention_mask=mask)
+        passage.block, self._passage = None, _NOWHERE  # nothing is to hold the weights longer than they are needed
         return passage
 
     def accompany(self, meeting: Meeting, ids: Tensor, mask: Tensor) -> None:

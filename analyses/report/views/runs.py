@@ -19,11 +19,13 @@ from .debate_view import DebateView, debate_view
 from .deception import Deception, deception
 from .differences import against
 from .evaluation_sets import set_tables
+from .foretold import ForetoldView, foretold_view
 from .fusion import FusionView, fusion_view
 from .gates import GateView, gate_view
 from .gold_budget import GoldView, gold_view
 from .more_metrics import metric_title, more_metrics, pgr_cell
 from .raters import RaterView, rater_view
+from .reliability import ReliabilityView, reliability_view
 from .run_record import cost, models, row_sets
 from .wording import recipe_words
 
@@ -53,6 +55,8 @@ class RunView:
     debate: DebateView | None
     fusion: FusionView | None
     raters: RaterView | None
+    foretold: ForetoldView | None
+    reliability: ReliabilityView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -86,6 +90,8 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         debate_view(run),
         fusion_view(run, key),
         rater_view(run),
+        foretold_view(run),
+        reliability_view(run, key),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),
