@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analyses.report.load.folder import read_folder
 from analyses.report.views.gold_budget import GoldView, gold_view
 from analyses.report.views.runs import run_view
+from analyses.results.gold_tables import budget_table
 from tests.worlds.report_folders import PLAIN, write_run
 
 SIGNAL = {
@@ -54,6 +56,16 @@ def test_students_begin_at_the_plain_student_and_a_probe_does_not(view: GoldView
     assert " at 1.2," in append  # of the plain student: 120 weak labels at .01
     assert " at 21," in probe
     assert " at 1.2" not in probe
+
+
+def test_a_method_of_ones_own_is_a_use_of_its_own_and_not_the_plain_student() -> None:
+    values = {"task": "t", "test_set": "test", "seed": 0, "metric": "auroc", "value": 0.9, "seeds": 1, "status": "ok"}
+    results = pd.DataFrame([values | {"method": name} for name in (PLAIN, "gold-append:20", "mine", "filter-knn")])
+    notes = {name: {"gold_rows": 20, "weak_rows": 80} for name in ("gold-append:20", "mine")}
+    made = {"methods": {**notes, "filter-knn": {"removed": 5}}, "splits": {"train": {"rows": 100}}}
+    table = budget_table(results, {"t, seed 0": made}, {"gold": 2.0, "weak": 0.1}, PLAIN).set_index("method")
+    assert table["use"].to_dict() == {PLAIN: "plain student", "gold-append:20": "append", "mine": "mine"}
+    assert table["cost"].to_dict() == pytest.approx({PLAIN: 10, "gold-append:20": 48, "mine": 48})
 
 
 def test_choices_are_counted_over_seeds(view: GoldView) -> None:
