@@ -20,7 +20,7 @@ from .experiment.kept_methods import METHOD, kept_method, method_description, tr
 from .experiment.method import Method, run_method
 from .experiment.opinions import asked_in
 from .experiment.outcomes import Outcome
-from .experiment.row_sets import SPREAD, RowSets, is_scored
+from .experiment.row_sets import PLAIN, SPREAD, RowSets, is_scored
 from .experiment.task_models import Sources, TaskModels, every_row
 from .experiment.trusted_rows import TrustedRows, reads_trusted, trusted_rows
 from .experiment.view import Experiment
@@ -211,7 +211,7 @@ class LabelledTrial:
         """The supervisor's scores of the evaluation sets."""
         spread, trusted = self.labels.get(f"{SPREAD}test"), int(self.labels.get(TRUSTED_READ, np.zeros(1))[0])
         notes = {} if spread is None else {"sd": float(spread.mean())}
-        scores = {name: labels for name, labels in self.labels.items() if is_scored(name)}
+        scores = {name: labels for name, labels in self.labels.items() if is_scored(name) or name.startswith(PLAIN)}
         return Outcome(scores, notes=notes, trusted=trusted)
 
     @property

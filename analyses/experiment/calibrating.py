@@ -10,25 +10,36 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_probes.calibration import CalibrationRule, calibrate
+from w2s_probes.calibration import CalibrationRule, Calibrator, calibrate
 from w2s_probes.code_hashes import code_hash
 from w2s_probes.errors import InputError
 from w2s_probes.labels.label_set import LabelSet
 
 from ..lessons.lesson import Scores
-from .row_sets import CONFLICT, is_scored
+from .row_sets import CONFLICT, PLAIN, scored
 from .token_probes import TokenView
 
-VAL = "val"
+VAL, TEST = "val", "test"
 
 
-def calibrated(scores: Scores, of: NDArray[np.float64], labels: NDArray[np.float64], by: CalibrationRule) -> Scores:
-    """The scores of each set by the curve from scores `of` some rows (n,) to their labels; InputError without one."""
+def curve_of(of: NDArray[np.float64], labels: NDArray[np.float64], by: CalibrationRule) -> Calibrator:
+    """The curve from scores `of` some rows (n,) to their labels; InputError without one."""
     try:
-        curve = calibrate(of, labels, by=by)
+        return calibrate(of, labels, by=by)
     except InputError as error:
         raise InputError(f"calibrate = {by!r} on the {len(of)} validation rows: {error}") from error
-    return {name: np.asarray(curve(own), dtype=np.float64) for name, own in scores.items()}
+
+
+def along(curve: Calibrator | None, scores: Scores) -> Scores:
+    """The scores of each set by a curve, beside the plain ones of the test rows; as they are without one."""
+    if curve is None:
+        return scores
+    return {name: np.asarray(curve(own), dtype=np.float64) for name, own in scores.items()} | plain_test(scores)
+
+
+def plain_test(scores: Scores) -> Scores:
+    """The test rows' scores under the name of those that are not calibrated; empty without test rows."""
+    return {PLAIN + TEST: scores[TEST]} if TEST in scores else {}
 
 
 class CalibratedView(TokenView):
@@ -42,12 +53,18 @@ class CalibratedView(TokenView):
     def evaluated(self, scores: Scores, val: NDArray[np.float64] | None = None) -> Scores:
         """A student's scores of the evaluation sets; calibrated where the recipe says so, to labels of `val` (n_val,).
 
-        Those are the weak ones unless given.
+        Those are the weak ones unless given: to what a student has learned from the truth they are the true ones.
         """
-        own = {name: values for name, values in scores.items() if is_scored(name)}
+        return along(self.student_curve(scores, val), scored(scores))
+
+    def student_curve(self, scores: Scores, val: NDArray[np.float64] | None = None) -> Calibrator | None:
+        """The curve of a student with these scores of all sets, `val` as in `evaluated`; None without one.
+
+        What mixes a student with something else mixes its calibrated scores, and learns by them.
+        """
         if self.calibrate is None:
-            return own
-        return calibrated(own, scores[VAL], self.weak.values(self._val_ids) if val is None else val, self.calibrate)
+            return None
+        return curve_of(scores[VAL], self.weak.values(self._val_ids) if val is None else val, self.calibrate)
 
     def calibrated_probe(self, scores: Scores) -> Scores:
         """A probe's scores of the evaluation sets, calibrated where the recipe says so by those of validation rows."""
@@ -55,8 +72,7 @@ class CalibratedView(TokenView):
         if by is None:
             return scores
         labels = self.weak if self.truth is None else self.truth
-        own = {name: values for name, values in scores.items() if is_scored(name)}
-        return calibrated(own, scores[VAL], labels.values(self._val_ids), by)
+        return along(curve_of(scores[VAL], labels.values(self._val_ids), by), scored(scores))
 
     @property
     def predicted(self) -> dict[str, pd.DataFrame]:
@@ -71,7 +87,8 @@ class CalibratedView(TokenView):
     def calibration_key(self) -> dict[str, Any]:
         """The part of a cache key that calibration decides; nothing where there is none."""
         rules = {"student": self.calibrate, "probes": self.probes.calibrate}
-        return {"calibrate": {**rules, "code": code_hash(calibrate)}} if any(rules.values()) else {}
+        code = [code_hash(calibrate), code_hash(Calibrator.__call__), code_hash(curve_of)]
+        return {"calibrate": {**rules, "code": code}} if any(rules.values()) else {}
 
     @property
     def _val_ids(self) -> NDArray[np.object_]:

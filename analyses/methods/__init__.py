@@ -16,7 +16,8 @@ from w2s_probes.probes.registry import ENTRIES, PROBES, TOKEN_PROBES
 
 from ..experiment import Lessons, Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
-from ..experiment.gold_rows import GoldUse
+from ..experiment.gold_rows import LAYERS, VALUES, GoldUse
+from ..experiment.gold_rows import SHARE as WEIGHT_SHARE
 from ..recipe.debate_settings import CHANGES, DEBATE_CONTROL
 from ..recipe.gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, WEAK_ALONE, GoldName
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
@@ -40,13 +41,15 @@ from .gold_choices import chosen_checkpoint, chosen_layer, chosen_value
 from .judgements import channel_relabel, channel_removal, channel_student, confident_removal, confident_student
 from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
+from .overlaps import OVERLAPS
 from .priors import prior_opinion
+from .probe_controls import PROBE_CONTROLS
 from .probes import probe_ceiling, probe_prediction
 from .raters import raters_removal, raters_student
 from .relabels import probe_relabel
 from .rounds import bootstrapping, strong_to_strong
 from .students import plain_student
-from .two_stages import random_two_stages, two_stages
+from .two_stages import RANDOM_STAGES, TWO_STAGE, in_two_stages
 
 __all__ = ["METHODS", "find_method", "find_methods"]
 
@@ -54,7 +57,7 @@ NO_SETTING: frozenset[str] = frozenset()
 SHARE = frozenset({"contamination"})
 LOGISTIC = frozenset({"logistic_l2"})
 EXPERTS = Trusted(LEAST_OF_EXPERTS, of_model=True, stops=True, why=DEGENERATE)
-OWN_PROBES = [entry.name for entry in ENTRIES]
+OWN_PROBES = [entry.name for entry in ENTRIES if not entry.pairs]
 
 
 def _reads(entry: ProbeEntry) -> frozenset[str]:
@@ -97,15 +100,16 @@ def _gate(kind: GateKind, over: Over = "student", control: Control | None = None
     )
 
 
-def _gold(run: Callable[..., Lessons], *, both: bool = False, students: int = 1, layers: bool = False) -> Method:
-    use = GoldUse(both=both, layers=layers)
+def _gold(run: Callable[..., Lessons], *, students: int = 1, **use: Any) -> Method:
     rounds = 2 if run is after else 1
-    return Method(run, gold=use, activations=False, students=students, rounds=rounds, settings=NO_SETTING)
+    gold = GoldUse(**use)
+    return Method(run, gold=gold, activations=False, students=students, rounds=rounds, settings=NO_SETTING)
 
 
 def _gold_value(probe: str, reads: frozenset[str]) -> Method:
     run = partial(chosen_value, probe=probe)
-    return Method(run, gold=GoldUse(both=True), students=0, settings=reads, ceiling=own_ceiling(probe))
+    use = GoldUse(both=True, reads=frozenset({VALUES}))
+    return Method(run, gold=use, students=0, settings=reads, ceiling=own_ceiling(probe))
 
 
 GATES: dict[str, tuple[GateKind, Over]] = {
@@ -115,15 +119,14 @@ GATES: dict[str, tuple[GateKind, Over]] = {
 GATE_CONTROLS: dict[str, Control] = {AVERAGE: "average", SHUFFLED: "shuffled"}
 
 
-def _of_tokens(probe: str) -> dict[str, Method]:
-    """The methods of a probe that reads every token of a row, and its control: the same tokens, all of them alike."""
-    reads, ceiling = READS[probe], own_ceiling(probe)
+def _of_other(probe: str, reads: frozenset[str] = EVERY_SETTING) -> dict[str, Method]:
+    """The methods of a probe that reads more of a row than one vector: every token, or several layers."""
+    ceiling = own_ceiling(probe)
     return {
         ceiling: Method(partial(probe_ceiling, probe=probe), oracle=True, students=0, settings=reads),
         f"{PROBE}{probe}": Method(partial(probe_prediction, probe=probe), students=0, settings=reads, ceiling=ceiling),
         f"filter-{probe}": _filter(probe, reads),
         f"relabel-{probe}": Method(partial(probe_relabel, probe=probe), settings=reads),
-        "control-mean-of-tokens": Method(mean_of_tokens, students=0, settings=reads, ceiling=ceiling),
     }
 
 
@@ -144,7 +147,12 @@ OWN_METHODS: dict[str, Method] = {
     **{f"filter-{name}": _filter(name, READS[name]) for name in OWN_PROBES},
     **{f"relabel-{name}": _relabel(name, READS[name]) for name in OWN_PROBES},
     **{f"filter-relabel-{name}": _filter(name, READS[name], relabels=True) for name in OWN_PROBES},
-    **{name: replace(method, tokens=True) for name, method in _of_tokens("attention").items()},
+    **{name: replace(method, tokens=True) for name, method in _of_other("attention", READS["attention"]).items()},
+    "control-mean-of-tokens": Method(
+        mean_of_tokens, tokens=True, students=0, settings=READS["attention"], ceiling=own_ceiling("attention")
+    ),
+    **{name: replace(method, layers=True) for name, method in _of_other("layers").items()},
+    **PROBE_CONTROLS,
     **{
         f"{name}-conflict-{kind}": Method(
             partial(teach, truthful=name == "control-truth"), oracle=True, activations=False, settings=NO_SETTING
@@ -174,28 +182,21 @@ OWN_METHODS: dict[str, Method] = {
         for name in FUSIONS
     },
     f"{GOLD}append": _gold(appended),
-    f"{GOLD}weight": _gold(partial(appended, weigh=True)),
+    f"{GOLD}weight": _gold(partial(appended, weigh=True), reads=frozenset({WEIGHT_SHARE})),
     f"{GOLD}after": _gold(after, both=True, students=2),
-    f"{SELECT}checkpoint": _gold(chosen_checkpoint, both=True, students=2),
-    f"{SELECT}layer": _gold(chosen_layer, both=True, layers=True),
+    f"{SELECT}checkpoint": _gold(chosen_checkpoint, both=True, beside=True, students=2),
+    f"{SELECT}layer": _gold(chosen_layer, both=True, beside=True, reads=frozenset({LAYERS})),
     **{f"{SELECT}{name}": _gold_value(name, READS[name]) for name in OWN_PROBES if PROBES[name].value},
     GOLD_ALONE: _gold(gold_alone, both=True),
     WEAK_ALONE: replace(_gold(weak_alone), gold=GoldUse(gold=0)),
     "filter-raters": Method(raters_student, activations=False, removal=raters_removal, settings=SHARE, raters=True),
-    **{
-        f"{begin}two-stage-{name}": Method(
-            partial(run, probe=name), students=many, rounds=2, settings=READS[name] | SHARE
-        )
-        for name in OWN_PROBES
-        for begin, run, many in (
-            ("", two_stages, 2),
-            ("control-random-", partial(random_two_stages, of=f"two-stage-{name}"), 2 * DRAWS),
-        )
-    },
+    **{f"{TWO_STAGE}{name}": in_two_stages(name, READS[name]) for name in OWN_PROBES},
+    **{f"{RANDOM_STAGES}{name}": in_two_stages(name, READS[name], random=True) for name in OWN_PROBES},
     "control-permuted-graph": Method(permuted_graph, students=DRAWS, settings=READS["graph"]),
     "relabel-channel": Method(channel_relabel, settings=LOGISTIC),
     "filter-channel": Method(channel_student, removal=channel_removal, settings=LOGISTIC),
     "filter-confident": Method(confident_student, removal=confident_removal, settings=LOGISTIC),
+    **OVERLAPS,
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE
@@ -222,6 +223,8 @@ METHODS.derive(
         "filter-{}": _of_added(_filter),
         "relabel-{}": _of_added(_relabel),
         "filter-relabel-{}": _of_added(_filter, relabels=True),
+        f"{TWO_STAGE}{{}}": _of_added(in_two_stages),
+        f"{RANDOM_STAGES}{{}}": _of_added(in_two_stages, random=True),
     },
 )
 
@@ -251,7 +254,7 @@ def find_method(name: str) -> Method:
     if of in filters:
         filter_ = _with_code(of)
         control = partial(random_control, of=of)
-        return replace(filter_, run=control, students=DRAWS, rounds=1, settings=filter_.settings | SHARE)
+        return replace(filter_, run=control, students=DRAWS, rounds=1)
     prefix, _, gate = name.partition(":")
     if prefix in GATE_CONTROLS:
         if gate not in GATES:

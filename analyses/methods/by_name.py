@@ -38,7 +38,7 @@ def _name_fault(name: str) -> str | None:
     if name.startswith(GOLD):
         return f"names that begin with {GOLD} are those of uses of gold rows: choose another"
     if is_matched_control(name):
-        return "a name of this beginning is that of a gate's control: choose another"
+        return "a name of this beginning is that of a method's control: choose another"
     return None
 
 

@@ -38,7 +38,9 @@ def random_control(experiment: Experiment, *, of: str) -> Lessons:
     drawn = [experiment.evaluated(student.scores) for student in students]
     scores = {name: np.stack([draw_scores[name] for draw_scores in drawn]) for name in drawn[0]}
     notes = {"removed": float(gone.sum()), "removed_positive": float((gone & positive).sum()), "draws": float(DRAWS)}
-    return Outcome(scores, contamination=experiment.probes.contamination, notes=notes)
+    # A filter that says itself how many rows go is not asked for a share, and neither is its control.
+    share = experiment.probes.contamination if "contamination" in METHODS[of].settings else None
+    return Outcome(scores, contamination=share, notes=notes)
 
 
 def permuted_graph(experiment: Experiment) -> Lessons:

@@ -5,5 +5,5 @@ from ..experiment import Experiment, Outcome
 
 def mean_of_tokens(experiment: Experiment) -> Outcome:
     """The scores of a probe of the mean of a row's tokens, with the attention probe's penalty and standards."""
-    scores = experiment.token_probe(experiment.weak_train, mean=True).scores(experiment.evaluation_rows)
-    return Outcome(scores, **experiment.probe_settings("attention"))
+    scores = experiment.token_probe(experiment.weak_train, mean=True).scores(experiment.read_by_probes)
+    return Outcome(experiment.calibrated_probe(scores), **experiment.probe_settings("attention"))

@@ -13,6 +13,7 @@ from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.probes import LogisticProbe
 
 from ..experiment import Experiment, Lesson, Lessons, Outcome
+from ..experiment.calibrating import VAL
 from ..experiment.row_sets import is_scored
 from ..lessons.lesson import Examples
 
@@ -36,11 +37,11 @@ def gated_experts(experiment: Experiment, *, joint: bool) -> Outcome:
     experts = GatedExperts(joint=joint).fit(X_weak, X_strong, truth, held, **starts)
     found = {
         name: experts.mix(weak_model.of(table), strong_model.of(table))
-        for name, table in experiment.rows.items()
-        if is_scored(name)
+        for name, table in experiment.predicted.items()
+        if is_scored(name) or name == VAL
     }
     notes = {"weak_share": found["test"].weak_share, "rounds": float(experts.n_rounds_)}
-    return Outcome({name: one.p for name, one in found.items()}, l2=l2, notes=notes)
+    return Outcome(experiment.evaluated({name: one.p for name, one in found.items()}), l2=l2, notes=notes)
 
 
 def trusted_student(experiment: Experiment) -> Lessons:

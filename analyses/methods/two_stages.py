@@ -3,6 +3,8 @@
 The removed rows are used as unlabelled ones, as DivideMix uses them (Li et al. 2020), here with one student, once.
 """
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,9 +13,18 @@ from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import group_ids, group_numbers
 from w2s_probes.ties import above_half
 
-from ..experiment import Experiment, Lesson, Lessons, Outcome
+from ..experiment import Experiment, Lesson, Lessons, Method, Outcome
+from ..results.names import RANDOM_STAGES as RANDOM_STAGES
+from ..results.names import TWO_STAGE as TWO_STAGE
 from .controls import DRAWS
 from .filters import probe_removal
+
+
+def in_two_stages(probe: str, reads: frozenset[str], *, random: bool = False) -> Method:
+    """The method of a probe that reads these settings, or its control."""
+    run = partial(random_two_stages, of=f"{TWO_STAGE}{probe}") if random else two_stages
+    many = 2 * DRAWS if random else 2
+    return Method(partial(run, probe=probe), students=many, rounds=2, settings=reads | {"contamination"})
 
 
 def two_stages(experiment: Experiment, *, probe: str) -> Lessons:

@@ -27,8 +27,16 @@ COMPARISON_COLUMNS += ["status", "oracle", "trusted"]
 WEAK, CEILING = "weak", "ceiling"
 TEST = "test"  # the task's own test set
 REFERENCES = (WEAK, CEILING)  # trained in every trial, beside the methods
+PROBE_CONTROLLED = {  # by controls of probes, in units of whose ceiling they are
+    "control-mean-of-tokens": "attention",
+    "control-permuted-mlp": "mlp",
+    "control-best-layer": "layers",
+    "control-bagged-layer": "layers",
+}
 PROBE = "probe-"  # and the name of a probe: a method whose ceiling is that probe taught the truth
 RANDOM = "control-random:"  # and the name of the filter that this control is matched to
+TWO_STAGE, RANDOM_STAGES = "two-stage-", "control-random-two-stage-"  # and a probe: in two stages, and its control
+SMOOTHED, PERMUTED_GRAPH = "relabel-graph", "control-permuted-graph"  # labels smoothed on a graph, and their control
 GATE = "gate-"  # the beginning of the names of gates
 ENTROPY_GATE = f"{GATE}entropy"
 AVERAGE, SHUFFLED = "control-gate-average", "control-gate-shuffled"  # of the entropy gate; with :GATE of another
@@ -37,6 +45,7 @@ DYNAMIC, STATIC = "fusion-dynamic", "fusion-static"
 HALF, MORE, TUNED = "control-fusion-half", "control-fusion-more", "control-fusion-tuned"
 OTHER_ALPHA, OTHER_CHANGE = "control-fusion-shuffled-alpha", "control-fusion-shuffled-change"
 ALPHA = "alpha of "  # and the name of a method that fuses: a column of the predictions, α of each row
+UNCALIBRATED = "uncalibrated "  # and the name of a method: its scores before the recipe calibrated them, likewise
 COMMON = "_common"  # ending of a PGR in units of the students' gap, of a method that has a ceiling of its own
 ROWS_ONLY = "rows only"  # status of an interval from one seed: it takes the trained models as they are
 HARD = "hard labels"  # status of a PGR in AUROC where the supervisor gives labels, not scores
@@ -117,13 +126,18 @@ def trial_files(
 
 
 def controls_of(method: str) -> tuple[str, ...]:
-    """The names of the controls that are matched to a filter, a gate or a use of gold rows, where there are any.
+    """The names of the controls that are matched to a method, where there are any.
 
-    >>> controls_of("filter-knn"), controls_of("gate-variance")
-    (('control-random:filter-knn',), ('control-gate-average:gate-variance', 'control-gate-shuffled:gate-variance'))
+    >>> controls_of("filter-knn"), controls_of("gate-variance"), controls_of("two-stage-knn")[0]
+    (('control-random:filter-knn',), ('control-gate-average:gate-variance', 'control-gate-shuffled:gate-variance'), \
+'control-random-two-stage-knn')
     """
     if method.startswith(GOLD):
         return gold_controls(method)
+    if method.startswith(TWO_STAGE):
+        return (RANDOM_STAGES + method.removeprefix(TWO_STAGE),)
+    if method == SMOOTHED:
+        return (PERMUTED_GRAPH,)
     if not method.startswith(GATE):
         return (RANDOM + method,)
     named = tuple(f"{control}:{method}" for control in (AVERAGE, SHUFFLED))
@@ -131,13 +145,13 @@ def controls_of(method: str) -> tuple[str, ...]:
 
 
 def kind_of_control(name: str) -> str:
-    """A control's kind, without the filter or gate that it is matched to: controls of one kind are tested together."""
-    return name.partition(":")[0]
+    """A control's kind, without the method that it is matched to: controls of one kind are tested together."""
+    return RANDOM_STAGES if name.startswith(RANDOM_STAGES) else name.partition(":")[0]
 
 
 def is_matched_control(name: str) -> bool:
-    """Whether this is the control of one filter, gate or use of gold rows."""
-    return name.startswith((RANDOM, AVERAGE, SHUFFLED, OF_WEAK, "control-gold-alone"))
+    """Whether this is the control of one method."""
+    return name.startswith((RANDOM, AVERAGE, SHUFFLED, OF_WEAK, "control-gold-alone", RANDOM_STAGES, PERMUTED_GRAPH))
 
 
 def own_ceiling(probe: str) -> str:
@@ -146,11 +160,13 @@ def own_ceiling(probe: str) -> str:
 
 
 def ceiling_of(method: str) -> str:
-    """The name of the ceiling that a method's PGR is by: of a probe its own.
+    """The name of the ceiling that a method's PGR is by: of a probe and its control the probe's own.
 
     >>> ceiling_of("probe-knn"), ceiling_of("gold-select-knn:25"), ceiling_of("student-xent")
     ('ceiling-knn', 'ceiling-knn', 'ceiling')
     """
+    if method in PROBE_CONTROLLED:
+        return own_ceiling(PROBE_CONTROLLED[method])
     of_probe = PROBE if method.startswith(PROBE) else SELECT
     base = method.removeprefix(OF_WEAK).partition(":")[0]
     if not base.startswith(of_probe) or base in (f"{SELECT}layer", f"{SELECT}checkpoint"):

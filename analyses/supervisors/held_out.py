@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.calibration import cross_calibrated
 from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
@@ -44,6 +45,7 @@ def refuse_without_truth(
     Likewise of gold rows.
     """
     refuse_gold(recipe.gold, methods, splits)
+    _refuse_uncalibrated(recipe, splits)
     if recipe.debate is not None and asks_supervisor(recipe, methods):
         raise InputError(
             "a method asks the supervisor's own model, and one that reads a debate is several: leave [debate] out, or "
@@ -85,3 +87,21 @@ def refuse_without_truth(
             held, truth = held_out_rows(sets.weak, task, seed), sets.weak["label"].to_numpy(dtype=float)
             for name, needs in declared.items():
                 refuse_too_few(name, needs, truth[held] if needs.held_out else truth, f"{task}, seed {seed}")
+
+
+def _refuse_uncalibrated(recipe: Recipe, splits: Mapping[str, Mapping[int, RowSets]]) -> None:
+    """InputError where the rows that the supervisor holds out are too few to calibrate it, whatever it will score."""
+    by = recipe.weak.calibrate
+    if by is None:
+        return
+    for task, seeds in splits.items():
+        for seed, sets in seeds.items():
+            rows = sets.weak[held_out_rows(sets.weak, task, seed)]
+            truth, groups = rows["label"].to_numpy(dtype=np.float64), rows[GROUP].to_numpy(dtype=object)
+            try:
+                cross_calibrated(np.linspace(0.1, 0.9, len(rows)), truth, by=by, groups=groups, seed=seed)
+            except InputError as error:
+                raise InputError(
+                    f"{task}, seed {seed}: weak.calibrate = {by!r} on the {len(rows)} rows of weak-train that are held "
+                    f"out: {error}: raise weak.n_truth, or leave it out"
+                ) from error

@@ -25,7 +25,7 @@ def view(folder: Path, name: str) -> Experiment:
 
 # Losses that teach the student its own opinion too early, or only more slowly, are not asked for as much.
 LEAST = {"student-entropy-detached": 0.9, "student-product": 0.9}
-LEAST |= {"control-permuted-graph": 0.0}  # which knows nothing
+LEAST |= {"control-permuted-graph": 0.0, "control-permuted-mlp": 0.0}  # which know nothing
 LEAST |= {"control-fusion-shuffled-change": 0.7}  # what tuning changed in other rows
 LEAST |= {"probe-attention": 0.9, "relabel-attention": 0.9}  # which learns some of the noise of 300 rows, too
 
@@ -56,12 +56,15 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
         "logistic",
         "topo",
         "graph",
+        "mlp",
         "mean-difference",
         "mean-difference-whitened",
         "attention",
+        "layers",
         "raters",
         "channel",
         "confident",
+        "overlap",
         "student",
         "control",
         "s2s",
@@ -113,6 +116,11 @@ def test_a_filter_of_the_users_own_has_a_control_too(tmp_path: Path, monkeypatch
     monkeypatch.setitem(METHODS, "filter-mine", own)
     outcome = outcome_by("control-random:filter-mine", experiment(tmp_path))
     assert outcome.notes["removed"] == 30
+    assert outcome.contamination == 0.1
+
+
+def test_the_control_of_a_filter_that_reads_no_contamination_names_none(tmp_path: Path) -> None:
+    assert outcome_by("control-random:filter-channel", experiment(tmp_path)).contamination is None
 
 
 def test_a_probe_is_measured_against_itself_taught_the_truth(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_plugins_that_are_wrong_are_refused_in_one_line(written: Path, tmp_path:
         ("weak", "are those of references"),
         ("ceiling", "are those of references"),
         ("ceiling-mine", "are those of references"),
-        ("control-gate-average-mine", "is that of a gate's control"),
+        ("control-gate-average-mine", "is that of a method's control"),
     ],
 )
 def test_a_name_that_means_something_else_is_refused(name: str, said: str) -> None:
@@ -298,7 +298,7 @@ def test_the_schema_lists_what_an_installed_package_adds(tmp_path: Path, monkeyp
     more = set(after["Method"]["enum"]) - set(before["Method"]["enum"])
     kinds = {"ceiling", "probe", "filter", "relabel", "filter-relabel", "gold-select"}
     controls = {"control-random:filter-means", "control-random:filter-relabel-means"}
-    controls |= {"control-gold-weak:gold-select-means"}
+    controls |= {"control-gold-weak:gold-select-means", "two-stage-means", "control-random-two-stage-means"}
     assert more == {"student-mine", *(f"{kind}-means" for kind in kinds), *controls}
     assert "mine" in after["Student"]["properties"]["loss"]["anyOf"][0]["enum"]
     assert after["Probes"]["properties"]["means_l2"] == {"type": "number", "default": 1}

@@ -34,10 +34,12 @@ def test_one_entry_gives_a_recipes_key_methods_and_captions() -> None:
     assert json.loads(done.stdout) == {
         "default": 50,
         "given": {"knn_k": 50, "nearest_k": 3},
-        "more": 6,
+        "more": 8,
         "methods": [
-            f"{kind}-nearest" for kind in ("ceiling", "filter", "filter-relabel", "gold-select", "probe", "relabel")
-        ],
+            f"{kind}-nearest"
+            for kind in ("ceiling", "control-random-two-stage", "filter", "filter-relabel", "gold-select", "probe")
+        ]
+        + ["relabel-nearest", "two-stage-nearest"],
         "settings": ["contamination", "nearest_k"],
         "caption": "Neighbours of nearest",
         "read_by": ["nearest"],

@@ -69,7 +69,7 @@ class ForetoldFiles:
         at = None if below is None else below.resolve(self.weak_layer or "-1")
         step(f"layer {self.layer} of {self.store}", 0, 4)
         # By id: which rows the kernels read does not hang on the order of the file.
-        rows = LabelledLayer.read(self.store, self.labels, self.layer, by_id=True)
+        rows = LabelledLayer.read(self.store, self.labels, self.layer, by_id=True, paired=choice.reads_pairs)
         # Only what has passed so far is worth the seconds that these take.
         from ..foretelling import foretell
         from ..noise.audits import with_audit

@@ -18,6 +18,7 @@ from ..store.layers import LayerSpec
 from ..store.shards import Content
 from ..store.writer import StoreWriter
 from .by_layer import Layers, Order, by_layer, refuse_depth
+from .last_entry import LastEntry, identity_of, refuse_last_entry, settled
 from .read_saved import read_saved
 
 SHARD_BYTES = 256 << 20  # of activations: bounds memory and the work lost to a kill
@@ -36,6 +37,7 @@ def import_activations(
     key: str | None = None,
     order: Order | None = None,
     dtype: str | None = None,
+    last_entry: LastEntry | None = None,
     model: str | None = None,
     position: str = "unknown",
     report: Report = lambda done, total: None,
@@ -47,13 +49,16 @@ def import_activations(
     rows, width), told by the number of rows or by what `order` says comes first, whose layers are 0, 1, ... or those
     that `layers` names; or there are several (rows, width) whose names end in layer numbers, of which `layers` may
     choose. `layers` must ascend. `key` chooses one array by name. `depth` is the model's number of blocks, the highest
-    layer unless given. `dtype`: see `saved.words`. `model` and `position` are noted; nothing can check them.
+    layer unless given. `dtype`: see `saved.words`. `last_entry` says what the model's last layer is in the file (see
+    `last_entry.settled`), and must be said of one that is there. `model` and `position` are noted;
+    nothing can check them.
 
     Files are mapped, so they may be larger than memory; they are read three times (hash, finite numbers, copy), .npz
     once more (checksums). The same call goes on where it was killed. Raises InputError, with nothing written, where
     numbers of rows do not agree, a number is not finite (by row id), files disagree, or one holds anything but arrays.
     """
     refuse_depth(depth)
+    refuse_last_entry(last_entry)
     paths, row_paths = _listed(files), _listed(rows)
     if len(paths) != len(row_paths):
         raise InputError(f"{len(paths)} files of activations but {len(row_paths)} of rows: give one --rows a file")
@@ -67,13 +72,14 @@ def import_activations(
         for path, own_ids in zip(paths, ids, strict=True)
     ]
     _refuse_unlike(parts, paths)
-    first = parts[0]
-    hashes = [sha256(path) for path in paths]
-    highest = max(first.words)
+    highest = max(parts[0].words)
     if depth is not None and highest > depth:
         raise InputError(
             f"{paths[0]}: layer {highest} is above the model's {depth} blocks: correct --layers or --depth"
         )
+    parts = [settled(part, depth, last_entry, str(path)) for part, path in zip(parts, paths, strict=True)]
+    first = parts[0]
+    hashes = [sha256(path) for path in paths]
     identity = {
         "imported": hashes,
         "model": model,
@@ -84,6 +90,7 @@ def import_activations(
         "position": position,
         "dtype": first.dtype,
         "rows": hash_of(all_ids),
+        **identity_of(last_entry),
     }
     row_bytes = first.width * WORDS[first.dtype].itemsize * len(first.words)
     writer = StoreWriter.open(

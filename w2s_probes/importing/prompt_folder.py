@@ -18,6 +18,7 @@ from ..store.shards import Content
 from ..store.writer import StoreWriter
 from .by_layer import Layers, chosen_layers, refuse_depth
 from .importer import SHARD_BYTES, SHARD_ROWS, hash_of, refuse_non_finite, row_ids, rows_of_all
+from .last_entry import LastEntry, identity_of
 from .safetensors_files import read_safetensors
 from .saved import Saved, words
 
@@ -31,7 +32,7 @@ class Layout:
 
     states: str  # tensor (tokens, layers, width)
     tokens: str  # tensor (tokens,), whose length must be that of `states`
-    norm: str  # of the last layer: "pre", before the model's final norm, as our layer N is
+    last_entry: LastEntry  # what the model's last layer is, if it is there
     source: str  # what the layout was read from
 
 
@@ -40,7 +41,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "vllm": Layout(
         "hidden_states",
         "token_ids",
-        "pre",
+        "pre-norm",
         "vLLM's ExampleHiddenStatesConnector (docs/features/speculative_decoding/extract_hidden_states.md, 2026)",
     )
 }
@@ -115,7 +116,7 @@ def import_prompt_folder(
     identity = {
         "imported": hash_of([sha256(path) for path in files]),
         "layout": layout,
-        "norm": form.norm,
+        **identity_of(form.last_entry),
         "model": model,
         "layers": named,
         "depth": depth,

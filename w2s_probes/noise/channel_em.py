@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 START = 0.1  # both rates, at first
 MOST_STEPS = 100  # of EM; the rates move by less than CLOSE a step long before in all that was tried
 CLOSE = 1e-4
+SMALLEST = 1e-6  # of a rate within EM: at 0, a label that a sure probe contradicts would have no posterior
 LEAST, MOST = -14.0, 5.0  # of log-ratios of rates: rates of 1e-6 and more that add up to .993 at most
 FARTHEST = (-3.0, 2.0)  # of the same, of a place to climb from
 STEEPEST = 50.0  # slope of standardised log-odds, above which they part the classes
@@ -48,7 +49,7 @@ class Rates:
     def posterior(self, p: Floats, y: Floats) -> Floats:
         """P(true = 1) of rows with prior p and seen labels y: that of both labels, weighted by a soft one."""
         of_label_1, of_label_0 = self.of_true_1(p, y)
-        return of_label_1 + of_label_0
+        return np.minimum(of_label_1 + of_label_0, 1)  # parts of 1, which rounding may lift above it
 
 
 def probe_and_rates(design: Design, y: Floats, weights: Floats, l2: float) -> tuple[Floats, Rates]:
@@ -72,8 +73,8 @@ def probe_and_rates(design: Design, y: Floats, weights: Floats, l2: float) -> tu
         q = right + flipped
         of_0 = np.sum(weights * (y - right), axis=1, keepdims=True) / np.sum(weights * (1 - q), axis=1, keepdims=True)
         of_1 = np.sum(weights * flipped, axis=1, keepdims=True) / np.sum(weights * q, axis=1, keepdims=True)
-        new = Rates(of_0, of_1)
-        moved = max(float(np.abs(of_0 - rates.of_0).max()), float(np.abs(of_1 - rates.of_1).max()))
+        new = Rates(of_0.clip(SMALLEST, 1 - SMALLEST), of_1.clip(SMALLEST, 1 - SMALLEST))
+        moved = max(float(np.abs(new.of_0 - rates.of_0).max()), float(np.abs(new.of_1 - rates.of_1).max()))
         rates = new
         theta, log_odds = fitted(q, theta)
         if moved < CLOSE:

@@ -20,7 +20,9 @@ from .connectivity import refuse_alpha
 
 ALPHA = 0.9
 FOLDS = 5  # rows whose labels are hidden from the scores that they get
-TOLERANCE = 1e-10  # of conjugate gradients: the residual's norm beside that of the right-hand side
+TOLERANCE = 1e-10  # of conjugate gradients, times α^HOPS: the residual's norm beside that of the right-hand side
+HOPS = 6  # a label that comes over h edges weighs some α^h: one that has come over so many is heard
+SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 class GraphProbe(Probe):
@@ -32,7 +34,7 @@ class GraphProbe(Probe):
     rows (Delalleau et al. 2005, "Efficient non-parametric function induction in semi-supervised learning", of equal
     weights). At α near 0 a row hears itself and its neighbours, at α near 1 all rows that a path leads to.
 
-    Solved by conjugate gradients to a residual of `TOLERANCE`: I - αS has eigenvalues from 1 - α to 1 + α, so that
+    Solved by conjugate gradients to a residual of α⁶ `TOLERANCE`: I - αS has eigenvalues from 1 - α to 1 + α, so that
     iterations grow with (1 - α)^-½, some 45 at α = .9; O(n k) each, beside a search of O(n² d).
 
     >>> probe = GraphProbe(k=1).fit([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]], [0.2, 0.0, 0.1, 1.0, 0.7, 0.9])
@@ -128,7 +130,7 @@ def spread(
     for number, rows in enumerate(known.T):
         weight, toward = (_solved(system, right, alpha) for right in (rows.astype(float), np.where(rows, p, 0.0)))
         mean = float(p[rows].mean()) if rows.any() else 0.5
-        scores[:, number] = np.divide(toward, weight, out=np.full(n, mean), where=weight > TOLERANCE).clip(0, 1)
+        scores[:, number] = np.divide(toward, weight, out=np.full(n, mean), where=weight > 0).clip(0, 1)
     return scores
 
 
@@ -143,11 +145,12 @@ def _system(neighbors: NDArray[np.int64], alpha: float) -> csr_array:
 def _solved(system: csr_array, right: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
     """The solution x (n,) of the system, without its factor 1 - α, which ratios do without.
 
-    Twice as many iterations are allowed as the condition number (1 + α) / (1 - α) asks for.
+    Rows that no label reaches stay exactly 0. Twice as many iterations are allowed as the condition number
+    (1 + α) / (1 - α) asks for.
     """
-    condition = math.sqrt((1 + alpha) / (1 - alpha))
-    most = math.ceil(condition * math.log(2 * condition / TOLERANCE)) + 1
-    found: tuple[Any, int] = cg(system, right, rtol=TOLERANCE, maxiter=most)
+    condition, close = math.sqrt((1 + alpha) / (1 - alpha)), max(TOLERANCE * alpha**HOPS, SMALLEST)
+    most = math.ceil(condition * math.log(2 * condition / close)) + 1
+    found: tuple[Any, int] = cg(system, right, rtol=close, maxiter=most)
     if found[1]:
         raise InputError(
             f"conjugate gradients have not converged in {most} iterations at alpha={alpha:g}: give a lower alpha"

@@ -154,6 +154,12 @@ def published(rows: int) -> dict[str, Sequence[float]]:
     return {"knn": tuple(k for k in PUBLISHED_K if k < rows), "logistic": PENALTIES}
 
 
+def reads_pairs(values: Mapping[str, Sequence[float]], students: StudentGrid | None) -> bool:
+    """Whether a probe of a grid reads contrast pairs, so that all of them do."""
+    names = {*(name for name, given in values.items() if given), *(() if students is None else students.judges)}
+    return any(name in PROBES and PROBES[name].pairs for name in names)
+
+
 def _checked(entry: ProbeEntry, values: Any) -> tuple[float, ...]:
     """The values of one probe, each once; InputError for one that it cannot take."""
     name = entry.setting

@@ -14,11 +14,15 @@ from ..io.files import replacing
 from ..io.json_files import parse_json
 from ..neighbors.exact import FEWEST, NARROWEST
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
+from ..probes.class_moments import BLOCK
 from ..probes.design import SMALL
+from ..probes.mlp import HIDDEN
+from ..probes.mlp_training import BATCH
 from ..probes.registry import PROBES
 from ..probes.spectrum import EXACT, RANK
 from ..store.activation_store import ActivationStore
 from ..store.manifest import identity_key
+from ..store.paired_store import PairedStore
 from .grid import Grid
 from .layer_scores import SHORTER, CellScores, LeftOut, SweptLayer
 from .measures import SweepLine, SweepScorer, as_table
@@ -43,6 +47,7 @@ class Unit:
     grid: Grid
     parts: Path | None  # where results are kept; None: nowhere
     key: str  # a hash of all that determines the numbers
+    paired: bool  # whether the store's rows are read as contrast pairs
 
     @classmethod
     def of(
@@ -63,7 +68,9 @@ class Unit:
             described["code"] = code
         if losses := added_losses(grid):
             described["losses"] = losses
-        return cls(store.path, layer, labels, grid, parts, identity_key(described)[:16])
+        if store.paired:
+            described["paired"] = True
+        return cls(store.path, layer, labels, grid, parts, identity_key(described)[:16], store.paired)
 
     @property
     def part(self) -> Path | None:
@@ -125,6 +132,9 @@ class Unit:
         if any(values for name, values in self.grid.values.items() if name not in SHORTER):
             # The rows without a fold, and what the probe makes of them: a copy in float64, and one like the rows.
             fit = max(fit, 4 * row * n + 16 * k * (n + m))
+        if units := len(self.grid.values["mlp"]) * (1 + self.grid.folds) * HIDDEN:
+            # Standardised rows, blocks of them in float64, and the weights with slopes and Adam's four numbers of each.
+            fit = max(fit, row * n + 6 * units * row + 24 * BLOCK + 16 * BATCH * units)
         if self.grid.transfer:
             fit += 3 * row * m + (16 * width**2 if fits else 0) + 240 * fits * width  # the held-out rows' own fits
         taught = 0
@@ -147,7 +157,8 @@ class Unit:
 
     def _lines(self) -> list[SweepLine]:
         first = self.labels[0]
-        store = ActivationStore.open(self.store)
+        plain = ActivationStore.open(self.store)
+        store = PairedStore(plain) if self.paired else plain
         layer = SweptLayer.read(store, self.layer, first.training, first.held_out, self.grid)
         lines: list[SweepLine] = []
         for labels in self.labels:

@@ -7,14 +7,15 @@ import pandas as pd
 
 from w2s_probes.stats import holm
 
-from ...results.names import HARD, RANDOM
+from ...results.names import HARD
 from ...results.unreadable_pgr import remedies, unreadable_pgr
 from ..drawing.cells import shown, true_minus
 from ..load.folder import FinishedRun
-from .differences import Difference, difference
+from .beside_controls import beside_controls
+from .differences import Difference
+from .wording import FEW, first_names, signed, signed_difference
 
 ALPHA = 0.05  # of verdicts
-FEW = 9  # methods named in a sentence
 METRICS = {"auroc": "AUROC", "pgr_auroc": "PGR"}  # in which the headline speaks
 
 Differences = Mapping[str, Mapping[str, Difference]]  # by task, then method: AUROC - the plain student's
@@ -46,7 +47,7 @@ class Verdict:
         if not self.better and not self.worse:
             return f"no method differs from {plain} by more than chance explains"
         sides = [(self.better, "better"), (self.worse, "worse")]
-        told = [f"{len(names)} of {of} methods {word}: {_names(names)}" for names, word in sides if names]
+        told = [f"{len(names)} of {of} methods {word}: {first_names(names)}" for names, word in sides if names]
         if not self.better or not self.worse:
             told.append(f"none {'better' if not self.better else 'worse'}")
         return f"against {plain}, by more than chance explains, " + "; ".join(told)
@@ -126,7 +127,7 @@ def _beside(table: pd.DataFrame, metric: str, name: str, column: str) -> str:
     for word, own in (("better", column), ("worse", f"{column}_worse")):
         p = holm({str(method): float(value) for method, value in by[own].items()})
         named = [method for method, value in p.items() if value < ALPHA]
-        sides.append(f"{word} {_names(named) if named else 'none'}")
+        sides.append(f"{word} {first_names(named) if named else 'none'}")
         any_named |= bool(named)
     if not any_named:
         return ""
@@ -173,7 +174,7 @@ def _one_task(rivals: Sequence[str], differences: Differences, tasks: Sequence[s
         "Test: errors by the test rows and by the seeds, two-sided, corrected by Holm for "
         f"{_some(len(found), 'comparison')}.",
         f"Difference in AUROC, highest and lowest of {len(found)}: "
-        + "; ".join(f"{m} {_signed(found[m])}" for m in ends)
+        + "; ".join(f"{m} {signed_difference(found[m])}" for m in ends)
         + ". Those intervals do not allow for being the ends of so many.",
         alone,
     ]
@@ -197,7 +198,7 @@ def _pgr(table: pd.DataFrame, run: FinishedRun) -> list[str]:
         where = [
             f"{task} ({', '.join(sorted(set(part['status'])))})" for task, part in here.groupby("task", sort=False)
         ]
-        facts.append(f"The supervisor gives hard labels, so that PGR is to be read in accuracy: {_names(where)}.")
+        facts.append(f"The supervisor gives hard labels, so that PGR is to be read in accuracy: {first_names(where)}.")
     return [*facts, *_reasons(run)]
 
 
@@ -226,41 +227,8 @@ def _unreadable(run: FinishedRun) -> str:
     for status, why in reasons.items():
         here = list(dict.fromkeys(one.task for one in found if one.status == status))
         if here:
-            told.append(f"{status} on {_names(here) if len(here) <= 3 else f'{len(here)} of {of} tasks'}, {why}")
+            told.append(f"{status} on {first_names(here) if len(here) <= 3 else f'{len(here)} of {of} tasks'}, {why}")
     return f" PGR is {'; '.join(told)}."
-
-
-def beside_controls(run: FinishedRun) -> list[str]:
-    """Each filter beside its own control: as many rows of each class removed at random, several times."""
-    methods = dict.fromkeys(run.results["method"])
-    filters = [name for name in methods if name.startswith("filter-") or RANDOM + name in methods]
-    without = [name for name in filters if RANDOM + name not in methods]
-    facts = []
-    if without:
-        facts.append(
-            f"Run without the control of its own ({RANDOM}{without[0]}), a filter's number says nothing about the "
-            f"probe: {_names(without)}."
-        )
-    table = run.controls[run.controls["metric"] == "auroc"] if len(run.controls) else run.controls
-    table = table[table["against"].map(str).str.startswith(RANDOM)] if len(table) else table  # gates have a table
-    told = []
-    if len(table) and table["p_holm"].notna().any():
-        for one in table.to_dict(orient="records"):
-            told.append(f"{one['method']} {signed(one['difference'])} (p = {shown(one['p_holm'], '.2g')})")
-        how = "mean difference in AUROC over tasks (sign flips, two-sided, corrected by Holm)"
-    elif len(table):
-        own = run.predictions.get(str(run.results["task"].iloc[0]), {})
-        for one in table.to_dict(orient="records"):
-            found = difference(own, one["method"], one["against"])
-            only = " (rows only)" if found is not None and found.seeds == 1 else ""
-            told.append(f"{one['method']} {signed(one['difference']) if found is None else _signed(found)}{only}")
-        how = "difference in AUROC (by itself, not corrected)"
-    if told:
-        facts.append(
-            f"Each filter against its own control, as many rows of each class removed at random, {how}: "
-            f"{'; '.join(told)}."
-        )
-    return facts
 
 
 def over_seeds(part: pd.DataFrame) -> pd.DataFrame:
@@ -270,20 +238,5 @@ def over_seeds(part: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([together, left]).drop_duplicates(["method", "metric"])
 
 
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return ", ".join(names[:FEW]) + more
-
-
 def _some(count: int, thing: str) -> str:
     return f"{count} {thing}" + ("" if count == 1 else "s")
-
-
-def signed(value: float) -> str:
-    """A difference with its sign."""
-    return shown(value, "+.3f")
-
-
-def _signed(one: Difference) -> str:
-    value, low, high = one.estimate.value, one.estimate.low, one.estimate.high
-    return f"{signed(value)} [{signed(low)}, {signed(high)}]"

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ...recipe.debate_settings import BASE
+from ...recipe.gold_names import GoldName
 from ...results.names import COMMON, FROM_BASE, HARD, ROWS_ONLY
 from ..drawing.cells import Column, Table, TableCell, estimate, missing, number, p_value, words
 from ..drawing.figures import Bar, Figure, forest
@@ -24,7 +25,9 @@ from .gates import GateView, gate_view
 from .gold_budget import GoldView, gold_view
 from .more_metrics import metric_title, more_metrics, pgr_cell
 from .raters import RaterView, rater_view
+from .reliability import ReliabilityView, reliability_view
 from .run_record import cost, models, row_sets
+from .wording import recipe_words
 
 SIGNED = "+.3f"
 SHORT_REASONS = {"undefined": "ceiling not above weak", "unstable": "gap too small"}
@@ -53,6 +56,7 @@ class RunView:
     fusion: FusionView | None
     raters: RaterView | None
     foretold: ForetoldView | None
+    reliability: ReliabilityView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -87,6 +91,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         fusion_view(run, key),
         rater_view(run),
         foretold_view(run),
+        reliability_view(run, key),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),
@@ -121,7 +126,6 @@ def _facts(run: FinishedRun, recipe: dict[str, Any]) -> list[tuple[str, str]]:
         supervisor += f": {Path(weak['file']).name}"
     if weak["kind"] != "labels" and "n_truth" in weak:  # labels of a file learn from nothing here
         supervisor += f", {weak['n_truth']:,} rows with ground truth"
-    probes = recipe.get("probes", {})
     return [
         ("Tasks", ", ".join(dict.fromkeys(run.results["task"]))),
         ("Seeds", ", ".join(map(str, recipe["seeds"]))),
@@ -129,8 +133,28 @@ def _facts(run: FinishedRun, recipe: dict[str, Any]) -> list[tuple[str, str]]:
         ("Strong model", f"{Path(strong['model']).name}, layer {', '.join(map(str, layers))} ({strong['position']})"),
         ("Students", f"{student['kind']}, loss {student['loss']}"),
         ("Plain student", run.baseline),
-        ("Probes", ", ".join(f"{name} = {value}" for name, value in probes.items())),
+        ("Probes", ", ".join(recipe_words(_probes_read(recipe)))),
+        *_gold_facts(recipe),
     ]
+
+
+def _probes_read(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The settings of probes, those of attention only where a method or the strong model's position reads them."""
+    probes = dict(recipe.get("probes", {}))
+    if not any("attention" in name for name in (recipe["strong"]["position"], *recipe.get("methods", ()))):
+        probes.pop("attention", None)
+    return probes
+
+
+def _gold_facts(recipe: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a recipe says of gold rows, where some method reads them."""
+    gold = dict(recipe.get("gold", {}))
+    if not any(GoldName.parse(name) for name in recipe.get("methods", ())):
+        return []
+    if gold.get("file"):
+        gold["file"] = Path(gold["file"]).name
+    unread = [name for name, use in (("share", "weight"), ("select", "select")) if use not in gold.get("use", [])]
+    return [("Gold rows", ", ".join(recipe_words({name: gold[name] for name in gold if name not in unread})))]
 
 
 def _across(run: FinishedRun) -> list[Table]:

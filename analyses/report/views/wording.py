@@ -1,11 +1,15 @@
-"""A sweep's settings in words; its record holds the names of the code."""
+"""Names, numbers and settings in words: those of a sweep, whose record holds the names of the code, and of a recipe."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from w2s_probes.probes.registry import PROBES
+
+from ..drawing.cells import shown
+from .differences import Difference
 
 SETTINGS = {
     "contamination": "Shares that filters were asked to remove",
@@ -18,6 +22,28 @@ SETTINGS = {
 }
 KEY = 12  # digits of a store's key, which are enough to tell it from others
 LISTED = 6  # values that are shown one by one
+FEW = 9  # methods named in a sentence
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first names of a list, and the number of the others.
+
+    >>> first_names(["a", "b"])
+    'a, b'
+    """
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
+
+
+def signed(value: float) -> str:
+    """A difference with its sign."""
+    return shown(value, "+.3f")
+
+
+def signed_difference(one: Difference) -> str:
+    """A difference with its sign and its interval."""
+    value, low, high = one.estimate.value, one.estimate.low, one.estimate.high
+    return f"{signed(value)} [{signed(low)}, {signed(high)}]"
 
 
 def captions() -> dict[str, str]:
@@ -58,6 +84,30 @@ def facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str,
         if read and value not in ([], None):
             found.append((called[name], _listed(value)))
     return [(name, value) for name, value in found if value]
+
+
+def recipe_words(table: Mapping[str, Any], within: str = "") -> list[str]:
+    """The settings of a recipe's table as it would say them; empty lists and tables, and None, are left out.
+
+    >>> recipe_words({"knn_k": 50, "attention": {"gated": False}, "classifiers": {}, "layers": [2, 4]})
+    ['knn_k = 50', 'attention.gated = false', 'layers = 2, 4']
+    """
+    said = []
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            said += recipe_words(value, f"{within}{name}.")
+        elif value not in (None, []):
+            values = value if isinstance(value, list) else [value]
+            said.append(f"{within}{name} = {', '.join(map(_recipe_word, values))}")
+    return said
+
+
+def _recipe_word(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return f"({'; '.join(recipe_words(value))})"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _listed(value: Any) -> str:

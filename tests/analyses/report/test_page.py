@@ -145,6 +145,20 @@ def test_a_filter_without_its_own_control_is_said_to_say_nothing(tmp_path: Path)
     assert f"Run without the control of its own ({RANDOM}), a filter's number says nothing" in reported(tmp_path).text
 
 
+def test_two_stages_and_smoothed_labels_stand_beside_their_own_controls_by_name(tmp_path: Path) -> None:
+    pairs = {"two-stage-knn": "control-random-two-stage-knn", "relabel-graph": "control-permuted-graph"}
+    signal = {"weak": 0.8, "ceiling": 4.0, PLAIN: 1.5, "two-stage-topo": 1.5}
+    signal |= dict.fromkeys(pairs, 2.5) | dict.fromkeys(pairs.values(), 1.5)
+    write_run(tmp_path, [f"task{i}" for i in range(9)], signal=signal)
+    text = reported(tmp_path).text
+    assert re.search(r"Each method in two stages against its own control.*?: two-stage-knn \+0\.\d+ \(p = 0\.00", text)
+    assert re.search(r"Labels smoothed on the graph against.*?: relabel-graph \+0\.\d+ \(p = 0\.00", text)
+    assert re.search(r"own \(control-random-two-stage-topo\), the number .*? choice of rows: two-stage-topo\.", text)
+    compared = pd.read_csv(tmp_path / "comparisons.csv")
+    own = compared[compared["against"].isin(pairs.values()) & (compared["metric"] == "auroc")]
+    assert dict(zip(own["method"], own["against"], strict=True)) == pairs
+
+
 def test_one_task_is_answered_by_its_test_rows_and_said_to_be_one(tmp_path: Path) -> None:
     write_run(tmp_path, ["only"], seeds=(0, 1, 2), signal=SIGNAL | {"student-logconf": 2.8})
     text = reported(tmp_path).text

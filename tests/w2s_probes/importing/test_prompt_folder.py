@@ -43,7 +43,7 @@ def test_the_token_at_the_position_is_kept_bit_for_bit_in_the_order_of_the_rows(
     for slot, layer in enumerate([2, 3, 6]):
         expected = np.stack([states_of(folder, name)[token, slot] for name in LENGTHS])
         np.testing.assert_array_equal(store.words(layer).view(np.uint16), expected.view(np.uint16))
-    assert (store.manifest.identity["norm"], store.manifest.identity["layout"]) == ("pre", "vllm")
+    assert (store.manifest.identity["last_entry"], store.manifest.identity["layout"]) == ("pre-norm", "vllm")
 
 
 def changed(folder: Path, name: str, **tensors: np.ndarray) -> None:

@@ -13,6 +13,8 @@ import w2s_probes
 from tests.conftest import planted
 from w2s_probes import FilterResult, InputError, KNNProbe, LabelSet, LogisticProbe, TopoProbe
 from w2s_probes.audit import conflict_audit
+from w2s_probes.calibration import calibrate, cross_calibrated, reliability_bins
+from w2s_probes.filtering import channel_filter, overlap_density, raters_filter
 from w2s_probes.foretelling import foretell, misfit, robust_expansion, shared_errors
 from w2s_probes.gating import Gate, dispersion, gate, mixed, mixture_losses, own_losses
 from w2s_probes.losses import Objective
@@ -25,10 +27,12 @@ from w2s_probes.probes import (
     ContrastProbe,
     GraphProbe,
     MeanDifferenceProbe,
+    MLPProbe,
     WhitenedMeanDifferenceProbe,
     auroc_scorer,
     paired_sides,
 )
+from w2s_probes.selection import choose_by_gold
 from w2s_probes.simulated import error_balance, first_features, hard, mistaken, trivial_imitation
 from w2s_probes.stats import agreement
 from w2s_probes.store import TokenActivations
@@ -65,6 +69,8 @@ ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "TopoProbe": (lambda y: TopoProbe(10, 10).fit(X, y).out_of_sample_, WEAK),
     "MeanDifferenceProbe": (lambda y: MeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
     "WhitenedMeanDifferenceProbe": (lambda y: WhitenedMeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
+    "MLPProbe": (lambda y: MLPProbe(epochs=2).fit(X, y).predict_proba(X), WEAK),
+    "MLPProbe.path": (lambda y: MLPProbe.path(X, y, l2=[0.1], epochs=2).cv_loss, WEAK),
     "AttentionProbe": (lambda y: AttentionProbe(4, epochs=2).fit(TOKENS, y).predict_proba(TOKENS), WEAK),
     "KNNProbe.path": (lambda y: KNNProbe.path(X, y, k=[5, 10]).loss, WEAK),
     "LogisticProbe.path": (lambda y: LogisticProbe.path(X, y, l2=[0.1]).cv_loss, WEAK),
@@ -75,6 +81,8 @@ ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "topo_cc": (lambda y: w2s_probes.topo_cc(X, y, 10), WEAK),
     "topo_filter": (lambda y: w2s_probes.topo_filter(X, y, 10, 10).scores, WEAK),
     "topo_filter, paper": (lambda y: w2s_probes.topo_filter(X, y, **w2s_probes.TOPO_MODES["paper"]).p, WEAK),
+    "overlap_density": (lambda y: overlap_density(X, y, least_gain=0).confidence, WEAK),
+    "raters_filter": (lambda y: raters_filter(y, P / 2).mask, WEAK),
     "HeadStudent": (lambda y: HeadStudent(epochs=2).fit(X, y, X, y).coef_, WEAK),
     "Texts": (lambda y: Texts(["a text"] * N, y).soft, WEAK),
     "Objective.fit": (lambda y: _fitted_prior(y), WEAK),
@@ -106,6 +114,7 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
         WEAK,
     ),
     "disagreement_filter": (lambda y, p: w2s_probes.disagreement_filter(y, p).scores, WEAK, P),
+    "channel_filter": (lambda y, p: channel_filter(y, p).scores, WEAK, P),
     "noise_model": (lambda y, p: w2s_probes.noise_model(y, p, draws=20).auroc.value, WEAK, P),
     "agreement": (lambda s, w: agreement(s, w, DATA.truth).share.value, P, WEAK),
     "agreement, truth": (lambda w, t: agreement(P, w, t).share.value, WEAK, DATA.truth),
@@ -122,6 +131,10 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
         WEAK,
         DATA.truth,
     ),
+    "choose_by_gold": (lambda t, w: choose_by_gold(t, {1: w, 2: P}, n_boot=20).scores[1], DATA.truth, WEAK),
+    "calibrate": (lambda s, y: calibrate(s, y)(P), P, WEAK),
+    "cross_calibrated": (cross_calibrated, P, WEAK),
+    "reliability_bins": (lambda t, s: reliability_bins(t, s)["share"], DATA.truth, P),
     "own_losses": (lambda w, y: own_losses(w, P, y, 0.3), WEAK, DATA.truth),
     "mixture_losses": (lambda w, y: mixture_losses(w, P, y, 0.3), WEAK, DATA.truth),
     "mixed": (lambda w, s: mixed(w, s, 0.5).p, WEAK, P),
@@ -138,6 +151,8 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
 # Public functions with an argument of these names that the calls above do not go by the name of.
 TAKES = {"y", "truth", "labels", "weak", "student", "p", "soft", "Y", "truth_fit", "soft_train"}
 ELSEWHERE = {
+    "calibrate_file": "test_calibrated_files.py: files are joined by id",
+    "apply_to_file": "test_calibrated_files.py: files are joined by id",
     "sweep": "test_sweep.py: label sets are joined to the store by id",
     "export": "test_export.py: a LabelSet is one of its kinds of labels",
     "expected_pgr": "takes numbers, not rows",
@@ -145,6 +160,7 @@ ELSEWHERE = {
     "saturated": "takes one number a task",
     "holm": "takes p-values",
     "FilterResult": "holds what filters found",
+    "confident_filter": "filtering/test_by_judgement.py: where cleanlab is installed",
     "audit_files": "test_conflict.py: files are joined by id",
     "draw_audit": "auditing/test_folding.py: labels are joined by id, and so are scores that are a label set",
     "fold_audit": "auditing/test_folding.py: as draw_audit",
@@ -162,7 +178,10 @@ def _fitted_prior(y: Any) -> Any:
     return objective.prior if objective.prior is not None else len(y)
 
 
-ROOMS = ("probes", "simulated", "stats", "sweep", "export", "audit", "auditing", "gating", "raters", "foretelling")
+ROOMS = (
+    *("probes", "filtering", "simulated", "stats", "sweep", "export", "audit", "auditing", "gating", "raters"),
+    *("foretelling", "selection", "calibration"),
+)
 
 
 def test_every_public_function_that_takes_labels_is_called_here() -> None:

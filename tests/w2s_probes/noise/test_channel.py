@@ -125,6 +125,19 @@ def test_without_flips_the_probe_is_the_logistic_one() -> None:
     assert Rates(0.0, 0.0).posterior(prior, y) == pytest.approx(y)
 
 
+def test_a_posterior_is_a_probability_where_rounding_would_lift_it_above_one() -> None:
+    prior, label = 1 - np.random.default_rng(0).random(10_000) ** 8, np.random.default_rng(1).random(10_000)
+    for y in (label, np.round(label)):
+        assert 0 <= Rates(0.2, 0.1).posterior(prior, y).min() <= Rates(0.2, 0.1).posterior(prior, y).max() <= 1
+
+
+def test_classes_that_the_probe_parts_without_a_doubt_have_a_posterior() -> None:
+    X, truth, _ = world(400, gap=400)
+    found = channel_model(X * 1e6, truth, l2=1e-8, draws=2)
+    assert found.status == "at the border"
+    assert found.posterior == pytest.approx(truth, abs=1e-5)
+
+
 def test_a_rows_own_label_does_not_teach_the_probe_that_judges_it_and_equal_rows_are_held_out_together() -> None:
     X, _, y = world(400)
     turned = np.where(np.arange(400) == 7, 1 - y, y)

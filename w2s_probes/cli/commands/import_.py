@@ -35,6 +35,10 @@ def import_activations(
         Literal["float32", "float16", "bfloat16"] | None,
         typer.Option(help="bfloat16: what NumPy holds as 16-bit words. float32: float64, rounded."),
     ] = None,
+    last_entry: Annotated[
+        Literal["pre-norm", "post-norm", "drop"] | None,
+        typer.Option(help="What the model's last layer is in the file: before the final norm, after it, or left out."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="The model that they are of, to be noted.")] = None,
     position: Annotated[
         str, typer.Option(help="The token that they are of, to be noted: last, first or mean.")
@@ -82,6 +86,7 @@ def import_activations(
             key=key,
             order=order,
             dtype=dtype,
+            last_entry=last_entry,
             model=model,
             position=position,
             report=lambda done, total: report("parts", done, total),

@@ -110,7 +110,7 @@ def sweep(
     from ...store.activation_store import ActivationStore
     from ...store.layers import refuse_no_layers
     from ...sweep.beside import parts_path, record_path, refuse_other_record
-    from ...sweep.swept_labels import read_labels
+    from ...sweep.swept_labels import joined_labels, read_labels
 
     table_format(out)
     for place in (out, record_path(out), plot):
@@ -138,8 +138,10 @@ def sweep(
     if memory is not None and not max_memory:
         memory = round(FREE * memory)
     share = Share.parse(shard)
-    opened = ActivationStore.open(store)
-    rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
+    plain = ActivationStore.open(store)
+    terminal.say_normed(plain, plain.select(layers))
+    opened, files, tests = joined_labels(plain, labels, test, paired=wanted.reads_pairs)
+    rows = read_labels(files, tests, held_out, opened.ids, str(opened.path))
     from ...places import Place
     from ...sweep.sweeping import SweepPlan
     from ..answers_on_scores import SweepAnswer
@@ -202,6 +204,13 @@ class _Wanted:
             else (whole if PROBES[name].value == "k" else numbers)(text, PROBES[name].flag)
             for name, text in self.values.items()
         }
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether a probe reads contrast pairs, so that all of them do."""
+        names = [name for name, values in self.probe_values().items() if values]
+        students = self.students.grid([])
+        return any(PROBES[name].pairs for name in [*names, *(() if students is None else students.judges)])
 
     def grid(self, rows: int, index: str) -> "Grid":
         """The grid for this number of training rows; InputError for options that nothing in it reads."""
