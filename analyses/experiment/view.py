@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from ..lessons.learners import Learner
 from ..lessons.lesson import Examples, Leak, Lesson, LessonConflict, Scores, Trained
 from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash
 from ..recipe.attention import Attention
+from ..recipe.calibration_keys import CalibratedOn
 from ..recipe.conflict import Conflict
 from ..recipe.probe_values import Probes
 from .calibrating import CalibratedView
@@ -73,7 +74,9 @@ class Experiment(CalibratedView, TrueLabels):
     fusing: Fusing | None = None  # the models of a fusion, for methods that declare it
     weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
     weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
-    calibrate: CalibrationRule | None = None  # of students' scores, by validation rows
+    calibrate: CalibrationRule | None = None  # of students' scores
+    calibrate_on: CalibratedOn = "weak"
+    calibrating: GoldRows | None = None  # gold rows by which students or probes are calibrated; counted as `gold`
     disagreement: NDArray[np.float64] | None = None  # (n_train,) of several raters; NaN where one has judged the row
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
 
@@ -130,6 +133,7 @@ class Experiment(CalibratedView, TrueLabels):
         Other rows `stop` it where they are given, such as gold rows by their truth, and it goes on from the student of
         `start`, another lesson of this trial.
         """
+        mask = self.taught(mask)
         refuse_one_label(labels, mask)
         conflict, fit = None, Examples(self.rows["train"], LabelSet(self._ids("train"), labels, "weak"))
         if against is not None:
@@ -182,17 +186,18 @@ class Experiment(CalibratedView, TrueLabels):
         Probes that read neighbours share one search for each set, and the graph of the training rows, in which related
         rows are not neighbours: as a sweep fits them.
         """
+        apart_scores = partial(self.out_of_sample_scores, name, labels)
         if name in TOKEN_PROBES:
-            return self.calibrated_probe(self.token_probe(labels).scores(self.read_by_probes))
+            return self.calibrated_probe(self.token_probe(labels).scores(self.read_by_probes), apart_scores)
         probe, evaluated = self.probe(name), self.read_by_probes
         if not probe.graph_k:
             fitted = probe.fit(self.X_train, labels)
-            return self.calibrated_probe({rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated})
+            scores = {rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated}
+            return self.calibrated_probe(scores, apart_scores)
         apart: Any = {"group_ids": self.group_codes, "graph": self.graph(name)}
         fitted = probe.fit(self.X_train, labels, **apart)
-        return self.calibrated_probe(
-            {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
-        )
+        scores = {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
+        return self.calibrated_probe(scores, apart_scores)
 
     def _nearest_to(self, rows: str) -> Neighbors:
         """The training rows that are nearest to each row of a set, as many as any probe reads; searched once."""
@@ -237,18 +242,22 @@ class Experiment(CalibratedView, TrueLabels):
         wanted = PROBES[name].make(self._value(name)).graph_k
         return min(wanted, most_neighbors(self.group_codes, len(self.group_codes)))
 
-    def out_of_sample_scores(self, name: str) -> NDArray[np.float64]:
-        """P(label = 1) of the training rows (n_train,) by a probe that learned weak labels of other rows; cached."""
+    def out_of_sample_scores(self, name: str, labels: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """P(label = 1) of the training rows (n_train,) by a probe that learned labels of other rows; cached.
+
+        They are the weak ones unless given.
+        """
+        taught = self.weak_train if labels is None else labels
         if name in TOKEN_PROBES:
-            return self.token_probe(self.weak_train).out_of_sample()
+            return self.token_probe(taught).out_of_sample()
         probe = self.probe(name)
 
         def make() -> tuple[Arrays, Record]:
             graph = self.graph(name) if probe.graph_k else None
-            p = relabel(probe, self.X_train, self.weak_train, groups=self.groups, seed=self.seed, graph=graph)
+            p = relabel(probe, self.X_train, taught, groups=self.groups, seed=self.seed, graph=graph)
             return {"p": p}, {}
 
-        described = self._reads | {"labels": array_hash(self.weak_train), "seed": self.seed}
+        described = self._reads | {"labels": array_hash(taught), "seed": self.seed}
         described |= {"probe": name, "parameters": probe.get_params()} | probe_code({PROBES[name].setting})
         return self.cache.get("opinions", described, make)[0]["p"]
 

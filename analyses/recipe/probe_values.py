@@ -23,8 +23,10 @@ from w2s_probes.probes.probe_entry import ClassifierEntry, ProbeEntry
 from w2s_probes.probes.registry import ENTRIES, PROBES, probe_settings
 
 from .attention import Attention
+from .calibration_keys import CalibratedOn
 from .section import Count, Section
 
+UNCALIBRATED = (("calibrate", None), ("calibrate_on", "weak"))  # settings of probes that are not written
 VALUES: dict[str, Any] = {"k": Count, "l2": Annotated[float, Field(ge=0, allow_inf_nan=False)]}
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Probes(_ProbeValues):
     alpha: float = Field(0.9, gt=0, lt=1)  # of the graph probe: how much of a score comes from the neighbours
     contamination: float = Field(0.1, ge=0, lt=1)
     calibrate: CalibrationRule | None = None  # of probes that are scored: to the weak labels of the validation rows
+    calibrate_on: CalibratedOn = "weak"  # "gold": out-of-sample scores of gold rows to their true labels
 
     if TYPE_CHECKING:
 
@@ -90,7 +93,7 @@ class Probes(_ProbeValues):
     def _without_no_calibration(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Records that calibrate no probe say nothing of it, as those of earlier versions."""
         written: dict[str, Any] = write(self)
-        return {name: value for name, value in written.items() if name != "calibrate" or value is not None}
+        return {name: value for name, value in written.items() if (name, value) not in UNCALIBRATED}
 
     @model_validator(mode="after")
     def _registered(self) -> "Probes":
