@@ -5,7 +5,7 @@ from pathlib import Path
 
 from w2s_probes.errors import InputError
 
-from .costs import reads_known_rows, reads_tokens
+from .costs import layers_read, reads_known_rows, reads_tokens
 from .experiment.splits import split_task
 from .experiment.task_models import Sources
 from .lessons.activations import Activations
@@ -46,6 +46,9 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
                 every.append(_activations_stage(trial, trial.students.activations(recipe.strong)))
                 if reads_tokens(recipe, methods):
                     every.append(_activations_stage(trial, trial.students.tokens(recipe.strong), " of every token"))
+                for model in layers_read(recipe, methods):
+                    read = trial.students.activations(model)
+                    every.append(_activations_stage(trial, read, f" of layer {model.layer}"))
             every += _trial_stages(trial)
     return every
 

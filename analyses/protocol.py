@@ -19,7 +19,7 @@ from w2s_probes.share import WHOLE, Share
 from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
-from .costs import reads_known_rows, reads_tokens
+from .costs import layers_read, reads_known_rows, reads_tokens
 from .debates import keep_debate, refuse_debates, transcripts_of
 from .experiment.asked_models import refuse_unasked
 from .experiment.fusing import refuse_unfused
@@ -217,6 +217,7 @@ class _Run:
             models = task_models(self.recipe, task, sets, self.cache, self.sources, self.clock, trusted=trusted)[1]
             needed = [models.activations(self.recipe.strong)]
             needed += [models.tokens(self.recipe.strong)] if reads_tokens(self.recipe, dict(self.methods)) else []
+            needed += [models.activations(model) for model in layers_read(self.recipe, dict(self.methods))]
             for activations in needed:
                 if len(missing := activations.missing()):
                     yield activations.plan(missing), activations.folder

@@ -75,7 +75,8 @@ def test_what_is_said_of_a_name_is_what_python_finds_there(module: str, one: Ent
 
 
 def names(function: Any) -> list[str]:
-    return list(inspect.signature(function).parameters)
+    """The names of the parameters; fields of a class that are its own are on no page."""
+    return [name for name in inspect.signature(function).parameters if not name.startswith("_")]
 
 
 def parameters(one: Entry) -> list[str]:

@@ -34,6 +34,10 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         calibrate_on=recipe.student.calibrate_on,
         opinions=models.opinions(recipe.strong),
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
+        layer_activations=tuple(
+            models.activations(recipe.strong.model_copy(update={"layer": layer}))
+            for layer in recipe.probes.layers.layers
+        ),
         by_layer={learner.read.index: learner for learner in learners},
         weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
         weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,

@@ -56,6 +56,7 @@ class Method:
     tuned: bool = False  # whether it asks the supervisor, a model that says labels (kind lm), and the same untuned
     fuses: bool = False  # whether it fuses the logits of the models of the recipe's `[fusion]`
     tokens: bool = False  # whether it reads every token of a row, not one vector
+    layers: bool = False  # whether it reads the layers of the recipe's `[probes.layers]`, too
     ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given
 
 
@@ -84,6 +85,7 @@ def run_method(
     view = view if method.tuned else replace(view, tuned=None, base=None)
     view = view if method.fuses else replace(view, fusing=None)
     view = view if method.gold is not None and method.gold.layers else replace(view, by_layer={})
+    view = view if method.layers else replace(view, layer_activations=())
     view = view if method.debates else replace(view, debates=None)
     calibrating = None if view.calibrating is None else view.calibrating.of(GoldUse())  # none of them read yet
     outcome = yield from _outcome(name, method, replace(view, calibrating=calibrating))

@@ -13,6 +13,7 @@ from w2s_probes.calibration import CalibrationRule
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
+from w2s_probes.layer_ensemble import mean_log_odds
 from w2s_probes.losses.added import loss_code
 from w2s_probes.losses.names import LOSS_NAMES, LOSSES, LossName
 from w2s_probes.neighbors import Neighbors, search
@@ -34,6 +35,7 @@ from .debate_controls import DebateControls
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .fusing import Fusing
 from .gold_rows import GoldRows
+from .layer_probes import LAYERS, LayerView
 from .opinions import Opinions
 from .outcomes import Outcome
 from .row_sets import CONFLICT
@@ -43,7 +45,7 @@ from .trusted_rows import TRUSTED, TrustedRows
 
 
 @dataclass(frozen=True)
-class Experiment(CalibratedView, TrueLabels):
+class Experiment(LayerView, CalibratedView, TrueLabels):
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
     A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
@@ -61,6 +63,7 @@ class Experiment(CalibratedView, TrueLabels):
     cache: ResultCache
     conflict: Conflict = field(default=Conflict())  # the recipe's
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
+    layer_activations: tuple[Activations, ...] = ()  # of the strong model, at the layers that judge together
     tokens: Activations | None = None  # of the strong model, every token; for attention probes
     pooling: Attention | None = None  # by whose attention the vectors are pooled that probes read; None: by position
     truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
@@ -173,6 +176,8 @@ class Experiment(CalibratedView, TrueLabels):
         """The fields of an outcome that name a probe and its settings."""
         if name in TOKEN_PROBES:
             return {"probe": name, **dict.fromkeys(VALUE_TITLES), "l2": self.probes.attention.l2}
+        if name == LAYERS:
+            return self.probe_settings(self.probes.layers.of) | {"probe": LAYERS}
         own = PROBES[name].value
         return {"probe": name} | {value: self._value(name) if value == own else None for value in VALUE_TITLES}
 
@@ -181,23 +186,25 @@ class Experiment(CalibratedView, TrueLabels):
         return None if PROBES[name].value is None else getattr(self.probes, PROBES[name].setting)
 
     def probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
-        """P(label = 1) of the evaluation sets by a probe that learned labels (n_train,) of the training rows.
+        """P(label = 1) of the evaluation sets by a probe that learned labels (n_train,) of the training rows."""
+        plain = self.scores_of_layers if name == LAYERS else partial(self.plain_probe_scores, name)
+        return self.calibrated_probe(plain(labels), partial(self.out_of_sample_scores, name, labels))
+
+    def plain_probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
+        """The same without calibration, and of the rows that calibrate them, too.
 
         Probes that read neighbours share one search for each set, and the graph of the training rows, in which related
         rows are not neighbours: as a sweep fits them.
         """
-        apart_scores = partial(self.out_of_sample_scores, name, labels)
         if name in TOKEN_PROBES:
-            return self.calibrated_probe(self.token_probe(labels).scores(self.read_by_probes), apart_scores)
+            return self.token_probe(labels).scores(self.read_by_probes)
         probe, evaluated = self.probe(name), self.read_by_probes
         if not probe.graph_k:
             fitted = probe.fit(self.X_train, labels)
-            scores = {rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated}
-            return self.calibrated_probe(scores, apart_scores)
+            return {rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated}
         apart: Any = {"group_ids": self.group_codes, "graph": self.graph(name)}
         fitted = probe.fit(self.X_train, labels, **apart)
-        scores = {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
-        return self.calibrated_probe(scores, apart_scores)
+        return {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
 
     def _nearest_to(self, rows: str) -> Neighbors:
         """The training rows that are nearest to each row of a set, as many as any probe reads; searched once."""
@@ -243,13 +250,12 @@ class Experiment(CalibratedView, TrueLabels):
         return min(wanted, most_neighbors(self.group_codes, len(self.group_codes)))
 
     def out_of_sample_scores(self, name: str, labels: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """P(label = 1) of the training rows (n_train,) by a probe that learned labels of other rows; cached.
-
-        They are the weak ones unless given.
-        """
+        """P(label = 1) (n_train,) by a probe that learned labels of other rows, weak ones unless given; cached."""
         taught = self.weak_train if labels is None else labels
         if name in TOKEN_PROBES:
             return self.token_probe(taught).out_of_sample()
+        if name == LAYERS:
+            return mean_log_odds(self.opinions_of_layers(labels))
         probe = self.probe(name)
 
         def make() -> tuple[Arrays, Record]:

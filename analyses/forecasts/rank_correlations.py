@@ -9,7 +9,8 @@ from scipy.stats import spearmanr
 
 from w2s_probes.randomness import stream
 
-GAINS = ("gain", "pgr", "filter gain", "relabel gain")
+from .gains import GAINS
+
 LEAST_TASKS = 5  # of fewer a rank correlation says nothing
 N_BOOT = 2000
 NAN = float("nan")

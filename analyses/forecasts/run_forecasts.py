@@ -3,24 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from w2s_probes.errors import InputError
 from w2s_probes.foretelling import Forecast, foretell
 from w2s_probes.io.json_files import read_json
+from w2s_probes.io.sealed import CHECKSUM
 from w2s_probes.labels.label_file import LabelFile
 from w2s_probes.labels.label_set import truth_where_known
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.progress import Progress, silent
 from w2s_probes.rows.groups import groups_of
 
-from ..results.names import RECORD, RESULTS, TEST, labels_file, parse_trial_key
+from ..results.names import RECORD, labels_file, parse_trial_key
+from .gains import RUN_COLUMNS
 from .run_stores import STORES, RunStores
-
-FORETOLD = "foretold.csv"  # in the run's folder
-RUN_COLUMNS = ["task", "seed", "measure", "value", "low", "high", "chance", "draws", "needs", "n", "oracle", "trusted"]
-RUN_COLUMNS += ["status"]
 
 
 def foretell_run(
@@ -36,6 +33,8 @@ def foretell_run(
     progress: Progress = silent,
 ) -> pd.DataFrame:
     """Every measure of every task and seed of a run, in long form (RUN_COLUMNS): the strong layer's, on training rows.
+
+    Of `run.json` the beginning of its checksum stands in `run`, so that a later run's numbers are not taken for these.
 
     The stores are those that the run has named in its record and left in the folder `cache`. The weak model's are read
     where the supervisor is a head on a layer that is there; other supervisors have no representation. The truth that a
@@ -62,7 +61,7 @@ def foretell_run(
         task, of_seed = parse_trial_key(key)
         how = {"probe": probe, "draws": draws, "blocks": blocks, "seed": seed}
         forecast = _trial(run / labels_file(task, of_seed, "weak"), names, stores, how)
-        tables.append(forecast.to_frame().assign(task=task, seed=of_seed))
+        tables.append(forecast.to_frame().assign(task=task, seed=of_seed, run=str(record.get(CHECKSUM, ""))[:16]))
     progress("foretold", len(keys), len(keys))
     return pd.concat(tables, ignore_index=True)[RUN_COLUMNS]
 
@@ -79,33 +78,3 @@ def _trial(labels: Path, names: list[str], stores: RunStores, how: dict[str, Any
         groups=groups_of(table),
         **how,
     )
-
-
-def gains_of(run: Path | str) -> pd.DataFrame:
-    """What students of a run gained, a line a task, as far as the methods were in the recipe.
-
-    `gain`: AUROC of student-xent less the supervisor's; `pgr`: its PGR; `filter gain`, `relabel gain`: AUROC of
-    filter-logistic and relabel-logistic less student-xent's. NaN for a method that was not run. All over seeds.
-    """
-    path = Path(run) / RESULTS
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    return gains_in(pd.read_csv(path, keep_default_na=False, na_values=[""]))
-
-
-def gains_in(results: pd.DataFrame) -> pd.DataFrame:
-    """The same of a table of results."""
-    own = results[(results["test_set"] == TEST) if "test_set" in results else slice(None)]
-    over = own[own["seed"].isna()]
-    chosen = over if len(over) else own
-
-    def of(method: str, metric: str) -> "pd.Series[float]":
-        lines = chosen[(chosen["method"] == method) & (chosen["metric"] == metric)]
-        return lines.groupby("task")["value"].mean()
-
-    tasks = pd.Index(chosen["task"].unique(), name="task")
-    student, weak = of("student-xent", "auroc").reindex(tasks), of("weak", "auroc").reindex(tasks)
-    table = pd.DataFrame({"gain": student - weak, "pgr": of("student-xent", "pgr_auroc").reindex(tasks)}, index=tasks)
-    for kind in ("filter", "relabel"):
-        table[f"{kind} gain"] = of(f"{kind}-logistic", "auroc").reindex(tasks) - student
-    return table.astype(np.float64)

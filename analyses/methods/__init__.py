@@ -30,7 +30,6 @@ from .controls import (
     oracle_filter,
     oracle_removal,
     permuted_graph,
-    permuted_labels,
     random_control,
 )
 from .debates import debate_control
@@ -42,7 +41,9 @@ from .gold_choices import chosen_checkpoint, chosen_layer, chosen_value
 from .judgements import channel_relabel, channel_removal, channel_student, confident_removal, confident_student
 from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
+from .overlaps import OVERLAPS
 from .priors import prior_opinion
+from .probe_controls import PROBE_CONTROLS
 from .probes import probe_ceiling, probe_prediction
 from .raters import raters_removal, raters_student
 from .relabels import probe_relabel
@@ -118,15 +119,14 @@ GATES: dict[str, tuple[GateKind, Over]] = {
 GATE_CONTROLS: dict[str, Control] = {AVERAGE: "average", SHUFFLED: "shuffled"}
 
 
-def _of_tokens(probe: str) -> dict[str, Method]:
-    """The methods of a probe that reads every token of a row, and its control: the same tokens, all of them alike."""
-    reads, ceiling = READS[probe], own_ceiling(probe)
+def _of_other(probe: str, reads: frozenset[str] = EVERY_SETTING) -> dict[str, Method]:
+    """The methods of a probe that reads more of a row than one vector: every token, or several layers."""
+    ceiling = own_ceiling(probe)
     return {
         ceiling: Method(partial(probe_ceiling, probe=probe), oracle=True, students=0, settings=reads),
         f"{PROBE}{probe}": Method(partial(probe_prediction, probe=probe), students=0, settings=reads, ceiling=ceiling),
         f"filter-{probe}": _filter(probe, reads),
         f"relabel-{probe}": Method(partial(probe_relabel, probe=probe), settings=reads),
-        "control-mean-of-tokens": Method(mean_of_tokens, students=0, settings=reads, ceiling=ceiling),
     }
 
 
@@ -147,7 +147,12 @@ OWN_METHODS: dict[str, Method] = {
     **{f"filter-{name}": _filter(name, READS[name]) for name in OWN_PROBES},
     **{f"relabel-{name}": _relabel(name, READS[name]) for name in OWN_PROBES},
     **{f"filter-relabel-{name}": _filter(name, READS[name], relabels=True) for name in OWN_PROBES},
-    **{name: replace(method, tokens=True) for name, method in _of_tokens("attention").items()},
+    **{name: replace(method, tokens=True) for name, method in _of_other("attention", READS["attention"]).items()},
+    "control-mean-of-tokens": Method(
+        mean_of_tokens, tokens=True, students=0, settings=READS["attention"], ceiling=own_ceiling("attention")
+    ),
+    **{name: replace(method, layers=True) for name, method in _of_other("layers").items()},
+    **PROBE_CONTROLS,
     **{
         f"{name}-conflict-{kind}": Method(
             partial(teach, truthful=name == "control-truth"), oracle=True, activations=False, settings=NO_SETTING
@@ -188,12 +193,10 @@ OWN_METHODS: dict[str, Method] = {
     **{f"{TWO_STAGE}{name}": in_two_stages(name, READS[name]) for name in OWN_PROBES},
     **{f"{RANDOM_STAGES}{name}": in_two_stages(name, READS[name], random=True) for name in OWN_PROBES},
     "control-permuted-graph": Method(permuted_graph, students=DRAWS, settings=READS["graph"]),
-    "control-permuted-mlp": Method(
-        partial(permuted_labels, probe="mlp"), students=0, settings=READS["mlp"], ceiling=own_ceiling("mlp")
-    ),
     "relabel-channel": Method(channel_relabel, settings=LOGISTIC),
     "filter-channel": Method(channel_student, removal=channel_removal, settings=LOGISTIC),
     "filter-confident": Method(confident_student, removal=confident_removal, settings=LOGISTIC),
+    **OVERLAPS,
     "control-churn": Method(churn, activations=False, settings=NO_SETTING),
     "control-confidence-filter": Method(
         confidence_filter, activations=False, removal=confidence_removal, settings=SHARE

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from w2s_probes.filtering.disagreement import FilterResult
 from w2s_probes.filtering.matched_controls import matched_removal
 from w2s_probes.filtering.shares import share_of
-from w2s_probes.labels.shuffled import shuffled_labels
 from w2s_probes.labels.verdicts import KEPT
 from w2s_probes.probes.graph_smoothing import out_of_fold
 from w2s_probes.randomness import stream
@@ -61,20 +60,6 @@ def permuted_graph(experiment: Experiment) -> Lessons:
     drawn = [experiment.evaluated(student.scores) for student in students]
     scores = {name: np.stack([draw_scores[name] for draw_scores in drawn]) for name in drawn[0]}
     return Outcome(scores, notes={"draws": float(DRAWS)}, **experiment.probe_settings("graph"))
-
-
-def permuted_labels(experiment: Experiment, *, probe: str) -> Outcome:
-    """The scores of a probe that learned the weak labels of other rows, dealt out anew `DRAWS` times: chance.
-
-    Labels of a group stay together, as `shuffled_labels` deals them.
-    """
-    groups = group_numbers(experiment.groups, len(experiment.weak_train))
-    drawn = []
-    for draw in range(DRAWS):
-        labels = shuffled_labels(experiment.weak_train, groups, stream(experiment.seed, "permuted labels", draw))
-        drawn.append(experiment.probe_scores(probe, labels))
-    scores = {name: np.stack([draw_scores[name] for draw_scores in drawn]) for name in drawn[0]}
-    return Outcome(scores, notes={"draws": float(DRAWS)}, **experiment.probe_settings(probe))
 
 
 def confidence_removal(experiment: Experiment) -> FilterDecision:

@@ -23,6 +23,9 @@ def refuse_layers(recipe: Recipe, find: Callable[[str], ModelSource]) -> None:
     at = recipe.strong.model_copy
     read |= {f"gold.layers[{number}]": at(update={"layer": one}) for number, one in enumerate(recipe.gold.layers)}
     layers: set[int] = set()
+    several = recipe.probes.layers.layers
+    read |= {f"probes.layers.layers[{number}]": at(update={"layer": one}) for number, one in enumerate(several)}
+    seen: dict[int, str] = {}
     for name, settings in read.items():
         if settings.model is None or (isinstance(settings, Weak) and settings.kind not in ("head", "boosted")):
             continue
@@ -30,6 +33,8 @@ def refuse_layers(recipe: Recipe, find: Callable[[str], ModelSource]) -> None:
             layer = one_layer(settings.layer, find(settings.model).depth)
         except InputError as error:
             raise InputError(f"{name}.layer of {settings.model}: {error}") from error
+        if name.startswith("probes.layers") and seen.setdefault(layer, name) != name:
+            raise InputError(f"{name} of {settings.model}: is layer {layer}, as {seen[layer]} is: name it once")
         if name == "strong" or name.startswith("gold."):
             layers.add(layer)
     if recipe.gold.layers and len(layers) < 2:

@@ -221,6 +221,7 @@ class Recipe(Section):
         self.fusion.refuse(self.methods, self.weak.kind, self.weak.model)
         self.gold.refuse(self.methods, self.data.n_train, self.student.kind)
         refuse_calibration(self)
+        self.probes.layers.refuse(self.methods, self.strong.position)
         return self
 
     @model_validator(mode="after")

@@ -22,10 +22,24 @@ from w2s_probes.metrics.resampling import resamples
 from w2s_probes.rows.groups import group_numbers, groups_of
 from w2s_probes.stats import agreement
 
-from .names import CEILING, COMMON, FROM_BASE, RESULT_COLUMNS, ROWS_ONLY, TEST, WEAK, is_ceiling, is_reference
+from ..recipe.ensemble_layers import LAYERS
+from .names import (
+    CEILING,
+    COMMON,
+    FROM_BASE,
+    PROBE,
+    RESULT_COLUMNS,
+    ROWS_ONLY,
+    TEST,
+    WEAK,
+    is_ceiling,
+    is_reference,
+    own_ceiling,
+)
 from .trial_result import TrialResult, by_seeds
 
 QUESTIONS = "question_accuracy"
+OF_NO_LAYER = (WEAK, PROBE + LAYERS, own_ceiling(LAYERS))  # what reads none, or several
 
 
 def task_rows(
@@ -234,7 +248,7 @@ def _common(task: str, judged: TrialResult, name: str, n: int) -> dict[str, Any]
         "seed": judged.seed,
         "method": name,
         "probe": outcome.probe,
-        "layer": None if name == "weak" else judged.layer if outcome.layer is None else outcome.layer,
+        "layer": None if name in OF_NO_LAYER else judged.layer if outcome.layer is None else outcome.layer,
         "k": outcome.k,
         "l2": outcome.l2,
         "contamination": outcome.contamination,

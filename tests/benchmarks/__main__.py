@@ -31,6 +31,7 @@ from tests.benchmarks import (
     stores,
     student_sweep,
     sweep,
+    vector_probes,
 )
 from tests.benchmarks.timing import Line
 
@@ -40,6 +41,7 @@ GROUPS = {
     "memory": memory.cases,
     "neighbors": neighbors.cases,
     "logistic": logistic.cases,
+    "probes": vector_probes.cases,
     "noise": noise.cases,
     "audits": audits.cases,
     "finetune": finetune.cases,

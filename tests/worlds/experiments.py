@@ -51,6 +51,11 @@ class GivenActivations:
     by_id: dict[str, NDArray[np.float32]]
     identity: dict[str, Any] = field(default_factory=lambda: {"layers": [1]})
 
+    @property
+    def index(self) -> int:
+        (layer,) = self.identity["layers"]
+        return int(layer)
+
     def ensure(self) -> None:
         """All are there."""
 
@@ -101,6 +106,10 @@ def experiment(folder: Path, **more: Any) -> Experiment:
     by_id |= {f"weak-{i}": x for i, x in enumerate(planted(n=200, seed=3).X)}
     both = np.concatenate([rows["train"]["id"], rows["val"]["id"]])
     given: Any = GivenActivations(by_id)
+    noise = np.random.default_rng(6)
+    noisy: Any = GivenActivations(
+        {name: x + noise.normal(size=x.shape).astype(np.float32) for name, x in by_id.items()}, {"layers": [2]}
+    )
     source: Any = None
     learner = Learner(source, Training(epochs=40), given, ResultCache(folder))
     fields: dict[str, Any] = {
@@ -108,6 +117,7 @@ def experiment(folder: Path, **more: Any) -> Experiment:
         "weak": LabelSet(both, np.concatenate([weak, sets["val"].weak])),
         "activations": given,
         "tokens": given,
+        "layer_activations": (given, noisy),
         "student": learner,
         "loss": "xent",
         "probes": Probes(knn_k=20, topo_k=20),

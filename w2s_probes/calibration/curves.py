@@ -16,6 +16,7 @@ from ..io.json_files import read_json
 
 CalibrationRule = Literal["temperature", "platt", "isotonic"]
 CALIBRATION_RULES: tuple[CalibrationRule, ...] = get_args(CalibrationRule)
+LEAST_ROWS = 10
 FAR = float(logit(1 - 1e-12))  # log-odds, 27.6, up to which they are taken as they are; beyond by their logarithm
 KIND = "w2s calibration"
 

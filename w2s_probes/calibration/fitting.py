@@ -9,9 +9,8 @@ from ..checks import probabilities
 from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..rows.folds import fold_numbers
-from .curves import CALIBRATION_RULES, CalibrationRule, Calibrator, logits
+from .curves import CALIBRATION_RULES, LEAST_ROWS, CalibrationRule, Calibrator, logits
 
-LEAST_ROWS = 10
 FOLDS = 5
 LOG_SLOPES = (-10.0, 10.0)  # of a temperature, as scikit-learn searches; a Platt curve has the least, too
 TIED = 36.0  # log-odds beyond which P is 1 to the last bit, or nearly so: rows that differ become equal

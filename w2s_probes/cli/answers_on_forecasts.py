@@ -54,6 +54,7 @@ class ForetoldTrial(ForetoldNumber):
 
     task: str = Field(description="the task")
     seed: int = Field(description="the seed")
+    run: str = Field(description="the beginning of the checksum of the run's record")
 
 
 class ForetoldRank(JsonEstimate):
@@ -81,6 +82,7 @@ class CosineOfFiles(JsonEstimate):
 
     first: str = Field(description="a probe's file")
     second: str = Field(description="another's")
+    by_chance: float | None = Field(description="size that one in twenty random directions reaches with either")
     n: int = Field(description="rows")
     status: str = Field(description="ok, or why there is no number or no interval")
 

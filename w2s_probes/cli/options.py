@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..filtering.judges import CHANNEL, CONFIDENT, RATERS
+from ..filtering.judges import CHANNEL, CONFIDENT, OVERLAP, RATERS
 from ..probes.connectivity import Connectivity as Connectivity
 from ..probes.registry import PROBES
 from ..students.finetuning.settings import Tracker as Tracker
 
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 BEST = "best"  # of a sweep
-JUDGES = (CHANNEL, CONFIDENT, RATERS)  # of a filter, in place of a probe
+JUDGES = (CHANNEL, CONFIDENT, OVERLAP, RATERS)  # of a filter, in place of a probe
 
 StorePath = Annotated[Path, typer.Argument(help="Activation store, from `w2s extract`.")]
 LabelsPath = Annotated[
@@ -45,6 +45,7 @@ FilterBy = Annotated[
     typer.Option(
         help="The probe: {probes}, module:Class of a scikit-learn classifier, or `best` (--from); "
         "`channel`: the posterior of a noise channel; `confident`: cleanlab's confident learning; "
+        "`overlap`: what a student can learn from a row; "
         "`raters`: the `disagreement` of LABELS, from `w2s combine`, and no probe.",
         autocompletion=lambda incomplete: [name for name in (*PROBES, *JUDGES, BEST) if name.startswith(incomplete)],
     ),

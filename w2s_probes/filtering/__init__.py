@@ -9,9 +9,11 @@ from ..lazy_face import lazy_face
 
 if TYPE_CHECKING:
     from .by_judgement import channel_filter, confident_filter
+    from .by_overlap import overlap_filter
     from .by_raters import raters_filter
     from .disagreement import FilterResult, disagreement_filter, probe_filter
     from .filter_stability import Stability, stability
+    from .overlap_rows import OverlapDensity, overlap_density
     from .report_cards import RemovalMeasures, ReportCard, report_card
     from .topo import topo_filter
     from .topo_modes import TOPO_MODES
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
 __all__ = [
     "TOPO_MODES",
     "FilterResult",
+    "OverlapDensity",
     "RemovalMeasures",
     "ReportCard",
     "Stability",
     "channel_filter",
     "confident_filter",
     "disagreement_filter",
+    "overlap_density",
+    "overlap_filter",
     "probe_filter",
     "raters_filter",
     "report_card",
@@ -42,6 +47,9 @@ __getattr__, __dir__ = lazy_face(
         "channel_filter": "by_judgement",
         "confident_filter": "by_judgement",
         "raters_filter": "by_raters",
+        "overlap_filter": "by_overlap",
+        "OverlapDensity": "overlap_rows",
+        "overlap_density": "overlap_rows",
         "Stability": "filter_stability",
         "stability": "filter_stability",
         "RemovalMeasures": "report_cards",

@@ -2,7 +2,7 @@
 
 from .compared import ComparedProbes, ProbePair, compared_probes
 from .expansion import robust_expansion
-from .forecasting import MEASURES, Forecast, foretell
+from .forecasting import EXPECTED, MEASURES, Forecast, foretell
 from .foretold_measure import Foretold
 from .kernels import kernel_gap, subspace_overlap
 from .misfits import misfit
@@ -11,6 +11,7 @@ from .shared_errors import shared_errors
 from .track_record import RankCorrelation, TrackRecord, track_record
 
 __all__ = [
+    "EXPECTED",
     "MEASURES",
     "ComparedProbes",
     "Forecast",

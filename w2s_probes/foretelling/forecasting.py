@@ -39,6 +39,10 @@ from .shared_errors import CAPA, shared_errors
 DRAWS = 3  # permutations of the weak labels: a probe is cross-fitted for each
 UNEQUAL = "it counts rows alike, and these were drawn with unequal probabilities"
 MEASURES = (MISFITS["squared"], MISFITS["kl"], OVERLAP, GAP, CAPA, EXPANSION)  # label-free ones first
+MORE, LESS = "more gain", "less gain"
+# What more of a measure means, as its paper has it.
+EXPECTED = {MISFITS["squared"]: MORE, MISFITS["kl"]: MORE, OVERLAP: LESS, GAP: "less of the gap recovered", CAPA: LESS}
+EXPECTED |= {EXPANSION: MORE}
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,8 +102,8 @@ class MLPProbe(Probe):
         """Take over one network, for activations as they are."""
         self.hidden_coef_ = networks.W1[at] / standard.scale  # (hidden, d)
         self.hidden_intercept_ = networks.b1[at] - self.hidden_coef_ @ standard.mean  # (hidden,)
-        self.coef_ = networks.w2[at].astype(np.float64)[None]  # (1, hidden)
-        self.intercept_ = np.array([networks.b2[at]], dtype=np.float64)
+        self.output_coef_ = networks.w2[at].astype(np.float64)[None]  # (1, hidden)
+        self.output_intercept_ = np.array([networks.b2[at]], dtype=np.float64)
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -114,7 +114,7 @@ class MLPProbe(Probe):
         """The slope (m, d) of the log-odds by each number of rows X (m, d): the direction that a row is read along."""
         matrix = self._checked(X)
         on = matrix @ self.hidden_coef_.T + self.hidden_intercept_ > 0
-        return np.asarray((on * self.coef_[0]) @ self.hidden_coef_)
+        return np.asarray((on * self.output_coef_[0]) @ self.hidden_coef_)
 
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.asarray(expit(self._log_odds(X)))
@@ -123,7 +123,7 @@ class MLPProbe(Probe):
         found = np.empty(len(X))
         for rows in blocks(X):
             hidden = np.maximum(X[rows] @ self.hidden_coef_.T + self.hidden_intercept_, 0)
-            found[rows] = hidden @ self.coef_[0] + self.intercept_[0]
+            found[rows] = hidden @ self.output_coef_[0] + self.output_intercept_[0]
         return found
 
 

@@ -75,6 +75,7 @@ class Grid:
     seeds: Sequence[int] = (0,)  # of those folds
     index: str = "exact"  # as KNNProbe's
     students: StudentGrid | None = None  # heads that learn by the probes' scores; None: no students
+    transfer: bool = False  # whether linear probes are compared with those of the held-out rows' labels
 
     def __post_init__(self) -> None:
         if self.students is not None:
@@ -99,6 +100,10 @@ class Grid:
         if self.connectivity not in get_args(Connectivity):
             hint = did_you_mean(self.connectivity, get_args(Connectivity))
             raise InputError(f"connectivity={self.connectivity!r}: {hint}")
+        if self.transfer and all(PROBES[name].value == "k" for name, given in values.items() if given):
+            raise InputError(
+                "transfer compares linear probes, and none is swept: give logistic a penalty, or leave it out"
+            )
         if as_int(self.folds, "folds") < 2:
             raise InputError(f"folds={self.folds}: cross-fitting needs at least 2")
 
@@ -137,9 +142,11 @@ class Grid:
         }
         names = ("contamination", "connectivity", "folds", "seeds", "index")
         others = {name: getattr(self, name) for name in names}
-        students = {} if self.students is None else self.students.record()  # without any, keys stay as they were
+        more: dict[str, Any] = {} if self.students is None else dict(self.students.record())
+        if self.transfer:  # without any of these, keys stay as they were
+            more["transfer"] = True
         lists = {name: list(value) if isinstance(value, tuple) else value for name, value in others.items()}
-        return settings | lists | students
+        return settings | lists | more
 
 
 def published(rows: int) -> dict[str, Sequence[float]]:

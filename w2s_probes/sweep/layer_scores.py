@@ -57,6 +57,7 @@ class CellScores:
     held_out: NDArray[np.float64]  # (m,) of rows that the probe never saw
     core: NDArray[np.bool_] | None = None  # (n,) the rows in Topo's components
     by_core: NDArray[np.float64] | None = None  # (n,) scores by which TopoFilter drops rows
+    direction: NDArray[np.float64] | None = None  # (d,) weights, fitted to all training rows, of a linear probe
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,14 @@ class SweptLayer:
             outer = fitted.predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
         except InputError as error:
             return LeftOut((cell,), str(error))
-        return CellScores(cell, inner, outer)
+        return CellScores(cell, inner, outer, direction=self._direction(fitted))
+
+    def _direction(self, fitted: Any) -> NDArray[np.float64] | None:
+        """The weights (d,) of a linear probe of the registry; None where no transfer is asked for, and of others."""
+        weights = getattr(fitted, "coef_", None) if self.grid.transfer else None
+        if weights is None or np.size(weights) != self.X.shape[1]:
+            return None
+        return np.asarray(weights, dtype=np.float64).ravel()
 
     def _logistic(self, p: NDArray[np.float64], seed: int) -> Iterator[CellScores | LeftOut]:
         """Every logistic cell, all from one path."""
@@ -165,7 +173,8 @@ class SweptLayer:
             return
         outer = expit(self.other @ path.coef_.T + path.intercept_)
         for at, cell in enumerate(cells):
-            yield CellScores(cell, path.out_of_fold[at], np.asarray(outer[:, at], dtype=np.float64))
+            held_out = np.asarray(outer[:, at], dtype=np.float64)
+            yield CellScores(cell, path.out_of_fold[at], held_out, direction=path.coef_[at])
 
     def _mlp(self, p: NDArray[np.float64], seed: int) -> Iterator[CellScores | LeftOut]:
         """Every cell of the MLP, whose networks are taught in one loop, all from the same first weights."""

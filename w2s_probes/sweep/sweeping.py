@@ -52,6 +52,7 @@ def sweep(
     index: str = "exact",
     test: Labels | None = None,
     held_out: float | None = None,
+    transfer: bool = False,
     parts: Path | None = None,
     place: Place = HERE,
     progress: Progress = silent,
@@ -77,6 +78,9 @@ def sweep(
     are nearest to the weak labels at that layer (its default, where none is given). A fifth of the training rows,
     whole groups, stops the heads and compares them; they learn the others. A ceiling learns the truth where it is
     known.
+
+    `transfer`: every linear probe is also compared with one of its kind that the held-out rows' weak labels teach
+    (`transfer_cosine`, the Mahalanobis cosine on these rows): a forecast of how it will do there.
 
     A layer is read once; one neighbour graph and one factorisation serve all values, seeds and label sets of the same
     rows. Cells that a layer cannot serve (say, since most of its rows are equal) are left out with the reason.
@@ -109,7 +113,7 @@ def sweep(
     rows = read_labels(files, tests, held_out, opened.ids, str(opened.path))
     if not any(values.values()):
         values = dict(published(min(len(labels.training) for labels in rows)))
-    grid = Grid(values, shares, connectivity, folds, folds_seeds, index, heads)
+    grid = Grid(values, shares, connectivity, folds, folds_seeds, index, heads, transfer)
     return SweepPlan.plan(opened, rows, grid, layers, parts).run(place, progress)
 
 
@@ -129,6 +133,8 @@ class SweepPlan:
     ) -> "SweepPlan":
         """Plan a sweep from checked inputs; only ids are read."""
         grid.refuse_too_few(min(len(label_set.training) for label_set in labels))
+        if grid.transfer and (without := [one.name for one in labels if one.held_out is None]):
+            raise InputError(f"transfer is to the rows held out, of which {without[0]} has none: hold some out")
         numbers = store.select(layers)
         by_rows = _same_rows(labels)
         units = [Unit.of(store, number, sets, grid, parts) for number in numbers for sets in by_rows]

@@ -29,6 +29,7 @@ from .measures import SweepLine, SweepScorer, as_table
 from .student_measures import StudentScorer
 from .student_scores import Judges, stopping_rows, student_scores
 from .swept_labels import SweptLabels
+from .transfer import Transfer, transfer_of
 
 FORMAT = 3  # goes up when the same key would stand for other numbers
 BYTES = 4  # of a float32
@@ -134,6 +135,8 @@ class Unit:
         if units := len(self.grid.values["mlp"]) * (1 + self.grid.folds) * HIDDEN:
             # Standardised rows, blocks of them in float64, and the weights with slopes and Adam's four numbers of each.
             fit = max(fit, row * n + 6 * units * row + 24 * BLOCK + 16 * BATCH * units)
+        if self.grid.transfer:
+            fit += 3 * row * m + (16 * width**2 if fits else 0) + 240 * fits * width  # the held-out rows' own fits
         taught = 0
         if self.grid.students is not None:
             # Rows to learn and to stop by in float32, standardised, and a block of them in float64; five numbers a
@@ -164,24 +167,29 @@ class Unit:
             students = self.grid.students
             fit = np.ones(len(p), dtype=bool) if students is None else ~stopping_rows(labels.training)
             judges, of_seeds, steady = Judges(p, fit), dict[int, Judges](), list[SweepLine]()
+            transfer = transfer_of(layer, labels.held_out)
             for scores in layer.steady_scores(p):
                 judges.hear(scores)
-                steady += self._judged(scorer, 0, scores)
+                steady += self._judged(scorer, 0, scores, transfer)
             for seed in self.grid.seeds:
                 lines += [line | {"seed": seed} for line in steady]
                 of_seeds[seed] = judges.also()
                 for scores in layer.seeded_scores(p, seed):
                     of_seeds[seed].hear(scores)
-                    lines += self._judged(scorer, seed, scores)
+                    lines += self._judged(scorer, seed, scores, transfer)
             if students is not None:
                 scored = list(student_scores(layer, labels.training, students, of_seeds))
                 lines += StudentScorer(labels, self.layer).lines(scored)
         return lines
 
-    def _judged(self, scorer: SweepScorer, seed: int, scores: CellScores | LeftOut) -> list[SweepLine]:
+    def _judged(
+        self, scorer: SweepScorer, seed: int, scores: CellScores | LeftOut, transfer: Transfer | None
+    ) -> list[SweepLine]:
         if isinstance(scores, LeftOut):
             return list(scorer.left_out_lines(self.layer, seed, scores))
         lines = list(scorer.cell_lines(self.layer, seed, scores))
+        if transfer is not None and scores.direction is not None:
+            lines.append(transfer.line(scorer.line(self.layer, scores.cell, seed), scores.cell, scores.direction))
         for contamination in self.grid.contamination:
             lines += scorer.filter_lines(self.layer, seed, scores, contamination)
         return lines

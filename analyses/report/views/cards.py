@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError
 from w2s_probes.filtering import ReportCard, report_card
-from w2s_probes.filtering.by_raters import RATERS
 from w2s_probes.filtering.disagreement import FilterResult
+from w2s_probes.filtering.judges import OVERLAP, RATERS
 from w2s_probes.labels.class_mix import ClassMix, class_mix
 from w2s_probes.labels.label_set import truth_where_known
 from w2s_probes.labels.verdicts import judged_rows
@@ -147,7 +147,7 @@ def _card(one: Filtered, table: pd.DataFrame, gone: NDArray[np.bool_], told: dic
     truth = np.full(len(table), np.nan) if given is None else given
     known = ~np.isnan(truth)
     probe = next(iter(table["probe"]), "") if "probe" in table else ""
-    if probe != RATERS:  # whose score is no distance to a P(1)
+    if probe not in (RATERS, OVERLAP):  # whose score is no distance to a P(1)
         p = np.where(np.isnan(p), _score_of(labels, score), p)
     reasons = table["reason"].astype(object).where(table["reason"].notna(), "").astype(str).to_numpy(dtype=object)
     asked = int(told["requested"]) if "requested" in told else None

@@ -19,6 +19,7 @@ from .debate_view import DebateView, debate_view
 from .deception import Deception, deception
 from .differences import against
 from .evaluation_sets import set_tables
+from .foretold import ForetoldView, foretold_view
 from .fusion import FusionView, fusion_view
 from .gates import GateView, gate_view
 from .gold_budget import GoldView, gold_view
@@ -54,6 +55,7 @@ class RunView:
     debate: DebateView | None
     fusion: FusionView | None
     raters: RaterView | None
+    foretold: ForetoldView | None
     reliability: ReliabilityView | None
     figures: list[Figure]
     rows: Table
@@ -88,6 +90,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         debate_view(run),
         fusion_view(run, key),
         rater_view(run),
+        foretold_view(run),
         reliability_view(run, key),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),

@@ -67,7 +67,7 @@ def test_gold_rows_choose_the_layer_of_a_real_model(tmp_path: Path) -> None:
     assert sorted(by_layer) == [0, 1, 2, 4]
     heads, on_gold = {}, {}
     for layer, store in by_layer.items():
-        X, X_val = (store.layer(layer, ids=part["id"]) for part in (train, val))
+        X, X_val = (store.layer(layer, ids=part["id"].tolist()) for part in (train, val))
         lesson = HeadLesson(train["label"].to_numpy(), ~gold, val_labels=val["label"].to_numpy(), epochs=40)
         (head,) = train_heads(X, [lesson], X_val, seed=0)
         assert isinstance(head, HeadStudent)
@@ -76,7 +76,7 @@ def test_gold_rows_choose_the_layer_of_a_real_model(tmp_path: Path) -> None:
     best = max([2, 0, 1, 4], key=lambda layer: on_gold[layer])  # of equal ones the recipe's own, then the first
     line = results[(results["method"] == "gold-select-layer") & (results["metric"] == "auroc")].iloc[0]
     assert (line["layer"], line["trusted"]) == (best, 40)
-    expected = heads[best].predict_proba(by_layer[best].layer(best, ids=test["id"]))[:, 1]
+    expected = heads[best].predict_proba(by_layer[best].layer(best, ids=test["id"].tolist()))[:, 1]
     np.testing.assert_allclose(test["gold-select-layer"].astype(float), expected, atol=1e-5)
     table = pd.read_csv(tmp_path / "gold_choices.csv").iloc[0]
     assert (table["chosen"], table["candidates"], table["gold"]) == (best, 4, 40)

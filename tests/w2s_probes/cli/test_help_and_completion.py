@@ -58,7 +58,7 @@ COMPLETED: dict[str, tuple[int, list[str]]] = {
     "w2s fil": (1, ["filter"]),
     "w2s cache ": (2, ["ls", "gc"]),
     "w2s filter --con": (2, ["--contamination", "--connectivity"]),
-    "w2s filter acts weak.jsonl --by ": (5, [*PROBES, "channel", "confident", "raters", "best"]),
+    "w2s filter acts weak.jsonl --by ": (5, [*PROBES, "channel", "confident", "overlap", "raters", "best"]),
     "w2s student acts weak.jsonl --loss log": (5, ["logconf", "logconf-batch"]),
     "w2s extract model --position ": (4, ["last", "first", "mean", "all"]),
     "w2s filter ac": (2, []),  # no word of ours: the shells then offer files

@@ -1,4 +1,4 @@
-"""`w2s filter --by channel` and `--by confident`, `w2s relabel --by channel`: files, what is said and refused."""
+"""`w2s filter --by channel`, `confident`, `overlap`, `w2s relabel --by channel`: files, what is said and refused."""
 
 import json
 from collections.abc import Callable
@@ -10,8 +10,8 @@ import pytest
 
 from w2s_probes import ActivationStore
 from w2s_probes.cli import main
-from w2s_probes.filtering import channel_filter, confident_filter, judges
-from w2s_probes.io.tables import read_table
+from w2s_probes.filtering import channel_filter, confident_filter, judges, overlap_density, overlap_filter
+from w2s_probes.io.tables import read_table, write_table
 from w2s_probes.noise import channel_model
 from w2s_probes.probes import LogisticProbe
 from w2s_probes.relabeling import relabel
@@ -66,6 +66,30 @@ def test_confident_learning_is_cleanlabs(world: Path, tmp_path: Path, capsys: py
         assert np.allclose(table["score"].astype(float), expected.scores)
 
 
+def test_overlap_density_keeps_the_kinds_of_rows_that_are_named_and_says_where_there_is_no_change_point(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = read_table(world / "weak.jsonl")
+    unsure = np.random.default_rng(0).random(len(table)) < 0.4
+    table["label"] = np.where(unsure, 0.5 + 0.1 * (table["label"] - 0.5), 0.9 * table["label"] + 0.05)
+    write_table(table, tmp_path / "soft.jsonl")
+    words = ("filter", world / "acts", tmp_path / "soft.jsonl", "--layer", 1, "--by", "overlap")
+    options = ("--similarity", "inner", "--least-gain", 0.2, "--keep", "overlap,hard")
+    answer = answered(capsys, *words, *options, "--out", tmp_path / "kept.jsonl")
+    kept = read_table(tmp_path / "kept.jsonl")
+    kept = kept[kept["split"] == "train"]
+    X = ActivationStore.open(world / "acts").layer(1, ids=kept["id"].tolist())
+    found = overlap_density(X, kept["label"], similarity="inner", least_gain=0.2)
+    expected = overlap_filter(found, ["overlap", "hard"])
+    assert kept["keep"].astype(bool).tolist() == expected.mask.tolist()
+    assert set(kept["reason"][~expected.mask]) == {"easy row"}
+    assert np.allclose(kept["score"].astype(float), expected.scores)
+    assert any(f"overlap density {found.density:.3f}: " in str(line) for line in answer["remarks"])
+    none = answered(capsys, *words, "--least-gain", 1, "--out", tmp_path / "all.jsonl")
+    assert none["removed"] == 0
+    assert any("no change point in similarity" in str(line) and "all rows stay" in line for line in none["remarks"])
+
+
 def test_what_these_judges_do_not_read_is_refused(
     world: Path, tmp_path: Path, fails: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,5 +101,11 @@ def test_what_these_judges_do_not_read_is_refused(
     assert "--filter-by is cleanlab's" in fails("filter", *files, "--by", "channel", "--filter-by", "both")
     assert "--by confident" in fails("relabel", *files, "--by", "confident")
     assert "--in-sample is of a probe" in fails("relabel", *files, "--by", "channel", "--in-sample")
+    for option, value in (("--contamination", 0.1), ("--per-class", None)):
+        words = [option] if value is None else [option, value]
+        assert "--by overlap says itself which rows go" in fails("filter", *files, "--by", "overlap", *words)
+    assert "did you mean 'overlap'" in fails("filter", *files, "--by", "overlap", "--keep", "overlaps")
+    assert "least_gain=2.0 must be in [0, 1]" in fails("filter", *files, "--by", "overlap", "--least-gain", 2)
+    assert "--keep is of overlap density" in fails("filter", *files, "--by", "knn", "--keep", "easy")
     monkeypatch.setattr(judges, "find_spec", lambda name: None)
     assert "pip install 'w2s-probes[cleanlab]'" in fails("filter", *files, "--by", "confident")

@@ -14,6 +14,7 @@ from tests.conftest import planted
 from w2s_probes import FilterResult, InputError, KNNProbe, LabelSet, LogisticProbe, TopoProbe
 from w2s_probes.audit import conflict_audit
 from w2s_probes.calibration import calibrate, cross_calibrated, reliability_bins
+from w2s_probes.filtering import channel_filter, overlap_density, raters_filter
 from w2s_probes.foretelling import foretell, misfit, robust_expansion, shared_errors
 from w2s_probes.gating import Gate, dispersion, gate, mixed, mixture_losses, own_losses
 from w2s_probes.losses import Objective
@@ -80,6 +81,8 @@ ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "topo_cc": (lambda y: w2s_probes.topo_cc(X, y, 10), WEAK),
     "topo_filter": (lambda y: w2s_probes.topo_filter(X, y, 10, 10).scores, WEAK),
     "topo_filter, paper": (lambda y: w2s_probes.topo_filter(X, y, **w2s_probes.TOPO_MODES["paper"]).p, WEAK),
+    "overlap_density": (lambda y: overlap_density(X, y, least_gain=0).confidence, WEAK),
+    "raters_filter": (lambda y: raters_filter(y, P / 2).mask, WEAK),
     "HeadStudent": (lambda y: HeadStudent(epochs=2).fit(X, y, X, y).coef_, WEAK),
     "Texts": (lambda y: Texts(["a text"] * N, y).soft, WEAK),
     "Objective.fit": (lambda y: _fitted_prior(y), WEAK),
@@ -111,6 +114,7 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
         WEAK,
     ),
     "disagreement_filter": (lambda y, p: w2s_probes.disagreement_filter(y, p).scores, WEAK, P),
+    "channel_filter": (lambda y, p: channel_filter(y, p).scores, WEAK, P),
     "noise_model": (lambda y, p: w2s_probes.noise_model(y, p, draws=20).auroc.value, WEAK, P),
     "agreement": (lambda s, w: agreement(s, w, DATA.truth).share.value, P, WEAK),
     "agreement, truth": (lambda w, t: agreement(P, w, t).share.value, WEAK, DATA.truth),
@@ -156,6 +160,7 @@ ELSEWHERE = {
     "saturated": "takes one number a task",
     "holm": "takes p-values",
     "FilterResult": "holds what filters found",
+    "confident_filter": "filtering/test_by_judgement.py: where cleanlab is installed",
     "audit_files": "test_conflict.py: files are joined by id",
     "draw_audit": "auditing/test_folding.py: labels are joined by id, and so are scores that are a label set",
     "fold_audit": "auditing/test_folding.py: as draw_audit",
@@ -174,18 +179,8 @@ def _fitted_prior(y: Any) -> Any:
 
 
 ROOMS = (
-    "probes",
-    "simulated",
-    "stats",
-    "sweep",
-    "export",
-    "audit",
-    "auditing",
-    "gating",
-    "raters",
-    "foretelling",
-    "selection",
-    "calibration",
+    *("probes", "filtering", "simulated", "stats", "sweep", "export", "audit", "auditing", "gating", "raters"),
+    *("foretelling", "selection", "calibration"),
 )
 
 

@@ -133,7 +133,7 @@ def test_threads_change_no_number() -> None:
     for threads in (1, 2):
         with threadpool_limits(threads):
             probe = MLPProbe(epochs=3).fit(X, y)
-            found.append((probe.hidden_coef_, probe.coef_))
+            found.append((probe.hidden_coef_, probe.output_coef_))
     assert np.array_equal(found[0][0], found[1][0])
     assert np.array_equal(found[0][1], found[1][1])
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from ...errors import InputError
-from ...filtering.judges import RATERS, PruneBy
+from ...filtering.judges import RATERS, PruneBy, Similarity
 from .. import progress, terminal
 from ..options import (
     JUDGES,
@@ -25,7 +25,7 @@ from ..options import (
     ShowProgress,
     StorePath,
 )
-from ..other_judges import judged, refuse_other_options
+from ..other_judges import OverlapOptions, count_is_given, judged, refuse_other_options
 from ..probe_choice import JudgedFiles, ProbeChoice
 from ..probe_options import with_probe_value
 
@@ -61,6 +61,15 @@ def filter_labels(
     filter_by: Annotated[
         PruneBy | None, typer.Option(help="cleanlab's, of --by confident; prune_by_noise_rate unless said.")
     ] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="Kinds of rows that stay, of --by overlap: overlap, easy, hard; the first two.")
+    ] = None,
+    similarity: Annotated[
+        Similarity | None, typer.Option(help="Of a row to hard ones, of --by overlap; cosine unless said.")
+    ] = None,
+    least_gain: Annotated[
+        float | None, typer.Option(help="Of --by overlap: squared distances that a change point saves, at least.")
+    ] = None,
     audit: Audit = None,
     sweep: From = None,
     index: Index = None,
@@ -73,7 +82,8 @@ def filter_labels(
 
     `--by raters` marks those that several raters disagree about, by the `disagreement` that `w2s combine` has written;
     `--by channel` those whose posterior under a noise channel is of the other class, and `--by confident` cleanlab's
-    label issues: these two say themselves how many go, at most --contamination where it is given.
+    label issues: these two say themselves how many go, at most --contamination where it is given. `--by overlap` tells
+    rows of which the supervisor is unsure (hard), rows like these of which it is sure (overlap), and easy ones apart.
 
     Rows with `truth`, in LABELS or in an --audit of its own, say how many labels are wrong and how good the removal
     is; they choose nothing.
@@ -92,6 +102,7 @@ def filter_labels(
         if by != "topo" and given is not None:
             raise InputError(f"{option} is for topo: with --by {by} give --contamination")
     refuse_other_options(by, in_sample=in_sample, per_class=per_class, contamination=contamination, prune=filter_by)
+    overlaps = OverlapOptions.typed(by, keep, similarity, least_gain)
     settings = TOPO_MODES[mode or "eleuther"]
     zeta = settings["zeta"] if zeta is None else zeta
     if zeta is not None and contamination is not None:
@@ -148,6 +159,7 @@ def filter_labels(
                 contamination=contamination,
                 per_class=per_class,
                 prune=filter_by,
+                overlaps=overlaps,
             )
         else:
             p = out_of_sample_scores(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
@@ -155,7 +167,7 @@ def filter_labels(
         verdict = result.verdict_fields
         verdict |= {} if probe is None else {"fold": rows.folds(probe, in_sample, seed)}
         dropped = rows.dropped[rows.training]
-        advise = not per_class and zeta is None
+        advise = not per_class and zeta is None and count_is_given(by, contamination)
         findings = of_filter(result, truth, rows.groups, labels, design=design, dropped=dropped, advise=advise)
         write_table(rows.judged(verdict, choice.named(in_sample)), out)
         step(f"{out} written", 3, 3)
@@ -163,7 +175,8 @@ def filter_labels(
     for line in remarks:
         terminal.say(line)
     if not teaches(result, dropped):
-        terminal.say("the rows kept are of one class, which teaches no student: lower --contamination, or --per-class")
+        remedy = "lower --contamination, or --per-class" if advise else "filter otherwise"
+        terminal.say(f"the rows kept are of one class, which teaches no student: {remedy}")
     elif rows.store.paired:
         terminal.say(STUDENTS_OF_PAIRS)
     else:

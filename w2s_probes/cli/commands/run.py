@@ -116,6 +116,7 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
     """The table of PGR, the tests across tasks, and where everything is."""
     with from_checkout():
         from analyses.results import names
+        from analyses.results.idle_filters import idle_filters
         from analyses.results.summary import summary
         from analyses.results.unreadable_pgr import remedies, unreadable_pgr
     lines = summary(results).rename(columns={"pgr": "PGR", "pgr_base": FROM_BASE})
@@ -140,7 +141,9 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
         terminal.say(f"{FROM_BASE}: counted from the same members without transcripts, control-debate-none")
     for line in _debates(out / names.RECORD):
         terminal.say(line)
-    for one in read_json(out / names.RECORD)["failed"]:
+    for line in idle_filters(record := read_json(out / names.RECORD)):
+        terminal.say(line)
+    for one in record["failed"]:
         terminal.say(f"left out: {one['method']} on {one['task']}, seed {one['seed']}: {one['reason']}")
     if lines["method"].str.endswith("*").any():
         terminal.say("* chose by ground truth: an oracle, no method")

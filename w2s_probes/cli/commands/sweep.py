@@ -75,6 +75,12 @@ def sweep(
         float | None,
         typer.Option(help="Share of the rows to hold out, where neither --test nor `split` names any; .2 unless said."),
     ] = None,
+    transfer: Annotated[
+        bool,
+        typer.Option(
+            "--transfer", help="Also how alike linear probes and those of the held-out rows' labels rank them."
+        ),
+    ] = False,
     choose_by: Annotated[
         ChooseBy, typer.Option(help="What the best cell is best at; auroc and accuracy read the truth: --oracle.")
     ] = "weak_brier",
@@ -123,7 +129,7 @@ def sweep(
     refuse_no_layers(layers)
     heads = SweptStudents(students, student_filter, student_relabel)
     heads.refuse_unknown()
-    wanted = _Wanted(values, classifier or [], contamination, connectivity, folds, seeds, heads)
+    wanted = _Wanted(values, classifier or [], contamination, connectivity, folds, seeds, heads, transfer)
     wanted.refuse_no_numbers()
     for file in (*labels, test):
         if file is not None:
@@ -181,6 +187,7 @@ class _Wanted:
     folds: int | None
     seeds: str
     students: "SweptStudents"
+    transfer: bool
 
     def refuse_no_numbers(self) -> None:
         """InputError for a list that holds something else than numbers."""
@@ -229,7 +236,8 @@ class _Wanted:
                 flags = listed(entry.flag for entry in readers)
                 raise InputError(f"{option} is for the cells of {flags}, of which there are none: leave it out")
         seeds = seeds_of(self.seeds) or [0]
-        return Grid(values, shares, self.connectivity or "strong", self.folds or 5, seeds, index, students)
+        folds = self.folds or 5
+        return Grid(values, shares, self.connectivity or "strong", folds, seeds, index, students, self.transfer)
 
 
 def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:
