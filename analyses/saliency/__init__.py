@@ -3,6 +3,7 @@
 from .concept import ConceptSaliency, concept_saliency
 from .drawing import Picture, as_png
 from .maps import RowMap, row_map
+from .reliability import reliability_diagram
 from .row_explorer import RowExplorer, row_saliency
 from .row_result import RowSaliency
 from .token_reader import TokenReader, stored_token_scores, token_saliency
@@ -19,6 +20,7 @@ __all__ = [
     "TokenSaliency",
     "as_png",
     "concept_saliency",
+    "reliability_diagram",
     "row_map",
     "row_saliency",
     "stored_token_scores",
