@@ -14,8 +14,7 @@ from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.layer_ensemble import mean_log_odds
-from w2s_probes.losses.added import loss_code
-from w2s_probes.losses.names import LOSS_NAMES, LOSSES, LossName
+from w2s_probes.losses.names import LossName
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import PROBES, Probe
 from w2s_probes.probes.registry import TOKEN_PROBES, VALUE_TITLES
@@ -36,6 +35,7 @@ from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .fusing import Fusing
 from .gold_rows import GoldRows
 from .layer_probes import LAYERS, LayerView
+from .loss_codes import LossCodes
 from .opinions import Opinions
 from .outcomes import Outcome
 from .pair_probes import PairActivations, PairView
@@ -46,7 +46,7 @@ from .trusted_rows import TRUSTED, TrustedRows
 
 
 @dataclass(frozen=True)
-class Experiment(LayerView, CalibratedView, PairView, TrueLabels):
+class Experiment(LayerView, CalibratedView, PairView, TrueLabels, LossCodes):
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
     A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
@@ -291,13 +291,3 @@ class Experiment(LayerView, CalibratedView, PairView, TrueLabels):
     def _reads(self) -> dict[str, object]:
         """The part of a cache key that decides the training rows' activations and groups."""
         return {"activations": self.activations.identity, "rows": self.row_hashes["train"]} | self.pooling_key
-
-    def code_of_losses(self, added: frozenset[str] | None) -> dict[str, str]:
-        """Hashes of the losses' code, for keys: of ours, of the recipe's, and of those that were added; None: all."""
-        if added is None:
-            return {name: loss_code(name) for name in LOSSES}
-        return self._own_losses | {name: loss_code(name) for name in sorted({*added, self.loss})}
-
-    @cached_property
-    def _own_losses(self) -> dict[str, str]:
-        return {name: loss_code(name) for name in LOSS_NAMES}
