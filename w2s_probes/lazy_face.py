@@ -17,7 +17,9 @@ def lazy_face(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str],
     def get(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f".{modules[name]}", package), name)
+        found = getattr(import_module(f".{modules[name]}", package), name)
+        setattr(sys.modules[package], name, found)  # importing a module of the same name has put that in its place
+        return found
 
     def names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *modules})

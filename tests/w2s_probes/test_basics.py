@@ -175,3 +175,11 @@ def test_where_ids_were_made_from_texts_a_join_of_nothing_says_so(
     with pytest.raises(InputError, match=f"none of them match: .*{said}"):
         positions(np.array(have, dtype=object), wanted, "the store")
     positions(np.array([*have, *wanted], dtype=object), wanted, "the store")  # the control: they are there
+
+
+def test_a_lazy_name_that_its_module_shares_is_not_the_module_when_it_is_asked_for_again() -> None:
+    from w2s_probes import calibration
+
+    first, again = (calibration.reliability_bins for _ in range(2))
+    assert callable(first)
+    assert again is first
