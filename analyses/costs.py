@@ -14,6 +14,7 @@ from extract.costs.estimate import Costs, estimate
 from extract.costs.lengths import Lengths, assumed_lengths, count_tokens
 from extract.models.source import ModelSource
 from extract.tasks import find_task
+from extract.tasks.contrast import contrast_rows
 from w2s_probes.errors import InputError
 from w2s_probes.store.layers import one_layer
 
@@ -21,6 +22,7 @@ from .asking_costs import AskingPlan, plan_askings
 from .debate_costs import DebateCosts, debate_costs, heard_lengths
 from .experiment.asked_models import saying_in
 from .experiment.method import Method
+from .experiment.paired_tasks import contrast_in, reads_pairs, refuse_unpaired
 from .experiment.row_sets import RowSets
 from .experiment.splits import split_task
 from .experiment.task_models import every_row
@@ -36,6 +38,7 @@ from .supervisors.held_out import refuse_without_truth
 # Forward passes' worth of work for a training row and epoch: forward, and backward through activations and weights.
 PASSES = {"full": 3, "lora": 2}
 EVERY_TOKEN = "every-token strong"  # the role of the strong model's second reading, for attention probes
+PAIRS = "contrast-pair strong"  # and of its reading of both sides of each row
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def plan_recipe(
     Raises InputError for methods, tasks, sizes and models that the run would refuse.
     """
     methods = find_methods(recipe.methods)
+    refuse_unpaired(recipe, methods)
     describe = cache(ModelSource.describe)
     refuse_layers(recipe, describe)
     splits = {task: _splits(recipe, task, fetch) for task in recipe.data.tasks}
@@ -95,6 +99,7 @@ def plan_recipe(
     refuse_without_truth(recipe, methods, {task: dict(seeds) for task, seeds in by_seed.items()})
     read: dict[str, Strong | Weak] = {"strong": recipe.strong} if reads_activations(recipe, methods) else {}
     read |= {EVERY_TOKEN: recipe.strong} if reads_tokens(recipe, methods) else {}
+    read |= {PAIRS: recipe.strong} if reads_pairs(methods) else {}
     layers = _layers(recipe, methods, describe)
     read |= {f"strong, layer {layer}": recipe.strong.model_copy(update={"layer": layer}) for layer in layers[1:]}
     read |= {f"strong, layer {one.layer}": one for one in layers_read(recipe, methods)}
@@ -105,6 +110,7 @@ def plan_recipe(
         source = describe(str(settings.model))
         with_weak = role.startswith("weak") or reads_trusted(methods.values())
         needed = [_needed(recipe, sets, with_weak) for sets in splits.values()]
+        needed = [_sides(recipe, *task) for task in zip(splits, needed, strict=True)] if role == PAIRS else needed
         lengths = Lengths.joined([_lengths(source, rows, tokens_per_row) for rows in needed])
         lengths = heard_lengths(recipe, lengths) if role.startswith("weak") else lengths
         position = "mean" if settings.position == "attention" else settings.position
@@ -211,6 +217,13 @@ def _needed(recipe: Recipe, splits: list[RowSets] | None, with_weak: bool) -> pd
     mixed_in = round(recipe.conflict.share * recipe.data.n_train) if recipe.conflict.task is not None else 0
     by_seed = recipe.data.n_train + recipe.data.n_val + (recipe.weak.n_truth if with_weak else mixed_in)
     return _test_rows(recipe) + len(recipe.seeds) * by_seed
+
+
+def _sides(recipe: Recipe, task: str, rows: pd.DataFrame | int) -> pd.DataFrame | int:
+    """Both sides of the rows of a task, or their number."""
+    templates = contrast_in(Path(task).stem, recipe.data.tasks)
+    assert templates is not None  # `refuse_unpaired`
+    return 2 * rows if isinstance(rows, int) else contrast_rows(rows, templates)
 
 
 def _test_rows(recipe: Recipe) -> int:

@@ -25,6 +25,7 @@ from .experiment.asked_models import refuse_unasked
 from .experiment.fusing import refuse_unfused
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
+from .experiment.paired_tasks import reads_pairs, refuse_unpaired
 from .experiment.row_sets import RowSets
 from .experiment.splits import load_rows, split_loaded
 from .experiment.task_models import Sources
@@ -94,6 +95,7 @@ def run(
         refuse_absent(track)
     methods = find_methods(recipe.methods)
     _refuse_unusable(recipe, methods)
+    refuse_unpaired(recipe, methods)
     refuse_overwritten(Path(out), recipe)
     loaded = [load_rows(recipe, name) for name in recipe.data.tasks]
     splits = {task.name: split_loaded(recipe, task) for task in loaded}
@@ -217,6 +219,8 @@ class _Run:
             models = task_models(self.recipe, task, sets, self.cache, self.sources, self.clock, trusted=trusted)[1]
             needed = [models.activations(self.recipe.strong)]
             needed += [models.tokens(self.recipe.strong)] if reads_tokens(self.recipe, dict(self.methods)) else []
+            if reads_pairs(self.methods) and (pairs := models.pairs(self.recipe.strong)) is not None:
+                needed.append(pairs.sides)
             needed += [models.activations(model) for model in layers_read(self.recipe, dict(self.methods))]
             for activations in needed:
                 if len(missing := activations.missing()):

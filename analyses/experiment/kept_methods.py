@@ -62,6 +62,7 @@ def method_description(
             if not method.tuned
             else {"tuned": [one and one.description for one in (experiment.base, experiment.tuned)]}
         ),
+        **({} if not method.pairs else {"pairs": experiment.pairs and experiment.pairs.identity}),
         **({} if not method.layers else {"layers": [read.identity for read in experiment.layer_activations]}),
         **({} if not method.fuses else {"fused": experiment.fusing and experiment.fusing.description}),
         **({} if experiment.disagreement is None else {"disagreement": array_hash(experiment.disagreement)}),

@@ -23,6 +23,7 @@ from ..recipe.gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, WEAK_ALONE, G
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict
+from .contrasts import CONTRAST_METHODS, of_pairs
 from .controls import (
     DRAWS,
     confidence_filter,
@@ -57,7 +58,7 @@ NO_SETTING: frozenset[str] = frozenset()
 SHARE = frozenset({"contamination"})
 LOGISTIC = frozenset({"logistic_l2"})
 EXPERTS = Trusted(LEAST_OF_EXPERTS, of_model=True, stops=True, why=DEGENERATE)
-OWN_PROBES = [entry.name for entry in ENTRIES if not entry.pairs]
+OWN_PROBES = [entry.name for entry in ENTRIES]
 
 
 def _reads(entry: ProbeEntry) -> frozenset[str]:
@@ -205,12 +206,12 @@ OWN_METHODS: dict[str, Method] = {
         oracle_filter, oracle=True, activations=False, removal=oracle_removal, settings=SHARE
     ),
 }
-METHODS.fill(OWN_METHODS)
+METHODS.fill(of_pairs({**OWN_METHODS, **CONTRAST_METHODS}))
 
 
 def _of_added(make: Callable[..., Method], **bound: bool) -> Callable[[str], Method]:
     """A function that makes the method of a probe that somebody has added."""
-    return lambda probe: make(probe, _reads(PROBES[probe]), **bound)
+    return lambda probe: replace(make(probe, _reads(PROBES[probe]), **bound), pairs=PROBES[probe].pairs)
 
 
 METHODS.derive(LOSSES, {"student-{}": _student})

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from pydantic import Field, model_validator
 
+from w2s_probes.probes.registry import PROBES
+
 from .section import Section
 
 LAYERS = "layers"  # names the probe of `[probes.layers]` where others have theirs
@@ -31,6 +33,10 @@ class EnsembleLayers(Section):
         for name in methods:
             if name.rpartition(":")[2] not in LAYERED:
                 continue
+            if self.of in PROBES.loaded and PROBES[self.of].pairs:
+                raise ValueError(
+                    f"probes.layers.of: {self.of} reads contrast pairs, which are of one layer: name another"
+                )
             if not self.layers:
                 raise ValueError(f"method {name!r} needs probes.layers.layers, two at least, such as [2, 4, 6]")
             if position == "attention":

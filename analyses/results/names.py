@@ -30,6 +30,8 @@ REFERENCES = (WEAK, CEILING)  # trained in every trial, beside the methods
 PROBE_CONTROLLED = {  # by controls of probes, in units of whose ceiling they are
     "control-mean-of-tokens": "attention",
     "control-permuted-mlp": "mlp",
+    "control-swapped-sides": "contrast",
+    "control-logistic-pairs": "contrast",
     "control-best-layer": "layers",
     "control-bagged-layer": "layers",
 }

@@ -71,6 +71,18 @@ class GivenActivations:
 
 
 @dataclass
+class GivenPairs:
+    """Stands in for `PairActivations`: all columns have the first number, which tells the label, with another sign."""
+
+    given: GivenActivations
+    identity: dict[str, Any] = field(default_factory=lambda: {"contrast": ["{text} yes", "{text} no"]})
+
+    def of(self, rows: pd.DataFrame) -> NDArray[np.float32]:
+        X = self.given.of(rows)
+        return np.hstack([X + X[:, :1], X - X[:, :1]])
+
+
+@dataclass
 class GivenOpinions:
     """Stands in for `Opinions`: what a model would say that reads the first number of a row; shots change nothing."""
 
@@ -117,6 +129,7 @@ def experiment(folder: Path, **more: Any) -> Experiment:
         "weak": LabelSet(both, np.concatenate([weak, sets["val"].weak])),
         "activations": given,
         "tokens": given,
+        "pairs": GivenPairs(given),
         "layer_activations": (given, noisy),
         "student": learner,
         "loss": "xent",

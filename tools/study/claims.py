@@ -73,7 +73,7 @@ CLAIMS = (
 )
 FILTERS = (
     *("filter-knn", "filter-logistic", "filter-topo"),
-    *("filter-channel", "filter-confident", "filter-graph", "filter-mean-difference"),
+    *("filter-channel", "filter-confident", "filter-graph", "filter-mean-difference", "filter-overlap"),
 )
 RECENT = (
     *("student-jensen_shannon", "student-hellinger", "student-chi_squared", "student-total_variation"),
@@ -95,6 +95,7 @@ BESIDE = (
         Claim(f"{name} beats keeping and relabelling as many at random", "", name, f"control-random-{name}", "above")
         for name in ("two-stage-knn", "two-stage-logistic")
     ),
+    Claim("an MLP predicts better than a logistic probe", "", "probe-mlp", "probe-logistic", "above"),
     Claim(
         "a mean difference predicts better than a logistic probe",
         "",

@@ -20,7 +20,7 @@ from ..metrics.registry import METRICS
 from ..rows.groups import GROUP, groups_of
 from .curves import CalibrationRule, Calibrator
 from .fitting import calibrate, cross_calibrated
-from .reliability_bins import reliability_bins
+from .reliability_table import reliability_bins
 
 MEASURED: tuple[Metric, ...] = ("ece", "brier", "log_loss", "accuracy", "auroc")
 BEFORE, AFTER = "before", "after"

@@ -44,7 +44,8 @@ def compare_probes(store: Path, rows: Path | None, layer: str, probes: Sequence[
     if out is not None:
         write_table(found.to_frame(), out)
     for pair in found.pairs:
-        terminal.answer(f"{pair.first}, {pair.second}: {pair.cosine}")
+        chance = f"; one in twenty random directions reaches {pair.by_chance:.3f}" if pair.cosine.is_known else ""
+        terminal.answer(f"{pair.first}, {pair.second}: {pair.cosine}{chance}")
     remarks = [f"on {len(X)} rows of {store}, layer {at}: 1, they rank these rows alike; 0, not at all; -1, in reverse"]
     if out is not None:
         remarks.append(f"Written: {out}")

@@ -58,7 +58,10 @@ class ContrastProbe(Probe):
         projected = self._projected(X)
         self.deviation_ = float(projected.std())
         if not self.deviation_ > ROUNDING:
-            raise InputError(f"the two sides of all {len(X)} rows differ alike: is it one text twice? ({half} columns)")
+            raise InputError(
+                f"the two sides of all {len(X)} rows differ alike: is it one text twice, or does the model not know "
+                "what tells them apart?"
+            )
         fitted = LogisticProbe(L2).fit((projected / self.deviation_)[:, None], p)
         self.slope_, self.intercept_ = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 

@@ -19,6 +19,7 @@ from ..probes.registry import ONCE, PROBES, probe_settings
 from .student_grid import StudentGrid
 
 PUBLISHED_K = (1, 5, *range(10, 100, 5))  # twenty numbers of neighbours
+NO_DIRECTION = ("knn", "topo", "graph", "mlp", "contrast")  # probes that do not rank rows by one weight a number
 FIRST = ("knn", "logistic", "topo")  # probes that the record of every sweep lists
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 BY_TRUTH = ("auroc", "accuracy")
@@ -100,7 +101,7 @@ class Grid:
         if self.connectivity not in get_args(Connectivity):
             hint = did_you_mean(self.connectivity, get_args(Connectivity))
             raise InputError(f"connectivity={self.connectivity!r}: {hint}")
-        if self.transfer and all(PROBES[name].value == "k" for name, given in values.items() if given):
+        if self.transfer and all(name in NO_DIRECTION or ":" in name for name, given in values.items() if given):
             raise InputError(
                 "transfer compares linear probes, and none is swept: give logistic a penalty, or leave it out"
             )

@@ -154,7 +154,7 @@ def _gold_facts(recipe: dict[str, Any]) -> list[tuple[str, str]]:
     if gold.get("file"):
         gold["file"] = Path(gold["file"]).name
     unread = [name for name, use in (("share", "weight"), ("select", "select")) if use not in gold.get("use", [])]
-    return [("Gold rows", ", ".join(recipe_words({name: gold[name] for name in gold if name not in unread})))]
+    return [("Gold rows", "; ".join(recipe_words({name: gold[name] for name in gold if name not in unread})))]
 
 
 def _across(run: FinishedRun) -> list[Table]:

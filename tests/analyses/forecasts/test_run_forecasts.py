@@ -1,7 +1,10 @@
 """Measures of a finished run: of the right model's activations, whatever the record names; beside the gains."""
 
 import json
+import re
+import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +17,7 @@ from scipy.stats import spearmanr
 from analyses.forecasts import RUN_COLUMNS, cells_of, foretell_run, gains_in, gains_of, rank_correlation
 from analyses.forecasts.run_stores import RunStores
 from analyses.protocol import run
+from tests.conftest import ROOT
 from tests.worlds.experiments import small_recipe
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.cli import main
@@ -160,3 +164,17 @@ def test_the_command_writes_the_table_into_the_run_and_answers_what_is_in_it(
     assert f"miniature_price, gain {gain:+.3f}" in printed.err
     assert "1 task: too few" in printed.err
     assert "ORACLE" in printed.err
+
+
+def test_the_commands_of_the_page_measure_and_report_a_run(
+    finished: Path, tmp_path: Path, w2s: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed(finished, tmp_path / "runs" / "demo", [])
+    (tmp_path / "runs" / "demo" / "activations").symlink_to(finished / "activations")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "foretelling.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^w2s \w+ .*runs/demo.*$", page, flags=re.MULTILINE)
+    assert [line.split()[1] for line in lines] == ["foretell", "report"]
+    for line in lines:
+        w2s(*shlex.split(line, comments=True)[1:])
+    assert "What was foretold" in Path("runs/demo/report.html").read_text(encoding="utf-8")

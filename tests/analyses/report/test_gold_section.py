@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analyses.report.load.folder import read_folder
 from analyses.report.views.gold_budget import GoldView, gold_view
 from analyses.report.views.runs import run_view
+from analyses.results.gold_tables import budget_table
 from tests.worlds.report_folders import PLAIN, write_run
 
 SIGNAL = {
@@ -56,6 +58,16 @@ def test_students_begin_at_the_plain_student_and_a_probe_does_not(view: GoldView
     assert " at 1.2" not in probe
 
 
+def test_a_method_of_ones_own_is_a_use_of_its_own_and_not_the_plain_student() -> None:
+    values = {"task": "t", "test_set": "test", "seed": 0, "metric": "auroc", "value": 0.9, "seeds": 1, "status": "ok"}
+    results = pd.DataFrame([values | {"method": name} for name in (PLAIN, "gold-append:20", "mine", "filter-knn")])
+    notes = {name: {"gold_rows": 20, "weak_rows": 80} for name in ("gold-append:20", "mine")}
+    made = {"methods": {**notes, "filter-knn": {"removed": 5}}, "splits": {"train": {"rows": 100}}}
+    table = budget_table(results, {"t, seed 0": made}, {"gold": 2.0, "weak": 0.1}, PLAIN).set_index("method")
+    assert table["use"].to_dict() == {PLAIN: "plain student", "gold-append:20": "append", "mine": "mine"}
+    assert table["cost"].to_dict() == pytest.approx({PLAIN: 10, "gold-append:20": 48, "mine": 48})
+
+
 def test_choices_are_counted_over_seeds(view: GoldView) -> None:
     assert view.choices is not None
     names = [column.name for column in view.choices.columns]
@@ -67,7 +79,7 @@ def test_choices_are_counted_over_seeds(view: GoldView) -> None:
 def test_what_was_run_is_said_in_the_words_of_recipes(folder: Path) -> None:
     (run,) = read_folder(folder).runs
     facts = dict(run_view(run, "r0").facts)
-    assert facts["Gold rows"] == "costs.gold = 1, costs.weak = 0.01"
+    assert facts["Gold rows"] == "costs.gold = 1; costs.weak = 0.01"
     assert "knn_k = 20" in facts["Probes"]
     assert not any(mark in said for said in facts.values() for mark in "{}'")
     assert "attention" not in facts["Probes"]

@@ -1,6 +1,8 @@
 """`w2s foretell`: its table and answer, what it says of measures without a number, and what it refuses."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.conftest import ROOT
 from w2s_probes import ActivationStore, LogisticProbe
 from w2s_probes.cli import main
 from w2s_probes.cli.json_schemas import answer_schema
@@ -19,6 +22,7 @@ from w2s_probes.probes.saving import save_probe
 
 Call = Callable[..., None]
 Failing = Callable[..., str]
+PAGE = ROOT / "docs" / "foretelling.md"
 
 
 def answered(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[dict[str, Any], str]:
@@ -184,3 +188,33 @@ def test_one_way_of_foretelling_does_not_read_what_another_does(tmp_path: Path, 
     (tmp_path / "pair").mkdir()
     (tmp_path / "pair" / "run.json").write_text("{}")
     assert "give one of its runs, pair" in fails("foretell", *run)
+
+
+def test_the_page_runs_and_prints_what_it_says(
+    world: Path, tmp_path: Path, w2s: Call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commands on files of these names; those about a run are in tests/analyses/forecasts."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("acts", "weak-acts"):
+        (tmp_path / name).symlink_to(world / "acts")
+    table = read_table(labels_of(world, tmp_path / "weak.jsonl"))
+    write_table(table[table["split"] == "train"][["id", "truth"]].head(50), "trusted.csv")
+    store, y = ActivationStore.open("acts"), table["truth"].to_numpy(dtype=float)
+    X = store.layer(2, ids=table["id"].to_numpy(dtype=object))
+    for name, labels in (("source", table["label"].to_numpy(dtype=float)), ("target", y)):
+        save_probe(LogisticProbe().fit(X, labels), Path(f"{name}.safetensors"))
+    blocks = re.findall(r"```(\w*)\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = [line for kind, text in blocks if kind == "sh" for line in text.splitlines() if "runs/" not in line]
+    assert [line.split()[1] for line in lines] == ["foretell", "foretell"]
+    for line in lines:
+        w2s(*shlex.split(line)[1:])
+    said = capsys.readouterr().out
+    assert "truth of 50 rows" in said
+    assert "source.safetensors, target.safetensors: Mahalanobis cosine" in said
+    (code,) = (text for kind, text in blocks if kind == "python")
+    exec(compile(code, PAGE.name, "exec"), {})
+    (expected,) = (text for kind, text in blocks if not kind)
+    printed = capsys.readouterr().out
+    numbers = [[float(number) for number in re.findall(r"-?\d+\.\d+", text)] for text in (printed, expected)]
+    assert numbers[0] == pytest.approx(numbers[1], abs=0.02)  # as other processors round
+    assert re.sub(r"-?\d+\.\d+", "#", printed) == re.sub(r"-?\d+\.\d+", "#", expected)

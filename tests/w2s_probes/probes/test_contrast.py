@@ -127,8 +127,8 @@ def test_weak_labels_of_noise_are_not_learned() -> None:
     [
         (lambda X, y: ContrastProbe().fit(X[:, :5], y), "an even number of columns; got shape"),
         (lambda X, y: ContrastProbe(-1).fit(X, y), "consistency=-1: give 0"),
-        (lambda X, y: ContrastProbe().fit(np.hstack([X[:, :12], X[:, :12]]), y), "is it one text twice?"),
-        (lambda X, y: ContrastProbe().fit(np.hstack([X[:, :12], X[:, :12] * (1 + 1e-7)]), y), "is it one text twice?"),
+        (lambda X, y: ContrastProbe().fit(np.hstack([X[:, :12], X[:, :12]]), y), "is it one text twice"),
+        (lambda X, y: ContrastProbe().fit(np.hstack([X[:, :12], X[:, :12] * (1 + 1e-7)]), y), "is it one text twice"),
         (lambda X, y: ContrastProbe().fit(np.hstack([X[:, :12], X[:1, 12:].repeat(40, 0)]), y), "is one side a single"),
         (lambda X, y: swapped_sides(X[:, :3]), "an even number of columns"),
         (lambda X, y: paired_sides(X[:, :4], X[:3, :4]), "the two sides have shapes"),

@@ -65,7 +65,7 @@ def test_what_cannot_be_compared_says_why(world: Swept, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no transfer was swept, or it has no number"):
         one_class.transfer()
     with pytest.raises(InputError, match="none is swept: give logistic a penalty"):
-        sweep(world.path, train, test=test, transfer=True, knn_k=5)
+        sweep(world.path, train, test=test, transfer=True, knn_k=5, mlp_l2=1)
     with pytest.raises(InputError, match="rows held out, of which labels has none"):
         sweep(world.path, world.table, transfer=True, held_out=0, logistic_l2=1)
 
