@@ -15,7 +15,7 @@ from w2s_probes.errors import InputError
 
 from .experiment.blind_view import blind_view
 from .experiment.fusing import fused_models
-from .experiment.gold_rows import GoldRows, gold_rows, reads_gold
+from .experiment.gold_rows import GoldRows, GoldUse, gold_rows, reads_gold
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
 from .experiment.method import Method, run_method
 from .experiment.opinions import asked_in
@@ -29,6 +29,7 @@ from .lessons.clock import Clock
 from .lessons.curves import Curves
 from .lessons.engine import Rounds, StepLessons, Steps, together
 from .lessons.lesson import TRAINED, Lesson, Scores, ceiling_lesson
+from .recipe.calibration_keys import calibrated_on_gold
 from .recipe.debate_settings import BASE
 from .recipe.rater_keys import reads_truth
 from .recipe.schema import Recipe
@@ -164,7 +165,9 @@ class LabelledTrial:
             view = replace(view, base=base, tuned=after)
         fusing = fused_models(trial.recipe, self.models.opinions_of, view.tuned, self.models.asked)
         apart = self.labels.get(DISAGREEMENT)
-        return replace(view, debates=trial.debating, fusing=fusing, disagreement=apart)
+        calibrating = self.gold.of(GoldUse()) if self.gold and calibrated_on_gold(trial.recipe) else None
+        more: dict[str, Any] = {"disagreement": apart, "calibrating": calibrating}
+        return replace(view, debates=trial.debating, fusing=fusing, **more)
 
     @cached_property
     def trusted(self) -> TrustedRows | None:
@@ -179,7 +182,7 @@ class LabelledTrial:
     def gold(self) -> GoldRows | None:
         """A few rows of strong-train with their truth, for methods that declare that they read some."""
         trial = self.trial
-        if not reads_gold(trial.methods.values()):
+        if not reads_gold(trial.methods.values()) and not calibrated_on_gold(trial.recipe):
             return None
         return gold_rows(trial.recipe.gold, self.sets, trial.task, trial.seed)
 

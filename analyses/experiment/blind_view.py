@@ -32,6 +32,7 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
         conflict=recipe.conflict,
         calibrate=recipe.student.calibrate,
+        calibrate_on=recipe.student.calibrate_on,
         opinions=models.opinions(recipe.strong),
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
         layer_activations=tuple(

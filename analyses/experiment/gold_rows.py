@@ -73,6 +73,11 @@ class GoldRows:
         return len(self._read)
 
     @property
+    def read_ids(self) -> frozenset[str]:
+        """The ids of these."""
+        return frozenset(self._read)
+
+    @property
     def mask(self) -> Mask:
         """The gold rows (n_train,)."""
         return self._at(self.drawn)

@@ -23,7 +23,7 @@ class LayerView:
         layer_activations: tuple[Activations, ...]
         probes: Any
 
-        def out_of_sample_scores(self, name: str) -> NDArray[np.float64]: ...
+        def out_of_sample_scores(self, name: str, labels: NDArray[np.float64] | None = None) -> NDArray[np.float64]: ...
 
         def plain_probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores: ...
 
@@ -37,10 +37,13 @@ class LayerView:
             for read in self.layer_activations
         }
 
-    def opinions_of_layers(self) -> NDArray[np.float64]:
-        """P(label = 1) (L, n_train) of the training rows by each layer, which learned weak labels of other rows."""
+    def opinions_of_layers(self, labels: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """P(label = 1) (L, n_train) of the training rows by each layer, which learned labels of other rows.
+
+        They are the weak ones unless given.
+        """
         of = self.probes.layers.of
-        return np.stack([view.out_of_sample_scores(of) for view in self.at_layers().values()])
+        return np.stack([view.out_of_sample_scores(of, labels) for view in self.at_layers().values()])
 
     def scores_of_layers(self, labels: NDArray[np.float64]) -> Scores:
         """P(label = 1) of the sets that probes score, by all layers together, each taught labels (n_train,)."""

@@ -89,9 +89,12 @@ def run_method(
     view = view if method.gold is not None and method.gold.layers else replace(view, by_layer={})
     view = view if method.layers else replace(view, layer_activations=())
     view = view if method.debates else replace(view, debates=None)
-    outcome = yield from _outcome(name, method, view)
-    counted = [read.read for read in (rows, known) if read is not None]
-    return replace(outcome, trusted=sum(counted)) if counted else outcome
+    calibrating = None if view.calibrating is None else view.calibrating.of(GoldUse())  # none of them read yet
+    outcome = yield from _outcome(name, method, replace(view, calibrating=calibrating))
+    gold_read = frozenset[str]().union(*(one.read_ids for one in (known, calibrating) if one is not None))
+    declared = rows is not None or known is not None
+    counted = (rows.read if rows is not None else 0) + len(gold_read)
+    return replace(outcome, trusted=counted if declared else outcome.trusted + counted)
 
 
 def _outcome(name: str, method: Method, view: Experiment) -> Steps[Outcome]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,7 @@ from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.layer_ensemble import mean_log_odds
-from w2s_probes.losses.added import loss_code
-from w2s_probes.losses.names import LOSS_NAMES, LOSSES, LossName
+from w2s_probes.losses.names import LossName
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import PROBES, Probe
 from w2s_probes.probes.registry import TOKEN_PROBES, VALUE_TITLES
@@ -27,6 +26,7 @@ from ..lessons.learners import Learner
 from ..lessons.lesson import Examples, Leak, Lesson, LessonConflict, Scores, Trained
 from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash
 from ..recipe.attention import Attention
+from ..recipe.calibration_keys import CalibratedOn
 from ..recipe.conflict import Conflict
 from ..recipe.probe_values import Probes
 from .calibrating import CalibratedView
@@ -35,6 +35,7 @@ from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .fusing import Fusing
 from .gold_rows import GoldRows
 from .layer_probes import LAYERS, LayerView
+from .loss_codes import LossCodes
 from .opinions import Opinions
 from .outcomes import Outcome
 from .pair_probes import PairActivations, PairView
@@ -45,7 +46,7 @@ from .trusted_rows import TRUSTED, TrustedRows
 
 
 @dataclass(frozen=True)
-class Experiment(LayerView, CalibratedView, PairView, TrueLabels):
+class Experiment(LayerView, CalibratedView, PairView, TrueLabels, LossCodes):
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
     A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
@@ -78,7 +79,9 @@ class Experiment(LayerView, CalibratedView, PairView, TrueLabels):
     fusing: Fusing | None = None  # the models of a fusion, for methods that declare it
     weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
     weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
-    calibrate: CalibrationRule | None = None  # of students' scores, by validation rows
+    calibrate: CalibrationRule | None = None  # of students' scores
+    calibrate_on: CalibratedOn = "weak"
+    calibrating: GoldRows | None = None  # gold rows by which students or probes are calibrated; counted as `gold`
     disagreement: NDArray[np.float64] | None = None  # (n_train,) of several raters; NaN where one has judged the row
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
 
@@ -135,6 +138,7 @@ class Experiment(LayerView, CalibratedView, PairView, TrueLabels):
         Other rows `stop` it where they are given, such as gold rows by their truth, and it goes on from the student of
         `start`, another lesson of this trial.
         """
+        mask = self.taught(mask)
         refuse_one_label(labels, mask)
         conflict, fit = None, Examples(self.rows["train"], LabelSet(self._ids("train"), labels, "weak"))
         if against is not None:
@@ -185,9 +189,8 @@ class Experiment(LayerView, CalibratedView, PairView, TrueLabels):
 
     def probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
         """P(label = 1) of the evaluation sets by a probe that learned labels (n_train,) of the training rows."""
-        if name == LAYERS:
-            return self.calibrated_probe(self.scores_of_layers(labels))
-        return self.calibrated_probe(self.plain_probe_scores(name, labels))
+        plain = self.scores_of_layers if name == LAYERS else partial(self.plain_probe_scores, name)
+        return self.calibrated_probe(plain(labels), partial(self.out_of_sample_scores, name, labels))
 
     def plain_probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
         """The same without calibration, and of the rows that calibrate them, too.
@@ -247,21 +250,22 @@ class Experiment(LayerView, CalibratedView, PairView, TrueLabels):
         wanted = PROBES[name].make(self._value(name)).graph_k
         return min(wanted, most_neighbors(self.group_codes, len(self.group_codes)))
 
-    def out_of_sample_scores(self, name: str) -> NDArray[np.float64]:
-        """P(label = 1) of the training rows (n_train,) by a probe that learned weak labels of other rows; cached."""
+    def out_of_sample_scores(self, name: str, labels: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """P(label = 1) (n_train,) by a probe that learned labels of other rows, weak ones unless given; cached."""
+        taught = self.weak_train if labels is None else labels
         if name in TOKEN_PROBES:
-            return self.token_probe(self.weak_train).out_of_sample()
+            return self.token_probe(taught).out_of_sample()
         if name == LAYERS:
-            return mean_log_odds(self.opinions_of_layers())
+            return mean_log_odds(self.opinions_of_layers(labels))
         probe = self.probe(name)
 
         def make() -> tuple[Arrays, Record]:
             graph = self.graph(name) if probe.graph_k else None
             X = self.read_by(name, "train")
-            p = relabel(probe, X, self.weak_train, groups=self.groups, seed=self.seed, graph=graph)
+            p = relabel(probe, X, taught, groups=self.groups, seed=self.seed, graph=graph)
             return {"p": p}, {}
 
-        described = self._reads | {"labels": array_hash(self.weak_train), "seed": self.seed}
+        described = self._reads | {"labels": array_hash(taught), "seed": self.seed}
         described |= {"probe": name, "parameters": probe.get_params()} | probe_code({PROBES[name].setting})
         described |= self.pair_key(name)
         return self.cache.get("opinions", described, make)[0]["p"]
@@ -287,13 +291,3 @@ class Experiment(LayerView, CalibratedView, PairView, TrueLabels):
     def _reads(self) -> dict[str, object]:
         """The part of a cache key that decides the training rows' activations and groups."""
         return {"activations": self.activations.identity, "rows": self.row_hashes["train"]} | self.pooling_key
-
-    def code_of_losses(self, added: frozenset[str] | None) -> dict[str, str]:
-        """Hashes of the losses' code, for keys: of ours, of the recipe's, and of those that were added; None: all."""
-        if added is None:
-            return {name: loss_code(name) for name in LOSSES}
-        return self._own_losses | {name: loss_code(name) for name in sorted({*added, self.loss})}
-
-    @cached_property
-    def _own_losses(self) -> dict[str, str]:
-        return {name: loss_code(name) for name in LOSS_NAMES}

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_probes.probes import ContrastProbe
+from w2s_probes.probes import ContrastProbe, Probe
 from w2s_probes.probes.contrast import swapped_sides
+from w2s_probes.relabeling import relabel
 
 from ..experiment import Experiment, Method, Outcome
 from ..lessons.lesson import Scores
@@ -36,17 +37,32 @@ def swapped_pairs(experiment: Experiment) -> Outcome:
     for draw in range(DRAWS):
         seed = experiment.seed * DRAWS + draw
         X = {name: swapped_sides(experiment.paired(name), seed=seed) for name in ("train", *experiment.read_by_probes)}
-        fitted = ContrastProbe().fit(X.pop("train"), experiment.weak_train)
-        scores = {name: fitted.predict_proba(rows)[:, 1] for name, rows in X.items()}
-        drawn.append(experiment.calibrated_probe(scores))
+        drawn.append(_scores(experiment, ContrastProbe(), X.pop("train"), X, experiment.weak_train))
     stacked = {name: np.stack([scores[name] for scores in drawn]) for name in drawn[0]}
     return Outcome(stacked, notes={"draws": float(DRAWS)}, **experiment.probe_settings(NAME))
 
 
 def _logistic(experiment: Experiment, labels: NDArray[np.float64]) -> Outcome:
-    fitted = experiment.probe("logistic").fit(experiment.paired("train"), labels)
-    scores = {name: fitted.predict_proba(experiment.paired(name))[:, 1] for name in experiment.read_by_probes}
-    return Outcome(experiment.calibrated_probe(scores), **experiment.probe_settings("logistic"))
+    X = {name: experiment.paired(name) for name in experiment.read_by_probes}
+    scores = _scores(experiment, experiment.probe("logistic"), experiment.paired("train"), X, labels)
+    return Outcome(scores, **experiment.probe_settings("logistic"))
+
+
+def _scores(
+    experiment: Experiment,
+    probe: Probe,
+    X_train: NDArray[np.float32],
+    X: dict[str, NDArray[np.float32]],
+    labels: NDArray[np.float64],
+) -> Scores:
+    """The scores of sets of pairs by a probe that learned labels (n_train,), calibrated where the recipe says so."""
+
+    def out_of_sample() -> NDArray[np.float64]:
+        return relabel(probe, X_train, labels, groups=experiment.groups, seed=experiment.seed)
+
+    fitted = probe.fit(X_train, labels)
+    scores = {name: fitted.predict_proba(rows)[:, 1] for name, rows in X.items()}
+    return experiment.calibrated_probe(scores, out_of_sample)
 
 
 CEILING = own_ceiling(NAME)

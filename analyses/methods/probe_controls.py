@@ -49,7 +49,8 @@ def bagged_layer(experiment: Experiment) -> Outcome:
         fitted = view.probe(of).fit(view.X_train[rows], labels[rows])
         sets = view.read_by_probes.items()
         members.append({name: fitted.predict_proba(view.activations.of(table))[:, 1] for name, table in sets})
-    scores = experiment.calibrated_probe(together(members))
+    # By gold rows a bag is calibrated as the probe itself: which of its members have not learned a row differs by row.
+    scores = experiment.calibrated_probe(together(members), partial(view.out_of_sample_scores, of))
     return Outcome(scores, **experiment.probe_settings(of), layer=layer, notes={"members": float(len(members))})
 
 

@@ -24,6 +24,7 @@ from w2s_probes.probes.probe_entry import ClassifierEntry, ProbeEntry
 from w2s_probes.probes.registry import ENTRIES, PROBES, probe_settings
 
 from .attention import Attention
+from .calibration_keys import CalibratedOn
 from .ensemble_layers import EnsembleLayers
 from .overlap import OverlapSettings
 from .section import Count, Section
@@ -59,6 +60,7 @@ class Probes(_ProbeValues):
     contamination: float = Field(0.1, ge=0, lt=1)
     overlap: OverlapSettings = OverlapSettings()
     calibrate: CalibrationRule | None = None  # of probes that are scored: to the weak labels of the validation rows
+    calibrate_on: CalibratedOn = "weak"  # "gold": out-of-sample scores of gold rows to their true labels
 
     if TYPE_CHECKING:
 
@@ -96,6 +98,7 @@ class Probes(_ProbeValues):
         """Records that calibrate no probe, or name no layers, say nothing of it, as those of earlier versions."""
         written: dict[str, Any] = write(self)
         unsaid = {name for name, said in (("calibrate", self.calibrate), ("layers", self.layers.layers)) if not said}
+        unsaid |= set() if self.calibrate_on == "gold" else {"calibrate_on"}
         return {name: value for name, value in written.items() if name not in unsaid}
 
     @model_validator(mode="after")

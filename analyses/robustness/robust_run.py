@@ -23,6 +23,7 @@ from ..lessons.clock import Clock
 from ..lessons.crew import Crew
 from ..lessons.engine import conduct
 from ..methods import find_method
+from ..recipe.calibration_keys import calibrated_on_gold
 from ..recipe.layer_checks import refuse_layers
 from ..recipe.rater_keys import reads_truth
 from ..recipe.schema import Recipe
@@ -85,6 +86,8 @@ def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
     """The students that are compared; InputError for fewer than two, and for one that reads the truth unasked."""
     if recipe.debate is not None:
         raise InputError("debate: labels under attack are made without any transcripts: leave [debate] out")
+    if calibrated_on_gold(recipe):
+        raise InputError("calibrate_on = 'gold' reads true labels of rows taught, and attacks have none: say 'weak'")
     methods = {name: find_method(name) for name in recipe.methods}
     refuse_unpaired(recipe, methods)
     if len(methods) < 2:

@@ -4,6 +4,7 @@ from .concept import ConceptSaliency, concept_saliency
 from .drawing import Picture, as_png
 from .maps import RowMap, row_map
 from .probe_cosines import ProbeCosines, probe_cosines
+from .reliability import reliability_diagram
 from .row_explorer import RowExplorer, row_saliency
 from .row_result import RowSaliency
 from .token_reader import TokenReader, stored_token_scores, token_saliency
@@ -22,6 +23,7 @@ __all__ = [
     "as_png",
     "concept_saliency",
     "probe_cosines",
+    "reliability_diagram",
     "row_map",
     "row_saliency",
     "stored_token_scores",

@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_probes.calibration import cross_calibrated
+from w2s_probes.calibration import LEAST_ROWS, cross_calibrated
 from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
-from ..experiment.gold_rows import refuse_gold
+from ..experiment.gold_rows import GoldUse, gold_rows, reads_gold, refuse_gold
 from ..experiment.method import Method
 from ..experiment.row_sets import RowSets
 from ..experiment.trusted_rows import refuse_too_few
+from ..recipe.calibration_keys import calibrated_on_gold
 from ..recipe.rater_keys import TRAINED, reads_truth
 from ..recipe.schema import Recipe
 
@@ -44,7 +45,8 @@ def refuse_without_truth(
 
     Likewise of gold rows.
     """
-    refuse_gold(recipe.gold, methods, splits)
+    if not calibrated_on_gold(recipe) or reads_gold(methods.values()):
+        refuse_gold(recipe.gold, methods, splits)
     _refuse_uncalibrated(recipe, splits)
     if recipe.debate is not None and asks_supervisor(recipe, methods):
         raise InputError(
@@ -90,7 +92,15 @@ def refuse_without_truth(
 
 
 def _refuse_uncalibrated(recipe: Recipe, splits: Mapping[str, Mapping[int, RowSets]]) -> None:
-    """InputError where the rows that the supervisor holds out are too few to calibrate it, whatever it will score."""
+    """InputError where rows are too few to calibrate by, whatever is scored: gold ones, or those held out."""
+    for task, seeds in splits.items() if calibrated_on_gold(recipe) else ():
+        for seed, sets in seeds.items():
+            truth = gold_rows(recipe.gold, sets, task, seed).of(GoldUse()).truth()
+            if len(truth) < LEAST_ROWS or len(np.unique(truth)) < 2:
+                raise InputError(
+                    f"{task}, seed {seed}: calibrate_on = 'gold' needs {LEAST_ROWS} gold rows of both classes at "
+                    f"least, and there are {len(truth)}, {int(truth.sum())} of label 1: raise gold.n"
+                )
     by = recipe.weak.calibrate
     if by is None:
         return

@@ -6,9 +6,9 @@ from ..lazy_face import lazy_face
 from .curves import CALIBRATION_RULES, LEAST_ROWS, CalibrationRule, Calibrator
 
 if TYPE_CHECKING:
-    from .binning import reliability_bins
     from .calibrated_files import FileCalibration, apply_to_file, calibrate_file
     from .fitting import calibrate, cross_calibrated
+    from .reliability_table import reliability_bins
 
 __all__ = [
     "CALIBRATION_RULES",
@@ -26,4 +26,4 @@ __all__ = [
 # These load scipy.stats and scipy.optimize, and recipes ask this room what rules there are.
 _FILES = dict.fromkeys(("FileCalibration", "apply_to_file", "calibrate_file"), "calibrated_files")
 _FITTING = dict.fromkeys(("calibrate", "cross_calibrated"), "fitting")
-__getattr__, __dir__ = lazy_face(__name__, _FILES | _FITTING | {"reliability_bins": "binning"})
+__getattr__, __dir__ = lazy_face(__name__, _FILES | _FITTING | {"reliability_bins": "reliability_table"})

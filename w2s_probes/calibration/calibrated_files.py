@@ -18,9 +18,9 @@ from ..metrics.metric_names import Metric
 from ..metrics.paired_scores import with_interval
 from ..metrics.registry import METRICS
 from ..rows.groups import GROUP, groups_of
-from .binning import reliability_bins
 from .curves import CalibrationRule, Calibrator
 from .fitting import calibrate, cross_calibrated
+from .reliability_table import reliability_bins
 
 MEASURED: tuple[Metric, ...] = ("ece", "brier", "log_loss", "accuracy", "auroc")
 BEFORE, AFTER = "before", "after"

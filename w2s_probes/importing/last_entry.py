@@ -17,16 +17,16 @@ def refuse_last_entry(said: str | None) -> None:
         raise InputError(f"--last-entry {said!r}: {did_you_mean(said, get_args(LastEntry))}")
 
 
-def settled(layers: Layers, depth: int | None, said: LastEntry | None, where: str) -> Layers:
+def settled(layers: Layers, depth: int | None, said: LastEntry | None, where: str, *, lowest: int = 0) -> Layers:
     """The layers with the last one as it was said to be: kept, marked as normed, or left out.
 
     `output_hidden_states` of transformers gives N + 1 entries for N blocks, and the last of them is after the final
     norm in most models, where layer N is the residual stream before it. InputError where nothing was said and the
-    highest layer is the model's last: because `depth` says so, or, without it, because layers 0 to N are all there.
+    highest layer is the model's last: because `depth` says so, or, without it, as layers `lowest` to N are there.
     """
     highest = max(layers.words)
     if said is None:
-        whole = depth is None and sorted(layers.words) == list(range(highest + 1))
+        whole = depth is None and lowest < 2 and sorted(layers.words) == list(range(lowest, highest + 1))
         if highest and (depth == highest or whole):
             way_out = f", or give --depth if layer {highest} is not the model's last" if whole else ""
             raise InputError(

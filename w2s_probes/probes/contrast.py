@@ -53,8 +53,7 @@ class ContrastProbe(Probe):
         if not varies.any():
             raise InputError(f"no column varies on both sides of {len(X)} rows: is one side a single text?")
         self.scales_ = np.divide(1, deviations, out=np.zeros(2 * half), where=np.tile(varies, 2))
-        plus, minus = self._sides(X)
-        self.direction_, self.explained_ = _direction(plus - minus, plus + minus, float(self.consistency))
+        self.direction_, self.explained_ = _direction(*self._sides(X), float(self.consistency))
         projected = self._projected(X)
         self.deviation_ = float(projected.std())
         if not self.deviation_ > ROUNDING:
@@ -80,7 +79,8 @@ class ContrastProbe(Probe):
         return np.asarray((plus - minus) @ self.direction_)
 
     def _sides(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        standard = (X - self.means_) * self.scales_
+        standard = X - self.means_
+        standard *= self.scales_  # in place: pairs are wide
         return standard[:, : _width(X)], standard[:, _width(X) :]
 
 
@@ -118,9 +118,10 @@ def _width(X: NDArray[Any]) -> int:
 
 
 def _direction(
-    difference: NDArray[np.float64], total: NDArray[np.float64], consistency: float
+    plus: NDArray[np.float64], minus: NDArray[np.float64], consistency: float
 ) -> tuple[NDArray[np.float64], float]:
-    """The leading eigenvector (d,) of Cov(difference) - consistency · Cov(total), and the share of Var(difference)."""
+    """The leading eigenvector (d,) of Cov(x⁺ - x⁻) - consistency · Cov(x⁺ + x⁻), and its share of Var(x⁺ - x⁻)."""
+    difference = plus - minus
     n, d = difference.shape
     variance = float((difference**2).sum() / n)
     if consistency == 0 and n < d:  # the same by the smaller Gram matrix (n, n)
@@ -129,7 +130,10 @@ def _direction(
         length = float(np.linalg.norm(found))
         found = found / length if length > 0 else found
     else:
-        matrix = (difference.T @ difference - consistency * (total.T @ total)) / n
+        matrix = difference.T @ difference
+        if consistency > 0:
+            total = plus + minus
+            matrix -= consistency * (total.T @ total)
         found = _leading(matrix)
     share = float(((difference @ found) ** 2).mean() / variance) if variance > 0 else 0.0
     return np.asarray(found), share

@@ -132,6 +132,8 @@ class Unit:
         if any(values for name, values in self.grid.values.items() if name not in SHORTER):
             # The rows without a fold, and what the probe makes of them: a copy in float64, and one like the rows.
             fit = max(fit, 4 * row * n + 16 * k * (n + m))
+        if any(values and PROBES[name].pairs for name, values in self.grid.values.items()):
+            fit = max(fit, 4 * row * n + 24 * min(n, width // 2) ** 2)  # and the matrix of one side, thrice
         if units := len(self.grid.values["mlp"]) * (1 + self.grid.folds) * HIDDEN:
             # Standardised rows, blocks of them in float64, and the weights with slopes and Adam's four numbers of each.
             fit = max(fit, row * n + 6 * units * row + 24 * BLOCK + 16 * BATCH * units)

@@ -1,6 +1,7 @@
 """Calibration against scikit-learn's own curves, on the edges, and beside its controls."""
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -260,3 +261,10 @@ def test_platt_of_weighed_rows_is_that_of_scikit_learn() -> None:
 def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
     with pytest.raises(InputError, match=r"weights must be 12 finite|9 rows to calibrate on"):
         calibrate(np.linspace(0, 1, 12), [0, 1] * 6, weights=weights)
+
+
+def test_a_name_of_the_room_stays_what_it_is_after_its_module_is_loaded() -> None:
+    from w2s_probes import calibration
+
+    for _ in range(2):
+        assert all(not isinstance(getattr(calibration, name), ModuleType) for name in calibration.__all__)

@@ -78,7 +78,17 @@ import acts.npy --rows rows.jsonl --out i --dtype x | 'x' is not one of
 import acts.npy --rows rows.jsonl --out i | layer 1 is the last
 import acts.npy --rows rows.jsonl --out i --last-entry x | 'x' is not one of
 import none --rows rows.jsonl --out i --layout vllm --layers 1 --position last | none: no such folder
-import acts --rows rows.jsonl --out i --layout vllm --layers 1 | --layout takes one folder
+import acts --rows rows.jsonl --out i --layout vllm --layers 1 | --layout vllm holds tokens: say --position
+import acts --rows rows.jsonl --out i --layout vllm --layers 1 --position last | no file for 4 of 4 rows
+import acts --rows rows.jsonl --out i --layout vllm --layers 1 --position last --model ./none | model ./none: no such
+import acts --rows rows.jsonl --out i --layout lmprobe --position last | no file for 4 of 4 rows
+import acts --rows rows.jsonl --out i --layout vllm --key a | no --key
+import none.h5 --rows rows.jsonl --out i | by --mapping, or by --layout probelab
+import none.h5 --rows rows.jsonl --out i --mapping states=x | none.h5: no such file
+import none.h5 --rows rows.jsonl --out i --mapping stats=x | --mapping stats: did you mean 'states'
+import none.h5 --rows rows.jsonl --out i --mapping x.toml | --mapping x.toml: give key=dataset
+import rows.xyz --rows rows.jsonl --out i --layout probelab | rows.xyz: not a readable HDF5 file
+import acts.npy --rows rows.jsonl --out i --chat-template own | --chat-template is for comparing tokens
 plan none.toml | none.toml: no such recipe; the ones that come along are
 plan bad.toml | bad.toml: not valid TOML
 plan other.toml | other.toml: unknown key 'colour'

@@ -184,7 +184,7 @@ def test_the_manifest_says_from_which_file_and_the_same_call_is_the_same_store(r
 def test_several_files_make_one_store_in_the_order_given(
     rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2s_probes.importing.importer.SHARD_ROWS", 5)  # parts that straddle the files
+    monkeypatch.setattr("w2s_probes.importing.written.SHARD_ROWS", 5)  # parts that straddle the files
     first, second = activations(), activations() + 7
     torch.save(first, tmp_path / "train.pt")
     torch.save(second, tmp_path / "test.pt")
@@ -211,7 +211,7 @@ def test_rows_without_ids_are_named_by_their_texts_as_the_extractor_does(tmp_pat
 def test_a_killed_import_goes_on_and_probes_work_on_what_it_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w2s: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr("w2s_probes.importing.importer.SHARD_ROWS", 16)
+    monkeypatch.setattr("w2s_probes.importing.written.SHARD_ROWS", 16)
     rng = np.random.default_rng(0)
     truth = np.arange(60) % 2
     X = rng.normal(size=(60, 2, 6)).astype(np.float32)
@@ -243,7 +243,7 @@ def test_a_killed_import_goes_on_and_probes_work_on_what_it_made(
 
 def test_a_file_is_copied_without_being_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Peak memory hardly grows with the file; a copy of it, the control, shows in the same measure."""
-    monkeypatch.setattr("w2s_probes.importing.importer.SHARD_ROWS", 64)
+    monkeypatch.setattr("w2s_probes.importing.written.SHARD_ROWS", 64)
     n, width = 1024, 8192  # 32 MB
     mapped = np.lib.format.open_memmap(tmp_path / "acts.npy", "w+", np.float32, (n, width))
     mapped[:] = np.arange(n, dtype=np.float32)[:, None]

@@ -244,7 +244,9 @@ def _here(source: "ModelSource", lengths: "Lengths", options: dict[str, Any], ra
     batches = f"in batches of up to {costs.batch_tokens:,} tokens"
     free = "" if machine.free is None else f" of {amount(machine.free, 'B')} free"
     too_much = machine.free is not None and need > machine.free
-    facts["memory here"] = f"{amount(need, 'B')}{free}, {batches}{': it does not fit' if too_much else ''}"
+    less = need - costs.weights + costs.offloaded_weights
+    offload = f": it does not fit; block by block (w2s extract --offload) {amount(less, 'B')} and the states"
+    facts["memory here"] = f"{amount(need, 'B')}{free}, {batches}{offload if too_much else ''}"
     return [fact_line(name, text) for name, text in facts.items()]
 
 
