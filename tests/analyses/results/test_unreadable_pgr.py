@@ -125,7 +125,7 @@ def test_a_run_says_it_below_its_table(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(terminal, "say", lambda text: said.append(str(text)))
     monkeypatch.setattr(terminal, "show", lambda *a, **more: said.append("TABLE"))
     recipe = json.loads((tmp_path / "run.json").read_text())["recipe"]
-    stand_in: Any = type("Recipe", (), {"seeds": [0], "baseline": PLAIN})()
+    stand_in: Any = type("Recipe", (), {"seeds": [0], "baseline": PLAIN, "methods": recipe["methods"]})()
     stand_in.data = type("Data", (), recipe["data"] | {"tasks": ["alpha", "beta"]})()
     command._show(stand_in, pd.read_csv(tmp_path / "results.csv"), tmp_path)
     after = said[said.index("TABLE") + 1 :]
