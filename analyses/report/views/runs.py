@@ -21,6 +21,7 @@ from .evaluation_sets import set_tables
 from .fusion import FusionView, fusion_view
 from .gates import GateView, gate_view
 from .gold_budget import GoldView, gold_view
+from .label_noise import NoiseView, noise_view
 from .more_metrics import metric_title, more_metrics, pgr_cell
 from .raters import RaterView, rater_view
 from .run_record import cost, models, row_sets
@@ -51,6 +52,7 @@ class RunView:
     debate: DebateView | None
     fusion: FusionView | None
     raters: RaterView | None
+    noise: NoiseView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -84,6 +86,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         debate_view(run),
         fusion_view(run, key),
         rater_view(run),
+        noise_view(run),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),
