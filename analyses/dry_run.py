@@ -16,7 +16,8 @@ from .methods import find_methods
 from .recipe.schema import Recipe
 from .results.names import WEAK
 from .supervisors.held_out import refuse_without_truth
-from .trial import LabelledTrial, Step, Trial, trials
+from .trial import LabelledTrial, Trial, trials
+from .trial_steps import Step
 
 
 @dataclass(frozen=True)

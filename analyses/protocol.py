@@ -63,6 +63,7 @@ from .results.run_folder import (
 from .results.student_folders import put_students, remove_other_students
 from .results.table import results_table, task_rows
 from .results.trial_result import TrialResult
+from .results.weak_rates import rates_beside
 from .supervisors.held_out import refuse_without_truth
 from .trial import Trial, task_models, trials
 
@@ -254,11 +255,13 @@ class _Run:
                 raise outcome
             else:  # labels of one class, too few rows in the components: the others go on
                 self.failed.append(Failure(*named, name, str(outcome)))
+        notes = {name: outcome.notes for name, outcome in outcomes.items() if outcome.notes}
         self.record[trial.key] = {
             "splits": sets.summary(),
             "activations": labelled.stores,
             **labelled.raters,
-            "methods": {name: outcome.notes for name, outcome in outcomes.items() if outcome.notes},
+            "methods": notes,
+            **rates_beside(notes, sets.train["label"].to_numpy(dtype=float), labels["train"]),
             **({} if debate is None else {"debate": debate}),
             "taken": {name: asdict(self.clock.taken(trial.title(name))) for name in outcomes},
         }

@@ -3,7 +3,7 @@
 Each step asks for the lessons that it needs, and goes on when they have been taught.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from .experiment.view import Experiment
 from .lessons.clock import Clock
 from .lessons.curves import Curves
 from .lessons.engine import Rounds, StepLessons, Steps, together
-from .lessons.lesson import TRAINED, Lesson, Scores, ceiling_lesson
+from .lessons.lesson import TRAINED, Scores, ceiling_lesson
 from .recipe.calibration_keys import calibrated_on_gold
 from .recipe.debate_settings import BASE
 from .recipe.rater_keys import reads_truth
@@ -41,25 +41,10 @@ from .supervisors.ensembles import member_names
 from .supervisors.from_model import examples, tuned_model
 from .supervisors.held_out import HELD_OUT, asks_supervisor, held_out_rows
 from .supervisors.rater_scores import DISAGREEMENT, TRUSTED_READ, disagreement_record, rater_record
+from .trial_steps import Step, ceiling
 
 SUPERVISED = "weak"  # kind of the supervisor's labels in the cache
 TITLES = {WEAK: "weak supervisor"}  # of steps that are not called by their line in the results
-
-
-@dataclass(frozen=True)
-class Step:
-    """One piece of a trial's work, whose result is a line in the results."""
-
-    name: str  # ceiling, or a method's
-    kind: str  # of its result in the cache
-    describe: Callable[[], dict[str, Any]]  # all that decides the result: its key in the cache
-    run: Callable[[], Steps[Outcome]]  # reads what the cache has, asks for the rest, and puts the result there
-    assemble: Callable[[], Steps[Outcome]] | None = None  # of lessons alone, not from the cache; None: of nothing less
-
-    @cached_property
-    def description(self) -> dict[str, Any]:
-        """All that decides the result: its key in the cache."""
-        return self.describe()
 
 
 @dataclass(frozen=True)
@@ -293,9 +278,3 @@ def task_models(
     asked, contrast = asked_in(recipe, task), contrast_in(task, recipe.data.tasks)
     supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, tuned, asked, contrast)
     return supervisor, supervisor if shared else supervisor.of_rows(read)
-
-
-def ceiling(experiment: Experiment, lesson: Lesson) -> Steps[Outcome]:
-    """The ceiling's scores."""
-    (trained,) = yield [lesson]
-    return experiment.outcome(trained, val=lesson.stop.p)

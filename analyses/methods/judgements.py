@@ -1,18 +1,30 @@
 """Labels judged by a noise channel or by cleanlab: students taught a posterior, or what is left without its doubts."""
 
+import numpy as np
+
 from w2s_probes.filtering.by_judgement import channel_filter, confident_filter
 from w2s_probes.filtering.judges import CHANNEL, CONFIDENT
+from w2s_probes.metrics.intervals import Estimate
 from w2s_probes.noise.channel import ChannelEstimate, channel_model
 
 from ..experiment import Experiment, FilterDecision, Lessons
+from ..lessons.result_cache import Arrays, Record, array_hash
 
 
 def channel_of(experiment: Experiment) -> ChannelEstimate:
-    """The noise channel of the weak labels, with the recipe's penalty of the logistic probe."""
-    penalty = experiment.probes.logistic_l2
-    return channel_model(
-        experiment.X_train, experiment.weak_train, l2=penalty, groups=experiment.groups, seed=experiment.seed
-    )
+    """The noise channel of the weak labels, with the recipe's penalty of the logistic probe; cached."""
+    X, weak, penalty = experiment.X_train, experiment.weak_train, experiment.probes.logistic_l2
+
+    def make() -> tuple[Arrays, Record]:
+        found = channel_model(X, weak, l2=penalty, groups=experiment.groups, seed=experiment.seed)
+        rates = np.array([[rate.value, rate.low, rate.high] for rate in (found.rate_01, found.rate_10)])
+        arrays: Arrays = {"p": found.p, "posterior": found.posterior, "folds": found.folds, "rates": rates}
+        return arrays, {"status": found.status}
+
+    described = {"activations": array_hash(X), "labels": array_hash(weak), "l2": penalty, "seed": experiment.seed}
+    arrays, record = experiment.cache.get(CHANNEL, described | {"groups": array_hash(experiment.group_codes)}, make)
+    of_0, of_1 = (Estimate(*map(float, ends)) for ends in arrays["rates"])
+    return ChannelEstimate(record["status"], of_0, of_1, arrays["p"], arrays["posterior"], weak, arrays["folds"])
 
 
 def channel_relabel(experiment: Experiment) -> Lessons:

@@ -27,7 +27,8 @@ from ..lessons.result_cache import Arrays, Record, array_hash, table_hash
 from ..recipe.schema import Recipe
 from ..results.names import trial_key
 from ..supervisors.simulated import strong_scores
-from ..trial import Step, Trial
+from ..trial import Trial
+from ..trial_steps import Step
 from .attacks import OWN, TAUGHT_PARTS, Attack
 
 FOLDS = 5  # of the supervisor's own labels: each is of rows that it did not learn

@@ -14,7 +14,7 @@ class ChangePoint:
 
     >>> point = change_point([0.9, 0.1, 0.8, 0.2, 1.0])
     >>> point.below, point.threshold, round(point.gain, 3)
-    (2, 0.8, 0.961)
+    (2, 0.8, 0.964)
     """
 
     threshold: float  # the smallest value of the upper part

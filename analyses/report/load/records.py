@@ -14,7 +14,7 @@ from w2s_probes.io.json_files import read_json
 
 from ...results.names import parse_trial_key
 from .debate_record import DebateRecord
-from .gold_notes import GoldNotes
+from .noise_notes import NoiseNotes
 
 
 class _RecordPart(BaseModel):
@@ -53,7 +53,7 @@ class _Rows(_RecordPart):
     positive: float
 
 
-class _Notes(GoldNotes):
+class _Notes(NoiseNotes):
     requested: float = 0
     weak_share: float = 0  # of a gate; own_kept: rows of shuffled transcripts
     own_kept: float = 0
@@ -89,6 +89,7 @@ class _Made(_RecordPart):
     taken: dict[Method, _Taken] = {}
     raters: list[_Rater] = []
     disagreement: dict[str, float] = {}
+    weak_rates: dict[str, float] = {}
 
 
 class _Failure(_RecordPart):

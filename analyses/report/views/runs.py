@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ...recipe.debate_settings import BASE
-from ...recipe.gold_names import GoldName
 from ...results.names import COMMON, FROM_BASE, HARD, ROWS_ONLY
 from ..drawing.cells import Column, Table, TableCell, estimate, missing, number, p_value, words
 from ..drawing.figures import Bar, Figure, forest
@@ -23,11 +21,12 @@ from .foretold import ForetoldView, foretold_view
 from .fusion import FusionView, fusion_view
 from .gates import GateView, gate_view
 from .gold_budget import GoldView, gold_view
+from .label_noise import NoiseView, noise_view
 from .more_metrics import metric_title, more_metrics, pgr_cell
 from .raters import RaterView, rater_view
 from .reliability import ReliabilityView, reliability_view
+from .run_facts import run_facts
 from .run_record import cost, models, row_sets
-from .wording import recipe_words
 
 SIGNED = "+.3f"
 SHORT_REASONS = {"undefined": "ceiling not above weak", "unstable": "gap too small"}
@@ -57,6 +56,7 @@ class RunView:
     raters: RaterView | None
     foretold: ForetoldView | None
     reliability: ReliabilityView | None
+    noise: NoiseView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -78,7 +78,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         key,
         run.name,
         answer(run, differences),
-        _facts(run, recipe),
+        run_facts(run, recipe),
         _across(run),
         _pooled(run, key),
         _tasks(run, differences),
@@ -92,6 +92,7 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         rater_view(run),
         foretold_view(run),
         reliability_view(run, key),
+        noise_view(run),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),
@@ -116,45 +117,6 @@ def _named(method: str, oracle: bool, trusted: Any) -> TableCell:
     read = 0 if missing(trusted) else int(trusted)
     mark = " (oracle)" if oracle else f" ({read:,} trusted)" if read else ""
     return TableCell(method + mark, method, kind_of(method, oracle))
-
-
-def _facts(run: FinishedRun, recipe: dict[str, Any]) -> list[tuple[str, str]]:
-    weak, strong, student = recipe["weak"], recipe["strong"], recipe["student"]
-    layers = sorted({int(x) for x in run.results.get("layer", pd.Series(dtype=float)).dropna()})
-    supervisor = weak["kind"] + (f": {Path(weak['model']).name}" if weak.get("model") else "")
-    if weak.get("file"):
-        supervisor += f": {Path(weak['file']).name}"
-    if weak["kind"] != "labels" and "n_truth" in weak:  # labels of a file learn from nothing here
-        supervisor += f", {weak['n_truth']:,} rows with ground truth"
-    return [
-        ("Tasks", ", ".join(dict.fromkeys(run.results["task"]))),
-        ("Seeds", ", ".join(map(str, recipe["seeds"]))),
-        ("Weak supervisor", supervisor),
-        ("Strong model", f"{Path(strong['model']).name}, layer {', '.join(map(str, layers))} ({strong['position']})"),
-        ("Students", f"{student['kind']}, loss {student['loss']}"),
-        ("Plain student", run.baseline),
-        ("Probes", ", ".join(recipe_words(_probes_read(recipe)))),
-        *_gold_facts(recipe),
-    ]
-
-
-def _probes_read(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The settings of probes, those of attention only where a method or the strong model's position reads them."""
-    probes = dict(recipe.get("probes", {}))
-    if not any("attention" in name for name in (recipe["strong"]["position"], *recipe.get("methods", ()))):
-        probes.pop("attention", None)
-    return probes
-
-
-def _gold_facts(recipe: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a recipe says of gold rows, where some method reads them."""
-    gold = dict(recipe.get("gold", {}))
-    if not any(GoldName.parse(name) for name in recipe.get("methods", ())):
-        return []
-    if gold.get("file"):
-        gold["file"] = Path(gold["file"]).name
-    unread = [name for name, use in (("share", "weight"), ("select", "select")) if use not in gold.get("use", [])]
-    return [("Gold rows", "; ".join(recipe_words({name: gold[name] for name in gold if name not in unread})))]
 
 
 def _across(run: FinishedRun) -> list[Table]:
