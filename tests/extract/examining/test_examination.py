@@ -92,6 +92,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     return Reference(tmp_path_factory.mktemp("examined"))
 
 
+@pytest.fixture(autouse=True)
+def fewer_pads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than these rows can have is not tried here: it takes seconds."""
+    monkeypatch.setattr("extract.examining.padding.MOST", 14)
+    monkeypatch.setattr("extract.examining.padding.ROUND", (32,))
+
+
 @pytest.fixture(scope="module")
 def right(world: Reference) -> Numbers:
     return world.vectors(world.tokens, last)
