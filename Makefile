@@ -71,7 +71,7 @@ test-lowest: .venv-lowest/ready
 NEED_TORCH := filtering/test_disagreement.py io/test_files.py labels/test_everywhere.py probes/test_attention.py \
   probes/test_attention_vectors.py probes/test_interface.py store/test_token_activations.py \
   probes/test_saving.py probes/test_sklearn_soft_labels.py probes/test_topo.py rows/test_own_fields.py \
-  store/test_hostile_arrays.py
+  store/test_hostile_arrays.py store/test_streamed_rows.py
 
 # Without the models: torch for another Python is a download of gigabytes.
 test-python:

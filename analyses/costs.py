@@ -1,5 +1,6 @@
 """The costs of a recipe before it is run: rows, tokens, operations, disk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,16 +14,20 @@ from extract.costs.estimate import Costs, estimate
 from extract.costs.lengths import Lengths, assumed_lengths, count_tokens
 from extract.models.source import ModelSource
 from extract.tasks import find_task
+from extract.tasks.contrast import contrast_rows
 from w2s_probes.errors import InputError
+from w2s_probes.store.layers import one_layer
 
 from .asking_costs import AskingPlan, plan_askings
 from .debate_costs import DebateCosts, debate_costs, heard_lengths
 from .experiment.asked_models import saying_in
 from .experiment.method import Method
+from .experiment.paired_tasks import contrast_in, reads_pairs, refuse_unpaired
 from .experiment.row_sets import RowSets
 from .experiment.splits import split_task
 from .experiment.task_models import every_row
 from .experiment.trusted_rows import reads_trusted
+from .gold_costs import GoldCosts, gold_costs
 from .methods import find_methods
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe, Strong, Weak
@@ -33,6 +38,7 @@ from .supervisors.held_out import refuse_without_truth
 # Forward passes' worth of work for a training row and epoch: forward, and backward through activations and weights.
 PASSES = {"full": 3, "lora": 2}
 EVERY_TOKEN = "every-token strong"  # the role of the strong model's second reading, for attention probes
+PAIRS = "contrast-pair strong"  # and of its reading of both sides of each row
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class RecipePlan:
     students: int  # trained in all, beside weak supervisors and ceilings
     flops: float | None  # of all fine-tuning; None where there is none
     debate: DebateCosts | None  # what is generated; None where no model argues
+    gold: GoldCosts | None  # the true labels of gold rows; None where no method reads any
     tuned: ModelPlan | None  # one pass of the first model that is fine-tuned over its training rows; None likewise
     asked: list[AskingPlan] = field(default_factory=list)  # models that are asked, each for one supervisor or method
 
@@ -84,6 +91,7 @@ def plan_recipe(
     Raises InputError for methods, tasks, sizes and models that the run would refuse.
     """
     methods = find_methods(recipe.methods)
+    refuse_unpaired(recipe, methods)
     describe = cache(ModelSource.describe)
     refuse_layers(recipe, describe)
     splits = {task: _splits(recipe, task, fetch) for task in recipe.data.tasks}
@@ -91,9 +99,10 @@ def plan_recipe(
     refuse_without_truth(recipe, methods, {task: dict(seeds) for task, seeds in by_seed.items()})
     read: dict[str, Strong | Weak] = {"strong": recipe.strong} if reads_activations(recipe, methods) else {}
     read |= {EVERY_TOKEN: recipe.strong} if reads_tokens(recipe, methods) else {}
-    if any(method.gold is not None and method.gold.layers for method in methods.values()):
-        at = recipe.strong.model_copy
-        read |= {f"strong, layer {layer}": at(update={"layer": layer}) for layer in recipe.gold.layers}
+    read |= {PAIRS: recipe.strong} if reads_pairs(methods) else {}
+    layers = _layers(recipe, methods, describe)
+    read |= {f"strong, layer {layer}": recipe.strong.model_copy(update={"layer": layer}) for layer in layers[1:]}
+    read |= {f"strong, layer {one.layer}": one for one in layers_read(recipe, methods)}
     heads = [one for one in recipe.weak.trained if one.kind in ("head", "boosted") and one.model is not None]
     read |= {"weak" if len(heads) == 1 else f"weak {number}": one for number, one in enumerate(heads, start=1)}
     plans = {}
@@ -101,6 +110,7 @@ def plan_recipe(
         source = describe(str(settings.model))
         with_weak = role.startswith("weak") or reads_trusted(methods.values())
         needed = [_needed(recipe, sets, with_weak) for sets in splits.values()]
+        needed = [_sides(recipe, *task) for task in zip(splits, needed, strict=True)] if role == PAIRS else needed
         lengths = Lengths.joined([_lengths(source, rows, tokens_per_row) for rows in needed])
         lengths = heard_lengths(recipe, lengths) if role.startswith("weak") else lengths
         position = "mean" if settings.position == "attention" else settings.position
@@ -108,7 +118,7 @@ def plan_recipe(
         costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)
         plans[role] = ModelPlan(source, costs, lengths, options, any(isinstance(n, int) for n in needed))
     runs = len(splits) * len(recipe.seeds)
-    students = runs * sum(_students(method, recipe) for method in methods.values())
+    students = runs * sum(_students(method, layers) for method in methods.values())
     tuned = [one for one in recipe.weak.trained if one.kind in ("finetune", "lm")]
     parts: list[tuple[Strong | Weak, Training, int]] = [(one, one.training, runs) for one in tuned]
     if recipe.student.kind != "head":
@@ -120,13 +130,22 @@ def plan_recipe(
     by_name = {Path(task).stem: sets for task, sets in splits.items()}
     counted: dict[str, Any] = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
     asked = plan_askings(recipe, methods, by_name, describe, test_rows=_test_rows(recipe), **counted)
-    return RecipePlan(plans, *sizes, students, flops, debate, passes[0][1] if passes else None, asked)
+    gold = gold_costs(recipe, methods, splits)
+    return RecipePlan(plans, *sizes, students, flops, debate, gold, passes[0][1] if passes else None, asked)
 
 
-def _students(method: Method, recipe: Recipe) -> int:
+def _layers(recipe: Recipe, methods: dict[str, Method], describe: Callable[[str], ModelSource]) -> list[int]:
+    """The layers among which gold rows choose, the recipe's own first; empty where no method has them choose."""
+    if not any(method.gold is not None and method.gold.layers for method in methods.values()):
+        return []
+    depth = describe(recipe.strong.model).depth
+    return list(dict.fromkeys(one_layer(layer, depth) for layer in (recipe.strong.layer, *recipe.gold.layers)))
+
+
+def _students(method: Method, layers: list[int]) -> int:
     """The students of a method, of one that teaches them at several layers of all these."""
     at_layers = method.gold is not None and method.gold.layers
-    return method.students * (1 + len(recipe.gold.layers) if at_layers else 1)
+    return method.students * (len(layers) if at_layers else 1)
 
 
 def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:
@@ -138,6 +157,13 @@ def reads_activations(recipe: Recipe, methods: dict[str, Method]) -> bool:
 def reads_tokens(recipe: Recipe, methods: dict[str, Method]) -> bool:
     """Whether a run extracts every token of the strong model, too."""
     return recipe.strong.position == "attention" or any(method.tokens for method in methods.values())
+
+
+def layers_read(recipe: Recipe, methods: dict[str, Method]) -> list[Strong]:
+    """The strong model at every layer that a method reads together with others."""
+    at = recipe.strong.model_copy
+    wanted = recipe.probes.layers.layers if any(method.layers for method in methods.values()) else []
+    return [at(update={"layer": layer}) for layer in wanted]
 
 
 def reads_known_rows(recipe: Recipe, methods: dict[str, Method]) -> bool:
@@ -191,6 +217,13 @@ def _needed(recipe: Recipe, splits: list[RowSets] | None, with_weak: bool) -> pd
     mixed_in = round(recipe.conflict.share * recipe.data.n_train) if recipe.conflict.task is not None else 0
     by_seed = recipe.data.n_train + recipe.data.n_val + (recipe.weak.n_truth if with_weak else mixed_in)
     return _test_rows(recipe) + len(recipe.seeds) * by_seed
+
+
+def _sides(recipe: Recipe, task: str, rows: pd.DataFrame | int) -> pd.DataFrame | int:
+    """Both sides of the rows of a task, or their number."""
+    templates = contrast_in(Path(task).stem, recipe.data.tasks)
+    assert templates is not None  # `refuse_unpaired`
+    return 2 * rows if isinstance(rows, int) else contrast_rows(rows, templates)
 
 
 def _test_rows(recipe: Recipe) -> int:

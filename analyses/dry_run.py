@@ -5,7 +5,8 @@ from pathlib import Path
 
 from w2s_probes.errors import InputError
 
-from .costs import reads_known_rows, reads_tokens
+from .costs import layers_read, reads_known_rows, reads_tokens
+from .experiment.paired_tasks import reads_pairs, refuse_unpaired
 from .experiment.splits import split_task
 from .experiment.task_models import Sources
 from .lessons.activations import Activations
@@ -36,6 +37,7 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
     already, on the same rows and labels, is kept.
     """
     methods = find_methods(recipe.methods)
+    refuse_unpaired(recipe, methods)
     sources, every = Sources(), []
     for name in recipe.data.tasks:
         task, splits = Path(name).stem, split_task(recipe, name)
@@ -46,13 +48,19 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
                 every.append(_activations_stage(trial, trial.students.activations(recipe.strong)))
                 if reads_tokens(recipe, methods):
                     every.append(_activations_stage(trial, trial.students.tokens(recipe.strong), " of every token"))
+                pairs = trial.students.pairs(recipe.strong) if reads_pairs(methods) else None
+                if pairs is not None:
+                    every.append(_activations_stage(trial, pairs.sides, " of contrast pairs"))
+                for model in layers_read(recipe, methods):
+                    read = trial.students.activations(model)
+                    every.append(_activations_stage(trial, read, f" of layer {model.layer}"))
             every += _trial_stages(trial)
     return every
 
 
 def _activations_stage(trial: Trial, activations: Activations, of: str = "") -> Stage:
     """The strong model's activations, which a task's trials share."""
-    missing, rows = len(activations.missing()), len(trial.students.rows)
+    missing, rows = len(activations.missing()), len(activations.rows)
     kept = f" ({rows - missing} kept)" if 0 < missing < rows else ""
     return Stage(trial.task, None, f"activations{of} of {missing or rows} of {rows} rows{kept}", not missing)
 

@@ -19,12 +19,13 @@ from w2s_probes.share import WHOLE, Share
 from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
-from .costs import reads_known_rows, reads_tokens
+from .costs import layers_read, reads_known_rows, reads_tokens
 from .debates import keep_debate, refuse_debates, transcripts_of
 from .experiment.asked_models import refuse_unasked
 from .experiment.fusing import refuse_unfused
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
+from .experiment.paired_tasks import reads_pairs, refuse_unpaired
 from .experiment.row_sets import RowSets
 from .experiment.splits import load_rows, split_loaded
 from .experiment.task_models import Sources
@@ -50,7 +51,15 @@ from .results.names import (
     trial_files,
     trial_key,
 )
-from .results.run_folder import remove_earlier, write_gold, write_labels, write_predictions, write_recipe, write_record
+from .results.run_folder import (
+    refuse_overwritten,
+    remove_earlier,
+    write_gold,
+    write_labels,
+    write_predictions,
+    write_recipe,
+    write_record,
+)
 from .results.student_folders import put_students, remove_other_students
 from .results.table import results_table, task_rows
 from .results.trial_result import TrialResult
@@ -87,6 +96,8 @@ def run(
         refuse_absent(track)
     methods = find_methods(recipe.methods)
     _refuse_unusable(recipe, methods)
+    refuse_unpaired(recipe, methods)
+    refuse_overwritten(Path(out), recipe)
     loaded = [load_rows(recipe, name) for name in recipe.data.tasks]
     splits = {task.name: split_loaded(recipe, task) for task in loaded}
     refuse_without_truth(recipe, methods, splits)
@@ -129,11 +140,11 @@ def run(
         for task, seeds in splits.items()
     }
     files = trial_files(used, test_sets)
+    files |= write_gold(this.out, results, this.record, recipe)
     remove_earlier(this.out, files)
     remove_other_students(this.out, this.students)
     write_recipe(this.out / RECIPE, recipe)
     write_table(results, this.out / RESULTS)
-    files |= write_gold(this.out, results, this.record, recipe)
     more = {"models": models, "rows": rows, "runs": this.record, "failed": failed, "seconds": seconds}
     more |= {"test_sets": test_sets} if any(test_sets.values()) else {}
     write_record(this.out / RECORD, recipe, files, **more)
@@ -209,6 +220,9 @@ class _Run:
             models = task_models(self.recipe, task, sets, self.cache, self.sources, self.clock, trusted=trusted)[1]
             needed = [models.activations(self.recipe.strong)]
             needed += [models.tokens(self.recipe.strong)] if reads_tokens(self.recipe, dict(self.methods)) else []
+            if reads_pairs(self.methods) and (pairs := models.pairs(self.recipe.strong)) is not None:
+                needed.append(pairs.sides)
+            needed += [models.activations(model) for model in layers_read(self.recipe, dict(self.methods))]
             for activations in needed:
                 if len(missing := activations.missing()):
                     yield activations.plan(missing), activations.folder

@@ -15,12 +15,13 @@ from w2s_probes.errors import InputError
 
 from .experiment.blind_view import blind_view
 from .experiment.fusing import fused_models
-from .experiment.gold_rows import GoldRows, gold_rows, reads_gold
+from .experiment.gold_rows import GoldRows, GoldUse, gold_rows, reads_gold
 from .experiment.kept_methods import METHOD, kept_method, method_description, truth_of
 from .experiment.method import Method, run_method
 from .experiment.opinions import asked_in
 from .experiment.outcomes import Outcome
-from .experiment.row_sets import SPREAD, RowSets, is_scored
+from .experiment.paired_tasks import contrast_in
+from .experiment.row_sets import PLAIN, SPREAD, RowSets, is_scored
 from .experiment.task_models import Sources, TaskModels, every_row
 from .experiment.trusted_rows import TrustedRows, reads_trusted, trusted_rows
 from .experiment.view import Experiment
@@ -28,6 +29,7 @@ from .lessons.clock import Clock
 from .lessons.curves import Curves
 from .lessons.engine import Rounds, StepLessons, Steps, together
 from .lessons.lesson import TRAINED, Lesson, Scores, ceiling_lesson
+from .recipe.calibration_keys import calibrated_on_gold
 from .recipe.debate_settings import BASE
 from .recipe.rater_keys import reads_truth
 from .recipe.schema import Recipe
@@ -163,7 +165,9 @@ class LabelledTrial:
             view = replace(view, base=base, tuned=after)
         fusing = fused_models(trial.recipe, self.models.opinions_of, view.tuned, self.models.asked)
         apart = self.labels.get(DISAGREEMENT)
-        return replace(view, debates=trial.debating, fusing=fusing, disagreement=apart)
+        calibrating = self.gold.of(GoldUse()) if self.gold and calibrated_on_gold(trial.recipe) else None
+        more: dict[str, Any] = {"disagreement": apart, "calibrating": calibrating}
+        return replace(view, debates=trial.debating, fusing=fusing, **more)
 
     @cached_property
     def trusted(self) -> TrustedRows | None:
@@ -178,7 +182,7 @@ class LabelledTrial:
     def gold(self) -> GoldRows | None:
         """A few rows of strong-train with their truth, for methods that declare that they read some."""
         trial = self.trial
-        if not reads_gold(trial.methods.values()):
+        if not reads_gold(trial.methods.values()) and not calibrated_on_gold(trial.recipe):
             return None
         return gold_rows(trial.recipe.gold, self.sets, trial.task, trial.seed)
 
@@ -211,7 +215,7 @@ class LabelledTrial:
         """The supervisor's scores of the evaluation sets."""
         spread, trusted = self.labels.get(f"{SPREAD}test"), int(self.labels.get(TRUSTED_READ, np.zeros(1))[0])
         notes = {} if spread is None else {"sd": float(spread.mean())}
-        scores = {name: labels for name, labels in self.labels.items() if is_scored(name)}
+        scores = {name: labels for name, labels in self.labels.items() if is_scored(name) or name.startswith(PLAIN)}
         return Outcome(scores, notes=notes, trusted=trusted)
 
     @property
@@ -286,8 +290,8 @@ def task_models(
     shared = trusted or recipe.weak.errors == "first-features"
     own = read if shared else labelled
     every = every_row([own, *(sets.weak for sets in seeds)]) if reads_truth(recipe.weak) else own
-    asked = asked_in(recipe, task)
-    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, tuned, asked)
+    asked, contrast = asked_in(recipe, task), contrast_in(task, recipe.data.tasks)
+    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, tuned, asked, contrast)
     return supervisor, supervisor if shared else supervisor.of_rows(read)
 
 

@@ -1,6 +1,6 @@
 """Extraction: rows through a model into a store, part by part, in memory that does not grow with the rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError
 from w2s_probes.progress import RowProgress, RowsRead, silent
@@ -24,10 +25,12 @@ from w2s_probes.store.writer import StoreWriter
 
 from .encoding import Encoded, EncodedAhead, Encoding
 from .forward.engine import BatchProgress, Engine
-from .forward.row_check import PARTS, refuse_dependent_rows
+from .forward.part_reading import TokenizedPart
+from .forward.row_check import PARTS, refuse_dependent_rows, rows_to_check
 from .forward.trace import Position, checked_position
 from .models.loading import Placement, quantization_config
 from .models.source import ModelSource
+from .offload.offloaded_engine import OffloadedEngine
 from .row_files import checked_rows, rows_hash
 
 SHARD_BYTES = 256 << 20  # of activations: bounds the memory for results and the work lost to a kill
@@ -137,6 +140,8 @@ class Extraction:
 
     def engine(self, placement: Placement, layers: Sequence[int] | None = None) -> Engine:
         """The loaded model, read at the plan's layers or at some of them."""
+        if placement.offload is not None:
+            raise InputError("--offload is of `w2s extract` alone: whatever else reads a model loads it whole")
         return Engine(
             self.source,
             layers=self.layers if layers is None else layers,
@@ -145,6 +150,12 @@ class Extraction:
             quantization=self.quantization,
             placement=placement,
         )
+
+    def _reader(self, placement: Placement) -> Engine | OffloadedEngine:
+        if placement.offload is None:
+            return self.engine(placement)
+        about: dict[str, Any] = {"layers": self.layers, "position": self.position, "dtype": self.dtype}
+        return OffloadedEngine(self.source, **about, quantization=self.quantization, placement=placement)
 
     def run(
         self,
@@ -170,13 +181,16 @@ class Extraction:
         missing = set(writer.missing())
         parts = {part: writer.rows_of(part) for part in sorted(missing) if share.has(part)}
         all_notes = {"model": self.source.name, **(notes or {})}
-        if placement is not None and placement.attn:
+        placement = placement or Placement()
+        if placement.attn:
             all_notes["attn"] = placement.attn
         if self.source.remote:
             all_notes["remote"] = True
+        if placement.offload is not None:
+            all_notes["offload"] = True
         if parts:
             writer.refuse_unwritable()
-            load = (lambda: engine) if engine is not None else (lambda: self.engine(placement or Placement()))
+            load = (lambda: engine) if engine is not None else (lambda: self._reader(placement))
             all_notes |= self._fill(writer, parts, load, all_notes, progress, check)
             if lost := set(parts) & set(writer.missing()):
                 raise InputError(f"{out}: part {min(lost)}, written just now, cannot be read back: is its disk sound?")
@@ -186,7 +200,7 @@ class Extraction:
         self,
         writer: StoreWriter,
         parts: dict[int, slice],
-        load: Callable[[], Engine],
+        load: Callable[[], Engine | OffloadedEngine],
         notes: dict[str, Any],
         progress: RowProgress,
         check: bool,
@@ -210,18 +224,24 @@ class Extraction:
                     done = RowsRead(done.rows + rows, of_rows, done.tokens + tokens, ahead.tokens)
                     progress(done)
 
-                for part, chosen in parts.items():
-                    if part not in writer.missing():  # another process was given the same work
-                        advance(chosen.stop - chosen.start, 0)
-                        continue
-                    encoded = ahead.take(part)
-                    content = self.content(engine, encoded, chosen, advance)
-                    if to_check:
-                        to_check -= 1
-                        refuse_dependent_rows(engine, encoded.rows, content, self.dtype, quantized=quantized)
+                def tokenized() -> Iterator[TokenizedPart]:
+                    nonlocal to_check
+                    for number, chosen in parts.items():
+                        if number not in writer.missing():  # another process was given the same work
+                            advance(chosen.stop - chosen.start, 0)
+                            continue
+                        encoded, names = ahead.take(number), self.rows["id"].iloc[chosen].tolist()
+                        checked = rows_to_check(encoded.rows) if to_check else []
+                        to_check = max(0, to_check - 1)
+                        yield TokenizedPart(number, names, encoded.rows, encoded.cut, checked)
+
+                for read in engine.read_parts(tokenized(), advance):
+                    part, content = read.part, self._content(read.part, dict(read.layers))
+                    if part.checked:
+                        refuse_dependent_rows(read.alone, part.tokens, content, self.dtype, quantized=quantized)
                     if written is not None:
                         written.result()  # at most one part waits for the disk
-                    written = disk.submit(writer.write, part, content)
+                    written = disk.submit(writer.write, part.number, content)
                 if written is not None:
                     written.result()
         return _notes_of(engine)
@@ -229,14 +249,17 @@ class Extraction:
     def content(self, engine: Engine, encoded: Encoded, chosen: slice, progress: BatchProgress = silent) -> Content:
         """The content of a shard of some rows, from their tokens."""
         ids = self.rows["id"].iloc[chosen].tolist()
-        layers = engine.read(encoded.rows, ids, progress)
+        part = TokenizedPart(0, ids, encoded.rows, encoded.cut)
+        return self._content(part, engine.read(part.tokens, ids, progress))
+
+    def _content(self, part: TokenizedPart, layers: dict[int, NDArray[Any]]) -> Content:
         if self.position != "all":
-            return Content(ids, layers, encoded.cut)
-        offsets = np.concatenate([[0], np.cumsum([len(row) for row in encoded.rows])])
-        return Content(ids, layers, encoded.cut, offsets, np.concatenate(encoded.rows))
+            return Content(part.names, layers, part.cut)
+        offsets = np.concatenate([[0], np.cumsum([len(row) for row in part.tokens])])
+        return Content(part.names, layers, part.cut, offsets, np.concatenate(part.tokens))
 
 
-def _notes_of(engine: Engine) -> dict[str, Any]:
+def _notes_of(engine: Engine | OffloadedEngine) -> dict[str, Any]:
     """The device and the versions that computed, for a manifest's notes."""
     versions = {package: version(package) for package in ("torch", "transformers", "nnsight")}
     return {"device": engine.place, "batch_tokens": engine.budget, **versions}

@@ -1,6 +1,7 @@
 """Rows to extract: a table with a text and an id each."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -44,3 +45,16 @@ def rows_hash(table: pd.DataFrame) -> str:
     for row_id, text in zip(table["id"], table["text"], strict=True):
         digest.update(f"{len(row_id)} {row_id} {len(text)} {text}".encode())
     return f"{len(table)} rows, {digest.hexdigest()[:32]}"
+
+
+def texts_of(ids: Sequence[str], rows: pd.DataFrame, where: str) -> pd.Series:
+    """The texts of a store's rows, in its order, by id; `rows` may hold more. InputError where some are missing."""
+    by_id = rows.set_index("id")["text"]
+    if missing := [name for name in ids if name not in by_id.index]:
+        raise InputError(
+            f"{where}: {len(missing)} of its {len(ids)} rows are not among those given ({preview(missing, 6)}): give "
+            "the rows that it was made from"
+        )
+    if len(ids) < 2:
+        raise InputError(f"{where}: holds {len(ids)} row: at least 2 are needed, whose distance is the measure")
+    return by_id.loc[list(ids)]

@@ -38,10 +38,10 @@ def test_only_the_one_trace_and_its_way_to_ndif_know_nnsight() -> None:
     assert sorted(str(f.relative_to(ROOT)) for f in users) == ["extract/forward/remote.py", "extract/forward/trace.py"]
 
 
-def test_importing_the_library_and_its_command_line_stays_light() -> None:
+def test_importing_the_library_its_command_line_and_recipes_stays_light() -> None:
     code = (
-        "import sys, w2s_probes, w2s_probes.cli.app; "
-        "print([m for m in ('torch', 'transformers', 'nnsight', 'matplotlib') if m in sys.modules])"
+        "import sys, w2s_probes, w2s_probes.cli.app, analyses.recipe.read; "
+        "print([m for m in ('torch', 'transformers', 'nnsight', 'matplotlib', 'scipy.stats') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from .errors import InputError
 from .neighbors import Neighbors
-from .probes import LogisticProbe, Probe
+from .probes import LogisticProbe, MLPProbe, Probe
 from .probes.classifier import classifier_errors, classifier_scores, fit_classifier
 from .probes.validation import check_activations, soft_labels
 from .rows.folds import fold_numbers
@@ -65,6 +65,8 @@ def cross_fitted(
     fold = fold_numbers(X, p, groups=groups, folds=folds, seed=seed)
     if type(probe) is LogisticProbe:
         return np.asarray(LogisticProbe.path(X, p, l2=[probe.l2], cv=fold).out_of_fold[0])
+    if type(probe) is MLPProbe:  # all folds in one loop
+        return np.asarray(MLPProbe.path(X, p, **{**probe.get_params(), "cv": fold}).out_of_fold[0])
     scores = np.empty(len(X))
     for number in range(folds):
         held_out = fold == number

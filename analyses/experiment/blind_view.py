@@ -28,11 +28,17 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         seed=seed,
         cache=models.cache,
         tokens=models.tokens(recipe.strong),
+        pairs=models.pairs(recipe.strong),
         pooling=recipe.probes.attention if recipe.strong.position == "attention" else None,
         conflict=recipe.conflict,
         calibrate=recipe.student.calibrate,
+        calibrate_on=recipe.student.calibrate_on,
         opinions=models.opinions(recipe.strong),
         intermediate=tuple(models.learner(model, training) for model in recipe.intermediate),
+        layer_activations=tuple(
+            models.activations(recipe.strong.model_copy(update={"layer": layer}))
+            for layer in recipe.probes.layers.layers
+        ),
         by_layer={learner.read.index: learner for learner in learners},
         weak_scores={name: scores for name, scores in labels.items() if is_scored(name)},
         weak_activations=models.activations(recipe.weak) if recipe.weak.kind == "head" else None,

@@ -9,7 +9,7 @@ from ..lessons.lesson import Misuse
 from ..recipe.probe_values import Probes, added_settings
 
 # That are ours: a method that declares all of them reads any probe's. How scores are calibrated is in keys by itself.
-EVERY_SETTING = frozenset(Probes.model_fields) - {"calibrate"}
+EVERY_SETTING = frozenset(Probes.model_fields) - {"calibrate", "calibrate_on"}
 
 
 class Undeclared(Misuse):

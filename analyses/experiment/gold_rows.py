@@ -17,12 +17,14 @@ from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
-from ..lessons.lesson import Examples
+from ..lessons.lesson import Examples, Misuse
 from ..lessons.result_cache import array_hash
 from ..recipe.gold import Gold
 from .row_sets import RowSets
 
 Mask = NDArray[np.bool_]
+SHARE, VALUES, LAYERS = "share", "values", "layers"  # the settings of `[gold]` that a method may declare
+FEWEST_BESIDE = 2  # rows that a student can be taught
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,13 @@ class GoldUse:
     gold: int | None = None  # None: as many as the recipe says
     weak: int | None = None  # rows whose weak labels it is taught; None: all
     both: bool = False  # whether it can do nothing with labels of one class
-    layers: bool = False  # whether it teaches students at every layer of `[gold] layers`
+    beside: bool = False  # whether it teaches none of them, nor rows related to one, so that others must be left
+    reads: frozenset[str] = frozenset()  # the settings of `[gold]` that it reads: of share, values and layers
+
+    @property
+    def layers(self) -> bool:
+        """Whether it teaches students at every layer of `[gold] layers`."""
+        return LAYERS in self.reads
 
 
 @dataclass(frozen=True)
@@ -54,14 +62,20 @@ class GoldRows:
     drawn: NDArray[np.intp]  # places of gold rows among them, in the order in which they are drawn
     order: NDArray[np.intp]  # (n_train,) places of all rows: weak rows are taken from its end
     _labels: LabelSet  # of the rows drawn; read by `truth` alone, which counts
-    settings: Gold
-    weak: int | None = None
+    _settings: Gold
+    weak: int | None = None  # rows whose weak labels are at hand; None: all
+    reads: frozenset[str] = frozenset()  # the settings of `[gold]` that the method has declared
     _read: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @property
     def read(self) -> int:
         """The number of rows whose true labels have been read."""
         return len(self._read)
+
+    @property
+    def read_ids(self) -> frozenset[str]:
+        """The ids of these."""
+        return frozenset(self._read)
 
     @property
     def mask(self) -> Mask:
@@ -101,19 +115,26 @@ class GoldRows:
             return Examples(table, LabelSet(self.ids, labels, "weak"))
         return Examples(table, LabelSet(self.ids, self.truth(), "truth"))
 
+    def setting(self, name: str) -> Any:
+        """A setting of `[gold]`. Misuse for one that the method has not declared, so that its results' key lacks it."""
+        if name not in self.reads:
+            raise Misuse(f"this method reads gold.{name}: declare it, `gold=GoldUse(reads=frozenset({{{name!r}}}))`")
+        return getattr(self._settings, name)
+
     def of(self, use: GoldUse) -> "GoldRows":
         """The rows that a method of this declaration may read, none of them read yet."""
-        wanted = [n for n in self.settings.n if n][:1]
+        wanted = [n for n in self._settings.n if n][:1]
         n = use.gold if use.gold is not None else wanted[0] if wanted else len(self.drawn)
         places = self.drawn[:n]
         ids = self.rows["id"].to_numpy(dtype=object)[np.sort(places)]
         weak = None if use.weak is None or use.weak >= len(self.rows) else use.weak
-        return replace(self, drawn=places, weak=weak, _labels=LabelSet(ids, self._labels.values(ids), "truth"))
+        labels = LabelSet(ids, self._labels.values(ids), "truth")
+        return replace(self, drawn=places, weak=weak, reads=use.reads, _labels=labels)
 
     @property
     def description(self) -> dict[str, Any]:
         """All that decides them and their uses, for keys; the rows themselves stand there as those of training."""
-        settings = self.settings.model_dump(mode="json", include={"share", "values", "layers"})
+        settings = self._settings.model_dump(mode="json", include=set(self.reads))
         labels = array_hash(self._labels.values(self.ids))
         return {"rows": [array_hash(self.mask), array_hash(self.weak_mask)], "labels": labels, **settings}
 
@@ -168,8 +189,17 @@ def reads_gold(methods: Iterable[Any]) -> bool:
 
 
 def refuse_gold(gold: Gold, methods: Mapping[str, Any], splits: Mapping[str, Mapping[int, RowSets]]) -> None:
-    """InputError for a method that wants more gold rows than there are, or both classes where there is one."""
+    """InputError for gold rows that no method reads, fewer than a method wants, of one class, or that leave no others.
+
+    Likewise for a setting of theirs that none reads.
+    """
     declared = {name: method.gold for name, method in methods.items() if method.gold is not None}
+    if not declared and (gold.n or gold.file is not None):
+        raise InputError('[gold]: no method reads gold rows: give gold.use, such as use = ["append"]')
+    read = frozenset().union(*(use.reads for use in declared.values()))
+    for name, by in ((SHARE, "gold-weight"), (VALUES, "gold-select-PROBE"), (LAYERS, "gold-select-layer")):
+        if name in gold.model_fields_set and name not in read:
+            raise InputError(f"gold.{name} is given, and no method reads it: it is of {by}")
     for task, seeds in splits.items() if declared else ():
         for seed, sets in seeds.items():
             rows, where = gold_rows(gold, sets, task, seed), f"{task}, seed {seed}"
@@ -179,8 +209,9 @@ def refuse_gold(gold: Gold, methods: Mapping[str, Any], splits: Mapping[str, Map
 
 def _refuse_use(name: str, use: GoldUse, rows: GoldRows, where: str) -> None:
     own = rows.of(use)
-    wanted = use.gold if use.gold is not None else next((n for n in rows.settings.n if n), None)
-    there = "strong-train has" if rows.settings.file is None else f"of strong-train are in {rows.settings.file}:"
+    settings = rows._settings
+    wanted = use.gold if use.gold is not None else next((n for n in settings.n if n), None)
+    there = "strong-train has" if settings.file is None else f"of strong-train are in {settings.file}:"
     if wanted is not None and wanted > len(rows.drawn):
         raise InputError(
             f"{where}: method {name!r} reads {wanted} gold rows, more than {there} {len(rows.drawn)}: lower gold.n"
@@ -188,4 +219,9 @@ def _refuse_use(name: str, use: GoldUse, rows: GoldRows, where: str) -> None:
     if use.both and len(np.unique(own.truth())) < 2:
         raise InputError(
             f"{where}: method {name!r} needs gold rows of both classes, and the {len(own.ids)} are of one: raise gold.n"
+        )
+    if use.beside and (left := int((~own.related).sum())) < FEWEST_BESIDE:
+        raise InputError(
+            f"{where}: method {name!r} teaches the rows that are no gold rows, nor related to one, and {left} of "
+            f"{len(rows.rows)} are left: lower gold.n"
         )

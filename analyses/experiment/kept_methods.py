@@ -14,7 +14,7 @@ from ..lessons.engine import Steps
 from ..lessons.result_cache import ResultCache, array_hash
 from ..recipe.conflict import Conflict
 from .declared_probes import every_setting, probe_code
-from .gold_rows import GoldRows, GoldUse
+from .gold_rows import VALUES, GoldRows, GoldUse
 from .method import Method
 from .outcomes import Outcome, kept_outcome, outcome_of
 from .row_sets import RowSets
@@ -62,9 +62,11 @@ def method_description(
             if not method.tuned
             else {"tuned": [one and one.description for one in (experiment.base, experiment.tuned)]}
         ),
+        **({} if not method.pairs else {"pairs": experiment.pairs and experiment.pairs.identity}),
+        **({} if not method.layers else {"layers": [read.identity for read in experiment.layer_activations]}),
         **({} if not method.fuses else {"fused": experiment.fusing and experiment.fusing.description}),
         **({} if experiment.disagreement is None else {"disagreement": array_hash(experiment.disagreement)}),
-        **({} if gold is None or method.gold is None else {"gold": _gold(method.gold, gold, experiment)}),
+        **({} if gold is None or method.gold is None else {"gold": _gold(method.gold, gold, experiment, settings)}),
         **probe_code(settings),
         **experiment.pooling_key,
         **experiment.calibration_key,
@@ -72,10 +74,13 @@ def method_description(
     }
 
 
-def _gold(use: GoldUse, rows: GoldRows, experiment: Experiment) -> dict[str, Any]:
-    """The gold rows that a method reads, and the models at the layers among which they choose."""
+def _gold(use: GoldUse, rows: GoldRows, experiment: Experiment, settings: frozenset[str]) -> dict[str, Any]:
+    """The gold rows that a method reads, the values and the models at the layers among which they choose."""
     learners = experiment.by_layer.values() if use.layers else ()
-    return rows.of(use).description | {"learners": [learner.description for learner in learners]}
+    described = rows.of(use).description
+    if VALUES in described:  # of the probes alone that it reads
+        described[VALUES] = {name: values for name, values in described[VALUES].items() if name in settings}
+    return described | {"learners": [learner.description for learner in learners]}
 
 
 def _asked(method: Method, experiment: Experiment) -> dict[str, Any] | None:

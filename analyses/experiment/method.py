@@ -56,6 +56,8 @@ class Method:
     tuned: bool = False  # whether it asks the supervisor, a model that says labels (kind lm), and the same untuned
     fuses: bool = False  # whether it fuses the logits of the models of the recipe's `[fusion]`
     tokens: bool = False  # whether it reads every token of a row, not one vector
+    pairs: bool = False  # whether it reads the contrast pairs of a task, both sides of each row
+    layers: bool = False  # whether it reads the layers of the recipe's `[probes.layers]`, too
     ceiling: str = "ceiling"  # the method taught the truth, in units of whose gap this one's PGR is given
 
 
@@ -82,12 +84,17 @@ def run_method(
     view = experiment.view(method.settings, truth if method.oracle else None, rows, known)
     view = view if method.asks else replace(view, opinions=None)
     view = view if method.tuned else replace(view, tuned=None, base=None)
+    view = view if method.pairs else replace(view, pairs=None)
     view = view if method.fuses else replace(view, fusing=None)
     view = view if method.gold is not None and method.gold.layers else replace(view, by_layer={})
+    view = view if method.layers else replace(view, layer_activations=())
     view = view if method.debates else replace(view, debates=None)
-    outcome = yield from _outcome(name, method, view)
-    counted = [read.read for read in (rows, known) if read is not None]
-    return replace(outcome, trusted=sum(counted)) if counted else outcome
+    calibrating = None if view.calibrating is None else view.calibrating.of(GoldUse())  # none of them read yet
+    outcome = yield from _outcome(name, method, replace(view, calibrating=calibrating))
+    gold_read = frozenset[str]().union(*(one.read_ids for one in (known, calibrating) if one is not None))
+    declared = rows is not None or known is not None
+    counted = (rows.read if rows is not None else 0) + len(gold_read)
+    return replace(outcome, trusted=counted if declared else outcome.trusted + counted)
 
 
 def _outcome(name: str, method: Method, view: Experiment) -> Steps[Outcome]:

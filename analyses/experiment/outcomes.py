@@ -13,6 +13,7 @@ from w2s_probes.labels.verdicts import write_verdicts
 
 from ..lessons.lesson import Scores
 from ..lessons.result_cache import Arrays, Record
+from ..recipe.ensemble_layers import LAYERS
 from .row_sets import RowSets
 
 PREFIX = "filter "  # of the arrays' names beside the scores of row sets
@@ -117,6 +118,6 @@ def write_verdict(file: Path, sets: RowSets, val: NDArray[np.float64], outcome: 
         result.verdict_fields | {"new_label": taught},
         where=file.name,
         probe=outcome.probe,
-        layer=layer,
+        layer=None if outcome.probe == LAYERS else layer,
         columns=COLUMNS,
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 CONFLICT = "conflict"  # the name of the rows of another task that a conflict mixes in
 SPREAD = "sd of "  # and the name of a set: standard deviations of its labels over the members of the supervisor
 CANDIDATES = "candidates"  # the answers to test questions, all of them
+PLAIN = "plain:"  # and the name of a set: its scores before they were calibrated
 OTHER_TEST = "test:"  # and the name of a test set: the name of its rows, and of their scores
 
 
@@ -58,6 +59,11 @@ class RowSets:
             for name, table in {"weak": self.weak, **self.read_by_students}.items()
             if len(table)
         }
+
+
+def scored(scores: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Of scores by row set those that are judged."""
+    return {name: values for name, values in scores.items() if is_scored(name)}
 
 
 def is_scored(name: str) -> bool:

@@ -8,6 +8,7 @@ import pandas as pd
 from extract.extractor import extract_cached
 from extract.forward.trace import Position
 from extract.models.source import ModelSource
+from extract.tasks.contrast import contrast_key, contrast_rows
 from w2s_probes.progress import RowsRead
 
 from ..lessons.activations import Activations, Extract
@@ -19,8 +20,9 @@ from ..recipe.asking import AskedAs
 from ..recipe.schema import Strong, Weak
 from ..recipe.training import Training
 from .opinions import Opinions, in_one_dtype
+from .pair_probes import PairActivations
 
-ACTIVATIONS, KEPT = "activations", "kept"
+ACTIVATIONS, CONTRAST, KEPT = "activations", "contrast", "kept"
 
 
 @dataclass
@@ -50,7 +52,10 @@ class TaskModels:
     keeps: bool = False  # the trained students themselves, beside their scores
     keeps_supervisor: bool = False  # the supervisor's trained model, which some method asks
     asked: AskedAs = field(default=AskedAs())  # with the answers of this task
-    _reading: dict[tuple[str, int | str, str], Activations] = field(default_factory=dict, repr=False, compare=False)
+    contrast: tuple[str, str] | None = None  # the templates of the task's contrast pairs; None where it has none
+    _reading: dict[tuple[str, int | str, str, bool], Activations] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def cache(self) -> ResultCache:
@@ -69,9 +74,19 @@ class TaskModels:
         """A model's activations of every token, at its layer."""
         return self._activations(model, "all")
 
-    def _activations(self, model: Strong | Weak, position: Position) -> Activations:
+    def pairs(self, model: Strong) -> PairActivations | None:
+        """A model's activations of both sides of the task's contrast pairs; None where it has none."""
+        if self.contrast is None:
+            return None
+        position: Position = "mean" if model.position == "attention" else model.position
+        return PairActivations(self._activations(model, position, self.contrast), self.contrast)
+
+    def _activations(
+        self, model: Strong | Weak, position: Position, contrast: tuple[str, str] | None = None
+    ) -> Activations:
+        """Of the rows, or of their sides, whose stores no other templates share: ids do not tell these apart."""
         assert model.model is not None
-        key = (model.model, model.layer, position)
+        key = (model.model, model.layer, position, contrast is not None)
         if key not in self._reading:
             name = Path(model.model).name
 
@@ -83,8 +98,8 @@ class TaskModels:
                 source,
                 model.layer,
                 position,
-                self.rows,
-                self.folder / ACTIVATIONS,
+                self.rows if contrast is None else contrast_rows(self.rows, contrast),
+                self.folder / (ACTIVATIONS if contrast is None else f"{CONTRAST}/{contrast_key(contrast)}"),
                 progress,
                 self.clock.timer,
                 self.sources.extract,

@@ -26,6 +26,10 @@ class TrueLabels(TokenView):
         """The true labels of the training rows (n_train,); InputError unless the method is declared an oracle."""
         return self._true("train")
 
+    def true_val(self) -> NDArray[np.float64]:
+        """The true labels of the validation rows (n_val,); InputError as above."""
+        return self._true("val")
+
     def true_conflict(self) -> NDArray[np.float64]:
         """The labels of a conflict's rows, by their own task's truth; empty without rows. InputError as above."""
         return self._true(CONFLICT) if CONFLICT in self.rows or self.truth is None else np.empty(0)

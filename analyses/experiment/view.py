@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from w2s_probes.calibration import CalibrationRule
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
-from w2s_probes.losses.added import loss_code
-from w2s_probes.losses.names import LOSS_NAMES, LOSSES, LossName
+from w2s_probes.layer_ensemble import mean_log_odds
+from w2s_probes.losses.names import LossName
 from w2s_probes.neighbors import Neighbors, search
 from w2s_probes.probes import PROBES, Probe
 from w2s_probes.probes.registry import TOKEN_PROBES, VALUE_TITLES
@@ -26,6 +26,7 @@ from ..lessons.learners import Learner
 from ..lessons.lesson import Examples, Leak, Lesson, LessonConflict, Scores, Trained
 from ..lessons.result_cache import Arrays, Record, ResultCache, array_hash
 from ..recipe.attention import Attention
+from ..recipe.calibration_keys import CalibratedOn
 from ..recipe.conflict import Conflict
 from ..recipe.probe_values import Probes
 from .calibrating import CalibratedView
@@ -33,8 +34,11 @@ from .debate_controls import DebateControls
 from .declared_probes import EVERY_SETTING, DeclaredProbes, probe_code
 from .fusing import Fusing
 from .gold_rows import GoldRows
+from .layer_probes import LAYERS, LayerView
+from .loss_codes import LossCodes
 from .opinions import Opinions
 from .outcomes import Outcome
+from .pair_probes import PairActivations, PairView
 from .row_sets import CONFLICT
 from .taught_labels import refuse_one_label
 from .true_labels import TrueLabels
@@ -42,7 +46,7 @@ from .trusted_rows import TRUSTED, TrustedRows
 
 
 @dataclass(frozen=True)
-class Experiment(CalibratedView, TrueLabels):
+class Experiment(LayerView, CalibratedView, PairView, TrueLabels, LossCodes):
     """One task and seed as methods see it; training rows (n_train,) are in the order of `rows["train"]`.
 
     A method asks probes (`out_of_sample_scores`, `filtered`), yields lessons (`lesson`) and returns an `outcome`.
@@ -60,7 +64,9 @@ class Experiment(CalibratedView, TrueLabels):
     cache: ResultCache
     conflict: Conflict = field(default=Conflict())  # the recipe's
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
+    layer_activations: tuple[Activations, ...] = ()  # of the strong model, at the layers that judge together
     tokens: Activations | None = None  # of the strong model, every token; for attention probes
+    pairs: PairActivations | None = None  # both sides of rows, of a task with `contrast`; for methods that declare it
     pooling: Attention | None = None  # by whose attention the vectors are pooled that probes read; None: by position
     truth: LabelSet | None = None  # of training, validation and a conflict's rows; for declared oracles alone
     trusted: TrustedRows | None = None  # rows of weak-train, for methods that declare that they read their truth
@@ -73,7 +79,9 @@ class Experiment(CalibratedView, TrueLabels):
     fusing: Fusing | None = None  # the models of a fusion, for methods that declare it
     weak_scores: Scores = field(default_factory=dict)  # of the evaluation sets, by the supervisor
     weak_activations: Activations | None = None  # of the supervisor's model, where it is a head on one
-    calibrate: CalibrationRule | None = None  # of students' scores, by validation rows
+    calibrate: CalibrationRule | None = None  # of students' scores
+    calibrate_on: CalibratedOn = "weak"
+    calibrating: GoldRows | None = None  # gold rows by which students or probes are calibrated; counted as `gold`
     disagreement: NDArray[np.float64] | None = None  # (n_train,) of several raters; NaN where one has judged the row
     shared: "Experiment | None" = field(default=None, repr=False, compare=False)  # whose activations in memory it uses
 
@@ -130,6 +138,7 @@ class Experiment(CalibratedView, TrueLabels):
         Other rows `stop` it where they are given, such as gold rows by their truth, and it goes on from the student of
         `start`, another lesson of this trial.
         """
+        mask = self.taught(mask)
         refuse_one_label(labels, mask)
         conflict, fit = None, Examples(self.rows["train"], LabelSet(self._ids("train"), labels, "weak"))
         if against is not None:
@@ -169,6 +178,8 @@ class Experiment(CalibratedView, TrueLabels):
         """The fields of an outcome that name a probe and its settings."""
         if name in TOKEN_PROBES:
             return {"probe": name, **dict.fromkeys(VALUE_TITLES), "l2": self.probes.attention.l2}
+        if name == LAYERS:
+            return self.probe_settings(self.probes.layers.of) | {"probe": LAYERS}
         own = PROBES[name].value
         return {"probe": name} | {value: self._value(name) if value == own else None for value in VALUE_TITLES}
 
@@ -177,22 +188,24 @@ class Experiment(CalibratedView, TrueLabels):
         return None if PROBES[name].value is None else getattr(self.probes, PROBES[name].setting)
 
     def probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
-        """P(label = 1) of the evaluation sets by a probe that learned labels (n_train,) of the training rows.
+        """P(label = 1) of the evaluation sets by a probe that learned labels (n_train,) of the training rows."""
+        plain = self.scores_of_layers if name == LAYERS else partial(self.plain_probe_scores, name)
+        return self.calibrated_probe(plain(labels), partial(self.out_of_sample_scores, name, labels))
+
+    def plain_probe_scores(self, name: str, labels: NDArray[np.float64]) -> Scores:
+        """The same without calibration, and of the rows that calibrate them, too.
 
         Probes that read neighbours share one search for each set, and the graph of the training rows, in which related
         rows are not neighbours: as a sweep fits them.
         """
         if name in TOKEN_PROBES:
-            return self.calibrated_probe(self.token_probe(labels).scores(self.read_by_probes))
+            return self.token_probe(labels).scores(self.read_by_probes)
         probe, evaluated = self.probe(name), self.read_by_probes
         if not probe.graph_k:
-            fitted = probe.fit(self.X_train, labels)
-            return self.calibrated_probe({rows: fitted.predict_proba(self._vectors(rows))[:, 1] for rows in evaluated})
+            return self.fitted_scores(name, probe, labels)
         apart: Any = {"group_ids": self.group_codes, "graph": self.graph(name)}
         fitted = probe.fit(self.X_train, labels, **apart)
-        return self.calibrated_probe(
-            {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
-        )
+        return {rows: fitted.score_near(self._vectors(rows), self._nearest_to(rows)) for rows in evaluated}
 
     def _nearest_to(self, rows: str) -> Neighbors:
         """The training rows that are nearest to each row of a set, as many as any probe reads; searched once."""
@@ -237,19 +250,24 @@ class Experiment(CalibratedView, TrueLabels):
         wanted = PROBES[name].make(self._value(name)).graph_k
         return min(wanted, most_neighbors(self.group_codes, len(self.group_codes)))
 
-    def out_of_sample_scores(self, name: str) -> NDArray[np.float64]:
-        """P(label = 1) of the training rows (n_train,) by a probe that learned weak labels of other rows; cached."""
+    def out_of_sample_scores(self, name: str, labels: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """P(label = 1) (n_train,) by a probe that learned labels of other rows, weak ones unless given; cached."""
+        taught = self.weak_train if labels is None else labels
         if name in TOKEN_PROBES:
-            return self.token_probe(self.weak_train).out_of_sample()
+            return self.token_probe(taught).out_of_sample()
+        if name == LAYERS:
+            return mean_log_odds(self.opinions_of_layers(labels))
         probe = self.probe(name)
 
         def make() -> tuple[Arrays, Record]:
             graph = self.graph(name) if probe.graph_k else None
-            p = relabel(probe, self.X_train, self.weak_train, groups=self.groups, seed=self.seed, graph=graph)
+            X = self.read_by(name, "train")
+            p = relabel(probe, X, taught, groups=self.groups, seed=self.seed, graph=graph)
             return {"p": p}, {}
 
-        described = self._reads | {"labels": array_hash(self.weak_train), "seed": self.seed}
+        described = self._reads | {"labels": array_hash(taught), "seed": self.seed}
         described |= {"probe": name, "parameters": probe.get_params()} | probe_code({PROBES[name].setting})
+        described |= self.pair_key(name)
         return self.cache.get("opinions", described, make)[0]["p"]
 
     def filtered(self, name: str) -> FilterResult:
@@ -273,13 +291,3 @@ class Experiment(CalibratedView, TrueLabels):
     def _reads(self) -> dict[str, object]:
         """The part of a cache key that decides the training rows' activations and groups."""
         return {"activations": self.activations.identity, "rows": self.row_hashes["train"]} | self.pooling_key
-
-    def code_of_losses(self, added: frozenset[str] | None) -> dict[str, str]:
-        """Hashes of the losses' code, for keys: of ours, of the recipe's, and of those that were added; None: all."""
-        if added is None:
-            return {name: loss_code(name) for name in LOSSES}
-        return self._own_losses | {name: loss_code(name) for name in sorted({*added, self.loss})}
-
-    @cached_property
-    def _own_losses(self) -> dict[str, str]:
-        return {name: loss_code(name) for name in LOSS_NAMES}

@@ -81,7 +81,9 @@ def teach_heads(lessons: Sequence[Lesson]) -> list[Trained | InputError]:
 def _trained_heads(lessons: Sequence[Lesson]) -> list[HeadStudent | InputError]:
     """The heads of one batch. Those that others go on from are trained first, again: a head's weights are not kept."""
     first, before = lessons[0], {lesson.start.key: lesson.start for lesson in lessons if lesson.start is not None}
-    begun = dict(zip(before, _trained_heads(list(before.values())), strict=True)) if before else {}
+    begun: dict[str, HeadStudent | InputError] = {}
+    for together in batches(list(before.values())):  # other rows may have stopped one than another
+        begun |= zip((lesson.key for lesson in together), _trained_heads(together), strict=True)
     starts = [None if lesson.start is None else begun[lesson.start.key] for lesson in lessons]
     asked = [
         _head_lesson(lesson, start)

@@ -16,12 +16,14 @@ from w2s_probes.probes.registry import ENTRIES, PROBES, TOKEN_PROBES
 
 from ..experiment import Lessons, Method, Trusted
 from ..experiment.declared_probes import EVERY_SETTING
-from ..experiment.gold_rows import GoldUse
+from ..experiment.gold_rows import LAYERS, VALUES, GoldUse
+from ..experiment.gold_rows import SHARE as WEIGHT_SHARE
 from ..recipe.debate_settings import CHANGES, DEBATE_CONTROL
 from ..recipe.gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, WEAK_ALONE, GoldName
 from ..results.names import AVERAGE, ENTROPY_GATE, GATE, PROBE, RANDOM, SHUFFLED, own_ceiling
 from .by_name import METHODS
 from .conflicts import churn, explicit_conflict, implicit_conflict
+from .contrasts import CONTRAST_METHODS, of_pairs
 from .controls import (
     DRAWS,
     confidence_filter,
@@ -42,6 +44,7 @@ from .mean_of_tokens import mean_of_tokens
 from .mowst import gated_experts, trusted_student
 from .overlaps import OVERLAPS
 from .priors import prior_opinion
+from .probe_controls import PROBE_CONTROLS
 from .probes import probe_ceiling, probe_prediction
 from .raters import raters_removal, raters_student
 from .relabels import probe_relabel
@@ -98,15 +101,16 @@ def _gate(kind: GateKind, over: Over = "student", control: Control | None = None
     )
 
 
-def _gold(run: Callable[..., Lessons], *, both: bool = False, students: int = 1, layers: bool = False) -> Method:
-    use = GoldUse(both=both, layers=layers)
+def _gold(run: Callable[..., Lessons], *, students: int = 1, **use: Any) -> Method:
     rounds = 2 if run is after else 1
-    return Method(run, gold=use, activations=False, students=students, rounds=rounds, settings=NO_SETTING)
+    gold = GoldUse(**use)
+    return Method(run, gold=gold, activations=False, students=students, rounds=rounds, settings=NO_SETTING)
 
 
 def _gold_value(probe: str, reads: frozenset[str]) -> Method:
     run = partial(chosen_value, probe=probe)
-    return Method(run, gold=GoldUse(both=True), students=0, settings=reads, ceiling=own_ceiling(probe))
+    use = GoldUse(both=True, reads=frozenset({VALUES}))
+    return Method(run, gold=use, students=0, settings=reads, ceiling=own_ceiling(probe))
 
 
 GATES: dict[str, tuple[GateKind, Over]] = {
@@ -116,15 +120,14 @@ GATES: dict[str, tuple[GateKind, Over]] = {
 GATE_CONTROLS: dict[str, Control] = {AVERAGE: "average", SHUFFLED: "shuffled"}
 
 
-def _of_tokens(probe: str) -> dict[str, Method]:
-    """The methods of a probe that reads every token of a row, and its control: the same tokens, all of them alike."""
-    reads, ceiling = READS[probe], own_ceiling(probe)
+def _of_other(probe: str, reads: frozenset[str] = EVERY_SETTING) -> dict[str, Method]:
+    """The methods of a probe that reads more of a row than one vector: every token, or several layers."""
+    ceiling = own_ceiling(probe)
     return {
         ceiling: Method(partial(probe_ceiling, probe=probe), oracle=True, students=0, settings=reads),
         f"{PROBE}{probe}": Method(partial(probe_prediction, probe=probe), students=0, settings=reads, ceiling=ceiling),
         f"filter-{probe}": _filter(probe, reads),
         f"relabel-{probe}": Method(partial(probe_relabel, probe=probe), settings=reads),
-        "control-mean-of-tokens": Method(mean_of_tokens, students=0, settings=reads, ceiling=ceiling),
     }
 
 
@@ -145,7 +148,12 @@ OWN_METHODS: dict[str, Method] = {
     **{f"filter-{name}": _filter(name, READS[name]) for name in OWN_PROBES},
     **{f"relabel-{name}": _relabel(name, READS[name]) for name in OWN_PROBES},
     **{f"filter-relabel-{name}": _filter(name, READS[name], relabels=True) for name in OWN_PROBES},
-    **{name: replace(method, tokens=True) for name, method in _of_tokens("attention").items()},
+    **{name: replace(method, tokens=True) for name, method in _of_other("attention", READS["attention"]).items()},
+    "control-mean-of-tokens": Method(
+        mean_of_tokens, tokens=True, students=0, settings=READS["attention"], ceiling=own_ceiling("attention")
+    ),
+    **{name: replace(method, layers=True) for name, method in _of_other("layers").items()},
+    **PROBE_CONTROLS,
     **{
         f"{name}-conflict-{kind}": Method(
             partial(teach, truthful=name == "control-truth"), oracle=True, activations=False, settings=NO_SETTING
@@ -175,10 +183,10 @@ OWN_METHODS: dict[str, Method] = {
         for name in FUSIONS
     },
     f"{GOLD}append": _gold(appended),
-    f"{GOLD}weight": _gold(partial(appended, weigh=True)),
+    f"{GOLD}weight": _gold(partial(appended, weigh=True), reads=frozenset({WEIGHT_SHARE})),
     f"{GOLD}after": _gold(after, both=True, students=2),
-    f"{SELECT}checkpoint": _gold(chosen_checkpoint, both=True, students=2),
-    f"{SELECT}layer": _gold(chosen_layer, both=True, layers=True),
+    f"{SELECT}checkpoint": _gold(chosen_checkpoint, both=True, beside=True, students=2),
+    f"{SELECT}layer": _gold(chosen_layer, both=True, beside=True, reads=frozenset({LAYERS})),
     **{f"{SELECT}{name}": _gold_value(name, READS[name]) for name in OWN_PROBES if PROBES[name].value},
     GOLD_ALONE: _gold(gold_alone, both=True),
     WEAK_ALONE: replace(_gold(weak_alone), gold=GoldUse(gold=0)),
@@ -198,12 +206,12 @@ OWN_METHODS: dict[str, Method] = {
         oracle_filter, oracle=True, activations=False, removal=oracle_removal, settings=SHARE
     ),
 }
-METHODS.fill(OWN_METHODS)
+METHODS.fill(of_pairs({**OWN_METHODS, **CONTRAST_METHODS}))
 
 
 def _of_added(make: Callable[..., Method], **bound: bool) -> Callable[[str], Method]:
     """A function that makes the method of a probe that somebody has added."""
-    return lambda probe: make(probe, _reads(PROBES[probe]), **bound)
+    return lambda probe: replace(make(probe, _reads(PROBES[probe]), **bound), pairs=PROBES[probe].pairs)
 
 
 METHODS.derive(LOSSES, {"student-{}": _student})

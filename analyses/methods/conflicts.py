@@ -16,7 +16,8 @@ def explicit_conflict(experiment: Experiment, *, truthful: bool = False) -> Less
     labels = experiment.true_train() if truthful else experiment.weak_train
     alpha = experiment.conflict.alpha
     student = yield experiment.lesson(labels, loss=LOSS, against=alpha)
-    return experiment.outcome(student, notes={"conflict_alpha": alpha})
+    val = experiment.true_val() if truthful else None
+    return experiment.outcome(student, val=val, notes={"conflict_alpha": alpha})
 
 
 def implicit_conflict(experiment: Experiment, *, truthful: bool = False) -> Lessons:
@@ -24,7 +25,8 @@ def implicit_conflict(experiment: Experiment, *, truthful: bool = False) -> Less
     beside = experiment.true_conflict()
     labels = experiment.true_train() if truthful else experiment.weak_train
     student = yield experiment.lesson(labels, loss=LOSS, beside=beside)
-    return experiment.outcome(student, notes={"conflict_rows": float(len(beside))})
+    val = experiment.true_val() if truthful else None
+    return experiment.outcome(student, val=val, notes={"conflict_rows": float(len(beside))})
 
 
 def churn(experiment: Experiment) -> Lessons:

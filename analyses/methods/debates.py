@@ -3,6 +3,7 @@
 from w2s_probes.errors import InputError
 
 from ..experiment import Experiment, Lessons, Outcome
+from ..experiment.row_sets import scored
 
 
 def debate_control(experiment: Experiment, *, control: str) -> Lessons:
@@ -11,4 +12,4 @@ def debate_control(experiment: Experiment, *, control: str) -> Lessons:
         raise InputError("there is no debate: its settings are the recipe's [debate]")
     scores = yield from experiment.debates.labels(control)
     debates = experiment.debates
-    return Outcome(experiment.evaluated(scores), trusted=debates.n_truth, notes=debates.notes(control))
+    return Outcome(scored(scores), trusted=debates.n_truth, notes=debates.notes(control))

@@ -4,6 +4,7 @@ The mixture reads the supervisor at test, so that PGR can exceed 1: `gate-ceilin
 what it could reach.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,8 @@ from w2s_probes.gating.learned import GateKind
 from w2s_probes.metrics.recovery import hard_labels
 from w2s_probes.randomness import stream
 
-from ..experiment import Experiment, Lesson, Lessons, Outcome, Trained
+from ..experiment import Experiment, Lesson, Lessons
+from ..experiment.calibrating import along
 from ..experiment.trusted_rows import TRUSTED
 from ..lessons.lesson import Examples, ceiling_lesson
 
@@ -37,11 +39,13 @@ def gate_prediction(
     lesson = experiment.lesson(experiment.weak_train) if over == "student" else taught_truth(experiment)
     student = yield lesson
     gate = Gate(kind)
+    val = None if over == "student" else lesson.stop.p
+    own = experiment.outcome(student, val=val)
     if kind == "learned":
-        rows = experiment.trusted_rows()
-        gate.fit(rows.weak, student[TRUSTED], rows.truth())
+        rows, curve = experiment.trusted_rows(), experiment.student_curve(student.scores, val)
+        gate.fit(rows.weak, along(curve, {TRUSTED: student[TRUSTED]})[TRUSTED], rows.truth())
     scores, shares = {}, {}
-    for name, strong in experiment.evaluated(student.scores).items():
+    for name, strong in own.scores.items():
         if name in experiment.weak_scores:  # a supervisor of labels may lack candidates
             weak = experiment.weak_scores[name]
             confidence = gate.confidence(weak)
@@ -50,7 +54,7 @@ def gate_prediction(
     notes = {"weak_share": shares["test"]}
     if gate.coef_ is not None:
         notes |= dict(zip(("gate_variance", "gate_entropy", "gate_bias"), map(float, gate.coef_), strict=True))
-    return _outcome(experiment, student, scores, notes)
+    return replace(own, scores=scores, notes=own.notes | notes)
 
 
 def _scores(
@@ -68,13 +72,6 @@ def _scores(
         draws = [stream(seed, "shuffled gate", rows, draw).permutation(confidence) for draw in range(DRAWS)]
         return np.stack([mixed(weak, strong, drawn).p for drawn in draws])
     return mixed(weak, strong, confidence).p
-
-
-def _outcome(
-    experiment: Experiment, student: Trained, scores: dict[str, NDArray[np.float64]], notes: dict[str, float]
-) -> Outcome:
-    own = experiment.outcome(student)
-    return Outcome(scores, alpha=own.alpha, notes=own.notes | notes)
 
 
 def taught_truth(experiment: Experiment) -> Lesson:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..experiment import Experiment, Lessons, Outcome
-from ..experiment.gold_rows import GoldRows
+from ..experiment.gold_rows import SHARE, GoldRows
 from ..lessons.lesson import Lesson, Trained
 from ..recipe.gold_names import GOLD_ROWS, WEAK_ROWS
 
@@ -31,7 +31,7 @@ def appended(experiment: Experiment, *, of_weak: bool = False, weigh: bool = Fal
     beside = rows.weak_mask & ~gold
     weight = None
     if weigh and beside.any():
-        share = rows.settings.share
+        share = rows.setting(SHARE)
         weight = np.where(gold, share / gold.sum(), (1 - share) / beside.sum())
     student = yield experiment.lesson(labels, _mask(gold | beside), weight=weight)
     return outcome_of_gold(experiment, rows, student, weak=weak_read(rows, beside, of_weak), of_weak=of_weak)

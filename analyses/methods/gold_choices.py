@@ -15,7 +15,7 @@ from w2s_probes.rows.groups import most_neighbors
 from w2s_probes.selection.gold_choice import GoldChoice, choose_by_gold
 
 from ..experiment import Experiment, Lessons, Outcome
-from ..experiment.gold_rows import GoldRows
+from ..experiment.gold_rows import VALUES, GoldRows
 from .gold import gold_labels, outcome_of_gold, row_notes, weak_read
 
 # Candidates where `[gold] values` names none, beside the recipe's own value.
@@ -23,14 +23,17 @@ GRIDS: dict[str, tuple[float, ...]] = {"k": (5, 10, 20, 50, 100), "l2": (1e-4, 1
 
 
 def chosen_value(experiment: Experiment, *, probe: str, of_weak: bool = False) -> Outcome:
-    """A probe of all weak labels, whose k or λ gold rows choose by its out-of-sample scores of them."""
+    """A probe of all weak labels, whose k or λ gold rows choose by its out-of-sample scores of them.
+
+    Candidates are the recipe's own value, and the given ones, or those of a grid, as far as there are neighbours.
+    """
     rows, entry = experiment.gold_rows(), PROBES[probe]
     if entry.value is None:
         raise InputError(f"gold-select-{probe}: this probe has no value that gold rows could choose: name another")
     labels = gold_labels(experiment, rows, of_weak=of_weak)
     own = getattr(experiment.probes, entry.setting)
     most = most_neighbors(experiment.group_codes, len(experiment.weak_train))
-    grid = rows.settings.values.get(entry.setting) or GRIDS[entry.value]
+    grid = rows.setting(VALUES).get(entry.setting) or GRIDS[entry.value]
     values = [own, *(value for value in grid if value != own)]
     if entry.value == "k":
         values = [int(value) for value in values if 1 <= value <= most]
@@ -60,22 +63,22 @@ def chosen_layer(experiment: Experiment, *, of_weak: bool = False) -> Lessons:
 
 
 def chosen_checkpoint(experiment: Experiment, *, of_weak: bool = False) -> Lessons:
-    """A student of the weak labels, stopped by gold rows in place of validation rows, beside one stopped by these.
+    """A student of the weak labels, stopped by gold rows or by validation rows: the one that gold rows rank better by.
 
-    Neither has learned gold rows or related ones. The second of the choice is the epoch, or the update, that weak
-    labels choose.
+    Neither has learned gold rows or related ones. The candidates are the epochs, or the updates, that gold rows and
+    weak labels stop at; gold rows alone could stop too early, where patience ends a training.
     """
     rows = experiment.gold_rows()
     taught, weak = ~rows.related, experiment.weak_train
     stop = rows.examples(weak[rows.mask] if of_weak else None)
     lessons = [experiment.lesson(weak, taught, stop=stop), experiment.lesson(weak, taught)]
     by_gold, by_weak = yield lessons
-    labels = stop.p
-    found = {float(by_gold.epoch): by_gold, float(by_weak.epoch): by_weak}
-    choice = _choice(experiment, rows, labels, {epoch: one["train"][rows.mask] for epoch, one in found.items()})
-    notes = choice_notes(choice)
+    found = {float(by_weak.epoch): by_weak}
+    found = {float(by_gold.epoch): by_gold, **found} if by_gold.epoch != by_weak.epoch else found
+    choice = _choice(experiment, rows, stop.p, {epoch: one["train"][rows.mask] for epoch, one in found.items()})
+    student, notes = found[choice.chosen], choice_notes(choice)
     return outcome_of_gold(
-        experiment, rows, by_gold, weak=weak_read(rows, taught, of_weak), of_weak=of_weak, notes=notes
+        experiment, rows, student, weak=weak_read(rows, taught, of_weak), of_weak=of_weak, notes=notes
     )
 
 
@@ -94,6 +97,8 @@ def _choice(
     scores: Mapping[float, NDArray[np.float64]],
 ) -> GoldChoice:
     groups = None if experiment.groups is None else experiment.groups[rows.mask]
+    if len(np.unique(labels > 0.5)) < 2:  # weak ones, of a control: true ones are looked at before anything is trained
+        raise InputError(f"the weak labels of the {len(labels)} gold rows are of one class, and choose nothing")
     return choose_by_gold(labels > 0.5, scores, groups=groups, seed=experiment.seed)
 
 

@@ -13,6 +13,7 @@ from w2s_probes.labels.label_set import LabelSet
 from w2s_probes.probes import LogisticProbe
 
 from ..experiment import Experiment, Lesson, Lessons, Outcome
+from ..experiment.calibrating import VAL
 from ..experiment.row_sets import is_scored
 from ..lessons.lesson import Examples
 
@@ -29,18 +30,19 @@ def gated_experts(experiment: Experiment, *, joint: bool) -> Outcome:
         raise InputError("mowst trains a head on the supervisor's model: take weak.kind = 'head'")
     truth, held, l2 = rows.truth(), rows.held_out, experiment.probes.logistic_l2
     X_weak, X_strong = (model.of(rows.rows) for model in (weak_model, strong_model))
+    taught = experiment.taught(np.ones(len(experiment.weak_train), dtype=bool))
     starts = {
         "weak": _head(X_weak[~held], truth[~held], l2),
-        "strong": _head(strong_model.of(experiment.rows["train"]), experiment.weak_train, l2),
+        "strong": _head(strong_model.of(experiment.rows["train"])[taught], experiment.weak_train[taught], l2),
     }
     experts = GatedExperts(joint=joint).fit(X_weak, X_strong, truth, held, **starts)
     found = {
         name: experts.mix(weak_model.of(table), strong_model.of(table))
-        for name, table in experiment.rows.items()
-        if is_scored(name)
+        for name, table in experiment.predicted.items()
+        if is_scored(name) or (experiment.calibrate is not None and name in (VAL, "train"))
     }
     notes = {"weak_share": found["test"].weak_share, "rounds": float(experts.n_rounds_)}
-    return Outcome({name: one.p for name, one in found.items()}, l2=l2, notes=notes)
+    return Outcome(experiment.evaluated({name: one.p for name, one in found.items()}), l2=l2, notes=notes)
 
 
 def trusted_student(experiment: Experiment) -> Lessons:

@@ -8,6 +8,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
 
 from ..experiment import Experiment, Outcome, TrustedRows
+from ..experiment.row_sets import scored
 
 
 def prior_opinion(experiment: Experiment, *, shots: bool) -> Outcome:
@@ -19,7 +20,7 @@ def prior_opinion(experiment: Experiment, *, shots: bool) -> Outcome:
     calibrating = {"train": experiment.rows["train"]} if opinions.asked.calibrate == "prior" else {}
     sets = {**calibrating, **experiment.evaluation_rows}
     scores, said = opinions.of(sets, shown)
-    return Outcome(experiment.evaluated(scores), notes={"said": said, "shots": float(len(shown))})
+    return Outcome(scored(scores), notes={"said": said, "shots": float(len(shown))})
 
 
 def drawn_from(rows: TrustedRows, n: int, seed: int) -> list[Shot]:

@@ -1,14 +1,18 @@
 """Probes as students: fitted to weak labels, scored on the evaluation sets; and their ceilings."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..experiment import Experiment, Outcome
+from ..experiment.layer_probes import LAYERS
 
 
 def probe_prediction(experiment: Experiment, *, probe: str) -> Outcome:
     """The scores of a probe that learned the weak labels."""
-    return _fitted(experiment, probe, experiment.weak_train)
+    outcome = _fitted(experiment, probe, experiment.weak_train)
+    return replace(outcome, notes=experiment.layer_notes()) if probe == LAYERS else outcome
 
 
 def probe_ceiling(experiment: Experiment, *, probe: str) -> Outcome:

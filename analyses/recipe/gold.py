@@ -4,9 +4,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from w2s_probes.io.validated import UNKNOWN_KEY
+from w2s_probes.probes.registry import probe_settings
 
 from .gold_names import GOLD, GOLD_ALONE, SELECT, WEAK_ALONE, GoldName, gold_name
+from .probe_values import VALUES
 from .section import Count, Section
 
 LISTS = ("n", "use", "select", "n_weak", "layers")  # whose single values may stand without brackets
@@ -52,10 +57,24 @@ class Gold(Section):
                 raise ValueError(f"{name} is of {'use = select' if name == 'select' else '`use`'}: give it as well")
         if "select" in self.use and LAYER in self.select and len(self.layers) < 2:
             raise ValueError('select = "layer" needs `layers`, two at least, such as layers = [2, 4, 6]')
-        for name, values in self.values.items():
-            if not values or min(values) < 0:
-                raise ValueError(f"values.{name}: a list of values of that setting, none below 0, is expected")
         return self
+
+    @field_validator("values")
+    @classmethod
+    def _values_of_probes(cls, values: dict[str, list[float]]) -> dict[str, list[float]]:
+        known = {name: entry.value for name, entry in probe_settings().items() if entry.value is not None}
+        for name, given in values.items():
+            if name not in known:
+                raise PydanticCustomError(UNKNOWN_KEY, "unknown key", {"key": name, "known": list(known)})
+            if not given or len(set(given)) < len(given):
+                raise ValueError(f"{name}: a list of values is expected, each once, such as {name} = [5, 50]")
+            one: TypeAdapter[Any] = TypeAdapter(VALUES[known[name]])
+            try:
+                _ = [one.validate_python(value) for value in given]
+            except ValidationError as error:
+                said = error.errors(include_url=False)[0]["msg"]
+                raise ValueError(f"{name}: {said[0].lower()}{said[1:]}") from error
+        return values
 
     @property
     def methods(self) -> list[str]:
@@ -96,6 +115,11 @@ class Gold(Section):
 
         `student` is the kind of students.
         """
+        of_k = [setting for setting, entry in probe_settings().items() if entry.value == "k"]
+        for setting, values in self.values.items():
+            if setting in of_k and max(values) >= n_train:
+                most = f"{max(values):g} needs more rows than data.n_train = {n_train}"
+                raise ValueError(f"gold.values.{setting}: {most}")
         for name in methods:
             if (parsed := GoldName.parse(name)) is None:
                 continue
@@ -107,6 +131,8 @@ class Gold(Section):
                     raise ValueError(
                         f"method {name!r}: {rows} {what} rows are more than strong-train has: data.n_train = {n_train}"
                     )
+            if parsed.base == GOLD_ALONE and parsed.weak is not None:
+                raise ValueError(f"method {name!r} reads no weak rows: leave :{parsed.weak} out")
             if parsed.weak == 0:
                 raise ValueError(f"method {name!r} has no weak rows: those of gold rows alone are {GOLD_ALONE}:ROWS")
             if parsed.base == SELECT + LAYER and len(self.layers) < 2:

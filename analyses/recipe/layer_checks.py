@@ -22,10 +22,23 @@ def refuse_layers(recipe: Recipe, find: Callable[[str], ModelSource]) -> None:
     read |= {f"intermediate[{number}]": one for number, one in enumerate(recipe.intermediate)}
     at = recipe.strong.model_copy
     read |= {f"gold.layers[{number}]": at(update={"layer": one}) for number, one in enumerate(recipe.gold.layers)}
+    layers: set[int] = set()
+    several = recipe.probes.layers.layers
+    read |= {f"probes.layers.layers[{number}]": at(update={"layer": one}) for number, one in enumerate(several)}
+    seen: dict[int, str] = {}
     for name, settings in read.items():
         if settings.model is None or (isinstance(settings, Weak) and settings.kind not in ("head", "boosted")):
             continue
         try:
-            one_layer(settings.layer, find(settings.model).depth)
+            layer = one_layer(settings.layer, find(settings.model).depth)
         except InputError as error:
             raise InputError(f"{name}.layer of {settings.model}: {error}") from error
+        if name.startswith("probes.layers") and seen.setdefault(layer, name) != name:
+            raise InputError(f"{name} of {settings.model}: is layer {layer}, as {seen[layer]} is: name it once")
+        if name == "strong" or name.startswith("gold."):
+            layers.add(layer)
+    if recipe.gold.layers and len(layers) < 2:
+        raise InputError(
+            f"gold.layers: all of them, and strong.layer, are layer {min(layers)} of {recipe.strong.model}: gold rows "
+            "choose among several"
+        )

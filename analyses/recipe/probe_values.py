@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from w2s_probes.calibration import CalibrationRule
+from w2s_probes.errors import did_you_mean
 from w2s_probes.io.validated import UNKNOWN_KEY
 from w2s_probes.probes.class_specs import ClassSpec
 from w2s_probes.probes.connectivity import Connectivity
@@ -23,6 +24,8 @@ from w2s_probes.probes.probe_entry import ClassifierEntry, ProbeEntry
 from w2s_probes.probes.registry import ENTRIES, PROBES, probe_settings
 
 from .attention import Attention
+from .calibration_keys import CalibratedOn
+from .ensemble_layers import EnsembleLayers
 from .overlap import OverlapSettings
 from .section import Count, Section
 
@@ -49,6 +52,7 @@ class Probes(_ProbeValues):
     model_config = ConfigDict(extra="allow")  # the settings of added probes, and no others
 
     attention: Attention = Attention()
+    layers: EnsembleLayers = EnsembleLayers()
     # Classifiers of scikit-learn by a name for methods: `module:Class`, or `module:Class(C=0.1)`
     classifiers: dict[str, str] = Field({})
     connectivity: Connectivity = "strong"
@@ -56,6 +60,7 @@ class Probes(_ProbeValues):
     contamination: float = Field(0.1, ge=0, lt=1)
     overlap: OverlapSettings = OverlapSettings()
     calibrate: CalibrationRule | None = None  # of probes that are scored: to the weak labels of the validation rows
+    calibrate_on: CalibratedOn = "weak"  # "gold": out-of-sample scores of gold rows to their true labels
 
     if TYPE_CHECKING:
 
@@ -89,23 +94,28 @@ class Probes(_ProbeValues):
         return checked
 
     @model_serializer(mode="wrap")
-    def _without_no_calibration(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records that calibrate no probe say nothing of it, as those of earlier versions."""
+    def _without_what_is_not_asked_for(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records that calibrate no probe, or name no layers, say nothing of it, as those of earlier versions."""
         written: dict[str, Any] = write(self)
-        return {name: value for name, value in written.items() if name != "calibrate" or value is not None}
+        unsaid = {name for name, said in (("calibrate", self.calibrate), ("layers", self.layers.layers)) if not said}
+        unsaid |= set() if self.calibrate_on == "gold" else {"calibrate_on"}
+        return {name: value for name, value in written.items() if name not in unsaid}
 
     @model_validator(mode="after")
     def _registered(self) -> "Probes":
         for name, spec in self.classifiers.items():
             add_classifier(name, spec)
+        if self.layers.of not in PROBES:
+            raise ValueError(f"layers.of = {self.layers.of!r}: {did_you_mean(self.layers.of, PROBES)}")
         return self
 
     def read(self, settings: Collection[str]) -> dict[str, Any]:
         """The values of these settings, fit for JSON: those that were not given, too."""
         own = self.model_dump(mode="json", include=set(settings))
         # So that the keys of recipes that do not have them stay.
-        if not own.get("classifiers"):
-            own.pop("classifiers", None)
+        for name, wanted in (("classifiers", self.classifiers), ("layers", self.layers.layers)):
+            if not wanted:
+                own.pop(name, None)
         if own.get("overlap") == OverlapSettings().model_dump(mode="json"):
             own.pop("overlap")
         return own | {name: getattr(self, name) for name in settings if name in added_settings()}

@@ -10,6 +10,7 @@ from w2s_probes.probes.registry import PROBES
 from w2s_probes.students.finetuning.settings import FineTuning
 
 from .asking import AskedAs
+from .calibration_keys import refuse_calibration
 from .conflict import Conflict
 from .debate_settings import DebateSettings, refuse_debate, with_base
 from .fusion import Fusion
@@ -219,6 +220,8 @@ class Recipe(Section):
         self.asking.refuse(self.data.tasks, self.methods, self.weak.n_shots, self.weak.n_truth)
         self.fusion.refuse(self.methods, self.weak.kind, self.weak.model)
         self.gold.refuse(self.methods, self.data.n_train, self.student.kind)
+        refuse_calibration(self)
+        self.probes.layers.refuse(self.methods, self.strong.position)
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from w2s_probes.calibration import CalibrationRule
 from w2s_probes.students.finetuning.settings import FineTuning, Stop
 
+from .calibration_keys import CalibratedOn
 from .section import Count, KnownLoss, Section
 
 
@@ -61,6 +62,7 @@ class Student(Training):
 
     loss: KnownLoss = "xent"  # of students that learn from filtered or relabelled sets, or in rounds
     calibrate: CalibrationRule | None = None  # to the weak labels of the validation rows, not to the truth
+    calibrate_on: CalibratedOn = "weak"  # "gold": to the true labels of gold rows, which no student is taught then
 
     @property
     def training(self) -> Training:

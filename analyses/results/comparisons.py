@@ -214,16 +214,16 @@ def _lines(values: TaskValues, baseline: str, *, pgr_from: str | None = None) ->
 def _beside_controls(values: TaskValues) -> list[dict[str, Any]]:
     """Tests of each filter and each gate against the controls that are matched to it."""
     tested = {
-        control: (name, values.tests(name, control))
+        (name, control): values.tests(name, control)
         for name in values.methods
         for control in controls_of(name)
         if control in values.methods
     }
     corrected: dict[str, dict[str, float]] = {column: {} for column in CORRECTED}
-    for kind in dict.fromkeys(kind_of_control(control) for control in tested):
-        same = {control: test for control, (_, test) in tested.items() if kind_of_control(control) == kind}
+    for kind in dict.fromkeys(kind_of_control(control) for _, control in tested):
+        same = {_pair(*pair): test for pair, test in tested.items() if kind_of_control(pair[1]) == kind}
         for column, p_of in CORRECTED.items():
-            corrected[column] |= holm({control: p_of(test) for control, test in same.items() if test.n > 1})
+            corrected[column] |= holm({pair: p_of(test) for pair, test in same.items() if test.n > 1})
     return [
         {
             "metric": values.metric,
@@ -233,10 +233,15 @@ def _beside_controls(values: TaskValues) -> list[dict[str, Any]]:
             **_recovered(values, name),
             "against": control,
             **_tested(test),
-            **{column: p.get(control, NAN) for column, p in corrected.items()},
+            **{column: p.get(_pair(name, control), NAN) for column, p in corrected.items()},
         }
-        for control, (name, test) in tested.items()
+        for (name, control), test in tested.items()
     ]
+
+
+def _pair(name: str, control: str) -> str:
+    """A method and a control in one text: several uses of gold rows share one."""
+    return f"{name}\n{control}"
 
 
 def _tested(test: PairedTests) -> dict[str, float]:

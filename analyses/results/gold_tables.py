@@ -35,7 +35,8 @@ def budget_table(results: pd.DataFrame, runs: Notes, costs: Mapping[str, float],
             continue
         gold, weak = (sum(counts) / len(seeds) for counts in zip(*seeds, strict=True))
         parsed = GoldName.parse(one["method"])
-        about = {"use": parsed.use if parsed else PLAIN, "gold": gold, "weak": weak}
+        use = parsed.use if parsed else PLAIN if one["method"] == baseline else one["method"]
+        about = {"use": use, "gold": gold, "weak": weak}
         cost = costs["gold"] * gold + costs["weak"] * weak
         lines.append({column: one.get(column) for column in BUDGET_COLUMNS} | about | {"cost": cost})
     return pd.DataFrame(lines, columns=BUDGET_COLUMNS).astype({"seed": "Int64"})

@@ -27,6 +27,14 @@ COMPARISON_COLUMNS += ["status", "oracle", "trusted"]
 WEAK, CEILING = "weak", "ceiling"
 TEST = "test"  # the task's own test set
 REFERENCES = (WEAK, CEILING)  # trained in every trial, beside the methods
+PROBE_CONTROLLED = {  # by controls of probes, in units of whose ceiling they are
+    "control-mean-of-tokens": "attention",
+    "control-permuted-mlp": "mlp",
+    "control-swapped-sides": "contrast",
+    "control-logistic-pairs": "contrast",
+    "control-best-layer": "layers",
+    "control-bagged-layer": "layers",
+}
 PROBE = "probe-"  # and the name of a probe: a method whose ceiling is that probe taught the truth
 RANDOM = "control-random:"  # and the name of the filter that this control is matched to
 TWO_STAGE, RANDOM_STAGES = "two-stage-", "control-random-two-stage-"  # and a probe: in two stages, and its control
@@ -39,6 +47,7 @@ DYNAMIC, STATIC = "fusion-dynamic", "fusion-static"
 HALF, MORE, TUNED = "control-fusion-half", "control-fusion-more", "control-fusion-tuned"
 OTHER_ALPHA, OTHER_CHANGE = "control-fusion-shuffled-alpha", "control-fusion-shuffled-change"
 ALPHA = "alpha of "  # and the name of a method that fuses: a column of the predictions, α of each row
+UNCALIBRATED = "uncalibrated "  # and the name of a method: its scores before the recipe calibrated them, likewise
 COMMON = "_common"  # ending of a PGR in units of the students' gap, of a method that has a ceiling of its own
 ROWS_ONLY = "rows only"  # status of an interval from one seed: it takes the trained models as they are
 HARD = "hard labels"  # status of a PGR in AUROC where the supervisor gives labels, not scores
@@ -153,11 +162,13 @@ def own_ceiling(probe: str) -> str:
 
 
 def ceiling_of(method: str) -> str:
-    """The name of the ceiling that a method's PGR is by: of a probe its own.
+    """The name of the ceiling that a method's PGR is by: of a probe and its control the probe's own.
 
     >>> ceiling_of("probe-knn"), ceiling_of("gold-select-knn:25"), ceiling_of("student-xent")
     ('ceiling-knn', 'ceiling-knn', 'ceiling')
     """
+    if method in PROBE_CONTROLLED:
+        return own_ceiling(PROBE_CONTROLLED[method])
     of_probe = PROBE if method.startswith(PROBE) else SELECT
     base = method.removeprefix(OF_WEAK).partition(":")[0]
     if not base.startswith(of_probe) or base in (f"{SELECT}layer", f"{SELECT}checkpoint"):

@@ -6,17 +6,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.errors import InputError
 from w2s_probes.io.files import is_inside, replacing
 from w2s_probes.io.json_files import read_json
-from w2s_probes.io.sealed import write_sealed
+from w2s_probes.io.sealed import FILES, write_sealed
 from w2s_probes.io.tables import write_table
 from w2s_probes.rows.groups import GROUP
 
 from ..experiment.outcomes import Outcome
-from ..experiment.row_sets import OTHER_TEST, SPREAD, RowSets
+from ..experiment.row_sets import OTHER_TEST, PLAIN, SPREAD, RowSets
 from ..recipe.schema import Recipe
 from ..recipe.write_toml import toml
 from .gold_tables import BUDGET, CHOICES, budget_table, choice_table
@@ -27,6 +29,7 @@ from .names import (
     RECORD,
     RESULTS,
     TEST,
+    UNCALIBRATED,
     labels_file,
     parse_trial_key,
     predictions_file,
@@ -71,12 +74,14 @@ def _write_scores(file: Path, test: pd.DataFrame, outcomes: Mapping[str, Outcome
     """The scores of one test set.
 
     `group` is the test row's: rows of one group are not independent. A method of several draws has a column for each,
-    METHOD/1, METHOD/2, ...; one that fuses logits has α of each row in another.
+    METHOD/1, METHOD/2, ...; one that fuses logits has α of each row in another, and one that the recipe calibrates its
+    scores before that.
     """
     scores: dict[str, NDArray[Any]] = {}
     for method, outcome in outcomes.items():
-        drawn = outcome.scores["test"]
-        scores |= {method: drawn} if drawn.ndim == 1 else {f"{method}/{i}": one for i, one in enumerate(drawn, 1)}
+        for name, of in ((method, TEST), (UNCALIBRATED + method, PLAIN + TEST)):
+            drawn = outcome.scores.get(of, np.empty((0, len(test))))
+            scores |= {name: drawn} if drawn.ndim == 1 else {f"{name}/{i}": one for i, one in enumerate(drawn, 1)}
         scores |= {ALPHA + method: outcome.alphas[TEST]} if TEST in outcome.alphas else {}
     table = pd.DataFrame({"id": test["id"], GROUP: test[GROUP], "truth": test["label"], **scores})
     write_table(table, file)
@@ -85,12 +90,13 @@ def _write_scores(file: Path, test: pd.DataFrame, outcomes: Mapping[str, Outcome
 def remove_earlier(out: Path, own: Collection[str]) -> None:
     """Delete the files that the folder's earlier record names, but those of this run: `own` (as `trial_files`).
 
-    Its record must still be there. A file of any other name is the user's, and is left.
+    Tables of gold rows are among them. Its record must still be there. A file of any other name is the user's, and is
+    left, as is a table of gold rows that no record names.
     """
     try:
         record = read_json(out / RECORD)
         methods = {parse_trial_key(key): record["recipe"]["methods"] for key in record["runs"]}
-        there = trial_files(methods, record.get("test_sets"))
+        there = trial_files(methods, record.get("test_sets")) | {BUDGET, CHOICES}.intersection(record.get(FILES, ()))
     except (
         OSError,
         ValueError,
@@ -101,7 +107,7 @@ def remove_earlier(out: Path, own: Collection[str]) -> None:
     ):  # no earlier run, or another program's file
         return
     for name in there.difference(own):
-        if is_inside(name) and name.count("/") == 1:
+        if is_inside(name) and (name.count("/") == 1 or name in (BUDGET, CHOICES)):
             (out / name).unlink(missing_ok=True)
 
 
@@ -112,15 +118,21 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
 
 
 def write_gold(out: Path, results: pd.DataFrame, runs: Mapping[str, Any], recipe: Recipe) -> set[str]:
-    """Write the tables of gold rows, and delete those of an earlier run; the names of those that there are."""
+    """Write the tables of gold rows that there are; their names."""
     costs = recipe.gold.costs.model_dump()
     tables = {BUDGET: budget_table(results, runs, costs, recipe.baseline), CHOICES: choice_table(runs)}
-    for name, table in tables.items():
-        if table.empty:
-            (out / name).unlink(missing_ok=True)
-        else:
-            write_table(table, out / name)
-    return {name for name, table in tables.items() if not table.empty}
+    there = {name: table for name, table in tables.items() if not table.empty}
+    for name, table in there.items():
+        write_table(table, out / name)
+    return set(there)
+
+
+def refuse_overwritten(out: Path, recipe: Recipe) -> None:
+    """InputError where the recipe's gold labels stand in a file that the run would write."""
+    file = recipe.gold.file
+    for name in (BUDGET, CHOICES):
+        if file is not None and file.resolve() == (out / name).resolve():
+            raise InputError(f"gold.file: {file} is a file that this run would write: move it, or give another --out")
 
 
 def write_record(path: Path, recipe: Recipe, files: Iterable[str] = (), **more: Any) -> None:

@@ -22,10 +22,24 @@ from w2s_probes.metrics.resampling import resamples
 from w2s_probes.rows.groups import group_numbers, groups_of
 from w2s_probes.stats import agreement
 
-from .names import CEILING, COMMON, FROM_BASE, RESULT_COLUMNS, ROWS_ONLY, TEST, WEAK, is_ceiling, is_reference
+from ..recipe.ensemble_layers import LAYERS
+from .names import (
+    CEILING,
+    COMMON,
+    FROM_BASE,
+    PROBE,
+    RESULT_COLUMNS,
+    ROWS_ONLY,
+    TEST,
+    WEAK,
+    is_ceiling,
+    is_reference,
+    own_ceiling,
+)
 from .trial_result import TrialResult, by_seeds
 
 QUESTIONS = "question_accuracy"
+OF_NO_LAYER = (WEAK, PROBE + LAYERS, own_ceiling(LAYERS))  # what reads none, or several
 
 
 def task_rows(
@@ -190,6 +204,7 @@ def _rows_over(
     results = over_seeds(runs, names, metric)
     for name in names:
         common = _common(task, runs[0], name, len(runs[0].truth)) | {"seed": seed, "seeds": len(runs)}
+        common |= _settings_of_all([_common(task, run, name, 0) for run in runs])
         common |= {"trusted": max(run.outcomes[name].trusted for run in runs)}
         lines: list[tuple[str, Estimate | GapRecoveredOverSeeds, str]] = [(metric, results.values[name], "ok")]
         pgr = results.recovered.get(name)
@@ -217,6 +232,14 @@ def _rows_over(
     return rows
 
 
+def _settings_of_all(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The settings of a method that all seeds share; empty where seeds have chosen different ones."""
+    return {
+        name: lines[0][name] if len({line[name] for line in lines}) == 1 else None
+        for name in ("layer", "k", "l2", "contamination", "alpha")
+    }
+
+
 def _common(task: str, judged: TrialResult, name: str, n: int) -> dict[str, Any]:
     outcome = judged.outcomes[name]
     return {
@@ -225,7 +248,7 @@ def _common(task: str, judged: TrialResult, name: str, n: int) -> dict[str, Any]
         "seed": judged.seed,
         "method": name,
         "probe": outcome.probe,
-        "layer": None if name == "weak" else judged.layer if outcome.layer is None else outcome.layer,
+        "layer": None if name in OF_NO_LAYER else judged.layer if outcome.layer is None else outcome.layer,
         "k": outcome.k,
         "l2": outcome.l2,
         "contamination": outcome.contamination,

@@ -6,6 +6,7 @@ from pathlib import Path
 from w2s_probes.errors import InputError
 
 from ..costs import reads_tokens
+from ..experiment.paired_tasks import reads_pairs
 from ..experiment.splits import load_rows, split_loaded
 from ..experiment.task_models import Sources
 from ..lessons.engine import drive, together
@@ -18,6 +19,7 @@ from .attacks import Attack
 from .robust_run import robust_methods, robust_trials
 
 ACTIVATIONS, EVERY_TOKEN = "activations", "activations of every token"
+PAIRS = "activations of contrast pairs"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ def _trial_stages(trial: AttackedTrial) -> list[RobustStage]:
     stages = [RobustStage(trial.key, "", ACTIVATIONS, not len(models.activations(strong).missing()))]
     if reads_tokens(trial.recipe, dict(trial.methods)):
         stages.append(RobustStage(trial.key, "", EVERY_TOKEN, not len(models.tokens(strong).missing())))
+    pairs = models.pairs(strong) if reads_pairs(trial.methods) else None
+    if pairs is not None:
+        stages.append(RobustStage(trial.key, "", PAIRS, not len(pairs.sides.missing())))
     own = _own_kept(trial)
     if trial.needs_own:
         stages.append(RobustStage(trial.key, "", OWN_LABELS, own))

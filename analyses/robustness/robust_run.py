@@ -15,6 +15,7 @@ from w2s_probes.progress import Progress, silent
 from ..experiment.asked_models import refuse_unasked
 from ..experiment.method import Method
 from ..experiment.opinions import asked_in
+from ..experiment.paired_tasks import contrast_in, refuse_unpaired
 from ..experiment.row_sets import RowSets
 from ..experiment.splits import load_rows, split_loaded
 from ..experiment.task_models import Sources, TaskModels, every_row
@@ -22,6 +23,7 @@ from ..lessons.clock import Clock
 from ..lessons.crew import Crew
 from ..lessons.engine import conduct
 from ..methods import find_method
+from ..recipe.calibration_keys import calibrated_on_gold
 from ..recipe.layer_checks import refuse_layers
 from ..recipe.rater_keys import reads_truth
 from ..recipe.schema import Recipe
@@ -84,7 +86,10 @@ def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
     """The students that are compared; InputError for fewer than two, and for one that reads the truth unasked."""
     if recipe.debate is not None:
         raise InputError("debate: labels under attack are made without any transcripts: leave [debate] out")
+    if calibrated_on_gold(recipe):
+        raise InputError("calibrate_on = 'gold' reads true labels of rows taught, and attacks have none: say 'weak'")
     methods = {name: find_method(name) for name in recipe.methods}
+    refuse_unpaired(recipe, methods)
     if len(methods) < 2:
         raise InputError(f"methods: {', '.join(methods)} alone leaves nothing to choose: name two students at least")
     for name, method in methods.items():
@@ -137,7 +142,8 @@ def robust_trials(
             seed: divided(sets, task, seed, settings.held_out, describe=describe) for seed, sets in by_seed.items()
         }
         tables = [table for sets in parts.values() for table in (sets.weak, *sets.tests.values())]
-        models = TaskModels(task, every_row(tables), cache, sources, clock, asked=asked_in(recipe, task))
+        asked, contrast = asked_in(recipe, task), contrast_in(task, recipe.data.tasks)
+        models = TaskModels(task, every_row(tables), cache, sources, clock, asked=asked, contrast=contrast)
         for seed, sets in parts.items():
             yield AttackedTrial(recipe, task, seed, sets, attacks_of(settings), methods, models)
 

@@ -12,10 +12,12 @@ from torch import Tensor
 from extract.forward.trace import Position, pool
 from w2s_probes import LogisticProbe
 from w2s_probes.errors import InputError
-from w2s_probes.probes import AttentionProbe
+from w2s_probes.probes import AttentionProbe, MeanDifferenceProbe, MLPProbe
 from w2s_probes.store import TokenActivations
 
 Array = NDArray[np.float64]
+LinearProbe = LogisticProbe | MeanDifferenceProbe  # the whitened one is of its kind
+TokenReadable = LinearProbe | MLPProbe | AttentionProbe  # whose log-odds torch can follow back
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,58 @@ class LinearReadout:
 
     def parts(self, states: NDArray[np.float32]) -> TokenParts:
         """See `Readout`."""
-        n, scores = len(states), states.astype(np.float64) @ self.w + self.b
+        scores = states.astype(np.float64) @ self.w + self.b
+        attention = _attention(self.position, len(states))
         if self.position == "mean":
-            attention, prefixes = np.full(n, 1 / n), np.cumsum(scores) / np.arange(1, n + 1)
+            prefixes = np.cumsum(scores) / np.arange(1, len(states) + 1)
         else:
-            attention = (np.arange(n) == (n - 1 if self.position == "last" else 0)).astype(np.float64)
-            prefixes = scores if self.position == "last" else np.full(n, scores[0])
+            prefixes = scores if self.position == "last" else np.full(len(states), scores[0])
         return TokenParts(scores, attention, attention * scores, prefixes)
+
+
+@dataclass(frozen=True, eq=False)
+class MLPReadout:
+    """An MLP probe of the states' vector at a position.
+
+    What a token contributes to a mean is by the slope at that mean: the log-odds are linear as far as no unit turns on
+    or off, so that contributions add up to them.
+    """
+
+    position: Position
+    probe: MLPProbe
+
+    def log_odds(self, states: Tensor, mask: Tensor) -> Tensor:
+        """See `Readout`; the formula anew in torch, which gradients go through."""
+        probe = self.probe
+        weights = (probe.hidden_coef_, probe.hidden_intercept_, probe.output_coef_, probe.output_intercept_)
+        W1, b1, w2, b2 = (torch.from_numpy(array).to(states.device, states.dtype) for array in weights)
+        return torch.relu(pool(states, mask, self.position) @ W1.T + b1) @ w2[0] + b2[0]
+
+    def parts(self, states: NDArray[np.float32]) -> TokenParts:
+        """See `Readout`."""
+        h = states.astype(np.float64)
+        counts = np.arange(1, len(h) + 1)[:, None]
+        read = {"mean": np.cumsum(h, axis=0) / counts, "last": h, "first": np.broadcast_to(h[0], h.shape)}
+        prefixes = self._log_odds(read[self.position])
+        whole = read[self.position][-1]
+        on = whole @ self.probe.hidden_coef_.T + self.probe.hidden_intercept_ > 0
+        slope = (on * self.probe.output_coef_[0]) @ self.probe.hidden_coef_
+        attention = _attention(self.position, len(h))
+        contribution = attention * (self._log_odds(whole[None]) + (h - whole) @ slope)
+        return TokenParts(self._log_odds(h), attention, contribution, prefixes)
+
+    def _log_odds(self, h: Array) -> Array:
+        hidden = np.maximum(h @ self.probe.hidden_coef_.T + self.probe.hidden_intercept_, 0)
+        log_odds: Array = hidden @ self.probe.output_coef_[0] + self.probe.output_intercept_[0]
+        return log_odds
+
+
+def _attention(position: Position, n: int) -> Array:
+    """Where a probe of one vector reads n tokens (n,): all alike, or one."""
+    if position == "mean":
+        return np.full(n, 1 / n)
+    read = n - 1 if position == "last" else 0
+    return np.asarray(np.arange(n) == read, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,28 +175,33 @@ class AttentionReadout:
         return sums + float(probe.intercept_[0])
 
 
-def readout(probe: LogisticProbe | AttentionProbe, width: int, position: Position) -> Readout:
+def readout(probe: TokenReadable, width: int, position: Position) -> Readout:
     """A fitted probe of `width` columns as a reader uses it; InputError for one that cannot be read so."""
     if isinstance(probe, AttentionProbe):
-        if not hasattr(probe, "coef_"):
-            raise InputError("the probe is not fitted: AttentionProbe().fit(store.tokens(layer), y)")
-        if probe.n_features_in_ != width:
-            raise InputError(f"the probe was fitted on {probe.n_features_in_} columns, the model's layers have {width}")
+        _refuse_unfitted(probe, width, "AttentionProbe().fit(store.tokens(layer), y)")
         return AttentionReadout(probe)
-    w, b = linear(probe, width)
+    if isinstance(probe, MLPProbe):
+        _refuse_unfitted(probe, width, "MLPProbe(l2=...).fit(X, y)")
+        read: Readout = MLPReadout(position, probe)
+    else:
+        read = LinearReadout(position, *linear(probe, width))
     if position == "all":
-        raise InputError("LogisticProbe reads one vector a text: give position, such as position='mean'")
-    return LinearReadout(position, w, b)
+        raise InputError(f"{type(probe).__name__} reads one vector a text: give position, such as position='mean'")
+    return read
 
 
-def linear(probe: LogisticProbe, width: int) -> tuple[Array, float]:
-    """Weights (width,) and intercept of a fitted logistic probe; InputError for anything else."""
-    if not isinstance(probe, LogisticProbe):
+def linear(probe: LinearProbe, width: int) -> tuple[Array, float]:
+    """Weights (width,) and intercept of a fitted logistic or mean-difference probe; InputError for anything else."""
+    if not isinstance(probe, LogisticProbe | MeanDifferenceProbe):
         raise InputError(
-            f"{type(probe).__name__} has no log-odds that are linear in the activations: use LogisticProbe"
+            f"{type(probe).__name__} has no log-odds with a slope: use LogisticProbe, MeanDifferenceProbe or MLPProbe"
         )
-    if not hasattr(probe, "coef_"):
-        raise InputError("the probe is not fitted: LogisticProbe(l2=...).fit(X, y), or path(...).best_probe()")
-    if probe.coef_.shape[1] != width:
-        raise InputError(f"the probe was fitted on {probe.coef_.shape[1]} columns, the model's layers have {width}")
+    _refuse_unfitted(probe, width, "LogisticProbe(l2=...).fit(X, y), or path(...).best_probe()")
     return np.asarray(probe.coef_[0], dtype=np.float64), float(probe.intercept_[0])
+
+
+def _refuse_unfitted(probe: TokenReadable, width: int, how: str) -> None:
+    if not hasattr(probe, "n_features_in_"):
+        raise InputError(f"the probe is not fitted: {how}")
+    if probe.n_features_in_ != width:
+        raise InputError(f"the probe was fitted on {probe.n_features_in_} columns, the model's layers have {width}")

@@ -13,16 +13,16 @@ from extract.forward.switches import mode_of
 from extract.forward.trace import Position
 from extract.models.loading import Placement, load_trunk
 from extract.models.source import ModelSource
-from w2s_probes import ActivationStore, InputError, LogisticProbe
+from w2s_probes import ActivationStore, InputError
 from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import did_you_mean
-from w2s_probes.probes import AttentionProbe
+from w2s_probes.probes import AttentionProbe, MLPProbe
 from w2s_probes.store.layers import LayerSpec
 
 from .gradients import Tracer
 from .inputs import Texts, texts_by_id
 from .integrated import Baseline, integrated_gradients
-from .readouts import Readout, linear, readout
+from .readouts import LinearProbe, Readout, TokenReadable, readout
 from .token_pieces import token_pieces
 from .token_result import TokenSaliencies, TokenSaliency
 
@@ -78,7 +78,7 @@ class TokenReader:
 
     def read(
         self,
-        probe: LogisticProbe | AttentionProbe,
+        probe: TokenReadable,
         text: str,
         *,
         layer: int,
@@ -94,7 +94,7 @@ class TokenReader:
 
     def read_all(
         self,
-        probe: LogisticProbe | AttentionProbe,
+        probe: TokenReadable,
         texts: Mapping[str, str],
         *,
         layer: int,
@@ -103,7 +103,7 @@ class TokenReader:
         integrate: int = 0,
         baseline: Baseline = "mean",
     ) -> TokenSaliencies:
-        """Texts by id, as a fitted logistic or attention probe of a layer's activations reads them; two passes each.
+        """Texts by id, as a fitted probe of a layer's activations reads them; two passes each.
 
         `hold_norms`: gradients take normalisations as fixed, without which gradient x input vanishes in pre-norm
         models. `leave_out`: also run each text without each of its tokens, as many rows as it has tokens; rows of all
@@ -173,7 +173,7 @@ class TokenReader:
 def token_saliency(
     model: str | ModelSource | TokenReader,
     store: ActivationStore,
-    probe: LogisticProbe | AttentionProbe,
+    probe: TokenReadable,
     texts: Texts,
     *,
     layer: LayerSpec,
@@ -183,14 +183,14 @@ def token_saliency(
     integrate: int = 0,
     baseline: Baseline = "mean",
 ) -> "TokenSaliencies":
-    """Read texts token by token with a probe that was fitted on a layer of a store, logistic or attention; by id.
+    """Read texts token by token with a probe that was fitted on a layer of a store; by id.
 
     `texts`: one text (its id is `text`), a list of them (`text-0`, ...), a mapping or table by id, or a row file.
 
     `model` is what made the store (checked), or a `TokenReader` that has it loaded, whose `read_all` says what
-    the options mean. An attention probe reads every token, whatever the reader's position. InputError for layers that
-    are not stored, other weights, probes that are not fitted or of another kind, texts without tokens, and what is no
-    text.
+    the options mean. Probes are logistic, mean difference, MLP (by its slope at the text) or attention, which reads
+    every token, whatever the reader's position. InputError for layers that are not stored, other weights, probes that
+    are not fitted or of another kind, texts without tokens, and what is no text.
     """
     number = store.resolve(layer)
     if position is None and isinstance(probe, AttentionProbe):
@@ -201,13 +201,13 @@ def token_saliency(
 
 
 def stored_token_scores(
-    store: ActivationStore, probe: LogisticProbe, *, layer: LayerSpec, ids: list[str] | None = None
+    store: ActivationStore, probe: LinearProbe | MLPProbe, *, layer: LayerSpec, ids: list[str] | None = None
 ) -> pd.DataFrame:
     """Log-odds of every token of some rows (all) of a store made with position `all`: no model is run.
 
     `id`, `position`, `token_id`, `score`: the probe on each token's own activation.
     """
-    w, b = linear(probe, store.manifest.width)
+    read = readout(probe, store.manifest.width, "last")
     found = store.tokens(layer, ids=ids)
     names = store.ids if ids is None else np.asarray(ids, dtype=object)
     lengths = np.diff(found.offsets)
@@ -216,6 +216,6 @@ def stored_token_scores(
             "id": np.repeat(names, lengths),
             "position": np.arange(len(found.token_ids)) - np.repeat(found.offsets[:-1], lengths),
             "token_id": found.token_ids,
-            "score": found.values.astype(np.float64) @ w + b,
+            "score": read.parts(found.values).scores,
         }
     )

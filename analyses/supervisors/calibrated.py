@@ -9,6 +9,7 @@ from w2s_probes.code_hashes import code_hash
 from w2s_probes.errors import InputError
 from w2s_probes.rows.groups import GROUP
 
+from ..experiment.calibrating import plain_test
 from ..experiment.row_sets import RowSets
 from ..lessons.lesson import Scores
 from ..recipe.schema import Weak
@@ -37,7 +38,7 @@ def calibrated_labels(weak: Weak, sets: RowSets, scores: Scores, *, task: str, s
             f"{error}: raise weak.n_truth, or leave it out"
         ) from error
     made = {name: np.asarray(curve(scores[name]), dtype=np.float64) for name in sets.labelled if name in scores}
-    return {**scores, **made, HELD_OUT: apart}
+    return {**scores, **made, HELD_OUT: apart, **plain_test(scores)}
 
 
 def calibration_key(weak: Weak) -> dict[str, Any]:

@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.calibration import LEAST_ROWS, cross_calibrated
 from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import GROUP
 
-from ..experiment.gold_rows import refuse_gold
+from ..experiment.gold_rows import GoldUse, gold_rows, reads_gold, refuse_gold
 from ..experiment.method import Method
 from ..experiment.row_sets import RowSets
 from ..experiment.trusted_rows import refuse_too_few
+from ..recipe.calibration_keys import calibrated_on_gold
 from ..recipe.rater_keys import TRAINED, reads_truth
 from ..recipe.schema import Recipe
 
@@ -43,7 +45,9 @@ def refuse_without_truth(
 
     Likewise of gold rows.
     """
-    refuse_gold(recipe.gold, methods, splits)
+    if not calibrated_on_gold(recipe) or reads_gold(methods.values()):
+        refuse_gold(recipe.gold, methods, splits)
+    _refuse_uncalibrated(recipe, splits)
     if recipe.debate is not None and asks_supervisor(recipe, methods):
         raise InputError(
             "a method asks the supervisor's own model, and one that reads a debate is several: leave [debate] out, or "
@@ -85,3 +89,29 @@ def refuse_without_truth(
             held, truth = held_out_rows(sets.weak, task, seed), sets.weak["label"].to_numpy(dtype=float)
             for name, needs in declared.items():
                 refuse_too_few(name, needs, truth[held] if needs.held_out else truth, f"{task}, seed {seed}")
+
+
+def _refuse_uncalibrated(recipe: Recipe, splits: Mapping[str, Mapping[int, RowSets]]) -> None:
+    """InputError where rows are too few to calibrate by, whatever is scored: gold ones, or those held out."""
+    for task, seeds in splits.items() if calibrated_on_gold(recipe) else ():
+        for seed, sets in seeds.items():
+            truth = gold_rows(recipe.gold, sets, task, seed).of(GoldUse()).truth()
+            if len(truth) < LEAST_ROWS or len(np.unique(truth)) < 2:
+                raise InputError(
+                    f"{task}, seed {seed}: calibrate_on = 'gold' needs {LEAST_ROWS} gold rows of both classes at "
+                    f"least, and there are {len(truth)}, {int(truth.sum())} of label 1: raise gold.n"
+                )
+    by = recipe.weak.calibrate
+    if by is None:
+        return
+    for task, seeds in splits.items():
+        for seed, sets in seeds.items():
+            rows = sets.weak[held_out_rows(sets.weak, task, seed)]
+            truth, groups = rows["label"].to_numpy(dtype=np.float64), rows[GROUP].to_numpy(dtype=object)
+            try:
+                cross_calibrated(np.linspace(0.1, 0.9, len(rows)), truth, by=by, groups=groups, seed=seed)
+            except InputError as error:
+                raise InputError(
+                    f"{task}, seed {seed}: weak.calibrate = {by!r} on the {len(rows)} rows of weak-train that are held "
+                    f"out: {error}: raise weak.n_truth, or leave it out"
+                ) from error

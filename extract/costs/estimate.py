@@ -64,6 +64,14 @@ class Costs:
         """Memory of the GPU, without its driver's."""
         return self.weights + self.working
 
+    @property
+    def offloaded_weights(self) -> int:
+        """The weights that are in memory at a time with `--offload`: those outside the blocks, and of two blocks."""
+        outside = self.parameters - self.block_parameters
+        return round(
+            self.weights * (outside + min(2, self.depth) * self.block_parameters / self.depth) / self.parameters
+        )
+
     def seconds(self, *, flops_per_s: float | None = None, tokens_per_s: float | None = None) -> float:
         """Time of the forward passes at a rate, `default_rate` unless given; loading is not in it."""
         for name, rate in (("flops_per_s", flops_per_s), ("tokens_per_s", tokens_per_s)):

@@ -1,6 +1,6 @@
 """The engine: a loaded model that turns token ids into a store's words, batch by batch, at the device's pace."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..models.source import ModelSource
 from .fitting import fitting, or_no_memory
 from .layout import out_of_memory, refuse_other_layouts
 from .model_state import ModelState
+from .part_reading import ReadPart, TokenizedPart
 from .remote import RemoteReader
 from .switches import mode_of
 from .trace import ActivationReader, Position
@@ -117,6 +118,11 @@ class Engine:
             self._place(before, arrays, places, names)
         return arrays
 
+    def read_parts(self, parts: Iterable[TokenizedPart], progress: BatchProgress = silent) -> Iterator[ReadPart]:
+        """The words of each part, one part after another."""
+        for part in parts:
+            yield ReadPart(part, self.read(part.tokens, part.names, progress), self)
+
     @torch.inference_mode()
     def _forward(self, tokens: Sequence[Tokens], rows: list[int]) -> Vectors | None:
         """One batch; None where it does not fit into memory."""
@@ -159,7 +165,7 @@ class Engine:
         if not finite.all():
             layer, vector = np.argwhere(~finite)[0]
             row = names[int(np.searchsorted(places, at[vector], side="right")) - 1]
-            self._refuse_non_finite(self._layers[layer], row)
+            refuse_non_finite(self._layers[layer], row, self._dtype)
         words = words_of(vectors.words)
         assert words.dtype == WORDS[self._dtype]  # else NumPy would convert words as if they were numbers
         for layer, layer_words in zip(self._layers, words, strict=True):
@@ -176,10 +182,6 @@ class Engine:
             return  # the rows themselves will not fit either, and are refused by name
         self._layout_known = True
 
-    def _refuse_non_finite(self, layer: int, row: str) -> None:
-        advice = "try --dtype bfloat16 or float32" if self._dtype == "float16" else "are the model's weights damaged?"
-        raise InputError(f"layer {layer} of row {row!r} is NaN or infinite in {self._dtype}: {advice}")
-
     def _affordable(self) -> int:
         """Tokens of a batch: enough to fill the processor, or a power of two that fits into the card's memory."""
         width = self._source.width
@@ -190,17 +192,32 @@ class Engine:
         return affordable_tokens(self._source, self.device, self._dtype, every)
 
 
-def affordable_tokens(source: ModelSource, device: torch.device, dtype: StoredDtype, kept: int = 0) -> int:
-    """Tokens of a batch on this device; `kept` are the numbers that are held of each token beside the pass itself."""
+def refuse_non_finite(layer: int, row: str, dtype: StoredDtype) -> None:
+    """Raises the InputError for a row's numbers that are none."""
+    advice = "try --dtype bfloat16 or float32" if dtype == "float16" else "are the model's weights damaged?"
+    raise InputError(f"layer {layer} of row {row!r} is NaN or infinite in {dtype}: {advice}")
+
+
+def affordable_tokens(
+    source: ModelSource, device: torch.device, dtype: StoredDtype, kept: int = 0, reserved: int = 0
+) -> int:
+    """Tokens of a batch on this device; `kept` are the numbers that are held of each token beside the pass itself.
+
+    `reserved` are bytes of the device that something else will take.
+    """
     width = source.width
     if device.type != "cuda":
         return cpu_tokens(width)
     free, _ = torch.cuda.mem_get_info(device)
-    inner = max(getattr(source.text_config, "intermediate_size", None) or 0, 4 * width)
-    # At its fullest a block holds about a dozen copies of the stream and a few of the MLP's inner layer.
-    numbers = 12 * width + 4 * inner + kept
-    most = int(0.6 * free) // (numbers * WORDS[dtype].itemsize)
+    most = int(0.6 * max(0, free - reserved)) // ((numbers_a_token(source) + kept) * WORDS[dtype].itemsize)
     return min(GPU_TOKENS, max(CPU_TOKENS, 1 << (most.bit_length() - 1)))
+
+
+def numbers_a_token(source: ModelSource) -> int:
+    """Numbers that a block holds at its fullest: about a dozen copies of the stream, a few of the MLP's inner layer."""
+    named = getattr(source.text_config, "intermediate_size", None) or 0
+    inner = max(4 * source.width, *(named if isinstance(named, list | tuple) else [named]))  # Gemma 3n: one a block
+    return 12 * source.width + 4 * inner
 
 
 def cpu_tokens(width: int) -> int:

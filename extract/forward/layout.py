@@ -18,7 +18,7 @@ from ..models.source import ModelSource, auto_class
 
 
 @dataclass
-class _Seen:
+class Seen:
     """The calls of one block, and the states of the last one."""
 
     calls: int = 0
@@ -67,12 +67,9 @@ def refuse_other_layouts(
     row the last token is another: a model that puts tokens of its own in front of the text is told by where that is
     seen. Of a model without `values` only shapes can be asked, and only where it runs without.
     """
-    tokens = [*tokens, *tokens][:3] if len(tokens) < 3 else list(tokens)[:64]
-    rows = 2 if len(tokens) != 2 else 3
-    ids = torch.tensor([list(tokens)] * rows, dtype=torch.int64, device=device)
-    ids[-1, -1] = 0 if tokens[-1] else 1
+    ids = layout_batch(tokens, device)
     blocks = list(model.get_submodule(block_path).children())
-    seen = [_Seen() for _ in blocks]
+    seen = [Seen() for _ in blocks]
     order: list[int] = []
 
     def looked_at(number: int) -> Any:
@@ -93,12 +90,41 @@ def refuse_other_layouts(
             raise
         if not values:  # or that cannot choose their way without any
             return
-        reason = whole_reason(error)
-        dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
-        raise InputError(f"{type(model).__name__} cannot be run on token ids alone in {dtype} ({reason})") from error
+        raise InputError(not_on_token_ids(model, error)) from error
     finally:
         for hook in hooks:
             hook.remove()
+    refuse_seen(model, block_path, width, layers, ids, seen, order, values=values)
+
+
+def layout_batch(tokens: Sequence[int], device: torch.device) -> Tensor:
+    """Token ids (rows, length) of one row a few times, at least 3 tokens and at most 64; the last is another once."""
+    tokens = [*tokens, *tokens][:3] if len(tokens) < 3 else list(tokens)[:64]
+    rows = 2 if len(tokens) != 2 else 3
+    ids = torch.tensor([list(tokens)] * rows, dtype=torch.int64, device=device)
+    ids[-1, -1] = 0 if tokens[-1] else 1
+    return ids
+
+
+def not_on_token_ids(model: nn.Module, error: BaseException) -> str:
+    """The message for a model that fails on token ids."""
+    dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
+    return f"{type(model).__name__} cannot be run on token ids alone in {dtype} ({whole_reason(error)})"
+
+
+def refuse_seen(
+    model: nn.Module,
+    block_path: str,
+    width: int,
+    layers: Sequence[int],
+    ids: Tensor,
+    seen: Sequence[Seen],
+    order: list[int],
+    *,
+    values: bool = True,
+) -> None:
+    """`refuse_other_layouts` by what was seen of each block, and the order of their calls, on a `layout_batch`."""
+    rows, length = ids.shape
     name = f"{type(model).__name__}: block"
     for number in range(max(layers, default=0)):
         here, calls = f"{name} {number} of {block_path}", seen[number].calls
@@ -108,17 +134,19 @@ def refuse_other_layouts(
                 f"{here} is {often}, so it is no one layer of the residual stream: choose other --layers, or name "
                 "other --blocks"
             )
-        _refuse_shape(seen[number].went, (rows, len(tokens), width), f"{here} hands on")
+        _refuse_shape(seen[number].went, (rows, length, width), f"{here} hands on")
     if order[: max(layers, default=0)] != list(range(max(layers, default=0))):
-        raise InputError(f"{name}s of {block_path} are run in the order {order[:8]}, so their numbers are no depth")
+        raise InputError(
+            f"{name}s of {block_path} are run in the order {list(order[:8])}, so their numbers are no depth"
+        )
     came = f"{name} 0 of {block_path} is given"
     if 0 in layers:
-        _refuse_shape(seen[0].came, (rows, len(tokens), width), came)
-    filled = isinstance(seen[0].came, Tensor) and seen[0].came.dim() == 3 and seen[0].came.shape[1] > len(tokens)
+        _refuse_shape(seen[0].came, (rows, length, width), came)
+    filled = isinstance(seen[0].came, Tensor) and seen[0].came.dim() == 3 and seen[0].came.shape[1] > length
     if filled and values:
         changed = (seen[0].came[-1] != seen[0].came[0]).any(dim=-1).nonzero().flatten().tolist()
-        if changed and changed[0] >= len(tokens):
-            raise InputError(f"{came} {changed[0] + 1 - len(tokens)} tokens before the text: such models are not read")
+        if changed and changed[0] >= length:
+            raise InputError(f"{came} {changed[0] + 1 - length} tokens before the text: such models are not read")
 
 
 def _refuse_shape(states: Any, expected: tuple[int, int, int], what: str) -> None:

@@ -1,7 +1,7 @@
 """A check that a row's numbers do not depend on the rows beside it: a few rows of a part, alone and in their batch."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.store.dtypes import StoredDtype, to_float32
 from w2s_probes.store.shards import Content
 
-if TYPE_CHECKING:
-    from .engine import Engine
+from .part_reading import ReadsRows
 
 ROWS = 4  # of a part that are read again alone
 PARTS = 2  # that are looked at
@@ -22,8 +21,14 @@ TOLERANCE: dict[StoredDtype, float] = {"float32": 1e-3, "float16": 0.05, "bfloat
 FEW = 64  # rows whose distances give the scale
 
 
+def rows_to_check(tokens: Sequence[Tokens]) -> list[int]:
+    """The places of the rows that are read again: the shortest, where padding shows, the longest, and some between."""
+    order = np.argsort([len(row) for row in tokens], kind="stable")
+    return sorted(set(order[np.linspace(0, len(order) - 1, min(ROWS, len(order))).round().astype(int)].tolist()))
+
+
 def refuse_dependent_rows(
-    engine: "Engine",
+    engine: ReadsRows,
     tokens: Sequence[Tokens],
     content: Content,
     dtype: StoredDtype,
@@ -32,12 +37,10 @@ def refuse_dependent_rows(
 ) -> None:
     """InputError where a row read alone differs from the same row in its batch, whose vectors `content` holds.
 
-    The shortest and the longest rows are among those looked at: padding shows in the former. In half precision, and
-    `quantized`, rounding may send one row to other experts than alone: there it takes two rows, or a difference of
-    twice the tolerance.
+    `engine` reads each of `rows_to_check` by itself. In half precision, and `quantized`, rounding may send one row to
+    other experts than alone: there it takes two rows, or a difference of twice the tolerance.
     """
-    order = np.argsort([len(row) for row in tokens], kind="stable")
-    chosen = sorted(set(order[np.linspace(0, len(order) - 1, min(ROWS, len(order))).round().astype(int)].tolist()))
+    chosen = rows_to_check(tokens)
     names, ends = content.ids, content.offsets if content.offsets is not None else np.arange(len(tokens) + 1)
     allowed = TOLERANCE["bfloat16" if quantized else dtype]
     beyond: list[tuple[float, int, int]] = []  # difference, layer and row, of each row with too much

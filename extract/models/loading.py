@@ -14,6 +14,8 @@ from w2s_probes.checkpoints.files import has_weights
 from w2s_probes.checkpoints.loading import refuse_two_way, usable
 from w2s_probes.errors import InputError, preview
 
+from ..offload.offloading import Offload
+from ..options import SPREAD
 from .quantization import BITS, quantization_settings
 from .source import ModelSource, auto_class
 
@@ -28,6 +30,7 @@ class Placement:
     device_map: str | None = None  # a device, or `auto`, `balanced`, `sequential` for several; None: the first GPU
     attn: str | None = None  # eager, sdpa, flash_attention_2, ...; None: transformers' choice
     batch_tokens: int | None = None  # None: chosen by device
+    offload: Offload | None = None  # of an extraction alone: the model is read block by block, never loaded whole
 
 
 def default_device() -> torch.device:
@@ -85,8 +88,8 @@ def _loaded(
 ) -> tuple[Any, list[str]]:
     """A model by an auto class of transformers, and the names of the learned weights that the checkpoint lacks."""
     placed: Any = placement.device_map
-    if placed not in ("auto", "balanced", "balanced_low_0", "sequential"):
-        device = _device(placed)
+    if placed not in SPREAD:
+        device = usable_device(placed)
         refuse_lacking_dtype(device, dtype)
         placed = {"": device}
     options: dict[str, Any] = {"dtype": getattr(torch, dtype), "device_map": placed}
@@ -124,7 +127,8 @@ def quantization_config(named: str) -> Any:
         raise InputError(f"quantization {named[:60]!r}: {' '.join(str(error).split())[:200]}") from error
 
 
-def _device(name: str | None) -> torch.device:
+def usable_device(name: str | None) -> torch.device:
+    """The device of this name, which is there and has memory; `default_device` where none is named."""
     if name is None:
         return default_device()
     try:

@@ -141,6 +141,8 @@ def refuse_directions(random: int, controls: Sequence[str], probe: str, l2: floa
             raise InputError(f"--l2 {l2:g}: --probe {probe} has its own penalty: leave --l2 out")
     elif probe not in PROBES:
         raise InputError(f"--probe {probe}: {did_you_mean(probe, PROBES)}; or the .safetensors file of a saved probe")
+    elif PROBES[probe].pairs:
+        raise InputError(f"--probe {probe}: it reads contrast pairs, and steered are single texts: choose logistic")
     elif PROBES[probe].value == "k":
         raise InputError(f"--probe {probe}: it judges by neighbours, and has no direction: choose logistic")
     elif l2 is not None and PROBES[probe].value is None:

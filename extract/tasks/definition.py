@@ -10,6 +10,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.rows.groups import GROUP
 from w2s_probes.rows.ids import content_id
 
+from .contrast import checked_contrast
 from .fields import Record, field, placeholders, plain, render, text_of
 from .questions import SEPARATOR, Question, choice_question, pair_question
 from .rules import AnswerRule, FieldPart, LabelRule, Rule
@@ -30,6 +31,7 @@ class Task(Rule):
     shared: str | None = Field(None, min_length=1)  # see pair_question
     group: list[str | FieldPart] = Field([])  # what rows must share, all of it, to be kept on one side of a split
     label_names: list[str] | None = Field(None, min_length=2, max_length=2)  # words for labels 0 and 1
+    contrast: list[str] | None = Field(None, min_length=2, max_length=2)  # {text} with label 1 said, and with 0 said
     balance: bool = True  # as many rows of each class, by leaving out some of the larger
     hub: Hub | None = None
     local: Local = Local()
@@ -69,6 +71,12 @@ class Task(Rule):
             (False, True, True),
         ):
             raise ValueError("text: of a pair, give {choice} for one of the two, or {first} and {second} for both")
+        return self
+
+    @model_validator(mode="after")
+    def _contrast_fits(self) -> "Task":
+        if self.contrast is not None:
+            checked_contrast(self.contrast)
         return self
 
     @model_validator(mode="after")

@@ -25,7 +25,8 @@ def view(folder: Path, name: str) -> Experiment:
 
 # Losses that teach the student its own opinion too early, or only more slowly, are not asked for as much.
 LEAST = {"student-entropy-detached": 0.9, "student-product": 0.9}
-LEAST |= {"control-permuted-graph": 0.0}  # which knows nothing
+LEAST |= {"control-permuted-graph": 0.0, "control-permuted-mlp": 0.0}  # which know nothing
+LEAST |= {"control-swapped-sides": 0.0}  # likewise
 LEAST |= {"control-fusion-shuffled-change": 0.7}  # what tuning changed in other rows
 LEAST |= {"probe-attention": 0.9, "relabel-attention": 0.9}  # which learns some of the noise of 300 rows, too
 
@@ -47,7 +48,10 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
     outcome = outcome_by(name, experiment(tmp_path))
     assert set(outcome.scores) == {"test"}
     drawn = name.startswith(
-        ("control-random:", "control-random-", "control-permuted", "control-gate-shuffled", "control-fusion-shuffled")
+        (
+            *("control-random:", "control-random-", "control-permuted", "control-gate-shuffled"),
+            *("control-fusion-shuffled", "control-swapped"),
+        )
     )
     assert outcome.scores["test"].shape == ((5, 200) if drawn else (200,))
     assert mean_metric("auroc", planted(n=200, seed=2).truth, outcome.scores["test"]) > LEAST.get(name, 0.95)
@@ -56,9 +60,12 @@ def test_each_method_alone_learns_through_noise_by_as_many_students_as_it_plans(
         "logistic",
         "topo",
         "graph",
+        "mlp",
         "mean-difference",
         "mean-difference-whitened",
         "attention",
+        "contrast",
+        "layers",
         "raters",
         "channel",
         "confident",

@@ -12,6 +12,7 @@ from analyses.experiment import Experiment, Lessons, Method, Outcome
 from analyses.methods import METHODS
 from analyses.protocol import run
 from analyses.recipe.read import read_recipe
+from analyses.results.gold_tables import BUDGET, CHOICES
 from analyses.results.names import (
     COMPARISONS,
     FILTERS,
@@ -140,6 +141,23 @@ def test_only_a_runs_record_says_which_files_are_its_own(tmp_path: Path) -> None
     remove_earlier(tmp_path, set())
     assert not file.exists()
     assert above.exists()
+
+
+def test_a_run_removes_the_gold_tables_of_an_earlier_one_and_no_table_that_is_the_users(tmp_path: Path) -> None:
+    few = ("data.n_train=60", "data.n_val=40", "data.n_test=60", "weak.n_truth=60", "n_boot=10", "student.epochs=2")
+    plain, gold = 'methods=["student-xent"]', 'methods=["student-xent", "gold-select-knn:20"]'
+    given = ("probes.topo_k=5", "probes.knn_k=5", *few)
+    for name in (BUDGET, CHOICES):
+        (tmp_path / name).write_text("id,label\nmine,1\n")
+    run(small_recipe(plain, *given), tmp_path)
+    assert (tmp_path / BUDGET).read_text() == (tmp_path / CHOICES).read_text() == "id,label\nmine,1\n"
+    with pytest.raises(InputError, match=r"gold.csv is a file that this run would write: move it, or give another"):
+        run(small_recipe("methods=gold-append", f"gold.file={tmp_path / BUDGET}", *given), tmp_path)
+    run(small_recipe(gold, *given), tmp_path)
+    assert (pd.read_csv(tmp_path / BUDGET)["gold"].max(), pd.read_csv(tmp_path / CHOICES)["gold"].max()) == (20, 20)
+    run(small_recipe(plain, *given), tmp_path)
+    assert not (tmp_path / BUDGET).exists()
+    assert not (tmp_path / CHOICES).exists()
 
 
 def test_the_record_says_what_was_done(finished: tuple[Path, pd.DataFrame]) -> None:

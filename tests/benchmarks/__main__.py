@@ -28,10 +28,12 @@ from tests.benchmarks import (
     memory,
     neighbors,
     noise,
+    offloading,
     smoothing,
     stores,
     student_sweep,
     sweep,
+    vector_probes,
 )
 from tests.benchmarks.timing import Line
 
@@ -39,9 +41,11 @@ GROUPS = {
     "extraction": extraction.cases,
     "stores": stores.cases,
     "memory": memory.cases,
+    "offload": offloading.cases,
     "neighbors": neighbors.cases,
     "smoothing": smoothing.cases,
     "logistic": logistic.cases,
+    "probes": vector_probes.cases,
     "noise": noise.cases,
     "audits": audits.cases,
     "finetune": finetune.cases,

@@ -51,6 +51,11 @@ class GivenActivations:
     by_id: dict[str, NDArray[np.float32]]
     identity: dict[str, Any] = field(default_factory=lambda: {"layers": [1]})
 
+    @property
+    def index(self) -> int:
+        (layer,) = self.identity["layers"]
+        return int(layer)
+
     def ensure(self) -> None:
         """All are there."""
 
@@ -63,6 +68,18 @@ class GivenActivations:
         values = np.stack([X, X / 2, 0 * X], axis=1).reshape(-1, X.shape[1])
         ids = rows["id"].to_numpy(dtype=object)
         return TokenActivations(values, np.arange(0, len(values) + 1, 3), np.zeros(len(values), np.int32), ids)
+
+
+@dataclass
+class GivenPairs:
+    """Stands in for `PairActivations`: all columns have the first number, which tells the label, with another sign."""
+
+    given: GivenActivations
+    identity: dict[str, Any] = field(default_factory=lambda: {"contrast": ["{text} yes", "{text} no"]})
+
+    def of(self, rows: pd.DataFrame) -> NDArray[np.float32]:
+        X = self.given.of(rows)
+        return np.hstack([X + X[:, :1], X - X[:, :1]])
 
 
 @dataclass
@@ -101,6 +118,10 @@ def experiment(folder: Path, **more: Any) -> Experiment:
     by_id |= {f"weak-{i}": x for i, x in enumerate(planted(n=200, seed=3).X)}
     both = np.concatenate([rows["train"]["id"], rows["val"]["id"]])
     given: Any = GivenActivations(by_id)
+    noise = np.random.default_rng(6)
+    noisy: Any = GivenActivations(
+        {name: x + noise.normal(size=x.shape).astype(np.float32) for name, x in by_id.items()}, {"layers": [2]}
+    )
     source: Any = None
     learner = Learner(source, Training(epochs=40), given, ResultCache(folder))
     fields: dict[str, Any] = {
@@ -108,6 +129,8 @@ def experiment(folder: Path, **more: Any) -> Experiment:
         "weak": LabelSet(both, np.concatenate([weak, sets["val"].weak])),
         "activations": given,
         "tokens": given,
+        "pairs": GivenPairs(given),
+        "layer_activations": (given, noisy),
         "student": learner,
         "loss": "xent",
         "probes": Probes(knn_k=20, topo_k=20),

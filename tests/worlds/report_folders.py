@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from analyses.experiment.outcomes import write_verdict
 from analyses.experiment.row_sets import RowSets
 from analyses.lessons.clock import StepTime
 from analyses.recipe.fusion import is_fusion
+from analyses.recipe.gold_names import GOLD_ALONE, GOLD_ROWS, SELECT, WEAK_ROWS, GoldName
 from analyses.results.comparisons import compare
 from analyses.results.names import COMPARISONS, RECIPE, RECORD, RESULTS, filter_file, trial_files, trial_key
 from analyses.results.run_folder import write_predictions, write_recipe, write_record
@@ -57,6 +58,7 @@ def write_run(
                 name: Outcome({"test": _squashed(apart, label, shared, rng, equal=task == no_gap)}, probe=_probe(name))
                 for name, apart in signal.items()
             }
+            outcomes |= {name: _of_gold(name, one, seed, len(sets.train)) for name, one in outcomes.items()}
             weak = np.clip(rng.normal(0.3 + 0.4 * sets.train["label"].to_numpy(), 0.2), 0, 1)
             for name in [name for name in methods if name.startswith("filter-")]:
                 result = disagreement_filter(weak, np.clip(rng.normal(weak, 0.3), 0, 1))
@@ -81,6 +83,20 @@ def write_run(
     files = trial_files({(task, seed): methods for task in tasks for seed in seeds})
     more = {"models": {"m/strong": "sha256:abc"}, "rows": rows, "runs": runs, "failed": failed, "seconds": 9.5}
     write_record(folder / RECORD, recipe, files, **more)
+
+
+def _of_gold(name: str, outcome: Outcome, seed: int, rows: int) -> Outcome:
+    """The outcome with the notes of a use of gold rows among so many; what these choose, they choose by the seed."""
+    if (parsed := GoldName.parse(name)) is None:
+        return outcome
+    gold = 0 if parsed.of_weak else parsed.gold or 0
+    notes = {GOLD_ROWS: float(gold), WEAK_ROWS: 0.0 if parsed.base == GOLD_ALONE else float(rows - gold)}
+    if parsed.base.startswith(SELECT):
+        low = 0.01 if seed else -0.01
+        notes |= {"chosen": 50.0 if seed else 5.0, "second": 10.0, "candidates": 3.0, "stability": 0.5}
+        notes |= {"gold_auroc": 0.9, "gold_auroc_low": 0.8, "gold_auroc_high": 1.0}
+        notes |= {"lead": 0.02, "lead_low": low, "lead_high": 0.03}
+    return replace(outcome, notes=notes, trusted=gold)
 
 
 def write_sweep(

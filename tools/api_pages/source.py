@@ -132,7 +132,8 @@ def _members(home: Module, node: ast.ClassDef) -> tuple[list[tuple[str, str, str
                 inherited, methods = _members(outer, definition)
                 fields |= {one[0]: one for one in inherited}
                 members |= {one.name: one for one in methods}
-    has_init = any(one.name == "__init__" for one in _own(node))
+    # What scikit-learn's estimators declare in their class is found by a fit, and no parameter.
+    has_init = any(one.name == "__init__" for one in _own(node)) or "BaseEstimator" in map(ast.unparse, node.bases)
     for one in node.body:
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and one.target.id[0] != "_":
             name = one.target.id

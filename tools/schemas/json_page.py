@@ -7,7 +7,8 @@ HEAD = """# Answers in JSON
 With `--json` a command prints one object on stdout, in one line of ASCII; remarks and progress go to stderr, and with
 `--quiet` nowhere. A number that is not known, and an end of an interval that the data leave open, is `null`; an
 interval is the 95 % one of its value. What is refused is one line on stderr and exit code 2, with nothing on stdout;
-only `w2s verify` answers of a store with faults as well. `w2s schema json VERB` prints the JSON Schema of an answer.
+only `w2s verify` and `w2s doctor` answer of a store with faults as well. `w2s schema json VERB` prints the JSON Schema
+of an answer.
 
 ```sh
 w2s compare a.jsonl b.jsonl --truth test.jsonl --json | jq '.differences[] | {metric, value, low, high, p}'

@@ -71,9 +71,39 @@ CLAIMS = (
         "above",
     ),
 )
-BESIDE = tuple(
-    Claim(f"{name} beats removing as many rows at random", "", name, f"control-random:{name}", "above")
-    for name in ("filter-knn", "filter-logistic", "filter-topo")
+FILTERS = (
+    *("filter-knn", "filter-logistic", "filter-topo"),
+    *("filter-channel", "filter-confident", "filter-graph", "filter-mean-difference", "filter-overlap"),
+)
+RECENT = (
+    *("student-jensen_shannon", "student-hellinger", "student-chi_squared", "student-total_variation"),
+    *("relabel-channel", "relabel-graph", "two-stage-knn", "two-stage-logistic"),
+)
+BESIDE = (
+    *(
+        Claim(f"{name} beats removing as many rows at random", "", name, f"control-random:{name}", "above")
+        for name in FILTERS
+    ),
+    Claim(
+        "labels smoothed over the graph beat those over a permuted one",
+        "",
+        "relabel-graph",
+        "control-permuted-graph",
+        "above",
+    ),
+    *(
+        Claim(f"{name} beats keeping and relabelling as many at random", "", name, f"control-random-{name}", "above")
+        for name in ("two-stage-knn", "two-stage-logistic")
+    ),
+    Claim("an MLP predicts better than a logistic probe", "", "probe-mlp", "probe-logistic", "above"),
+    Claim(
+        "a mean difference predicts better than a logistic probe",
+        "",
+        "probe-mean-difference",
+        "probe-logistic",
+        "above",
+    ),
+    *(Claim(f"{name} beats cross-entropy on the weak labels", "", name, XENT, "above") for name in RECENT),
 )
 
 

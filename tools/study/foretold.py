@@ -11,20 +11,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
-from analyses.forecasts import foretell_run, gains_of
+from analyses.forecasts import GAINS, foretell_run, gains_of, rank_correlation
+from analyses.forecasts import cells_of as run_cells
 from tools.study.page_tables import write_tables
 from tools.study.tables import MINUS
 from w2s_probes.foretelling import MEASURES
 from w2s_probes.foretelling.track_record import TRACK_RECORD
 from w2s_probes.io.json_files import read_json
-from w2s_probes.randomness import stream
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "foretelling.md"
-OUTCOMES = ("gain", "pgr", "filter gain", "relabel gain")
-N_BOOT = 2000
 
 
 def cells_of(study: Path, cache: Path) -> pd.DataFrame:
@@ -34,39 +30,16 @@ def cells_of(study: Path, cache: Path) -> pd.DataFrame:
         tables = list(pool.map(foretell_run, [study / name for name in variants], [cache] * len(variants)))
     parts = []
     for name, table in zip(variants, tables, strict=True):
-        means = table.groupby(["task", "measure"], sort=False)[["value", "chance"]].mean().reset_index()
-        parts.append(means.merge(gains_of(study / name).reset_index(), on="task").assign(supervisor=name))
+        parts.append(run_cells(table, gains_of(study / name)).assign(supervisor=name))
     cells = pd.concat(parts, ignore_index=True)
-    return cells[["task", "supervisor", "measure", "value", "chance", *OUTCOMES]]
+    return cells[["task", "supervisor", "measure", "value", "chance", *GAINS]]
 
 
-def correlation(cells: pd.DataFrame, outcome: str, *, n_boot: int = N_BOOT) -> dict[str, Any]:
-    """Spearman's correlation of a measure's cells with an outcome, pooled and within supervisors.
-
-    The interval is the bootstrap's over tasks, since a task's supervisors share its rows; `within` is the mean over
-    supervisors of the correlation over tasks. Numbers that are not defined are None.
-    """
-    there = cells.dropna(subset=["value", outcome])
-    tasks = sorted(there["task"].unique())
-    if len(tasks) < 4:
-        return {"n": len(there), "value": None, "low": None, "high": None, "within": None}
-    by_task = [there[there["task"] == task][["value", outcome]].to_numpy() for task in tasks]
-    rng = stream(0, "tasks")
-    draws = []
-    for _ in range(n_boot):
-        drawn = np.concatenate([by_task[at] for at in rng.integers(len(tasks), size=len(tasks))])
-        draws.append(_spearman(drawn))
-    low, high = np.nanquantile(draws, [0.025, 0.975])
-    within = [_spearman(part[["value", outcome]].to_numpy()) for _, part in there.groupby("supervisor")]
-    value = _spearman(np.concatenate(by_task))
-    numbers = {"value": value, "low": low, "high": high, "within": float(np.nanmean(within))}
-    rounded = {name: None if np.isnan(one) else round(float(one), 3) for name, one in numbers.items()}
-    return {"n": len(there), **rounded}
-
-
-def _spearman(pairs: NDArray[np.float64]) -> float:
-    constant = np.ptp(pairs[:, 0]) == 0 or np.ptp(pairs[:, 1]) == 0
-    return float("nan") if constant or len(pairs) < 3 else float(spearmanr(pairs[:, 0], pairs[:, 1])[0])
+def correlation(cells: pd.DataFrame, outcome: str) -> dict[str, Any]:
+    """`rank_correlation`, rounded; numbers that are not defined are None. A supervisor is a run."""
+    found = rank_correlation(cells.assign(run=cells["supervisor"]), outcome)
+    numbers = {name: getattr(found, name) for name in ("value", "low", "high", "within")}
+    return {"n": found.n, **{name: None if np.isnan(one) else round(one, 3) for name, one in numbers.items()}}
 
 
 def track_record(cells: pd.DataFrame, study: Path) -> dict[str, Any]:
@@ -74,8 +47,7 @@ def track_record(cells: pd.DataFrame, study: Path) -> dict[str, Any]:
     record = read_json(next(iter(sorted(study.glob("*/run.json")))))
     recipe = record["recipe"]
     measures = {
-        name: {outcome: correlation(cells[cells["measure"] == name], outcome) for outcome in OUTCOMES}
-        for name in MEASURES
+        name: {outcome: correlation(cells[cells["measure"] == name], outcome) for outcome in GAINS} for name in MEASURES
     }
     lines = cells.astype(object).where(cells.notna(), None).to_dict(orient="records")
     rounded = [{key: round(v, 5) if isinstance(v, float) else v for key, v in line.items()} for line in lines]
@@ -96,7 +68,7 @@ def correlations_table(record: dict[str, Any]) -> str:
     lines = ["| measure | cells | gain | within supervisors | PGR | filter's gain | relabelling's gain |"]
     lines.append("|---|---:|---|---:|---|---|---|")
     for name, found in record["measures"].items():
-        cells = [_told(found[outcome]) for outcome in OUTCOMES]
+        cells = [_told(found[outcome]) for outcome in GAINS]
         within = found["gain"]["within"]
         beside = "–" if within is None else f"{within:+.2f}".translate(MINUS)
         lines.append(f"| {name} | {found['gain']['n']} | {cells[0]} | {beside} | {' | '.join(cells[1:])} |")

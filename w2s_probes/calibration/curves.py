@@ -16,7 +16,8 @@ from ..io.json_files import read_json
 
 CalibrationRule = Literal["temperature", "platt", "isotonic"]
 CALIBRATION_RULES: tuple[CalibrationRule, ...] = get_args(CalibrationRule)
-SURE = 1e-12  # P is kept this far from 0 and 1 before its logit is taken, as scikit-learn does for temperatures
+LEAST_ROWS = 10
+FAR = float(logit(1 - 1e-12))  # log-odds, 27.6, up to which they are taken as they are; beyond by their logarithm
 KIND = "w2s calibration"
 
 
@@ -25,7 +26,7 @@ class Calibrator:
     """A curve that never falls. Temperature and Platt: σ(slope · logit(P) + shift); isotonic: linear between points.
 
     It is calibrated `to` the labels that it learned and to nothing else: with weak labels, to the weak supervisor.
-    A slope of 0 (`flat`) says that the scores did not rise with the labels: every row gets one P.
+    Where the scores did not rise with the labels it is `flat`: every row gets one P, but for what keeps their ranks.
 
     >>> curve = Calibrator("temperature", slope=0.5, to="3 weak labels", rows=3)
     >>> curve([0.1, 0.5, 0.9]).round(2).tolist()
@@ -42,7 +43,7 @@ class Calibrator:
 
     @property
     def flat(self) -> bool:
-        """Whether all scores are mapped to one P: the labels do not rise with them."""
+        """Whether scores are mapped to one P, or nearly so: the labels do not rise with them."""
         if self.by == "isotonic":
             return self.values[0] == self.values[-1]
         return self.slope < 1e-4
@@ -93,5 +94,10 @@ class Calibrator:
 
 
 def logits(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The log-odds (n,) of P (n,); of exact 0 and 1 those of 1e-12 and 1 - 1e-12."""
-    return np.asarray(logit(np.clip(p, SURE, 1 - SURE)), dtype=np.float64)
+    """The log-odds (n,) of P (n,), the farthest drawn in: of exact 0 and 1 they are -34.2 and 34.2.
+
+    Within 1e-12 of 0 and 1 they grow as their logarithm. So no row outweighs all others, and ranks are kept.
+    """
+    least = np.nextafter(0, 1)
+    z = np.where(p == 1, -logit(least), logit(np.clip(p, least, np.nextafter(1, 0))))
+    return np.asarray(np.sign(z) * (np.minimum(np.abs(z), FAR) + np.log1p(np.maximum(np.abs(z) - FAR, 0))))

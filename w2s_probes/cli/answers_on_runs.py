@@ -90,6 +90,9 @@ class PlannedRun(JsonAnswer):
     fits: int = Field(description="weak supervisors, ceilings and methods over all tasks and seeds")
     students: int = Field(description="students trained in all")
     finetuning_flops: float | None = Field(description="operations of all fine-tuning; null where there is none")
+    gold_labels: int | None = Field(
+        description="true labels of gold rows, over all tasks and seeds; null where no method reads any"
+    )
     generations: int | None = Field(description="turns that models write in debates; null where none argues")
     asking_tokens: int = Field(description="tokens of all prompts that models are asked, at most")
     asking_flops: float | None = Field(description="operations of all asking; null where there is none")

@@ -55,13 +55,14 @@ VERBS = {
     "student": Verb(LABELS, "Train a head, or fine-tune a model, on weak labels.", "student:student"),
     "predict": Verb(LABELS, "Score new rows with a saved student or probe.", "predict:predict"),
     "compare": Verb(LABELS, "Scores in files: differences with tests, and PGR.", "compare:compare"),
+    "calibrate": Verb(LABELS, "Scores made probabilities of labels, before and after.", "calibrate:calibrate"),
     "audit": Verb(LABELS, "How many labels are wrong, by people: draw, page, fold.", "audit:audit"),
     "deception": Verb(LABELS, "What a conflicting objective cost a student, beside chance.", "deception:deception"),
 }
 # The verbs whose answer is an object that --json prints; docs/json.md says each one's fields.
 ANSWERING = (
-    *("verify", "ask", "debate", "combine", "sweep", "filter", "relabel", "tokens", "student", "predict", "compare"),
-    *("audit", "deception", "report", "results", "plan", "robust", "steer", "foretell"),
+    *("verify", "doctor", "ask", "debate", "combine", "sweep", "filter", "relabel", "tokens", "student", "predict"),
+    *("compare", "audit", "deception", "report", "results", "plan", "robust", "steer", "foretell", "calibrate"),
 )
 
 

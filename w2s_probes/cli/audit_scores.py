@@ -90,10 +90,11 @@ class AuditProbe:
         from ..labels.label_file import LabelFile
         from .labelled_layer import LabelledLayer, probe_of
 
-        rows = LabelledLayer.read(store, labels, self.layer or "", by_id=True)
+        by = self.probe or DEFAULT
+        paired = by in PROBES and PROBES[by].pairs
+        rows = LabelledLayer.read(store, labels, self.layer or "", by_id=True, paired=paired)
         from ..relabeling import relabel as out_of_sample_scores
 
-        by = self.probe or DEFAULT
         classifier = probe_of(by, self.k, self.l2, "strong", "exact")
         graph = rows.graph(classifier, False)
         p = out_of_sample_scores(classifier, rows.X, rows.y, groups=rows.groups, seed=seed, graph=graph)

@@ -6,7 +6,9 @@ from typing import Any
 from .answers_on_asking import AskAnswer
 from .answers_on_auditing import AuditAnswer
 from .answers_on_audits import DeceptionAnswer
+from .answers_on_calibration import CalibrateAnswer
 from .answers_on_debates import DebateAnswer
+from .answers_on_doctoring import DoctorAnswer
 from .answers_on_forecasts import ForetellAnswer
 from .answers_on_labels import FilterAnswer, PredictAnswer, RelabelAnswer, StudentAnswer
 from .answers_on_raters import CombineAnswer
@@ -20,6 +22,7 @@ from .json_answers import JsonAnswer
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ANSWERS: dict[str, type[JsonAnswer]] = {
     "verify": VerifyAnswer,
+    "doctor": DoctorAnswer,
     "ask": AskAnswer,
     "debate": DebateAnswer,
     "combine": CombineAnswer,
@@ -38,6 +41,7 @@ ANSWERS: dict[str, type[JsonAnswer]] = {
     "robust": RobustAnswer,
     "steer": SteerAnswer,
     "foretell": ForetellAnswer,
+    "calibrate": CalibrateAnswer,
 }
 
 

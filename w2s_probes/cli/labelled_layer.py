@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, did_you_mean
 from ..labels.label_file import LabelFile
 from ..labels.label_set import raters_disagreement, truth_where_known
+from ..labels.paired_labels import LabelledStore, on_both_sides
 from ..labels.verdicts import refuse_own_fields, with_verdicts
 from ..probes.class_specs import ClassSpec
 from ..probes.connectivity import Connectivity
@@ -20,10 +21,16 @@ from ..probes.registry import PROBES
 from ..rows.fields import kept_rows
 from ..rows.groups import group_ids, groups_of, most_neighbors
 from ..store.activation_store import ActivationStore
+from . import terminal
 
 if TYPE_CHECKING:
     from ..metrics.audit_design import AuditDesign
     from ..neighbors import Neighbors
+
+# In place of a next command.
+STUDENTS_OF_PAIRS = (
+    "students read the rows themselves, and no pairs: `w2s extract` those, and `w2s student` their store"
+)
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,23 @@ class LabelledLayer:
     ids: NDArray[np.object_]  # (n,) of those
     X: NDArray[np.float32]  # (n, d) activations of those
     y: NDArray[np.float64]  # (n,) and their labels
+    sides: pd.DataFrame | None = None  # the file's rows, where they are sides and `table` has one for each pair
 
     @classmethod
-    def read(cls, store: Path, labels: Path, layer: str, *, by_id: bool = False) -> "LabelledLayer":
-        """Read both; InputError where they do not fit. `by_id`: the rows in the order of their ids, not of the file."""
-        opened = ActivationStore.open(store)
-        index = opened.resolve(layer)
-        file = LabelFile.read(labels)
+    def read(
+        cls, store: Path, labels: Path, layer: str, *, by_id: bool = False, paired: bool = False
+    ) -> "LabelledLayer":
+        """Read both; InputError where they do not fit. `by_id`: the rows in the order of their ids, not of the file.
+
+        `paired`: as contrast pairs, as they are read wherever the file's ids are those of the store's pairs.
+        """
+        plain = ActivationStore.open(store)
+        index = plain.resolve(layer)
+        terminal.say_normed(plain, [index])
+        given = LabelFile.read(labels)
+        joined = LabelledStore.joined(plain, [given], paired=paired)
+        opened, (file,) = joined.store, joined.files
+        sides = None if file is given else given.frame
         if by_id:
             file = replace(file, frame=file.frame.sort_values("id", kind="stable", ignore_index=True))
         refuse_own_fields(file.frame, file.where)
@@ -55,7 +72,13 @@ class LabelledLayer:
 
         soft_labels(weak.p[training], int(training.sum()))  # refuses labels of one class before anything is made
         ids = weak.ids[training]
-        return cls(opened, index, file.where, file.frame, training, ids, opened.layer(index, ids=ids), weak.p[training])
+        X = opened.layer(index, ids=ids)
+        return cls(opened, index, file.where, file.frame, training, ids, X, weak.p[training], sides)
+
+    @property
+    def read_as(self) -> list[str]:
+        """A remark where the rows are contrast pairs; [] where they are not."""
+        return [f"read as {len(self.ids)} contrast pairs, [x⁺, x⁻]"] if self.store.paired else []
 
     @property
     def groups(self) -> NDArray[Any] | None:
@@ -141,7 +164,7 @@ class LabelledLayer:
 
     def judged(self, verdict: dict[str, NDArray[Any]], by: str) -> pd.DataFrame:
         """Every input row and field, with the verdict on the judged rows beside them (`with_verdicts`)."""
-        return with_verdicts(
+        judged = with_verdicts(
             self.table,
             self.training,
             verdict,
@@ -150,6 +173,7 @@ class LabelledLayer:
             layer=self.layer,
             store=self.store.key,
         )
+        return judged if self.sides is None else on_both_sides(judged, self.sides)
 
 
 def refuse_no_probe(by: str, option: str = "--by") -> None:

@@ -135,6 +135,11 @@ class ProbeChoice:
         marks += [", chosen by truth"] if self.cell is not None and self.cell.oracle else []
         return self.by + "".join(marks)
 
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether the probe reads contrast pairs, and no single vectors."""
+        return self.by in PROBES and PROBES[self.by].pairs
+
     def said(self) -> list[str]:
         """Remarks on a choice that a sweep has made."""
         if self.cell is None:

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from ..printable import visible
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..store.activation_store import ActivationStore
     from .json_answers import JsonAnswer
 
 WIDTH = 100  # columns where the output is no terminal: a file or a pipe has no width of its own
@@ -95,6 +97,13 @@ def sweep_next(store: Path, rows: list[Path]) -> None:
 
     labels = rows[0] if "label" in read_table(rows[0]) else "LABELS"
     next_command("w2s", "sweep", store, labels, "--out", store.parent / "sweep.csv")
+
+
+def say_normed(store: "ActivationStore", layers: Collection[int]) -> None:
+    """Say where one of the layers that are read was imported after the model's final norm."""
+    layer = store.manifest.after_norm
+    if layer is not None and layer in layers:
+        say(f"{store.path}: its layer {layer} is after the model's final norm, unlike what `w2s extract` stores")
 
 
 def cache_folder() -> Path:

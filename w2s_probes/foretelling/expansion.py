@@ -10,7 +10,7 @@ from ..neighbors import Neighbors
 from ..neighbors.symmetric import symmetric_edges
 from ..rows.groups import group_numbers
 from ..ties import above_half
-from .foretold_measure import Foretold, known, unknown, without_interval
+from .foretold_measure import NO_TRUTH, Foretold, known, unknown, without_interval
 from .jackknife import BLOCKS, jackknifed
 
 EXPANSION = "robust expansion"
@@ -41,9 +41,10 @@ def robust_expansion(
     has a weak label here, so the other half of the paper, coverage, has no rows.
 
     Edges join rows of which one is among the `k` nearest of the other, all of one weight. `weak` and `probe` (n,) are
-    P(1), `truth` (n,) too, NaN where it is not known: rows of unknown truth are in neither set, and V may hold them.
-    The interval is that of the jackknife over blocks of rows, or groups (n,). Undefined where no class has rows of
-    both kinds, or the probe has none right. No label-free stand-in for it has been published.
+    P(1), `truth` (n,) too, NaN where it is not known: rows of unknown truth are in neither set, and V may hold them, so
+    that many of them draw the factor to 0 (`foretell` gives those of known truth alone). The interval is that of the
+    jackknife over blocks of rows, or groups (n,). Undefined where no class has rows of both kinds, or the probe has
+    none right. No label-free stand-in for it has been published.
     """
     refuse_other_ids({"weak": ids_of(weak), "probe": ids_of(probe), "truth": ids_of(truth)})
     labels, scores = probabilities(weak, "weak"), probabilities(probe, "probe")
@@ -58,7 +59,7 @@ def robust_expansion(
     numbers, rows = group_numbers(groups, len(labels)), ~np.isnan(true)
     n = int(rows.sum())
     if not n:
-        return unknown(EXPANSION, "truth", 0, "no truth: give that of some rows")
+        return unknown(EXPANSION, "truth", 0, NO_TRUTH)
     side = np.zeros(len(true), dtype=bool)
     side[rows] = truth_sides(true[rows], n)
     right, mistaken = rows & (above_half(labels) == side), rows & (above_half(labels) != side)
@@ -78,7 +79,7 @@ def robust_expansion(
     estimate = jackknifed(least, len(labels), numbers, blocks=blocks, seed=seed)
     if not blocks:
         return Foretold(EXPANSION, without_interval(estimate.value), "truth", n)
-    return known(EXPANSION, estimate, "truth", n)
+    return known(EXPANSION, estimate, "truth", n, numbers, (0, np.inf))
 
 
 def expansion_of(

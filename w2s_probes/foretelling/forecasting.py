@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
+from ..metrics.audit_design import AuditDesign
 from ..neighbors import Neighbors, search
 from ..probes import LogisticProbe
 from ..probes.validation import check_activations, soft_labels
@@ -18,7 +19,7 @@ from ..relabeling import relabel
 from ..rows.folds import fold_numbers
 from ..rows.groups import group_ids, group_numbers, most_neighbors
 from .expansion import EXPANSION, NEIGHBOURS, robust_expansion
-from .foretold_measure import Foretold, unknown
+from .foretold_measure import NO_STORE, NO_TRUTH, Foretold, unknown
 from .jackknife import BLOCKS
 from .kernels import (
     GAP,
@@ -36,7 +37,12 @@ from .misfits import MISFITS, misfit
 from .shared_errors import CAPA, shared_errors
 
 DRAWS = 3  # permutations of the weak labels: a probe is cross-fitted for each
+UNEQUAL = "it counts rows alike, and these were drawn with unequal probabilities"
 MEASURES = (MISFITS["squared"], MISFITS["kl"], OVERLAP, GAP, CAPA, EXPANSION)  # label-free ones first
+MORE, LESS = "more gain", "less gain"
+# What more of a measure means, as its paper has it.
+EXPECTED = {MISFITS["squared"]: MORE, MISFITS["kl"]: MORE, OVERLAP: LESS, GAP: "less of the gap recovered", CAPA: LESS}
+EXPECTED |= {EXPANSION: MORE}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +52,7 @@ class Forecast:
     measures: list[Foretold]  # in the order of MEASURES
     rows: int
     trusted: int | None = None  # rows whose truth was read as trusted; None where it is an oracle's, or not read
+    weighed: bool = False  # whether CAPA has weighed rows by the probabilities with which they were drawn
     notes: dict[str, Any] = field(default_factory=dict)  # probe, layer, files: whatever names it
 
     @property
@@ -54,10 +61,10 @@ class Forecast:
         return self.trusted is None and any(one.needs == "truth" and one.is_known for one in self.measures)
 
     def needs(self, one: Foretold) -> str:
-        """What a measure has read, in words; truth is marked."""
+        """What a measure has read, in words; truth that is not of trusted rows is marked."""
         if one.needs != "truth":
             return one.needs
-        return "truth ORACLE" if self.trusted is None else f"truth of {one.n} trusted rows"
+        return "truth ORACLE" if self.trusted is None else f"truth of {one.n} rows"
 
     def to_frame(self) -> pd.DataFrame:
         """A line a measure: measure, value, low, high, chance, draws, needs, n, oracle, trusted, status."""
@@ -90,6 +97,7 @@ def foretell(
     weak_X: ArrayLike | None = None,
     truth: ArrayLike | None = None,
     trusted: bool = False,
+    design: AuditDesign | None = None,
     groups: ArrayLike | None = None,
     graph: Neighbors | None = None,
     draws: int = DRAWS,
@@ -102,7 +110,9 @@ def foretell(
     The probe, logistic unless another classifier is given, is scored out of sample (`relabel`). `weak_X` (n, d_w) are
     the weak model's activations, without which the kernels have no number. `truth` (n,) is P(1), NaN where it is not
     known: read by CAPA and the expansion alone, which are marked as an oracle's, or `trusted` where the truth is of
-    rows that one has had labelled. `graph` has the `NEIGHBOURS` nearest rows or more, related rows left out.
+    rows that one has had labelled. Where these were drawn with known probabilities, `design` has them, in the order of
+    the rows: CAPA weighs rows by them, and the expansion, which counts rows, has no number where they are not equal.
+    `graph` has the `NEIGHBOURS` nearest rows or more, related rows left out.
 
     Beside each measure stands its level of chance, the mean over `draws` permutations: of the weak labels, each of
     which teaches a probe of its own, and for the kernels of the weak model's rows. `blocks=0` leaves out the
@@ -129,15 +139,19 @@ def foretell(
     measured += _kernels(weak_X, matrix, groups, numbers, draws, blocks, seed)
     step("shared errors and expansion")
     if truth is None:
-        measured += [unknown(name, "truth", 0, "no truth: give that of some rows") for name in (CAPA, EXPANSION)]
+        measured += [unknown(name, "truth", 0, NO_TRUTH) for name in (CAPA, EXPANSION)]
     else:
         true = np.asarray(truth, dtype=np.float64)
         pairs = list(zip(sets, scores, strict=True))
-        first = shared_errors(labels, scores[0], true, groups=groups)
-        measured.append(_beside(first, [shared_errors(p, q, true).estimate.value for p, q in pairs[1:]]))
-        measured.append(_expansion(matrix, pairs, true, groups, graph, blocks, seed))
+        first = shared_errors(labels, scores[0], true, groups=groups, design=design)
+        others = [shared_errors(p, q, true, design=design).estimate.value for p, q in pairs[1:]]
+        measured.append(_beside(first, others))
+        if design is not None and np.ptp(design.inclusion):
+            measured.append(unknown(EXPANSION, "truth", first.n, UNEQUAL))
+        else:
+            measured.append(_expansion(matrix, pairs, true, groups, graph, blocks, seed))
     count = None if truth is None or not trusted else int((~np.isnan(np.asarray(truth, dtype=np.float64))).sum())
-    return Forecast(measured, len(matrix), count)
+    return Forecast(measured, len(matrix), count, weighed=design is not None)
 
 
 def _scored(
@@ -169,13 +183,23 @@ def _expansion(
     blocks: int,
     seed: int,
 ) -> Foretold:
-    ids = group_ids(X, groups)
-    k = min(NEIGHBOURS, most_neighbors(ids, len(X)))
+    """That of the rows whose truth is known, among themselves.
+
+    Edges to rows of unknown truth would count as edges that lead to no mistake, and draw the expansion to 0.
+    """
+    rows = ~np.isnan(truth)
+    if not rows.any():
+        return unknown(EXPANSION, "truth", 0, NO_TRUTH)
+    own = None if groups is None else np.asarray(groups, dtype=object)[rows]
+    ids = group_ids(X[rows], own)
+    k = min(NEIGHBOURS, most_neighbors(ids, len(ids)))
     if k < 1:
-        return unknown(EXPANSION, "truth", len(X), "all rows are related: none has a neighbour")
-    near = graph if graph is not None and graph.k >= k else search(X, k, group_ids=ids)
-    own = robust_expansion(*pairs[0], truth, near, k=k, groups=groups, blocks=blocks, seed=seed)
-    return _beside(own, [robust_expansion(p, q, truth, near, k=k, blocks=0).estimate.value for p, q in pairs[1:]])
+        return unknown(EXPANSION, "truth", len(ids), "all rows are related: none has a neighbour")
+    shared = rows.all() and graph is not None and graph.k >= k
+    near = graph if graph is not None and shared else search(X[rows], k, group_ids=ids)
+    first, *others = ((p[rows], q[rows], truth[rows]) for p, q in pairs)
+    found = robust_expansion(*first, near, k=k, groups=own, blocks=blocks, seed=seed)
+    return _beside(found, [robust_expansion(*other, near, k=k, blocks=0).estimate.value for other in others])
 
 
 def _kernels(
@@ -188,8 +212,7 @@ def _kernels(
     seed: int,
 ) -> list[Foretold]:
     if weak_X is None:
-        why = "no representation of the supervisor: give its store"
-        return [unknown(name, "no labels", len(strong), why) for name in (OVERLAP, GAP)]
+        return [unknown(name, "no labels", len(strong), NO_STORE) for name in (OVERLAP, GAP)]
     weak = check_activations(weak_X)
     found = [of(weak, strong, groups=groups, blocks=blocks, seed=seed) for of in (subspace_overlap, kernel_gap)]
     if not draws or not found[0].is_known:

@@ -1,7 +1,7 @@
 """A measure that is to foretell what weak labels will teach: its value, interval, status, and what it has read."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,12 @@ from ..metrics.intervals import NO_ESTIMATE, Estimate
 
 Needs = Literal["no labels", "weak labels", "truth"]
 OK = "ok"
+NO_TRUTH = "no truth: give that of some rows"
+NO_STORE = "no representation of the supervisor: give its store"
 ONE_GROUP = "no interval: the rows are one group"
+ALIKE = "no interval: all rows, or blocks of rows, say the same"
+GONE = "no interval: without some of the rows there is nothing to measure"
+SAME = 1e-12  # an error below is 0 but for rounding
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class Foretold:
         """Whether there is a number."""
         return not math.isnan(self.estimate.value)
 
+    @property
+    def is_given(self) -> bool:
+        """Whether what it reads was given, so that it could have a number."""
+        return self.status not in (NO_TRUTH, NO_STORE)
+
     def __str__(self) -> str:
         return f"{self.measure} {self.estimate:.3f}" if self.is_known else f"{self.measure}: {self.status}"
 
@@ -44,9 +54,26 @@ def unknown(measure: str, needs: Needs, n: int, status: str) -> Foretold:
     return Foretold(measure, NO_ESTIMATE, needs, n, status)
 
 
-def known(measure: str, estimate: Estimate, needs: Needs, n: int) -> Foretold:
-    """A measure with its number, and with an interval where the rows are of more than one group."""
-    return Foretold(measure, estimate, needs, n, ONE_GROUP if math.isnan(estimate.low) else OK)
+def known(
+    measure: str,
+    estimate: Estimate,
+    needs: Needs,
+    n: int,
+    groups: NDArray[np.intp] | None = None,
+    within: tuple[float, float] = (-math.inf, math.inf),
+) -> Foretold:
+    """A measure of n rows with its number, and its interval cut to the values that there are, `within`.
+
+    No interval where the rows are of one group (n,), and where nothing varies over rows: an interval without width
+    would say that the number is certain, where it is seen only that no row, or block of rows, would have changed it.
+    """
+    if math.isnan(estimate.low):
+        alone = n < 2 or (groups is not None and len(np.unique(groups)) < 2)
+        return Foretold(measure, estimate, needs, n, ONE_GROUP if alone else GONE)
+    if estimate.error < SAME:
+        return Foretold(measure, without_interval(estimate.value), needs, n, ALIKE)
+    ends = np.clip([estimate.low, estimate.high], *within)
+    return Foretold(measure, replace(estimate, low=float(ends[0]), high=float(ends[1])), needs, n)
 
 
 def without_interval(value: float) -> Estimate:

@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..probes.validation import check_activations
 from ..randomness import stream
 from ..rows.groups import group_numbers
-from .foretold_measure import Foretold, blocks_of, known, unknown, without_interval
+from .foretold_measure import Foretold, known, unknown, without_interval
 from .jackknife import BLOCKS, jackknifed
 
 OVERLAP, GAP = "subspace overlap", "kernel gap"
@@ -114,11 +114,21 @@ def permuted_rows(components: LeadingComponents, order: NDArray[np.intp]) -> Lea
 
 
 def drawn_rows(groups: NDArray[np.intp] | None, n: int, rows: int, seed: int) -> NDArray[np.intp]:
-    """Row numbers, ascending: all, or whole groups of about `rows` rows."""
+    """Row numbers, ascending: all, or at most `rows`, of whole groups in a random order as far as they fit.
+
+    Where every group has more rows than that, rows are drawn from all of them.
+    """
     if n <= rows:
         return np.arange(n)
-    block = blocks_of(groups, n, -(-n // rows), stream(seed, "rows of kernels"))
-    return np.flatnonzero(block == 0)
+    numbers = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
+    sizes, drawn, left, rng = np.bincount(numbers), set[int](), rows, stream(seed, "rows of kernels")
+    for group in rng.permutation(len(sizes)).tolist():
+        if sizes[group] <= left:
+            drawn.add(group)
+            left -= int(sizes[group])
+    if not drawn:
+        return np.sort(rng.permutation(n)[:rows])
+    return np.flatnonzero(np.isin(numbers, list(drawn)))
 
 
 def _measured(
@@ -151,4 +161,4 @@ def _measured(
         return unknown(measure, "no labels", len(chosen), "all rows of a model are equal")
     if not blocks:
         return Foretold(measure, without_interval(estimate.value), "no labels", len(chosen))
-    return known(measure, estimate, "no labels", len(chosen))
+    return known(measure, estimate, "no labels", len(chosen), own, (0, 1))

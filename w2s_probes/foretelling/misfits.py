@@ -41,8 +41,9 @@ def misfit(
         raise InputError("no rows: a misfit needs at least one")
     numbers = group_numbers(groups, len(labels))
     if by == "squared":
-        return known(MISFITS[by], mean((scores - labels) ** 2).estimate(numbers), "weak labels", len(labels))
+        squared = mean((scores - labels) ** 2).estimate(numbers)
+        return known(MISFITS[by], squared, "weak labels", len(labels), numbers, (0, 1))
     apart = rel_entr(scores, labels) + rel_entr(1 - scores, 1 - labels)
     if hard := int(np.isinf(apart).sum()):
         return unknown(MISFITS[by], "weak labels", len(labels), f"infinite: {hard} weak labels are 0 or 1")
-    return known(MISFITS[by], mean(apart).estimate(numbers), "weak labels", len(labels))
+    return known(MISFITS[by], mean(apart).estimate(numbers), "weak labels", len(labels), numbers, (0, np.inf))

@@ -130,7 +130,7 @@ def _slices(
             f"{where}: an array of shape {array.shape}; it must be (rows, width), (rows, layers, width) or "
             "(layers, rows, width)"
         )
-    axis = _row_axis(array.shape, rows, where, order)
+    axis = row_axis(array.shape, rows, where, order)
     slots = array.shape[1 - axis]
     named = list(range(slots)) if layers is None else chosen_layers(layers, depth)
     if len(named) != slots:
@@ -140,7 +140,8 @@ def _slices(
     return {layer: _LayerArray(name, array[i], f"[{i}]") for i, layer in enumerate(named)}
 
 
-def _row_axis(shape: tuple[int, ...], rows: int, where: str, order: Order | None) -> int:
+def row_axis(shape: tuple[int, ...], rows: int, where: str, order: Order | None) -> int:
+    """Which axis of (rows, layers, width) or (layers, rows, width) counts rows."""
     fits = [axis for axis in (0, 1) if shape[axis] == rows]
     if order is not None:
         fits = [axis for axis in fits if axis == ("rows", "layers").index(order)]

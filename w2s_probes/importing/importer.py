@@ -1,29 +1,20 @@
 """`import_activations`: files of saved activations into a store, as if they had been extracted."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import InputError
 from ..io.files import sha256
-from ..io.tables import read_table
-from ..rows.ids import refuse_doubled, with_ids
+from ..rows.ids import refuse_doubled
 from ..store.activation_store import ActivationStore
-from ..store.dtypes import WORDS, to_float32
 from ..store.layers import LayerSpec
-from ..store.shards import Content
-from ..store.writer import StoreWriter
 from .by_layer import Layers, Order, by_layer, refuse_depth
+from .last_entry import LastEntry, identity_of, refuse_last_entry, settled
 from .read_saved import read_saved
+from .written import Report, hash_of, row_ids, write_store
 
-SHARD_BYTES = 256 << 20  # of activations: bounds memory and the work lost to a kill
-SHARD_ROWS = 2048
 Files = Path | str | Sequence[Path | str]
-Report = Callable[[int, int], None]  # parts done, parts to do
 
 
 def import_activations(
@@ -36,6 +27,7 @@ def import_activations(
     key: str | None = None,
     order: Order | None = None,
     dtype: str | None = None,
+    last_entry: LastEntry | None = None,
     model: str | None = None,
     position: str = "unknown",
     report: Report = lambda done, total: None,
@@ -47,13 +39,16 @@ def import_activations(
     rows, width), told by the number of rows or by what `order` says comes first, whose layers are 0, 1, ... or those
     that `layers` names; or there are several (rows, width) whose names end in layer numbers, of which `layers` may
     choose. `layers` must ascend. `key` chooses one array by name. `depth` is the model's number of blocks, the highest
-    layer unless given. `dtype`: see `saved.words`. `model` and `position` are noted; nothing can check them.
+    layer unless given. `dtype`: see `saved.words`. `last_entry` says what the model's last layer is in the file (see
+    `last_entry.settled`), and must be said of one that is there. `model` and `position` are noted;
+    nothing can check them.
 
     Files are mapped, so they may be larger than memory; they are read three times (hash, finite numbers, copy), .npz
     once more (checksums). The same call goes on where it was killed. Raises InputError, with nothing written, where
     numbers of rows do not agree, a number is not finite (by row id), files disagree, or one holds anything but arrays.
     """
     refuse_depth(depth)
+    refuse_last_entry(last_entry)
     paths, row_paths = _listed(files), _listed(rows)
     if len(paths) != len(row_paths):
         raise InputError(f"{len(paths)} files of activations but {len(row_paths)} of rows: give one --rows a file")
@@ -67,13 +62,14 @@ def import_activations(
         for path, own_ids in zip(paths, ids, strict=True)
     ]
     _refuse_unlike(parts, paths)
-    first = parts[0]
-    hashes = [sha256(path) for path in paths]
-    highest = max(first.words)
+    highest = max(parts[0].words)
     if depth is not None and highest > depth:
         raise InputError(
             f"{paths[0]}: layer {highest} is above the model's {depth} blocks: correct --layers or --depth"
         )
+    parts = [settled(part, depth, last_entry, str(path)) for part, path in zip(parts, paths, strict=True)]
+    first = parts[0]
+    hashes = [sha256(path) for path in paths]
     identity = {
         "imported": hashes,
         "model": model,
@@ -84,33 +80,17 @@ def import_activations(
         "position": position,
         "dtype": first.dtype,
         "rows": hash_of(all_ids),
+        **identity_of(last_entry),
     }
-    row_bytes = first.width * WORDS[first.dtype].itemsize * len(first.words)
-    writer = StoreWriter.open(
-        out,
-        identity=identity,
-        sites={layer: first.sites[layer] for layer in sorted(first.words)},
-        depth=highest if depth is None else depth,
-        width=first.width,
-        dtype=first.dtype,
-        ids=all_ids,
-        shard_rows=max(1, min(SHARD_ROWS, SHARD_BYTES // row_bytes)),
-    )
-    writer.refuse_unwritable()
-    if missing := writer.missing():
-        for part, path, own in zip(parts, paths, ids, strict=True):
-            refuse_non_finite(part, path, own, writer.manifest.shard_rows)
-        report(0, len(missing))
-        for done, number in enumerate(missing, start=1):
-            chosen = writer.rows_of(number)
-            writer.write(number, Content(all_ids[chosen], rows_of_all(parts, chosen)))
-            report(done, len(missing))
     sources = [{"file": path.name, "sha256": digest} for path, digest in zip(paths, hashes, strict=True)]
-    store = writer.finish(
-        {"imported": sources, "rows_from": [str(path.resolve()) for path in row_paths]} | _model(model)
+    return write_store(
+        out,
+        list(zip(parts, paths, ids, strict=True)),
+        identity=identity,
+        depth=highest if depth is None else depth,
+        notes={"imported": sources, "rows_from": [str(path.resolve()) for path in row_paths]} | _model(model),
+        report=report,
     )
-    assert store is not None  # every part has just been written
-    return store
 
 
 def _model(name: str | None) -> dict[str, Any]:
@@ -119,21 +99,6 @@ def _model(name: str | None) -> dict[str, Any]:
 
 def _listed(files: Files) -> list[Path]:
     return [Path(files)] if isinstance(files, Path | str) else [Path(file) for file in files]
-
-
-def row_ids(path: Path) -> list[str]:
-    """The ids of a row file, in order."""
-    table = with_ids(read_table(path), str(path))
-    if "id" not in table:
-        raise InputError(f"{path}: has neither `id` nor `text`, so its rows have no names")
-    return list(table["id"])
-
-
-def hash_of(ids: list[str]) -> str:
-    digest = hashlib.sha256()
-    for name in ids:
-        digest.update(f"{len(name)} {name}".encode())
-    return f"{len(ids)} rows, {digest.hexdigest()[:32]}"
 
 
 def _refuse_unlike(parts: list[Layers], paths: list[Path]) -> None:
@@ -145,36 +110,3 @@ def _refuse_unlike(parts: list[Layers], paths: list[Path]) -> None:
         ):
             if own != others:
                 raise InputError(f"{path}: {what} {own}, but {others} in {paths[0]}: one store has one")
-
-
-def _stored(words: NDArray[Any], part: Layers) -> NDArray[Any]:
-    """A few rows as the store keeps them; a float64 beyond float32 becomes infinite, which is refused."""
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(words, dtype=WORDS[part.dtype])
-
-
-def refuse_non_finite(part: Layers, path: Path, ids: list[str], step: int) -> None:
-    for start in range(0, len(ids), step):  # all layers of some rows before the next: these lie together
-        for layer, words in part.words.items():
-            values = to_float32(_stored(words[start : start + step], part), part.dtype)
-            finite = np.asarray(np.isfinite(values).all(axis=1))
-            if not finite.all():
-                row = start + int(finite.argmin())
-                raise InputError(
-                    f"{path}: layer {layer} of row {ids[row]!r} is not finite: leave such rows out of both files, or "
-                    "save them in another number format"
-                )
-
-
-def rows_of_all(parts: list[Layers], chosen: slice) -> dict[int, NDArray[Any]]:
-    """Rows of all files together, layer by layer."""
-    pieces: dict[int, list[NDArray[Any]]] = {layer: [] for layer in parts[0].words}
-    begin = 0
-    for part in parts:
-        count = len(next(iter(part.words.values())))
-        low, high = max(chosen.start - begin, 0), min(chosen.stop - begin, count)
-        for layer, words in part.words.items():
-            if low < high:
-                pieces[layer].append(_stored(words[low:high], part))
-        begin += count
-    return {layer: np.concatenate(own) if len(own) > 1 else own[0] for layer, own in pieces.items()}

@@ -1,74 +1,71 @@
-"""`import_prompt_folder`: a folder of one safetensors file a prompt, as a serving engine writes it, into a store."""
+"""`import_prompt_folder`: a folder of one safetensors file a prompt, as serving engines and caches write it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, did_you_mean, preview
+from ..errors import InputError, did_you_mean
 from ..io.files import sha256
-from ..rows.ids import refuse_doubled
+from ..io.tables import read_table
+from ..rows.ids import refuse_doubled, with_ids
 from ..store.activation_store import ActivationStore
 from ..store.dtypes import WORDS, StoredDtype
 from ..store.layers import LayerSpec
-from ..store.shards import Content
-from ..store.writer import StoreWriter
 from .by_layer import Layers, chosen_layers, refuse_depth
-from .importer import SHARD_BYTES, SHARD_ROWS, hash_of, refuse_non_finite, row_ids, rows_of_all
-from .safetensors_files import read_safetensors
-from .saved import Saved, words
+from .last_entry import LastEntry, identity_of, refuse_last_entry, settled
+from .layouts import LAYOUTS, Layout, PromptVectors
+from .saved import words
+from .token_check import Tokenize, refuse_other_tokens
+from .written import hash_of, row_ids, write_store
 
-ENDING = ".safetensors"
-TOKENS = {"last": -1, "first": 0}  # positions that are one vector of the file, and so kept bit for bit
+POSITIONS = ("last", "first", "mean")
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What a program's files hold: the mapping of its names to ours, and nothing else knows them."""
+class _Files:
+    """The vectors of all files, read as rows are asked for: only a slice of rows is ever in memory."""
 
-    states: str  # tensor (tokens, layers, width)
-    tokens: str  # tensor (tokens,), whose length must be that of `states`
-    norm: str  # of the last layer: "pre", before the model's final norm, as our layer N is
-    source: str  # what the layout was read from
+    paths: Sequence[Path]
+    read: Callable[[Path], PromptVectors]
+    dtype: StoredDtype
+    latest: dict[tuple[int, int], dict[int, NDArray[Any]]] = field(default_factory=dict)  # of one slice
 
-
-# vLLM's page says that an id of `num_hidden_layers` is the last block's output, not normalized: its ids are our layers.
-LAYOUTS: Mapping[str, Layout] = {
-    "vllm": Layout(
-        "hidden_states",
-        "token_ids",
-        "pre",
-        "vLLM's ExampleHiddenStatesConnector (docs/features/speculative_decoding/extract_hidden_states.md, 2026)",
-    )
-}
+    def of(self, layer: int, rows: slice) -> NDArray[Any]:
+        """Words (rows, width) of a layer; the other layers of these files are kept for the next call."""
+        start, stop, _ = rows.indices(len(self.paths))
+        if (start, stop) not in self.latest:
+            self.latest.clear()
+            pieces: dict[int, list[NDArray[Any]]] = {}
+            for path in self.paths[start:stop]:
+                for number, vector in self.read(path).words.items():
+                    pieces.setdefault(number, []).append(np.array(vector))
+            self.latest[start, stop] = {number: np.stack(vectors) for number, vectors in pieces.items()}
+        return self.latest[start, stop][layer].astype(WORDS[self.dtype], copy=False)
 
 
 @dataclass(frozen=True)
 class _Column:
-    """One layer of all files, read as rows are asked for: only a slice of rows is ever in memory."""
+    """One layer of all files, as an array of which rows are read."""
 
-    files: Sequence[Path]
-    layout: Layout
-    slot: int
-    token: int
-    dtype: StoredDtype
+    files: _Files
+    layer: int
     width: int
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and width."""
-        return len(self.files), self.width
+        return len(self.files.paths), self.width
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.files.paths)
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
         """Words (rows, width)."""
-        states = (read_safetensors(path).arrays[self.layout.states] for path in self.files[rows])
-        return np.stack([array[self.token, self.slot] for array in states]).astype(WORDS[self.dtype], copy=False)
+        return self.files.of(self.layer, rows)
 
 
 def import_prompt_folder(
@@ -76,123 +73,115 @@ def import_prompt_folder(
     rows: Path | str,
     out: Path | str,
     *,
-    layers: LayerSpec,
+    layers: LayerSpec | None = None,
     layout: str = "vllm",
-    position: Literal["last", "first"] = "last",
+    position: Literal["last", "first", "mean"] = "last",
     depth: int | None = None,
+    dtype: str | None = None,
+    last_entry: LastEntry | None = None,
     model: str | None = None,
+    tokenize: Tokenize | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> ActivationStore:
-    """A store of the vectors at one token of each prompt's file, bit for bit.
+    """A store of the vectors at one position of each prompt's file, bit for bit.
 
-    Each row of `rows` is the file that is called as its id, `ID.safetensors`, in `folder`; companions such as `.lock`
-    are left alone. `layers` are those that the engine was asked for, ascending (vLLM's
-    `eagle_aux_hidden_state_layer_ids`), and `layout` says whose files they are (`LAYOUTS`). The manifest keeps the
-    layout and that its last layer is before the final norm. Raises InputError, with nothing written, where a row has
-    no file or a file no row, where files are cut, differ in layers, width or format, have states of another number of
-    tokens than they name, or hold a number that is not finite. Whether the numbers are the model's, only the model
-    can tell.
+    `layout` says whose files they are (`layouts.LAYOUTS`): `vllm`, whose files are called as the rows' ids, or
+    `lmprobe`, whose files are called by a hash of the rows' texts. `layers` are, of vLLM, those that the engine was
+    asked for, ascending (`eagle_aux_hidden_state_layer_ids`); of lmprobe those that are wanted, in our numbers, all
+    unless given. `last_entry` must be said of a last layer of which the layout does not tell whether it is normed.
+    With `tokenize`, the tokens of every text by its model, files with other tokens are refused by row.
+
+    Raises InputError, with nothing written, where a row has no file, where files are cut, differ in layers, width or
+    format, have states of another number of tokens than they name, or hold a number that is not finite. Whether the
+    numbers are the model's, `w2s doctor STORE --model MODEL` says.
     """
     if layout not in LAYOUTS:
         raise InputError(f"--layout {layout!r}: {did_you_mean(layout, LAYOUTS)}")
-    if position not in TOKENS:
-        raise InputError(f"--position {position}: of a folder of prompts, one token is kept: say last or first")
+    if position not in POSITIONS:
+        raise InputError(f"--position {position}: of a folder of prompts, say {', '.join(POSITIONS)}")
     refuse_depth(depth)
-    form, named = LAYOUTS[layout], chosen_layers(layers, depth)
-    if depth is not None and named[-1] > depth:
+    refuse_last_entry(last_entry)
+    form, named = LAYOUTS[layout], None if layers is None else chosen_layers(layers, depth)
+    if form.last_entry is not None and last_entry is not None:
+        raise InputError(f"--layout {layout}: its last layer is {form.last_entry} as it is: leave --last-entry away")
+    if depth is not None and named and named[-1] > depth:
         raise InputError(
             f"{folder}: layer {named[-1]} is above the model's {depth} blocks: correct --layers or --depth"
         )
-    ids = row_ids(Path(rows))
+    folder, ids = Path(folder), row_ids(Path(rows))
     refuse_doubled(ids, str(rows))
-    files = _files(Path(folder), ids, str(rows))
-    width, dtype = _alike(files, form, len(named))
-    columns: dict[int, Any] = {
-        layer: _Column(files, form, slot, TOKENS[position], dtype, width) for slot, layer in enumerate(named)
-    }
-    sites = {layer: f"imported {form.states}[:, {slot}]" for slot, layer in enumerate(named)}
-    part = Layers(columns, sites, dtype)
-    identity = {
+    if not ids:
+        raise InputError(f"{rows}: holds no row")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; it must hold one .safetensors file a row")
+    table = with_ids(read_table(Path(rows)), str(rows))
+    files = form.files(folder, table, str(rows))
+    tokens = None if tokenize is None else tokenize(ids, [str(text) for text in _texts(table, rows)])
+    part = _alike(files, ids, form, position, named, dtype, tokens)
+    highest = max(part.words)
+    if depth is not None and highest > depth:
+        raise InputError(f"{folder}: layer {highest} is above the model's {depth} blocks: correct --depth")
+    said = form.last_entry or last_entry
+    if form.last_entry is None:
+        part = settled(part, depth, last_entry, str(folder), lowest=min(part.words))
+    identity: dict[str, Any] = {
         "imported": hash_of([sha256(path) for path in files]),
         "layout": layout,
-        "norm": form.norm,
+        **identity_of(said),
         "model": model,
-        "layers": named,
+        "layers": sorted(part.words),
         "depth": depth,
         "position": position,
-        "dtype": dtype,
+        "dtype": part.dtype,
         "rows": hash_of(ids),
     }
-    row_bytes = width * WORDS[dtype].itemsize * len(named)
-    writer = StoreWriter.open(
+    notes: dict[str, Any] = {"imported_from": str(folder.resolve()), "layout": form.source}
+    notes |= {"rows_from": [str(Path(rows).resolve())], "tokens_checked": tokenize is not None}
+    return write_store(
         out,
+        [(part, folder, ids)],
         identity=identity,
-        sites=sites,
-        depth=named[-1] if depth is None else depth,
-        width=width,
-        dtype=dtype,
-        ids=ids,
-        shard_rows=max(1, min(SHARD_ROWS, SHARD_BYTES // row_bytes)),
+        depth=highest if depth is None else depth,
+        notes=notes | ({} if model is None else {"model": model}),
+        report=report,
     )
-    writer.refuse_unwritable()
-    if missing := writer.missing():
-        refuse_non_finite(part, Path(folder), ids, writer.manifest.shard_rows)
-        for done, number in enumerate(missing, start=1):
-            chosen = writer.rows_of(number)
-            writer.write(number, Content(ids[chosen], rows_of_all([part], chosen)))
-            report(done, len(missing))
-    notes = {"imported_from": str(Path(folder).resolve()), "layout": form.source, "rows_from": [str(rows)]}
-    store = writer.finish(notes | ({} if model is None else {"model": model}))
-    assert store is not None  # every part has just been written
-    return store
 
 
-def _files(folder: Path, ids: list[str], rows: str) -> list[Path]:
-    """The file of each row; InputError where a row has none, or a file of the folder no row."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; it must hold one {ENDING} file a row, called as the row's id")
-    there = {path.name.removesuffix(ENDING): path for path in folder.iterdir() if path.name.endswith(ENDING)}
-    if lacking := [name for name in ids if name not in there]:
-        raise InputError(
-            f"{folder}: no file for {len(lacking)} of {len(ids)} rows of {rows} ({preview(lacking, 6)}): each is "
-            f"called as its row's id, as in {lacking[0]}{ENDING}"
-        )
-    if more := sorted(there.keys() - set(ids)):
-        raise InputError(
-            f"{folder}: {len(more)} files of no row of {rows} ({preview(more, 6)}): add them, or move them"
-        )
-    return [there[name] for name in ids]
+def _texts(table: Any, rows: Path | str) -> list[Any]:
+    if "text" not in table:
+        raise InputError(f"{rows}: no field 'text', which the tokenizer of --model needs: leave --model away")
+    return list(table["text"])
 
 
-def _alike(files: Sequence[Path], form: Layout, layers: int) -> tuple[int, StoredDtype]:
-    """Width and format that all files have; InputError for the first that is not as the layout or the others are."""
-    first: tuple[int, StoredDtype] | None = None
-    for path in files:
-        found = _checked(read_safetensors(path), path, form, layers)
-        if first is not None and found != first:
+def _alike(
+    files: Sequence[Path],
+    ids: Sequence[str],
+    form: Layout,
+    position: str,
+    named: list[int] | None,
+    dtype: str | None,
+    tokens: Sequence[Any] | None,
+) -> Layers:
+    """The layers that all files have, one like the other; InputError for the first that is not as the others are."""
+    first: tuple[list[int], int, StoredDtype] | None = None
+    sites: Mapping[int, str] = {}
+    for row, path in enumerate(files):
+        found = form.read(path, position, named)
+        widths = {len(vector) for vector in found.words.values()}
+        if len(widths) > 1:
+            raise InputError(f"{path}: layers of widths {sorted(widths)}: one store has one")
+        vector = next(iter(found.words.values()))
+        about = sorted(found.words), len(vector), words(vector, found.dtype, str(path), dtype)[1]
+        if first is None:
+            first, sites = about, found.sites
+        elif about != first:
             raise InputError(
-                f"{path}: width {found[0]} of {found[1]}, but {files[0].name} has width {first[0]} of {first[1]}: one "
-                "store has one"
+                f"{path}: layers {about[0]}, width {about[1]} of {about[2]}, but {files[0].name} has layers "
+                f"{first[0]}, width {first[1]} of {first[2]}: one store has one (--layers chooses those that all have)"
             )
-        first = found
-    if first is None:
-        raise InputError("the row file holds no row")
-    return first
-
-
-def _checked(saved: Saved, path: Path, form: Layout, layers: int) -> tuple[int, StoredDtype]:
-    for name in (form.states, form.tokens):
-        if name not in saved.arrays:
-            raise InputError(f"{path}: no tensor {name!r}, but {preview(list(saved.arrays), 6)}: not of this --layout")
-    states, tokens = saved.arrays[form.states], saved.arrays[form.tokens]
-    if states.ndim != 3 or states.shape[1] != layers:
-        raise InputError(
-            f"{path}: {form.states} has shape {states.shape}, but --layers names {layers}: it must be (tokens, "
-            f"{layers}, width)"
-        )
-    if tokens.shape != states.shape[:1]:
-        raise InputError(
-            f"{path}: states of {len(states)} tokens, but {form.tokens} of shape {tokens.shape}: only a part of the "
-            "prompt was saved; serve it again without chunked prefill and without prefix caching"
-        )
-    return int(states.shape[2]), words(states, saved.dtypes[form.states], str(path))[1]
+        if tokens is not None:
+            refuse_other_tokens(str(path), ids[row], tokens[row], found.tokens, found.count)
+    assert first is not None  # there is a row
+    reader = _Files(files, lambda path: form.read(path, position, named), first[2])
+    columns: dict[int, Any] = {layer: _Column(reader, layer, first[1]) for layer in first[0]}
+    return Layers(columns, dict(sites), first[2])

@@ -13,6 +13,7 @@ from ..io.json_files import parse_json
 from .saved import Saved
 
 NUMPY = {"F64": ("<f8", "float64"), "F32": ("<f4", "float32"), "F16": ("<f2", "float16"), "BF16": ("<u2", "bfloat16")}
+INTEGERS = {"I64": "<i8", "I32": "<i4", "U8": "u1", "BOOL": "?"}  # token ids and masks: read, and never stored
 LENGTH = 8  # bytes before the header, which say how long it is
 
 
@@ -34,10 +35,13 @@ def read_safetensors(path: Path) -> Saved:
         shape, dtypes[name] = tuple(entry["shape"]), entry["dtype"]
         if 0 in shape:
             raise InputError(f"{path}: tensor {shortened(name)!r} is empty, of shape {shape}")
-        if entry["dtype"] not in NUMPY:  # refused by its name, if it is wanted
+        if entry["dtype"] in NUMPY:
+            kind, dtypes[name] = NUMPY[entry["dtype"]]
+        elif entry["dtype"] in INTEGERS:
+            kind = INTEGERS[entry["dtype"]]
+        else:  # refused by its name, if it is wanted
             arrays[name] = np.broadcast_to(np.uint8(0), shape)
             continue
-        kind, dtypes[name] = NUMPY[entry["dtype"]]
         begin = LENGTH + size + entry["data_offsets"][0]
         # The library has compared them, too; of a key that stands twice it may have seen another entry.
         if begin + math.prod(shape) * np.dtype(kind).itemsize > path.stat().st_size:

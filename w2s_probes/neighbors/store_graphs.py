@@ -70,5 +70,7 @@ def graph_name(
     cells = [f"{shard.file} {shard.checksum}" for shard in store.manifest.shards_of(layer)]
     related = None if group_ids is None else np.asarray(group_ids).tolist()
     # JSON: no two lists of parts are written alike, whatever characters an id has.
-    text = json.dumps([FORMAT, store.key, cells, layer, list(ids), related, index])
+    text = json.dumps(
+        [FORMAT, store.key, cells, layer, list(ids), related, index, *(["pairs"] if store.paired else [])]
+    )
     return f"neighbors-{layer:03d}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.safetensors"

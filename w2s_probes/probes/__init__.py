@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from .attention import AttentionProbe
     from .base import Probe, auroc_scorer
     from .classifier import ClassifierProbe
-    from .contrast import ContrastProbe, paired_sides, shuffled_sides
+    from .contrast import ContrastProbe, paired_sides, shuffled_sides, swapped_sides
     from .design import Design
     from .graph_smoothing import GraphProbe
     from .knn import KNNProbe, NeighborPath
     from .logistic import LogisticProbe, RegularizationPath
     from .mean_difference import MeanDifferenceProbe
+    from .mlp import MLPPath, MLPProbe
     from .saving import load_probe, save_probe
     from .topo import TopoProbe, topo_cc
     from .whitened import WhitenedMeanDifferenceProbe
@@ -35,6 +36,8 @@ __all__ = [
     "GraphProbe",
     "KNNProbe",
     "LogisticProbe",
+    "MLPPath",
+    "MLPProbe",
     "MeanDifferenceProbe",
     "NeighborPath",
     "Probe",
@@ -48,6 +51,7 @@ __all__ = [
     "probe_name",
     "save_probe",
     "shuffled_sides",
+    "swapped_sides",
     "topo_cc",
 ]
 
@@ -71,6 +75,8 @@ __getattr__, __dir__ = lazy_face(
         "GraphProbe": "graph_smoothing",
         "KNNProbe": "knn",
         "LogisticProbe": "logistic",
+        "MLPPath": "mlp",
+        "MLPProbe": "mlp",
         "MeanDifferenceProbe": "mean_difference",
         "NeighborPath": "knn",
         "Probe": "base",
@@ -82,6 +88,7 @@ __getattr__, __dir__ = lazy_face(
         "paired_sides": "contrast",
         "save_probe": "saving",
         "shuffled_sides": "contrast",
+        "swapped_sides": "contrast",
         "topo_cc": "topo",
     },
 )

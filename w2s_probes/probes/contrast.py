@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import eigh
 from scipy.special import expit
 
 from ..errors import InputError
@@ -11,7 +12,8 @@ from ..randomness import stream
 from .base import Probe
 from .logistic import LogisticProbe
 
-FLAT = 1e-6  # a column whose deviation is below this, times the largest, is left out: it would be blown up noise
+FLAT = 1e-6  # a column whose deviation is below this, times the largest of its side, is left out: blown up noise
+ROUNDING = 1e-5  # a deviation of standardised differences that float32 alone can make: the two sides are one
 L2 = 1e-3  # of the calibration's slope, on projections of deviation 1: finite where weak labels are separable
 
 
@@ -26,7 +28,8 @@ class ContrastProbe(Probe):
 
     the leading eigenvector of Cov(x̃⁺ - x̃⁻) - consistency · Cov(x̃⁺ + x̃⁻). With `consistency` 0 this is CRC-TPC; above,
     directions are punished in which both sides agree, as by the consistency loss of CCS and the negative covariance of
-    VINC (Cov of the difference is Σ⁺ + Σ⁻ less twice the symmetric part of the cross-covariance).
+    VINC (Cov of the difference is Σ⁺ + Σ⁻ less twice the symmetric part of the cross-covariance). Columns that do not
+    vary on one of the sides are left out.
 
     Weak labels choose two numbers alone: P(1) = σ(a s + b), s the projection over its deviation, a and b those of a
     logistic regression of the weak labels y on s. The sign of a is the probe's sign, which no contrast tells. Where
@@ -46,15 +49,18 @@ class ContrastProbe(Probe):
         half = _width(X)
         self.means_ = X.mean(axis=0, dtype=np.float64)
         deviations = X.std(axis=0, dtype=np.float64)
-        largest = deviations.max()
-        with np.errstate(divide="ignore"):
-            self.scales_ = np.where(deviations > FLAT * largest, 1 / deviations, 0.0)
-        plus, minus = self._sides(X)
-        self.direction_, self.explained_ = _direction(plus - minus, plus + minus, float(self.consistency))
+        varies = np.logical_and(*(side > FLAT * side.max() for side in np.split(deviations, 2)))
+        if not varies.any():
+            raise InputError(f"no column varies on both sides of {len(X)} rows: is one side a single text?")
+        self.scales_ = np.divide(1, deviations, out=np.zeros(2 * half), where=np.tile(varies, 2))
+        self.direction_, self.explained_ = _direction(*self._sides(X), float(self.consistency))
         projected = self._projected(X)
         self.deviation_ = float(projected.std())
-        if not self.deviation_ > 0:
-            raise InputError(f"the two sides of all {len(X)} rows differ alike: is it one text twice? ({half} columns)")
+        if not self.deviation_ > ROUNDING:
+            raise InputError(
+                f"the two sides of all {len(X)} rows differ alike: is it one text twice, or does the model not know "
+                "what tells them apart?"
+            )
         fitted = LogisticProbe(L2).fit((projected / self.deviation_)[:, None], p)
         self.slope_, self.intercept_ = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
@@ -73,7 +79,8 @@ class ContrastProbe(Probe):
         return np.asarray((plus - minus) @ self.direction_)
 
     def _sides(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        standard = (X - self.means_) * self.scales_
+        standard = X - self.means_
+        standard *= self.scales_  # in place: pairs are wide
         return standard[:, : _width(X)], standard[:, _width(X) :]
 
 
@@ -94,6 +101,15 @@ def shuffled_sides(X: ArrayLike, *, seed: int = 0) -> NDArray[np.float32]:
     return np.hstack([matrix[:, :half], matrix[order, half:]])
 
 
+def swapped_sides(X: ArrayLike, *, seed: int = 0) -> NDArray[np.float32]:
+    """The control: x⁺ and x⁻ of each pair of X (n, 2d) change places if a coin says so, so that no side has a sense."""
+    matrix = np.array(X, dtype=np.float32)
+    half = _width(matrix)
+    swapped = stream(seed, "swapped sides").random(len(matrix)) < 0.5
+    matrix[swapped] = np.roll(matrix[swapped], half, axis=1)
+    return matrix
+
+
 def _width(X: NDArray[Any]) -> int:
     """The width of one side; InputError where there are not two."""
     if X.ndim != 2 or X.shape[1] % 2 or not X.shape[1]:
@@ -102,18 +118,28 @@ def _width(X: NDArray[Any]) -> int:
 
 
 def _direction(
-    difference: NDArray[np.float64], total: NDArray[np.float64], consistency: float
+    plus: NDArray[np.float64], minus: NDArray[np.float64], consistency: float
 ) -> tuple[NDArray[np.float64], float]:
-    """The leading eigenvector (d,) of Cov(difference) - consistency · Cov(total), and the share of Var(difference)."""
+    """The leading eigenvector (d,) of Cov(x⁺ - x⁻) - consistency · Cov(x⁺ + x⁻), and its share of Var(x⁺ - x⁻)."""
+    difference = plus - minus
     n, d = difference.shape
     variance = float((difference**2).sum() / n)
     if consistency == 0 and n < d:  # the same by the smaller Gram matrix (n, n)
-        weights = np.linalg.eigh(difference @ difference.T)[1][:, -1]
+        weights = _leading(difference @ difference.T)
         found = difference.T @ weights
         length = float(np.linalg.norm(found))
         found = found / length if length > 0 else found
     else:
-        matrix = (difference.T @ difference - consistency * (total.T @ total)) / n
-        found = np.linalg.eigh(matrix)[1][:, -1]
+        matrix = difference.T @ difference
+        if consistency > 0:
+            total = plus + minus
+            matrix -= consistency * (total.T @ total)
+        found = _leading(matrix)
     share = float(((difference @ found) ** 2).mean() / variance) if variance > 0 else 0.0
     return np.asarray(found), share
+
+
+def _leading(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The eigenvector (m,) of the largest eigenvalue of a symmetric matrix (m, m)."""
+    last = len(matrix) - 1
+    return np.asarray(eigh(matrix, subset_by_index=[last, last])[1][:, 0])

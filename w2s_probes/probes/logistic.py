@@ -109,7 +109,7 @@ class LogisticProbe(Probe):
         weights = checked_weights(sample_weight, n)
         for p in labels:
             both_classes(p, weights)
-        folds = [checked_folds(design, p, cv, groups, seed) for p in labels]
+        folds = [None if cv is None else checked_folds(design.equal, p, cv, groups, seed) for p in labels]
         unique, place = np.unique(penalties, return_inverse=True)
         problems = training_problems(labels, weights, folds, unique)
         solutions = minimize(design, problems)

@@ -15,6 +15,7 @@ from .class_moments import Array, ClassMoments, TakenOut, left_out
 
 FLAT = 1e-12  # of the squared gap: the least variance along the line, so that log-odds stay finite
 SMALL = 1 << 20  # numbers of X up to which all is computed in float64
+FAR = 1e-4  # of a sum's terms: what is left of less, without a group, has lost too many digits
 
 
 class MeanDifferenceProbe(Probe):
@@ -83,8 +84,17 @@ class MeanDifferenceProbe(Probe):
         scatter = _Scatter(moments)
         found = np.empty(len(moments.p))
         for out in left_out(moments, ids):
-            found[out.rows] = _without(out, moments, scatter, self._along)
+            found[out.rows], far = _without(out, moments, scatter, self._along)
+            for group in np.flatnonzero(far):
+                rows = out.rows[out.of_rows == group]
+                found[rows] = self._fitted_without(moments, rows)
         return found
+
+    def _fitted_without(self, moments: ClassMoments, rows: NDArray[np.intp]) -> Array:
+        """Log-odds (m,) of rows by a fit to the others: of groups beside which all others are small."""
+        others = ClassMoments.of(np.delete(moments.X, rows, axis=0), np.delete(moments.p, rows))
+        direction, offset = type(self)()._line(others)
+        return np.asarray((moments.X[rows].astype(np.float64) - others.centre) @ direction + offset)
 
 
 class _Scatter:
@@ -140,8 +150,8 @@ class _Scatter:
         self._half = square.T  # of Fortran's order, as BLAS reads it; one half of it is read
 
 
-def _without(out: TakenOut, moments: ClassMoments, scatter: _Scatter, along: Array) -> Array:
-    """Log-odds (m,) of the rows of some groups, each by the other groups' rows.
+def _without(out: TakenOut, moments: ClassMoments, scatter: _Scatter, along: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Log-odds (m,) of the rows of some groups, each by the other groups' rows; and which groups (g,) are too far off.
 
     Taking rows out takes Σ weight a aᵀ and b bᵀ / left from the scatter of a class, a being a row around the mean
     that it had and b the sum of weight a.
@@ -156,7 +166,8 @@ def _without(out: TakenOut, moments: ClassMoments, scatter: _Scatter, along: Arr
     by_u, by_along = (vectors @ np.stack([u, along], axis=1)).T * scale
     squared = own * scale if out.alone else np.einsum("gd,gd->g", vectors, vectors)
     gap = grown**2 * (u @ u) + 2 * grown * by_u + squared
-    inside = grown**2 * (u @ along) + 2 * grown * by_along + scale**2 * scatter.squares(vectors)
+    squares = scale**2 * scatter.squares(vectors)
+    inside = grown**2 * (u @ along) + 2 * grown * by_along + squares
     of_u = grown * (u @ u) + by_u  # the old difference along the new one
     of = out.of_rows
     ones = grown[of] * (out.around @ u) + own  # rows less the mean of class 1, along the new difference
@@ -164,7 +175,8 @@ def _without(out: TakenOut, moments: ClassMoments, scatter: _Scatter, along: Arr
     inside -= out.total((1 - out.p) * zeros**2 + out.p * ones**2)
     moved = np.stack([out.total((1 - out.p) * zeros), out.total(out.p * ones)]) / out.left
     inside -= (moved**2 * out.left).sum(axis=0)
+    far = (inside < FAR * (grown**2 * (u @ along) + squares)) | (gap < FAR * (grown**2 * (u @ u) + squared))
     variance = np.maximum(inside / out.left.sum(axis=0), FLAT * gap**2)
     slope = np.divide(gap, variance, out=np.zeros_like(gap), where=variance > 0)
     middle = (zeros + ones) / 2 + moved.mean(axis=0)[of]  # from the midpoint of the means that are left
-    return np.asarray(slope[of] * middle + np.log(out.left[1] / out.left[0])[of])
+    return np.asarray(slope[of] * middle + np.log(out.left[1] / out.left[0])[of]), far

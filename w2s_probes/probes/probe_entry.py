@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 ValueName = Literal["k", "l2"]
 # The probes of this release.
-VERSIONED = ("knn", "logistic", "topo", "mean-difference", "mean-difference-whitened", "graph", "attention")
+VERSIONED = (
+    *("knn", "logistic", "topo", "mean-difference", "mean-difference-whitened"),
+    *("graph", "mlp", "contrast", "attention"),
+)
 NO_VALUE = 0.0  # stands for the value of a probe that has none, where values are listed
 
 
@@ -40,6 +43,7 @@ class ProbeEntry:
     cross_fitted: bool = True  # whether its out-of-sample scores come of folds, and so hang on their seed
     color: str = "#56606b"
     marker: str = "D"
+    pairs: bool = False  # whether it reads contrast pairs, [x⁺, x⁻], and no single vectors
 
     @property
     def setting(self) -> str:

@@ -10,7 +10,6 @@ from ..errors import InputError
 from ..rows.folds import fold_numbers
 from ..rows.groups import group_ids
 from ..ties import above_half
-from .design import Design
 from .penalties import LARGEST_L2
 from .validation import soft_labels
 
@@ -77,17 +76,16 @@ def checked_label_sets(Y: ArrayLike, n: int) -> tuple[NDArray[np.float64], list[
 
 
 def checked_folds(
-    design: Design, p: NDArray[np.float64], cv: int | ArrayLike | None, groups: ArrayLike | None, seed: int
-) -> NDArray[np.intp] | None:
+    equal: NDArray[np.intp], p: NDArray[np.float64], cv: int | ArrayLike, groups: ArrayLike | None, seed: int
+) -> NDArray[np.intp]:
+    """The fold of each row (n,), of which equal ones share a number in `equal` (n,); InputError where `cv` is none."""
     n = len(p)
-    if cv is None:
-        return None
-    # Rows stand for themselves by a number that equal rows share: their duplicates are then looked for once.
-    stand_in = design.equal[:, None].astype(np.float32)
+    # Rows stand for themselves by their numbers: their duplicates are then looked for once.
+    stand_in = equal[:, None].astype(np.float32)
     if np.ndim(cv) == 0:
         count = np.asarray(cv)
         if count.dtype.kind not in "iu" or count < 2:
-            raise InputError(f"cv={cv} must be a whole number of folds, at least 2, or a fold number for each row")
+            raise InputError(f"cv={cv!r} must be a whole number of folds, at least 2, or a fold number for each row")
         return fold_numbers(stand_in, p, groups=groups, folds=int(count), seed=seed)
     numbers = np.asarray(cv)
     if numbers.shape != (n,):

@@ -14,7 +14,12 @@ from .probe_entry import NO_VALUE, ClassifierEntry, ProbeEntry, ValueName
 # Probes that no table of probes lists; imported when one is saved or loaded, since their modules load torch.
 HEAVY = {"HeadStudent": "w2s_probes.students.head", "AttentionProbe": "w2s_probes.probes.attention"}
 # Names that mean something else where a probe is named.
-TAKEN = {"best": "the best of a sweep", "raters": "a panel's votes", "attention": "a probe of every token"}
+TAKEN = {
+    "best": "the best of a sweep",
+    "raters": "a panel's votes",
+    "attention": "a probe of every token",
+    "layers": "one probe at several layers",
+}
 VALUE_TITLES: dict[ValueName, str] = {"k": "neighbours k", "l2": "penalty λ"}
 ONCE = (NO_VALUE,)  # the values of such a probe, where a sweep has it
 # Other options of `w2s sweep` and keys of a recipe's `[probes]`: no setting of a probe may be called like one.
@@ -86,6 +91,17 @@ ENTRIES = (
         marker="<",
     ),
     ProbeEntry(
+        name="contrast",
+        title="contrast",
+        value=None,
+        default=NO_VALUE,
+        where="contrast:ContrastProbe",
+        values="Contrast pairs",
+        color="#661100",
+        marker="p",
+        pairs=True,
+    ),
+    ProbeEntry(
         name="graph",
         title="graph",
         value="k",
@@ -96,6 +112,16 @@ ENTRIES = (
         cross_fitted=False,
         color="#999933",
         marker=">",
+    ),
+    ProbeEntry(
+        name="mlp",
+        title="MLP",
+        value="l2",
+        default=1e-2,
+        where="mlp:MLPProbe",
+        values="Penalties λ of the MLP probe",
+        color="#9911FF",
+        marker="h",
     ),
 )
 

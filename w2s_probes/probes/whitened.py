@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .class_moments import Array, ClassMoments, TakenOut, left_out
-from .mean_difference import MeanDifferenceProbe
+from .mean_difference import FAR, MeanDifferenceProbe
 
 LEAST = 1e-12  # of the largest variance: what is added to each, so that a covariance of lower rank can be inverted
 BATCH = 1 << 22  # numbers of the groups that are solved at once
@@ -39,6 +39,9 @@ class WhitenedMeanDifferenceProbe(MeanDifferenceProbe):
         found = np.empty(len(moments.p))
         for out in left_out(moments, ids):
             found[out.rows] = self._spectrum.without(out)
+            for group in np.flatnonzero(self._spectrum.far(out)):
+                rows = out.rows[out.of_rows == group]
+                found[rows] = self._fitted_without(moments, rows)
         return found
 
 
@@ -129,6 +132,18 @@ class _Spectrum:
                 places = out.starts[some][:, None] + np.arange(size)
                 found[places] = self._solved(out.p[places], around[places], out.left[:, some])
         return found
+
+    def far(self, out: TakenOut) -> NDArray[np.bool_]:
+        """Which groups (g,) hold nearly all of the scatter, so that what is left without them has lost its digits."""
+        left = np.full(len(out.starts), self.second.sum())
+        for weight, around, rest in (
+            (out.p, out.around, out.left[1]),
+            (1 - out.p, out.around + self.moments.difference, out.left[0]),
+        ):
+            weighted = weight[:, None] * around
+            pulled = weighted if out.alone else np.add.reduceat(weighted, out.starts)
+            left -= out.total(np.einsum("md,md->m", weighted, around)) + np.einsum("gd,gd->g", pulled, pulled) / rest
+        return np.asarray(left < FAR * self.second.sum())
 
     def _solved(self, p: Array, around: Array, left: Array) -> Array:
         """Log-odds (g, m) of g groups of m rows: labels p (g, m), rows less the mean of class 1 (g, m, r).

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,8 @@ def made_of_texts(ids: Ids) -> bool:
 
 def _no_match(have: Ids, wanted: Ids) -> str:
     """The probable reason where no id of one side is one of the other's."""
+    if f"{wanted[0]}+" in have:
+        return "it has the sides of contrast pairs, and not the rows themselves, which are to be read here"
     here, there = made_of_texts(have), made_of_texts(wanted)
     if there and not here:
         return "they were made from the texts of rows without `id`, the others were given: give both the same `id`"
@@ -88,11 +90,21 @@ def _no_match(have: Ids, wanted: Ids) -> str:
     return "are these labels of other rows?"
 
 
-def positions(have: NDArray[np.object_], wanted: Ids, where: str) -> NDArray[np.intp]:
-    """Where each wanted id stands among those at hand; InputError for ids that are missing or asked twice."""
+def places_of(have: NDArray[np.object_]) -> dict[str, int]:
+    """Where each id stands."""
+    return dict(zip(have.tolist(), range(len(have)), strict=True))
+
+
+def positions(
+    have: NDArray[np.object_], wanted: Ids, where: str, places: Mapping[str, int] | None = None
+) -> NDArray[np.intp]:
+    """Where each wanted id stands among those at hand; InputError for ids that are missing or asked twice.
+
+    The `places` of those at hand are for who asks again and again: finding them takes a while where there are many.
+    """
     wanted = np.asarray(wanted, dtype=object)
     refuse_doubled(wanted, "the ids asked for")
-    places = dict(zip(have.tolist(), range(len(have)), strict=True))
+    places = places_of(have) if places is None else places
     found = np.array([places.get(row_id, -1) for row_id in wanted.tolist()], dtype=np.intp)
     if (found < 0).any():
         missing = wanted[found < 0]

@@ -1,24 +1,29 @@
 """The activation store: a folder of HDF5 shards and a manifest. Rows keep one order; layers are read one at a time."""
 
 import html
-from collections.abc import Iterator
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, preview
-from ..rows.ids import Ids, positions, refuse_doubled
+from ..labels.label_set import LabelSet
+from ..rows.ids import Ids
 from .dtypes import WORDS
-from .layer_reading import Piece, WantedVectors, pieces, read_float32, read_words
 from .layers import LayerSpec, one_layer, parse_layers
 from .manifest import MANIFEST, Manifest, Shard
 from .parts import part_count, parts_there
-from .shards import locate_layers, read_header, read_offsets
+from .row_blocks import RowBlocks
+from .row_reader import RowReader
 from .token_activations import StoredTokens, TokenActivations
 from .verification import Verification, manifest_faults, shard_faults
+
+if TYPE_CHECKING:
+    from datasets import IterableDataset
+
+    from .torch_view import StoreRows
 
 
 class ActivationStore:
@@ -39,10 +44,12 @@ class ActivationStore:
     ([16], (1, 3))
     """
 
+    paired = False  # whether its rows are read as contrast pairs, as by `PairedStore`
+
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
-        self._located: dict[str, dict[int, int]] = {}
+        self._reader = RowReader(path, manifest)
 
     @classmethod
     def open(cls, path: Path | str) -> "ActivationStore":
@@ -74,16 +81,10 @@ class ActivationStore:
         """The key of the numbers: a hash of all that determines them."""
         return self.manifest.key
 
-    @cached_property
+    @property
     def ids(self) -> NDArray[np.object_]:
         """(n,) row ids, in the order in which rows were given to the extractor."""
-        names: list[str] = []
-        for shard in self.manifest.shards_of(self.layers[0]):
-            names += read_header(self.path / shard.file).ids
-            if len(names) != shard.stop:
-                raise InputError(f"{self.path / shard.file}: holds other rows than the manifest says: `w2s repair`")
-        refuse_doubled(names, str(self.path))
-        return np.array(names, dtype=object)
+        return self._reader.ids
 
     def __len__(self) -> int:
         return self.manifest.rows
@@ -101,7 +102,7 @@ class ActivationStore:
         m = self.manifest
         about = {
             "rows": f"{m.rows:,}",
-            "layers": ", ".join(map(str, self.layers)),
+            "layers": ", ".join(map(str, self.layers)) + self._mark,
             "width": f"{m.width:,}",
             "dtype": m.dtype,
             "position": "every token" if m.ragged else str(m.identity.get("position", "")),
@@ -115,7 +116,13 @@ class ActivationStore:
     def __repr__(self) -> str:
         m = self.manifest
         what = f"{m.rows} rows, every token" if m.ragged else f"{m.rows} rows"
-        return f"ActivationStore({str(self.path)!r}: {what}, layers {self.layers}, width {m.width}, {m.dtype})"
+        layers = f"layers {self.layers}{self._mark}"
+        return f"ActivationStore({str(self.path)!r}: {what}, {layers}, width {m.width}, {m.dtype})"
+
+    @property
+    def _mark(self) -> str:
+        layer = self.manifest.after_norm
+        return "" if layer is None else f" ({layer} after the final norm)"
 
     def resolve(self, layer: LayerSpec) -> int:
         """The stored layer that a specification names (see `layers.parse_layers`); InputError if not stored."""
@@ -135,10 +142,7 @@ class ActivationStore:
 
         Of a ragged store (tokens, width): the rows' tokens one after another.
         """
-        index, m = self.resolve(layer), self.manifest
-        out = np.empty((sum(self._counts(index)), m.width), dtype=WORDS[m.dtype])
-        read_words(list(self._pieces(index, None)), out)
-        return out
+        return self._reader.words(self.resolve(layer))
 
     def layer(self, layer: LayerSpec, ids: Ids | None = None) -> NDArray[np.float32]:
         """One layer as float32 (n, width): all rows in `ids` order, or the rows asked for in the order asked.
@@ -151,12 +155,7 @@ class ActivationStore:
                 f"{self.path} holds every token of its rows: extract with --position last, first or mean for one "
                 f"vector a row, or read it with .tokens({layer!r})"
             )
-        wanted = None if ids is None else WantedVectors(positions(self.ids, ids, str(self.path)))
-        X, finite = self._vectors(self.resolve(layer), self.manifest.rows, wanted)
-        if not finite.all():
-            names = self.ids if ids is None else np.asarray(ids, dtype=object)
-            self._refuse_non_finite(layer, int((~finite).sum()), names[int(finite.argmin())])
-        return X
+        return self._reader.vectors(self.resolve(layer), None if ids is None else self._reader.positions(ids))
 
     def tokens(self, layer: LayerSpec, ids: Ids | None = None) -> TokenActivations:
         """One layer of a ragged store, all rows or those asked for; memory as many vectors as these have tokens.
@@ -164,21 +163,55 @@ class ActivationStore:
         Raises InputError as `layer` does, and for a store that holds one vector a row.
         """
         index = self._token_layer(layer)
-        token_ids = self._ragged[1]
-        names = self.ids if ids is None else np.asarray(ids, dtype=object)
-        at, ends = self._token_places(names)
-        values, finite = self._vectors(index, len(token_ids), WantedVectors(at))
-        if not finite.all():
-            row = int(np.searchsorted(ends, int(finite.argmin()), side="right")) - 1
-            self._refuse_non_finite(layer, int((~finite).sum()), names[row])
-        return TokenActivations(values, ends, token_ids[at], names)
+        return self._reader.tokens(index, self._reader.positions(self.ids if ids is None else ids))
 
     def stored_tokens(self, layer: LayerSpec, ids: Ids | None = None) -> StoredTokens:
         """One layer of a ragged store, all rows or those asked for, left on disk and read a few rows at a time."""
         self._token_layer(layer)
         names = self.ids if ids is None else np.asarray(ids, dtype=object)
-        at, ends = self._token_places(names)
-        return StoredTokens(ends, self._ragged[1][at], names, self.manifest.width, partial(self.tokens, layer))
+        at, ends = self._reader.token_places(self._reader.positions(names))
+        return StoredTokens(ends, self._reader.ragged[1][at], names, self.manifest.width, partial(self.tokens, layer))
+
+    def torch_dataset(
+        self,
+        layer: LayerSpec,
+        labels: LabelSet | None = None,
+        *,
+        ids: Ids | None = None,
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+    ) -> "StoreRows":
+        """One layer as an `IterableDataset` of PyTorch, streamed from disk: examples `id`, `activations` and `label`.
+
+        Rows are `ids`, else those with labels, else all; labels meet them by id. Shuffled, blocks of some megabytes
+        are drawn from all over the store and their rows mixed, in another order each `set_epoch`. Workers of a
+        DataLoader share the rows. With `batch_size`, whole batches are given:
+        `DataLoader(dataset, batch_size=None)`. Rows of tokens are padded by `collate_fn=padded_tokens`. Raises
+        InputError as `layer` does, and for ids without a label.
+        """
+        from .torch_view import StoreRows
+
+        if batch_size is not None and (batch_size < 1 or self.manifest.ragged):
+            raise InputError(
+                f"batch_size={batch_size}: give a number above 0, and of a store of every token none, but "
+                "DataLoader(dataset, batch_size=..., collate_fn=padded_tokens)"
+            )
+        return StoreRows(self._blocks(layer, labels, ids), batch_size=batch_size, shuffle=shuffle, seed=seed)
+
+    def hf_dataset(
+        self, layer: LayerSpec, labels: LabelSet | None = None, *, ids: Ids | None = None
+    ) -> "IterableDataset":
+        """One layer as an `IterableDataset` of Hugging Face's `datasets`; rows and errors are those of `torch_dataset`.
+
+        Raises InputError where that library, the extra `datasets`, is not installed.
+        """
+        try:
+            from .datasets_view import streamed
+        except ImportError as error:
+            raise InputError("this needs datasets: pip install 'w2s-probes[datasets]'") from error
+
+        return streamed(self._blocks(layer, labels, ids))
 
     def verify(self) -> Verification:
         """Read everything again: checksums, ids, shapes, and that every number is finite."""
@@ -198,56 +231,11 @@ class ActivationStore:
             raise InputError(f"{self.path} holds one vector a row: extract with --position all for its tokens")
         return self.resolve(layer)
 
-    def _token_places(self, names: NDArray[np.object_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The places of some rows' tokens in a layer, one row after another, and where each row begins and ends."""
-        offsets = self._ragged[0]
-        rows = positions(self.ids, names, str(self.path))
-        lengths = np.diff(offsets)[rows]
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        return np.repeat(offsets[rows] - ends[:-1], lengths) + np.arange(ends[-1]), ends
-
-    @cached_property
-    def _ragged(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Offsets (n + 1,) and token ids (tokens,) of all rows."""
-        parts = [read_offsets(self.path / s.file, s.rows) for s in self.manifest.shards_of(self.layers[0])]
-        lengths = np.concatenate([np.diff(offsets) for offsets, _ in parts])
-        return np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([tokens for _, tokens in parts])
-
-    def _counts(self, layer: int) -> list[int]:
-        """The number of vectors in each shard of a layer."""
-        shards = self.manifest.shards_of(layer)
-        if not self.manifest.ragged:
-            return [shard.rows for shard in shards]
-        offsets, _ = self._ragged
-        return [int(offsets[shard.stop] - offsets[shard.start]) for shard in shards]
-
-    def _vectors(
-        self, layer: int, count: int, wanted: WantedVectors | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        m = self.manifest
-        out = np.empty((count if wanted is None else len(wanted.positions), m.width), dtype=np.float32)
-        return out, read_float32(list(self._pieces(layer, wanted)), m.dtype, out)
-
-    def _pieces(self, layer: int, wanted: WantedVectors | None) -> Iterator[Piece]:
-        m, start = self.manifest, 0
-        row_bytes = m.width * WORDS[m.dtype].itemsize
-        for shard, count in zip(m.shards_of(layer), self._counts(layer), strict=True):
-            yield from pieces(self.path / shard.file, self._begin(shard, layer, count), count, row_bytes, start, wanted)
-            start += count
-
-    def _begin(self, shard: Shard, layer: int, count: int) -> int:
-        """The byte at which a layer begins in its file; found for all layers at once, since opening HDF5 is slow."""
-        if shard.file not in self._located:
-            m = self.manifest
-            self._located[shard.file] = locate_layers(self.path / shard.file, shard.layers, m.dtype, count, m.width)
-        return self._located[shard.file][layer]
-
-    def _refuse_non_finite(self, layer: LayerSpec, count: int, first: str) -> None:
-        what = "tokens, first in row" if self.manifest.ragged else "rows, first"
-        raise InputError(
-            f"{self.path}: layer {self.resolve(layer)} is not finite for {count} {what} {first!r}: extract with "
-            "another --dtype"
-        )
+    def _blocks(self, layer: LayerSpec, labels: LabelSet | None, ids: Ids | None) -> RowBlocks:
+        """The rows of a dataset: those asked for, else those that have labels, else all."""
+        names = np.asarray(ids if ids is not None else self.ids if labels is None else labels.ids, dtype=object)
+        at, p = self._reader.positions(names), None if labels is None else labels.values(names)
+        return self._reader.blocks(self.resolve(layer), at, p)
 
 
 def check_listing(path: Path, manifest: Manifest) -> None:

@@ -15,6 +15,7 @@ from ..errors import InputError
 from .dtypes import WORDS, StoredDtype, to_float32
 
 PIECE = 4 << 20  # bytes: few enough to be turned to float32 and checked while the cache still holds them
+GAP = 128 << 10  # bytes that take about as long to read as another read takes to begin
 THREADS = min(4, os.cpu_count() or 1)  # reading, converting and checking all leave Python's lock
 
 
@@ -51,21 +52,23 @@ def pieces(
 ) -> Iterator[Piece]:
     """The pieces of a file's `count` vectors, the store's from `start` on, whose bytes begin at `offset`.
 
-    All of them go to the same places of the result; or of `wanted` each goes to its place there, and pieces that
-    hold none are not read.
+    All of them go to the same places of the result; or of `wanted` each goes to its place there, and what lies
+    between them is not read where it is long.
     """
     step = max(1, PIECE // row_bytes)
     for first in range(0, count, step):
         here = min(step, count - first)
         begin = start + first
-        source: NDArray[np.intp] | slice = slice(0, here)
-        target: NDArray[np.intp] | slice = slice(begin, begin + here)
-        if wanted is not None:
-            target = wanted.between(begin, begin + here)
-            source = wanted.positions[target] - begin
-            if not len(target):
-                continue
-        yield Piece(file, offset + first * row_bytes, here, source, target)
+        if wanted is None:
+            yield Piece(file, offset + first * row_bytes, here, slice(0, here), slice(begin, begin + here))
+            continue
+        target = wanted.between(begin, begin + here)
+        places = wanted.positions[target] - begin
+        for run in np.split(np.arange(len(target)), np.flatnonzero(np.diff(places) * row_bytes > GAP) + 1):
+            if len(run):
+                low, high = int(places[run[0]]), int(places[run[-1]])
+                at = offset + (first + low) * row_bytes
+                yield Piece(file, at, high - low + 1, places[run] - low, target[run])
 
 
 def read_words(chosen: Sequence[Piece], out: NDArray[Any]) -> None:

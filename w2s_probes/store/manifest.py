@@ -16,6 +16,8 @@ from .dtypes import StoredDtype
 MANIFEST = "manifest.json"
 CHECKSUM = "checksum"  # in the file alone: a hash of all else in it
 SCHEMA = 2
+LAST_ENTRY = "last_entry"  # in the identity of what was imported: what its last layer was said to be
+AFTER_NORM = "post-norm"
 ADDED = re.compile("added-[0-9a-f]{12}")  # a folder of what was added later
 
 
@@ -65,6 +67,11 @@ class Manifest(BaseModel):
     def complete(self) -> bool:
         """Whether the listed shards hold every row at every layer, each once."""
         return all(_cover(self.shards_of(layer), self.rows) for layer in self.sites)
+
+    @property
+    def after_norm(self) -> int | None:
+        """The layer that was imported after the model's final norm, no state of the residual stream; None: none was."""
+        return max(self.sites) if self.identity.get(LAST_ENTRY) == AFTER_NORM else None
 
     def shards_of(self, layer: int) -> list[Shard]:
         """The listed shards that hold a layer, in the order of their rows."""

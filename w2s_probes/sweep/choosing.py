@@ -10,7 +10,7 @@ import pandas as pd
 from ..errors import InputError, did_you_mean
 from ..probes.registry import value_in_words
 from .grid import BY_TRUTH, ChooseBy
-from .measures import HELD_OUT, OK, STUDENT_PROBE, TRAINING, WEAK, RowSet
+from .measures import COSINE, HELD_OUT, OK, STUDENT_PROBE, TRAINING, WEAK, RowSet
 
 LESS_IS_BETTER = ("weak_brier",)
 CRITERIA = ("weak_brier", "weak_auroc", *BY_TRUTH)
@@ -87,6 +87,8 @@ class Best:
         text += f"; {shown} {said(self.training[shown])} on the rows it was chosen on"
         if shown in self.held_out:
             text += f", {said(self.held_out[shown])} on held-out rows"
+        if COSINE in self.held_out:
+            text += f", cosine {said(self.held_out[COSINE])} to the probe of their own labels"
         weak = [said(self.weak[rows][shown]) for rows in self._row_sets if shown in self.weak.get(rows, {})]
         if weak:
             text += f"; the weak labels' own is {', '.join(weak)}"

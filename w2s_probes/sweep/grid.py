@@ -19,6 +19,7 @@ from ..probes.registry import ONCE, PROBES, probe_settings
 from .student_grid import StudentGrid
 
 PUBLISHED_K = (1, 5, *range(10, 100, 5))  # twenty numbers of neighbours
+NO_DIRECTION = ("knn", "topo", "graph", "mlp", "contrast")  # probes that do not rank rows by one weight a number
 FIRST = ("knn", "logistic", "topo")  # probes that the record of every sweep lists
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 BY_TRUTH = ("auroc", "accuracy")
@@ -75,6 +76,7 @@ class Grid:
     seeds: Sequence[int] = (0,)  # of those folds
     index: str = "exact"  # as KNNProbe's
     students: StudentGrid | None = None  # heads that learn by the probes' scores; None: no students
+    transfer: bool = False  # whether linear probes are compared with those of the held-out rows' labels
 
     def __post_init__(self) -> None:
         if self.students is not None:
@@ -99,6 +101,10 @@ class Grid:
         if self.connectivity not in get_args(Connectivity):
             hint = did_you_mean(self.connectivity, get_args(Connectivity))
             raise InputError(f"connectivity={self.connectivity!r}: {hint}")
+        if self.transfer and all(name in NO_DIRECTION or ":" in name for name, given in values.items() if given):
+            raise InputError(
+                "transfer compares linear probes, and none is swept: give logistic a penalty, or leave it out"
+            )
         if as_int(self.folds, "folds") < 2:
             raise InputError(f"folds={self.folds}: cross-fitting needs at least 2")
 
@@ -137,14 +143,22 @@ class Grid:
         }
         names = ("contamination", "connectivity", "folds", "seeds", "index")
         others = {name: getattr(self, name) for name in names}
-        students = {} if self.students is None else self.students.record()  # without any, keys stay as they were
+        more: dict[str, Any] = {} if self.students is None else dict(self.students.record())
+        if self.transfer:  # without any of these, keys stay as they were
+            more["transfer"] = True
         lists = {name: list(value) if isinstance(value, tuple) else value for name, value in others.items()}
-        return settings | lists | students
+        return settings | lists | more
 
 
 def published(rows: int) -> dict[str, Sequence[float]]:
     """Numbers of neighbours and penalties of the published sweeps, as far as this number of rows can serve them."""
     return {"knn": tuple(k for k in PUBLISHED_K if k < rows), "logistic": PENALTIES}
+
+
+def reads_pairs(values: Mapping[str, Sequence[float]], students: StudentGrid | None) -> bool:
+    """Whether a probe of a grid reads contrast pairs, so that all of them do."""
+    names = {*(name for name, given in values.items() if given), *(() if students is None else students.judges)}
+    return any(name in PROBES and PROBES[name].pairs for name in names)
 
 
 def _checked(entry: ProbeEntry, values: Any) -> tuple[float, ...]:

@@ -13,17 +13,18 @@ from ..errors import InputError
 from ..filtering.disagreement import FilterResult, verdict
 from ..neighbors import Neighbors, search
 from ..neighbors.store_graphs import store_neighbors
-from ..probes import LogisticProbe, TopoProbe
+from ..probes import LogisticProbe, MLPProbe, TopoProbe
 from ..probes.design import Design
 from ..probes.probe_entry import NO_VALUE
 from ..probes.registry import PROBES
 from ..relabeling import relabel
+from ..rows.folds import fold_numbers
 from ..rows.groups import group_ids, largest_group, most_neighbors
 from ..store.activation_store import ActivationStore
 from .grid import Grid
 from .swept_labels import Side
 
-SHORTER = ("knn", "logistic", "topo")  # probes whose cells are read from what a layer's cells share
+SHORTER = ("knn", "logistic", "topo", "mlp")  # probes whose cells are read from what a layer's cells share
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class CellScores:
     held_out: NDArray[np.float64]  # (m,) of rows that the probe never saw
     core: NDArray[np.bool_] | None = None  # (n,) the rows in Topo's components
     by_core: NDArray[np.float64] | None = None  # (n,) scores by which TopoFilter drops rows
+    direction: NDArray[np.float64] | None = None  # (d,) weights, fitted to all training rows, of a linear probe
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class SweptLayer:
         """Every cell whose scores hang on the seed of the folds, for labels p (n,)."""
         if self.grid.values["logistic"]:
             yield from self._logistic(p, seed)
+        if self.grid.values["mlp"]:
+            yield from self._mlp(p, seed)
         yield from self._further(p, seed, cross_fitted=True)
 
     def _further(self, p: NDArray[np.float64], seed: int, *, cross_fitted: bool) -> Iterator[CellScores | LeftOut]:
@@ -149,7 +153,14 @@ class SweptLayer:
             outer = fitted.predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
         except InputError as error:
             return LeftOut((cell,), str(error))
-        return CellScores(cell, inner, outer)
+        return CellScores(cell, inner, outer, direction=self._direction(fitted))
+
+    def _direction(self, fitted: Any) -> NDArray[np.float64] | None:
+        """The weights (d,) of a linear probe of the registry; None where no transfer is asked for, and of others."""
+        weights = getattr(fitted, "coef_", None) if self.grid.transfer else None
+        if weights is None or np.size(weights) != self.X.shape[1]:
+            return None
+        return np.asarray(weights, dtype=np.float64).ravel()
 
     def _logistic(self, p: NDArray[np.float64], seed: int) -> Iterator[CellScores | LeftOut]:
         """Every logistic cell, all from one path."""
@@ -162,7 +173,22 @@ class SweptLayer:
             return
         outer = expit(self.other @ path.coef_.T + path.intercept_)
         for at, cell in enumerate(cells):
-            yield CellScores(cell, path.out_of_fold[at], np.asarray(outer[:, at], dtype=np.float64))
+            held_out = np.asarray(outer[:, at], dtype=np.float64)
+            yield CellScores(cell, path.out_of_fold[at], held_out, direction=path.coef_[at])
+
+    def _mlp(self, p: NDArray[np.float64], seed: int) -> Iterator[CellScores | LeftOut]:
+        """Every cell of the MLP, whose networks are taught in one loop, all from the same first weights."""
+        penalties = self.grid.values["mlp"]
+        cells = [SweepCell.of("mlp", l2) for l2 in penalties]
+        try:
+            folds = fold_numbers(self.X, p, groups=self.groups, folds=self.grid.folds, seed=seed)
+            path = MLPProbe.path(self.X, p, l2=penalties, cv=folds)
+        except InputError as error:
+            yield LeftOut(tuple(cells), str(error))
+            return
+        for at, (cell, probe) in enumerate(zip(cells, path.probes, strict=True)):
+            outer = probe.predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
+            yield CellScores(cell, path.out_of_fold[at], outer)
 
     def steady_scores(self, p: NDArray[np.float64]) -> Iterator[CellScores | LeftOut]:
         """Every cell for labels p (n,) whose scores hang on no seed: of kNN, Topo and further probes without folds."""

@@ -20,6 +20,7 @@ COLUMNS += ["rows", "metric", "value", "low", "high", "n", "status", "oracle"]
 OK, ONE_CLASS = "ok", "one class"
 LEFT_OUT = "left out: "  # and the reason
 WEAK = "weak"
+COSINE = "transfer_cosine"  # the metric of lines that compare a linear probe with one of the held-out rows' labels
 STUDENT_PROBE = "student"  # in the column `probe`: a line about a head, which `method` and `loss` name
 OF_STUDENTS = ("method", "loss")  # columns that earlier versions did not write
 SweepLine = dict[str, Any]
@@ -107,6 +108,10 @@ class SweepScorer:
         for cell in left_out.cells:
             here = self._line(layer, cell, TRAINING, len(self.labels.training), seed)
             yield here | {"metric": "weak_brier", **values_of(NO_ESTIMATE), "status": LEFT_OUT + left_out.reason}
+
+    def line(self, layer: int, cell: SweepCell, seed: int) -> SweepLine:
+        """The beginning of a line about a cell's held-out rows."""
+        return self._line(layer, cell, HELD_OUT, 0, seed)
 
     def _line(self, layer: int | None, cell: SweepCell, rows: str, n: int, seed: int | None) -> SweepLine:
         where = {"labels": self.labels.name, "seed": seed, "layer": layer, "probe": cell.probe}

@@ -21,12 +21,12 @@ from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
 from ..store.layers import LayerSpec
-from .grid import Grid, Numbers, asked, listed, published
+from .grid import Grid, Numbers, asked, listed, published, reads_pairs
 from .measures import SweepScorer, as_table
 from .result import SweepResult
 from .running import run_units
 from .student_grid import CONTAMINATION, StudentGrid, texts
-from .swept_labels import SweptLabels, read_labels
+from .swept_labels import SweptLabels, joined_labels, read_labels
 from .unit import Unit
 
 
@@ -40,6 +40,7 @@ def sweep(
     topo_k: Numbers = (),
     mean_difference: bool = False,
     mean_difference_whitened: bool = False,
+    contrast: bool = False,
     classifiers: str | Sequence[str] = (),
     contamination: Numbers = (),
     connectivity: Connectivity = "strong",
@@ -51,6 +52,7 @@ def sweep(
     index: str = "exact",
     test: Labels | None = None,
     held_out: float | None = None,
+    transfer: bool = False,
     parts: Path | None = None,
     place: Place = HERE,
     progress: Progress = silent,
@@ -65,7 +67,8 @@ def sweep(
     every label set and seed. The best cell is chosen on the training rows, by weak
     labels, and held-out rows then say how good it is. Values are one number or several (`knn_k=5`, `knn_k=[5, 50]`);
     with none given, kNN and logistic take the published ones; `others` are values of further probes of the registry,
-    by the names of their settings. Probes that have no value are swept where they are True. `classifiers` are those of
+    by the names of their settings. Probes that have no value are swept where they are True; with `contrast`, and where
+    labels have the ids of a store's contrast pairs, every probe reads [x⁺, x⁻]. `classifiers` are those of
     scikit-learn that are swept beside them, as `module:Class(C=0.1)`. Every `contamination` is what a filter by each
     cell would remove.
 
@@ -75,6 +78,9 @@ def sweep(
     are nearest to the weak labels at that layer (its default, where none is given). A fifth of the training rows,
     whole groups, stops the heads and compares them; they learn the others. A ceiling learns the truth where it is
     known.
+
+    `transfer`: every linear probe is also compared with one of its kind that the held-out rows' weak labels teach
+    (`transfer_cosine`, the Mahalanobis cosine on these rows): a forecast of how it will do there.
 
     A layer is read once; one neighbour graph and one factorisation serve all values, seeds and label sets of the same
     rows. Cells that a layer cannot serve (say, since most of its rows are equal) are left out with the reason.
@@ -88,6 +94,7 @@ def sweep(
     settings |= {
         "mean_difference": mean_difference,
         "mean_difference_whitened": mean_difference_whitened,
+        "contrast": contrast,
         **others,
     }
     entries = probe_settings()
@@ -98,14 +105,15 @@ def sweep(
     values |= dict.fromkeys(classifier_names(texts(classifiers, "classifiers")), ONCE)
     shares, folds_seeds = listed(contamination, "contamination"), listed(seeds, "seeds")
     opened = store if isinstance(store, ActivationStore) else ActivationStore.open(store)
-    rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
-    if not any(values.values()):
-        values = dict(published(min(len(labels.training) for labels in rows)))
     heads = None
     if losses := texts(students, "students"):
         judges = texts(student_filter, "student_filter"), texts(student_relabel, "student_relabel")
         heads = StudentGrid(losses, *judges, shares or (CONTAMINATION,))
-    grid = Grid(values, shares, connectivity, folds, folds_seeds, index, heads)
+    opened, files, tests = joined_labels(opened, labels, test, paired=reads_pairs(values, heads))
+    rows = read_labels(files, tests, held_out, opened.ids, str(opened.path))
+    if not any(values.values()):
+        values = dict(published(min(len(labels.training) for labels in rows)))
+    grid = Grid(values, shares, connectivity, folds, folds_seeds, index, heads, transfer)
     return SweepPlan.plan(opened, rows, grid, layers, parts).run(place, progress)
 
 
@@ -125,6 +133,8 @@ class SweepPlan:
     ) -> "SweepPlan":
         """Plan a sweep from checked inputs; only ids are read."""
         grid.refuse_too_few(min(len(label_set.training) for label_set in labels))
+        if grid.transfer and (without := [one.name for one in labels if one.held_out is None]):
+            raise InputError(f"transfer is to the rows held out, of which {without[0]} has none: hold some out")
         numbers = store.select(layers)
         by_rows = _same_rows(labels)
         units = [Unit.of(store, number, sets, grid, parts) for number in numbers for sets in by_rows]
@@ -139,7 +149,8 @@ class SweepPlan:
             known = (
                 ", with truth" if labels.training.truth is not None else ", no truth: agreement with weak labels only"
             )
-            lines.append(f"{labels.name}: {len(labels.training):,} training rows, {held_out} held out{related}{known}")
+            what = "contrast pairs to train on" if self.store.paired else "training rows"
+            lines.append(f"{labels.name}: {len(labels.training):,} {what}, {held_out} held out{related}{known}")
         kept = sum(unit.kept() is not None for unit in self.units)
         for name, values in self.grid.values.items():
             if len(values):
@@ -155,7 +166,7 @@ class SweepPlan:
             lines.append(
                 f"students: {count} heads at each layer, label set and seed, and a ceiling where there is truth"
             )
-        memory = max(unit.memory(self.store.manifest.width) for unit in self.units)
+        memory = max(unit.memory(self.store.shape[2]) for unit in self.units)
         lines.append(
             f"{kept} of {len(self.units)} layers kept from before; {memory / 1e6:,.0f} MB at most for one layer"
         )
@@ -163,14 +174,14 @@ class SweepPlan:
 
     def run(self, place: Place = HERE, progress: Progress = silent) -> SweepResult:
         """Run every unit that is not kept, and gather the result."""
-        return self._result(run_units(self.units, place, self.store.manifest.width, progress))
+        return self._result(run_units(self.units, place, self.store.shape[2], progress))
 
     def run_share(self, share: Share, place: Place = HERE, progress: Progress = silent) -> SweepResult | None:
         """Run one share of the units; the result if all shares are done by then, else None. Needs a folder of parts."""
         if share.count == 1:
             return self.run(place, progress)
         ours = [unit for number, unit in enumerate(self.units) if share.has(number)]
-        run_units(ours, place, self.store.manifest.width, progress)
+        run_units(ours, place, self.store.shape[2], progress)
         there = [table for unit in self.units if (table := unit.kept()) is not None]
         return self._result(there) if len(there) == len(self.units) else None
 

@@ -13,13 +13,16 @@ from ..errors import InputError
 from ..io.readers import readable
 from ..labels.label_file import LabelFile, Labels
 from ..labels.label_set import LabelSet, truth_where_known
+from ..labels.paired_labels import LabelledStore
 from ..printable import as_utf8
 from ..randomness import stream
 from ..rows.groups import group_numbers, groups_of
 from ..rows.held_out import related_rows, set_aside
 from ..rows.ids import positions
+from ..store.activation_store import ActivationStore
 
 HELD_OUT = 0.2  # of the rows, where no others are named
+Source = Labels | LabelFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +72,24 @@ class SweptLabels:
         return self.training.labels_hash + ("" if self.held_out is None else self.held_out.labels_hash)
 
 
-def read_labels(
+def joined_labels(
+    store: ActivationStore,
     sources: Labels | Sequence[Labels] | Mapping[str, Labels],
     test: Labels | None,
+    *,
+    paired: bool,
+) -> tuple[ActivationStore, dict[str, LabelFile], LabelFile | None]:
+    """The store, the label sets by name, and the test's, as rows or as contrast pairs (`LabelledStore.joined`)."""
+    files = {name: _label_file(source) for name, source in named(sources).items()}
+    tests = [] if test is None else [_label_file(test)]
+    joined = LabelledStore.joined(store, [*files.values(), *tests], paired=paired)
+    by_name = dict(zip(files, joined.files, strict=False))
+    return joined.store, by_name, joined.files[-1] if tests else None
+
+
+def read_labels(
+    sources: Labels | Sequence[Labels] | Mapping[str, Source],
+    test: Source | None,
     held_out: float | None,
     order: NDArray[np.object_],
     where: str,
@@ -92,12 +110,12 @@ def read_labels(
     return label_sets
 
 
-def named(sources: Labels | Sequence[Labels] | Mapping[str, Labels]) -> dict[str, Labels]:
+def named(sources: Labels | Sequence[Labels] | Mapping[str, Source]) -> dict[str, Source]:
     """Label sets by name: their own where a mapping gives them, else that of the file, else their number."""
     if isinstance(sources, Mapping):
         return dict(sources)
     listed = [sources] if isinstance(sources, Path | str | pd.DataFrame | LabelSet) else list(sources)
-    names: dict[str, Labels] = {}
+    names: dict[str, Source] = {}
     for number, source in enumerate(listed):
         name = _stem(source) if isinstance(source, Path | str) else "labels" if len(listed) == 1 else f"labels-{number}"
         if name in names:
@@ -111,7 +129,9 @@ def _stem(path: Path | str) -> str:
     return next((name.removesuffix(ending) for ending in readable() if name.endswith(ending)), name)
 
 
-def _label_file(source: Labels) -> LabelFile:
+def _label_file(source: Source) -> LabelFile:
+    if isinstance(source, LabelFile):
+        return source
     if isinstance(source, LabelSet) and source.role != "weak":
         raise InputError(f"labels of role {source.role!r} cannot be swept: a choice would be made by them")
     return LabelFile.read(source)

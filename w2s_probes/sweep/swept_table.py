@@ -9,7 +9,7 @@ from ..probes.probe_entry import NO_VALUE
 from ..probes.registry import PROBES
 from .choosing import Best, choose
 from .grid import ChooseBy
-from .measures import HELD_OUT, OK, STUDENT_PROBE, TRAINING, WEAK, RowSet
+from .measures import COSINE, HELD_OUT, OK, STUDENT_PROBE, TRAINING, WEAK, RowSet
 from .student_choice import BestStudent, BestStudents, choose_student
 from .student_grid import student_name
 
@@ -88,6 +88,24 @@ class SweptTable:
         name = PROBES[probe].value or "no value"
         lines = table[wanted] if name in table else table[wanted].assign(**{name: NO_VALUE})
         return lines.pivot_table(index="layer", columns=name, values="value", aggfunc="mean")
+
+    def transfer(self, labels: str | None = None) -> pd.DataFrame:
+        """What was foretold of linear probes on the held-out rows, beside what was seen: a line a cell, over seeds.
+
+        `layer`, `probe`, `k`, `l2`; `cosine` with `low` and `high`; on the same rows `weak_auroc`, and `auroc` where
+        the truth is known. InputError for a sweep without `transfer`.
+        """
+        table = self.table[(self.table["labels"] == self.one_label_set(labels)) & (self.table["rows"] == HELD_OUT)]
+        table = table[(table["status"] == OK) & (table["probe"] != STUDENT_PROBE)]
+        keys = ["layer", "probe", "k", "l2"]
+        cosines = table[table["metric"] == COSINE].groupby(keys, dropna=False, sort=False)
+        found = cosines[["value", "low", "high"]].mean()
+        if found.empty:
+            raise InputError("no transfer was swept, or it has no number: sweep with transfer (--transfer)")
+        for metric in ("weak_auroc", "auroc"):
+            seen = table[table["metric"] == metric].groupby(keys, dropna=False, sort=False)["value"].mean()
+            found = found.join(seen.rename(metric), how="left") if len(seen) else found
+        return found.rename(columns={"value": "cosine"}).reset_index()
 
     @property
     def probes(self) -> list[str]:

@@ -14,17 +14,22 @@ from ..io.files import replacing
 from ..io.json_files import parse_json
 from ..neighbors.exact import FEWEST, NARROWEST
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
+from ..probes.class_moments import BLOCK
 from ..probes.design import SMALL
+from ..probes.mlp import HIDDEN
+from ..probes.mlp_training import BATCH
 from ..probes.registry import PROBES
 from ..probes.spectrum import EXACT, RANK
 from ..store.activation_store import ActivationStore
 from ..store.manifest import identity_key
+from ..store.paired_store import PairedStore
 from .grid import Grid
 from .layer_scores import SHORTER, CellScores, LeftOut, SweptLayer
 from .measures import SweepLine, SweepScorer, as_table
 from .student_measures import StudentScorer
 from .student_scores import Judges, stopping_rows, student_scores
 from .swept_labels import SweptLabels
+from .transfer import Transfer, transfer_of
 
 FORMAT = 3  # goes up when the same key would stand for other numbers
 BYTES = 4  # of a float32
@@ -42,6 +47,7 @@ class Unit:
     grid: Grid
     parts: Path | None  # where results are kept; None: nowhere
     key: str  # a hash of all that determines the numbers
+    paired: bool  # whether the store's rows are read as contrast pairs
 
     @classmethod
     def of(
@@ -62,7 +68,9 @@ class Unit:
             described["code"] = code
         if losses := added_losses(grid):
             described["losses"] = losses
-        return cls(store.path, layer, labels, grid, parts, identity_key(described)[:16])
+        if store.paired:
+            described["paired"] = True
+        return cls(store.path, layer, labels, grid, parts, identity_key(described)[:16], store.paired)
 
     @property
     def part(self) -> Path | None:
@@ -124,6 +132,13 @@ class Unit:
         if any(values for name, values in self.grid.values.items() if name not in SHORTER):
             # The rows without a fold, and what the probe makes of them: a copy in float64, and one like the rows.
             fit = max(fit, 4 * row * n + 16 * k * (n + m))
+        if any(values and PROBES[name].pairs for name, values in self.grid.values.items()):
+            fit = max(fit, 4 * row * n + 24 * min(n, width // 2) ** 2)  # and the matrix of one side, thrice
+        if units := len(self.grid.values["mlp"]) * (1 + self.grid.folds) * HIDDEN:
+            # Standardised rows, blocks of them in float64, and the weights with slopes and Adam's four numbers of each.
+            fit = max(fit, row * n + 6 * units * row + 24 * BLOCK + 16 * BATCH * units)
+        if self.grid.transfer:
+            fit += 3 * row * m + (16 * width**2 if fits else 0) + 240 * fits * width  # the held-out rows' own fits
         taught = 0
         if self.grid.students is not None:
             # Rows to learn and to stop by in float32, standardised, and a block of them in float64; five numbers a
@@ -144,7 +159,8 @@ class Unit:
 
     def _lines(self) -> list[SweepLine]:
         first = self.labels[0]
-        store = ActivationStore.open(self.store)
+        plain = ActivationStore.open(self.store)
+        store = PairedStore(plain) if self.paired else plain
         layer = SweptLayer.read(store, self.layer, first.training, first.held_out, self.grid)
         lines: list[SweepLine] = []
         for labels in self.labels:
@@ -153,24 +169,29 @@ class Unit:
             students = self.grid.students
             fit = np.ones(len(p), dtype=bool) if students is None else ~stopping_rows(labels.training)
             judges, of_seeds, steady = Judges(p, fit), dict[int, Judges](), list[SweepLine]()
+            transfer = transfer_of(layer, labels.held_out)
             for scores in layer.steady_scores(p):
                 judges.hear(scores)
-                steady += self._judged(scorer, 0, scores)
+                steady += self._judged(scorer, 0, scores, transfer)
             for seed in self.grid.seeds:
                 lines += [line | {"seed": seed} for line in steady]
                 of_seeds[seed] = judges.also()
                 for scores in layer.seeded_scores(p, seed):
                     of_seeds[seed].hear(scores)
-                    lines += self._judged(scorer, seed, scores)
+                    lines += self._judged(scorer, seed, scores, transfer)
             if students is not None:
                 scored = list(student_scores(layer, labels.training, students, of_seeds))
                 lines += StudentScorer(labels, self.layer).lines(scored)
         return lines
 
-    def _judged(self, scorer: SweepScorer, seed: int, scores: CellScores | LeftOut) -> list[SweepLine]:
+    def _judged(
+        self, scorer: SweepScorer, seed: int, scores: CellScores | LeftOut, transfer: Transfer | None
+    ) -> list[SweepLine]:
         if isinstance(scores, LeftOut):
             return list(scorer.left_out_lines(self.layer, seed, scores))
         lines = list(scorer.cell_lines(self.layer, seed, scores))
+        if transfer is not None and scores.direction is not None:
+            lines.append(transfer.line(scorer.line(self.layer, scores.cell, seed), scores.cell, scores.direction))
         for contamination in self.grid.contamination:
             lines += scorer.filter_lines(self.layer, seed, scores, contamination)
         return lines

@@ -65,13 +65,13 @@ def forest(
         low, high = max(low, within[0]), min(high, within[1])
     x = Scale(low, high, LABELS, WIDTH - RIGHT)
     base = TOP + ROW * len(bars)
-    parts = [_ground(x, base)]
+    parts = [horizontal_axis(x, base)]
     parts += [line(x(at), TOP, x(at), base, "reference") for at in references if low <= at <= high]
     for number, bar in enumerate(bars):
         parts.append(_row(bar, x, TOP + ROW * (number + 0.5)))
     parts.append(text(axis, WIDTH - 4, base + 34, "name", "end"))
     said = "; ".join(_said(bar, spec) for bar in bars)
-    return Figure(title, _drawing(key, title, f"{axis}. {said}.", base + BOTTOM, parts))
+    return Figure(title, framed(key, title, f"{axis}. {said}.", base + BOTTOM, parts))
 
 
 def _fitting(name: str) -> str:
@@ -140,7 +140,7 @@ def lines(
     legend = 18.0 * len(drawn)
     x = Scale(*ends, LEFT + 10, WIDTH - RIGHT - 8, log)
     y = Scale(low, high, HEIGHT - BOTTOM + legend, TOP + legend + 6)
-    parts = [_ground(x, y.start, zero), *_side(y, x)]
+    parts = [horizontal_axis(x, y.start, zero), *vertical_axis(y, x)]
     if reference is not None:
         parts.append(line(LEFT, y(reference), WIDTH - RIGHT, y(reference), "reference"))
     for number, one in enumerate(drawn):
@@ -151,9 +151,9 @@ def lines(
         parts.append(text(one.name, LEFT + 34, at + 4, "label"))
         parts += _line(one, x, y, shape, class_)
     parts.append(text(x_axis, (x.start + x.end) / 2, y.start + 34, "name", "middle"))
-    parts.append(tag("text", y_axis, class_="name", text_anchor="middle", transform=_turned(13, (y.start + y.end) / 2)))
+    parts.append(tag("text", y_axis, class_="name", text_anchor="middle", transform=turned(13, (y.start + y.end) / 2)))
     said = "; ".join(f"{one.name}: {_course(one)}" for one in drawn)
-    return Figure(title, _drawing(key, title, f"{y_axis} over {x_axis}. {said}.", HEIGHT + legend, parts))
+    return Figure(title, framed(key, title, f"{y_axis} over {x_axis}. {said}.", HEIGHT + legend, parts))
 
 
 def _line(one: FigureLine, x: Scale, y: Scale, shape: str, class_: str) -> list[Markup]:
@@ -176,7 +176,7 @@ def _course(one: FigureLine) -> str:
     )
 
 
-def _ground(x: Scale, base: float, zero: float | None = None) -> Markup:
+def horizontal_axis(x: Scale, base: float, zero: float | None = None) -> Markup:
     """The horizontal axis with its ticks, of which the one at `zero` stands for 0."""
     parts = [line(x.start - (10 if x.start < LABELS else 0), base, x.end + 8, base, "axis")]
     for tick in x.ticks():
@@ -193,7 +193,7 @@ def _ground(x: Scale, base: float, zero: float | None = None) -> Markup:
     return Markup("").join(parts)
 
 
-def _side(y: Scale, x: Scale) -> list[Markup]:
+def vertical_axis(y: Scale, x: Scale) -> list[Markup]:
     """The vertical axis: a faint line across and a number for each tick."""
     parts = []
     for tick in y.ticks(5):
@@ -204,11 +204,13 @@ def _side(y: Scale, x: Scale) -> list[Markup]:
     return parts
 
 
-def _turned(x: float, y: float) -> str:
+def turned(x: float, y: float) -> str:
+    """The place of a text that is read from below."""
     return f"translate({x:.0f} {y:.0f}) rotate(-90)"
 
 
-def _drawing(key: str, title: str, said: str, height: float, parts: Sequence[Markup]) -> Markup:
+def framed(key: str, title: str, said: str, height: float, parts: Sequence[Markup]) -> Markup:
+    """A drawing with its title and what is said to those who do not see it."""
     told = tag("title", title, id=f"{key}-t") + tag("desc", said, id=f"{key}-d")
     return tag(
         "svg",

@@ -1,7 +1,7 @@
 """Reads a folder's runs, sweeps, students and filtered label files; an error names the damaged file."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from ...robustness.robust_files import ROBUST_RECORD
 from .argued_rows import ArguedRow, argued_rows
 from .by_test_set import by_test_set
 from .columns import Cells, checked, checked_table, columns_of, refuse_cut_off
+from .foretold_table import ForetoldTable, read_foretold
 from .places import run_folders
 from .records import RunRecord, SweepRecord, read_record
 from .robust_tables import TriedStudents, read_robust
@@ -60,22 +61,12 @@ RESULT_CELLS = Cells(
     truths=("oracle",),
     known={"metric": MEASURED | {"agreement", "agreement_on_errors"}},
 )
+P_VALUES = [f"p{kind}{end}" for kind in ("", "_wilcoxon", "_t") for end in ("", "_worse", "_holm")]
 COMPARISON_CELLS = Cells(
     numbers=("difference", "pooled_pgr", "median_pgr"),
     ends=("low", "high", "pooled_low", "pooled_high"),
     whole=("tasks", "better", "worse", "trusted"),
-    shares=(
-        "p",
-        "p_holm",
-        "p_better",
-        "p_worse",
-        "p_wilcoxon",
-        "p_wilcoxon_worse",
-        "p_t",
-        "p_t_worse",
-        "p_wilcoxon_holm",
-        "p_t_holm",
-    ),
+    shares=("p_better", *P_VALUES),
     names=("metric", "method", "status"),
     full=("tasks",),
     truths=("oracle",),
@@ -126,6 +117,7 @@ class FinishedRun:
     other_results: pd.DataFrame = field(default_factory=pd.DataFrame)
     other_comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
     argued: list[ArguedRow] = field(default_factory=list)  # some of the rows that were argued about
+    foretold: ForetoldTable | None = None  # of `w2s foretell --run`
 
     @property
     def baseline(self) -> str:
@@ -237,10 +229,10 @@ def _run(folder: Path, name: str) -> FinishedRun:
     compared, controls = comparisons[~beside], comparisons[beside].copy()
     altered = not_as_written(folder / RECORD, record)
     others = others[~others["against"].map(str).map(is_matched_control).astype(bool)]
-    argued = argued_rows(folder, record["runs"])
-    return FinishedRun(
-        name, record, results, compared, recipe, predictions, filtered, controls, altered, other_results, others, argued
+    found = FinishedRun(
+        name, record, results, compared, recipe, predictions, filtered, controls, altered, other_results, others
     )
+    return replace(found, argued=argued_rows(folder, record["runs"]), foretold=read_foretold(folder, record))
 
 
 def _refuse_unmeasured(results: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:

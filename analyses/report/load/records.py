@@ -45,7 +45,7 @@ class _Recipe(_RecordPart):
     weak: _Supervisor
     strong: _Strong
     student: _Student
-    probes: dict[str, float | str | bool | dict[str, float | str | bool]] = {}
+    probes: dict[str, float | str | bool | dict[str, float | str | bool | list[int | str]]] = {}
 
 
 class _Rows(_RecordPart):

@@ -6,6 +6,7 @@ MEASURES = {
     "auroc": "AUROC, by truth",
     "accuracy": "accuracy, by truth",
     "weak_brier": "Brier score against the weak labels",
+    "transfer_cosine": "cosine to the probe of the held-out rows' labels",
 }
 STUDENT_MEASURES = {"pgr_auroc": "PGR in AUROC"}
 FILTER_MEASURES = {

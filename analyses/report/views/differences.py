@@ -11,7 +11,7 @@ from w2s_probes.metrics.intervals import Estimate
 from w2s_probes.metrics.recovery_over_seeds import ModelMeans
 from w2s_probes.rows.groups import GROUP, groups_of
 
-from ...results.names import ALPHA
+from ...results.names import ALPHA, UNCALIBRATED
 
 OTHER = ("id", GROUP, "truth")  # columns of a predictions file that are no method's
 
@@ -52,7 +52,7 @@ def difference(runs: Mapping[int, pd.DataFrame], a: str, b: str) -> Difference |
 
 def methods_of(table: pd.DataFrame) -> list[str]:
     """The methods whose scores a predictions file holds."""
-    scores = (str(name) for name in table if name not in OTHER and not str(name).startswith(ALPHA))
+    scores = (str(name) for name in table if name not in OTHER and not str(name).startswith((ALPHA, UNCALIBRATED)))
     return list(dict.fromkeys(name.partition("/")[0] for name in scores))
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ...recipe.gold_names import GOLD, GOLD_ALONE, OF_WEAK, SELECT, GoldName, gold_controls
-from ...results.gold_tables import PLAIN, budget_table, choice_table
+from ...results.gold_tables import CHOICES, PLAIN, budget_table, choice_table
+from ...results.names import CEILING, ceiling_of
 from ..drawing.cells import Column, Table, TableCell, estimate, number, words
 from ..drawing.figures import Figure, FigureLine, lines
 from ..load.folder import FinishedRun
@@ -13,6 +14,7 @@ from .differences import difference
 
 SIGNED = "+.3f"
 LEAST = 2  # points that make a line
+LISTED = 4  # chosen values that are told one by one
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,11 @@ def _difference(run: FinishedRun, task: str, name: str, other: str | None) -> Ta
 
 
 def _curve(part: pd.DataFrame, task: str, key: str) -> Figure | None:
-    """AUROC over cost, a line for each use that has several points; uses of weak rows begin at the plain student."""
+    """AUROC over cost, a line for each use that has several points; students of weak rows begin at the plain one."""
     made: list[FigureLine] = []
     plain = part[part["use"] == PLAIN]
     for use, points in part[part["use"] != PLAIN].groupby("use", sort=False):
-        begins = not str(use).endswith(("alone", "by weak labels"))
+        begins = not str(use).endswith(("alone", "by weak labels")) and not _is_probe(str(use))
         line = pd.concat([plain, points]) if begins else points
         line = line.sort_values("cost", kind="stable")
         if len(line) >= LEAST:
@@ -102,38 +104,56 @@ def _curve(part: pd.DataFrame, task: str, key: str) -> Figure | None:
     return lines(key, f"{task}: what labels buy", "cost of all labels", "AUROC", made) if made else None
 
 
+def _is_probe(use: str) -> bool:
+    """Whether a use trains no student: gold rows choose the value of a probe."""
+    return ceiling_of(f"{GOLD}{use}") != CEILING
+
+
 def _choices(runs: dict[str, dict[str, object]]) -> Table | None:
+    """A line for each task and method, over its seeds; the lines of each seed stand in a file."""
     found = choice_table(runs)
     if found.empty:
         return None
     columns = [
         Column("task", False),
-        Column("seed"),
         Column("method", False),
         Column("gold rows"),
-        Column("chosen", about="a k, λ or layer, or an epoch; in brackets the number of candidates"),
-        Column("AUROC on gold rows [95 %]", about="which chose it: too high on the average"),
-        Column("second", about="of a checkpoint: the one that weak labels choose"),
-        Column("lead [95 %]", about="paired bootstrap over gold rows; too large on the average"),
-        Column("best in resamples"),
-        Column("told apart", False),
+        Column("seeds"),
+        Column("chosen", False, "a k, λ or layer, or an epoch, with the number of seeds that chose it"),
+        Column("candidates"),
+        Column("AUROC on gold rows", about="which chose it: too high on the average; mean over seeds"),
+        Column("lead over the second", about="mean over seeds; of one with a 95 % bootstrap interval over gold rows"),
+        Column("best in resamples", about="of gold rows: how often the chosen one is the best; mean over seeds"),
+        Column("told apart", about="seeds whose lead has an interval above 0"),
     ]
-    rows = [
-        [
-            words(str(one["task"])),
-            number(one["seed"], ".0f"),
-            words(str(one["method"])),
-            number(one["gold"], ",.0f"),
-            TableCell(f"{one['chosen']:g} ({one['candidates']:.0f})", float(one["chosen"])),
-            estimate(one["gold_auroc"], one["gold_auroc_low"], one["gold_auroc_high"], ".3f"),
-            number(one["second"], "g"),
-            estimate(one["lead"], one["lead_low"], one["lead_high"], SIGNED),
-            number(one["stability"], ".0%"),
-            words("yes" if one["lead_low"] > 0 else "no"),
-        ]
-        for one in found.to_dict(orient="records")
-    ]
-    return Table("What gold rows have chosen", columns, rows)
+    rows = []
+    for (task, method), part in found.groupby(["task", "method"], sort=False):
+        means = part[["gold", "gold_auroc", "lead", "stability"]].astype(float).mean()
+        (low, high) = part[["lead_low", "lead_high"]].iloc[0] if len(part) == 1 else (None, None)
+        apart = int((part["lead_low"] > 0).sum())
+        rows.append(
+            [
+                words(str(task)),
+                words(str(method)),
+                number(means["gold"], ",.0f"),
+                number(len(part), ".0f"),
+                words(_chosen(part["chosen"])),
+                number(part["candidates"].max(), ".0f"),
+                number(means["gold_auroc"], ".3f"),
+                number(means["lead"], SIGNED) if low is None else estimate(means["lead"], low, high, SIGNED),
+                number(means["stability"], ".0%"),
+                TableCell(f"{apart} of {len(part)}", float(apart)),
+            ]
+        )
+    return Table(f"What gold rows have chosen, in full in {CHOICES}", columns, rows)
+
+
+def _chosen(values: "pd.Series[float]") -> str:
+    """What seeds have chosen: each value with their number, or the least and the largest of many."""
+    counts = values.value_counts(sort=False).sort_index()
+    if len(counts) > LISTED:
+        return f"{values.min():g} to {values.max():g}"
+    return ", ".join(f"{value:g}" + (f" × {count}" if len(values) > 1 else "") for value, count in counts.items())
 
 
 def _lacking(there: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ...recipe.debate_settings import BASE
+from ...recipe.gold_names import GoldName
 from ...results.names import COMMON, FROM_BASE, HARD, ROWS_ONLY
 from ..drawing.cells import Column, Table, TableCell, estimate, missing, number, p_value, words
 from ..drawing.figures import Bar, Figure, forest
@@ -18,13 +19,16 @@ from .debate_view import DebateView, debate_view
 from .deception import Deception, deception
 from .differences import against
 from .evaluation_sets import set_tables
+from .foretold import ForetoldView, foretold_view
 from .fusion import FusionView, fusion_view
 from .gates import GateView, gate_view
 from .gold_budget import GoldView, gold_view
 from .label_noise import NoiseView, noise_view
 from .more_metrics import metric_title, more_metrics, pgr_cell
 from .raters import RaterView, rater_view
+from .reliability import ReliabilityView, reliability_view
 from .run_record import cost, models, row_sets
+from .wording import recipe_words
 
 SIGNED = "+.3f"
 SHORT_REASONS = {"undefined": "ceiling not above weak", "unstable": "gap too small"}
@@ -53,6 +57,8 @@ class RunView:
     fusion: FusionView | None
     raters: RaterView | None
     noise: NoiseView | None
+    foretold: ForetoldView | None
+    reliability: ReliabilityView | None
     figures: list[Figure]
     rows: Table
     models: Table
@@ -87,6 +93,8 @@ def run_view(run: FinishedRun, key: str) -> RunView:
         fusion_view(run, key),
         rater_view(run),
         noise_view(run),
+        foretold_view(run),
+        reliability_view(run, key),
         [_task_figure(run, str(task), f"{key}-t{i}") for i, task in enumerate(dict.fromkeys(run.results["task"]))],
         row_sets(record),
         models(record),
@@ -117,11 +125,9 @@ def _facts(run: FinishedRun, recipe: dict[str, Any]) -> list[tuple[str, str]]:
     weak, strong, student = recipe["weak"], recipe["strong"], recipe["student"]
     layers = sorted({int(x) for x in run.results.get("layer", pd.Series(dtype=float)).dropna()})
     supervisor = weak["kind"] + (f": {Path(weak['model']).name}" if weak.get("model") else "")
-    if weak.get("file"):
-        supervisor += f": {Path(weak['file']).name}"
+    supervisor += f": {Path(weak['file']).name}" if weak.get("file") else ""
     if weak["kind"] != "labels" and "n_truth" in weak:  # labels of a file learn from nothing here
         supervisor += f", {weak['n_truth']:,} rows with ground truth"
-    probes = recipe.get("probes", {})
     return [
         ("Tasks", ", ".join(dict.fromkeys(run.results["task"]))),
         ("Seeds", ", ".join(map(str, recipe["seeds"]))),
@@ -129,8 +135,28 @@ def _facts(run: FinishedRun, recipe: dict[str, Any]) -> list[tuple[str, str]]:
         ("Strong model", f"{Path(strong['model']).name}, layer {', '.join(map(str, layers))} ({strong['position']})"),
         ("Students", f"{student['kind']}, loss {student['loss']}"),
         ("Plain student", run.baseline),
-        ("Probes", ", ".join(f"{name} = {value}" for name, value in probes.items())),
+        ("Probes", ", ".join(recipe_words(_probes_read(recipe)))),
+        *_gold_facts(recipe),
     ]
+
+
+def _probes_read(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The settings of probes, those of attention only where a method or the strong model's position reads them."""
+    probes = dict(recipe.get("probes", {}))
+    if not any("attention" in name for name in (recipe["strong"]["position"], *recipe.get("methods", ()))):
+        probes.pop("attention", None)
+    return probes
+
+
+def _gold_facts(recipe: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a recipe says of gold rows, where some method reads them."""
+    gold = dict(recipe.get("gold", {}))
+    if not any(GoldName.parse(name) for name in recipe.get("methods", ())):
+        return []
+    if gold.get("file"):
+        gold["file"] = Path(gold["file"]).name
+    unread = [name for name, use in (("share", "weight"), ("select", "select")) if use not in gold.get("use", [])]
+    return [("Gold rows", "; ".join(recipe_words({name: gold[name] for name in gold if name not in unread})))]
 
 
 def _across(run: FinishedRun) -> list[Table]:
@@ -156,7 +182,9 @@ def _across(run: FinishedRun) -> list[Table]:
             [
                 _named(one["method"], bool(one["oracle"]), one.get("trusted")),
                 estimate(one["difference"], one["low"], one["high"], SIGNED),
-                number(one["better"], ".0f") if pd.isna(one["better"]) else _of(one["better"], one["tasks"]),
+                number(one["better"], ".0f")
+                if pd.isna(one["better"])
+                else TableCell(f"{one['better']:.0f} of {one['tasks']:.0f}", float(one["better"])),
                 p_value(one["p"]),
                 p_value(one["p_holm"]),
                 p_value(one["p_wilcoxon"]),
@@ -170,10 +198,6 @@ def _across(run: FinishedRun) -> list[Table]:
         ]
         made.append(Table(f"Over {int(part['tasks'].max())} tasks, {metric_title(str(metric))}", columns, rows))
     return made
-
-
-def _of(part: float, whole: float) -> TableCell:
-    return TableCell(f"{part:.0f} of {whole:.0f}", float(part))
 
 
 def _pooled(run: FinishedRun, key: str) -> Figure | None:

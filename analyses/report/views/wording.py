@@ -1,6 +1,6 @@
-"""Names and numbers in sentences, and a sweep's settings in words; its record holds the names of the code."""
+"""Names, numbers and settings in words: those of a sweep, whose record holds the names of the code, and of a recipe."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,30 @@ def facts(plain: pd.DataFrame, record: dict[str, Any] | None) -> list[tuple[str,
         if read and value not in ([], None):
             found.append((called[name], _listed(value)))
     return [(name, value) for name, value in found if value]
+
+
+def recipe_words(table: Mapping[str, Any], within: str = "") -> list[str]:
+    """The settings of a recipe's table as it would say them; empty lists and tables, and None, are left out.
+
+    >>> recipe_words({"knn_k": 50, "attention": {"gated": False}, "classifiers": {}, "layers": [2, 4]})
+    ['knn_k = 50', 'attention.gated = false', 'layers = 2, 4']
+    """
+    said = []
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            said += recipe_words(value, f"{within}{name}.")
+        elif value not in (None, []):
+            values = value if isinstance(value, list) else [value]
+            said.append(f"{within}{name} = {', '.join(map(_recipe_word, values))}")
+    return said
+
+
+def _recipe_word(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return f"({'; '.join(recipe_words(value))})"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _listed(value: Any) -> str:

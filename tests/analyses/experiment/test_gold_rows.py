@@ -1,20 +1,23 @@
 """Gold rows: drawn by seed and nested, read by methods that declare it alone, counted, and never rows of other sets."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
+from analyses.costs import plan_recipe
 from analyses.experiment import Experiment, GoldUse, Lessons, Method
-from analyses.experiment.gold_rows import gold_order, gold_rows
+from analyses.experiment.gold_rows import gold_order
+from analyses.experiment.kept_methods import method_description
 from analyses.experiment.method import run_method
 from analyses.experiment.splits import split_task
-from analyses.lessons.lesson import Leak
+from analyses.lessons.lesson import Leak, Lesson, Misuse, Trained
+from analyses.lessons.teaching import Taught, teach_heads
 from analyses.methods import METHODS, find_method
 from analyses.recipe.gold import Gold
-from analyses.supervisors.held_out import refuse_without_truth
 from tests.conftest import planted
 from tests.worlds.experiments import (
     Untaught,
@@ -27,6 +30,7 @@ from tests.worlds.experiments import (
     truth_of_planted,
 )
 from w2s_probes import InputError, auroc
+from w2s_probes.store.manifest import identity_key
 from w2s_probes.students import HeadLesson, HeadStudent, train_heads
 from w2s_probes.students.head_start import HeadStart
 
@@ -120,6 +124,20 @@ def test_uses_are_what_heads_of_ones_own_give(tmp_path: Path) -> None:
     assert chosen.notes["chosen"] == stopped.n_epochs_
 
 
+def test_heads_go_on_from_heads_that_other_rows_have_stopped(tmp_path: Path) -> None:
+    made = experiment(tmp_path)
+    rows = gold_of_planted(made).of(GoldUse(gold=60))
+    begun = [made.lesson(made.weak_train, stop=stop) for stop in (None, rows.examples())]
+    later = [made.lesson(np.where(rows.mask, TRUE, made.weak_train), rows.mask, start=start) for start in begun]
+    together = teach_heads(later)
+    alone = [teach_heads([lesson])[0] for lesson in later]
+    for found, expected in zip(together, alone, strict=True):
+        assert isinstance(found, Trained)
+        assert isinstance(expected, Trained)
+        np.testing.assert_allclose(found["test"], expected["test"], atol=1e-6)
+    assert not np.allclose(alone[0]["test"], alone[1]["test"], atol=1e-4)  # type: ignore[index]
+
+
 def test_gold_rows_choose_the_value_that_ranks_them_best_out_of_sample(tmp_path: Path) -> None:
     made = experiment(tmp_path)
     found = outcome_by("gold-select-knn:60", made)
@@ -132,63 +150,71 @@ def test_gold_rows_choose_the_value_that_ranks_them_best_out_of_sample(tmp_path:
     assert found.notes["gold_auroc"] == pytest.approx(max(scores.values()))
 
 
-def told(tmp_path: Path, *settings: str) -> str:
-    with pytest.raises(InputError) as caught:
-        recipe = small_recipe(*settings)
-        splits = {"miniature_price": split_task(recipe, "miniature_price")}
-        refuse_without_truth(recipe, {name: find_method(name) for name in recipe.methods}, splits)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+class Scripted(Untaught):
+    """Stands in for a teacher: students have an epoch, and scores of training rows, by the labels that stop them."""
+
+    def __init__(self, by_gold: NDArray[np.float64], by_weak: NDArray[np.float64]) -> None:
+        super().__init__()
+        self.train = {"truth": by_gold, None: by_weak}
+
+    def ask(self, lessons: Iterable[Lesson]) -> None:
+        lessons = list(lessons)
+        super().ask(lessons)
+        for lesson in lessons:
+            epoch = 3 if lesson.stop_role else 40
+            scores = {"train": self.train[lesson.stop_role], "test": np.full(200, epoch / 100)}
+            self._answers[lesson.key] = Taught(Trained(scores, epoch), 0.0)
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        (["gold.use=append"], "gold: use needs `n`"),
-        (["gold.use=append", "gold.n=0"], "n = 0 leaves no gold rows"),
-        (["gold.use=append", "gold.n=301"], "301 gold rows are more than strong-train has: data.n_train = 300"),
-        (["gold.use=append", "gold.n=[9,9]"], "n names something twice"),
-        (["gold.n=9", "gold.n_weak=50"], "n_weak is of `use`"),
-        (["gold.use=after", "gold.n=1"], "needs gold rows of both classes, and the 1 are of one: raise gold.n"),
-        (["gold.use=select", "gold.select=layer", "gold.n=9"], 'select = "layer" needs `layers`'),
-        (["gold.use=select", "gold.select=knnn", "gold.n=9"], "did you mean 'gold-select-knn'"),
-        (["methods=gold-append"], "say how many, [gold] n = 100, or name it gold-append:100"),
-        (["methods=gold-append", "gold.n=[5,9]"], "gold.n has several numbers: name it gold-append:5"),
-        (["methods=gold-append:5:0"], "has no weak rows"),
-        (["methods=gold-select-knn:9:50"], "reads all weak rows: leave :50 out"),
-        (["methods=control-gold-weak:control-gold-alone:9"], "is a control itself"),
-    ],
-)
-def test_recipes_that_ask_for_gold_rows_that_are_not_there_are_refused(
-    settings: list[str], words: str, tmp_path: Path
-) -> None:
-    assert words in told(tmp_path, *settings)
+def test_the_student_of_a_chosen_checkpoint_is_the_one_that_the_table_names(tmp_path: Path) -> None:
+    made, noise = experiment(tmp_path), np.random.default_rng(0).normal(size=300)
+    better, worse = TRUE + noise / 4, TRUE + noise
+    for by_gold, by_weak, epoch in ((better, worse, 3), (worse, better, 40), (better, better, 3)):
+        found = outcome_by("gold-select-checkpoint:60", made, Scripted(by_gold, by_weak))
+        assert (found.notes["chosen"], found.notes["epoch"], found.scores["test"][0]) == (epoch, epoch, epoch / 100)
+        assert (found.notes["second"], found.notes["candidates"]) == (43 - epoch, 2)
+        assert found.notes["lead"] >= 0
 
 
-@pytest.mark.parametrize("part", ["weak", "val", "test"])
-def test_a_file_of_gold_labels_of_other_sets_is_refused_and_names_rows(part: str, tmp_path: Path) -> None:
-    (sets,) = split_task(small_recipe(), "miniature_price").values()
-    rows = pd.concat([sets.train[:20], sets.tables[part][:2]])
-    file = tmp_path / "gold.jsonl"
-    rows[["id", "label"]].to_json(file, orient="records", lines=True)
-    said = told(tmp_path, "methods=gold-append", f"gold.file={file}")
-    assert "has 2 " in said
-    assert min(sets.tables[part]["id"][:2].astype(str)) in said
-    rows[:20][["id", "label"]].to_json(file, orient="records", lines=True)
-    drawn = gold_rows(Gold(file=file), sets, "miniature_price", 0).of(GoldUse())
-    assert set(drawn.ids) == set(rows["id"][:20])
-    assert np.array_equal(drawn.truth(), sets.train.set_index("id")["label"].reindex(list(drawn.ids)))
-    assert "reads 21 gold rows, more than of strong-train" in told(
-        tmp_path, "methods=gold-append:21", f"gold.file={file}"
+def test_a_setting_of_gold_counts_in_the_keys_of_the_methods_that_read_it_and_of_no_other(tmp_path: Path) -> None:
+    made, (sets,) = experiment(tmp_path), split_task(small_recipe(), "miniature_price").values()
+
+    def keys(settings: Gold) -> dict[str, str]:
+        gold = gold_of_planted(made, settings)
+        names = [name for name, method in METHODS.items() if method.gold is not None]
+        described = {name: method_description(name, find_method(name), made, sets, None, gold) for name in names}
+        return {name: identity_key(one) for name, one in described.items()}
+
+    before = keys(Gold(n=[60]))
+    for name, value, reader in (
+        ("share", 0.7, "gold-weight"),
+        ("values", {"knn_k": [3.0]}, "gold-select-knn"),
+        ("layers", [1, 2], "gold-select-layer"),
+        ("costs", {"gold": 5.0}, None),
+    ):
+        after = keys(Gold.model_validate({"n": 60, name: value}))
+        assert [method for method, key in before.items() if after[method] != key] == ([reader] if reader else [])
+    assert all(key != before[name] for name, key in keys(Gold(n=[61])).items() if name != "control-weak-alone")
+    with pytest.raises(Misuse, match=r"reads gold.share: declare it, `gold=GoldUse\(reads=frozenset\(\{'share'\}\)\)`"):
+        gold_of_planted(made).of(GoldUse()).setting("share")
+
+
+def test_plans_count_the_true_labels_and_the_students_of_gold_rows(tmp_path: Path) -> None:
+    few = ["data.n_train=80", "data.n_val=40", "data.n_test=60", "weak={kind='text',n_truth=60}", "seeds=[0,1]"]
+    few += ["probes.topo_k=5", "probes.knn_k=5"]
+    layers = ["gold.use=append,select", "gold.select=layer", "gold.layers=[1,2,3]", "strong.layer=2"]
+    curve = plan_recipe(
+        small_recipe("methods=student-xent", "gold.n=[0,10,30]", "gold.costs={gold=2.5}", *layers, *few)
     )
-    rows[:20].assign(label=0.7)[["id", "label"]].to_json(file, orient="records", lines=True)
-    assert "gold labels are 0 or 1" in told(tmp_path, "methods=gold-append", f"gold.file={file}")
-
-
-def test_a_list_of_numbers_makes_a_curve_and_its_lines_beside() -> None:
-    recipe = small_recipe("methods=student-xent", "gold.n=[0,20,40]", "gold.use=append,after", "gold.n_weak=100")
-    points = [f"gold-{use}:{n}:100" for use in ("append", "after") for n in (20, 40)]
-    alone = ["control-weak-alone:100", "control-gold-alone:20", "control-gold-alone:40"]
-    assert recipe.methods == ["student-xent", *alone, *points]
-    single = small_recipe("methods=student-xent", "gold.n=20", "gold.use=append")
-    assert single.methods == ["student-xent", "control-gold-alone", "gold-append"]
+    assert curve.gold is not None
+    assert (curve.gold.most, curve.gold.labels, curve.gold.cost) == (30, 60, 150)
+    assert "at most 30 true labels on each of tasks 1 x seeds 2, 60 in all, a cost of 150" in curve.gold.line
+    assert list(curve.models) == ["strong", "strong, layer 1", "strong, layer 3"]  # 2 is the recipe's own
+    assert curve.students == 2 * (1 + 2 + 2 + 2 * 3)  # plain, appended, alone; chosen among three layers, twice
+    (sets, _) = split_task(small_recipe(*few), "miniature_price").values()
+    file = tmp_path / "audited.jsonl"
+    sets.train[["id", "label"]][:12].to_json(file, orient="records", lines=True)
+    audited = plan_recipe(small_recipe("methods=gold-append", f"gold.file={file}", *few, "seeds=[0]"))
+    assert audited.gold is not None
+    assert audited.gold.labels == 12
+    assert plan_recipe(small_recipe("methods=student-xent,control-weak-alone:20", *few)).gold is None

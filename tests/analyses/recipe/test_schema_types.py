@@ -46,7 +46,7 @@ def test_a_setting_is_understood(setting: str, field: str, wanted: Any) -> None:
         ("probe.knn_k=5", r"did you mean 'probes'\?$"),
         (
             "probes=0.2",
-            r"probes is a table of its own: give one of its keys \(probes\.knn_k, .*\.classifiers, …\)$",
+            r"probes is a table of its own: give one of its keys \(probes\.knn_k, .*\.attention, …\)$",
         ),
         ("weak=text", r"give one of its keys \(weak\.kind, .*, …\)$"),
         ("methods={a=1}", r'methods: must be a list: methods = \["one", "two"\]$'),

@@ -5,7 +5,15 @@ import sys
 
 import pytest
 
-from analyses.results.names import COMPARISON_COLUMNS, RESULT_COLUMNS, parse_trial_key, trial_files, trial_key
+from analyses.methods import METHODS
+from analyses.results.names import (
+    COMPARISON_COLUMNS,
+    RESULT_COLUMNS,
+    ceiling_of,
+    parse_trial_key,
+    trial_files,
+    trial_key,
+)
 from tests.conftest import ROOT
 
 
@@ -42,3 +50,7 @@ def test_the_names_are_there_without_any_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+def test_tables_show_the_ceiling_by_which_the_gap_of_a_method_is_measured() -> None:
+    assert {name: ceiling_of(name) for name in METHODS} == {name: method.ceiling for name, method in METHODS.items()}

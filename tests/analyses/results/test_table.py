@@ -1,5 +1,6 @@
 """The table of results and the comparisons across tasks, from scores made up here."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -248,6 +249,33 @@ def test_each_filter_is_compared_with_its_own_control_and_no_other() -> None:
     assert by["p"]["filter-topo"] > 0.05
     rest: Any = found[(found["metric"] == "auroc") & (found["against"] == "student-xent")].set_index("method")
     assert rest["p_holm"].notna().to_dict() == {name: name.startswith("filter") for name in rest.index}
+
+
+def test_every_use_of_gold_rows_is_compared_with_the_control_that_they_share() -> None:
+    names = {"weak": 0.3, "ceiling": 2.0, "student-xent": 1.0, "control-gold-alone:25": 0.6}
+    names |= {"gold-append:25": 1.7, "gold-after:25": 1.6, "control-gold-weak:gold-after:25": 1.0}
+    tasks = {f"t{i}": {0: judged(names, seed=i, n=600)} for i in range(7)}
+    found = compare(tasks, "student-xent")
+    beside: Any = found[(found["metric"] == "auroc") & (found["against"] != "student-xent")].dropna(subset="against")
+    after, alone = "gold-after:25", "control-gold-alone:25"
+    pairs = [("gold-append:25", alone), (after, f"control-gold-weak:{after}"), (after, alone)]
+    assert list(zip(beside["method"], beside["against"], strict=True)) == pairs
+    ranked = [{name: auroc(one[0].truth, scores) for name, scores in one[0].scores.items()} for one in tasks.values()]
+    gains = [np.mean([values[a] - values[b] for values in ranked]) for a, b in pairs]
+    assert beside["difference"].tolist() == pytest.approx(gains)
+    assert beside["p_holm"].tolist() == [4 / 2**7, 2 / 2**7, 4 / 2**7]  # corrected over those of one kind of control
+
+
+def test_a_line_over_seeds_names_the_settings_that_all_of_them_have() -> None:
+    runs = {seed: judged({"weak": 0.3, "ceiling": 2, "gold-select-knn": 1}, seed) for seed in (0, 1)}
+    for seed, one in runs.items():
+        chosen = replace(one.outcomes["gold-select-knn"], probe="knn", k=(5, 50)[seed], l2=0.1, alpha=0.5 + seed)
+        runs[seed] = replace(one, outcomes={**one.outcomes, "gold-select-knn": chosen})
+    table = results_table(task_rows("t", runs, 20))
+    own = table[(table["method"] == "gold-select-knn") & (table["metric"] == "auroc")]
+    assert own["k"].dropna().tolist() == [5, 50]
+    assert own["alpha"].isna().tolist() == [False, False, True]
+    assert (own["l2"].tolist(), own["layer"].tolist(), own["probe"].tolist()) == ([0.1] * 3, [3] * 3, ["knn"] * 3)
 
 
 def wrong_on(*counts: int, n: int = 1000) -> list[np.ndarray]:

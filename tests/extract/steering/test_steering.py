@@ -144,6 +144,7 @@ def test_what_does_not_fit_is_refused_before_weights_are_loaded(sound: Any, chec
     refused("--random 0: give at least 1", random=0)
     refused("'isotopic': did you mean 'isotropic'", controls=["isotopic"])
     refused("--probe knn: it judges by neighbours", probe="knn")
+    refused("--probe contrast: it reads contrast pairs", probe="contrast")
     refused("--strength is for --by add", by="ablate", strengths=[1], read="layer:4")
     refused("by 'adds': did you mean 'add'", by="adds", read="layer:4")
     refused("answer 'no'", answers=("no", "yes"), prompt="{text}")

@@ -59,6 +59,14 @@ CHOICES = 'choices = ["a", "b"]\nanswer = { field = "right", base = 0 }\n'
             'text = "{a}"\nhub = { id = "a/b", revision = "x", splits = { tst = "v" } }\n' + LABEL,
             r"'hub.splits.tst'; did",
         ),
+        ('text = "{a}"\ncontrast = ["{text} Yes"]\n' + LABEL, r"contrast: list should have at least 2 items"),
+        ('text = "{a}"\ncontrast = ["{text} Yes", "No"]\n' + LABEL, r"contrast: no \{text\} in 'No': every row would"),
+        (
+            'text = "{a}"\ncontrast = ["{text} {b}", "{text} No"]\n' + LABEL,
+            r"contrast: \{b\} is no field of a finished",
+        ),
+        ('text = "{a}"\ncontrast = ["{text} {}", "{text} No"]\n' + LABEL, r"\{\} names no field"),
+        ('text = "{a}"\ncontrast = ["{text} Yes", "{text} Yes "]\n' + LABEL, r"contrast: both are '\{text\} Yes'"),
         ('text = "{a}\n', r"not valid TOML"),
     ],
 )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract.tasks import Task
+from extract.tasks.contrast import contrast_rows
 from w2s_probes.io.validated import validated
 from w2s_probes.rows.ids import content_id
 
@@ -217,3 +218,15 @@ def test_choices_with_braces_and_any_characters_go_into_the_text_as_they_are(cho
     ).with_candidates(table, "file")
     assert candidates is not None
     assert set(candidates["text"]) == {f"{{x}} {i}|{choice}" for i in range(40) for choice in choices}
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=9), min_size=1, max_size=4))
+def test_sides_say_either_label_of_the_text_as_it_is_braces_and_all(texts: list[str]) -> None:
+    texts = [*texts, "{text} {choice} \\1"]
+    rows = pd.DataFrame({"id": [f"r{row}" for row in range(len(texts))], "text": texts})
+    sides = contrast_rows(rows, ["{text} Yes", "No, not {text}"])
+    plus, minus = [f"{text} Yes" for text in texts], [f"No, not {text}" for text in texts]
+    assert dict(zip(sides["id"], sides["text"], strict=True)) == {
+        **{f"r{row}+": text for row, text in enumerate(plus)},
+        **{f"r{row}-": text for row, text in enumerate(minus)},
+    }

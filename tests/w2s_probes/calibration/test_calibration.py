@@ -1,6 +1,7 @@
 """Calibration against scikit-learn's own curves, on the edges, and beside its controls."""
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -206,3 +207,64 @@ def test_bins_of_few_rows_ties_and_groups() -> None:
     assert together["high"] - together["low"] > 2 * (alone["high"] - alone["low"])
     with pytest.raises(InputError, match="no rows"):
         reliability_bins([], [])
+
+
+def test_a_temperature_of_classes_told_apart_makes_no_rows_equal() -> None:
+    rng = np.random.default_rng(0)
+    p = expit(3 * rng.normal(size=200))
+    new, truth = expit(3 * rng.normal(size=200)), rng.uniform(size=200).round()
+    for wrong in (0, 1, 2):  # of the rows nearest to one half: the least log loss is then at a slope of 20 and more
+        y = (p > 0.5).astype(float)
+        y[np.argsort(np.abs(p - 0.5))[:wrong]] = 1
+        curve = calibrate(p, y, by="temperature")
+        assert 1 < curve.slope < 20
+        assert len(np.unique(curve(p))) == len(p)
+        assert auroc(truth, curve(new)) == auroc(truth, new)
+    # Of classes told apart it is the temperature of Platt's targets: its log loss is flat there.
+    y = (p > 0.5).astype(float)
+    ones, target = y.sum(), np.where(y == 1, (y.sum() + 1) / (y.sum() + 2), 1 / (len(y) - y.sum() + 2))
+    assert 0 < ones < len(y)
+    slope = calibrate(p, y, by="temperature").slope
+    assert abs(np.mean((expit(slope * logit(p)) - target) * logit(p))) < 1e-5
+
+
+@pytest.mark.parametrize("by", ["temperature", "platt"])
+def test_ranks_are_kept_to_the_ends_and_where_a_curve_would_fall(by: CalibrationRule) -> None:
+    tiny = 10.0 ** -np.arange(1, 16)
+    p = np.concatenate([[0.0], tiny[::-1], [0.5], 1 - tiny, [1.0]])
+    y = np.linspace(0.1, 0.9, len(p)).round()
+    for labels in (y, 1 - y):
+        made = calibrate(p, labels, by=by)(p)
+        assert (np.diff(made) > 0).all()
+        assert by == "platt" or made[0] + made[-1] == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("by", CALIBRATION_RULES)
+def test_a_row_of_weight_two_is_two_rows_and_one_of_none_is_none(by: CalibrationRule) -> None:
+    p, y = overconfident(60)
+    weights = np.random.default_rng(1).integers(0, 4, 60)
+    weighed = calibrate(p, y, by=by, weights=weights)
+    repeated = calibrate(np.repeat(p, weights), np.repeat(y, weights), by=by)
+    assert np.allclose(weighed(p), repeated(p), atol=1e-6)
+    assert weighed.rows == (weights > 0).sum()
+    assert not np.allclose(weighed(p), calibrate(p, y, by=by)(p), atol=1e-3)
+
+
+def test_platt_of_weighed_rows_is_that_of_scikit_learn() -> None:
+    p, y = overconfident(400)
+    weights = np.random.default_rng(1).uniform(0.1, 3, 400)
+    theirs = sklearn.calibration._SigmoidCalibration().fit(logit(p), y, weights)
+    assert np.abs(calibrate(p, y, weights=weights)(p) - theirs.predict(logit(p))).max() < 1e-4
+
+
+@pytest.mark.parametrize("weights", [[1] * 11, [-1] + [1] * 11, [np.nan] + [1] * 11, [0] * 3 + [1] * 9])
+def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
+    with pytest.raises(InputError, match=r"weights must be 12 finite|9 rows to calibrate on"):
+        calibrate(np.linspace(0, 1, 12), [0, 1] * 6, weights=weights)
+
+
+def test_a_name_of_the_room_stays_what_it_is_after_its_module_is_loaded() -> None:
+    from w2s_probes import calibration
+
+    for _ in range(2):
+        assert all(not isinstance(getattr(calibration, name), ModuleType) for name in calibration.__all__)

@@ -197,7 +197,7 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "a penalty for topo": (
         lambda w: [*filtered(w, "topo"), "--l2", 1],
-        "--l2 is for logistic, channel and confident: leave it out with --by topo",
+        "--l2 is for logistic, mlp, channel and confident: leave it out with --by topo",
     ),
     "a folder in a head's place": (
         lambda w: [*trained(w), "--test", w / "test.jsonl", "--out", with_folder(w / "new" / "head.safetensors")],

@@ -195,7 +195,7 @@ def test_the_blocks_of_the_page_print_what_it_says(
         for line in text.splitlines() if kind == "sh" else []:
             w2s(*shlex.split(line)[1:])
         printed = capsys.readouterr().out
-    assert compared == 4
+    assert compared == 5
     assert np.array_equal(ActivationStore.open("runs/imported").layer(2), names["X"].to(torch.bfloat16).float().numpy())
 
 

@@ -160,3 +160,15 @@ def test_slurm_and_torchrun_share_the_work(
     shared, alone = ActivationStore.open(place / "new"), ActivationStore.open(place / "acts")
     assert shared.ids.tolist() == alone.ids.tolist()
     assert shared.words(1).tobytes() == alone.words(1).tobytes()
+
+
+def test_an_offloaded_store_is_the_ordinary_one(
+    place: Path, w2s: Call, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    w2s(*extracting(place, "--offload", "--max-memory", "100MB", "--scratch", tmp_path / "scratch"))
+    assert "40 rows, layers" in capsys.readouterr().out
+    offloaded, whole = ActivationStore.open(place / "new"), ActivationStore.open(place / "acts")
+    assert (offloaded.key, offloaded.manifest.notes["offload"]) == (whole.key, True)
+    for layer in whole.layers:
+        assert offloaded.words(layer).tobytes() == whole.words(layer).tobytes()
+    assert list((tmp_path / "scratch").iterdir()) == []

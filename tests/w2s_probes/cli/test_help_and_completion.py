@@ -153,7 +153,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
     # `predict` reads a trained student, `deception` a student's scores. `export` tells tasks of one row from those of
     # pairs, `debate` names one of data/tasks.
     # `filter` is told by which probe, `audit draw` in which way rows are drawn.
-    # `combine` has a rule where others have a probe.
+    # `combine` has a rule where others have a probe. `steer` takes one probe, `foretell` compares several.
     known = {
         "by",
         "students",
@@ -163,6 +163,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
         "topo_k",
         "graph_k",
         "logistic_l2",
+        "mlp_l2",
         "position",
         "dtype",
         "weak",
@@ -170,6 +171,7 @@ def test_an_option_that_stands_in_several_commands_takes_the_same_kind_of_value(
         "truth",
         "student",
         "task",
+        "probe",
     }
     assert {name for name, found in kinds.items() if len(found) > 1} <= known
     assert kinds["layer"] == {str(str)}

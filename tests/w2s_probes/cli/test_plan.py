@@ -102,7 +102,8 @@ def test_a_machine_that_is_too_small_or_cannot_time_it_says_so(
     monkeypatch.setattr("extract.costs.speed.BIG", 10**12)
     w2s(*planning)
     text = capsys.readouterr().out
-    assert re.search(r"memory here    \S+ GB of 500 MB free, in batches of up to 1,024 tokens: it does not fit\n", text)
+    assert re.search(r"memory here    \S+ GB of 500 MB free, in batches of up to 1,024 tokens: it does not fit", text)
+    assert re.search(r"not fit; block by block \(w2s extract --offload\) \S+ [GM]B and the states\n", text)
     assert "this machine   cpu, 1 thread, time not estimated: one block alone takes 0.4 GB, and 0.5 GB are free" in text
 
 

@@ -46,11 +46,25 @@ extract MODEL --rows rows.jsonl --out o --layers x | layer 'x' is not an index
 extract MODEL --rows rows.jsonl --out o --chat-template none.jinja | chat template none.jinja: not a readable file
 extract MODEL --rows rows.jsonl --out o --quantization 5bit | quantization '5bit': give 8bit, 4bit, or JSON
 extract MODEL --rows rows.jsonl --add | say by --out to which
+extract MODEL --rows rows.jsonl --out o --offload --quantization 8bit | --offload and --quantization exclude each
+extract some/model --rows rows.jsonl --out o --offload --remote | --offload and --remote exclude each other
+extract MODEL --rows rows.jsonl --out o --offload --device-map auto | --offload has one block at a time on one device
+extract MODEL --rows rows.jsonl --out o --offload --max-memory much | --max-memory 'much': give an amount of memory
+extract MODEL --rows rows.jsonl --out o --scratch s | --scratch is of --offload: give that too
 extract MODEL --rows rows.jsonl --out o --dtype float8 | 'float8' is not one of
 doctor ./none | model ./none: no such folder
 doctor MODEL --rows none.jsonl | none.jsonl: no such file
 doctor MODEL --rows rows.xyz | rows.xyz: unknown format
 doctor MODEL --store none | none: no such store
+doctor none --model MODEL --rows rows.jsonl | none: no such store
+doctor acts --model MODEL | give its --rows
+doctor acts --model MODEL --rows none.jsonl | none.jsonl: no such file
+doctor acts --model MODEL --rows other.jsonl | 4 of its 4 rows are not among those given
+doctor acts --model ./none --rows rows.jsonl | model ./none: no such folder
+doctor acts --model MODEL --rows rows.jsonl --layers 9 | layer 9 is outside
+doctor acts --model MODEL --rows rows.jsonl --position all | holds one vector a row
+doctor acts | acts: is a store: give the --model
+doctor MODEL --sample 4 | --sample is of a STORE
 doctor MODEL --layers x | layer 'x' is not an index
 verify none | none: no such store
 repair none | none: no such store
@@ -61,8 +75,20 @@ import none.npy --rows rows.jsonl --out i | none.npy: no such file
 import rows.xyz --rows rows.jsonl --out i | rows.xyz: unknown format
 import acts.npy --rows rows.xyz --out i | rows.xyz: unknown format
 import acts.npy --rows rows.jsonl --out i --dtype x | 'x' is not one of
+import acts.npy --rows rows.jsonl --out i | layer 1 is the last
+import acts.npy --rows rows.jsonl --out i --last-entry x | 'x' is not one of
 import none --rows rows.jsonl --out i --layout vllm --layers 1 --position last | none: no such folder
-import acts --rows rows.jsonl --out i --layout vllm --layers 1 | --layout takes one folder
+import acts --rows rows.jsonl --out i --layout vllm --layers 1 | --layout vllm holds tokens: say --position
+import acts --rows rows.jsonl --out i --layout vllm --layers 1 --position last | no file for 4 of 4 rows
+import acts --rows rows.jsonl --out i --layout vllm --layers 1 --position last --model ./none | model ./none: no such
+import acts --rows rows.jsonl --out i --layout lmprobe --position last | no file for 4 of 4 rows
+import acts --rows rows.jsonl --out i --layout vllm --key a | no --key
+import none.h5 --rows rows.jsonl --out i | by --mapping, or by --layout probelab
+import none.h5 --rows rows.jsonl --out i --mapping states=x | none.h5: no such file
+import none.h5 --rows rows.jsonl --out i --mapping stats=x | --mapping stats: did you mean 'states'
+import none.h5 --rows rows.jsonl --out i --mapping x.toml | --mapping x.toml: give key=dataset
+import rows.xyz --rows rows.jsonl --out i --layout probelab | rows.xyz: not a readable HDF5 file
+import acts.npy --rows rows.jsonl --out i --chat-template own | --chat-template is for comparing tokens
 plan none.toml | none.toml: no such recipe; the ones that come along are
 plan bad.toml | bad.toml: not valid TOML
 plan other.toml | other.toml: unknown key 'colour'
@@ -116,9 +142,14 @@ foretell acts labels.jsonl --layer 1 --out f.csv --by nope | --by nope: known
 foretell acts labels.jsonl --layer 1 --out f.csv --trusted none.csv | none.csv: no such file
 foretell acts labels.jsonl --layer 1 --out f.csv --weak-store none | none: no such store
 foretell acts labels.jsonl --layer best --out f.csv | take a sweep's choice
+foretell acts labels.jsonl --layer 1 | needs --out here
+foretell --run none | none: no folder of `w2s run`
+foretell --run none --layer 1 | --layer is not read with --run
+foretell acts --layer 1 --probe none.safetensors --probe none.txt | none.safetensors: not a readable
+foretell acts --layer 1 --probe none.safetensors | give --probe twice or more
 relabel acts none.jsonl --layer 1 --out k.jsonl | none.jsonl: no such file
 relabel acts rows.xyz --layer 1 --out k.jsonl | rows.xyz: unknown format
-relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: graph, knn, logistic, mean-difference
+relabel acts labels.jsonl --layer 1 --out k.jsonl --by nope | --by nope: known: contrast, graph, knn, logistic
 student none labels.jsonl --layer 1 --out st | none: no such store
 student acts none.jsonl --layer 1 --out st | none.jsonl: no such file
 student acts rows.xyz --layer 1 --out st | rows.xyz: unknown format
@@ -173,6 +204,18 @@ combine labels.jsonl rows.jsonl --out c.xyz | c.xyz: unknown format
 combine labels.jsonl rows.jsonl --by means --out c.jsonl | 'means' is not one of
 combine labels.jsonl rows.jsonl --trusted none.jsonl --out c.jsonl --by weights | none.jsonl: no such file
 combine labels.jsonl rows.jsonl --trusted labels.jsonl --out c.jsonl | --trusted is for weights and dawid-skene
+calibrate none.jsonl labels.jsonl --out c.json | none.jsonl: no such file
+calibrate labels.jsonl none.jsonl --out c.json | none.jsonl: no such file
+calibrate labels.jsonl --out c.txt | c.txt: unknown format
+calibrate labels.jsonl --out labels.jsonl | labels.jsonl: is read by this command, too
+calibrate labels.jsonl --by sigmoid --out c.json | 'sigmoid' is not one of
+calibrate labels.jsonl --apply none.json --out c.jsonl | none.json: no such file: --apply takes a curve
+calibrate labels.jsonl --apply labels.jsonl --out c.jsonl | labels.jsonl: not valid JSON
+calibrate labels.jsonl --apply labels.jsonl --out c.json | c.json: --apply makes no curve: give a label file
+calibrate labels.jsonl --apply labels.jsonl --by platt --out c.jsonl | --by platt is of a curve that is learned here
+calibrate rows.jsonl labels.jsonl --out c.json | rows.jsonl: no `score` and no `label`
+calibrate labels.jsonl:x labels.jsonl --out c.json | labels.jsonl: no column 'x'
+calibrate labels.jsonl --out c.json | labels.jsonl: no `truth`: put it there, or give a file of labels
 tokens none labels.jsonl --layer 1 --out t.jsonl | none: no such store
 tokens none labels.jsonl --layer 1 --out t.xyz | t.xyz: unknown format
 compare none.jsonl labels.jsonl | none.jsonl: no such file
@@ -198,7 +241,7 @@ audit draw labels.jsonl --layer 1 --out a.csv | --layer is of a probe: give STOR
 audit draw acts labels.jsonl --n 2 --out a.csv | --by stratified with a STORE reads a layer of it: give --layer
 audit draw acts labels.jsonl --layer 1 --by uniform --n 2 --out a.csv | --by uniform draws every row as likely
 audit draw acts labels.jsonl --layer 1 --probe tropo --out a.csv | --probe tropo: did you mean 'topo'
-audit draw acts labels.jsonl --layer 1 --l2 1 --out a.csv | --l2 is for logistic: leave it out with --probe knn
+audit draw acts labels.jsonl --layer 1 --l2 1 --out a.csv | --l2 is for logistic and mlp: leave it out with --probe knn
 audit draw acts labels.jsonl --layer 9 --n 2 --out a.csv | layer 9 is outside
 audit draw none labels.jsonl --layer 1 --n 2 --out a.csv | none: no such store
 audit draw labels.jsonl --bins 2 --out a.csv | --bins is for --by stratified with a STORE
@@ -258,7 +301,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(table[["id"]], here / "bare.jsonl")
     write_table(pd.DataFrame({"id": ["e"], "text": ["w5"]}), here / "other.jsonl")
     np.save(here / "acts.npy", np.arange(24, dtype=np.float32).reshape(4, 2, 3))
-    import_activations(here / "acts.npy", here / "rows.jsonl", here / "acts")
+    import_activations(here / "acts.npy", here / "rows.jsonl", here / "acts", depth=2)
     write_arrays(here / "probe.safetensors", {}, {"probe": "KNNProbe"})
     (here / "rows.xyz").write_text("{}")
     (here / "bad.jsonl").write_text("no JSON\n")
@@ -297,7 +340,7 @@ def test_a_refusal_takes_about_a_second_of_processor_time(command: str, folder: 
     words = next(words for words, _ in cases() if words[0] == command)
     # Some .5 s on an idle machine, 3 to 9 with torch, transformers or scikit-learn. A machine with other work charges
     # up to five times as much now and then, so the quickest of three tries counts.
-    taken = []
+    taken: list[float] = []
     while len(taken) < 3 and min(taken, default=2) >= 2:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-m", "w2s_probes", *words], capture_output=True, cwd=folder)

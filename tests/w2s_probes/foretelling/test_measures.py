@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.linalg import subspace_angles
 from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 
 from w2s_probes import InputError, LogisticProbe
 from w2s_probes.foretelling import (
@@ -18,9 +19,10 @@ from w2s_probes.foretelling import (
     subspace_overlap,
 )
 from w2s_probes.foretelling.expansion import expansion_of
-from w2s_probes.foretelling.foretold_measure import blocks_of
+from w2s_probes.foretelling.foretold_measure import ALIKE, blocks_of
 from w2s_probes.foretelling.jackknife import jackknifed
-from w2s_probes.foretelling.kernels import LeadingComponents, gap_of
+from w2s_probes.foretelling.kernels import LeadingComponents, drawn_rows, gap_of
+from w2s_probes.metrics.audit_design import AuditDesign
 from w2s_probes.neighbors import search
 from w2s_probes.neighbors.symmetric import symmetric_edges
 
@@ -145,6 +147,12 @@ def test_large_sets_are_read_in_whole_groups() -> None:
     found = subspace_overlap(X, X, groups=np.repeat(np.arange(60), 5), rows=100, blocks=0)
     assert found.n == 100
     assert found.estimate.value == pytest.approx(1)
+    assert len(drawn_rows(None, 1001, 1000, 0)) == 1000
+    uneven = np.r_[np.zeros(600, np.intp), 1 + np.arange(600) // 2]
+    drawn_groups = uneven[drawn_rows(uneven, 1200, 500, 0)]
+    assert len(drawn_groups) == 500
+    assert (np.unique(drawn_groups, return_counts=True)[1] == 2).all()
+    assert len(drawn_rows(np.repeat([0, 1], 600), 1200, 500, 0)) == 500  # no group fits: rows of both
 
 
 def brute(good: set[int], bad: set[int], found: set[int], near: set[tuple[int, int]], eta: float, n: int) -> float:
@@ -250,3 +258,77 @@ def test_the_jackknife_leaves_out_whole_groups_and_is_exact_for_a_mean() -> None
     assert all(len(np.unique(blocks[groups == g])) == 1 for g in range(15))
     assert np.bincount(blocks).tolist() == [16, 16, 16, 12]
     assert np.isnan(jackknifed(lambda rows: 1.0, 5, np.zeros(5, np.intp)).low)
+
+
+def test_intervals_stay_among_the_values_that_there_are_and_none_is_without_width() -> None:
+    rng = np.random.default_rng(0)
+    X, weak_X = rng.normal(size=(14, 6)), rng.normal(size=(14, 6))
+    for found in (subspace_overlap(weak_X, X), kernel_gap(weak_X, X)):
+        assert 0 <= found.estimate.low < found.estimate.high <= 1
+    assert misfit([0.1, 0.9, 0.5], [0.9, 0.9, 0.5]).estimate.low == 0
+    truth = rng.integers(0, 2, 200).astype(float)
+    perfect = shared_errors(truth, rng.uniform(size=200), truth)
+    assert perfect.estimate.value == pytest.approx(0)
+    assert perfect.status == ALIKE
+    assert np.isnan(perfect.estimate.low)
+    # Rows of two clusters; in each the mistakes of one class are apart, whatever block of rows is left out.
+    rows = np.concatenate([rng.normal(0, 1, (100, 2)), rng.normal(30, 1, (100, 2))]).astype(np.float32)
+    weak = np.repeat([1.0, 0.0], 100)
+    apart = robust_expansion(weak, weak, np.ones(200), search(rows, 10))
+    assert apart.estimate.value == 0
+    assert apart.status == ALIKE
+
+
+def test_the_interval_of_the_cosine_covers_at_few_groups() -> None:
+    first, second, covered = np.r_[1, 0, 0.5, 0], np.r_[1, 1, 0, 0], []
+    whole = 1 / np.sqrt(1.25 * 2)
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(25), 4)
+        X = rng.normal(size=(25, 4))[groups] + 0.2 * rng.normal(size=(100, 4))
+        found = mahalanobis_cosine(first, second, X.astype(np.float32), groups=groups).estimate
+        assert -1 <= found.low <= found.high <= 1
+        covered.append(found.low <= whole <= found.high)
+    assert 0.9 <= np.mean(covered) <= 0.99
+
+
+def test_rows_drawn_with_known_probabilities_count_for_those_that_they_stand_for() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 2000).astype(float)
+    probe = np.clip(truth * 0.4 + 0.3 + 0.2 * rng.normal(size=2000), 0.02, 0.98)
+    weak = np.clip(probe + 0.25 * rng.normal(size=2000), 0.02, 0.98)
+    whole = shared_errors(weak, probe, truth).estimate.value
+    far = np.abs(weak - probe) > 0.3
+    inclusion = np.where(far, 80 / far.sum(), 60 / (~far).sum())
+    covered, plain = [], []
+    for seed in range(150):
+        draw = np.random.default_rng(seed)
+        rows = np.r_[draw.permutation(np.flatnonzero(far))[:80], draw.permutation(np.flatnonzero(~far))[:60]]
+        known = np.isin(np.arange(2000), rows)
+        design = AuditDesign(inclusion[known], far[known].astype(int))
+        some = np.where(known, truth, np.nan)
+        found = shared_errors(weak, probe, some, design=design).estimate
+        covered.append(found.low <= whole <= found.high)
+        unweighted = shared_errors(weak, probe, some).estimate
+        plain.append(unweighted.low <= whole <= unweighted.high)
+    assert np.mean(covered) >= 0.9
+    assert np.mean(plain) < 0.2  # as if all had been as likely
+    with pytest.raises(InputError, match="the design is of 140 rows but the truth of 139"):
+        shared_errors(weak, probe, np.where(np.arange(2000) == rows[0], np.nan, some), design=design)
+
+
+def test_a_classifier_that_scores_by_more_than_its_weights_has_no_direction() -> None:
+    X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    y = (X[:, 0] > 0).astype(int)
+
+    class Squared(LogisticRegression):  # type: ignore[misc]
+        def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+            return np.asarray(super().predict_proba(X**2))
+
+    with pytest.raises(InputError, match="Squared does not score rows by its `coef_` alone"):
+        mahalanobis_cosine(Squared().fit(X, y), np.ones(3), X)
+    several = LogisticRegression().fit(X, np.arange(60) % 3)
+    with pytest.raises(InputError, match="LogisticRegression has 3 directions"):
+        mahalanobis_cosine(several, np.ones(3), X)
+    with pytest.raises(InputError, match="AttentionProbe has no direction"):
+        mahalanobis_cosine(type("AttentionProbe", (LogisticRegression,), {})().fit(X, y), np.ones(3), X)

@@ -138,7 +138,7 @@ def cases() -> list[tuple[str, torch.dtype]]:
 @pytest.mark.parametrize(("kind", "dtype"), cases(), ids=str)
 def test_every_format_arrives_bit_for_bit(kind: str, dtype: torch.dtype, rows: Path, tmp_path: Path) -> None:
     tensor = activations(dtype)
-    store = import_activations(SAVERS[kind](tmp_path, tensor), rows, tmp_path / "acts")
+    store = import_activations(SAVERS[kind](tmp_path, tensor), rows, tmp_path / "acts", last_entry="pre-norm")
     assert store.layers == [0, 1, 2]
     assert store.ids.tolist() == IDS
     assert store.manifest.dtype == str(dtype).removeprefix("torch.")
@@ -155,7 +155,9 @@ def test_bfloat16_that_numpy_cannot_name_is_taken_at_its_word(rows: Path, tmp_pa
         np.save(tmp_path / "acts.npy", array)
         with pytest.raises(InputError, match="give --dtype bfloat16"):
             import_activations(tmp_path / "acts.npy", rows, tmp_path / name)
-        store = import_activations(tmp_path / "acts.npy", rows, tmp_path / name, dtype="bfloat16")
+        store = import_activations(
+            tmp_path / "acts.npy", rows, tmp_path / name, dtype="bfloat16", last_entry="pre-norm"
+        )
         assert store.words(2).tolist() == words[:, 2].tolist()
 
 
@@ -182,13 +184,13 @@ def test_the_manifest_says_from_which_file_and_the_same_call_is_the_same_store(r
 def test_several_files_make_one_store_in_the_order_given(
     rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2s_probes.importing.importer.SHARD_ROWS", 5)  # parts that straddle the files
+    monkeypatch.setattr("w2s_probes.importing.written.SHARD_ROWS", 5)  # parts that straddle the files
     first, second = activations(), activations() + 7
     torch.save(first, tmp_path / "train.pt")
     torch.save(second, tmp_path / "test.pt")
     write_table(pd.DataFrame({"id": [f"t{i}" for i in range(ROWS)]}), tmp_path / "test.csv")
     files = [tmp_path / "train.pt", tmp_path / "test.pt"]
-    store = import_activations(files, [rows, tmp_path / "test.csv"], tmp_path / "acts")
+    store = import_activations(files, [rows, tmp_path / "test.csv"], tmp_path / "acts", last_entry="pre-norm")
     assert len(store.manifest.shards) == 5
     assert store.ids.tolist() == IDS + [f"t{i}" for i in range(ROWS)]
     assert torch.equal(torch.from_numpy(store.layer(2)), torch.cat([first, second])[:, 2])
@@ -201,14 +203,15 @@ def test_rows_without_ids_are_named_by_their_texts_as_the_extractor_does(tmp_pat
     from extract.row_files import read_rows
 
     write_table(pd.DataFrame({"text": [f"w{i}" for i in range(ROWS)]}), tmp_path / "rows.csv")
-    store = import_activations(as_torch(tmp_path, activations()), tmp_path / "rows.csv", tmp_path / "acts")
+    file = as_torch(tmp_path, activations())
+    store = import_activations(file, tmp_path / "rows.csv", tmp_path / "acts", last_entry="pre-norm")
     assert store.ids.tolist() == read_rows(tmp_path / "rows.csv")["id"].tolist()
 
 
 def test_a_killed_import_goes_on_and_probes_work_on_what_it_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w2s: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr("w2s_probes.importing.importer.SHARD_ROWS", 16)
+    monkeypatch.setattr("w2s_probes.importing.written.SHARD_ROWS", 16)
     rng = np.random.default_rng(0)
     truth = np.arange(60) % 2
     X = rng.normal(size=(60, 2, 6)).astype(np.float32)
@@ -227,9 +230,9 @@ def test_a_killed_import_goes_on_and_probes_work_on_what_it_made(
 
     place = tmp_path / "acts"
     with pytest.raises(Killed):
-        import_activations(tmp_path / "acts.npy", tmp_path / "weak.jsonl", place, report=kill)
+        import_activations(tmp_path / "acts.npy", tmp_path / "weak.jsonl", place, depth=2, report=kill)
     assert len(list(place.glob("shard-*"))) == 2
-    w2s("import", tmp_path / "acts.npy", "--rows", tmp_path / "weak.jsonl", "--out", place)
+    w2s("import", tmp_path / "acts.npy", "--rows", tmp_path / "weak.jsonl", "--depth", 2, "--out", place)
     w2s("verify", place)
     assert np.array_equal(ActivationStore.open(place).layer(1), X[:, 1])
     w2s("filter", place, tmp_path / "weak.jsonl", "--layer", 1, "--by", "knn", "--k", 5, "--out", tmp_path / "k.jsonl")
@@ -240,7 +243,7 @@ def test_a_killed_import_goes_on_and_probes_work_on_what_it_made(
 
 def test_a_file_is_copied_without_being_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Peak memory hardly grows with the file; a copy of it, the control, shows in the same measure."""
-    monkeypatch.setattr("w2s_probes.importing.importer.SHARD_ROWS", 64)
+    monkeypatch.setattr("w2s_probes.importing.written.SHARD_ROWS", 64)
     n, width = 1024, 8192  # 32 MB
     mapped = np.lib.format.open_memmap(tmp_path / "acts.npy", "w+", np.float32, (n, width))
     mapped[:] = np.arange(n, dtype=np.float32)[:, None]
@@ -336,8 +339,8 @@ def npy(array: NDArray[Any]) -> Callable[[Path], Path]:
 
 BAD: dict[str, tuple[Callable[[Path], Path], tuple[Any, ...], str]] = {
     "too few rows": (bad(lambda t: t[:-1]), (), r"an array of shape \(11, 3, 5\), but there are 12 rows"),
-    "NaN": (bad(with_nan), (), "layer 1 of row 'r7' is not finite"),
-    "infinity in bfloat16": (bad(with_inf), (), "layer 2 of row 'r3' is not finite"),
+    "NaN": (bad(with_nan), ("--last-entry", "pre-norm"), "layer 1 of row 'r7' is not finite"),
+    "infinity in bfloat16": (bad(with_inf), ("--last-entry", "post-norm"), "layer 2 of row 'r3' is not finite"),
     "one layer without a number": (bad(lambda t: t[:, 0]), (), "say which it is, as in --layers 16"),
     "a wrong number of layers": (bad(lambda t: t), ("--layers", "0-3"), "holds 3 layers, but --layers names 4"),
     "layers by the model's depth": (bad(lambda t: t), ("--layers", "all"), "give --depth"),
@@ -417,7 +420,7 @@ def test_layers_are_refused_out_of_order_from_python_too_and_are_taken_in_it(row
     for layers in ([2, 1], (1, 1), "2,1"):
         with pytest.raises(InputError, match=r"--layers [12],1: name each layer once, the lowest first"):
             import_activations(file, rows, tmp_path / "acts", layers=layers)
-    store = import_activations(file, rows, tmp_path / "acts", layers=[0, -1], depth=2)
+    store = import_activations(file, rows, tmp_path / "acts", layers=[0, -1], depth=2, last_entry="pre-norm")
     assert store.layers == [0, 2]
     assert stored_bits(store, 2).tolist() == bits(activations()[:, 2]).tolist()
 
@@ -445,7 +448,7 @@ def test_torch_files_with_changed_bytes_are_refused_or_read_and_never_break_the_
 
 def test_other_bad_calls_say_what_to_do(rows: Path, tmp_path: Path) -> None:
     good = as_torch(tmp_path, activations())
-    call = ["import", good, "--rows", rows]
+    call = ["import", good, "--rows", rows, "--last-entry", "pre-norm"]
     assert "give one --rows a file" in run_failing(*call, "--rows", rows, "--out", tmp_path / "acts")
     write_table(pd.DataFrame({"id": IDS[:-1] + IDS[:1]}), tmp_path / "doubled.csv")
     doubled = run_failing("import", good, "--rows", tmp_path / "doubled.csv", "--out", tmp_path / "acts")
@@ -458,7 +461,7 @@ def test_other_bad_calls_say_what_to_do(rows: Path, tmp_path: Path) -> None:
     assert "not a folder" in run_failing(*call, "--out", tmp_path / "file" / "acts")
     assert not (tmp_path / "acts").exists()
     rounded = import_activations(
-        bad(lambda t: t.double() / 1.1)(tmp_path), rows, tmp_path / "acts", dtype="float32", layers="0-2"
+        bad(lambda t: t.double() / 1.1)(tmp_path), rows, tmp_path / "acts", dtype="float32", layers="0-2", depth=3
     )
     assert rounded.manifest.dtype == "float32"
     shard_file(tmp_path / "acts").unlink()

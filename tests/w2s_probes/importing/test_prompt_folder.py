@@ -43,7 +43,7 @@ def test_the_token_at_the_position_is_kept_bit_for_bit_in_the_order_of_the_rows(
     for slot, layer in enumerate([2, 3, 6]):
         expected = np.stack([states_of(folder, name)[token, slot] for name in LENGTHS])
         np.testing.assert_array_equal(store.words(layer).view(np.uint16), expected.view(np.uint16))
-    assert (store.manifest.identity["norm"], store.manifest.identity["layout"]) == ("pre", "vllm")
+    assert (store.manifest.identity["last_entry"], store.manifest.identity["layout"]) == ("pre-norm", "vllm")
 
 
 def changed(folder: Path, name: str, **tensors: np.ndarray) -> None:
@@ -72,7 +72,7 @@ FAULTS: dict[str, Callable[[Path], object]] = {
     "b.safetensors: states of 4 tokens.*chunked prefill": lambda folder: changed(
         folder, "b", hidden_states=states_of(folder, "b")[1:]
     ),
-    "a.safetensors: width 3.* width 4": lambda folder: changed(
+    "a.safetensors: layers .*width 3.* width 4": lambda folder: changed(
         folder, "a", hidden_states=np.ascontiguousarray(states_of(folder, "a")[..., 1:])
     ),
     r"a.safetensors: .*shape \(2, 2, 4\), but --layers names 3": lambda folder: changed(
@@ -94,8 +94,8 @@ def test_a_layer_above_the_model_and_a_position_of_no_single_token_are_refused(f
     rows, out = folder.parent / "rows.jsonl", folder.parent / "acts"
     with pytest.raises(InputError, match="layer 6 "):
         import_prompt_folder(folder, rows, out, layers="2,3,6", depth=5)
-    with pytest.raises(InputError, match="one token is kept"):
-        import_prompt_folder(folder, rows, out, layers="2,3,6", position="mean")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="--position last or first"):
+        import_prompt_folder(folder, rows, out, layers="2,3,6", position="mean")
 
 
 def test_the_command_line_takes_a_folder_by_its_layout_and_refuses_what_the_layout_says(
@@ -113,8 +113,43 @@ def test_the_command_line_takes_a_folder_by_its_layout_and_refuses_what_the_layo
     with pytest.raises(SystemExit) as ended:
         main([*given, "--layers", "2,3,6", "--position", "last", "--key", "hidden_states"])
     assert ended.value.code == 2
-    assert "leave out --key" in capfd.readouterr().err
+    assert "no --key" in capfd.readouterr().err
     with pytest.raises(SystemExit) as ended:
         main([*given, "--layers", "2,3,6", "--position", "last"])
     assert not ended.value.code
     assert out.exists()
+
+
+def test_every_float_is_taken_and_float64_on_being_told(folder: Path) -> None:
+    rows, given = folder.parent / "rows.jsonl", {"layers": "2,3,6", "depth": 6}
+    doubled = {name: states_of(folder, name).astype(np.float64) for name in LENGTHS}
+    for name, states in doubled.items():
+        changed(folder, name, hidden_states=states)
+    with pytest.raises(InputError, match="give --dtype float32 to round it"):
+        import_prompt_folder(folder, rows, folder.parent / "acts", **given)  # type: ignore[arg-type]
+    store = import_prompt_folder(folder, rows, folder.parent / "acts", dtype="float32", **given)  # type: ignore[arg-type]
+    assert store.layer(3).tolist() == np.stack([doubled[name][-1, 1] for name in LENGTHS]).tolist()
+
+
+def test_a_prompt_that_lost_its_beginning_is_told_by_the_tokenizer_and_named(folder: Path) -> None:
+    rows, out = folder.parent / "rows.jsonl", folder.parent / "acts"
+    texts = [{"id": name, "text": "x"} for name in LENGTHS]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in texts))
+    own = {name: np.arange(length) for name, length in LENGTHS.items()}
+
+    def imported(name: str) -> object:
+        return import_prompt_folder(
+            folder, rows, folder.parent / name, layers="2,3,6", tokenize=lambda ids, _: [own[row] for row in ids]
+        )
+
+    assert imported("acts")
+    # As a prefix cache leaves it: states and tokens of the end alone, which agree with each other.
+    save_file({"hidden_states": states_of(folder, "b")[3:], "token_ids": np.arange(3, 5)}, folder / "b.safetensors")
+    with pytest.raises(InputError, match=r"row 'b' has 2 tokens there, and the tokenizer gives 5.*prefix cache"):
+        imported("shortened")
+    changed(folder, "b", hidden_states=np.zeros((5, 3, 4), np.float16), token_ids=np.array([0, 1, 9, 3, 4]))
+    with pytest.raises(InputError, match="row 'b': token 3 is 9 there, and the tokenizer gives 2"):
+        imported("other")
+    assert out.exists()
+    assert not (folder.parent / "shortened").exists()
+    assert not (folder.parent / "other").exists()

@@ -13,6 +13,7 @@ import w2s_probes
 from tests.conftest import planted
 from w2s_probes import FilterResult, InputError, KNNProbe, LabelSet, LogisticProbe, TopoProbe
 from w2s_probes.audit import conflict_audit
+from w2s_probes.calibration import calibrate, cross_calibrated, reliability_bins
 from w2s_probes.filtering import channel_filter, overlap_density, raters_filter
 from w2s_probes.foretelling import foretell, misfit, robust_expansion, shared_errors
 from w2s_probes.gating import Gate, dispersion, gate, mixed, mixture_losses, own_losses
@@ -26,10 +27,12 @@ from w2s_probes.probes import (
     ContrastProbe,
     GraphProbe,
     MeanDifferenceProbe,
+    MLPProbe,
     WhitenedMeanDifferenceProbe,
     auroc_scorer,
     paired_sides,
 )
+from w2s_probes.selection import choose_by_gold
 from w2s_probes.simulated import error_balance, first_features, hard, mistaken, trivial_imitation
 from w2s_probes.stats import agreement
 from w2s_probes.store import TokenActivations
@@ -66,6 +69,8 @@ ONE: dict[str, tuple[Callable[..., Any], NDArray[np.float64]]] = {
     "TopoProbe": (lambda y: TopoProbe(10, 10).fit(X, y).out_of_sample_, WEAK),
     "MeanDifferenceProbe": (lambda y: MeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
     "WhitenedMeanDifferenceProbe": (lambda y: WhitenedMeanDifferenceProbe().fit(X, y).out_of_sample_, WEAK),
+    "MLPProbe": (lambda y: MLPProbe(epochs=2).fit(X, y).predict_proba(X), WEAK),
+    "MLPProbe.path": (lambda y: MLPProbe.path(X, y, l2=[0.1], epochs=2).cv_loss, WEAK),
     "AttentionProbe": (lambda y: AttentionProbe(4, epochs=2).fit(TOKENS, y).predict_proba(TOKENS), WEAK),
     "KNNProbe.path": (lambda y: KNNProbe.path(X, y, k=[5, 10]).loss, WEAK),
     "LogisticProbe.path": (lambda y: LogisticProbe.path(X, y, l2=[0.1]).cv_loss, WEAK),
@@ -126,6 +131,10 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
         WEAK,
         DATA.truth,
     ),
+    "choose_by_gold": (lambda t, w: choose_by_gold(t, {1: w, 2: P}, n_boot=20).scores[1], DATA.truth, WEAK),
+    "calibrate": (lambda s, y: calibrate(s, y)(P), P, WEAK),
+    "cross_calibrated": (cross_calibrated, P, WEAK),
+    "reliability_bins": (lambda t, s: reliability_bins(t, s)["share"], DATA.truth, P),
     "own_losses": (lambda w, y: own_losses(w, P, y, 0.3), WEAK, DATA.truth),
     "mixture_losses": (lambda w, y: mixture_losses(w, P, y, 0.3), WEAK, DATA.truth),
     "mixed": (lambda w, s: mixed(w, s, 0.5).p, WEAK, P),
@@ -142,6 +151,8 @@ TWO: dict[str, tuple[Callable[..., Any], NDArray[np.float64], NDArray[np.float64
 # Public functions with an argument of these names that the calls above do not go by the name of.
 TAKES = {"y", "truth", "labels", "weak", "student", "p", "soft", "Y", "truth_fit", "soft_train"}
 ELSEWHERE = {
+    "calibrate_file": "test_calibrated_files.py: files are joined by id",
+    "apply_to_file": "test_calibrated_files.py: files are joined by id",
     "sweep": "test_sweep.py: label sets are joined to the store by id",
     "export": "test_export.py: a LabelSet is one of its kinds of labels",
     "expected_pgr": "takes numbers, not rows",
@@ -169,7 +180,7 @@ def _fitted_prior(y: Any) -> Any:
 
 ROOMS = (
     *("probes", "filtering", "simulated", "stats", "sweep", "export", "audit", "auditing", "gating", "raters"),
-    "foretelling",
+    *("foretelling", "selection", "calibration"),
 )
 
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from w2s_probes import InputError, auroc, relabel
-from w2s_probes.probes import ContrastProbe, LogisticProbe, paired_sides, shuffled_sides
+from w2s_probes.probes import ContrastProbe, LogisticProbe, paired_sides, shuffled_sides, swapped_sides
 from w2s_probes.rows.folds import fold_numbers
 
 Matrix = NDArray[np.float32]
@@ -86,6 +86,19 @@ def test_it_finds_the_truth_where_a_third_of_the_weak_labels_are_wrong() -> None
     assert auroc(y, p) > auroc(y, relabel(LogisticProbe(1e-2), X, weak)) + 0.02
     shuffled = relabel(ContrastProbe(), shuffled_sides(X, seed=1), weak)
     assert auroc(y, shuffled) < 0.8  # the control: x⁻ of other rows
+    swapped = swapped_sides(X, seed=1)
+    assert 0.4 < auroc(y, relabel(ContrastProbe(), swapped, weak)) < 0.6  # the other: no side has a sense
+    same = (swapped == X).all(axis=1)
+    assert 0.4 < same.mean() < 0.6
+    np.testing.assert_array_equal(swapped[~same], np.hstack(np.hsplit(X, 2)[::-1])[~same])
+
+
+def test_a_column_that_one_side_lacks_is_left_out_of_both() -> None:
+    X, _, weak = world(n=100)
+    X[:, 12 + 1] = 7  # of x⁻
+    without = np.delete(X, [1, 12 + 1], axis=1)
+    expected = ContrastProbe().fit(without, weak).predict_proba(without)
+    np.testing.assert_allclose(ContrastProbe().fit(X, weak).predict_proba(X), expected, atol=1e-6)
 
 
 def test_it_fails_where_another_feature_flips_more_than_the_truth() -> None:
@@ -114,7 +127,10 @@ def test_weak_labels_of_noise_are_not_learned() -> None:
     [
         (lambda X, y: ContrastProbe().fit(X[:, :5], y), "an even number of columns; got shape"),
         (lambda X, y: ContrastProbe(-1).fit(X, y), "consistency=-1: give 0"),
-        (lambda X, y: ContrastProbe().fit(np.hstack([X[:, :12], X[:, :12]]), y), "is it one text twice?"),
+        (lambda X, y: ContrastProbe().fit(np.hstack([X[:, :12], X[:, :12]]), y), "is it one text twice"),
+        (lambda X, y: ContrastProbe().fit(np.hstack([X[:, :12], X[:, :12] * (1 + 1e-7)]), y), "is it one text twice"),
+        (lambda X, y: ContrastProbe().fit(np.hstack([X[:, :12], X[:1, 12:].repeat(40, 0)]), y), "is one side a single"),
+        (lambda X, y: swapped_sides(X[:, :3]), "an even number of columns"),
         (lambda X, y: paired_sides(X[:, :4], X[:3, :4]), "the two sides have shapes"),
         (lambda X, y: shuffled_sides(X[:, :3]), "an even number of columns"),
     ],

@@ -71,6 +71,18 @@ def test_large_layers_in_float32_products_lose_no_digit_that_counts(n: int, monk
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("far", [1e4, 1e7, 1e10])
+def test_a_row_far_from_all_others_is_scored_as_by_a_fit_without_it(kind: Any, far: float) -> None:
+    X, y = world(60, 5)
+    X[7] *= np.float32(far)
+    X[[11, 30]] *= np.float32(far)  # of one group: nothing of the other's size is left without it
+    ids = np.arange(60)
+    ids[[7, 30]] = 11
+    expected = expit(left_out_by_hand(kind, X, y, ids))
+    assert kind().fit(X, y, group_ids=ids).out_of_sample_ == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_duplicates_and_groups_are_left_out_together(kind: Any) -> None:
     X, y = world(80, 10)
     X[1], X[3] = X[0], X[2]

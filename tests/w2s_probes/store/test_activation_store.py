@@ -245,7 +245,13 @@ def test_a_store_says_which_of_its_layers_are_meant(tmp_path: Path) -> None:
     np.save(tmp_path / "X.npy", np.ones((3, 3, 2), dtype=np.float32))
     write_table(pd.DataFrame({"id": ["a", "b", "c"]}), tmp_path / "rows.jsonl")
     store = import_activations(
-        tmp_path / "X.npy", tmp_path / "rows.jsonl", tmp_path / "acts", layers="0,4,8", depth=8, order="rows"
+        tmp_path / "X.npy",
+        tmp_path / "rows.jsonl",
+        tmp_path / "acts",
+        layers="0,4,8",
+        depth=8,
+        order="rows",
+        last_entry="pre-norm",
     )
     assert store.select("all") == [0, 4, 8]  # and not every layer of the model
     assert store.select("middle,-1") == [4, 8]

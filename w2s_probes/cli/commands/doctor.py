@@ -24,13 +24,23 @@ from .extract import (
 
 
 def doctor(
-    model: Annotated[str, typer.Argument(help="Folder, hub id, or package:NAME/FOLDER of a transformers model.")],
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|STORE", help="Folder, hub id, or package:NAME/FOLDER of a model; with --model, a store."
+        ),
+    ],
+    model: Annotated[str | None, typer.Option(help="Of a STORE, imported ones too: the model to read it by.")] = None,
     rows: Annotated[
         list[Path], typer.Option(help="Row files to take a few texts from; without, a few that come along.")
     ] = [],  # noqa: B006
+    sample: Annotated[int | None, typer.Option(min=2, help="Rows of a STORE that are read; 32 unless said.")] = None,
     store: Annotated[Path | None, typer.Option(help="A store of this model, to compare and to record it in.")] = None,
     layers: Annotated[str, typer.Option(help="As for `w2s extract`; those of the store, if one is given.")] = "all",
-    position: Annotated[Literal["last", "first", "mean", "all"], typer.Option(help="As for `w2s extract`.")] = "last",
+    position: Annotated[
+        Literal["last", "first", "mean", "all"] | None,
+        typer.Option(help="As for `w2s extract`; of a STORE, where it does not say its own."),
+    ] = None,
     dtype: DtypeOption = "auto",
     chat_template: TemplateOption = None,
     batch_tokens: BatchOption = None,
@@ -45,10 +55,15 @@ def doctor(
 ) -> None:
     """Compare what extraction gives on a few rows with the same numbers got in other ways; exit code 1 if they differ.
 
-    Example: `w2s doctor data/miniature/strong`
+    With --model, compare a sample of any store's rows with every layer and position of that model instead, and say
+    which layer, position, row order or number format is off.
+
+    Examples: `w2s doctor data/miniature/strong`, `w2s doctor acts --model data/miniature/strong --rows rows.jsonl`
     """
     from ...store.activation_store import ActivationStore
-    from ...store.manifest import Manifest
+    from ...store.manifest import MANIFEST, Manifest
+    from ..answers_on_doctoring import DoctorAnswer
+    from ..examined_store import examine_store
 
     with from_checkout():
         from extract.models.checkpoints import Trust, refuse_no_model
@@ -56,11 +71,30 @@ def doctor(
         from extract.row_files import read_rows
     trust = Trust(allow_pickle, trust_remote_code)
     refuse_options(layers, chat_template, quantization)
+    if model is not None:
+        if not rows or store is not None or quantization:
+            raise InputError("--model examines a STORE: give its --rows, and leave out --store and --quantization")
+        how = {"dtype": dtype, "chat_template": chat_template, "revision": revision, "blocks": blocks, "trust": trust}
+        examine_store(
+            Path(subject),
+            model,
+            read_rows(*rows),
+            layers=layers,
+            position=position,
+            sample=sample,
+            how=how,
+            placement=(device_map, attn, batch_tokens),
+        )
+        return
+    if (Path(subject) / MANIFEST).is_file():
+        raise InputError(f"{subject}: is a store: give the --model and the --rows that it is said to be of")
+    if sample is not None:
+        raise InputError("--sample is of a STORE: give its --model, or leave it out")
     table = read_rows(*rows) if rows else None
     opened = None
     if store is not None:
         if (
-            position != "last"
+            position is not None
             or layers != "all"
             or dtype != "auto"
             or chat_template
@@ -72,7 +106,7 @@ def doctor(
         opened = ActivationStore.open(store)
     with from_checkout():
         if opened is None:
-            refuse_no_model(model, revision, trust)
+            refuse_no_model(subject, revision, trust)
         # Only what has passed so far is worth the seconds that these take.
         from extract.doctor import diagnose, example_rows, sample_plan
         from extract.extractor import Extraction
@@ -80,13 +114,13 @@ def doctor(
         from extract.models.source import ModelSource
         from extract.repair import plan_of
     if store is not None and opened is not None:
-        plan = plan_of(store, opened.manifest, model=model, rows=table, trust=trust)
+        plan = plan_of(store, opened.manifest, model=subject, rows=table, trust=trust)
     else:
         plan = Extraction.plan(
-            ModelSource.find(model, revision=revision, blocks=blocks, trust=trust),
+            ModelSource.find(subject, revision=revision, blocks=blocks, trust=trust),
             example_rows() if table is None else table,
             layers=layers,
-            position=position,
+            position=position or "last",
             dtype=dtype,
             chat_template=chat_template,
             quantization=quantization,
@@ -104,15 +138,16 @@ def doctor(
             f"(layer {check.layer}; allowed {check.tolerance:g})"
         )
     rate = float(f"{diagnosis.speed.tokens_per_s:.3g}")
-    next_step = f"w2s plan {model} --rows ROWS --tokens-per-s {int(rate) if rate >= 1 else rate}"
+    next_step = f"w2s plan {subject} --rows ROWS --tokens-per-s {int(rate) if rate >= 1 else rate}"
     terminal.answer(f"speed: {diagnosis.speed}; for the time of all rows: {next_step}")
     if store is not None:
         manifest = Manifest.read(store)
         notes = manifest.notes | {"doctor": diagnosis.record()}
         manifest.model_copy(update={"notes": notes}).write(store)
+    terminal.answer_json(DoctorAnswer.of_model(subject, diagnosis))
     if not diagnosis.ok:
         wrong = ", ".join(check.name for check in diagnosis.checks if not check.ok)
-        message = visible(f"w2s doctor: the activations of {model} cannot be trusted: {wrong}")
+        message = visible(f"w2s doctor: the activations of {subject} cannot be trusted: {wrong}")
         terminal.err.print(message, markup=False, soft_wrap=True)
         raise typer.Exit(1)
-    terminal.answer(f"{model}: {len(diagnosis.checks)} checks passed on {len(diagnosis.read)} rows")
+    terminal.answer(f"{subject}: {len(diagnosis.checks)} checks passed on {len(diagnosis.read)} rows")

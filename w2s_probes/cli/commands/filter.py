@@ -93,7 +93,7 @@ def filter_labels(
     from ...filtering.shares import refuse_shares
     from ...filtering.topo_modes import TOPO_MODES
     from ...io.tables import refuse_unwritable, write_table
-    from ..labelled_layer import LabelledLayer, probe_of
+    from ..labelled_layer import STUDENTS_OF_PAIRS, LabelledLayer, probe_of
 
     files = JudgedFiles(store, labels, out, audit, sweep)
     choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files, JUDGES)
@@ -114,7 +114,7 @@ def filter_labels(
     connected = connectivity or settings["connectivity"]
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
-        rows = LabelledLayer.read(store, labels, choice.layer)
+        rows = LabelledLayer.read(store, labels, choice.layer, paired=choice.reads_pairs)
         refuse_unwritable(rows.table, out)
         if by == RATERS:
             rows.disagreement  # noqa: B018 - refused before what takes seconds
@@ -171,12 +171,14 @@ def filter_labels(
         findings = of_filter(result, truth, rows.groups, labels, design=design, dropped=dropped, advise=advise)
         write_table(rows.judged(verdict, choice.named(in_sample)), out)
         step(f"{out} written", 3, 3)
-    remarks = [*choice.said(), *of_approximation(graph), *said, *findings, *rows.relabelled(labels)]
+    remarks = [*choice.said(), *rows.read_as, *of_approximation(graph), *said, *findings, *rows.relabelled(labels)]
     for line in remarks:
         terminal.say(line)
-    if teaches(result, dropped):
-        terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
-    else:
+    if not teaches(result, dropped):
         remedy = "lower --contamination, or --per-class" if advise else "filter otherwise"
         terminal.say(f"the rows kept are of one class, which teaches no student: {remedy}")
+    elif rows.store.paired:
+        terminal.say(STUDENTS_OF_PAIRS)
+    else:
+        terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
     terminal.answer_json(FilterAnswer.of(rows, result, truth, choice.named(in_sample), out, remarks))

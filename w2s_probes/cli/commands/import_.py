@@ -1,17 +1,21 @@
 """`w2s import`: activations that others have saved, into a store."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from .. import progress, terminal
+from ..own_tokens import tokens_by
+from .extract import TemplateOption
 
 
 def import_activations(
     files: Annotated[
         list[Path],
-        typer.Argument(help="One .pt, .pth, .npy, .npz or .safetensors file, or several; with --layout, a folder."),
+        typer.Argument(
+            help="One .pt, .pth, .npy, .npz, .safetensors or .h5 file, or several; or a folder by its --layout."
+        ),
     ],
     rows: Annotated[
         list[Path], typer.Option(help="JSONL, CSV or Parquet whose ids name the file's rows in order; one a file.")
@@ -35,14 +39,32 @@ def import_activations(
         Literal["float32", "float16", "bfloat16"] | None,
         typer.Option(help="bfloat16: what NumPy holds as 16-bit words. float32: float64, rounded."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="The model that they are of, to be noted.")] = None,
+    last_entry: Annotated[
+        Literal["pre-norm", "post-norm", "drop"] | None,
+        typer.Option(help="What the model's last layer is in the file: before the final norm, after it, or left out."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The model that they are of, to be noted; of files that tell their tokens, to check these."),
+    ] = None,
     position: Annotated[
-        str, typer.Option(help="The token that they are of, to be noted: last, first or mean.")
+        str,
+        typer.Option(help="The token that they are of, to be noted: last, first or mean; of --layout, to be taken."),
     ] = "unknown",
     layout: Annotated[
-        Literal["vllm"] | None,
-        typer.Option(help="Of a folder of one file a prompt, ID.safetensors: the program that wrote them."),
+        Literal["vllm", "lmprobe", "probelab"] | None,
+        typer.Option(help="The program that wrote them: of vllm and lmprobe a folder of a file a prompt."),
     ] = None,
+    mapping: Annotated[
+        list[str],
+        typer.Option(
+            help="Of HDF5: states=DATASET, or 16=DATASET; offsets=, ids=, token_ids=, layers=; or a TOML file."
+        ),
+    ] = [],  # noqa: B006
+    check: Annotated[
+        bool, typer.Option(help="Compare the tokens that the files tell with those of the --model's tokenizer.")
+    ] = True,
+    chat_template: TemplateOption = None,
 ) -> None:
     """Put activations that were saved elsewhere into a store, bit for bit; nothing in the files is run.
 
@@ -50,25 +72,33 @@ def import_activations(
     """
     from ...errors import InputError
     from ...importing import import_activations as run
-    from ...importing import import_prompt_folder
+    from ...importing import import_hdf5, import_prompt_folder
 
-    if layout is not None:
-        if len(files) > 1 or len(rows) > 1 or layers is None or position not in ("last", "first"):
-            raise InputError("--layout takes one folder, one --rows, --layers, and --position last or first")
-        if key is not None or order is not None or dtype is not None:
-            raise InputError("--layout says how its files are made: leave out --key, --order and --dtype")
-        with progress.steps() as report:
-            store = import_prompt_folder(
-                files[0],
-                rows[0],
-                out,
-                layers=layers,
-                layout=layout,
-                position="first" if position == "first" else "last",
-                depth=depth,
-                model=model,
-                report=lambda done, total: report("parts", done, total),
+    hdf5 = layout == "probelab" or bool(mapping) or files[0].suffix in (".h5", ".hdf5")
+    if chat_template is not None and not (check and model and (layout or hdf5)):
+        raise InputError("--chat-template is for comparing tokens: give --model, and files that tell their tokens")
+    if layout is not None or hdf5:
+        if len(files) > 1 or len(rows) > 1 or key is not None or (layout is not None and mapping):
+            raise InputError(
+                "--layout and --mapping take one file or folder and one --rows, no --key, and not each other"
             )
+        if layout is not None and order is not None:
+            raise InputError("--layout says how its files are made: leave out --order")
+        if position not in ("last", "first", "mean", "unknown"):
+            raise InputError(f"--position {position}: say last, first or mean")
+        tokenize = None if model is None or not check else tokens_by(model, chat_template)
+        place: Any = position
+        given: dict[str, Any] = {"layers": layers, "depth": depth, "dtype": dtype, "last_entry": last_entry}
+        given |= {"model": model, "tokenize": tokenize, "position": place}
+        with progress.steps() as report:
+            given["report"] = lambda done, total: report("parts", done, total)
+            if hdf5:
+                store = import_hdf5(files[0], rows[0], out, mapping=mapping, layout=layout, order=order, **given)
+            else:
+                assert layout is not None
+                if position == "unknown":
+                    raise InputError(f"--layout {layout} holds tokens: say --position last, first or mean")
+                store = import_prompt_folder(files[0], rows[0], out, layout=layout, **given)
         terminal.say(store)
         terminal.sweep_next(out, rows)
         return
@@ -82,6 +112,7 @@ def import_activations(
             key=key,
             order=order,
             dtype=dtype,
+            last_entry=last_entry,
             model=model,
             position=position,
             report=lambda done, total: report("parts", done, total),

@@ -136,6 +136,8 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
         lines += _remarks(part.source, part.costs, f"--set {table}.position={{}}")
     parts = f"tasks {costs.tasks} x seeds {costs.seeds} x (weak supervisor, ceiling and {costs.methods} methods)"
     lines.append(f"then {costs.fits} fits: {parts}; a probe's ceiling, the probe taught the truth, is fitted beside it")
+    if costs.gold is not None:
+        lines.append(costs.gold.line)
     if costs.debate is not None:
         lines.append(debate_line(costs.debate))
     if costs.flops is not None:
@@ -150,6 +152,7 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
     }
     asking = sum(asked.flops for asked in costs.asked) if costs.asked else None
     tokens = sum(asked.costs.tokens for asked in costs.asked)
+    counts |= {"gold_labels": None if costs.gold is None else costs.gold.labels}
     counts |= {"generations": None if costs.debate is None else costs.debate.generations}
     run = PlannedRun(finetuning_flops=costs.flops, asking_flops=asking, asking_tokens=tokens, **counts)
     return lines, {"models": models, "recipe": run}
@@ -241,7 +244,9 @@ def _here(source: "ModelSource", lengths: "Lengths", options: dict[str, Any], ra
     batches = f"in batches of up to {costs.batch_tokens:,} tokens"
     free = "" if machine.free is None else f" of {amount(machine.free, 'B')} free"
     too_much = machine.free is not None and need > machine.free
-    facts["memory here"] = f"{amount(need, 'B')}{free}, {batches}{': it does not fit' if too_much else ''}"
+    less = need - costs.weights + costs.offloaded_weights
+    offload = f": it does not fit; block by block (w2s extract --offload) {amount(less, 'B')} and the states"
+    facts["memory here"] = f"{amount(need, 'B')}{free}, {batches}{offload if too_much else ''}"
     return [fact_line(name, text) for name, text in facts.items()]
 
 

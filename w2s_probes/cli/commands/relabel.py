@@ -59,14 +59,14 @@ def relabel(
     """
     from ...io.tables import refuse_unwritable, write_table
     from ...labels.verdicts import relabelling_verdict
-    from ..labelled_layer import LabelledLayer, probe_of
+    from ..labelled_layer import STUDENTS_OF_PAIRS, LabelledLayer, probe_of
 
     files = JudgedFiles(store, labels, out, audit, sweep)
     choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files, (CHANNEL,))
     refuse_other_options(choice.by, in_sample=in_sample)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
-        rows = LabelledLayer.read(store, labels, choice.layer)
+        rows = LabelledLayer.read(store, labels, choice.layer, paired=choice.reads_pairs)
         refuse_unwritable(rows.table, out)
         # Only what has passed so far is worth the seconds that these take.
         from ...labels.quality import label_change
@@ -93,11 +93,14 @@ def relabel(
         write_table(rows.judged(verdict, choice.named(in_sample)), out)
         step(f"{out} written", 3, 3)
     how = " in-sample" if in_sample else ""
-    remarks = [*choice.said(), *of_approximation(graph), *said]
+    remarks = [*choice.said(), *rows.read_as, *of_approximation(graph), *said]
     remarks.append(f"{len(p)} rows relabelled{how} by {choice.by} at layer {rows.layer}{findings[0]}")
     remarks += [*findings[1:], *rows.relabelled(labels, again=True)]
     for line in remarks:
         terminal.say(line)
-    terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
+    if rows.store.paired:
+        terminal.say(STUDENTS_OF_PAIRS)
+    else:
+        terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
     change = label_change(rows.y, p, truth, groups=rows.groups, design=design)
     terminal.answer_json(RelabelAnswer.of(rows, change, choice.named(in_sample), out, in_sample, remarks))

@@ -115,7 +115,9 @@ def demo(
 def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
     """The table of PGR, the tests across tasks, and where everything is."""
     with from_checkout():
+        from analyses.methods import find_method
         from analyses.results import names
+        from analyses.results.gold_tables import BUDGET, CHOICES
         from analyses.results.idle_filters import idle_filters
         from analyses.results.summary import summary
         from analyses.results.unreadable_pgr import remedies, unreadable_pgr
@@ -147,7 +149,8 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
         terminal.say(f"left out: {one['method']} on {one['task']}, seed {one['seed']}: {one['reason']}")
     if lines["method"].str.endswith("*").any():
         terminal.say("* chose by ground truth: an oracle, no method")
-    gold = results["method"].str.contains("gold-") & (results["trusted"] > 0)
+    gold = results["method"].isin([name for name in recipe.methods if find_method(name).gold is not None])
+    gold &= results["trusted"] > 0
     if gold.any():
         terminal.say("+ read true labels of gold rows of strong-train, as many as `trusted` in results.csv says")
     read = results[~gold & (results["trusted"] > 0)].groupby("method", sort=False)["trusted"].max()
@@ -157,6 +160,7 @@ def _show(recipe: "Recipe", results: "pd.DataFrame", out: Path) -> None:
     if len(recipe.data.tasks) > 1:
         _show_tests(out / names.COMPARISONS, recipe)
     written = [out / one for one in (names.RESULTS, names.COMPARISONS, names.RECORD, names.RECIPE)]
+    written += [out / one for one in (BUDGET, CHOICES) if one in read_json(out / names.RECORD)["files"]]
     places = [out / one for one in (names.LABELS, names.PREDICTIONS, names.FILTERS, names.DEBATES)]
     folders = [f"{place}/" for place in places if place.is_dir()]
     terminal.say(f"Written: {', '.join(map(str, [*written, *folders]))}")

@@ -75,6 +75,12 @@ def sweep(
         float | None,
         typer.Option(help="Share of the rows to hold out, where neither --test nor `split` names any; .2 unless said."),
     ] = None,
+    transfer: Annotated[
+        bool,
+        typer.Option(
+            "--transfer", help="Also how alike linear probes and those of the held-out rows' labels rank them."
+        ),
+    ] = False,
     choose_by: Annotated[
         ChooseBy, typer.Option(help="What the best cell is best at; auroc and accuracy read the truth: --oracle.")
     ] = "weak_brier",
@@ -104,7 +110,7 @@ def sweep(
     from ...store.activation_store import ActivationStore
     from ...store.layers import refuse_no_layers
     from ...sweep.beside import parts_path, record_path, refuse_other_record
-    from ...sweep.swept_labels import read_labels
+    from ...sweep.swept_labels import joined_labels, read_labels
 
     table_format(out)
     for place in (out, record_path(out), plot):
@@ -123,7 +129,7 @@ def sweep(
     refuse_no_layers(layers)
     heads = SweptStudents(students, student_filter, student_relabel)
     heads.refuse_unknown()
-    wanted = _Wanted(values, classifier or [], contamination, connectivity, folds, seeds, heads)
+    wanted = _Wanted(values, classifier or [], contamination, connectivity, folds, seeds, heads, transfer)
     wanted.refuse_no_numbers()
     for file in (*labels, test):
         if file is not None:
@@ -132,8 +138,10 @@ def sweep(
     if memory is not None and not max_memory:
         memory = round(FREE * memory)
     share = Share.parse(shard)
-    opened = ActivationStore.open(store)
-    rows = read_labels(labels, test, held_out, opened.ids, str(opened.path))
+    plain = ActivationStore.open(store)
+    terminal.say_normed(plain, plain.select(layers))
+    opened, files, tests = joined_labels(plain, labels, test, paired=wanted.reads_pairs)
+    rows = read_labels(files, tests, held_out, opened.ids, str(opened.path))
     from ...places import Place
     from ...sweep.sweeping import SweepPlan
     from ..answers_on_scores import SweepAnswer
@@ -179,6 +187,7 @@ class _Wanted:
     folds: int | None
     seeds: str
     students: "SweptStudents"
+    transfer: bool
 
     def refuse_no_numbers(self) -> None:
         """InputError for a list that holds something else than numbers."""
@@ -195,6 +204,13 @@ class _Wanted:
             else (whole if PROBES[name].value == "k" else numbers)(text, PROBES[name].flag)
             for name, text in self.values.items()
         }
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether a probe reads contrast pairs, so that all of them do."""
+        names = [name for name, values in self.probe_values().items() if values]
+        students = self.students.grid([])
+        return any(PROBES[name].pairs for name in [*names, *(() if students is None else students.judges)])
 
     def grid(self, rows: int, index: str) -> "Grid":
         """The grid for this number of training rows; InputError for options that nothing in it reads."""
@@ -220,7 +236,8 @@ class _Wanted:
                 flags = listed(entry.flag for entry in readers)
                 raise InputError(f"{option} is for the cells of {flags}, of which there are none: leave it out")
         seeds = seeds_of(self.seeds) or [0]
-        return Grid(values, shares, self.connectivity or "strong", self.folds or 5, seeds, index, students)
+        folds = self.folds or 5
+        return Grid(values, shares, self.connectivity or "strong", folds, seeds, index, students, self.transfer)
 
 
 def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:

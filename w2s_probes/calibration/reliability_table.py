@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 
 from ..checks import probabilities, truth_sides
 from ..errors import InputError
+from ..labels.label_set import ids_of, refuse_other_ids
 from ..metrics.calibration_error import ROWS_A_BIN
 from ..rows.groups import group_numbers
 from ..stats.agreement import share
@@ -21,6 +22,7 @@ def reliability_bins(
     Scores (n,) are P(label = 1); truth (n,) is label 1 above ½. Bins hold as many rows each, at least 10, by score;
     rows of equal scores share one. Rows of one of the `groups` (n,) make the interval wider where they are alike.
     """
+    refuse_other_ids({"truth": ids_of(truth), "scores": ids_of(scores)})
     p = probabilities(scores, "scores")
     positive = truth_sides(truth, len(p)).astype(np.float64)
     if not len(p):

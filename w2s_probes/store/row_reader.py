@@ -1,0 +1,131 @@
+"""The rows of a store by their positions in it: one vector a row, or one a token, of one layer at a time."""
+
+from collections.abc import Iterator
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..rows.ids import Ids, places_of, positions, refuse_doubled
+from .dtypes import WORDS
+from .layer_reading import Piece, WantedVectors, pieces, read_float32, read_words
+from .manifest import Manifest, Shard
+from .row_blocks import RowBlocks
+from .shards import locate_layers, read_header, read_offsets
+from .token_activations import TokenActivations
+
+
+class RowReader:
+    """Rows of a finished store by position; its headers and offsets are read once, its layers each time."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path, self.manifest = path, manifest
+        self._located: dict[str, dict[int, int]] = {}
+
+    @cached_property
+    def ids(self) -> NDArray[np.object_]:
+        """(n,) row ids, in the order of the store."""
+        names: list[str] = []
+        for shard in self._any_layer:
+            names += read_header(self.path / shard.file).ids
+            if len(names) != shard.stop:
+                raise InputError(f"{self.path / shard.file}: holds other rows than the manifest says: `w2s repair`")
+        refuse_doubled(names, str(self.path))
+        return np.array(names, dtype=object)
+
+    @cached_property
+    def ragged(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Offsets (n + 1,) and token ids (tokens,) of all rows of a ragged store."""
+        parts = [read_offsets(self.path / s.file, s.rows) for s in self._any_layer]
+        lengths = np.concatenate([np.diff(offsets) for offsets, _ in parts])
+        return np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([tokens for _, tokens in parts])
+
+    def positions(self, ids: Ids) -> NDArray[np.intp]:
+        """The position (n,) of each id; InputError for ids that are not stored or asked twice."""
+        return positions(self.ids, ids, str(self.path), self._places)
+
+    def words(self, layer: int) -> NDArray[Any]:
+        """A layer as stored: (n, width) words, of a ragged store (tokens, width)."""
+        m = self.manifest
+        out = np.empty((sum(self._counts(layer)), m.width), dtype=WORDS[m.dtype])
+        read_words(list(self._pieces(layer, None)), out)
+        return out
+
+    def vectors(self, layer: int, rows: NDArray[np.intp] | None) -> NDArray[np.float32]:
+        """The rows (n, width) at some positions, or all; InputError where they are not finite."""
+        X, finite = self._read(layer, self.manifest.rows, None if rows is None else WantedVectors(rows))
+        if not finite.all():
+            first = int(finite.argmin())
+            self._refuse_non_finite(layer, int((~finite).sum()), first if rows is None else int(rows[first]))
+        return X
+
+    def tokens(self, layer: int, rows: NDArray[np.intp]) -> TokenActivations:
+        """The rows at some positions of a ragged store; InputError where they are not finite."""
+        at, ends = self.token_places(rows)
+        values, finite = self._read(layer, len(self.ragged[1]), WantedVectors(at))
+        if not finite.all():
+            row = int(np.searchsorted(ends, int(finite.argmin()), side="right")) - 1
+            self._refuse_non_finite(layer, int((~finite).sum()), int(rows[row]))
+        return TokenActivations(values, ends, self.ragged[1][at], self.ids[rows])
+
+    def token_places(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The places of some rows' tokens in a layer, one row after another, and where each row begins and ends."""
+        offsets = self.ragged[0]
+        lengths = np.diff(offsets)[rows]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        return np.repeat(offsets[rows] - ends[:-1], lengths) + np.arange(ends[-1]), ends
+
+    def blocks(self, layer: int, rows: NDArray[np.intp], labels: NDArray[np.float64] | None) -> RowBlocks:
+        """The rows at some positions, with P(label = 1) where it is given, left on disk in blocks."""
+        m = self.manifest
+        vectors = np.diff(self.ragged[0])[rows] if m.ragged else np.ones(len(rows), np.int64)
+        read = partial(self.tokens if m.ragged else self.vectors, layer)
+        return RowBlocks(self.ids[rows], labels, rows, vectors * m.width * 4, m.width, m.ragged, read)
+
+    @property
+    def _any_layer(self) -> list[Shard]:
+        """The shards of one layer, which hold each row once."""
+        return self.manifest.shards_of(min(self.manifest.sites))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return places_of(self.ids)
+
+    def _counts(self, layer: int) -> list[int]:
+        """The number of vectors in each shard of a layer."""
+        shards = self.manifest.shards_of(layer)
+        if not self.manifest.ragged:
+            return [shard.rows for shard in shards]
+        offsets, _ = self.ragged
+        return [int(offsets[shard.stop] - offsets[shard.start]) for shard in shards]
+
+    def _read(
+        self, layer: int, count: int, wanted: WantedVectors | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        m = self.manifest
+        out = np.empty((count if wanted is None else len(wanted.positions), m.width), dtype=np.float32)
+        return out, read_float32(list(self._pieces(layer, wanted)), m.dtype, out)
+
+    def _pieces(self, layer: int, wanted: WantedVectors | None) -> Iterator[Piece]:
+        m, start = self.manifest, 0
+        row_bytes = m.width * WORDS[m.dtype].itemsize
+        for shard, count in zip(m.shards_of(layer), self._counts(layer), strict=True):
+            yield from pieces(self.path / shard.file, self._begin(shard, layer, count), count, row_bytes, start, wanted)
+            start += count
+
+    def _begin(self, shard: Shard, layer: int, count: int) -> int:
+        """The byte at which a layer begins in its file; found for all layers at once, since opening HDF5 is slow."""
+        if shard.file not in self._located:
+            m = self.manifest
+            self._located[shard.file] = locate_layers(self.path / shard.file, shard.layers, m.dtype, count, m.width)
+        return self._located[shard.file][layer]
+
+    def _refuse_non_finite(self, layer: int, count: int, first: int) -> None:
+        what = "tokens, first in row" if self.manifest.ragged else "rows, first"
+        raise InputError(
+            f"{self.path}: layer {layer} is not finite for {count} {what} {self.ids[first]!r}: extract with "
+            "another --dtype"
+        )
