@@ -155,7 +155,7 @@ def test_what_cannot_be_streamed_is_refused_at_once(store: ActivationStore, toke
     with pytest.raises(InputError, match="has no row for 250 of 500 ids"):
         store.torch_dataset(3, KEPT, ids=IDS)
     with pytest.raises(InputError, match="layer 2 is not in"):
-        store.hf_dataset(2)
+        store.torch_dataset(2)
     with pytest.raises(InputError, match="batch_size=0"):
         store.torch_dataset(3, batch_size=0)
     with pytest.raises(InputError, match="padded_tokens"):
