@@ -58,7 +58,7 @@ def doctor(
     With --model, compare a sample of any store's rows with every layer and position of that model instead, and say
     which layer, position, row order or number format is off.
 
-    Examples: `w2s doctor data/miniature/strong`, `w2s doctor acts --model data/miniature/strong --rows rows.jsonl`
+    Example: `w2s doctor data/miniature/strong` or `w2s doctor acts --model data/miniature/strong --rows rows.jsonl`
     """
     from ...store.activation_store import ActivationStore
     from ...store.manifest import MANIFEST, Manifest
