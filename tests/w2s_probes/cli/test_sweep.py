@@ -115,7 +115,10 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "no numbers": (["--knn-k", ","], "--knn-k ',': holds no number"),
     "too much memory": (["--max-memory", "1e400"], "give an amount of memory"),
     "a seed beyond words": (["--logistic-l2", "1", "--seeds", "9" * 25], "of more than 63 bits"),
-    "seeds for nothing": (["--knn-k", "5", "--seeds", "0,1"], "--seeds is for the cells of --mlp-l2, --contrast"),
+    "seeds for nothing": (
+        ["--knn-k", "5", "--seeds", "0,1"],
+        "--seeds is for the cells of --logistic-l2, --contrast and --mlp-l2",
+    ),
     "an oracle of nothing": (["--oracle"], "--oracle: nothing reads the truth"),
     "a share beside a split": (["--held-out", ".5"], "names the rows to hold out; leave the share out"),
     "a figure in no place": (["--plot", "/proc/1/figure.png"], "cannot write /proc/1/figure.png"),

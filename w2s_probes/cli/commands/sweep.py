@@ -224,7 +224,7 @@ class _Wanted:
         students = self.students.grid(shares)
         if students is not None:
             values = students.with_judges(values)
-        cross_fitted = [entry for name in {*PROBES, *values} if (entry := PROBES[name]).cross_fitted]
+        cross_fitted = [entry for name in dict.fromkeys([*PROBES, *values]) if (entry := PROBES[name]).cross_fitted]
         for option, given, readers in (
             ("--connectivity", self.connectivity, [e for e in PROBES.values() if "connectivity" in e.options]),
             ("--folds", self.folds, cross_fitted),
