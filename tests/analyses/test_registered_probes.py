@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 
+from analyses.recipe.probe_values import Probes
 from tests.conftest import ROOT
+from w2s_probes.probes.registry import OTHER_SETTINGS, PROBES
 
 CODE = """
 import dataclasses, json
@@ -44,3 +46,7 @@ def test_one_entry_gives_a_recipes_key_methods_and_captions() -> None:
         "caption": "Neighbours of nearest",
         "read_by": ["nearest"],
     }
+
+
+def test_no_setting_of_a_probe_can_be_called_like_a_key_of_a_recipe() -> None:
+    assert set(Probes.model_fields) - {entry.setting for entry in PROBES.values()} <= OTHER_SETTINGS

@@ -24,11 +24,11 @@ VALUE_TITLES: dict[ValueName, str] = {"k": "neighbours k", "l2": "penalty λ"}
 ONCE = (NO_VALUE,)  # the values of such a probe, where a sweep has it
 # Other options of `w2s sweep` and keys of a recipe's `[probes]`: no setting of a probe may be called like one.
 OTHER_SETTINGS = frozenset([
-    "address", "attention", "backend", "choose_by", "classifier", "classifiers",
-    "connectivity", "contamination", "dry_run", "folds", "held_out",
-    "help", "index", "jobs", "json", "k", "l2", "labels", "layer", "layers", "max_memory", "oracle", "out", "parts",
-    "place", "plot", "plugin", "progress", "seed", "seeds", "shard", "store", "student_filter", "student_relabel",
-    "students", "test",
+    "address", "alpha", "attention", "backend", "calibrate", "calibrate_on", "choose_by", "classifier", "classifiers",
+    "connectivity", "contamination", "dry_run", "folds", "held_out", "help", "index", "jobs", "json", "k", "l2",
+    "labels", "layer", "layers", "max_memory", "oracle", "out", "overlap", "parts", "place", "plot", "plugin",
+    "progress", "seed", "seeds", "shard", "store", "student_filter", "student_relabel", "students", "test",
+    "transfer",
 ])  # fmt: skip
 
 
