@@ -24,7 +24,8 @@ from .reliability_table import reliability_bins
 
 MEASURED: tuple[Metric, ...] = ("ece", "brier", "log_loss", "accuracy", "auroc")
 BEFORE, AFTER = "before", "after"
-OWN = ("text", GROUP, "truth")  # fields of a row that stay beside its calibrated score
+# What the written file says itself; `new_label` would stand above the calibrated label.
+ANEW = ("id", "label", "new_label", "uncalibrated")
 BINS = 10
 
 
@@ -65,9 +66,12 @@ class FileCalibration:
         return before, after, next(one.estimate for one in self.comparison.differences if one.metric == metric)
 
     def write(self, path: Path | str) -> None:
-        """Write a label file: `id`, `label` = calibrated P(1), `uncalibrated`, and the rows' text, group and truth."""
+        """Write a label file: `id`, `label` = calibrated P(1), `uncalibrated`, and the other fields of the rows.
+
+        `split`, `group`, `truth`, and the `keep` of an earlier filter stay what they were.
+        """
         table = read_label_table(self.predictions.path)
-        own = table[[name for name in OWN if name in table and name != self.predictions.column]]
+        own = table[[name for name in table if name not in ANEW and name != self.predictions.column]]
         scores = {"id": self.predictions.ids, "label": self.calibrated, "uncalibrated": self.plain}
         write_table(pd.concat([pd.DataFrame(scores), own], axis=1), Path(path))
 

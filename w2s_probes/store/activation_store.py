@@ -192,9 +192,9 @@ class ActivationStore:
         """
         from .torch_view import StoreRows
 
-        if batch_size is not None and (batch_size < 1 or self.manifest.ragged):
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1 or self.manifest.ragged):
             raise InputError(
-                f"batch_size={batch_size}: give a number above 0, and of a store of every token none, but "
+                f"batch_size={batch_size}: give a whole number above 0, and of a store of every token none, but "
                 "DataLoader(dataset, batch_size=..., collate_fn=padded_tokens)"
             )
         return StoreRows(self._blocks(layer, labels, ids), batch_size=batch_size, shuffle=shuffle, seed=seed)
@@ -233,6 +233,8 @@ class ActivationStore:
 
     def _blocks(self, layer: LayerSpec, labels: LabelSet | None, ids: Ids | None) -> RowBlocks:
         """The rows of a dataset: those asked for, else those that have labels, else all."""
+        if labels is not None and not isinstance(labels, LabelSet):
+            raise InputError("labels: give a LabelSet, which has ids to be joined by: LabelSet(ids, p)")
         names = np.asarray(ids if ids is not None else self.ids if labels is None else labels.ids, dtype=object)
         at, p = self._reader.positions(names), None if labels is None else labels.values(names)
         return self._reader.blocks(self.resolve(layer), at, p)

@@ -79,7 +79,7 @@ def test_a_curve_is_applied_to_another_file_and_its_labels_teach_nothing(folder:
     assert found.measured("auroc")[2].value == 0
     found.write(folder / "out.jsonl")
     written = read_table(folder / "out.jsonl")
-    assert list(written) == ["id", "label", "uncalibrated", "text", "group", "truth"]
+    assert list(written) == ["id", "label", "uncalibrated", "truth", "group", "text", "note"]
     assert np.array_equal(LabelSet.read(folder / "out.jsonl").p, found.calibrated)
     assert np.array_equal(written["uncalibrated"], rows["score"])
     write_table(rows.drop(columns="truth"), folder / "bare.csv")
@@ -126,3 +126,16 @@ def test_what_cannot_be_calibrated_is_refused_in_one_line(change: object, messag
 def test_labels_of_other_rows_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match="none of its rows is among those of"):
         calibrate_file(folder / "new.parquet", folder / "truth.csv")
+
+
+def test_the_written_file_keeps_splits_verdicts_and_every_other_field(folder: Path) -> None:
+    rows = table(seed=1).assign(
+        split=["val" if row % 4 == 0 else "train" for row in range(N)], keep=True, new_label=0.5
+    )
+    rows.loc[3, "keep"] = False
+    write_table(rows, folder / "judged.jsonl")
+    calibrate_file(folder / "judged.jsonl:score").write(folder / "out.jsonl")
+    written = read_table(folder / "out.jsonl")
+    for name in ("id", "split", "keep", "group", "text", "truth", "note"):
+        assert written[name].tolist() == rows[name].tolist(), name
+    assert "new_label" not in written  # which readers would take in place of the calibrated label

@@ -156,8 +156,11 @@ def test_what_cannot_be_streamed_is_refused_at_once(store: ActivationStore, toke
         store.torch_dataset(3, KEPT, ids=IDS)
     with pytest.raises(InputError, match="layer 2 is not in"):
         store.torch_dataset(2)
-    with pytest.raises(InputError, match="batch_size=0"):
-        store.torch_dataset(3, batch_size=0)
+    for size in (0, 2.5):
+        with pytest.raises(InputError, match=f"batch_size={size}: give a whole number"):
+            store.torch_dataset(3, batch_size=size)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="give a LabelSet"):
+        store.torch_dataset(3, KEPT.p)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="padded_tokens"):
         tokens.torch_dataset(1, batch_size=4)
     with pytest.raises(TypeError, match="number of workers"):
