@@ -10,7 +10,6 @@ from datasets import List as ListOf
 from numpy.typing import NDArray
 
 from .row_blocks import RowBlocks
-from .token_activations import TokenActivations
 
 
 def streamed(rows: RowBlocks) -> IterableDataset:
@@ -32,14 +31,4 @@ def streamed(rows: RowBlocks) -> IterableDataset:
 
 def _examples(rows: RowBlocks, blocks: list[NDArray[np.intp]]) -> Iterator[dict[str, Any]]:
     for numbers in blocks:
-        values = rows.read(rows.positions[numbers])
-        for place, number in enumerate(numbers):
-            example: dict[str, Any] = {"id": str(rows.ids[number])}
-            if isinstance(values, TokenActivations):
-                part = slice(int(values.offsets[place]), int(values.offsets[place + 1]))
-                example |= {"activations": values.values[part], "token_ids": values.token_ids[part]}
-            else:
-                example["activations"] = values[place]
-            if rows.labels is not None:
-                example["label"] = float(rows.labels[number])
-            yield example
+        yield from rows.examples(numbers)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,3 +48,20 @@ class RowBlocks:
         own = np.random.default_rng([seed, epoch, worker])
         for start in range(0, len(mine), POOLED):
             yield own.permutation(np.concatenate([blocks[block] for block in mine[start : start + POOLED]]))
+
+    def examples(self, numbers: NDArray[np.intp]) -> Iterator[dict[str, Any]]:
+        """Rows by number, read at once: `id`, `activations`, `token_ids` of a row of tokens, and `label` if known.
+
+        Activations are (width,), or (tokens, width) with token ids (tokens,).
+        """
+        values = self.read(self.positions[numbers])
+        for place, number in enumerate(numbers):
+            example: dict[str, Any] = {"id": str(self.ids[number])}
+            if isinstance(values, TokenActivations):
+                part = slice(int(values.offsets[place]), int(values.offsets[place + 1]))
+                example |= {"activations": values.values[part], "token_ids": values.token_ids[part]}
+            else:
+                example["activations"] = values[place]
+            if self.labels is not None:
+                example["label"] = float(self.labels[number])
+            yield example

@@ -47,19 +47,12 @@ class StoreRows(IterableDataset[Example]):
         return self._examples(pools) if self._batch_size is None else self._batches(pools, self._batch_size)
 
     def _examples(self, pools: Iterator[NDArray[np.intp]]) -> Iterator[Example]:
-        rows = self._rows
         for numbers in pools:
-            values = rows.read(rows.positions[numbers])
-            for place, number in enumerate(numbers):
-                example: Example = {"id": rows.ids[number]}
-                if isinstance(values, TokenActivations):
-                    part = slice(int(values.offsets[place]), int(values.offsets[place + 1]))
-                    example["activations"] = torch.from_numpy(values.values[part])
-                    example["token_ids"] = torch.from_numpy(values.token_ids[part])
-                else:
-                    example["activations"] = torch.from_numpy(values[place])
-                if rows.labels is not None:
-                    example["label"] = torch.tensor(rows.labels[number], dtype=torch.float32)
+            for example in self._rows.examples(numbers):
+                for name in {"activations", "token_ids"} & example.keys():
+                    example[name] = torch.from_numpy(example[name])
+                if "label" in example:
+                    example["label"] = torch.tensor(example["label"], dtype=torch.float32)
                 yield example
 
     def _batches(self, pools: Iterator[NDArray[np.intp]], size: int) -> Iterator[Example]:
