@@ -11,6 +11,7 @@ from torch import Tensor
 
 from w2s_probes.checkpoints.batches import batches, padded
 from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
+from w2s_probes.devices import out_of_memory
 from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
 from w2s_probes.store.dtypes import WORDS, StoredDtype
@@ -18,7 +19,7 @@ from w2s_probes.store.dtypes import WORDS, StoredDtype
 from ..models.loading import Placement, load_trunk
 from ..models.source import ModelSource
 from .fitting import fitting, or_no_memory
-from .layout import out_of_memory, refuse_other_layouts
+from .layout import refuse_other_layouts
 from .model_state import ModelState
 from .part_reading import ReadPart, TokenizedPart
 from .remote import RemoteReader
@@ -210,7 +211,7 @@ def affordable_tokens(
         return cpu_tokens(width)
     free, _ = torch.cuda.mem_get_info(device)
     most = int(0.6 * max(0, free - reserved)) // ((numbers_a_token(source) + kept) * WORDS[dtype].itemsize)
-    return min(GPU_TOKENS, max(CPU_TOKENS, 1 << (most.bit_length() - 1)))
+    return min(GPU_TOKENS, max(CPU_TOKENS, 1 << max(0, most.bit_length() - 1)))  # of a card that is full: 0
 
 
 def numbers_a_token(source: ModelSource) -> int:
