@@ -8,7 +8,6 @@ from ..labels.label_set import LabelSet
 from ..losses import LossName
 from ..rows.groups import groups_of
 from ..store.activation_store import ActivationStore
-from .artefacts import READS, reads_of
 from .finetuning.settings import STUDENT_HEAD as HEAD
 from .finetuning.settings import Stop
 from .written_student import WrittenStudent, read_labels_to_learn, refuse_places
@@ -64,7 +63,7 @@ def train_student(
     student = WrittenStudent(out, "head", loss, reads, rows, validation, tested, scores, head=head, layer=index)
     record = {"kind": "head", "store": opened.key, "layer": index, "labels": str(labels), **_of_head(head)}
     record |= student.record()
-    save_probe(head, out / HEAD, notes=record | {READS: reads_of(opened, index)})
+    save_probe(head, out / HEAD, notes=record, fitted_to=(opened, index))
     student.write(record, p)
     return student
 
