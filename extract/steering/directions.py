@@ -15,6 +15,7 @@ from w2s_probes.probes.fitted_to import check_fitted_to
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import group_ids, groups_of
+from w2s_probes.rows.ids import positions
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.layers import LayerSpec
 
@@ -93,6 +94,7 @@ class Directions:
         if not file.training.any():
             raise InputError(f"{file.where}: no row has split = train")
         ids, y = file.weak.ids[file.training], file.weak.p[file.training]
+        positions(store.ids, ids, str(store.path), of=file.where)
         X = store.layer(at, ids=ids)
         groups = groups_of(file.frame[file.training])
         given = None if direction is None else checked_direction(direction, X.shape[1], "direction")

@@ -9,6 +9,7 @@ from ..io.tables import write_table
 from ..labels.label_set import read_label_table
 from ..probes.fitted_to import check_fitted_to, reads_in
 from ..rows.groups import groups_of
+from ..rows.ids import positions
 from ..store.activation_store import ActivationStore
 from . import terminal
 
@@ -36,6 +37,8 @@ def compare_probes(store: Path, rows: Path | None, layer: str, probes: Sequence[
         if "id" not in table:
             raise InputError(f"{rows}: has no `id`: the target's rows are found by it")
         ids, groups = table["id"].astype(str).to_numpy(dtype=object), groups_of(table)
+    if rows is not None:
+        positions(opened.ids, ids, str(store), of=str(rows))
     from ..foretelling.compared import compared_probes
     from ..probes.saving import load_probe
     from .answers_on_forecasts import ForetellAnswer

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..labels.label_set import LabelSet
 from ..losses import LossName
 from ..rows.groups import groups_of
+from ..rows.ids import positions
 from ..store.activation_store import ActivationStore
 from .finetuning.settings import STUDENT_HEAD as HEAD
 from .finetuning.settings import Stop
@@ -49,6 +50,9 @@ def train_student(
     tested = None if test is None else ScoredRows.read(test, table, labels)
     rows = choose_rows(table, str(labels), seed)
     weak, val = LabelSet.from_table(rows.table, where=str(labels)), rows.val
+    positions(opened.ids, weak.ids, str(store), of=str(labels))
+    if tested is not None:
+        positions(opened.ids, tested.ids, str(store), of=str(test))
     X = opened.layer(index, ids=weak.ids)
     X_test = None if tested is None else opened.layer(index, ids=tested.ids)
     head = HeadStudent(loss, epochs=epochs, l2=l2, stop=stop, seed=seed)
