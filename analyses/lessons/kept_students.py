@@ -36,7 +36,7 @@ def _record(lesson: Lesson) -> dict[str, Any]:
         settings["conflict"] = lesson.conflict.alpha
     return {
         "kind": training.kind,
-        "role": lesson.role,
+        **lesson.taught_by,
         "parameters": {"loss": lesson.loss, **settings, "seed": lesson.seed},
         "rows": {"train": int(lesson.taught.sum()), "val": len(lesson.stop.rows)},
     }
