@@ -12,6 +12,7 @@
 # make study  every method on every dataset with three supervisors, into docs/results.md; two hours, W2S_DATA set
 # make harden  kill every command and damage every file that one reads, some hundred times each; about an hour
 # make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
+# make gpu-check  numbers and speed on a GPU beside the processor's, into runs/gpu-check; at most eight minutes
 # make bench  measure speed and memory beside references; some twenty-five minutes on a quiet machine
 PYTHON ?= python3
 OLDEST ?= python3.11
@@ -24,7 +25,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench simulate study harden census encoder miniature environments \
+.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench gpu-check simulate study harden census encoder miniature environments \
   clean
 
 demo: $(VENV)/ready-models
@@ -97,6 +98,9 @@ schema: $(VENV)/ready-models
 
 bench: encoder $(VENV)/ready-dev
 	$(BIN)/python -m tests.benchmarks
+
+gpu-check: $(VENV)/ready-dev
+	$(BIN)/python -m tests.gpu_check --out runs/gpu-check
 
 simulate: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulations

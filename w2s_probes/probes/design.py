@@ -1,6 +1,7 @@
 """A layer's activations, prepared once for any number of logistic fits."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -41,8 +42,11 @@ class Design:
     spectrum: Spectrum
 
     @classmethod
-    def of(cls, X: ArrayLike) -> "Design":
+    def of(cls, X: ArrayLike, device: str | None = None) -> "Design":
         """Prepare activations X (n, d); see `Spectrum.of` for the cost. InputError if they are not a finite matrix.
+
+        With a torch `device` such as "cuda" fits are made there (`DeviceDesign`), but for those of small matrices and
+        of fewer rows than columns, for which that does not pay.
 
         The minimum lies in the span of the rows: fewer rows than columns (and at most `EXACT`) are rotated into n
         dimensions by a QR decomposition, O(n² d), and fits then cost the same for any width.
@@ -64,6 +68,10 @@ class Design:
         if across:
             basis, triangle = np.linalg.qr(matrix.T)
             matrix = np.ascontiguousarray(triangle.T)
+        if device is not None and matrix.dtype == np.float32:
+            from .device_design import DeviceDesign
+
+            return DeviceDesign.on(device, (rows, center.astype(np.float64), float(scale * unit), matrix))
         return cls(rows, center.astype(np.float64), float(scale * unit), matrix, basis, Spectrum.of(matrix))
 
     @cached_property
@@ -81,17 +89,18 @@ class Design:
         if self.matrix.dtype == np.float64 or d > EXACT:
             return self.spectrum
 
-        def squares(directions: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-            width = d if directions is None else directions.shape[1]
-            gram = np.zeros((width, width))
-            for block in self._exactly():
-                along = block if directions is None else block @ directions
-                gram += along.T @ along
-            return gram / len(self.matrix)
-
-        gram = squares()
+        gram = self._squares()
         variance = np.diag(gram).copy()
-        return Spectrum.from_gram(gram).refined(squares, variance)
+        return Spectrum.from_gram(gram).refined(self._squares, variance)
+
+    def _squares(self, directions: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """(XV)ᵀXV/n of directions V (d, m), in float64; of all columns without."""
+        width = self.matrix.shape[1] if directions is None else directions.shape[1]
+        gram = np.zeros((width, width))
+        for block in self._exactly():
+            along = block if directions is None else block @ directions
+            gram += along.T @ along
+        return gram / len(self.matrix)
 
     @cached_property
     def columns(self) -> tuple[NDArray[np.float64], float]:
@@ -112,6 +121,27 @@ class Design:
     def penalty(self, l2: NDArray[np.float64]) -> NDArray[np.float64]:
         """The penalties in units of the scaled matrix."""
         return np.minimum(l2 / self.scale**2, FARTHEST)
+
+    @property
+    def xp(self) -> Any:
+        """The library of the solver's matrices: NumPy, or torch."""
+        return np
+
+    def computing(self) -> AbstractContextManager[None]:
+        """What a solver computes in."""
+        return nullcontext()
+
+    def put(self, values: NDArray[Any]) -> Any:
+        """A matrix as the solver computes with it."""
+        return values
+
+    def solve(self, spectrum: Spectrum, g: Any, l2: NDArray[np.float64], curvature: NDArray[np.float64]) -> Any:
+        """`Spectrum.solve`."""
+        return spectrum.solve(g, l2, curvature)
+
+    def at(self, theta: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Log-odds (k, r) of some rows (r,) at parameters θ (k, r + 1), in float64."""
+        return np.asarray(theta[:, :-1] @ self.matrix[rows].astype(np.float64).T + theta[:, -1:])
 
     def forward(self, theta: NDArray[Any], exact: bool = False) -> NDArray[Any]:
         """Log-odds (k, n) at parameters θ (k, r + 1)."""

@@ -247,8 +247,7 @@ def _path(
     if folds is not None:
         for number in range(fits - 1):
             rows = np.flatnonzero(folds == number)
-            held_out = design.matrix[rows].astype(np.float64)
-            logits[:, rows] = theta[1 + number][:, :-1] @ held_out.T + theta[1 + number][:, -1:]
+            logits[:, rows] = design.at(theta[1 + number], rows)
     with np.errstate(invalid="ignore"):  # NaN where there are no folds
         cv_loss = (np.logaddexp(0, logits) - p * logits) @ weights
     return RegularizationPath(
