@@ -20,6 +20,7 @@ from .models.checkpoints import Trust
 from .models.loading import Placement
 from .models.source import NDIF, ModelSource
 from .row_files import read_rows
+from .site import site_of_identity
 
 
 def repair(
@@ -107,8 +108,9 @@ def plan_of(
     table = rows if rows is not None else read_rows(*(files or []))
     table = _in_order(path, manifest, manifest.shards if sound is None else sound, table)
     encoding = Encoding.of_identity(identity, source.tokenizer, str(path))
+    layers, site = sorted(manifest.sites), site_of_identity(identity)
     plan = Extraction(
-        source, table, sorted(manifest.sites), identity["position"], manifest.dtype, encoding, identity["quantization"]
+        source, table, layers, identity["position"], manifest.dtype, encoding, identity["quantization"], site
     )
     if plan.identity != identity:
         raise InputError(

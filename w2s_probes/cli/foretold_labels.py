@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..io.files import refuse_input
 from ..io.tables import refuse_no_table, write_table
 from ..progress import Progress
+from ..rows.ids import positions
 from ..store.activation_store import ActivationStore
 from . import progress, terminal
 from .labelled_layer import LabelledLayer, probe_of
@@ -70,13 +71,15 @@ class ForetoldFiles:
         step(f"layer {self.layer} of {self.store}", 0, 4)
         # By id: which rows the kernels read does not hang on the order of the file.
         rows = LabelledLayer.read(self.store, self.labels, self.layer, by_id=True, paired=choice.reads_pairs)
+        if below is not None:
+            positions(below.ids, rows.ids, f"--weak-store {self.weak_store}", of=str(self.labels))
         # Only what has passed so far is worth the seconds that these take.
         from ..foretelling import foretell
         from ..noise.audits import with_audit
 
         truth = rows.truth
         if self.trusted is not None:
-            truth = with_audit(rows.ids, None, self.trusted, rows.table["id"].to_numpy(dtype=object))
+            truth = with_audit(rows.ids, None, self.trusted, rows.table["id"].to_numpy(dtype=object), rows.where)
         done = iter(range(1, 4))
         found = foretell(
             rows.X,

@@ -7,6 +7,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from ..devices import forget_unused, opened, out_of_memory, true_float32
 from ..errors import InputError
 from ..randomness import stream
 from ..rows.row_parts import row_parts
@@ -19,45 +20,66 @@ TRAINED = 1 << 18  # rows at most by which an index is trained
 
 def on_device(device: str) -> Callable[[NDArray[np.float32]], RoughIndex]:
     """Exhaustive float32 search through torch on a device such as `cuda`; InputError where it is not there."""
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise InputError(f"index={device!r} needs torch: pip install 'w2s-probes[models]', or use 'exact'") from error
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"index={device!r}: torch cannot use this device ({reason}); use 'exact'") from error
+    opened(device, "index", "'exact'")
     return lambda rows: _TorchIndex(rows, device)
 
 
 class _TorchIndex:
+    """Rows (n, d) on a device. InputError where it has no room for them and the distances of one query."""
+
     def __init__(self, rows: NDArray[np.float32], device: str) -> None:
         import torch
 
-        self.device = device
-        self.rows = torch.from_numpy(rows).to(device)
-        self.squares = self.rows.square().sum(dim=1)
+        self.device, self.shape = device, rows.shape
+        self.cells = CELLS
+        try:
+            self.rows = torch.from_numpy(rows).to(device)
+            step = max(1, CELLS // rows.shape[1])
+            self.squares = torch.cat([part.square().sum(dim=1) for part in torch.split(self.rows, step)])
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            raise self._no_room() from error
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """As `RoughIndex.search`. Products are true float32: TF32, where somebody has allowed it, loses neighbours."""
-        import torch
-
+        """As `RoughIndex.search`. Where distances do not fit into the device's memory, fewer are held at once."""
         distances = np.empty((len(queries), k), dtype=np.float32)
         indices = np.empty((len(queries), k), dtype=np.int64)
-        allowed = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = False
-        try:
-            step = max(1, CELLS // len(self.rows))
-            for part in (slice(start, start + step) for start in range(0, len(queries), step)):
-                asked = torch.from_numpy(queries[part]).to(self.device)
-                far = torch.addmm(self.squares, asked, self.rows.T, alpha=-2)
-                far += asked.square().sum(dim=1)[:, None]
-                nearest = far.topk(k, dim=1, largest=False)
-                distances[part], indices[part] = nearest.values.cpu().numpy(), nearest.indices.cpu().numpy()
-        finally:
-            torch.backends.cuda.matmul.allow_tf32 = allowed
+        start = 0
+        with true_float32():  # with less, neighbours are lost
+            while start < len(queries):
+                part = slice(start, start + max(1, self.cells // len(self.squares)))
+                if self._fits(queries[part], distances[part], indices[part]):
+                    start = part.stop
+                    continue
+                if self.cells <= len(self.squares):
+                    raise self._no_room()
+                self.cells //= 2
+                forget_unused()
         return distances, indices
+
+    def _fits(self, queries: NDArray[np.float32], distances: NDArray[np.float32], indices: NDArray[np.int64]) -> bool:
+        """Search for some queries (q, d), whose neighbours are written to (q, k) each; whether memory sufficed."""
+        import torch
+
+        try:
+            asked = torch.from_numpy(queries).to(self.device)
+            far = torch.addmm(self.squares, asked, self.rows.T, alpha=-2)
+            far += asked.square().sum(dim=1)[:, None]
+            nearest = far.topk(indices.shape[1], dim=1, largest=False)
+            distances[:], indices[:] = nearest.values.cpu().numpy(), nearest.indices.cpu().numpy()
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            return False
+        return True
+
+    def _no_room(self) -> InputError:
+        rows, width = self.shape
+        return InputError(
+            f"index={self.device!r}: {rows} rows of {width} numbers ({4e-9 * rows * width:.2g} GB) and their distances "
+            "do not fit into its memory: use 'exact'"
+        )
 
 
 class ApproximateIndex:

@@ -10,6 +10,7 @@ from ..errors import InputError, preview
 from ..io.plain_values import is_missing
 from ..labels.label_set import read_label_table
 from ..rows.groups import GROUP
+from ..rows.ids import positions
 from ..store.activation_store import ActivationStore
 from .artefacts import SavedStudent
 
@@ -50,7 +51,9 @@ def predict(
     if store is None:
         raise InputError(f"{student.path}: is a head, which reads activations: give a store of the rows")
     index = student.layer_in(store, layer)
-    X = store.layer(index, ids=rows["id"].to_numpy(dtype=object))
+    ids = rows["id"].to_numpy(dtype=object)
+    positions(store.ids, ids, str(store.path), of=where)
+    X = store.layer(index, ids=ids)
     from ..probes.saving import load_probe
 
     p = load_probe(student.path).predict_proba(X)

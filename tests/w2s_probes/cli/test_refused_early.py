@@ -45,6 +45,11 @@ extract no/such --rows rows.jsonl --out o | model no/such: neither a folder here
 extract MODEL --rows rows.jsonl --out o --layers x | layer 'x' is not an index
 extract MODEL --rows rows.jsonl --out o --chat-template none.jinja | chat template none.jinja: not a readable file
 extract MODEL --rows rows.jsonl --out o --quantization 5bit | quantization '5bit': give 8bit, 4bit, or JSON
+extract MODEL --rows rows.jsonl --out o --site resid | site 'resid': did you mean 'residual'?
+extract MODEL --rows rows.jsonl --out o --site logits | site 'logits': say which tokens, such as logits:yes,no
+extract MODEL --rows rows.jsonl --out o --site mlp --offload | --offload reads the residual stream alone
+extract some/model --rows rows.jsonl --out o --site mlp --remote | --remote reads the residual stream alone
+plan MODEL --rows rows.jsonl --site mlp:x | site 'mlp:x': mlp has no tokens
 extract MODEL --rows rows.jsonl --add | say by --out to which
 extract MODEL --rows rows.jsonl --out o --offload --quantization 8bit | --offload and --quantization exclude each
 extract some/model --rows rows.jsonl --out o --offload --remote | --offload and --remote exclude each other
