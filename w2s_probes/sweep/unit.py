@@ -18,9 +18,8 @@ from ..neighbors.screening import DEAR, LOW_PAYS, MOST
 from ..probes.class_moments import BLOCK
 from ..probes.design import SMALL
 from ..probes.minimize import BATCH as FITTED
-from ..probes.mlp import HIDDEN
 from ..probes.mlp_training import BATCH
-from ..probes.registry import PROBES
+from ..probes.registry import MLP_HIDDEN, PROBES
 from ..probes.spectrum import EXACT, RANK
 from ..store.activation_store import ActivationStore
 from ..store.manifest import identity_key
@@ -159,7 +158,7 @@ class Unit:
             most = 4 * row * n + 16 * self.grid.graph_k * (n + m)
         if any(values and PROBES[name].pairs for name, values in self.grid.values.items()):
             most = max(most, 4 * row * n + 24 * min(n, width // 2) ** 2)  # and the matrix of one side, thrice
-        if units := len(self.grid.values["mlp"]) * (1 + self.grid.folds) * HIDDEN:
+        if units := len(self.grid.values["mlp"]) * (1 + self.grid.folds) * MLP_HIDDEN:
             # Standardised rows, blocks of them in float64, and the weights with slopes and Adam's four numbers of each.
             most = max(most, row * n + 6 * units * row + 24 * BLOCK + 16 * BATCH * units)
         return most
