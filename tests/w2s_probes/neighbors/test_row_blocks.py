@@ -51,7 +51,7 @@ def test_a_graph_by_blocks_is_the_graph(monkeypatch: pytest.MonkeyPatch) -> None
 def test_topo_by_a_few_rows_at_a_time_is_topo(connectivity: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     data = planted(n=240)
 
-    def made() -> list[object]:
+    def made() -> list[Any]:
         probe = TopoProbe(9, 7, connectivity).fit(data.X, data.weak)
         found = topo_filter(data.X, data.weak, 9, 7, connectivity=connectivity, zeta=0.4)
         means = KNNProbe.path(data.X, data.weak, k=[1, 4, 9]).out_of_sample
