@@ -9,7 +9,7 @@
 # make api    make the pages of docs/api again from the code
 # make schema make data/schemas and docs/json.md again from the code
 # make simulate  how often intervals and verdicts are right, into docs/statistics.md; some twenty minutes
-# make study  every method on every dataset with three supervisors, into docs/results.md; an hour, W2S_DATA set
+# make study  every method on every dataset with three supervisors, into docs/results.md; two hours, W2S_DATA set
 # make harden  kill every command and damage every file that one reads, some hundred times each; about an hour
 # make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
 # make gpu-check  numbers and speed on a GPU beside the processor's, into runs/gpu-check; at most eight minutes

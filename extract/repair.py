@@ -17,10 +17,13 @@ from w2s_probes.store.verification import manifest_faults, shard_faults
 from .encoding import Encoding
 from .extractor import Extraction
 from .models.checkpoints import Trust
+from .models.fits import refuse_too_large
 from .models.loading import Placement
 from .models.source import NDIF, ModelSource
 from .row_files import read_rows
 from .site import site_of_identity
+
+LOADED = "give --offload, which reads one block at a time"
 
 
 def repair(
@@ -35,10 +38,12 @@ def repair(
     """Make a finished store's bad shards again, then remove shards that it does not list; returns the files written.
 
     Model and rows are those that the manifest's notes name, unless given, and so are the fields that `placement`
-    leaves open: on the same device the shards come out bit for bit as they were. Each is replaced when its
-    successor is whole, so that a kill leaves a store no worse than it was.
+    leaves open: on the same device the shards come out bit for bit as they were. With its `offload` the model is read
+    block by block, all lost rows together. Each shard is replaced when its successor is whole, so that a kill leaves a
+    store no worse than it was.
 
-    Raises InputError for an unfinished store, and where model or rows are not those that the store was made from.
+    Raises InputError for an unfinished store, where model or rows are not those that the store was made from, and for
+    a model that does not fit into memory and is not offloaded.
     """
     path = Path(path)
     manifest = Manifest.read(path)
@@ -54,22 +59,20 @@ def repair(
     for folder in sorted({_folder(shard) for shard in bad}):
         piece, notes = _piece(plan, manifest, folder), _notes(path, manifest, folder)
         here = placement or Placement()
-        engine = piece.engine(
-            replace(
-                here,
-                attn=here.attn or notes.get("attn"),
-                batch_tokens=here.batch_tokens or notes.get("batch_tokens"),
-            )
+        there = replace(
+            here,
+            attn=here.attn or notes.get("attn"),
+            batch_tokens=here.batch_tokens or notes.get("batch_tokens"),
         )
-        for shard in (s for s in bad if _folder(s) == folder):
-            progress("shards", len(written), len(bad))
-            chosen = slice(shard.start, shard.stop)
-            part = plan.rows.iloc[chosen]
-            encoded = plan.encoding.encode(plan.source.tokenizer, part["id"].tolist(), part["text"].tolist())
+        if there.offload is None:
+            refuse_too_large(plan.source, plan.dtype, there.device_map, plan.quantization, LOADED)
+        lost = [shard for shard in bad if _folder(shard) == folder]
+        parts = (plan.part(at, slice(shard.start, shard.stop)) for at, shard in enumerate(lost))
+        progress("shards", len(written), len(bad))
+        for read in piece.reader(there).read_parts(parts):
+            shard, content = lost[read.part.number], plan.content(read.part, dict(read.layers))
             name = NAME.fullmatch(Path(shard.file).name)
-            number = int(name["part"]) if name else 0
-            content = plan.content(engine, encoded, chosen)
-            file = write_shard(path / folder, number, content, manifest.dtype, piece.key)
+            file = write_shard(path / folder, int(name["part"]) if name else 0, content, manifest.dtype, piece.key)
             manifest = _replaced(path, manifest, shard, file)
             written.append(str(file))
             progress("shards", len(written), len(bad))

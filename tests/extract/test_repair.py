@@ -21,6 +21,7 @@ from w2s_probes import ActivationStore, InputError
 from w2s_probes.io.tables import write_table
 from w2s_probes.share import Share
 from w2s_probes.store.manifest import Manifest, is_as_written
+from w2s_probes.store.shards import read_header
 
 Checkpoint = Callable[..., Path]
 Call = Callable[..., None]
@@ -135,6 +136,45 @@ def test_the_manifest_of_an_addition_is_not_needed(place: Path, acts: Path, w2s:
     before, after = ActivationStore.open(place / "acts"), ActivationStore.open(acts)
     for layer in (0, 1, 2):
         assert after.layer(layer) == pytest.approx(before.layer(layer), abs=2e-6)
+
+
+def test_shards_are_made_again_block_by_block_bit_for_bit_and_all_of_a_folder_at_once(
+    acts: Path, w2s: Call, fails: Failing, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = files_of(acts)
+    lost = [file for file in sorted(acts.rglob("*.h5")) if len(read_header(file).layers) == 2]  # of the third, layer 0
+    assert len(lost) == 6
+    for number, file in enumerate(lost):
+        file.unlink() if number % 2 else append(file)
+    monkeypatch.setattr(Extraction, "engine", lambda *_: pytest.fail("the model was loaded whole"))
+    assert "--max-memory is of --offload" in fails("repair", acts, "--max-memory", "1GB")
+    assert "is too little for one block at a time" in fails("repair", acts, "--offload", "--max-memory", "1kB")
+    w2s("repair", acts, "--offload", "--scratch", tmp_path)
+    assert files_of(acts) == whole
+
+
+def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded_and_only_then(
+    place: Path, acts: Path, fails: Failing, w2s: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((place / "model" / "config.json").read_text())
+    size = 4 * sum(one.numel() for one in AutoModel.from_pretrained(place / "model").parameters())
+    assert config["dtype"] == "float32"
+    flip(sorted(acts.glob("*.h5"))[0], 3000, 1)
+    damaged = files_of(acts)
+    model, rows = place / "model", place / "rows.jsonl"
+    asked = [["doctor", model], ["doctor", acts, "--model", model, "--rows", rows], ["repair", acts]]
+    remedies = ["w2s extract --offload", "w2s extract --offload", "give --offload"]
+    monkeypatch.setattr("extract.models.fits.free_memory", lambda: size - 1)
+    for words, remedy in zip(asked, remedies, strict=True):
+        said = fails(*words)
+        assert "its weights take" in said
+        assert remedy in said
+    assert files_of(acts) == damaged
+    monkeypatch.setattr("extract.models.fits.free_memory", lambda: 4 * size // 5)
+    assert "GB in float32, and" in fails("doctor", model, "--dtype", "bfloat16")  # which is loaded again in float32
+    w2s("doctor", model, "--dtype", "bfloat16", "--no-float32")
+    monkeypatch.setattr("extract.models.fits.free_memory", lambda: size)
+    w2s("repair", acts)
 
 
 def append(file: Path) -> None:

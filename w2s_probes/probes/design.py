@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import lstsq
 
+from ..memory_limit import empty_rows
 from ..rows.duplicates import equal_rows
 from .spectrum import EXACT, Spectrum
 from .validation import check_activations
@@ -65,7 +66,7 @@ class Design:
         # A centre that float32 can hold is subtracted without conversions; the bias takes up what it is off the mean.
         center = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
         across = n < d and n <= EXACT
-        matrix: NDArray[Any] = np.empty((n, d), np.float64 if across or n * d <= SMALL else np.float32)
+        matrix = empty_rows((n, d), np.float64 if across or n * d <= SMALL else np.float32)
         # Two numbers at the ends of float32 are farther apart than it can say.
         unit = 1.0 if max(float(rows.max()), -float(rows.min())) < HUGE else 4.0
         divided = rows if unit == 1 else rows / np.float32(unit)

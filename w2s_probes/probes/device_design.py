@@ -55,8 +55,8 @@ class DeviceDesign(Design):
                 raise
             n, d = given.shape
             raise InputError(
-                f"device={device!r}: {n} rows of {d} numbers, twice ({8e-9 * n * d:.2g} GB), do not fit into its memory: "
-                "use Design.of"
+                f"device={device!r}: {n} rows of {d} numbers, twice ({8e-9 * n * d:.2g} GB), do not fit into its "
+                "memory: use Design.of"
             ) from error
         design = cls(given, center, scale, matrix, None, spectrum, there, rows, scaled)
         design.__dict__["_center"] = center_there

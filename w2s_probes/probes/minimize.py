@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..memory_limit import room
 from .bounds import column_excess, least_loss, sees_all
 from .design import Design
 from .matrices import column, dots, doubled, host, products
@@ -20,6 +21,8 @@ from .spectrum import EXACT, Spectrum
 MEMORY = 10  # pairs of steps and changes of gradient
 MOST_STEPS = 500
 TOGETHER = 512  # fits in one batch: matrices (fits, rows) stay small
+BATCH = 1 << 25  # fits times rows in one batch at most, where no limit to memory says less
+NUMBERS = 112  # bytes of a fit and row: some twelve numbers, of 4 bytes and, when they are checked, of 8
 GOAL = {np.dtype(np.float32): 3e-8, np.dtype(np.float64): 1e-16}  # excess over the minimum, of the objective
 ACCEPTED = 3e-7  # as GOAL, when checked in float64: what the range up to 1e-6 leaves to an estimate of the excess
 CAUTION = 3  # by which an excess is said to be more than its estimate
@@ -38,7 +41,9 @@ def minimize(design: Design, problems: Problems, theta: NDArray[np.float64] | No
     (k, r + 1) are parameters to begin at, such as solutions of problems that are much alike.
     """
     begun = _start(design, problems) if theta is None else theta
-    batches = [slice(first, first + TOGETHER) for first in range(0, len(problems.l2), TOGETHER)]
+    limit, n = room(), problems.labels.shape[1]
+    together = max(1, min(TOGETHER, (BATCH if limit is None else limit // (2 * NUMBERS)) // n))
+    batches = [slice(first, first + together) for first in range(0, len(problems.l2), together)]
     with design.computing():
         parts = [_minimize(design, problems[part], begun[part]) for part in batches]
     return Solutions(*(np.concatenate([getattr(part, name) for part in parts]) for name in Solutions.__annotations__))

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..memory_limit import empty_rows
+
 CONSTANT = 1e-6  # deviation, by the mean, up to which a column is its own rounding
 BLOCK = 1 << 20  # numbers in float64 at once
 
@@ -105,7 +107,8 @@ def moments(X: NDArray[np.float32]) -> tuple[Float64, Float64]:
 
 def _standardised(X: NDArray[np.float32], center: Float64, scale: Float64) -> torch.Tensor:
     """(X - center) / scale and 1, float32 (n, d + 1); of rows beyond all measure the largest number of float32."""
-    out, most = np.ones((len(X), X.shape[1] + 1), dtype=np.float32), np.finfo(np.float32).max
+    out, most = empty_rows((len(X), X.shape[1] + 1), np.float32), np.finfo(np.float32).max
+    out[:, -1] = 1
     for part in _parts(*X.shape):
         out[part, :-1] = np.clip((X[part] - center) / scale, -most, most)
     return torch.from_numpy(out)

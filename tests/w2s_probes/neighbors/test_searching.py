@@ -130,7 +130,7 @@ def test_an_approximate_index_says_what_it_found() -> None:
     rng = np.random.default_rng(3)
     X = rng.normal(size=(2000, 16)).astype(np.float32)
     true = nearest(X, 10).indices
-    for index, low, high in (("HNSW32", 0.8, 1.0), ("IVF16,Flat", 0.1, 0.9), ("Flat", 1.0, 1.0)):
+    for index, low, high in (("HNSW32:recall=0.8", 0.8, 1.0), ("IVF16,Flat:recall=0", 0.1, 0.9), ("Flat", 1.0, 1.0)):
         found = search(X, 10, index=index)
         shares = [np.isin(a, b).mean() for a, b in zip(true, found.indices, strict=True)]
         assert low <= found.recall <= high
@@ -151,7 +151,7 @@ def test_rows_for_which_an_index_finds_too_few_are_searched_exactly() -> None:
 def test_approximate_neighbours_are_kept_apart_too() -> None:
     X = np.random.default_rng(5).normal(size=(500, 8)).astype(np.float32)
     ids = np.arange(500) // 4
-    found = search(X, 5, group_ids=ids, index="HNSW16")
+    found = search(X, 5, group_ids=ids, index="HNSW16:recall=0.5")
     assert not (ids[found.indices] == ids[:, None]).any()
 
 
@@ -213,9 +213,9 @@ def test_kept_graphs_are_told_apart_by_every_part_of_their_name(tmp_path: Path) 
     }
     assert len(names) == 18
     ids = store.ids.tolist()
-    wide = store_neighbors(store, 0, 20, X, ids=ids, index="IVF8,Flat")
-    fresh = search(X, 3, index="IVF8,Flat")
-    narrow = store_neighbors(store, 0, 3, X, ids=ids, index="IVF8,Flat")
+    wide = store_neighbors(store, 0, 20, X, ids=ids, index="IVF8,Flat:recall=0")
+    fresh = search(X, 3, index="IVF8,Flat:recall=0")
+    narrow = store_neighbors(store, 0, 3, X, ids=ids, index="IVF8,Flat:recall=0")
     assert narrow.recall == fresh.recall != wide.recall
     assert np.array_equal(narrow.indices, fresh.indices)
     assert np.array_equal(store_neighbors(store, 0, 4, X, ids=ids).indices, nearest(X, 4).indices)
