@@ -12,7 +12,7 @@ from w2s_probes import LogisticProbe
 from w2s_probes.errors import InputError
 from w2s_probes.losses import LOSSES
 from w2s_probes.neighbors import Neighbors, search, search_some
-from w2s_probes.probes.design import Design
+from w2s_probes.probes.device_design import DeviceDesign
 from w2s_probes.probes.penalties import PENALTIES
 from w2s_probes.students import HeadLesson, HeadStudent, train_heads
 
@@ -71,14 +71,17 @@ def fits(setting: Setting) -> Iterator[Finding]:
     """Eleven penalties on all rows and without each of five folds."""
     rows, width = setting.of((10_000, 4096), (1200, 860))
     X, y = activations(setting, rows, width)
-    small = Design.of(X[:1200, :860], device=setting.device)
+    small = DeviceDesign.of(X[:1200, :860], setting.device)
     LogisticProbe.path(small, y[:1200], l2=[1.0], cv=None)  # loads what the first fit loads
     paths: dict[str, Any] = {}
     l2, cv = setting.of((PENALTIES, 5), (PENALTIES[-4:], 2))
 
     def on(device: str | None, name: str) -> float:
         return clock(
-            lambda: paths.update({name: LogisticProbe.path(Design.of(X, device), y, l2=l2, cv=cv)}), setting.device
+            lambda: paths.update(
+                {name: LogisticProbe.path(X if device is None else DeviceDesign.of(X, device), y, l2=l2, cv=cv)}
+            ),
+            setting.device,
         )
 
     ours, theirs = on(setting.device, "there"), on(None, "here")

@@ -19,7 +19,7 @@ from w2s_probes import LogisticProbe
 from w2s_probes.losses import LOSSES, ExplicitConflict
 from w2s_probes.neighbors import nearest
 from w2s_probes.neighbors.other_indexes import on_device
-from w2s_probes.probes.design import Design
+from w2s_probes.probes.device_design import DeviceDesign
 from w2s_probes.students import HeadLesson, train_heads
 
 NAME = str(PLACE)
@@ -45,7 +45,7 @@ def neighbours() -> float:
 def fits(n: int, width: int, l2: Sequence[float], cv: int | None) -> dict[str, float]:
     """The largest differences of paths of penalties."""
     X, y = rows(n, width)
-    ours = LogisticProbe.path(design := Design.of(X, device=NAME), y, l2=l2, cv=cv)
+    ours = LogisticProbe.path(design := DeviceDesign.of(X, NAME), y, l2=l2, cv=cv)
     theirs = LogisticProbe.path(X, y, l2=l2, cv=cv)
     assert isinstance(getattr(design, "scaled", None), Pretended)
     assert (ours.status == theirs.status).all()

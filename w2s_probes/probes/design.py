@@ -17,9 +17,14 @@ from .validation import check_activations
 
 SMALL = 1_000_000  # numbers up to which float64 costs nothing worth saving
 BLOCK = 1 << 18  # numbers converted to float64 at once: they stay in the cache
+HELD_OUT = 1 << 24  # numbers scored at once in float64
 POWERS = 8  # iterations, after which the largest eigenvalue is known to a few parts in ten
 HUGE = 1e38  # a third of the largest float32
 FARTHEST = 1e30  # of a penalty in the design's units, so that float32 can hold it: all weights are 0 well before
+
+Centred = tuple[
+    NDArray[np.float32], NDArray[np.float64], float, NDArray[Any], NDArray[np.float64] | None
+]  # the rows as given, their centre, the scale, the matrix and the basis of a `Design`
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +48,19 @@ class Design:
     spectrum: Spectrum
 
     @classmethod
-    def of(cls, X: ArrayLike, device: str | None = None) -> "Design":
+    def of(cls, X: ArrayLike) -> "Design":
         """Prepare activations X (n, d); see `Spectrum.of` for the cost. InputError if they are not a finite matrix.
 
-        With a torch `device` such as "cuda" fits are made there (`DeviceDesign`), but for those of small matrices and
-        of fewer rows than columns, for which that does not pay.
-
         The minimum lies in the span of the rows: fewer rows than columns (and at most `EXACT`) are rotated into n
-        dimensions by a QR decomposition, O(n² d), and fits then cost the same for any width.
+        dimensions by a QR decomposition, O(n² d), and fits then cost the same for any width. `DeviceDesign.of` is for
+        fits on a GPU.
         """
+        rows, center, scale, matrix, basis = cls._centred(X)
+        return Design(rows, center, scale, matrix, basis, Spectrum.of(matrix))
+
+    @staticmethod
+    def _centred(X: ArrayLike) -> Centred:
+        """All of a design but its spectrum."""
         rows = check_activations(X)
         n, d = rows.shape
         # A centre that float32 can hold is subtracted without conversions; the bias takes up what it is off the mean.
@@ -69,11 +78,7 @@ class Design:
         if across:
             basis, triangle = np.linalg.qr(matrix.T)
             matrix = np.ascontiguousarray(triangle.T)
-        if device is not None and matrix.dtype == np.float32:
-            from .device_design import DeviceDesign
-
-            return DeviceDesign.on(device, (rows, center.astype(np.float64), float(scale * unit), matrix))
-        return cls(rows, center.astype(np.float64), float(scale * unit), matrix, basis, Spectrum.of(matrix))
+        return rows, center.astype(np.float64), float(scale * unit), matrix, basis
 
     @cached_property
     def equal(self) -> NDArray[np.intp]:
@@ -142,7 +147,11 @@ class Design:
 
     def at(self, theta: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Log-odds (k, r) of some rows (r,) at parameters θ (k, r + 1), in float64."""
-        return np.asarray(theta[:, :-1] @ self.matrix[rows].astype(np.float64).T + theta[:, -1:])
+        found, step = np.empty((len(theta), len(rows))), max(1, HELD_OUT // self.matrix.shape[1])
+        for part in (slice(start, start + step) for start in range(0, len(rows), step)):
+            held_out = self.matrix[rows[part]].astype(np.float64)
+            found[:, part] = theta[:, :-1] @ held_out.T + theta[:, -1:]
+        return found
 
     def forward(self, theta: NDArray[Any], exact: bool = False) -> NDArray[Any]:
         """Log-odds (k, n) at parameters θ (k, r + 1)."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..devices import opened, out_of_memory, true_float32
 from ..errors import InputError
@@ -31,19 +31,20 @@ class DeviceDesign(Design):
     scaled: Any  # matrix (n, d) on the device
 
     @classmethod
-    def on(
-        cls, device: str, prepared: "tuple[NDArray[np.float32], NDArray[np.float64], float, NDArray[Any]]"
-    ) -> Design:
-        """Rows X (n, d), their centre (d,) and scale, and the float32 matrix (n, d) of a `Design`, on this device.
+    def of(cls, X: ArrayLike, device: str = "cuda") -> Design:
+        """Prepare activations X (n, d) on this device; a `Design` of the processor where a device does not pay.
 
-        InputError where torch has no such device, it has no float64, or X does not fit into its memory.
+        That is a small matrix, or one of fewer rows than columns. InputError where torch has no such device, it has no
+        float64, or X does not fit into its memory, and as `Design.of` says.
         """
+        there = opened(device, "device", "Design.of, on the processor")
         import torch
 
-        X, center, scale, matrix = prepared
-        there = opened(device, "device", "None, the processor")
+        given, center, scale, matrix, basis = cls._centred(X)
+        if matrix.dtype != np.float32:
+            return Design(given, center, scale, matrix, basis, Spectrum.of(matrix))
         try:
-            rows, scaled = torch.from_numpy(X).to(there), torch.from_numpy(matrix).to(there)
+            rows, scaled = torch.from_numpy(given).to(there), torch.from_numpy(matrix).to(there)
             center_there = torch.from_numpy(center).to(there)
             with true_float32():
                 spectrum = _spectrum(scaled)
@@ -52,11 +53,12 @@ class DeviceDesign(Design):
                 raise InputError(f"device={device!r} has no float64, in which fits are checked: use 'cpu'") from error
             if not out_of_memory(error):
                 raise
+            n, d = given.shape
             raise InputError(
-                f"device={device!r}: {X.shape[0]} rows of {X.shape[1]} numbers, twice ({8e-9 * X.size:.2g} GB), do not "
-                "fit into its memory: leave device out"
+                f"device={device!r}: {n} rows of {d} numbers, twice ({8e-9 * n * d:.2g} GB), do not fit into its "
+                "memory: use Design.of"
             ) from error
-        design = cls(X, center, scale, matrix, None, spectrum, there, rows, scaled)
+        design = cls(given, center, scale, matrix, None, spectrum, there, rows, scaled)
         design.__dict__["_center"] = center_there
         return design
 
