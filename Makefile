@@ -13,6 +13,7 @@
 # make harden  kill every command and damage every file that one reads, some hundred times each; about an hour
 # make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
 # make bench  measure speed and memory beside references; some twenty-five minutes on a quiet machine
+# make bench-long  the commands at up to a million rows: time and memory; hours (W2S_BENCH keeps the stores)
 PYTHON ?= python3
 OLDEST ?= python3.11
 # The newest Python that is here, installed or by pyenv, beside the one of $(VENV).
@@ -24,7 +25,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench simulate study harden census encoder miniature environments \
+.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench bench-long simulate study harden census encoder miniature environments \
   clean
 
 demo: $(VENV)/ready-models
@@ -97,6 +98,9 @@ schema: $(VENV)/ready-models
 
 bench: encoder $(VENV)/ready-dev
 	$(BIN)/python -m tests.benchmarks
+
+bench-long: $(VENV)/ready-dev
+	$(BIN)/python -m tests.benchmarks million
 
 simulate: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulations
