@@ -14,6 +14,7 @@
 # make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
 # make gpu-check  numbers and speed on a GPU beside the processor's, into runs/gpu-check; at most eight minutes
 # make bench  measure speed and memory beside references; some twenty-five minutes on a quiet machine
+# make bench-long  the commands at up to a million rows: time and memory; hours (W2S_BENCH keeps the stores)
 PYTHON ?= python3
 OLDEST ?= python3.11
 # The newest Python that is here, installed or by pyenv, beside the one of $(VENV).
@@ -25,7 +26,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench gpu-check simulate study harden census encoder miniature environments \
+.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench bench-long gpu-check simulate study harden census encoder miniature environments \
   clean
 
 demo: $(VENV)/ready-models
@@ -101,6 +102,9 @@ bench: encoder $(VENV)/ready-dev
 
 gpu-check: $(VENV)/ready-dev
 	$(BIN)/python -m tests.gpu_check --out runs/gpu-check
+
+bench-long: $(VENV)/ready-dev
+	$(BIN)/python -m tests.benchmarks million
 
 simulate: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulations

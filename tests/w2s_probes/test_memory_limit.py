@@ -44,7 +44,7 @@ def maps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 
 def labels_of(world: Swept) -> Any:
     """P(1) of the rows in the store's order."""
-    return world.table.set_index("id")["label"].loc[list(world.store.ids)].to_numpy()
+    return world.table.set_index("id")["label"].reindex(world.store.ids.tolist()).to_numpy()
 
 
 def everything(world: Swept) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..memory_limit import room
+from ..memory_limit import empty_rows, room
 from ..rows.duplicates import equal_rows
 from .exhaustive import SPARE, FlatSearch, RoughIndex, faiss_index
 from .final_order import SearchRows, settled, squared_norms
@@ -53,7 +53,7 @@ def nearest(
         return Neighbors(*_distinct(X, k, queries, index))
     first = np.full(distinct, n)
     np.minimum.at(first, group, np.arange(n))
-    base = np.ascontiguousarray(X[first])
+    base = np.take(X, first, axis=0, out=empty_rows((distinct, X.shape[1]), np.float32), mode="clip")  # unbuffered
     if queries is not None:
         return _members(Neighbors(*_distinct(base, min(distinct, k), queries, index)), group, k)
     neighbors = _members(_with_themselves(base, min(distinct, k + 1), index), group, k + 1)

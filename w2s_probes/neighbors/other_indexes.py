@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..randomness import stream
 from ..rows.row_parts import row_parts
 from .exhaustive import RoughIndex
-from .final_order import SearchRows, in_unit, settled
+from .final_order import LARGE, SearchRows, in_unit, settled
 
 CELLS = 1 << 27  # distances held at once on a device: half a gigabyte
 TRAINED = 1 << 18  # rows at most by which an index is trained
@@ -106,7 +106,8 @@ class ApproximateIndex:
 
     def search(self, k: int, queries: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Rows (m, k) near to each query (m, d), measured again and ordered; -1 where the index found none."""
-        rows = SearchRows.of(queries, self.X)
+        plain = self.unit == 1 and np.abs(queries).max(initial=0) <= LARGE
+        rows = SearchRows(queries, self.X) if plain else SearchRows.of(queries, self.X)  # which looks at all of X
         _, nearest = self.index.search(self._centred(queries), k)
         far = rows.direct(np.repeat(np.arange(len(queries)), k), np.maximum(nearest, 0).ravel()).reshape(nearest.shape)
         far[nearest < 0] = np.inf

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ class Unit:
     parts: Path | None  # where results are kept; None: nowhere
     key: str  # a hash of all that determines the numbers
     paired: bool  # whether the store's rows are read as contrast pairs
-    limit: int | None = None  # bytes above which its large arrays lie in files (`memory_limit`)
+    limit: int | None = field(default=None, kw_only=True)  # bytes beyond which arrays lie in files (`memory_limit`)
 
     @classmethod
     def of(

@@ -34,12 +34,13 @@ def test_as_many_cells_are_searched_as_the_recall_needs(
     clusters: NDArray[np.float32], true: Neighbors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probed: list[int] = []
+    searching = CellIndex.probe
 
-    def probe(self: CellIndex, cells: int) -> None:
+    def noted(self: CellIndex, cells: int) -> None:
         probed.append(cells)
-        self.index.nprobe = cells
+        searching(self, cells)
 
-    monkeypatch.setattr(CellIndex, "probe", probe)
+    monkeypatch.setattr(CellIndex, "probe", noted)
     monkeypatch.setattr("w2s_probes.rows.row_parts.BLOCK", 24 * 700)  # rows added and searched in several parts
     for name, least in (("approximate:recall=0.7", 0.7), ("approximate", 0.98)):
         found = search(clusters, 20, index=name)
