@@ -16,6 +16,7 @@ from ..neighbors.exact import FEWEST, NARROWEST
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
 from ..probes.class_moments import BLOCK
 from ..probes.design import SMALL
+from ..probes.interpolate import BLOCK as MET
 from ..probes.mlp import HIDDEN
 from ..probes.mlp_training import BATCH
 from ..probes.registry import PROBES
@@ -31,7 +32,7 @@ from .student_scores import Judges, stopping_rows, student_scores
 from .swept_labels import SweptLabels
 from .transfer import Transfer, transfer_of
 
-FORMAT = 3  # goes up when the same key would stand for other numbers
+FORMAT = 4  # goes up when the same key would stand for other numbers
 BYTES = 4  # of a float32
 LIBRARIES = 32_000_000  # that linear algebra, searches and HDF5 take for themselves when they are first used
 TORCH = 300_000_000  # which large searches load
@@ -128,7 +129,10 @@ class Unit:
             one_fold = width * max(12 * n // self.grid.folds, 8 * m)
             square = 32 * width**2 if width <= EXACT else RANK * 12 * (n + width)
             across = 32 * n * width if n < width and n <= EXACT else 0
-            fit = design + one_fold + square + across + fits * (112 * n + 240 * width) + 16 * k * (n + m)
+            # Rows no more than columns, of all folds or without one: their products, and a factor for each set of them.
+            least = n - n // self.grid.folds
+            met = 16 * min(n, 2 * width) ** 2 + 64 * MET if 0 in self.grid.values["logistic"] and least <= width else 0
+            fit = design + one_fold + max(square, met) + across + fits * (112 * n + 240 * width) + 16 * k * (n + m)
         if any(values for name, values in self.grid.values.items() if name not in SHORTER):
             # The rows without a fold, and what the probe makes of them: a copy in float64, and one like the rows.
             fit = max(fit, 4 * row * n + 16 * k * (n + m))
