@@ -185,6 +185,15 @@ class Design:
             block *= 1 / self.scale
             yield block
 
+    def exact_columns(self, rows: NDArray[np.intp], columns: slice) -> NDArray[np.float64]:
+        """Some columns of some rows of the matrix (m, c) in float64, in Fortran's order."""
+        if self.matrix.dtype == np.float64:
+            return np.asfortranarray(self.matrix[rows, columns])
+        part = self.X[rows, columns].astype(np.float64, order="F")
+        part -= self.center[columns]
+        part *= 1 / self.scale
+        return part
+
     def smallest(self, theta: NDArray[np.float64], rows: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The parameters θ (k, r + 1) with the smallest weights that give the same log-odds on some rows (n,)."""
         some = self.matrix[rows].astype(np.float64)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..memory_limit import room
 from .bounds import column_excess, least_loss, sees_all
 from .design import Design
+from .interpolate import ROUNDING, met_labels
 from .matrices import column, dots, doubled, host, products
 from .problems import CONVERGED, SEPARABLE, STOPPED, Problems, Solutions
 from .spectrum import EXACT, Spectrum
@@ -26,7 +27,6 @@ NUMBERS = 112  # bytes of a fit and row: some twelve numbers, of 4 bytes and, wh
 GOAL = {np.dtype(np.float32): 3e-8, np.dtype(np.float64): 1e-16}  # excess over the minimum, of the objective
 ACCEPTED = 3e-7  # as GOAL, when checked in float64: what the range up to 1e-6 leaves to an estimate of the excess
 CAUTION = 3  # by which an excess is said to be more than its estimate
-ROUNDING = 1e-15  # of the objective: no excess is said to be less
 PATIENCE = {np.dtype(np.float32): 20, np.dtype(np.float64): 100}  # steps without progress
 SLOPE_LEFT = 0.5  # of the derivative along the direction, at an accepted step (curvature condition)
 MOST_TRIALS = 12  # of a step's size
@@ -43,10 +43,14 @@ def minimize(design: Design, problems: Problems, theta: NDArray[np.float64] | No
     begun = _start(design, problems) if theta is None else theta
     limit, n = room(), problems.labels.shape[1]
     together = max(1, min(TOGETHER, (BATCH if limit is None else limit // (2 * NUMBERS)) // n))
-    batches = [slice(first, first + together) for first in range(0, len(problems.l2), together)]
     with design.computing():
-        parts = [_minimize(design, problems[part], begun[part]) for part in batches]
-    return Solutions(*(np.concatenate([getattr(part, name) for part in parts]) for name in Solutions.__annotations__))
+        solved = met_labels(design, problems)
+        rest = np.flatnonzero(np.isnan(solved.excess))
+        for fits in (rest[first : first + together] for first in range(0, len(rest), together)):
+            part = _minimize(design, problems[fits], begun[fits])
+            for name in Solutions.__annotations__:
+                getattr(solved, name)[fits] = getattr(part, name)
+    return solved
 
 
 def _minimize(design: Design, problems: Problems, theta: NDArray[np.float64]) -> Solutions:
@@ -138,12 +142,7 @@ class _Batch:
     def run(self, goal: float) -> Solutions:
         """Go on until every fit's excess is below the goal, or has stopped falling."""
         k = len(self.l2)
-        out = Solutions(
-            host(self.theta).astype(np.float64),
-            np.zeros(k, np.intp),
-            np.full(k, np.nan),
-            np.full(k, STOPPED, dtype="U9"),
-        )
+        out = Solutions.begun(host(self.theta))
         active, since = np.arange(k), np.zeros(k, np.intp)
         best, lowest = np.full(k, np.inf), np.full(k, np.inf)
         least = 100 * float(np.finfo(self.dtype).eps)  # decrease of the objective that is not rounding
