@@ -34,6 +34,7 @@ from tests.benchmarks import (
     stores,
     student_sweep,
     sweep,
+    transfers,
     vector_probes,
 )
 from tests.benchmarks.timing import Line
@@ -41,6 +42,7 @@ from tests.benchmarks.timing import Line
 GROUPS = {
     "extraction": extraction.cases,
     "stores": stores.cases,
+    "transfers": transfers.cases,
     "memory": memory.cases,
     "offload": offloading.cases,
     "neighbors": neighbors.cases,
