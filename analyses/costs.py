@@ -116,6 +116,7 @@ def plan_recipe(
         lengths = heard_lengths(recipe, lengths) if role.startswith("weak") else lengths
         position = "mean" if settings.position == "attention" else settings.position
         options: dict[str, Any] = {"layers": settings.layer, "position": "all" if role == EVERY_TOKEN else position}
+        options |= {"site": settings.site} if isinstance(settings, Strong) else {}
         costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)
         plans[role] = ModelPlan(source, costs, lengths, options, any(isinstance(n, int) for n in needed))
     runs = len(splits) * len(recipe.seeds)

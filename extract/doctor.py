@@ -18,6 +18,7 @@ from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import InputError
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import to_float32
+from w2s_probes.store.read_again import refuse_other_reading
 from w2s_probes.store.shards import Content
 
 from .extractor import Extraction
@@ -123,6 +124,7 @@ def diagnose(
     """
     if plan.source.remote:
         raise InputError(f"model {plan.source.name}: runs on NDIF, and the doctor needs the model here")
+    refuse_other_reading(plan.identity, f"model {plan.source.name}", "the doctor")
     names = plan.rows["id"].tolist()
     tokens = plan.encoding.encode(plan.source.tokenizer, names, plan.rows["text"].tolist()).rows
     if len({row.tobytes() for row in tokens}) < 2:

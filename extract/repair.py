@@ -21,6 +21,7 @@ from .models.fits import refuse_too_large
 from .models.loading import Placement
 from .models.source import NDIF, ModelSource
 from .row_files import read_rows
+from .site import site_of_identity
 
 LOADED = "give --offload, which reads one block at a time"
 
@@ -55,8 +56,8 @@ def repair(
     if bad:
         sound = [shard for shard in manifest.shards if shard not in bad]
         plan = plan_of(path, manifest, model=model, rows=rows, trust=trust, sound=sound)
-    for folder in sorted({_folder(shard) for shard in bad}):
-        piece, notes = _piece(plan, manifest, folder), _notes(path, manifest, folder)
+    for folder, layers in sorted({_made_with(shard) for shard in bad}):
+        piece, notes = _piece(plan, manifest, folder, layers), _notes(path, manifest, folder)
         here = placement or Placement()
         there = replace(
             here,
@@ -65,7 +66,7 @@ def repair(
         )
         if there.offload is None:
             refuse_too_large(plan.source, plan.dtype, there.device_map, plan.quantization, LOADED)
-        lost = [shard for shard in bad if _folder(shard) == folder]
+        lost = [shard for shard in bad if _made_with(shard) == (folder, layers)]
         parts = (plan.part(at, slice(shard.start, shard.stop)) for at, shard in enumerate(lost))
         progress("shards", len(written), len(bad))
         for read in piece.reader(there).read_parts(parts):
@@ -110,8 +111,9 @@ def plan_of(
     table = rows if rows is not None else read_rows(*(files or []))
     table = _in_order(path, manifest, manifest.shards if sound is None else sound, table)
     encoding = Encoding.of_identity(identity, source.tokenizer, str(path))
+    layers, site = sorted(manifest.sites), site_of_identity(identity)
     plan = Extraction(
-        source, table, sorted(manifest.sites), identity["position"], manifest.dtype, encoding, identity["quantization"]
+        source, table, layers, identity["position"], manifest.dtype, encoding, identity["quantization"], site
     )
     if plan.identity != identity:
         raise InputError(
@@ -138,11 +140,16 @@ def _folder(shard: Shard) -> str:
     return Path(shard.file).parent.as_posix()
 
 
-def _piece(plan: Extraction, manifest: Manifest, folder: str) -> Extraction:
-    """The extraction that wrote a folder of the store: the first one, or one that added rows or layers."""
-    shards = [shard for shard in manifest.shards if _folder(shard) == folder]
+def _made_with(shard: Shard) -> tuple[str, tuple[int, ...]]:
+    """The folder and the layers of a shard: what was pulled has several files of one layer each in one folder."""
+    return _folder(shard), tuple(shard.layers)
+
+
+def _piece(plan: Extraction, manifest: Manifest, folder: str, layers: Sequence[int]) -> Extraction:
+    """The extraction that wrote these shards of the store: the first one, or one that added rows or layers."""
+    shards = [shard for shard in manifest.shards if _made_with(shard) == (folder, tuple(layers))]
     rows = plan.rows.iloc[min(shard.start for shard in shards) : max(shard.stop for shard in shards)]
-    return replace(plan, rows=rows, layers=shards[0].layers)
+    return replace(plan, rows=rows, layers=list(layers))
 
 
 def _notes(path: Path, manifest: Manifest, folder: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import InputError
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import StoredDtype
+from w2s_probes.store.read_again import refuse_other_reading
 
 from ..encoding import Encoding
 from ..forward.trace import Position
@@ -56,6 +57,7 @@ class Subject:
         are missing, and where an option contradicts what the store says.
         """
         identity, where = store.manifest.identity, str(store.path)
+        refuse_other_reading(identity, where, "w2s doctor --model")
         texts = texts_of(store.ids.tolist(), rows, where)
         own = "weights" in identity
         if own and (dtype != "auto" or chat_template or blocks):

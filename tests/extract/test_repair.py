@@ -349,3 +349,32 @@ def test_a_store_that_does_not_say_where_it_came_from_needs_to_be_told(place: Pa
     assert "does not say which model and rows it was made from: give both" in fails("repair", acts)
     assert repair(acts, model=str(place / "model"), rows=pd.read_json(place / "rows.jsonl", lines=True))
     assert json.loads((acts / "manifest.json").read_text())["checksum"]
+
+
+def test_what_was_pulled_by_layers_is_repaired_and_known_to_extract(
+    place: Path, tmp_path: Path, w2s: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of one layer each, several in one folder: a lost one comes out of its own layer, bit for bit."""
+    pytest.importorskip("fsspec")
+    from w2s_probes.addresses import pull, push
+
+    monkeypatch.setattr(extractor, "SHARD_ROWS", 6)
+    words = ("extract", place / "model", "--rows", place / "first.jsonl", "--max-length", "15")
+    w2s(*words, "--layers", "0-2", "--out", tmp_path / "acts")
+    push(tmp_path / "acts", f"file://{tmp_path}/there")
+    pull(f"file://{tmp_path}/there", tmp_path / "here", layers="1,2")
+    before = files_of(tmp_path / "here")
+    for layer, damage in ((1, Path.unlink), (2, lambda file: flip(file, file.stat().st_size - 9, 1))):
+        damage(sorted((tmp_path / "here").glob(f"*layer-{layer:03d}*"))[-1])
+    w2s("repair", tmp_path / "here", "--model", place / "model", "--rows", place / "first.jsonl")
+    after = files_of(tmp_path / "here")
+    assert sorted(content for name, content in after.items() if name.endswith(".h5")) == sorted(
+        content for name, content in before.items() if name.endswith(".h5")
+    )
+    assert ActivationStore.open(tmp_path / "here").verify().ok
+    w2s(*words, "--layers", "1,2", "--out", tmp_path / "here")  # it is there: nothing is computed
+    assert files_of(tmp_path / "here") == after
+    pull(f"file://{tmp_path}/there", tmp_path / "here")
+    whole = ActivationStore.open(tmp_path / "acts")
+    assert ActivationStore.open(tmp_path / "here").key == whole.key
+    assert np.array_equal(ActivationStore.open(tmp_path / "here").layer(2), whole.layer(2))

@@ -31,13 +31,21 @@ def offload_as_typed(
     device_map: str | None,
     remote: bool = False,
     quantization: str | None = None,
+    site: str = "residual",
 ) -> "Offload | None":
     """How the model is to be read; None: whole. InputError for options that exclude each other."""
     with from_checkout():
         from extract.offload.offloading import Offload
         from extract.options import refuse_offload
     only_with_it = {"max_memory": max_memory, "scratch": scratch}
-    refuse_offload(asked=asked, remote=remote, quantization=quantization, device_map=device_map, **only_with_it)
+    refuse_offload(
+        asked=asked,
+        remote=remote,
+        quantization=quantization,
+        device_map=device_map,
+        site=site,
+        **only_with_it,
+    )
     if not asked:
         return None
     return Offload(None if max_memory is None else in_bytes(max_memory, "--max-memory"), scratch)

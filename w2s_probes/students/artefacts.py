@@ -15,6 +15,7 @@ from ..io.files import HOST, remove_abandoned
 from ..io.sealed import write_sealed
 from ..probes.fitted_to import READS, reads_in, refuse_other_layer
 from ..store.activation_store import ActivationStore
+from ..store.read_again import SITE
 from .finetuning.saved_files import is_saved_model, read_scoring
 from .finetuning.settings import STUDENT_HEAD, STUDENT_MODEL, STUDENT_RECORD
 
@@ -124,6 +125,7 @@ class SavedStudent:
         if identity.get("template") is not None:
             raise InputError(f"{self.path}: it reads texts through a chat template: give the activations by --store")
         options = {name: identity.get(name) for name in ("position", "dtype", "max_length", "truncation")}
+        options["site"] = identity.get(SITE, "residual")
         options |= {"quantization": identity.get("quantization"), "layers": [self.reads["layer"]]}
         return str(model), options
 

@@ -54,6 +54,13 @@ def extract(
         typer.Option(help="The store's folder, gone on with if unfinished; without it, its place in the cache."),
     ] = None,
     layers: Annotated[str, typer.Option(help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")] = "all",
+    site: Annotated[
+        str,
+        typer.Option(
+            help="What is read of each layer: `residual`, the stream; `attention` or `mlp`, what these add to it; or "
+            "`logits:yes,no`, those of some tokens."
+        ),
+    ] = "residual",
     position: Annotated[
         Literal["last", "first", "mean", "all"],
         typer.Option(help="Token that stands for a row, by the attention mask; `all` keeps every token."),
@@ -97,9 +104,12 @@ def extract(
     if add and out is None:
         raise InputError("--add adds to a store: say by --out to which")
     trust = Trust(allow_pickle, trust_remote_code)
-    refuse_options(layers, chat_template, quantization)
+    refuse_options(layers, chat_template, quantization, site)
+    if remote and site != "residual":
+        raise InputError(f"--remote reads the residual stream alone, not --site {site[:60]}: leave one of them out")
     offloading = offload_as_typed(
         asked=offload,
+        site=site,
         max_memory=max_memory,
         scratch=scratch,
         device_map=device_map,
@@ -121,6 +131,7 @@ def extract(
         source,
         table,
         layers=layers,
+        site=site,
         position=position,
         dtype=dtype,
         max_length=max_length,
@@ -132,6 +143,8 @@ def extract(
     remarks += position_remarks(source, plan.position, plan.encoding)
     for remark in remarks:
         terminal.say(remark)
+    if plan.site.tokens:
+        terminal.say("logits of " + ", ".join(f"{name!r} (#{token})" for name, token in plan.token_names.items()))
     placement = Placement(device_map, attn, batch_tokens, offloading)
     place = out if out is not None else terminal.cache_folder() / plan.key[:16]
     run = add_to if add else Extraction.run
