@@ -14,6 +14,7 @@ from scipy.special import logit
 
 from .bounds import least_loss
 from .design import Design
+from .matrices import host
 from .problems import CONVERGED, Problems, Solutions
 
 CLOSE = 3e-7  # of the objective, above the entropy of the labels: what is farther off is left to the iterations
@@ -32,7 +33,7 @@ def met_labels(design: Design, problems: Problems) -> Solutions:
     fits, theta = fits[there := np.isfinite(theta).all(axis=1)], theta[there]
     some = problems[fits]
     labels, weights = some.labels[some.label_of], some.weights[some.weight_of]
-    logits = design.forward(theta, exact=True)
+    logits = host(design.forward(design.put(theta), exact=True))
     loss = np.einsum("kn,kn->k", np.logaddexp(0, logits) - labels * logits, weights)
     # No loss is below the entropy of the labels, so that this is the excess itself and no estimate.
     excess = 1 - least_loss(labels, weights) / loss
@@ -86,7 +87,7 @@ def interpolated(design: Design, problems: Problems) -> NDArray[np.float64]:
         solved = cho_solve(factor, np.column_stack([targets.T, np.ones(len(rows))]), check_finite=False)
         bias[fits] = solved[:, :-1].sum(axis=0) / solved[:, -1].sum()
         shares[np.ix_(fits, rows)] = solved[:, :-1].T - bias[fits, None] * solved[:, -1]
-    theta = design.backward(shares, exact=True)
+    theta = host(design.backward(design.put(shares), exact=True))
     theta[:, -1] = bias
     return theta
 
