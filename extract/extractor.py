@@ -20,9 +20,9 @@ from w2s_probes.store.manifest import identity_key
 from w2s_probes.store.shards import Content
 from w2s_probes.store.writer import StoreWriter
 
-from .encoding import Encoded, Encoding
+from .encoding import Encoding
 from .filling import fill
-from .forward.engine import BatchProgress, Engine
+from .forward.engine import Engine
 from .forward.part_reading import TokenizedPart
 from .forward.trace import Position, checked_position
 from .models.loading import Placement, quantization_config
@@ -153,7 +153,9 @@ class Extraction:
     def engine(self, placement: Placement, layers: Sequence[int] | None = None) -> Engine:
         """The loaded model, read at the plan's layers or at some of them."""
         if placement.offload is not None:
-            raise InputError("--offload is of `w2s extract` alone: whatever else reads a model loads it whole")
+            raise InputError(
+                "--offload is of `w2s extract` and `w2s repair`: whatever else reads a model loads it whole"
+            )
         return Engine(
             self.source,
             layers=self.layers if layers is None else layers,
@@ -164,7 +166,8 @@ class Extraction:
             placement=placement,
         )
 
-    def _reader(self, placement: Placement) -> Engine | OffloadedEngine:
+    def reader(self, placement: Placement) -> Engine | OffloadedEngine:
+        """What reads the parts of the plan's store: the loaded model, or with `offload` block after block."""
         if placement.offload is None:
             return self.engine(placement)
         self.site.refuse_elsewhere("--offload")
@@ -206,20 +209,20 @@ class Extraction:
             all_notes["logits_of"] = self.token_names
         if parts:
             writer.refuse_unwritable()
-            load = (lambda: engine) if engine is not None else (lambda: self._reader(placement))
+            load = (lambda: engine) if engine is not None else (lambda: self.reader(placement))
             all_notes |= fill(self, writer, parts, load, all_notes, progress, check)
             if lost := set(parts) & set(writer.missing()):
                 raise InputError(f"{out}: part {min(lost)}, written just now, cannot be read back: is its disk sound?")
         return writer.finish(all_notes)
 
-    def content(self, engine: Engine, encoded: Encoded, chosen: slice, progress: BatchProgress = silent) -> Content:
-        """The content of a shard of some rows, from their tokens."""
-        ids = self.rows["id"].iloc[chosen].tolist()
-        part = TokenizedPart(0, ids, encoded.rows, encoded.cut)
-        return self.packed(part, engine.read(part.tokens, ids, progress))
+    def part(self, number: int, chosen: slice) -> TokenizedPart:
+        """Some rows as a part of the store, tokenized."""
+        rows = self.rows.iloc[chosen]
+        encoded = self.encoding.encode(self.source.tokenizer, rows["id"].tolist(), rows["text"].tolist())
+        return TokenizedPart(number, rows["id"].tolist(), encoded.rows, encoded.cut)
 
-    def packed(self, part: TokenizedPart, layers: Mapping[int, NDArray[Any]]) -> Content:
-        """The content of a shard, from the words of a part's rows."""
+    def content(self, part: TokenizedPart, layers: Mapping[int, NDArray[Any]]) -> Content:
+        """The content of a shard, from the tokens of its rows and their words at each layer."""
         if self.position != "all":
             return Content(part.names, layers, part.cut)
         offsets = np.concatenate([[0], np.cumsum([len(row) for row in part.tokens])])

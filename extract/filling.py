@@ -59,7 +59,7 @@ def fill(
                     yield TokenizedPart(number, names, encoded.rows, encoded.cut, checked)
 
             for read in engine.read_parts(tokenized(), advance):
-                part, content = read.part, plan.packed(read.part, read.layers)
+                part, content = read.part, plan.content(read.part, read.layers)
                 if part.checked:
                     refuse_dependent_rows(read.alone, part.tokens, content, plan.dtype, quantized=quantized)
                 if written is not None:

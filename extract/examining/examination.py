@@ -11,6 +11,7 @@ from w2s_probes.store.dtypes import StoredDtype
 from ..forward.engine import Engine
 from ..forward.row_check import TOLERANCE
 from ..forward.trace import Position
+from ..models.fits import refuse_too_large
 from ..models.loading import Placement
 from .candidates import Candidate
 from .distances import CLEAR, EXACT, is_told_apart, nearest, shares, spread
@@ -22,6 +23,11 @@ from .position_finding import position_found
 from .reading import Reading, read
 from .sampling import least_found
 from .subject import SAMPLE, Subject
+
+WHOLE = (
+    "a store is examined by the whole model: extract a few of its rows by `w2s extract --offload` and compare the two "
+    "stores, or use a machine with more memory, or --device-map"
+)
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,15 @@ def examine(
         fault = f"another model: its vectors have {store.manifest.width} numbers, those of {source.name} {source.width}"
         unlike = tuple(LayerFinding(layer, (fault,), float("nan"), float("nan")) for layer in wanted)
         return Examination(unlike, 0, subject.position, (), subject.remarks, 1)
+    placement = placement or Placement()
+    refuse_too_large(source, subject.dtype, placement.device_map, subject.quantization, WHOLE)
     engine = Engine(
         source,
         layers=range(source.depth + 1),
         position="all",
         dtype=subject.dtype,
         quantization=subject.quantization,
-        placement=placement or Placement(),
+        placement=placement,
     )
     reading = read(subject, engine, sample, wanted)
     remarks, position = list(subject.remarks), subject.position

@@ -11,6 +11,7 @@ from ..probes.fitted_to import check_fitted_to, reads_in
 from ..rows.groups import groups_of
 from ..rows.ids import positions
 from ..store.activation_store import ActivationStore
+from ..store.paired_store import as_a_probe_reads
 from . import terminal
 
 
@@ -31,6 +32,10 @@ def compare_probes(store: Path, rows: Path | None, layer: str, probes: Sequence[
     opened = ActivationStore.open(store)
     at = opened.resolve(layer)
     unrecorded = [remark for path in probes if (remark := check_fitted_to(path, opened, at))]
+    from ..probes.saving import load_probe
+
+    loaded = {str(path): load_probe(path) for path in probes}
+    opened = as_a_probe_reads(opened, next(iter(loaded.values())))
     ids, groups = opened.ids, None
     if rows is not None:
         table = read_label_table(rows)
@@ -40,20 +45,18 @@ def compare_probes(store: Path, rows: Path | None, layer: str, probes: Sequence[
     if rows is not None:
         positions(opened.ids, ids, str(store), of=str(rows))
     from ..foretelling.compared import compared_probes
-    from ..probes.saving import load_probe
     from .answers_on_forecasts import ForetellAnswer
 
     X = opened.layer(at, ids=ids)
-    found = compared_probes({str(path): load_probe(path) for path in probes}, X, groups=groups)
+    found = compared_probes(loaded, X, groups=groups)
     if out is not None:
         write_table(found.to_frame(), out)
     for pair in found.pairs:
         chance = f"; one in twenty random directions reaches {pair.by_chance:.3f}" if pair.cosine.is_known else ""
         terminal.answer(f"{pair.first}, {pair.second}: {pair.cosine}{chance}")
-    remarks = [
-        *unrecorded,
-        f"on {len(X)} rows of {store}, layer {at}: 1, they rank these rows alike; 0, not at all; -1, in reverse",
-    ]
+    what = "contrast pairs" if opened.paired else "rows"
+    alike = "1, they rank these rows alike; 0, not at all; -1, in reverse"
+    remarks = [*unrecorded, f"on {len(X)} {what} of {store}, layer {at}: {alike}"]
     if out is not None:
         remarks.append(f"Written: {out}")
     for line in remarks:

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..rows.ids import with_ids
 from .csv_files import MOST_BYTES as MOST_CSV
 from .csv_files import csv_text, read_csv
-from .files import replacing
+from .files import is_address, refused_address, replacing
 from .json_lines import json_line
 from .plain_values import as_json, plain
 from .readers import READERS, readable_ending
@@ -35,6 +35,8 @@ def table_format(path: Path) -> str:
 def refuse_no_table(path: Path | str) -> None:
     """InputError where there is no file that `read_table` could read, by its name and its being there."""
     path = Path(path)
+    if is_address(path) and not path.exists():
+        raise refused_address(path)
     readable_ending(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")

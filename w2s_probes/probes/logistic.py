@@ -251,8 +251,7 @@ def _path(
         for number in range(fits - 1):
             fold = np.flatnonzero(folds == number)
             for part in row_parts(len(fold), design.matrix.shape[1], HELD_OUT):
-                held_out = design.matrix[fold[part]].astype(np.float64)
-                logits[:, fold[part]] = theta[1 + number][:, :-1] @ held_out.T + theta[1 + number][:, -1:]
+                logits[:, fold[part]] = design.at(theta[1 + number], fold[part])
     with np.errstate(invalid="ignore"):  # NaN where there are no folds
         cv_loss = (np.logaddexp(0, logits) - p * logits) @ weights
     return RegularizationPath(

@@ -17,10 +17,10 @@ from ..neighbors.exact import FEWEST, NARROWEST
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
 from ..probes.class_moments import BLOCK
 from ..probes.design import SMALL
+from ..probes.interpolate import BLOCK as MET
 from ..probes.minimize import BATCH as FITTED
-from ..probes.mlp import HIDDEN
 from ..probes.mlp_training import BATCH
-from ..probes.registry import PROBES
+from ..probes.registry import MLP_HIDDEN, PROBES
 from ..probes.spectrum import EXACT, RANK
 from ..store.activation_store import ActivationStore
 from ..store.manifest import identity_key
@@ -33,7 +33,7 @@ from .student_scores import Judges, stopping_rows, student_scores
 from .swept_labels import SweptLabels
 from .transfer import Transfer, transfer_of
 
-FORMAT = 3  # goes up when the same key would stand for other numbers
+FORMAT = 4  # goes up when the same key would stand for other numbers
 BYTES = 4  # of a float32
 LIBRARIES = 32_000_000  # that linear algebra, searches and HDF5 take for themselves when they are first used
 TORCH = 300_000_000  # which large searches load
@@ -130,7 +130,9 @@ class Unit:
             square = 32 * width**2 if width <= EXACT else RANK * 12 * (n + width)
             across = 32 * n * width if n < width and n <= EXACT else 0
             together = max(1, min(fits, FITTED // n))
-            fit = design + one_fold + square + across + 240 * fits * width + 112 * together * n + 16 * k * (n + m)
+            met = self._met(width)
+            fit = design + one_fold + max(square, met) + across
+            fit += 240 * fits * width + 112 * together * n + 16 * k * (n + m)
         fit = max(fit, self._further(width))
         if self.grid.transfer:
             fit += 3 * row * m + (16 * width**2 if fits else 0) + 240 * fits * width  # the held-out rows' own fits
@@ -142,7 +144,7 @@ class Unit:
         What further probes and students make of the rows stays in memory.
         """
         n, m = self._rows
-        beside = max(self._further(width), self._taught(width))
+        beside = max(self._further(width), self._taught(width), self._met(width))
         return LIBRARIES + LEAST + 200 * (n + m) + 16 * self.grid.graph_k * m + beside
 
     @property
@@ -150,6 +152,16 @@ class Unit:
         """Rows to learn from, and held out."""
         first = self.labels[0]
         return len(first.training), 0 if first.held_out is None else len(first.held_out)
+
+    def _met(self, width: int) -> int:
+        """Bytes of fits that meet their labels, where rows are no more than columns, of all folds or without one.
+
+        The rows' products, and a factor for each set of them.
+        """
+        n = self._rows[0]
+        if 0 not in self.grid.values["logistic"] or n - n // self.grid.folds > width:
+            return 0
+        return 16 * min(n, 2 * width) ** 2 + 64 * MET
 
     def _further(self, width: int) -> int:
         """Bytes of probes other than those of the study."""
@@ -159,7 +171,7 @@ class Unit:
             most = 4 * row * n + 16 * self.grid.graph_k * (n + m)
         if any(values and PROBES[name].pairs for name, values in self.grid.values.items()):
             most = max(most, 4 * row * n + 24 * min(n, width // 2) ** 2)  # and the matrix of one side, thrice
-        if units := len(self.grid.values["mlp"]) * (1 + self.grid.folds) * HIDDEN:
+        if units := len(self.grid.values["mlp"]) * (1 + self.grid.folds) * MLP_HIDDEN:
             # Standardised rows, blocks of them in float64, and the weights with slopes and Adam's four numbers of each.
             most = max(most, row * n + 6 * units * row + 24 * BLOCK + 16 * BATCH * units)
         return most

@@ -22,7 +22,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_table(whole.table.head(40), place / "some.jsonl")
     X, y = whole.layers[2], whole.table.set_index("id")["label"]
     for name in ("a", "b"):
-        head = LogisticProbe().fit(X, y.loc[whole.store.ids].to_numpy())
+        head = LogisticProbe().fit(X, y.loc[whole.store.ids.tolist()].to_numpy())
         save_probe(head, place / f"{name}.safetensors", fitted_to=(whole.store, 2))
     return place
 

@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,12 +48,12 @@ def test_a_graph_by_blocks_is_the_graph(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("connectivity", ["strong", "weak", "mutual"])
-def test_topo_by_a_few_rows_at_a_time_is_topo(connectivity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_topo_by_a_few_rows_at_a_time_is_topo(connectivity: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     data = planted(n=240)
 
-    def made() -> list[object]:
-        probe = TopoProbe(9, 7, connectivity).fit(data.X, data.weak)  # type: ignore[arg-type]
-        found = topo_filter(data.X, data.weak, 9, 7, connectivity=connectivity, zeta=0.4)  # type: ignore[arg-type]
+    def made() -> list[Any]:
+        probe = TopoProbe(9, 7, connectivity).fit(data.X, data.weak)
+        found = topo_filter(data.X, data.weak, 9, 7, connectivity=connectivity, zeta=0.4)
         means = KNNProbe.path(data.X, data.weak, k=[1, 4, 9]).out_of_sample
         return [
             topo_cc(data.X, data.weak, 6, connectivity),
@@ -60,12 +61,12 @@ def test_topo_by_a_few_rows_at_a_time_is_topo(connectivity: str, monkeypatch: py
             probe.core_scores_,
             found.mask,
             means,
-        ]  # type: ignore[arg-type]
+        ]
 
     whole = made()
     monkeypatch.setattr("w2s_probes.rows.row_parts.BLOCK", 50)
     for a, b in zip(whole, made(), strict=True):
-        assert np.array_equal(a, b)  # type: ignore[arg-type]
+        assert np.array_equal(a, b)
 
 
 def test_a_table_written_by_pieces_is_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
