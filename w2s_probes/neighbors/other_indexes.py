@@ -92,7 +92,7 @@ class ApproximateIndex:
         self.center = rows.base.mean(axis=0, dtype=np.float64).astype(np.float32)
         try:
             self.index: Any = faiss.index_factory(X.shape[1], description)
-            self.index.train(rows.base[_trained(len(X))] - self.center)
+            self.index.train(_trained(rows.base, self.center))
             for part in row_parts(*X.shape):  # no copy of all rows beside the index's own
                 self.index.add(rows.base[part] - self.center)
         except RuntimeError as error:
@@ -149,8 +149,10 @@ def cells_for(rows: int) -> int:
     return int(1 << max(0, min(round(np.log2(4 * rows**0.5)), int(np.floor(np.log2(rows / 39))))))
 
 
-def _trained(rows: int) -> NDArray[np.intp] | slice:
-    """The rows that an index is trained on."""
-    if rows <= TRAINED:
-        return slice(None)
-    return np.sort(stream(0, "trained rows").permutation(rows)[:TRAINED])
+def _trained(rows: NDArray[np.float32], center: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rows (n, d), or some of many, that an index is trained on, without their center (d,)."""
+    if len(rows) <= TRAINED:
+        return np.asarray(rows - center)
+    some = rows[np.sort(stream(0, "trained rows").permutation(len(rows))[:TRAINED])]
+    some -= center  # no second copy
+    return some
