@@ -1,11 +1,8 @@
 """Extraction: rows through a model into a store, part by part, in memory that does not grow with the rows."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +11,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError
-from w2s_probes.progress import RowProgress, RowsRead, silent
+from w2s_probes.progress import RowProgress, silent
 from w2s_probes.share import WHOLE, Share
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import WORDS, StoredDtype
-from w2s_probes.store.layers import LayerSpec, parse_layers
+from w2s_probes.store.layers import LayerSpec
 from w2s_probes.store.manifest import identity_key
 from w2s_probes.store.shards import Content
 from w2s_probes.store.writer import StoreWriter
 
-from .encoding import Encoded, EncodedAhead, Encoding
-from .forward.engine import BatchProgress, Engine
+from .encoding import Encoding
+from .filling import fill
+from .forward.engine import Engine
 from .forward.part_reading import TokenizedPart
-from .forward.row_check import PARTS, refuse_dependent_rows, rows_to_check
 from .forward.trace import Position, checked_position
 from .models.loading import Placement, quantization_config
 from .models.source import ModelSource
 from .offload.offloaded_engine import OffloadedEngine
 from .row_files import checked_rows, rows_hash
+from .site import RESIDUAL, Site, layers_of, site_of
 
 SHARD_BYTES = 256 << 20  # of activations: bounds the memory for results and the work lost to a kill
 SHARD_ROWS = 2048
@@ -49,6 +47,7 @@ class Extraction:
     dtype: StoredDtype
     encoding: Encoding
     quantization: str | None = None
+    site: Site = RESIDUAL
 
     @classmethod
     def plan(
@@ -57,6 +56,7 @@ class Extraction:
         rows: pd.DataFrame,
         *,
         layers: LayerSpec = "all",
+        site: str = "residual",
         position: str = "last",
         dtype: str = "auto",
         max_length: int | None = None,
@@ -66,16 +66,17 @@ class Extraction:
     ) -> "Extraction":
         """Resolve names and defaults of all options of an extraction; nothing but config and tokenizer is read.
 
-        `rows` has columns `text` and, where present, `id`. `layers` and `position` say what is kept of each row;
-        `dtype` is that of computing and storing, "auto" the checkpoint's own. Texts longer than `max_length` tokens
-        (the model's window unless given) are cut on the side that `truncation` names and counted in the manifest's
-        notes, or, with "off", refused. `chat_template` ("own", or a Jinja file) makes each text a user's message.
-        `quantization` is "8bit", "4bit" or JSON for transformers.
+        `rows` has columns `text` and, where present, `id`. `layers`, `site` ("residual", "attention", "mlp" or
+        "logits:TOKENS") and `position` say what is kept of each row; `dtype` is that of computing and storing, "auto"
+        the checkpoint's own. Texts longer than `max_length` tokens (the model's window unless given) are cut on the
+        side that `truncation` names and counted in the manifest's notes, or, with "off", refused. `chat_template`
+        ("own", or a Jinja file) makes each text a user's message. `quantization` is "8bit", "4bit" or JSON for
+        transformers.
 
         InputError for unusable models, rows, layers and options.
         """
         source = ModelSource.find(model) if isinstance(model, str) else model
-        site = checked_position(position)
+        place = checked_position(position)
         _ = source.config  # before what reads it for reasons of its own
         encoding = Encoding.plan(source, max_length, truncation, chat_template)
         stored_as = source.stored_dtype(dtype)
@@ -83,8 +84,9 @@ class Extraction:
         if quantization is not None:
             quantization_config(quantization)
         rows = checked_rows(rows, "rows")
-        chosen = parse_layers(layers, source.depth)
-        return cls(source, rows, chosen, site, stored_as, encoding, quantization)
+        read = site_of(site, source, encoding)
+        chosen = layers_of(read, layers, source.depth)
+        return cls(source, rows, chosen, place, stored_as, encoding, quantization, read)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -96,6 +98,7 @@ class Extraction:
             "position": self.position,
             "dtype": self.dtype,
             "quantization": self.quantization,
+            **self.site.identity,
             **self.encoding.identity,
             "rows": rows_hash(self.rows),
         }
@@ -108,12 +111,21 @@ class Extraction:
     @property
     def sites(self) -> dict[int, str]:
         """The module that is read for each layer, by its path."""
-        path = self.source.block_path
-        return {i: f"{path}.{i - 1}" if i else f"input of {path}.0" for i in self.layers}
+        return {layer: self.site.module(self.source.block_path, layer) for layer in self.layers}
+
+    @property
+    def width(self) -> int:
+        """The numbers of a vector: the residual stream's, or as many as there are tokens whose logits are read."""
+        return self.site.width(self.source.width)
+
+    @property
+    def token_names(self) -> dict[str, int]:
+        """The tokens whose logits are read, as the tokenizer spells them, with their ids in the store's order."""
+        return dict(zip(self.source.tokenizer.convert_ids_to_tokens(self.site.tokens), self.site.tokens, strict=True))
 
     def shard_rows(self, processes: int = 1) -> int:
         """The rows of a part: by the plan alone, so that all processes cut alike, into equal shares."""
-        bytes_a_row = self.source.width * WORDS[self.dtype].itemsize * len(self.layers)
+        bytes_a_row = self.width * WORDS[self.dtype].itemsize * len(self.layers)
         if self.position == "all":
             characters = int(self.rows["text"].str.len().mean()) if len(self.rows) else 0
             tokens = 1 + characters // CHARACTERS_A_TOKEN
@@ -131,7 +143,7 @@ class Extraction:
             identity=self.identity,
             sites=self.sites,
             depth=self.source.depth,
-            width=self.source.width,
+            width=self.width,
             dtype=self.dtype,
             ids=self.rows["id"].tolist(),
             shard_rows=self.shard_rows(processes),
@@ -141,19 +153,24 @@ class Extraction:
     def engine(self, placement: Placement, layers: Sequence[int] | None = None) -> Engine:
         """The loaded model, read at the plan's layers or at some of them."""
         if placement.offload is not None:
-            raise InputError("--offload is of `w2s extract` alone: whatever else reads a model loads it whole")
+            raise InputError(
+                "--offload is of `w2s extract` and `w2s repair`: whatever else reads a model loads it whole"
+            )
         return Engine(
             self.source,
             layers=self.layers if layers is None else layers,
             position=self.position,
             dtype=self.dtype,
+            site=self.site,
             quantization=self.quantization,
             placement=placement,
         )
 
-    def _reader(self, placement: Placement) -> Engine | OffloadedEngine:
+    def reader(self, placement: Placement) -> Engine | OffloadedEngine:
+        """What reads the parts of the plan's store: the loaded model, or with `offload` block after block."""
         if placement.offload is None:
             return self.engine(placement)
+        self.site.refuse_elsewhere("--offload")
         about: dict[str, Any] = {"layers": self.layers, "position": self.position, "dtype": self.dtype}
         return OffloadedEngine(self.source, **about, quantization=self.quantization, placement=placement)
 
@@ -188,81 +205,28 @@ class Extraction:
             all_notes["remote"] = True
         if placement.offload is not None:
             all_notes["offload"] = True
+        if self.site.tokens:
+            all_notes["logits_of"] = self.token_names
         if parts:
             writer.refuse_unwritable()
-            load = (lambda: engine) if engine is not None else (lambda: self._reader(placement))
-            all_notes |= self._fill(writer, parts, load, all_notes, progress, check)
+            load = (lambda: engine) if engine is not None else (lambda: self.reader(placement))
+            all_notes |= fill(self, writer, parts, load, all_notes, progress, check)
             if lost := set(parts) & set(writer.missing()):
                 raise InputError(f"{out}: part {min(lost)}, written just now, cannot be read back: is its disk sound?")
         return writer.finish(all_notes)
 
-    def _fill(
-        self,
-        writer: StoreWriter,
-        parts: dict[int, slice],
-        load: Callable[[], Engine | OffloadedEngine],
-        notes: dict[str, Any],
-        progress: RowProgress,
-        check: bool,
-    ) -> dict[str, Any]:
-        """Compute and write some parts: tokens are made ahead and files written behind, while the model works.
+    def part(self, number: int, chosen: slice) -> TokenizedPart:
+        """Some rows as a part of the store, tokenized."""
+        rows = self.rows.iloc[chosen]
+        encoded = self.encoding.encode(self.source.tokenizer, rows["id"].tolist(), rows["text"].tolist())
+        return TokenizedPart(number, rows["id"].tolist(), encoded.rows, encoded.cut)
 
-        Returns notes on this machine, which stand in the manifest from the first part on beside `notes`.
-        """
-        to_check, quantized = PARTS if check and not self.source.remote else 0, self.quantization is not None
-        of_rows, done = sum(chosen.stop - chosen.start for chosen in parts.values()), RowsRead(0, 0)
-        with closing(EncodedAhead(self.source, self.encoding, self.rows, parts)) as ahead:
-            if self.encoding.truncation == "off":
-                ahead.wait()
-            engine = load()  # while the first tokens are made
-            writer.note(notes | _notes_of(engine))
-            with ThreadPoolExecutor(1, thread_name_prefix="disk") as disk:
-                written: Future[None] | None = None
-
-                def advance(rows: int, tokens: int) -> None:
-                    nonlocal done
-                    done = RowsRead(done.rows + rows, of_rows, done.tokens + tokens, ahead.tokens)
-                    progress(done)
-
-                def tokenized() -> Iterator[TokenizedPart]:
-                    nonlocal to_check
-                    for number, chosen in parts.items():
-                        if number not in writer.missing():  # another process was given the same work
-                            advance(chosen.stop - chosen.start, 0)
-                            continue
-                        encoded, names = ahead.take(number), self.rows["id"].iloc[chosen].tolist()
-                        checked = rows_to_check(encoded.rows) if to_check else []
-                        to_check = max(0, to_check - 1)
-                        yield TokenizedPart(number, names, encoded.rows, encoded.cut, checked)
-
-                for read in engine.read_parts(tokenized(), advance):
-                    part, content = read.part, self._content(read.part, dict(read.layers))
-                    if part.checked:
-                        refuse_dependent_rows(read.alone, part.tokens, content, self.dtype, quantized=quantized)
-                    if written is not None:
-                        written.result()  # at most one part waits for the disk
-                    written = disk.submit(writer.write, part.number, content)
-                if written is not None:
-                    written.result()
-        return _notes_of(engine)
-
-    def content(self, engine: Engine, encoded: Encoded, chosen: slice, progress: BatchProgress = silent) -> Content:
-        """The content of a shard of some rows, from their tokens."""
-        ids = self.rows["id"].iloc[chosen].tolist()
-        part = TokenizedPart(0, ids, encoded.rows, encoded.cut)
-        return self._content(part, engine.read(part.tokens, ids, progress))
-
-    def _content(self, part: TokenizedPart, layers: dict[int, NDArray[Any]]) -> Content:
+    def content(self, part: TokenizedPart, layers: Mapping[int, NDArray[Any]]) -> Content:
+        """The content of a shard, from the tokens of its rows and their words at each layer."""
         if self.position != "all":
             return Content(part.names, layers, part.cut)
         offsets = np.concatenate([[0], np.cumsum([len(row) for row in part.tokens])])
         return Content(part.names, layers, part.cut, offsets, np.concatenate(part.tokens))
-
-
-def _notes_of(engine: Engine | OffloadedEngine) -> dict[str, Any]:
-    """The device and the versions that computed, for a manifest's notes."""
-    versions = {package: version(package) for package in ("torch", "transformers", "nnsight")}
-    return {"device": engine.place, "batch_tokens": engine.budget, **versions}
 
 
 def extract(

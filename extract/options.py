@@ -4,14 +4,19 @@ from w2s_probes.errors import InputError
 from w2s_probes.store.layers import refuse_no_layers
 
 from .models.quantization import quantization_settings
+from .site import site_parts
 from .templates import OWN, template_source
 
 SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")  # of --device-map: over several devices
 
 
-def refuse_options(layers: str, chat_template: str | None = None, quantization: str | None = None) -> None:
-    """InputError for a specification of layers, a template's file or a quantization that cannot be read."""
+def refuse_options(
+    layers: str, chat_template: str | None = None, quantization: str | None = None, site: str | None = None
+) -> None:
+    """InputError for a specification of layers or a site, a template's file or a quantization that cannot be read."""
     refuse_no_layers(layers)
+    if site is not None:
+        site_parts(site)
     if chat_template is not None and chat_template.partition(":")[0] != OWN:
         template_source(None, "", chat_template)
     if quantization is not None:
@@ -19,7 +24,13 @@ def refuse_options(layers: str, chat_template: str | None = None, quantization: 
 
 
 def refuse_offload(
-    *, asked: bool, remote: bool, quantization: str | None, device_map: str | None, **only_with_it: object
+    *,
+    asked: bool,
+    remote: bool,
+    quantization: str | None,
+    device_map: str | None,
+    site: str = "residual",
+    **only_with_it: object,
 ) -> None:
     """InputError for options that exclude offloading, and for those that are of it alone where it is not asked for."""
     if not asked:
@@ -27,6 +38,8 @@ def refuse_offload(
             if value is not None:
                 raise InputError(f"--{name.replace('_', '-')} is of --offload: give that too, or leave it out")
         return
+    if site != "residual":
+        raise InputError(f"--offload reads the residual stream alone, not --site {site[:60]}: leave one of them out")
     if remote:
         raise InputError("--offload and --remote exclude each other: NDIF has the memory for its models")
     if quantization is not None:

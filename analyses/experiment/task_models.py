@@ -53,7 +53,7 @@ class TaskModels:
     keeps_supervisor: bool = False  # the supervisor's trained model, which some method asks
     asked: AskedAs = field(default=AskedAs())  # with the answers of this task
     contrast: tuple[str, str] | None = None  # the templates of the task's contrast pairs; None where it has none
-    _reading: dict[tuple[str, int | str, str, bool], Activations] = field(
+    _reading: dict[tuple[str, int | str, str, str, bool], Activations] = field(
         default_factory=dict, repr=False, compare=False
     )
 
@@ -86,7 +86,8 @@ class TaskModels:
     ) -> Activations:
         """Of the rows, or of their sides, whose stores no other templates share: ids do not tell these apart."""
         assert model.model is not None
-        key = (model.model, model.layer, position, contrast is not None)
+        site = model.site if isinstance(model, Strong) else "residual"
+        key = (model.model, model.layer, site, position, contrast is not None)
         if key not in self._reading:
             name = Path(model.model).name
 
@@ -100,6 +101,7 @@ class TaskModels:
                 position,
                 self.rows if contrast is None else contrast_rows(self.rows, contrast),
                 self.folder / (ACTIVATIONS if contrast is None else f"{CONTRAST}/{contrast_key(contrast)}"),
+                site,
                 progress,
                 self.clock.timer,
                 self.sources.extract,

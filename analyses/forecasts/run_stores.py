@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from extract.site import site_of_identity, site_parts
 from w2s_probes.errors import InputError
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.layers import one_layer
@@ -55,9 +56,12 @@ class RunStores:
         weights, spec = self.record.get("models", {}).get(model["model"]), model.get("layer", "middle")
         position = model.get("position", usual)
         wanted = {"weights": weights, "position": "mean" if position == "attention" else position}
+        site = site_parts(model.get("site", "residual"))[0]
         by_numbers: dict[str, list[ActivationStore]] = {}
         for store in sorted(self._finished, key=lambda store: store.key not in names):
             identity = store.manifest.identity
+            if site_of_identity(identity).name != site:  # which tokens' logits, the run's own stores say
+                continue
             if weights is None or store.manifest.ragged or {name: identity.get(name) for name in wanted} != wanted:
                 continue
             if one_layer(spec, store.manifest.depth) in store.layers:

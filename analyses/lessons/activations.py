@@ -39,6 +39,7 @@ class Activations:
     position: Position
     rows: pd.DataFrame  # columns id and text
     folder: Path  # of stores, each under its key
+    site: str = "residual"  # as of `Extraction.plan`
     progress: RowProgress = silent
     timer: Timer = nullcontext
     extract: Extract = field(default=extract_cached, compare=False)
@@ -46,7 +47,7 @@ class Activations:
 
     def plan(self, rows: pd.DataFrame) -> Extraction:
         """The extraction of these rows."""
-        return Extraction.plan(self.source, rows, layers=self.layer, position=self.position)
+        return Extraction.plan(self.source, rows, layers=self.layer, site=self.site, position=self.position)
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from extract.models.source import ModelSource
+from extract.site import Site, layers_of, site_parts
 from w2s_probes.errors import InputError
 from w2s_probes.store.layers import one_layer
 
@@ -30,7 +31,10 @@ def refuse_layers(recipe: Recipe, find: Callable[[str], ModelSource]) -> None:
         if settings.model is None or (isinstance(settings, Weak) and settings.kind not in ("head", "boosted")):
             continue
         try:
-            layer = one_layer(settings.layer, find(settings.model).depth)
+            depth = find(settings.model).depth
+            layer = one_layer(settings.layer, depth)
+            if isinstance(settings, Strong):
+                layers_of(Site(site_parts(settings.site)[0]), layer, depth)
         except InputError as error:
             raise InputError(f"{name}.layer of {settings.model}: {error}") from error
         if name.startswith("probes.layers") and seen.setdefault(layer, name) != name:

@@ -19,7 +19,7 @@ from .metrics_wanted import Results
 from .probe_values import Probes
 from .rater_keys import TRAINED, RaterKeys, refuse_members
 from .robustness import Robustness
-from .section import Count, Position, Section, StrongPosition
+from .section import Count, KnownSite, Position, Section, StrongPosition
 from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
 from .training import Student, Training
 
@@ -80,6 +80,7 @@ class Strong(Section):
 
     model: str
     layer: int | str = "middle"
+    site: KnownSite = "residual"
     position: StrongPosition = "last"
 
 

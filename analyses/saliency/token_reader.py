@@ -18,6 +18,7 @@ from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import did_you_mean
 from w2s_probes.probes import AttentionProbe, MLPProbe
 from w2s_probes.store.layers import LayerSpec
+from w2s_probes.store.read_again import refuse_other_reading
 
 from .gradients import Tracer
 from .inputs import Texts, texts_by_id
@@ -56,6 +57,7 @@ class TokenReader:
         """
         source = ModelSource.find(model) if isinstance(model, str) else model
         made = store.manifest.identity
+        refuse_other_reading(made, str(store.path), "saliency of tokens")
         if made.get("weights") != source.weights:
             raise InputError(
                 f"model {source.name}: {store.path} was made by other weights ({store.manifest.notes.get('model')}): a "

@@ -1,5 +1,6 @@
 """Label words: the two answers as single tokens, spelled as the tokenizer spells them after the prompt."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +44,7 @@ def label_words(tokenizer: Any, model: str, answers: tuple[str, str], before: st
     `before` as they are, else without; after white space first without. InputError, by name, for an answer of several
     tokens or of none that the tokenizer knows, and for two that begin with the same token.
     """
-    head = _ids(tokenizer, before)
-    spaces = ("", " ") if not before or before[-1].isspace() else (" ", "")
-    tried = [[_after(tokenizer, head, before, space + word) for word in answers] for space in spaces]
-    space, tokens = next(
-        ((space, ids) for space, ids in zip(spaces, tried, strict=True) if all(len(each) == 1 for each in ids)),
-        (spaces[0], tried[0]),
-    )
+    space, tokens = spelled_after(tokenizer, answers, before)
     for word, ids in zip(answers, tokens, strict=True):
         if not ids or ids[0] == tokenizer.unk_token_id:
             raise InputError(
@@ -69,6 +64,17 @@ def label_words(tokenizer: Any, model: str, answers: tuple[str, str], before: st
             )
     first, second = (LabelWord(word, space + word, int(ids[0])) for word, ids in zip(answers, tokens, strict=True))
     return first, second
+
+
+def spelled_after(tokenizer: Any, words: Sequence[str], before: str) -> tuple[str, list[list[int]]]:
+    """What stands before each word, a space or nothing, and its tokens, one or more, that follow the text `before`."""
+    head = _ids(tokenizer, before)
+    spaces = ("", " ") if not before or before[-1].isspace() else (" ", "")
+    tried = [[_after(tokenizer, head, before, space + word) for word in words] for space in spaces]
+    return next(
+        ((space, ids) for space, ids in zip(spaces, tried, strict=True) if all(len(each) == 1 for each in ids)),
+        (spaces[0], tried[0]),
+    )
 
 
 def _after(tokenizer: Any, head: list[int], before: str, spelling: str) -> list[int]:

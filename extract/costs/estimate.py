@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError
 from w2s_probes.store.dtypes import WORDS, StoredDtype
-from w2s_probes.store.layers import LayerSpec, parse_layers
+from w2s_probes.store.layers import LayerSpec
 from w2s_probes.store.shards import PAGE
 
 from ..extractor import SHARD_BYTES, SHARD_ROWS
@@ -16,6 +16,7 @@ from ..forward.engine import GPU_TOKENS
 from ..forward.layout import refuse_layout_of_skeleton
 from ..forward.trace import Position, checked_position
 from ..models.source import ModelSource
+from ..site import Site, layers_of, site_parts
 from .flops import Batching, BlockWork, block_work, experts_of, forward_flops
 
 A100 = {"bfloat16": 312e12, "float16": 312e12, "float32": 19.5e12}  # FLOP/s of its data sheet, dense, without TF32
@@ -38,11 +39,12 @@ class Costs:
     tokens: int  # without padding
     longest: int  # tokens of the longest row
     layers: list[int]
+    site: str
     position: Position
     dtype: StoredDtype
     depth: int  # blocks of the model
     width: int
-    parameters: int  # of the trunk, which is what is loaded: no language-model head
+    parameters: int  # of what is loaded: the trunk, with the language-model head where logits are read
     block_parameters: int  # of all its blocks
     active_parameters: int  # with which a token is multiplied, in the blocks that are run
     experts: tuple[int, int]  # how many a token visits, of how many; zeros where there are none
@@ -94,6 +96,7 @@ def estimate(
     lengths: NDArray[np.int64],
     *,
     layers: LayerSpec = "all",
+    site: str = "residual",
     position: str = "last",
     dtype: str = "auto",
     batch_tokens: int | None = None,
@@ -103,24 +106,30 @@ def estimate(
     Of the model nothing but the config is read (`ModelSource.describe` finds it); `lengths.token_lengths` counts
     the tokens of rows. Raises InputError for options that it would refuse.
     """
-    site, stored_as = checked_position(position), source.stored_dtype(dtype)
+    place, stored_as = checked_position(position), source.stored_dtype(dtype)
+    name, words = site_parts(site)
+    read = Site(name, tuple(range(len(words))))  # which tokens these are costs nothing
     if batch_tokens is not None and batch_tokens < 1:
         raise InputError(f"batch_tokens={batch_tokens} must be at least 1")
-    wanted = parse_layers(layers, source.depth)
+    wanted = layers_of(read, layers, source.depth)
     refuse_layout_of_skeleton(source, wanted)
     blocks = list(source.skeleton.get_submodule(source.block_path).children())
     work = [block_work(block, source.config, i) for i, block in enumerate(blocks[: max(wanted)])]
     batching = Batching.of(lengths, batch_tokens or GPU_TOKENS)
     size, tokens = WORDS[stored_as].itemsize, int(lengths.sum())
-    vectors, ragged = (tokens, True) if site == "all" else (len(lengths), False)
-    activations = vectors * source.width * size * len(wanted)
+    vectors, ragged = (tokens, True) if place == "all" else (len(lengths), False)
+    activations = vectors * read.width(source.width) * size * len(wanted)
     parameters = sum(p.numel() for p in source.skeleton.parameters())
+    head = source.vocabulary * source.width if words else 0
+    if head and not getattr(source.config, "tie_word_embeddings", False):
+        parameters += head
     return Costs(
         rows=len(lengths),
         tokens=tokens,
         longest=batching.longest,
         layers=wanted,
-        position=site,
+        site=site,
+        position=place,
         dtype=stored_as,
         depth=source.depth,
         width=source.width,
@@ -128,7 +137,7 @@ def estimate(
         block_parameters=sum(p.numel() for block in blocks for p in block.parameters()),
         active_parameters=round(sum(block.weights for block in work)),
         experts=experts_of(source.config),
-        flops=forward_flops(work, batching),
+        flops=forward_flops(work, batching) + 2 * head * len(wanted) * (tokens if place == "mean" else vectors),
         store=activations + _beside(len(lengths), tokens if ragged else 0, activations, len(wanted)),
         host=PROGRAM + 2 * min(SHARD_BYTES, activations) + tokens * TEXT_BYTES,  # one is filled, one written
         weights=parameters * size,

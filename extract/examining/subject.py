@@ -11,6 +11,7 @@ from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import InputError
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import StoredDtype
+from w2s_probes.store.read_again import refuse_other_reading
 
 from ..encoding import Encoding
 from ..forward.trace import Position
@@ -18,6 +19,7 @@ from ..models.checkpoints import Trust
 from ..models.source import ModelSource
 from ..row_files import rows_hash, texts_of
 from .candidates import POSITIONS
+from .sampling import drawn_places
 
 SAMPLE = 32
 
@@ -55,6 +57,7 @@ class Subject:
         are missing, and where an option contradicts what the store says.
         """
         identity, where = store.manifest.identity, str(store.path)
+        refuse_other_reading(identity, where, "w2s doctor --model")
         texts = texts_of(store.ids.tolist(), rows, where)
         own = "weights" in identity
         if own and (dtype != "auto" or chat_template or blocks):
@@ -85,12 +88,11 @@ class Subject:
         )
 
     def sample(self, count: int) -> NDArray[np.intp]:
-        """The places in the store of some rows: evenly spread, and the shortest and the longest text among them."""
+        """The places in the store of some rows: drawn (`drawn_places`), and those of the shortest and longest text."""
         if count < 2:
             raise InputError(f"--sample {count}: at least 2 rows are needed, whose distance is the measure")
         lengths = self.texts.str.len().to_numpy()
-        spread = np.linspace(0, len(lengths) - 1, min(count, len(lengths))).round().astype(int)
-        return np.unique([*spread, int(lengths.argmin()), int(lengths.argmax())])
+        return np.unique([*drawn_places(len(lengths), count), int(lengths.argmin()), int(lengths.argmax())])
 
     def tokens(self, places: NDArray[np.intp]) -> list[Tokens]:
         """The token ids of some rows, as the extraction makes them."""

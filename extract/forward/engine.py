@@ -10,20 +10,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from w2s_probes.checkpoints.batches import batches, padded
+from w2s_probes.checkpoints.blocks import block_path_in
 from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
+from w2s_probes.devices import out_of_memory
 from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
-from ..models.loading import Placement, load_trunk
+from ..models.loading import Placement, load_speaker, load_trunk
 from ..models.source import ModelSource
+from ..site import RESIDUAL, Site
+from .block_parts import parts_read
 from .fitting import fitting, or_no_memory
-from .layout import out_of_memory, refuse_other_layouts
+from .layout import refuse_other_layouts
+from .logit_lens import LogitReader
 from .model_state import ModelState
 from .part_reading import ReadPart, TokenizedPart
 from .remote import RemoteReader
 from .switches import mode_of
-from .trace import ActivationReader, Position
+from .trace import ActivationReader, PartReader, Position
 
 CPU_TOKENS = 1024  # more do not make a processor faster; fewer do not fill it
 CPU_WIDTH = 384  # of a model narrower than this: its passes are short beside what each of them costs in any case
@@ -54,15 +59,23 @@ class Engine:
         layers: Sequence[int],
         position: Position,
         dtype: StoredDtype,
+        site: Site = RESIDUAL,
         quantization: str | None = None,
         placement: Placement | None = None,
     ) -> None:
         placement = placement or Placement()
+        self._path, self._site, self._width = source.block_path, site, site.width(source.width)
         if source.remote:
             source.refuse_if_remote(quantization=quantization, device_map=placement.device_map, attn=placement.attn)
+            site.refuse_elsewhere("--remote")
             self.reader: ActivationReader = RemoteReader(source, dtype)
+        elif site.name == "logits":
+            model = load_speaker(source, dtype, placement, quantization)
+            self._path = block_path_in(model, source.block_path)
+            self.reader = LogitReader(model, self._path, site.tokens)
         else:
-            self.reader = ActivationReader(load_trunk(source, dtype, placement, quantization), source.block_path)
+            kind = ActivationReader if site.name == "residual" else PartReader
+            self.reader = kind(load_trunk(source, dtype, placement, quantization), source.block_path)
         self._source, self._layers, self._position, self._dtype = source, sorted(layers), position, dtype
         self._state = None if source.remote else ModelState(self.reader.model)
         self._mode, self._layout_known = mode_of(source.text_config), source.remote
@@ -77,6 +90,11 @@ class Engine:
     def place(self) -> str:
         """The device that the model runs on, in words."""
         return "NDIF" if self._source.remote else str(self.device)
+
+    @property
+    def site_modules(self) -> dict[int, str]:
+        """The module of each block, by layer, that gives the site: known once rows have been read, of parts alone."""
+        return self.reader.parts if isinstance(self.reader, PartReader) else {}
 
     def restore(self) -> None:
         """Put the model's state back as it was loaded, so that no batch depends on those before it."""
@@ -100,7 +118,7 @@ class Engine:
         if not self._layout_known and len(tokens):
             self._refuse_other_layouts(tokens[0])
         places = np.concatenate([[0], np.cumsum(lengths if self._position == "all" else np.ones(len(lengths), int))])
-        arrays = {layer: np.empty((int(places[-1]), self._source.width), WORDS[self._dtype]) for layer in self._layers}
+        arrays = {layer: np.empty((int(places[-1]), self._width), WORDS[self._dtype]) for layer in self._layers}
         before: Vectors | None = None
         for budget, rows, vectors in fitting(
             lengths,
@@ -172,13 +190,19 @@ class Engine:
             arrays[layer][at] = layer_words
 
     def _refuse_other_layouts(self, tokens: Tokens) -> None:
-        """InputError for a model whose blocks do not hand on (rows, tokens, width); asked once."""
-        path, width = self._source.block_path, self._source.width
+        """InputError for a model whose blocks do not hand on (rows, tokens, width), or lack the site; asked once."""
+        model, row = self.reader.model, tokens.tolist()
         try:
-            refuse_other_layouts(self.reader.model, path, width, self._layers, tokens.tolist(), self.device)
+            refuse_other_layouts(model, self._path, self._source.width, self._layers, row, self.device)
+            if isinstance(self.reader, PartReader):
+                self.reader.parts = parts_read(model, self._path, self._site.name, self._layers, row, self.device)
+            elif isinstance(self.reader, LogitReader):
+                self.reader.check(row)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
+            if self._site.name != "residual":
+                raise InputError(self._too_long("that the site is looked for on", len(row))) from error
             return  # the rows themselves will not fit either, and are refused by name
         self._layout_known = True
 
@@ -210,7 +234,7 @@ def affordable_tokens(
         return cpu_tokens(width)
     free, _ = torch.cuda.mem_get_info(device)
     most = int(0.6 * max(0, free - reserved)) // ((numbers_a_token(source) + kept) * WORDS[dtype].itemsize)
-    return min(GPU_TOKENS, max(CPU_TOKENS, 1 << (most.bit_length() - 1)))
+    return min(GPU_TOKENS, max(CPU_TOKENS, 1 << max(0, most.bit_length() - 1)))  # of a card that is full: 0
 
 
 def numbers_a_token(source: ModelSource) -> int:

@@ -65,6 +65,31 @@ class ActivationReader:
         return dict(vectors)
 
 
+class PartReader(ActivationReader):
+    """Reads what one module of each block hands on: of those that `block_parts` finds, what it adds to the stream."""
+
+    def __init__(self, model: nn.Module, block_path: str) -> None:
+        super().__init__(model, block_path)
+        self.parts: dict[int, str] = {}  # by layer, the module's path in its block; set before anything is read
+
+    @torch.inference_mode()
+    def read(
+        self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Position
+    ) -> dict[int, Tensor]:
+        """For each layer, from 1 on, the vectors at `position` of what block i's module hands on; see the parent."""
+        input_ids, attention_mask = padding_moved_right(input_ids, attention_mask)
+        inputs = {"input_ids": input_ids.to(self.device), "attention_mask": attention_mask.to(self.device)}
+        mask, shape = inputs["attention_mask"], (len(input_ids), -1)
+        modules = {layer: self._blocks[layer - 1].get(self.parts[layer]) for layer in sorted(layers)}
+        with self._traced.trace(**inputs) as tracer:
+            vectors = save({})
+            for layer, module in modules.items():  # copied here: some blocks add the next part into this one's memory
+                states = hidden(module.output)
+                vectors[layer] = pool(states.reshape(*shape, states.shape[-1]), mask, position)
+            tracer.stop()
+        return dict(vectors)
+
+
 class ChangedReader(ActivationReader):
     """Runs batches while one layer of the residual stream is what a function makes of it: the model reads that on."""
 

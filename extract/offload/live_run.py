@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .shells import Arrived, Block, Shells, states_after, states_of
+from ..forward.call_states import states_after, states_of
+from .shells import Arrived, Block, Shells
 
 
 class LiveRun:

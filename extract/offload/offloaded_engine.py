@@ -20,6 +20,7 @@ from w2s_probes.errors import InputError, whole_reason
 from w2s_probes.progress import silent
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
+from ..forward.call_states import states_after
 from ..forward.engine import BatchProgress, affordable_tokens, numbers_a_token, words_of
 from ..forward.fitting import or_no_memory
 from ..forward.model_state import ModelState
@@ -34,7 +35,7 @@ from .kept_states import KeptStates, StatesInMemory, StatesOnDisk
 from .model_parts import ModelParts
 from .offloading import Offload, Room
 from .open_parts import Batch, OpenPart
-from .shells import Block, Passage, Shells, joined, states_after
+from .shells import Block, Passage, Shells, joined
 
 # Tokens of a sweep at most: by then reading the weights is a small share of the time, and a kill loses one sweep.
 CPU_SWEEP = 1 << 18

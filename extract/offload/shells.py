@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..forward.trace import hidden
+from ..forward.call_states import states_after, states_of, with_states
 
 Block = Callable[..., Any]
 Meeting = Callable[[int, tuple[Any, ...], dict[str, Any]], Any]  # a block's number and what it is called with
@@ -132,28 +132,6 @@ class Shells:
         self._forms[passage.number] = None if isinstance(went, Tensor) else (type(went), len(went), places)
         passage.keep = [states_of(args, kwargs), *(went[at] for at in places)]
         raise Arrived
-
-
-def states_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The hidden states among what a block is called with: the first of all."""
-    states: Tensor = args[0] if args else next(iter(kwargs.values()))
-    return states
-
-
-def with_states(
-    args: tuple[Any, ...], kwargs: dict[str, Any], states: Tensor
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same call with other hidden states."""
-    if args:
-        return (states, *args[1:]), kwargs
-    return args, {**kwargs, next(iter(kwargs)): states}
-
-
-def states_after(output: Any) -> Tensor | None:
-    """The hidden states in a block's output; None where there are none."""
-    if isinstance(output, Tensor) or (isinstance(output, tuple | list) and output and isinstance(output[0], Tensor)):
-        return hidden(output)
-    return None
 
 
 def _tensors(values: Sequence[Any]) -> list[Tensor]:

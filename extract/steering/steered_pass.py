@@ -2,22 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from w2s_probes.checkpoints.batches import batches, padded
+from w2s_probes.checkpoints.blocks import block_path_in, path_of
 from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
+from w2s_probes.devices import out_of_memory
 from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
 from w2s_probes.store.dtypes import StoredDtype
 
 from ..forward.engine import BatchProgress, affordable_tokens
 from ..forward.fitting import fitting, or_no_memory
-from ..forward.layout import out_of_memory, refuse_other_layouts
+from ..forward.layout import refuse_other_layouts
 from ..forward.model_state import ModelState
 from ..forward.switches import mode_of
 from ..forward.trace import ChangedReader, Position
@@ -186,19 +187,3 @@ class SteeredModel:
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise  # the rows themselves will not fit either, and are refused by name
-
-
-def block_path_in(model: nn.Module, path: str) -> str:
-    """The path of a trunk's list of blocks, seen from the causal model around it; InputError where it is not there."""
-    lists: list[str] = [name for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
-    found = [name for name in lists if name == path or name.endswith(f".{path}")]
-    if not found:
-        raise InputError(f"{type(model).__name__}: has no list of blocks {path!r}, which the store was read at")
-    nearest: str = min(found, key=lambda name: name.count("."))
-    return nearest
-
-
-def path_of(model: nn.Module, part: Any) -> str:
-    """The path of a module in a model."""
-    found: str = next(name for name, module in model.named_modules() if module is part)
-    return found

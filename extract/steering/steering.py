@@ -18,6 +18,7 @@ from w2s_probes.progress import RowProgress, RowsRead, silent
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import StoredDtype
 from w2s_probes.store.layers import LayerSpec
+from w2s_probes.store.read_again import refuse_other_reading
 
 from ..asking.asking import Asking
 from ..asking.label_words import WORDS
@@ -71,6 +72,7 @@ class Steering:
         if by not in get_args(By):
             raise InputError(f"by {by!r}: {did_you_mean(by, get_args(By))}")
         how = cast(By, by)
+        refuse_other_reading(store.manifest.identity, str(store.path), "steering")
         source = ModelSource.find(model) if isinstance(model, str) else model
         refuse_other_weights(store, source.weights, source.name)
         if directions.vectors.shape[1] != store.manifest.width:

@@ -66,6 +66,22 @@ def depth_of(config: Any) -> int | None:
     return depth
 
 
+def block_path_in(model: nn.Module, path: str) -> str:
+    """The path of a trunk's list of blocks, seen from the causal model around it; InputError where it is not there."""
+    lists: list[str] = [name for name, module in model.named_modules() if isinstance(module, nn.ModuleList)]
+    found = [name for name in lists if name == path or name.endswith(f".{path}")]
+    if not found:
+        raise InputError(f"{type(model).__name__}: has no list of blocks {path!r}, which the store was read at")
+    nearest: str = min(found, key=lambda name: name.count("."))
+    return nearest
+
+
+def path_of(model: nn.Module, part: Any) -> str:
+    """The path of a module in a model."""
+    found: str = next(name for name, module in model.named_modules() if module is part)
+    return found
+
+
 def _lists(trunk: nn.Module) -> dict[str, int]:
     """The length of each ModuleList, by its path."""
     return {name: len(module) for name, module in trunk.named_modules() if isinstance(module, nn.ModuleList)}

@@ -57,6 +57,7 @@ class PlannedModel(JsonAnswer):
     longest: int = Field(description="tokens of the longest row")
     cut: int = Field(description="texts that are longer than the window and lose their end")
     layers: list[int] = Field(description="the layers stored")
+    site: str = Field(description="what is read at each layer, as `--site` of `w2s extract` says it")
     position: str = Field(description="the token position stored")
     dtype: str = Field(description="the dtype stored")
     flops: float = Field(description="operations of the forward passes, padding included")
@@ -67,7 +68,7 @@ class PlannedModel(JsonAnswer):
 
     @classmethod
     def of(cls, role: str, model: str, costs: Any, cut: int, rates: Any, *, at_most: bool = False) -> "PlannedModel":
-        same = ("parameters", "rows", "tokens", "longest", "layers", "position", "dtype", "flops")
+        same = ("parameters", "rows", "tokens", "longest", "layers", "site", "position", "dtype", "flops")
         return cls(
             role=role,
             model=model,

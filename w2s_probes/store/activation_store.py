@@ -15,6 +15,7 @@ from .dtypes import WORDS
 from .layers import LayerSpec, one_layer, parse_layers
 from .manifest import MANIFEST, Manifest, Shard
 from .parts import part_count, parts_there
+from .read_again import SITE
 from .row_blocks import RowBlocks
 from .row_reader import RowReader
 from .token_activations import StoredTokens, TokenActivations
@@ -106,6 +107,7 @@ class ActivationStore:
             "width": f"{m.width:,}",
             "dtype": m.dtype,
             "position": "every token" if m.ragged else str(m.identity.get("position", "")),
+            **({"site": str(m.identity[SITE])} if SITE in m.identity else {}),
             "model": str(m.notes.get("model", "")),
             "texts cut": f"{sum(shard.cut for shard in m.shards_of(self.layers[0])):,}",
             "size": f"{sum(shard.bytes for shard in m.shards) / 1e6:,.1f} MB",
@@ -116,6 +118,7 @@ class ActivationStore:
     def __repr__(self) -> str:
         m = self.manifest
         what = f"{m.rows} rows, every token" if m.ragged else f"{m.rows} rows"
+        what += f", {str(m.identity[SITE])[:40]}" if SITE in m.identity else ""
         layers = f"layers {self.layers}{self._mark}"
         return f"ActivationStore({str(self.path)!r}: {what}, {layers}, width {m.width}, {m.dtype})"
 

@@ -12,6 +12,7 @@ from ..io.files import PARTIAL
 from ..neighbors.store_graphs import GRAPH
 from .manifest import ADDED, MANIFEST, Manifest
 from .parts import parts_there
+from .read_again import what_is_held
 from .shards import NAME
 
 DAY = 86400.0
@@ -37,7 +38,7 @@ class CachedStore:
         rows = f"{m.rows} rows" if self.finished else f"unfinished, {self.done} of {m.rows} rows"
         model = m.notes.get("model", "?")
         return (
-            f"{self.path}  {self.bytes:,} bytes  {rows}, {len(m.sites)} layers, {identity.get('position', '?')}, "
+            f"{self.path}  {self.bytes:,} bytes  {rows}, {len(m.sites)} layers, {what_is_held(identity)}, "
             f"{m.dtype}, {model}, key {m.key[:12]}, {(time.time() - self.used) / DAY:.1f} days old"
         )
 

@@ -19,11 +19,12 @@ def run_facts(run: FinishedRun, recipe: dict[str, Any]) -> list[tuple[str, str]]
         supervisor += f": {Path(weak['file']).name}"
     if weak["kind"] != "labels" and "n_truth" in weak:  # labels of a file learn from nothing here
         supervisor += f", {weak['n_truth']:,} rows with ground truth"
+    place = ", ".join([*([site] if (site := strong.get("site", "residual")) != "residual" else []), strong["position"]])
     return [
         ("Tasks", ", ".join(dict.fromkeys(run.results["task"]))),
         ("Seeds", ", ".join(map(str, recipe["seeds"]))),
         ("Weak supervisor", supervisor),
-        ("Strong model", f"{Path(strong['model']).name}, layer {', '.join(map(str, layers))} ({strong['position']})"),
+        ("Strong model", f"{Path(strong['model']).name}, layer {', '.join(map(str, layers))} ({place})"),
         ("Students", f"{student['kind']}, loss {student['loss']}"),
         ("Plain student", run.baseline),
         ("Probes", ", ".join(recipe_words(_probes_read(recipe)))),

@@ -20,9 +20,9 @@ from extract.steering.steered_pass import (
     SteeredModel,
     StreamChanges,
     WordsReadout,
-    block_path_in,
 )
 from w2s_probes import InputError
+from w2s_probes.checkpoints.blocks import block_path_in
 from w2s_probes.checkpoints.tokens import Tokens
 
 Checkpoint = Callable[..., Path]

@@ -45,6 +45,11 @@ extract no/such --rows rows.jsonl --out o | model no/such: neither a folder here
 extract MODEL --rows rows.jsonl --out o --layers x | layer 'x' is not an index
 extract MODEL --rows rows.jsonl --out o --chat-template none.jinja | chat template none.jinja: not a readable file
 extract MODEL --rows rows.jsonl --out o --quantization 5bit | quantization '5bit': give 8bit, 4bit, or JSON
+extract MODEL --rows rows.jsonl --out o --site resid | site 'resid': did you mean 'residual'?
+extract MODEL --rows rows.jsonl --out o --site logits | site 'logits': say which tokens, such as logits:yes,no
+extract MODEL --rows rows.jsonl --out o --site mlp --offload | --offload reads the residual stream alone
+extract some/model --rows rows.jsonl --out o --site mlp --remote | --remote reads the residual stream alone
+plan MODEL --rows rows.jsonl --site mlp:x | site 'mlp:x': mlp has no tokens
 extract MODEL --rows rows.jsonl --add | say by --out to which
 extract MODEL --rows rows.jsonl --out o --offload --quantization 8bit | --offload and --quantization exclude each
 extract some/model --rows rows.jsonl --out o --offload --remote | --offload and --remote exclude each other
@@ -70,6 +75,15 @@ verify none | none: no such store
 repair none | none: no such store
 repair acts --rows rows.xyz | rows.xyz: unknown format
 repair acts --model ./none | model ./none: no such folder
+push none s3://b/x | none: no such file, folder or store
+push rows.jsonl b/x | b/x: not an address: give one such as
+push rows.jsonl s3://key:secret@b/x | s3://…: holds credentials or a query
+push s3://b/x s3://b/y | s3://…: is an address: bring it here first
+pull b/x o | b/x: not an address
+pull s3://b/x?token=1 o | s3://…: holds credentials or a query
+pull file:///none/x o --layers x | layer 'x' is not an index
+pull file:///none/x s3://b/o | file:///none/x: give a place on this machine
+verify s3://b/x | s3://…: is an address: bring it here first
 cache ls none | none: no such folder
 import none.npy --rows rows.jsonl --out i | none.npy: no such file
 import rows.xyz --rows rows.jsonl --out i | rows.xyz: unknown format

@@ -9,8 +9,8 @@ from ...checkout import from_checkout
 from ...errors import InputError
 from ...share import Share
 from .. import progress, terminal
+from ..offload_options import MaxMemoryOption, OffloadOption, ScratchOption, offload_as_typed
 from ..options import ShowProgress
-from ..units import in_bytes
 
 # Shared with the other commands that load models.
 RemoteCodeOption = Annotated[
@@ -54,6 +54,13 @@ def extract(
         typer.Option(help="The store's folder, gone on with if unfinished; without it, its place in the cache."),
     ] = None,
     layers: Annotated[str, typer.Option(help="`all`, `middle`, an index, a range 0-12, or a list 1,4,-1.")] = "all",
+    site: Annotated[
+        str,
+        typer.Option(
+            help="What is read of each layer: `residual`, the stream; `attention` or `mlp`, what these add to it; or "
+            "`logits:yes,no`, those of some tokens."
+        ),
+    ] = "residual",
     position: Annotated[
         Literal["last", "first", "mean", "all"],
         typer.Option(help="Token that stands for a row, by the attention mask; `all` keeps every token."),
@@ -68,16 +75,9 @@ def extract(
     quantization: QuantizationOption = None,
     revision: RevisionOption = None,
     blocks: BlocksOption = None,
-    offload: Annotated[
-        bool, typer.Option("--offload", help="Read a model larger than memory, one block at a time over many rows.")
-    ] = False,
-    max_memory: Annotated[
-        str | None,
-        typer.Option(help="With --offload, for weights and states, such as 16GB; most of what is free, unless given."),
-    ] = None,
-    scratch: Annotated[
-        Path | None, typer.Option(help="With --offload: a folder for the states between blocks; else in memory.")
-    ] = None,
+    offload: OffloadOption = False,
+    max_memory: MaxMemoryOption = None,
+    scratch: ScratchOption = None,
     add: Annotated[bool, typer.Option("--add", help="Add rows and layers that the finished store lacks.")] = False,
     shard: Annotated[
         str | None, typer.Option(help="i/n: this process's share, i from 0; auto: as torchrun or Slurm number it.")
@@ -98,25 +98,24 @@ def extract(
     """
     with from_checkout():
         from extract.models.checkpoints import Trust, refuse_no_model
-        from extract.offload.offloading import Offload
-        from extract.options import refuse_offload, refuse_options
+        from extract.options import refuse_options
         from extract.row_files import read_rows
     share = Share.parse(shard)
     if add and out is None:
         raise InputError("--add adds to a store: say by --out to which")
     trust = Trust(allow_pickle, trust_remote_code)
-    refuse_options(layers, chat_template, quantization)
-    refuse_offload(
+    refuse_options(layers, chat_template, quantization, site)
+    if remote and site != "residual":
+        raise InputError(f"--remote reads the residual stream alone, not --site {site[:60]}: leave one of them out")
+    offloading = offload_as_typed(
         asked=offload,
-        remote=remote,
-        quantization=quantization,
-        device_map=device_map,
+        site=site,
         max_memory=max_memory,
         scratch=scratch,
+        device_map=device_map,
+        remote=remote,
+        quantization=quantization,
     )
-    offloading = None
-    if offload:
-        offloading = Offload(in_bytes(max_memory, "--max-memory") if max_memory is not None else None, scratch)
     table = read_rows(*rows)
     with from_checkout():
         if not remote:
@@ -132,6 +131,7 @@ def extract(
         source,
         table,
         layers=layers,
+        site=site,
         position=position,
         dtype=dtype,
         max_length=max_length,
@@ -143,6 +143,8 @@ def extract(
     remarks += position_remarks(source, plan.position, plan.encoding)
     for remark in remarks:
         terminal.say(remark)
+    if plan.site.tokens:
+        terminal.say("logits of " + ", ".join(f"{name!r} (#{token})" for name, token in plan.token_names.items()))
     placement = Placement(device_map, attn, batch_tokens, offloading)
     place = out if out is not None else terminal.cache_folder() / plan.key[:16]
     run = add_to if add else Extraction.run

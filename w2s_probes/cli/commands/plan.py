@@ -28,6 +28,7 @@ def plan(
     ],
     rows: Annotated[list[str], typer.Option(help="With a model: how many, or a file; may be repeated.")] = [],  # noqa: B006
     layers: Annotated[str | None, typer.Option(help="With a model: as of `w2s extract`; else all.")] = None,
+    site: Annotated[str | None, typer.Option(help="With a model: as of `w2s extract`; else residual.")] = None,
     position: Annotated[
         Literal["last", "first", "mean", "all"] | None, typer.Option(help="With a model; else last.")
     ] = None,
@@ -62,7 +63,7 @@ def plan(
     rates: Rates = {"flops_per_s": flops_per_s, "tokens_per_s": tokens_per_s}
     counted = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
     bare = {"rows": rows, "layers": layers, "position": position, "dtype": dtype, "max_length": max_length}
-    bare |= {"test_rows": test_rows, "revision": revision, "blocks": blocks}
+    bare |= {"site": site, "test_rows": test_rows, "revision": revision, "blocks": blocks}
     with from_checkout():
         from analyses.recipe.read import named_recipe
     # A folder of a recipe's name is most often what `w2s run` wrote; one with a config is a model.
@@ -108,7 +109,7 @@ def _next(target: str, bare: dict[str, Any], settings: list[str], *, recipe: boo
         return ["w2s", "run", target, *chosen, "--out", Path("runs", Path(target).stem)]
     files = [rows for rows in bare["rows"] if not rows.isdecimal()] or ["ROWS"]
     words: list[object] = ["w2s", "extract", target, *(word for file in files for word in ("--rows", file))]
-    for name in ("layers", "position", "dtype", "max_length", "revision", "blocks"):
+    for name in ("layers", "site", "position", "dtype", "max_length", "revision", "blocks"):
         if bare[name] is not None:
             words += [f"--{name.replace('_', '-')}", bare[name]]
     return [*words, "--out", "acts"]
@@ -164,7 +165,7 @@ def _model(name: str, options: dict[str, Any], rates: Rates) -> tuple[list[str],
         from extract.costs.given_rows import given_rows
         from extract.models.checkpoints import refuse_no_model
         from extract.options import refuse_options
-    refuse_options(options["layers"] or "all")
+    refuse_options(options["layers"] or "all", site=options["site"])
     rows = given_rows(options["rows"], tokens_per_row=options["tokens_per_row"])
     with from_checkout():
         refuse_no_model(name, options["revision"], weights=False)
@@ -174,7 +175,7 @@ def _model(name: str, options: dict[str, Any], rates: Rates) -> tuple[list[str],
         from extract.models.source import ModelSource
     source = ModelSource.describe(name, revision=options["revision"], blocks=options["blocks"])
     lengths = given_lengths(source, rows, tokens_per_row=options["tokens_per_row"], max_length=options["max_length"])
-    usual = {"layers": "all", "position": "last", "dtype": "auto", "batch_tokens": None}
+    usual = {"layers": "all", "site": "residual", "position": "last", "dtype": "auto", "batch_tokens": None}
     chosen: dict[str, Any] = {option: options[option] or default for option, default in usual.items()}
     costs = estimate(source, lengths.tokens, **chosen)
     lines = _costs(f"model: {name}", costs, lengths, rates) + _here(source, lengths, chosen, rates)
@@ -190,10 +191,11 @@ def _costs(title: str, costs: "Costs", lengths: "Lengths", rates: Rates, *, at_m
     if experts:
         how_many = f"a token visits {visited}" if visited else "the config names no number that a token visits: all"
         routed = f"; {how_many} of {experts} experts"
+    site = "" if costs.site == "residual" else f"{costs.site}, "
     facts = {
         "parameters": f"{amount(costs.parameters)}, of them {amount(costs.block_parameters)} in {costs.depth} blocks "
         f"of width {costs.width}{routed}",
-        "stored": f"layers {spans(costs.layers)}, position {costs.position}, {costs.dtype}",
+        "stored": f"layers {spans(costs.layers)}, {site}position {costs.position}, {costs.dtype}",
         "rows": f"{'at most ' if at_most else ''}{costs.rows:,}, {costs.tokens:,} tokens, the longest "
         f"{costs.longest:,}",
         "cut": _cut(lengths),
