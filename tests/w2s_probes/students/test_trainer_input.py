@@ -99,6 +99,9 @@ def test_more_processes_than_devices_and_other_numbers_than_were_started_are_ref
     place.write_text(FSDP.replace("use_cpu: true", "use_cpu: false").replace("2", "999", 1))
     with pytest.raises(InputError, match=r"num_processes: 999, but here are \d+ GPUs"):
         EngineSetup.of(settings(place))
+    place.write_text(FSDP.replace("use_cpu: true", "gpu_ids: '1'"))
+    with pytest.raises(InputError, match="num_processes: 2, but gpu_ids are 1: lower it"):
+        EngineSetup.of(settings(place))
     place.write_text(FSDP + "num_machines: 2\n")
     with pytest.raises(InputError, match="num_machines: 2: give the command on each"):
         EngineSetup.of(settings(place))

@@ -55,6 +55,9 @@ class EngineSetup:
         if loss is not None and of_this_process([loss]):
             raise InputError(f"loss {loss!r}: this process alone knows it: put it into a plugin, which workers load")
         if config.gpu_ids != "all":
+            named = len(config.gpu_ids.split(","))
+            if config.num_processes > named and not config.use_cpu:
+                raise InputError(f"{where}: num_processes: {config.num_processes}, but gpu_ids are {named}: lower it")
             environment["CUDA_VISIBLE_DEVICES"] = config.gpu_ids
         workers = WorkerProcesses(config.num_processes, config.use_cpu, environment)
         workers.refuse_too_many(where)
