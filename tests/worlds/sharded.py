@@ -5,7 +5,7 @@ import pickle
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -21,7 +21,11 @@ FSDP = "distributed_type: FSDP\nnum_processes: 2\nuse_cpu: true\nfsdp_config:\n 
 def in_two(work: Callable[[int], Any], folder: Path) -> list[Any]:
     """What `work` returns in each of two processes, given its rank; AssertionError with what one raised."""
     folder.mkdir()
-    children = {rank: pid for rank in (0, 1) if (pid := os.fork()) or _end(work, rank, folder)}
+    children = {}
+    for rank in (0, 1):
+        if not (pid := os.fork()):
+            _end(work, rank, folder)
+        children[rank] = pid
     for pid in children.values():
         os.waitpid(pid, 0)
     results = [pickle.loads((folder / f"{rank}").read_bytes()) for rank in children]
@@ -30,7 +34,7 @@ def in_two(work: Callable[[int], Any], folder: Path) -> list[Any]:
     return results
 
 
-def _end(work: Callable[[int], Any], rank: int, folder: Path) -> None:
+def _end(work: Callable[[int], Any], rank: int, folder: Path) -> NoReturn:
     """The whole life of a child."""
     try:
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"}
