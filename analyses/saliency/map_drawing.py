@@ -17,6 +17,7 @@ from .colours import BLUE, DARK, ORANGE, VERMILION, diverging
 from .drawing import Picture, tidy
 
 MOST = 2500  # points of an HTML map: more would make a notebook heavy
+MOST_PRINTED = 20_000  # of a figure: more hide each other
 WIDE, HIGH, EDGE = 760, 480, 26  # of the drawing, in pixels
 HOVER = 240  # characters of a text in a tooltip
 STEPS = ("#d9d9d9", "#c7b9d6", "#a58bc0", "#7f57a4", "#4b1d73")  # of disagreement: grey to purple, ever darker
@@ -34,7 +35,11 @@ LEGENDS = {
 
 
 def map_figure(table: pd.DataFrame, axes_names: tuple[str, str], colour: str, title: str) -> Figure:
-    """A scatter plot; circles are weakly labelled 0, triangles 1."""
+    """A scatter plot; circles are weakly labelled 0, triangles 1.
+
+    Of more than 20,000 rows as many are drawn, as in `map_html`.
+    """
+    table, note = _drawn(table, MOST_PRINTED)
     figure = Picture(7.0, 4.8)
     axes = figure.subplots()
     fill, positive = np.array(_fills(table, colour)), table["weak"].to_numpy() > 0.5
@@ -46,7 +51,7 @@ def map_figure(table: pd.DataFrame, axes_names: tuple[str, str], colour: str, ti
             edgecolors=DARK, alpha=0.85,
         )  # fmt: skip
     what, colours = LEGENDS[colour]
-    tidy(axes, title=f"{title}: {what}", x=axes_names[0], y=axes_names[1])
+    tidy(axes, title=f"{title}{note}: {what}", x=axes_names[0], y=axes_names[1])
     axes.grid(False)
     marks = [_key(marker, "none", name) for marker, name in (("o", "weak label 0"), ("^", "weak label 1"))]
     marks += [_key("s", fill, f"{what.partition(',')[0]}: {text}") for fill, text in colours]
@@ -62,8 +67,7 @@ def map_html(
     Of more than 2,500 rows as many are drawn, evenly spaced in the labels' order, and the title says so. All that is
     the user's is escaped.
     """
-    shown = table if len(table) <= MOST else table.iloc[np.linspace(0, len(table) - 1, MOST).round().astype(int)]
-    note = "" if len(shown) == len(table) else f", {MOST:,} of them drawn"
+    shown, note = _drawn(table, MOST)
     # The same map has the same name, so that its HTML is the same each time; two maps of one page differ.
     name = f"map-{sha256(table[['x', 'y']].to_numpy().tobytes() + title.encode()).hexdigest()[:10]}"
     x, y = _pixels(shown["x"].to_numpy(), EDGE, WIDE - EDGE), _pixels(shown["y"].to_numpy(), HIGH - EDGE, EDGE)
@@ -94,6 +98,13 @@ def map_html(
         f'<text x="12" y="{HIGH / 2}" text-anchor="middle" font-size="12" fill="#333" '
         f'transform="rotate(-90 12 {HIGH / 2})">{escape(axes_names[1])}</text></svg></div>'
     )
+
+
+def _drawn(table: pd.DataFrame, most: int) -> tuple[pd.DataFrame, str]:
+    """Rows evenly spaced in a table, `most` of them where it has more; and what the title is to say of that."""
+    if len(table) <= most:
+        return table, ""
+    return table.iloc[np.linspace(0, len(table) - 1, most).round().astype(int)], f", {most:,} of them drawn"
 
 
 def _explained(kind: str) -> str:

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from ..filtering.judges import CHANNEL, CONFIDENT, OVERLAP, RATERS
-from ..memory_limit import memory_limit
 from ..probes.connectivity import Connectivity as Connectivity
 from ..probes.registry import PROBES
 from ..students.finetuning.settings import Tracker as Tracker
@@ -16,6 +15,8 @@ from .units import in_bytes
 def limited(context: typer.Context, value: str | None) -> str | None:
     """Limit the memory of large arrays until the command has ended."""
     if value is not None:
+        from ..memory_limit import memory_limit
+
         context.with_resource(memory_limit(in_bytes(value, "--max-memory")))
     return value
 

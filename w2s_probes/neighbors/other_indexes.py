@@ -7,7 +7,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ..devices import forget_unused, opened, out_of_memory, true_float32
+from ..devices import forget_unused, opened, out_of_memory, sent, true_float32
 from ..errors import InputError
 from ..randomness import stream
 from ..rows.row_parts import row_parts
@@ -33,7 +33,7 @@ class _TorchIndex:
         self.device, self.shape = device, rows.shape
         self.cells = CELLS
         try:
-            self.rows = torch.from_numpy(rows).to(device)
+            self.rows = sent(rows, device)
             step = max(1, CELLS // rows.shape[1])
             self.squares = torch.cat([part.square().sum(dim=1) for part in torch.split(self.rows, step)])
         except RuntimeError as error:
@@ -63,7 +63,7 @@ class _TorchIndex:
         import torch
 
         try:
-            asked = torch.from_numpy(queries).to(self.device)
+            asked = sent(queries, self.device)
             far = torch.addmm(self.squares, asked, self.rows.T, alpha=-2)
             far += asked.square().sum(dim=1)[:, None]
             nearest = far.topk(indices.shape[1], dim=1, largest=False)
@@ -92,7 +92,7 @@ class ApproximateIndex:
         self.center = rows.base.mean(axis=0, dtype=np.float64).astype(np.float32)
         try:
             self.index: Any = faiss.index_factory(X.shape[1], description)
-            self.index.train(rows.base[_trained(len(X))] - self.center)
+            self.index.train(_trained(rows.base, self.center))
             for part in row_parts(*X.shape):  # no copy of all rows beside the index's own
                 self.index.add(rows.base[part] - self.center)
         except RuntimeError as error:
@@ -149,8 +149,10 @@ def cells_for(rows: int) -> int:
     return int(1 << max(0, min(round(np.log2(4 * rows**0.5)), int(np.floor(np.log2(rows / 39))))))
 
 
-def _trained(rows: int) -> NDArray[np.intp] | slice:
-    """The rows that an index is trained on."""
-    if rows <= TRAINED:
-        return slice(None)
-    return np.sort(stream(0, "trained rows").permutation(rows)[:TRAINED])
+def _trained(rows: NDArray[np.float32], center: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rows (n, d), or some of many, that an index is trained on, without their center (d,)."""
+    if len(rows) <= TRAINED:
+        return np.asarray(rows - center)
+    some = rows[np.sort(stream(0, "trained rows").permutation(len(rows))[:TRAINED])]
+    some -= center  # no second copy
+    return some

@@ -199,9 +199,13 @@ def test_a_map_is_coloured_by_what_is_known_and_stands_alone(world: PlantedStore
 
 def test_a_map_of_many_rows_draws_some_and_says_so(world: PlantedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("analyses.saliency.map_drawing.MOST", 50)
-    html = row_map(world.store, world.weak, layer=2).html()
-    assert html.count("<title>") == 50
-    assert "50 of them drawn" in html
+    monkeypatch.setattr("analyses.saliency.map_drawing.MOST_PRINTED", 60)
+    drawn = row_map(world.store, world.weak, layer=2)
+    assert drawn.html().count("<title>") == 50
+    assert "50 of them drawn" in drawn.html()
+    axes = drawn.figure().axes[0]
+    assert sum(len(marks.get_offsets()) for marks in axes.collections) == 60
+    assert axes.get_title(loc="left").startswith("300 rows at layer 2, 60 of them drawn: ")
 
 
 def test_umap_is_used_where_it_was_asked_for_and_named_where_it_is_missing(
