@@ -14,9 +14,9 @@ PATTERNS = (
     # user:password@host, where the password may hold slashes, and a path has one left of the two before it.
     (re.compile(r"(:/{1,2})[^/\s'\":@]*:[^\s'\"]*@"), rf"\1{MARK}@"),
     (re.compile(r"([?&][^\s=&'\"]{1,80}=)[^&\s'\"]+"), rf"\1{MARK}"),  # ?token=...&X-Amz-Signature=...
-    (re.compile(r"\bhf_[A-Za-z0-9]{8,}"), MARK),
+    (re.compile(r"\bhf_[A-Za-z0-9]{20,}"), MARK),
     (re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{12,}"), MARK),
-    (re.compile(r"(?i)\b(bearer|basic) +[A-Za-z0-9+/_.=-]{6,}"), rf"\1 {MARK}"),
+    (re.compile(r"\b(Bearer|Basic) +(?=\S*\d)[A-Za-z0-9+/_.=-]{12,}"), rf"\1 {MARK}"),  # not "Basic settings"
 )
 
 

@@ -17,7 +17,8 @@ def test_secrets_go_and_all_else_stays(monkeypatch: pytest.MonkeyPatch) -> None:
         "s3://key:se/cr:et@bucket/acts": "s3://***@bucket/acts",
         "s3:/key:secret@bucket/acts: no such store": "s3:/***@bucket/acts: no such store",
         "https://host/acts?token=abc&X-Amz-Signature=1f and": "https://host/acts?token=***&X-Amz-Signature=*** and",
-        "hf_abcdefghijklmnop is": "*** is",
+        "hf_abcdefghijklmnopqrstuvwxyz is": "*** is",
+        "Authorization: Basic dXNlcjpwYXNzd29yZA1=": "Authorization: Basic ***",
         "AKIAABCDEFGHIJKLMNOP": "***",
         "given-by-caller": "***",
     }
@@ -30,5 +31,6 @@ def test_secrets_go_and_all_else_stays(monkeypatch: pytest.MonkeyPatch) -> None:
         "https://host/a?b",
         "s3://bucket/a@b:c/acts",
         "what? label=1",
+        "store.hf_datasets, basic arithmetic, Basic settings-of-rows and a bearer certificate",
     )
     assert [redacted(text) for text in kept] == list(kept)

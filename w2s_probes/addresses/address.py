@@ -56,6 +56,8 @@ class Address:
                 f"{redacted(text)}: not an address: give one such as hf://datasets/NAME/acts or s3://BUCKET/acts; "
                 f"a folder here is {redacted(here)}"
             )
+        if len(links) == 1 and not links[0]["rest"].strip("/"):
+            raise InputError(f"{redacted(text)}: names no place: give one such as {links[0]['protocol']}://PLACE/acts")
         protocol = _kind(links[0])
         for link in links:
             if link and _kind(link) not in LOCAL and (":" in _host(link) or "@" in _host(link) or "?" in link["rest"]):

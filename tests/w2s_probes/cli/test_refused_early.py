@@ -80,6 +80,7 @@ push rows.jsonl b/x | b/x: not an address: give one such as
 push rows.jsonl s3://key:secret@b/x | s3://…: holds credentials or a query
 push s3://b/x s3://b/y | s3://…: is an address: bring it here first
 pull b/x o | b/x: not an address
+pull s3:// o | s3://: names no place
 pull s3://b/x?token=1 o | s3://…: holds credentials or a query
 pull file:///none/x o --layers x | layer 'x' is not an index
 pull file:///none/x s3://b/o | file:///none/x: give a place on this machine
