@@ -14,7 +14,7 @@
 # make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
 # make gpu-check  numbers and speed on a GPU beside the processor's, into runs/gpu-check; at most eight minutes
 # make bench  measure speed and memory beside references; some twenty-five minutes on a quiet machine
-# make bench-long  the commands at up to a million rows: time and memory; hours (W2S_BENCH keeps the stores)
+# make bench-long  a layer of the published sweep, and the commands at up to a million rows: time and memory; hours (W2S_BENCH keeps the stores)
 PYTHON ?= python3
 OLDEST ?= python3.11
 # The newest Python that is here, installed or by pyenv, beside the one of $(VENV).
@@ -104,7 +104,7 @@ gpu-check: $(VENV)/ready-dev
 	$(BIN)/python -m tests.gpu_check --out runs/gpu-check
 
 bench-long: $(VENV)/ready-dev
-	$(BIN)/python -m tests.benchmarks million
+	$(BIN)/python -m tests.benchmarks published-sweep million
 
 simulate: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulations

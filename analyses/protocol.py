@@ -34,6 +34,7 @@ from .lessons.clock import Clock, processes
 from .lessons.crew import Crew, refuse_processes
 from .lessons.curves import Curves
 from .lessons.engine import Here, Rounds, StepLessons, Teacher, conduct
+from .lessons.engine_checks import refuse_engines
 from .lessons.result_cache import table_hash
 from .methods import find_method, find_methods
 from .recipe.layer_checks import refuse_layers
@@ -94,6 +95,7 @@ def run(
     refuse_processes(place, share, processes())
     if track is not None:
         refuse_absent(track)
+    refuse_engines(recipe, place)
     methods = find_methods(recipe.methods)
     _refuse_unusable(recipe, methods)
     refuse_unpaired(recipe, methods)

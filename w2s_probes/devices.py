@@ -1,8 +1,11 @@
 """Torch's devices as probes and models use them: opened by name, true to float32, out of memory in words."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from numpy.typing import NDArray
 
 from .errors import InputError
 
@@ -27,6 +30,15 @@ def opened(name: str, setting: str, instead: str) -> Any:
         reason = str(error).splitlines()[0][:120]
         raise InputError(f"{setting}={name!r}: torch cannot use this device ({reason}); use {instead}") from error
     return device
+
+
+def sent(array: NDArray[Any], device: Any) -> Any:
+    """An array that nobody will write to as a tensor on a device; torch warns of those that cannot be written."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array).to(device)
 
 
 @contextmanager

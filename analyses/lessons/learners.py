@@ -8,6 +8,7 @@ from extract.asking.saying import Saying
 from extract.models.source import ModelSource
 from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
+from w2s_probes.students.finetuning.settings import NOT_OF_HEADS
 
 from ..recipe.training import Training
 from .activations import Activations
@@ -46,7 +47,7 @@ class Learner:
     def description(self) -> dict[str, Any]:
         """The part of the cache key that model and training decide; rows, labels, loss and seed are the rest."""
         if self.activations is not None:
-            settings = self.training.model_dump(mode="json", exclude={"finetuning": {"over"}})
+            settings = self.training.model_dump(mode="json", exclude={"finetuning": NOT_OF_HEADS})
             return {"reads": self.activations.identity, "training": settings}
         speaks = self.says is not None
         tuned = {"finetuning": self.training.finetuning.facts(speaks=speaks)}

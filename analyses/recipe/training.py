@@ -46,6 +46,15 @@ class Training(Section):
         return self
 
     @model_validator(mode="after")
+    def _engine_of_models(self) -> "Training":
+        if self.kind in ("head", "lm") and self.finetuning.engine != "loop":
+            raise ValueError(
+                f"finetuning.engine = {self.finetuning.engine!r} is of kinds 'lora' and 'full', and kind is "
+                f"{self.kind!r}: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _of_speakers(self) -> "Training":
         if self.kind != "lm" and self.finetuning.over != "labels":
             raise ValueError(f"finetuning.over is of kind 'lm', and kind is {self.kind!r}: leave it out")

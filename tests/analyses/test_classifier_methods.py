@@ -12,33 +12,15 @@ from analyses.methods import METHODS
 from analyses.protocol import run
 from analyses.recipe.probe_values import Probes
 from analyses.recipe.read import read_recipe
-from tests.conftest import ROOT
 from tests.worlds.experiments import experiment, outcome_by
-from tests.worlds.plugged import registries_as_they_are
+from tests.worlds.plugged import registries_as_they_are, small_recipe_text
 from w2s_probes import InputError
 from w2s_probes.probes import ClassifierProbe
 
-MINIATURE = ROOT / "data" / "miniature"
-RECIPE = f"""
-methods = ["student-xent", "probe-bayes", "filter-bayes", "control-random:filter-bayes", "relabel-bayes",
-           "filter-relabel-bayes"]
-seeds = [0]
-n_boot = 100
-[data]
-tasks = ["miniature_price"]
-folder = "{MINIATURE / "rows"}"
-n_train = 200
-n_val = 60
-n_test = 200
-[weak]
-n_truth = 100
-[strong]
-model = "{MINIATURE / "strong"}"
-[student]
-epochs = 20
-[probes.classifiers]
-bayes = "sklearn.naive_bayes:GaussianNB"
-"""
+METHODS_OF_BAYES = ["student-xent", "probe-bayes", "filter-bayes", "control-random:filter-bayes", "relabel-bayes"]
+METHODS_OF_BAYES += ["filter-relabel-bayes"]
+BAYES = '[probes.classifiers]\nbayes = "sklearn.naive_bayes:GaussianNB"'
+RECIPE = small_recipe_text(METHODS_OF_BAYES, probes=BAYES)
 
 
 @pytest.fixture(autouse=True)

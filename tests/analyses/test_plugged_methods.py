@@ -20,40 +20,19 @@ from analyses.recipe.probe_values import Probes
 from analyses.recipe.read import read_recipe, read_recipes
 from analyses.recipe.schema import Recipe
 from analyses.recipe_schema import recipe_json_schema
-from tests.conftest import ROOT, planted
+from tests.conftest import planted
 from tests.worlds.experiments import experiment, outcome_by
-from tests.worlds.plugged import METHOD, PLUGIN, install, look_again, registries_as_they_are
+from tests.worlds.plugged import METHOD, PLUGIN, install, look_again, registries_as_they_are, small_recipe_text
 from w2s_probes import InputError, auroc
 from w2s_probes.plugins import load_plugins
 from w2s_probes.registries import REGISTRIES, Registry, installed
 
-MINIATURE = ROOT / "data" / "miniature"
-RECIPE = f"""
-plugins = ["plugins/mine.py"]
-methods = ["agreement", "student-mine", "probe-means", "filter-means", "control-random:filter-means"]
-seeds = [0]
-n_boot = 100
-
-[data]
-tasks = ["miniature_price"]
-folder = "{MINIATURE / "rows"}"
-n_train = 200
-n_val = 60
-n_test = 200
-
-[weak]
-n_truth = 100
-
-[strong]
-model = "{MINIATURE / "strong"}"
-
-[student]
-loss = "mine"
-epochs = 20
-
-[probes]
-means_l2 = 0.5
-"""
+RECIPE = small_recipe_text(
+    ["agreement", "student-mine", "probe-means", "filter-means", "control-random:filter-means"],
+    top='plugins = ["plugins/mine.py"]',
+    student='loss = "mine"',
+    probes="[probes]\nmeans_l2 = 0.5",
+)
 
 
 @pytest.fixture(autouse=True)

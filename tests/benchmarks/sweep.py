@@ -65,16 +65,16 @@ def beside_its_parts(folder: Path, width: int, truth: bool) -> Line:
     return Line(what, ours, reference, "s", "one search, one path", ours / reference, 1.5, at_least=False)
 
 
-def written(path: Path, width: int, rows: int = TRAINING + HELD_OUT) -> ActivationStore:
-    """A float32 store of thirteen layers."""
+def written(path: Path, width: int, rows: int = TRAINING + HELD_OUT, layers: int = LAYERS) -> ActivationStore:
+    """A float32 store of some layers."""
     names = [f"row-{i}" for i in range(rows)]
     X, factors = activations(rows, width)
     X[:, 0] += 2 * (np.arange(rows) % 2) * factors[:, 0].std()
     writer = StoreWriter.open(
         path,
         identity={"weights": "benchmark", "position": "last"},
-        sites={layer: f"blocks.{layer}" for layer in range(LAYERS)},
-        depth=LAYERS - 1,
+        sites={layer: f"blocks.{layer}" for layer in range(layers)},
+        depth=layers - 1,
         width=width,
         dtype="float32",
         ids=names,
@@ -84,7 +84,7 @@ def written(path: Path, width: int, rows: int = TRAINING + HELD_OUT) -> Activati
         here = writer.rows_of(part)
         # Layers differ by a column's sign: as hard as each other, and no two alike.
         content = {}
-        for layer in range(LAYERS):
+        for layer in range(layers):
             content[layer] = X[here].copy()
             content[layer][:, layer] *= -1
         writer.write(part, Content(names[here], content))

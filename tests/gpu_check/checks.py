@@ -128,7 +128,7 @@ def in_turn(checks: Iterable[Check], setting: Setting, until: float, seen: Calla
             seen(asdict(Finding(check.name, "all of it", status="left out", said=said)))
             seen({"ended": check.name, "seconds": 0.0})
             continue
-        seen({"began": check.name})
+        seen({"began": check.name, "seconds": check.seconds})
         began = time.monotonic()
         for finding in run_check(check, setting):
             seen(asdict(finding))

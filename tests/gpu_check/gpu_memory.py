@@ -16,18 +16,19 @@ from .checks import Check, Finding, Setting, clock, let_go
 from .gpu_extraction import UNIT, table
 from .gpu_models import model, texts
 
+ROOMS = 300 << 20  # bytes beside the model: for some thousands of tokens, of tens of thousands
 HALVES = 2.0  # times a batch has to have been halved, at the least
 ROOM = 0.5  # of a model's bytes, that reading it block by block may take on the device
 
 
 def halving(setting: Setting) -> Iterator[Finding]:
     """A limit on the device's memory that the first batches do not fit into."""
-    rows = table(texts(setting.of(600, 24), setting.of(100, 12), seed=2))
+    rows = table(texts(setting.of(2000, 24), setting.of(100, 12), seed=2))
     plan = Extraction.plan(str(model(setting, "1.5B")), rows, position="last", dtype="bfloat16", layers="middle")
     names = rows["id"].tolist()
     tokens = plan.encoding.encode(plan.source.tokenizer, names, rows["text"].tolist()).rows
     asked = sum(len(row) for row in tokens)
-    plain = plan.engine(Placement(setting.device, batch_tokens=max(map(len, tokens))))
+    plain = plan.engine(Placement(setting.device, batch_tokens=4 * max(map(len, tokens))))
     right = plain.read(tokens, names)
     del plain
     let_go()
@@ -37,7 +38,7 @@ def halving(setting: Setting) -> Iterator[Finding]:
     if setting.on_gpu:
         _, whole = torch.cuda.mem_get_info()
         let_go()
-        room = torch.cuda.memory_allocated() + 12 * plan.source.width * 2 * (asked // 8)
+        room = torch.cuda.memory_allocated() + ROOMS
         torch.cuda.set_per_process_memory_fraction(room / whole)
 
     def look(_: Any, args: Any) -> None:
@@ -59,7 +60,7 @@ def halving(setting: Setting) -> Iterator[Finding]:
     same = TOLERANCE["bfloat16"]
     pairs = [(to_float32(found[layer], "bfloat16"), to_float32(right[layer], "bfloat16")) for layer in right]
     apart = max(difference(a, b) for a, b in pairs)
-    yield Finding("", "its numbers", apart, UNIT, 0.0, "a row a batch", apart, same, at_least=False)
+    yield Finding("", "its numbers", apart, UNIT, 0.0, "small batches", apart, same, at_least=False)
 
 
 def offload(setting: Setting) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from .groups import checks_of
 
 ROOT = Path(__file__).parents[2]
 GRACE = 10.0  # seconds beyond a check's own time, after which its process is killed
+LOOK = 0.5  # seconds between two looks at what a process has told
 SPOILED = "CUDA error"  # after which a process can do nothing more on the GPU
 
 
@@ -77,18 +78,32 @@ def _process(module: str, setting: Setting, told: Path, skip: int, until: float,
             command, stdout=stream, stderr=stream, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
             start_new_session=True,
         )  # fmt: skip
-        try:
-            code = process.wait(timeout=seconds + GRACE)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return "hung, and was killed"
+        code = _ended(process, told, time.monotonic() + seconds + GRACE)
+    if code is None:
+        return "hung, and was killed"
     if code == 0:
         return None
     if code == 3:
         return SPOILED
     last = " ".join(log.read_text(encoding="utf-8", errors="replace").split())[-200:]
     return f"died: {signal.Signals(-code).name if code < 0 else f'exit code {code}'}; {last}"
+
+
+def _ended(process: "subprocess.Popen[bytes]", told: Path, until: float) -> int | None:
+    """Wait for a process; None where its check takes longer than it may, and does not hear that its time is up."""
+    begun, since = "", time.monotonic()
+    while True:
+        try:
+            return process.wait(timeout=LOOK)
+        except subprocess.TimeoutExpired:
+            last: dict[str, Any] = next(reversed(list(_lines(told))), {})
+        if last.get("began", "") != begun:
+            begun, since = last.get("began", ""), time.monotonic()
+        late = bool(begun) and time.monotonic() > since + last["seconds"] + GRACE
+        if late or time.monotonic() > until:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return None
 
 
 def _lines(told: Path) -> Iterator[dict[str, Any]]:

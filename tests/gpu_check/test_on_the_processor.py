@@ -30,11 +30,12 @@ def test_every_check_runs_without_a_gpu(tmp_path: Path, capsys: pytest.CaptureFi
     assert [path.name for path in tmp_path.iterdir()] == ["out"]  # models and stores are gone
 
 
-def test_a_check_that_fails_hangs_or_dies_hides_no_other(tmp_path: Path) -> None:
+def test_a_check_that_fails_hangs_or_dies_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.gpu_check.processes.GRACE", 0.5)
     setting = Setting("cpu", "small", tmp_path)
     told = run_group("planted", "tests.worlds.planted_checks", setting, time.monotonic() + 100, about=False)
     said = {finding.check: finding for finding in told.findings}
-    assert len(told.findings) == 16
+    assert len(told.findings) == 17
     assert {name: finding.status for name, finding in said.items() if not name.startswith("process")} == {
         "passes": "measured",
         "misses": "measured",
@@ -42,6 +43,7 @@ def test_a_check_that_fails_hangs_or_dies_hides_no_other(tmp_path: Path) -> None
         "spoils": "failed",
         "is killed": "failed",
         "takes too long": "failed",
+        "hears nothing": "failed",
         "would take an hour": "left out",
         "finds nothing": "failed",
     }
@@ -49,14 +51,15 @@ def test_a_check_that_fails_hangs_or_dies_hides_no_other(tmp_path: Path) -> None
     assert [f.status for f in told.findings if f.check == "misses"] == ["miss", "measured"]
     assert said["fails"].said == "ValueError: of shapes that differ"
     assert "SIGKILL" in said["is killed"].said
+    assert said["hears nothing"].said == "hung, and was killed"
     assert "longer than the 0 s" in said["takes too long"].said
     processes = [finding.ours for finding in told.findings if finding.check.startswith("process")]
     assert len(processes) == 4
-    assert len(set(processes)) == 3  # a new one after what spoiled or killed its own, and only then
+    assert len(set(processes)) == 4  # a new one after what spoiled, killed or kept its own, and only then
     page = write(tmp_path / "out", told.machine, told.findings, 1.0)
-    assert "1 pass, 1 miss, 5 failed, 1 left out" in page
+    assert "1 pass, 1 miss, 6 failed, 1 left out" in page
     rows = [line for line in page.splitlines() if line.startswith("| ")]
-    assert len(rows) == 17
+    assert len(rows) == 18
     assert all(row.count("|") == 10 for row in rows)
 
 

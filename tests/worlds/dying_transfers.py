@@ -81,6 +81,8 @@ def main(place: Path, kills: int) -> None:
             if complete and any(name not in left for name in whole if name.endswith(".h5")):
                 found["faults"].append(f"{verb}, step {step}: half a store was opened")
             child(*ends, dies_at=0)
+            if list(Path(os.environ["TMPDIR"]).glob(".*.partial.*")):
+                found["faults"].append(f"{verb}, step {step}: scratch files are left")
             if named(out) != whole:
                 found["faults"].append(f"{verb}, step {step}: given again it ended otherwise")
             step += kills

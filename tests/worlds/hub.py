@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif file := re.fullmatch(r"/(?P<repo>(?:datasets/)?[^/]+/[^/]+)/resolve/main/(?P<name>.+)", path):
             self._file(file["repo"], file["name"])
         else:
-            self._missing("EntryNotFound")
+            self._missing("RepoNotFound")
 
     do_GET = do_HEAD = do_POST = do_PUT = _route
 

@@ -32,12 +32,14 @@ def rows(n: int, d: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     score = X[:, :20].sum(axis=1) / 3 + rng.normal(size=n)
     X *= np.sqrt(10 / np.arange(1, d + 1, dtype=np.float32))
     X[:, 3] *= 100
-    return X + 5, expit(score)
+    X += 5
+    X.flags.writeable = False  # as a store's may be
+    return X, expit(score)
 
 
 def neighbours() -> float:
     """The share of the graph's entries that are others."""
-    X, _ = rows(700, 30)
+    X = rows(700, 30)[0].copy()
     X[600:] = X[:100]
     return float((nearest(X, 7, index=on_device(NAME)).indices != nearest(X, 7).indices).mean())
 

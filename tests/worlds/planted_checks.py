@@ -54,6 +54,13 @@ def takes_too_long(setting: Setting) -> Iterator[Finding]:
     yield Finding("", "the end", 1.0)
 
 
+def hears_nothing(setting: Setting) -> Iterator[Finding]:
+    """As inside of a kernel that never ends."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    time.sleep(60)
+    yield Finding("", "the end", 1.0)
+
+
 CHECKS = [
     Check("passes", 5, passes),
     Check("misses", 5, misses),
@@ -65,6 +72,7 @@ CHECKS = [
     Check("process 3", 5, says_its_process),
     Check("takes too long", 0.3, takes_too_long),
     Check("would take an hour", 3600, passes),
+    Check("hears nothing", 0.3, hears_nothing),
     Check("finds nothing", 5, lambda setting: iter(())),
     Check("process 4", 5, says_its_process),
 ]

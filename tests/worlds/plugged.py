@@ -1,11 +1,13 @@
 """Plugins and packages that add to registries, and registries that a test leaves as they were."""
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import invalidate_caches
 from pathlib import Path
 
+from tests.conftest import ROOT
 from w2s_probes import plugins
 from w2s_probes.registries import REGISTRIES, installed
 
@@ -67,6 +69,32 @@ def agreement(experiment):
 
 
 METHODS["agreement"] = Method(agreement)
+"""
+
+MINIATURE = ROOT / "data" / "miniature"
+
+
+def small_recipe_text(methods: list[str], *, top: str = "", student: str = "", probes: str = "") -> str:
+    """A recipe of one task of the miniature and one seed, small enough for a test, with further lines of its tables."""
+    return f"""
+{top}
+methods = {json.dumps(methods)}
+seeds = [0]
+n_boot = 100
+[data]
+tasks = ["miniature_price"]
+folder = "{MINIATURE / "rows"}"
+n_train = 200
+n_val = 60
+n_test = 200
+[weak]
+n_truth = 100
+[strong]
+model = "{MINIATURE / "strong"}"
+[student]
+epochs = 20
+{student}
+{probes}
 """
 
 

@@ -28,8 +28,8 @@ PACKAGES = {
     "abfs": "pip install adlfs",
     "sftp": "pip install paramiko",
     "ssh": "pip install paramiko",
-    "http": "pip install aiohttp",
-    "https": "pip install aiohttp",
+    "http": "pip install aiohttp requests",
+    "https": "pip install aiohttp requests",
 }
 
 

@@ -1,6 +1,5 @@
 """Pushing plain files and folders, such as labels and reports: as they are, with their checksums beside them."""
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from .checksum_lists import ONE_SUM, SUMS, UNFINISHED, as_text, is_usable, read_
 from .delivery import Delivery
 from .hub_folder import beside, remote_folder
 from .remote_folder import RemoteFolder
+from .scratch import scratch_folder
 
 
 def push_files(place: Path, address: Address, *, force: bool = False, report: Progress = silent) -> Delivery:
@@ -37,8 +37,8 @@ def push_files(place: Path, address: Address, *, force: bool = False, report: Pr
             f"{folder.address}: holds other files ({preview([*other, *unlisted])}): give another address, or --force "
             "to have them replaced"
         )
-    with tempfile.TemporaryDirectory(prefix="w2s-push-") as scratch:
-        written = Path(scratch) / "sums"
+    with scratch_folder() as scratch:
+        written = scratch / "sums"
         written.write_text(as_text(wanted), encoding="utf-8")
         if lacking or wanted != listed:
             marked = UNFINISHED if place.is_dir() else None

@@ -1,7 +1,6 @@
 """Pushing: a store, or plain files, from here to an address."""
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -19,6 +18,7 @@ from .hub_folder import remote_folder
 from .layer_files import LayerFiles
 from .remote_folder import RemoteFolder
 from .remote_store import remote_manifest
+from .scratch import scratch_folder
 from .store_card import CARD, MARK, store_card
 
 BY_LAYER = (LAYERS, SITES, LAST_ENTRY)  # what identities of the same rows at other layers differ in
@@ -108,10 +108,10 @@ class _Push:
         """
         listed = {shard.file for shard in self.before.shards_of(layer)} if self.before and keep else None
         entries: list[Shard] = []
-        with tempfile.TemporaryDirectory(prefix="w2s-push-") as scratch:
+        with scratch_folder() as scratch:
             waiting: dict[str, Path] = {}
             for shard in self.store.manifest.shards_of(layer):
-                made = files.make(shard, layer, Path(scratch))
+                made = files.make(shard, layer, scratch)
                 entries.append(made.shard)
                 if listed is not None and made.shard.file not in listed:
                     raise _other_store(self.folder, f"layer {layer} with other bytes: computed on another machine?")
@@ -125,7 +125,7 @@ class _Push:
             self._send(waiting, layer, scratch)
         return entries
 
-    def _send(self, waiting: dict[str, Path], layer: int, scratch: str) -> None:
+    def _send(self, waiting: dict[str, Path], layer: int, scratch: Path) -> None:
         if waiting:
             self.folder.put(waiting, f"Layer {layer}")
         for path in waiting.values():
@@ -137,8 +137,7 @@ class _Push:
         """Bring over card and manifest, the manifest last, unless they are there as they are to be."""
         card, own_card = self.folder.read(CARD), store_card(manifest, self.folder.address)
         foreign = card is not None and MARK.encode() not in card
-        with tempfile.TemporaryDirectory(prefix="w2s-push-") as scratch:
-            place = Path(scratch)
+        with scratch_folder() as place:
             (place / CARD).write_text(own_card, encoding="utf-8")
             manifest.write(place)
             files = {name: place / name for name in (CARD, MANIFEST)}
@@ -157,9 +156,9 @@ def _other_store(folder: RemoteFolder, what: str) -> InputError:
     )
 
 
-def _drop(path: Path, scratch: str) -> None:
+def _drop(path: Path, scratch: Path) -> None:
     """Delete a file that was made for sending; one of the store itself stays."""
-    if path.parent == Path(scratch):
+    if path.parent == scratch:
         path.unlink()
 
 

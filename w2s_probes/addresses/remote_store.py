@@ -1,11 +1,9 @@
 """What an address holds: a store, one that was pushed half-way, plain files, or nothing."""
 
-import tempfile
-from pathlib import Path
-
 from ..errors import InputError
 from ..store.manifest import MANIFEST, Manifest
 from .remote_folder import RemoteFolder
+from .scratch import scratch_folder
 
 
 def remote_manifest(folder: RemoteFolder, *, force: bool = False) -> Manifest | None:
@@ -13,10 +11,10 @@ def remote_manifest(folder: RemoteFolder, *, force: bool = False) -> Manifest | 
     found = folder.read(MANIFEST)
     if found is None:
         return None
-    with tempfile.TemporaryDirectory(prefix="w2s-manifest-") as scratch:
-        (Path(scratch) / MANIFEST).write_bytes(found)
+    with scratch_folder() as scratch:
+        (scratch / MANIFEST).write_bytes(found)
         try:
-            return Manifest.read(Path(scratch))
+            return Manifest.read(scratch)
         except InputError as error:
             if force:
                 return None

@@ -1,8 +1,8 @@
 """HDF5 files by a mapping: which datasets hold states, layers, offsets, ids and tokens; read as rows are asked for."""
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, preview, reason
+from ..io.hdf5 import opened_hdf5
 from .row_places import runs
-
-DAMAGED = (OSError, RuntimeError, LookupError, TypeError, ValueError, OverflowError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -47,16 +46,9 @@ class Hdf5Column:
         return (place,) if layer is None else (place, layer) if axis == 0 else (layer, place)
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """The file, in a block in which whatever HDF5 raises on damaged files is InputError."""
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except InputError:
-        raise
-    except DAMAGED as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({reason(error)})") from error
+def opened(path: Path) -> AbstractContextManager[Any]:
+    """The file, in a block in which whatever is damaged in it is InputError."""
+    return opened_hdf5(path, lambda error: f"{path}: not a readable HDF5 file ({reason(error)})")
 
 
 def dataset(file: Any, name: str, path: Path) -> Any:

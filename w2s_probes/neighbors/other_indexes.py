@@ -7,7 +7,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ..devices import forget_unused, opened, out_of_memory, true_float32
+from ..devices import forget_unused, opened, out_of_memory, sent, true_float32
 from ..errors import InputError
 from ..randomness import stream
 from ..rows.row_parts import row_parts
@@ -33,7 +33,7 @@ class _TorchIndex:
         self.device, self.shape = device, rows.shape
         self.cells = CELLS
         try:
-            self.rows = torch.from_numpy(rows).to(device)
+            self.rows = sent(rows, device)
             step = max(1, CELLS // rows.shape[1])
             self.squares = torch.cat([part.square().sum(dim=1) for part in torch.split(self.rows, step)])
         except RuntimeError as error:
@@ -63,7 +63,7 @@ class _TorchIndex:
         import torch
 
         try:
-            asked = torch.from_numpy(queries).to(self.device)
+            asked = sent(queries, self.device)
             far = torch.addmm(self.squares, asked, self.rows.T, alpha=-2)
             far += asked.square().sum(dim=1)[:, None]
             nearest = far.topk(indices.shape[1], dim=1, largest=False)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..devices import opened, out_of_memory, true_float32
+from ..devices import opened, out_of_memory, sent, true_float32
 from ..errors import InputError
 from ..randomness import stream
 from .design import POWERS, Design
@@ -44,7 +44,7 @@ class DeviceDesign(Design):
         if matrix.dtype != np.float32:
             return Design(given, center, scale, matrix, basis, Spectrum.of(matrix))
         try:
-            rows, scaled = torch.from_numpy(given).to(there), torch.from_numpy(matrix).to(there)
+            rows, scaled = sent(given, there), torch.from_numpy(matrix).to(there)
             center_there = torch.from_numpy(center).to(there)
             with true_float32():
                 spectrum = _spectrum(scaled)

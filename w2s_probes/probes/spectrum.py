@@ -139,10 +139,13 @@ def _surely(gram: NDArray[np.float64]) -> float:
     if not len(varying):
         return 0.0
     deviation = np.sqrt(variance[varying])
-    alike = gram[np.ix_(varying, varying)] / deviation / deviation[:, None]
+    alike = (gram if len(varying) == len(gram) else gram[np.ix_(varying, varying)]) / deviation
+    alike /= deviation[:, None]
     for t in APART:
+        less = alike.copy()
+        less[np.diag_indices(len(varying))] -= t
         try:
-            cholesky(alike - t * np.eye(len(varying)), overwrite_a=True, check_finite=False)
+            cholesky(less.T, overwrite_a=True, check_finite=False)  # of Fortran's order, so that nothing is copied
         except LinAlgError:
             continue
         return t / 2 * float(variance[varying].min())  # half of it may be the rounding of the correlations

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.blas import dsyrk
 
 from .class_moments import Array, ClassMoments, TakenOut, left_out
 from .mean_difference import FAR, MeanDifferenceProbe
@@ -70,20 +71,19 @@ class _Spectrum:
         means = _in(span, moments.means)
         parts = [moments.p[part] for part in moments.parts()]
         size = means.shape[1]
-        scatter, first = np.zeros((2, size, size))
+        halves = [np.zeros((size, size), order="F") for _ in range(2)]  # of either class, below the diagonal
         fourth, second, third = np.zeros(2), np.zeros(2), np.zeros((2, size))
         for rows, p in zip(coordinates, parts, strict=True):
             for number, weight in enumerate((1 - p, p)):
                 around = rows - means[number]
                 weighted = around * np.sqrt(weight)[:, None]
-                square = weighted.T @ weighted
-                scatter += square
-                first += square if number else 0
+                halves[number] = dsyrk(1.0, weighted.T, beta=1.0, c=halves[number], lower=1, overwrite_c=1)
                 lengths = np.einsum("md,md->m", around, around)
                 fourth[number] += weight @ lengths**2
                 second[number] += weight @ lengths
                 third[number] += (weight * lengths) @ around
-        values, vectors = np.linalg.eigh(scatter)
+        first = halves[1] + np.tril(halves[1], -1).T
+        values, vectors = np.linalg.eigh(halves[0] + halves[1])  # which reads the lower half
         basis = vectors if span is None else span @ vectors
         u = means[1] - means[0]
         return cls(
@@ -186,7 +186,12 @@ class _Spectrum:
     def _lost(self, members: Array, rows: Array, span: Array, shift: Array) -> Array:
         """What Σ weight ‖a‖⁴ loses (g,) with each group, whose rows go and whose absence moves the means by `shift`."""
         moved = (shift[:, :, None] @ span)[:, :, 0]  # (2, g, r)
-        within = np.einsum("cgr,cgr->cg", moved @ self.first, moved)
+        if span.shape[1] == 2:  # of a row alone, whose product both classes share
+            by_row = span[:, 0] @ self.first
+            by_first = shift[:, :, :1] * by_row + shift[:, :, 1:] * (self.u @ self.first)
+        else:
+            by_first = moved @ self.first
+        within = np.einsum("cgr,cgr->cg", by_first, moved)
         within[0] = np.einsum("gr,r->g", moved[0] ** 2, self.values) - within[0]
         far = np.einsum("cgr,cgr->cg", moved, moved)
         weights, second = self.moments.weights[:, None], self.second[:, None]

@@ -1,12 +1,10 @@
 """One shard of a store: an HDF5 file with the ids of its rows and one dataset a layer."""
 
-import errno
 import io
 import math
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..io.files import replacing, sha256
+from ..io.hdf5 import opened_hdf5
 from .dtypes import WORDS, StoredDtype, check_words
 
 IDS, OFFSETS, TOKENS = "ids", "offsets", "tokens"
@@ -24,7 +23,6 @@ DTYPE_ATTRIBUTE, KEY_ATTRIBUTE, CUT_ATTRIBUTE = "dtype", "key", "cut"
 # The layer is in the names of files that hold one alone: those that were made to be sent elsewhere.
 NAME = re.compile(r"shard-(?P<part>\d{5,})-(layer-\d{3,}-)?(?P<checksum>[0-9a-f]{16})\.h5")
 PAGE = 4096  # bytes; layers that begin with a page of the file are read twice as fast as others
-NO_DAMAGE = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)  # of the machine
 DAMAGED = "damaged; `w2s repair` makes it anew"
 
 
@@ -150,22 +148,9 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The file, in a block in which anything that HDF5 and h5py were seen to raise on damaged files is InputError."""
-    try:
-        # Without a lock: a shard never changes, and file systems that have no locks, or a lock of another
-        # process, say nothing about its content.
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except InputError:
-        raise
-    except OSError as error:
-        if error.errno in NO_DAMAGE:
-            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
-        raise InputError(f"{path}: not a readable HDF5 file (missing, truncated or damaged): {DAMAGED}") from error
-    except (RuntimeError, LookupError, TypeError, ValueError, OverflowError, MemoryError) as error:
-        raise InputError(f"{path}: not a readable HDF5 file (missing, truncated or damaged): {DAMAGED}") from error
+def _opened(path: Path) -> AbstractContextManager[Any]:
+    """The file, in a block in which whatever is damaged in it is InputError."""
+    return opened_hdf5(path, lambda _: f"{path}: not a readable HDF5 file (missing, truncated or damaged): {DAMAGED}")
 
 
 def _dataset(file: Any, name: str, path: Path) -> Any:

@@ -5,7 +5,8 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from ..checkpoints.loading import usable
 from ..errors import InputError, did_you_mean
+from .finetuning.accelerate_config import environment_of
 from .finetuning.classifier import Checkpoint, set_padding
+from .finetuning.engines import EngineSetup
 from .finetuning.label_speaker import Says
 from .finetuning.loop import Evaluation, TrainingLoop
 from .finetuning.precision import precision_on
@@ -94,7 +97,9 @@ def finetune(
     checkpoint = Checkpoint.open(model if start is None or says is None else start)
     to_predict = {name: checked(texts, f"predict {name!r}") for name, texts in (predict or {}).items()}
     _check(train, val, settings, folder, speaks=says is not None, save=save, track=track)
-    processes = ProcessGroup.join()
+    setup = EngineSetup.of(settings, getattr(objective, "name", None))
+    with environment_of(setup.environment):
+        processes = ProcessGroup.join() if setup.workers is None else ProcessGroup.of_workers(setup.workers)
     dtype = precision_on(processes.device, settings.dtype)
     objective = copy.deepcopy(objective)
     objective.reset()
@@ -114,38 +119,56 @@ def finetune(
             start=start,
         )
     results = TrainingFolder(folder, key, processes.first)
-    earlier, state = results.result(), results.state()
-    processes.wait()  # until all have read what the first process may now replace
+    earlier, state = results.result(), None if setup.workers else results.state()
+    if setup.workers is None:
+        processes.wait()  # until all have read what the first process may now replace
     if earlier is not None and not (save and results.model and not results.model.is_dir()):
         return _restored(earlier, results.model if save else None)
+    if setup.workers is not None:
+        data = {"model": model, "train": train, "val": val, "predict": to_predict, "settings": settings}
+        how = {"objective": objective, "seed": seed, "folder": folder, "save": save, "says": says, "start": start}
+        call = partial(_in_worker, data | how | {"track": track, "curves": curves})
+        tuned: FineTuned = setup.workers.call(call, lambda facts: report(Evaluation(**facts)) if report else None)
+        return tuned
     with ExitStack() as stack:
+        stack.enter_context(environment_of(setup.environment))
         stack.enter_context(torch.random.fork_rng(devices=random_devices(processes.device)))
-        classifier: Any
-        if says is None:
-            classifier = checkpoint.classifier(settings, seed=seed, dtype=dtype)
-        else:
-            classifier = checkpoint.speaker(settings, says, seed=seed, dtype=dtype)
+
+        def opened() -> Any:
+            if says is None:
+                return checkpoint.classifier(settings, seed=seed, dtype=dtype)
+            return checkpoint.speaker(settings, says, seed=seed, dtype=dtype)
+
+        classifier = opened()
         if sum(weights.numel() for weights in classifier.parameters()) < SMALL:
             stack.enter_context(one_thread())
         sets = TokenSets.tokenized(checkpoint, classifier, train, val, to_predict, settings, says)
         pad = set_padding(checkpoint, classifier, sets.tokens) if says is None else 0  # the mask hides it
-        student = ModelInTraining(classifier, settings, pad=pad, dtype=dtype, processes=processes, seed=seed)
+        in_training, loop = _engine(settings)
+        student = in_training(classifier, settings, pad=pad, dtype=dtype, processes=processes, seed=seed)
         if start is not None and says is None:
-            restore_from(start, student)
-        refuse_dependent_rows(student, sets.train, str(checkpoint.folder))
+            with environment_of({"ACCELERATE_USE_FSDP": "false"}):  # else the first process alone would read it
+                restore_from(start, student)
         curve_log = None
         if track is not None and processes.first:
             place = curves or folder or Path(f"finetune-{checkpoint.folder.name}-{seed}")
             curve_log = tracker(track, place, settings.model_dump())
         try:
-            training = TrainingLoop(student, sets, objective, results, report if processes.first else None, curve_log)
-            training.run(state)
+            training = loop(student, sets, objective, results, report if processes.first else None, curve_log)
+            training.run(state, lambda: refuse_dependent_rows(student, sets.train, str(checkpoint.folder)))
         finally:
             if curve_log is not None:
                 curve_log.finish()
         scores = {name: student.scores(tokenized) for name, tokenized in sets.predict.items()}
         if save:
-            results.keep_model(lambda place: _save(student, checkpoint, place, says))
+
+            def rebuilt() -> Any:
+                whole = opened()
+                set_padding(checkpoint, whole, sets.tokens)
+                return whole
+
+            trained = student.to_save(rebuilt)
+            results.keep_model(lambda place: _save(trained(), settings, checkpoint, place, says))
     result = {
         "scores": {name: p.tolist() for name, p in scores.items()},
         **training.status.facts(),
@@ -170,6 +193,8 @@ def _check(
         raise InputError(f"{len(train)} rows to fine-tune on: at least 2 are needed")
     if val is not None and len(val) == 0:
         raise InputError("no validation rows: give some, or val=None to keep the last model")
+    if settings.engine != "loop" and speaks:
+        raise InputError(f"engine = {settings.engine!r} trains no model that says labels: choose 'loop'")
     if settings.over != "labels" and not speaks:
         raise InputError(f"over = {settings.over!r} is of a model that says labels: give says, or leave it out")
     if save and folder is None:
@@ -182,11 +207,26 @@ def _check(
         )
 
 
-def _save(student: ModelInTraining, checkpoint: Checkpoint, place: Path, says: Says | None) -> None:
+def _save(model: Any, settings: FineTuning, checkpoint: Checkpoint, place: Path, says: Says | None) -> None:
     with usable(str(checkpoint.folder), "the trained model cannot be saved"):  # and without a bar of shards
-        student.model.save_pretrained(place)
+        model.save_pretrained(place)
     checkpoint.tokenizer.save_pretrained(place)
-    write_scoring(place, checkpoint, student.settings, says)
+    write_scoring(place, checkpoint, settings, says)
+
+
+def _engine(settings: FineTuning) -> tuple[type[ModelInTraining], type[TrainingLoop]]:
+    """The model in training and its loop, of the engine that is asked for."""
+    if settings.engine == "loop":
+        return ModelInTraining, TrainingLoop
+    from .finetuning.model_in_trainer import ModelInTrainer
+    from .finetuning.trainer_loop import TrainerLoop
+
+    return ModelInTrainer, TrainerLoop
+
+
+def _in_worker(arguments: Mapping[str, Any], report: Callable[[dict[str, Any]], None]) -> FineTuned:
+    """A fine-tuning in one of the processes that it has been shared out to."""
+    return finetune(**arguments, report=lambda evaluation: report(asdict(evaluation)))
 
 
 def _restored(result: Mapping[str, Any], model: Path | None) -> FineTuned:

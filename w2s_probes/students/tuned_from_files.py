@@ -14,6 +14,7 @@ from ..labels.label_set import LabelSet, read_label_table
 from ..losses import LossName
 from ..rows.groups import groups_of
 from ..rows.ids import positions
+from .finetuning.engines import refuse_engine
 from .finetuning.settings import FineTuning
 from .predicting import texts_of
 from .written_student import StudentKind, WrittenStudent, read_labels_to_learn, refuse_places
@@ -49,6 +50,7 @@ def tune_student(
     """
     kind: StudentKind = settings.kind if says is None else "lm"
     refuse_places(out, kind, [labels, rows, test])
+    refuse_engine(settings)
     refuse_no_checkpoint(str(model), model, "give the folder of a transformers checkpoint")
     table = read_labels_to_learn(labels, test)
     texts = None if rows is None else read_label_table(rows)

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from transformers import AutoModel, AutoTokenizer
 
 from tests.conftest import ROOT, run_failing
+from w2s_probes import ActivationStore
 from w2s_probes.io.tables import write_table
 
 MODEL = ROOT / "data" / "miniature" / "strong"
@@ -40,6 +41,12 @@ def test_a_served_folder_is_imported_with_its_tokens_compared_and_the_store_is_r
     w2s(*asked, "--out", served / "acts")
     w2s("doctor", served / "acts", "--model", MODEL, "--rows", rows)
     assert "2 layers are those of" in capsys.readouterr().out
+    every = ["import", served / "states", "--rows", rows, "--layout", "vllm", "--layers", "1,3", "--position", "all"]
+    w2s(*every, "--model", MODEL, "--out", served / "every")
+    w2s("doctor", served / "every", "--model", MODEL, "--rows", rows)
+    assert "2 layers are those of" in capsys.readouterr().out
+    tokens, alone = ActivationStore.open(served / "every").tokens(3), ActivationStore.open(served / "acts")
+    np.testing.assert_array_equal(tokens.values[tokens.offsets[1:] - 1], alone.layer(3))
     table = pd.DataFrame({"id": list(TEXTS), "text": [TEXTS["a"], TEXTS["b"] + " calm", TEXTS["c"]]})
     write_table(table, rows)
     message = run_failing(*asked, "--out", served / "other")

@@ -37,7 +37,7 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "labels that match no row": (
         lambda w: ["relabel", w / "acts", edited(w, id="x"), "--layer", 1, "--out", w / "out.jsonl"],
-        r"has no row for 150 of 150 ids: .* \(none of them match: are these labels of other rows\?\)",
+        r"has no row for 150 of 150 ids of .*: .* \(none of them match: are these labels of other rows\?\)",
     ),
     "a doubled id": (
         lambda w: [

@@ -117,7 +117,7 @@ def in_order(pairs: PairsWorld) -> tuple[Any, Any, Any]:
             lambda w, s: s.assign(label=s["label"].where(s["id"].str.endswith("+"), 1 - s["label"])),
             "the label of the two sides differs for 200 of 200 contrast pairs: '",
         ),
-        (lambda w, s: w.assign(id=[f"q{name}" for name in w["id"]]), "has no row for 200 of 200 ids: 'qr"),
+        (lambda w, s: w.assign(id=[f"q{name}" for name in w["id"]]), "has no row for 200 of 200 ids"),
     ],
     ids=["missing", "doubled", "opposite", "other"],
 )

@@ -171,6 +171,8 @@ student acts rows.jsonl --layer 1 --out st | rows.jsonl: no field 'label'
 student acts labels.jsonl --layer 1 --out st --loss logcon | loss 'logcon': did you mean 'logconf'?
 student acts labels.jsonl --layer 1 --out st --plugin none.py | none.py: cannot be read (No such file or directory)
 filter acts labels.jsonl --layer 1 --out k.jsonl --plugin bad.jsonl | bad.jsonl: a plugin is a Python file
+student labels.jsonl --kind lora --model MODEL --out st --tune engine=trainr | engine: input should be 'loop' or
+student labels.jsonl --kind lora --model MODEL --out st --tune engine=trainer --tune accelerate=n.yaml | no such file
 student acts labels.jsonl --layer 1 --out st --test none.csv | none.csv: no such file
 ask MODEL --rows none.jsonl --out a.jsonl | none.jsonl: no such file
 ask MODEL --rows rows.jsonl --answers no --out a.jsonl | answers 'no': give two words

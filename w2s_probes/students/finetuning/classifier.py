@@ -16,6 +16,7 @@ from ...errors import InputError, preview
 from ...randomness import torch_seed
 from .label_speaker import LabelSpeaker, Says, WordsHead, speaking_model
 from .model_heads import expert_tensors, find_head, initialise, is_projection, keep_in_float32, lora_targets
+from .quantizing import keep_trainable, quantized
 from .settings import FineTuning
 
 
@@ -61,11 +62,13 @@ class Checkpoint:
                 self.folder,
                 config=self.config,
                 dtype=frozen,
+                **quantized(self.config, settings.quantize, frozen),
                 ignore_mismatched_sizes=True,  # of a head with other labels; others are refused below
                 use_safetensors=True,
                 trust_remote_code=False,  # else transformers asks, at a terminal, whether to run it
                 output_loading_info=True,
             )
+        keep_trainable(model)
         head = find_head(model)
         wrong = {str(name) for name in report["missing_keys"]} | {str(entry[0]) for entry in report["mismatched_keys"]}
         lacking = sorted(name for name in wrong if not head.holds(name))

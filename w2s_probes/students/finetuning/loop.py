@@ -71,7 +71,10 @@ class TrainingLoop:
         self.batches = math.ceil(len(sets.soft) / self.settings.batch_size)  # an epoch
         self.steps = self.batches * self.settings.epochs
         self.status = TrainingStatus()
-        self.best: dict[str, torch.Tensor] | None = None
+        self.best: dict[str, torch.Tensor] | None = None  # what this process holds of it
+        self.soft: torch.Tensor
+        self.weight: torch.Tensor | None
+        self._order: tuple[int, NDArray[np.intp]] = (-1, np.zeros(0, dtype=np.intp))  # an epoch, and its rows
         self.began = time.monotonic()
         rows, processes = len(sets.soft) // self.batches, student.processes.size
         if rows < processes:
@@ -82,44 +85,79 @@ class TrainingLoop:
         loss.fit(sets.soft)
         loss.plan(self.steps)
 
-    def run(self, state: SavedState | None) -> None:
-        """Train to the end, from `state` on if there is one; the best model is then the student's."""
+    def run(self, state: SavedState | None, check: Callable[[], None]) -> None:
+        """Train to the end, from `state` on if there is one; the best model is then the student's.
+
+        `check` looks at the model before the first update.
+        """
+        check()
+        self._begin(state)
+        while not self.done:
+            value, norm = self.student.update(**self.batch())
+            self.refuse_divergence(value, norm)
+            self.count(value)
+        self._end()
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do: all updates are made, or nothing has become better for too long."""
+        return self.status.stopped or self.status.step >= self.steps
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next update."""
+        return self.settings.rate_at(self.status.step, self.steps)
+
+    def rows(self, step: int) -> NDArray[np.intp]:
+        """The training rows of an update, over all processes."""
+        epoch, batch = divmod(step, self.batches)
+        if self._order[0] != epoch:
+            rows = stream(self.student.seed, "order of the rows", epoch).permutation(len(self.sets.soft))
+            self._order = epoch, rows
+        return np.array_split(self._order[1], self.batches)[batch]
+
+    def batch(self) -> dict[str, Any]:
+        """The arguments of the next update."""
+        step = self.status.step
+        return {
+            "tokenized": self.sets.train,
+            "soft": self.soft,
+            "rows": self.rows(step),
+            "loss": self.loss,
+            "step": step,
+            "rate": self.rate,
+            "weight": self.weight,
+            "conflict": self.sets.conflict,
+        }
+
+    def refuse_divergence(self, value: float, norm: float) -> None:
+        """InputError for a loss, or a gradient's norm, that is not finite."""
+        if not (math.isfinite(value) and math.isfinite(norm)):
+            raise self._diverged(f"the loss is {value:g} and its gradient's norm {norm:g}")
+
+    def count(self, value: float) -> None:
+        """Count an update with this loss; evaluate the model and write the state where it is time to."""
+        status, rate = self.status, self.rate
+        status.step += 1
+        status.losses.append(value)
+        if status.step % self.settings.eval_every == 0 or status.step == self.steps:
+            self._evaluate(rate)
+        self._keep_if_due()
+
+    def _begin(self, state: SavedState | None) -> None:
+        device = self.student.processes.device
+        self.soft = torch.from_numpy(self.sets.soft).to(device)
+        self.weight = None if self.sets.weight is None else torch.from_numpy(self.sets.weight).to(device)
         if state is not None:
             self._go_on_from(state)
-        device = self.student.processes.device
-        soft = torch.from_numpy(self.sets.soft).to(device)
-        weight = None if self.sets.weight is None else torch.from_numpy(self.sets.weight).to(device)
-        status, order = self.status, self._order(0)
-        while status.step < self.steps and not status.stopped:
-            epoch, batch = divmod(status.step, self.batches)
-            if batch == 0 or status.step == (state.facts["progress"]["step"] if state else 0):
-                order = self._order(epoch)
-            rate = self.settings.rate_at(status.step, self.steps)
-            rows = np.array_split(order, self.batches)[batch]
-            value, norm = self.student.update(
-                self.sets.train,
-                soft,
-                rows,
-                self.loss,
-                step=status.step,
-                rate=rate,
-                weight=weight,
-                conflict=self.sets.conflict,
-            )
-            if not (math.isfinite(value) and math.isfinite(norm)):
-                raise self._diverged(f"the loss is {value:g} and its gradient's norm {norm:g}")
-            status.step += 1
-            status.losses.append(value)
-            if status.step % self.settings.eval_every == 0 or status.step == self.steps:
-                self._evaluate(rate)
-            if self.folder.due():
-                self.folder.keep(self._state)
-        if self.best is not None and status.best_step < status.step:
+
+    def _end(self) -> None:
+        if self.best is not None and self.status.best_step < self.status.step:
             self.student.restore(self.best)
 
-    def _order(self, epoch: int) -> NDArray[np.intp]:
-        """The training rows (n,) in the order of this epoch."""
-        return stream(self.student.seed, "order of the rows", epoch).permutation(len(self.sets.soft))
+    def _keep_if_due(self) -> None:
+        if self.folder.due():
+            self.folder.keep(self._state)
 
     def _evaluate(self, rate: float) -> None:
         status, score, auroc = self.status, None, None
@@ -147,20 +185,21 @@ class TrainingLoop:
             self.report(evaluation)
 
     def _state(self) -> SavedState:
-        """The state between two updates; asked for on the first process alone."""
+        """The state between two updates."""
         facts = self.status.facts() | {"seconds": self.status.seconds + time.monotonic() - self.began}
-        tensors = {"now": self.student.copied(), "optimizer": self.student.optimizer_state()}
+        student = self.student
+        tensors = {"now": student.gathered(student.copied()), "optimizer": student.optimizer_state()}
         if self.best is not None and self.status.best_step < self.status.step:
-            tensors["best"] = self.best
+            tensors["best"] = student.gathered(self.best)
         return SavedState({"progress": facts, "loss": self.loss.state_dict()}, tensors)
 
     def _go_on_from(self, state: SavedState) -> None:
         self.status = TrainingStatus.from_facts(state.facts["progress"])
         self.loss.load_state_dict(state.facts["loss"])
-        self.student.restore(state.tensors["now"])
+        self.student.restore(self.student.held_of(state.tensors["now"]))
         self.student.restore_optimizer(state.tensors["optimizer"])
         if self.status.best_score is not None:
-            self.best = state.tensors.get("best", state.tensors["now"])
+            self.best = self.student.held_of(state.tensors.get("best", state.tensors["now"]))
 
     def _diverged(self, what: str) -> InputError:
         status = self.status
@@ -168,7 +207,7 @@ class TrainingLoop:
             f"fine-tuning diverged at step {status.step}: {what}; lower the learning rate ({self.settings.rate:g})"
         )
         step = status.step if self.best is None else status.best_step
-        place = self.folder.keep_last_good(self.best or self.student.copied(), step)
+        place = self.folder.keep_last_good(self.student.gathered(self.best or self.student.copied()), step)
         if place is None:
             return InputError(f"{message}; without a folder nothing is kept")
         return InputError(f"{message}; the trained weights of step {step} are in {place}")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
 from ...errors import InputError
+from .worker_processes import WorkerProcesses
 
 BUCKET = 1 << 24  # numbers sent at once: few messages, and little memory beside the gradients
 
@@ -28,23 +29,31 @@ class ProcessGroup:
 
         Joining twice is joining once. InputError where there are several processes but no accelerate.
         """
+        on_processor = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            if on_processor:
+                return cls(0, 1, torch.device("cpu"))
             if torch.cuda.is_available():
                 return cls(0, 1, torch.device("cuda", torch.cuda.current_device()))
             return cls(0, 1, torch.device("mps" if torch.backends.mps.is_available() else "cpu"))
         try:
-            from accelerate import PartialState  # type: ignore[import-untyped]
+            from accelerate import PartialState
         except ImportError as error:
             raise InputError("several processes need accelerate: pip install 'w2s-probes[models]'") from error
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         # Without `cpu` it takes processes without accelerators for unrelated ones.
-        state = PartialState(cpu=accelerator is None or accelerator.type == "mps")
+        state = PartialState(cpu=on_processor or accelerator is None or accelerator.type == "mps")
         if state.num_processes != int(os.environ["WORLD_SIZE"]):
             raise InputError(
                 f"WORLD_SIZE={os.environ['WORLD_SIZE']} but the processes cannot find each other: start them by "
                 "torchrun or accelerate launch"
             )
         return cls(state.process_index, state.num_processes, state.device)
+
+    @classmethod
+    def of_workers(cls, workers: WorkerProcesses) -> "ProcessGroup":
+        """The processes that are yet to be started, as the first of them will see them."""
+        return cls(0, workers.size, torch.device("cpu" if workers.on_processor else "cuda"))
 
     @property
     def first(self) -> bool:

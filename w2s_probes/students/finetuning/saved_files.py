@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ...checkpoints.files import has_weights
 from ...errors import InputError, reason
 from ...io.json_files import read_json
-from .settings import FineTuning, Kind, Precision
+from .settings import FineTuning, Kind, Precision, Quantized
 
 SCORING = "scoring.json"  # beside the model's own files
 ADAPTER = "adapter_config.json"  # of peft
@@ -33,6 +33,7 @@ class Scoring(BaseModel):
     batch_tokens: int = Field(FineTuning().batch_tokens, ge=1)
     dtype: Precision = "auto"
     base: BaseModelFiles | None = None  # of adapters
+    quantize: Quantized | None = None  # how the base's weights are held beside adapters
     says: dict[str, Any] | None = None  # of a model that says labels: how it is asked, and the words
 
 

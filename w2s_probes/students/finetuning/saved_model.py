@@ -23,12 +23,14 @@ from ...io.files import replacing, sha256
 from ..texts import checked, tokenize
 from ..threads import one_thread
 from .classifier import Checkpoint, set_padding
+from .engines import refuse_unquantized
 from .label_speaker import Says
 from .model_heads import find_head, keep_in_float32
 from .precision import precision_on
 from .process_group import ProcessGroup
+from .quantizing import keep_trainable, quantized
 from .saved_files import ADAPTER, SCORING, BaseModelFiles, Scoring, read_scoring
-from .settings import FineTuning
+from .settings import FineTuning, Quantized
 from .updates import SCORING as SCORED_AT_ONCE
 
 SMALL = 3_000_000  # weights of a model below which its passes are too small to be shared out among threads
@@ -47,9 +49,11 @@ def write_scoring(place: Path, checkpoint: Checkpoint, settings: FineTuning, say
         dtype=settings.dtype,
         base=base,
         says=None if says is None else says.facts,
+        quantize=settings.quantize,
     )
+    unwritten = {"quantize"} if scoring.quantize is None else set()
     with replacing(place / SCORING) as temporary:
-        temporary.write_text(json.dumps(scoring.model_dump(), indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(scoring.model_dump(exclude=unwritten), indent=1) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +73,15 @@ class SavedModel:
         `base` says where that is now, if it has moved. InputError where a file is missing or the base is another.
         """
         scoring = read_scoring(folder)
+        if scoring.quantize is not None:
+            refuse_unquantized(str(folder))
         if scoring.says is not None:
             raise InputError(f"{folder}: says its labels as words: score rows by extract.asking.said_labels")
         device = ProcessGroup.join().device
         dtype = precision_on(device, scoring.dtype)
         adapted = (folder / ADAPTER).is_file()
         checkpoint = Checkpoint.open(_base_of(folder, scoring, base) if adapted else folder)
-        model = _classifier(checkpoint, dtype if adapted else torch.float32, complete=not adapted)
+        model = _classifier(checkpoint, dtype if adapted else torch.float32, complete=not adapted, how=scoring.quantize)
         if adapted:
             tokenizer = read_tokenizer(str(folder), folder)
             checkpoint, model = Checkpoint(checkpoint.folder, checkpoint.config, tokenizer), _adapted(model, folder)
@@ -126,13 +132,14 @@ def _base_of(folder: Path, scoring: Scoring, moved: Path | None) -> Path:
     return place
 
 
-def _classifier(checkpoint: Checkpoint, dtype: torch.dtype, *, complete: bool) -> Any:
+def _classifier(checkpoint: Checkpoint, dtype: torch.dtype, *, complete: bool, how: Quantized | None) -> Any:
     """The model; where it must be `complete` InputError for weights that its files lack, such as a head."""
     with usable(str(checkpoint.folder), "no sequence classifier can be made of it"):
         model, report = AutoModelForSequenceClassification.from_pretrained(
             checkpoint.folder,
             config=checkpoint.config,
             dtype=dtype,
+            **quantized(checkpoint.config, how, dtype),
             ignore_mismatched_sizes=True,  # refused below
             use_safetensors=True,
             trust_remote_code=False,
@@ -144,6 +151,7 @@ def _classifier(checkpoint: Checkpoint, dtype: torch.dtype, *, complete: bool) -
             f"model {checkpoint.folder}: has no head with two labels ({preview(sorted(lacking))} missing): it is no "
             "fine-tuned student"
         )
+    keep_trainable(model)
     keep_in_float32(model, find_head(model))
     return model
 

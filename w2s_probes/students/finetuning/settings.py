@@ -3,12 +3,14 @@
 from math import cos, pi
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Kind = Literal["lora", "full"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Over = Literal["labels", "vocabulary"]
 Tracker = Literal["tensorboard", "wandb", "trackio"]
+Engine = Literal["loop", "trainer"]
+Quantized = Literal["nf4"]
 
 Stop = Literal["auroc", "log_loss", "agreement"]  # what makes a point of a training the best: `stopping.Criterion`
 STOPS: tuple[Stop, ...] = get_args(Stop)
@@ -18,6 +20,9 @@ STUDENT_PREDICTIONS, STUDENT_MODEL = "predictions.jsonl", "model"  # the last is
 
 # LoRA's is that of EleutherAI's strong students; training every weight wants steps some four times smaller.
 RATES: dict[Kind, float] = {"lora": 8e-5, "full": 2e-5}
+
+
+NOT_OF_HEADS = {"over", "engine", "accelerate", "quantize"}  # keys that no head's results hang on
 
 
 class FineTuning(BaseModel):
@@ -56,6 +61,18 @@ class FineTuning(BaseModel):
     # Of a model that says labels: what it chooses from. "vocabulary" adds to the loss on the two words' log-odds
     # -log of their share in the next token's probability: with xent, cross-entropy over the vocabulary.
     over: Over = "labels"
+    engine: Engine = "loop"  # whose loop trains: our own, or transformers' Trainer, which shards models
+    accelerate: str | None = None  # of the Trainer: a configuration file of accelerate, which says over what
+    quantize: Quantized | None = None  # of the Trainer and adapters: the frozen weights in four bits (QLoRA)
+
+    @model_validator(mode="after")
+    def _of_the_trainer(self) -> "FineTuning":
+        for name in ("accelerate", "quantize"):
+            if self.engine == "loop" and getattr(self, name) is not None:
+                raise ValueError(f"{name} is of engine = 'trainer': give that, or leave it out")
+        if self.quantize is not None and self.kind != "lora":
+            raise ValueError(f"quantize freezes weights in four bits, and kind is {self.kind!r}: choose 'lora'")
+        return self
 
     @property
     def rate(self) -> float:
@@ -63,8 +80,17 @@ class FineTuning(BaseModel):
         return RATES[self.kind] if self.learning_rate is None else self.learning_rate
 
     def facts(self, *, speaks: bool) -> dict[str, Any]:
-        """The settings that count, fit for JSON: a classifier has nothing to say, and a speaker no new head."""
-        return self.model_dump(mode="json", exclude={"head_scale", "max_length"} if speaks else {"over"})
+        """The settings that count, fit for JSON: a classifier has nothing to say, and a speaker no new head.
+
+        What the Trainer is told counts where it is used: in how many processes it shards a model never does.
+        """
+        idle = {"head_scale", "max_length"} if speaks else {"over"}
+        return self.model_dump(mode="json", exclude=idle | {"accelerate"} | self.idle_engine)
+
+    @property
+    def idle_engine(self) -> set[str]:
+        """The keys of the engine that decide no number."""
+        return ({"engine"} if self.engine == "loop" else set()) | ({"quantize"} if self.quantize is None else set())
 
     def rate_at(self, step: int, steps: int) -> float:
         """The learning rate of update `step` (from 0) of `steps`: linear warm-up, then a cosine to 0."""

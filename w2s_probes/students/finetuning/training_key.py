@@ -52,9 +52,15 @@ def training_key(
         "processes": processes.size,
         "device": processes.device.type,
         "dtype": str(dtype),
-        "versions": {name: _version(name) for name in ("torch", "transformers", "peft", "tokenizers")},
+        "versions": {name: _version(name) for name in _packages(settings)},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _packages(settings: FineTuning) -> list[str]:
+    """The packages whose versions count."""
+    engine = ["accelerate"] if settings.engine == "trainer" else []
+    return ["torch", "transformers", "peft", "tokenizers", *engine, *(["bitsandbytes"] if settings.quantize else [])]
 
 
 def describe(loss: Loss) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One optimiser update, exact whatever the micro-batches and processes; and scoring."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -54,14 +54,20 @@ class Loss(Protocol):
         """Go on from a memory."""
 
 
+def passes(lengths: NDArray[np.int64], budget: int) -> tuple[list[NDArray[np.intp]], bool]:
+    """The parts in which rows of these lengths are read, and whether all may be kept for the way back."""
+    parts = micro_batches(lengths, budget)
+    return parts, len(parts) == 1 or sum(len(part) * int(lengths[part[0]]) for part in parts) <= budget
+
+
 class ModelInTraining:
     """A classifier in training: its trainable parameters and their optimiser."""
 
     def __init__(
         self, model: Any, settings: FineTuning, *, pad: int, dtype: torch.dtype, processes: ProcessGroup, seed: int
     ) -> None:
-        self.model = model.to(processes.device)
         self.settings, self.pad, self.dtype, self.processes, self.seed = settings, pad, dtype, processes, seed
+        self.model = self._placed(model)
         self.named: dict[str, nn.Parameter] = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self.parameters = list(self.named.values())
         groups: list[dict[str, Any]] = [
@@ -75,6 +81,10 @@ class ModelInTraining:
             weight_decay=settings.weight_decay,
             fused=processes.device.type in ("cpu", "cuda"),  # one call for all parameters; there are hundreds
         )
+
+    def _placed(self, model: Any) -> Any:
+        """The model where it is trained."""
+        return model.to(self.processes.device)
 
     def update(
         self,
@@ -120,9 +130,7 @@ class ModelInTraining:
         """
         self.model.train()
         share = self.processes.share_of(rows)
-        lengths = tokenized.lengths[share]
-        parts = micro_batches(lengths, self.settings.batch_tokens)
-        at_once = len(parts) == 1 or sum(len(p) * int(lengths[p[0]]) for p in parts) <= self.settings.batch_tokens
+        parts, at_once = self._passes(tokenized.lengths, rows)
         with torch.set_grad_enabled(at_once):
             logits = [self._logits(tokenized, share[part], self._draws(step, i)) for i, part in enumerate(parts)]
         batch = torch.empty(len(share), logits[0].shape[1], device=self.processes.device)
@@ -142,9 +150,21 @@ class ModelInTraining:
         for i, part in enumerate(parts):
             part_logits = logits[i] if at_once else self._logits(tokenized, share[part], self._draws(step, i))
             logits[i] = part_logits.detach()  # lets go of what was kept for the way back
-            part_logits.backward(gradient[torch.from_numpy(part)])  # type: ignore[no-untyped-call]
-        self.processes.add_gradients(self.parameters)
+            self._backward(part_logits, gradient[torch.from_numpy(part)])
+        self._add_gradients()
         return self.processes.add(value.detach())
+
+    def _passes(self, lengths: NDArray[np.int64], rows: NDArray[np.intp]) -> tuple[list[NDArray[np.intp]], bool]:
+        """The parts of this process's share of a batch `rows`, and whether they may all be kept for the way back."""
+        return passes(lengths[self.processes.share_of(rows)], self.settings.batch_tokens)
+
+    def _backward(self, logits: Tensor, gradient: Tensor) -> None:
+        """Add to the parameters' gradients that of some rows, by their logits and the loss's gradient there."""
+        logits.backward(gradient)  # type: ignore[no-untyped-call]
+
+    def _add_gradients(self) -> None:
+        """Make every process's gradients those of all of them."""
+        self.processes.add_gradients(self.parameters)
 
     def scores(self, tokenized: Tokenized) -> NDArray[np.float64]:
         """P(1) (n,) of every row."""
@@ -155,16 +175,24 @@ class ModelInTraining:
         self.model.eval()
         margins = torch.zeros(len(tokenized.rows), device=self.processes.device)
         parts = list(batches(tokenized.lengths.tolist(), SCORING * self.settings.batch_tokens))
-        with torch.inference_mode():
-            for part in parts[self.processes.rank :: self.processes.size]:
+        with self._scoring():
+            for part in self._own(parts):
                 logits = self._logits(tokenized, part, None)
                 margins[part] = logits[:, 1] - logits[:, 0]
             return self.processes.add(margins).cpu().double().numpy()
 
+    def _own(self, parts: list[list[int]]) -> list[list[int]]:
+        """This process's share of the parts that are scored."""
+        return parts[self.processes.rank :: self.processes.size]
+
+    def _scoring(self) -> AbstractContextManager[Any]:
+        """The way in which nothing is kept for a way back."""
+        return torch.inference_mode()
+
     def margins_of(self, tokenized: Tokenized, rows: Iterable[int]) -> NDArray[np.float64]:
         """The margins of some rows (b,), read together and by this process alone."""
         self.model.eval()
-        with torch.inference_mode():
+        with self._scoring():
             logits = self._logits(tokenized, rows, None)
         return (logits[:, 1] - logits[:, 0]).cpu().double().numpy()
 
@@ -189,11 +217,23 @@ class ModelInTraining:
         return torch_seed(self.seed, "dropout", step, self.processes.rank, part)
 
     def copied(self) -> dict[str, Tensor]:
-        """The trainable parameters, by name, on the processor."""
+        """What this process holds of the trainable parameters, by name, on the processor."""
         return {name: p.detach().to("cpu", copy=True) for name, p in self.named.items()}
 
+    def gathered(self, held: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The whole parameters of which every process gives what it has `copied`; asked for by all of them."""
+        return held
+
+    def held_of(self, whole: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What this process holds of whole parameters."""
+        return whole
+
+    def to_save(self, rebuilt: Callable[[], Any]) -> Callable[[], Any]:
+        """Make, where it is called, the whole model; asked for by all processes. `rebuilt` opens the checkpoint."""
+        return lambda: self.model
+
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Put the trainable parameters back."""
+        """Put back what this process holds of the trainable parameters."""
         with torch.no_grad():
             for name, parameter in self.named.items():
                 parameter.copy_(tensors[name])
