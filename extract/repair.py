@@ -19,6 +19,8 @@ from .extractor import Extraction
 from .models.checkpoints import Trust
 from .models.loading import Placement
 from .models.source import NDIF, ModelSource
+from .planned_rows import rows_at
+from .positions import fields_of
 from .row_files import read_rows
 from .site import site_of_identity
 
@@ -64,11 +66,9 @@ def repair(
         for shard in (s for s in bad if _folder(s) == folder):
             progress("shards", len(written), len(bad))
             chosen = slice(shard.start, shard.stop)
-            part = plan.rows.iloc[chosen]
-            encoded = plan.encoding.encode(plan.source.tokenizer, part["id"].tolist(), part["text"].tolist())
             name = NAME.fullmatch(Path(shard.file).name)
             number = int(name["part"]) if name else 0
-            content = plan.content(engine, encoded, chosen)
+            content = plan.content(engine, chosen)
             file = write_shard(path / folder, number, content, manifest.dtype, piece.key)
             manifest = _replaced(path, manifest, shard, file)
             written.append(str(file))
@@ -105,13 +105,14 @@ def plan_of(
         )
     revision = weights.rpartition("@")[2] if weights.startswith("hub:") else None
     source = ModelSource.find(name, revision=revision, blocks=identity["blocks"], trust=trust)
-    table = rows if rows is not None else read_rows(*(files or []))
+    fields = fields_of([str(identity["position"])])
+    table = rows if rows is not None else read_rows(*(files or []), fields=fields, conversations=True)
     table = _in_order(path, manifest, manifest.shards if sound is None else sound, table)
     encoding = Encoding.of_identity(identity, source.tokenizer, str(path))
-    layers, site = sorted(manifest.sites), site_of_identity(identity)
-    plan = Extraction(
-        source, table, layers, identity["position"], manifest.dtype, encoding, identity["quantization"], site
-    )
+    layers, position = sorted(manifest.sites), str(identity["position"])
+    (table,), _ = rows_at(table, [position], source, encoding)
+    how = (manifest.dtype, encoding, identity["quantization"], site_of_identity(identity))
+    plan = Extraction(source, table, layers, position, *how)
     if plan.identity != identity:
         raise InputError(
             f"{path}: was made from something else ({differing_fields(plan.identity, identity)}): give the model and "
