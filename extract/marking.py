@@ -36,9 +36,9 @@ def tokens_at(
 ) -> NDArray[np.int64]:
     """The token (rows, marks) that holds the last character of each span of characters, counted from a row's first.
 
-    `rows` are the token ids that are read of the texts, cut and closed as `limit`, `side` and `special_tokens` say. Where
-    a tokenizer drops that character, as some do white space, it is the last token before it that holds one of the span.
-    Raises `CutOff` where a span ends beyond what is read, and InputError for a tokenizer that does not tell where its
+    `rows` are the token ids that are read of the texts, cut and closed as `limit`, `side` and `special_tokens` say.
+    Where a tokenizer drops that character, as some do white space, it is the last token before it that holds one of the
+    span. Raises `CutOff` where a span ends beyond what is read, and InputError for a tokenizer that does not tell where its
     tokens stand, or tells it of others.
     """
     if not getattr(tokenizer, "is_fast", False):
