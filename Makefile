@@ -9,10 +9,12 @@
 # make api    make the pages of docs/api again from the code
 # make schema make data/schemas and docs/json.md again from the code
 # make simulate  how often intervals and verdicts are right, into docs/statistics.md; some twenty minutes
-# make study  every method on every dataset with three supervisors, into docs/results.md; an hour, W2S_DATA set
+# make study  every method on every dataset with three supervisors, into docs/results.md; two hours, W2S_DATA set
 # make harden  kill every command and damage every file that one reads, some hundred times each; about an hour
 # make census  read every model type of transformers, tiny, into docs/families.md; some twenty minutes
+# make gpu-check  numbers and speed on a GPU beside the processor's, into runs/gpu-check; at most eight minutes
 # make bench  measure speed and memory beside references; some twenty-five minutes on a quiet machine
+# make bench-long  the commands at up to a million rows: time and memory; hours (W2S_BENCH keeps the stores)
 PYTHON ?= python3
 OLDEST ?= python3.11
 # The newest Python that is here, installed or by pyenv, beside the one of $(VENV).
@@ -24,7 +26,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench simulate study harden census encoder miniature environments \
+.PHONY: demo check lint test wheel test-wheel test-lowest test-python docs api schema bench bench-long gpu-check simulate study harden census encoder miniature environments \
   clean
 
 demo: $(VENV)/ready-models
@@ -97,6 +99,12 @@ schema: $(VENV)/ready-models
 
 bench: encoder $(VENV)/ready-dev
 	$(BIN)/python -m tests.benchmarks
+
+gpu-check: $(VENV)/ready-dev
+	$(BIN)/python -m tests.gpu_check --out runs/gpu-check
+
+bench-long: $(VENV)/ready-dev
+	$(BIN)/python -m tests.benchmarks million
 
 simulate: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.simulations

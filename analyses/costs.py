@@ -22,7 +22,7 @@ from .asking_costs import AskingPlan, plan_askings
 from .debate_costs import DebateCosts, debate_costs, heard_lengths
 from .experiment.asked_models import saying_in
 from .experiment.method import Method
-from .experiment.paired_tasks import contrast_in, reads_pairs, refuse_unpaired
+from .experiment.paired_tasks import contrast_in, reads_pairs, refuse_unknown_words, refuse_unpaired
 from .experiment.row_sets import RowSets
 from .experiment.splits import split_task
 from .experiment.task_models import every_row
@@ -94,6 +94,7 @@ def plan_recipe(
     refuse_unpaired(recipe, methods)
     describe = cache(ModelSource.describe)
     refuse_layers(recipe, describe)
+    refuse_unknown_words(recipe, methods, describe)
     splits = {task: _splits(recipe, task, fetch) for task in recipe.data.tasks}
     by_seed = {Path(task).stem: zip(recipe.seeds, sets, strict=True) for task, sets in splits.items() if sets}
     refuse_without_truth(recipe, methods, {task: dict(seeds) for task, seeds in by_seed.items()})

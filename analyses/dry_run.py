@@ -6,7 +6,7 @@ from pathlib import Path
 from w2s_probes.errors import InputError
 
 from .costs import layers_read, reads_known_rows, reads_tokens
-from .experiment.paired_tasks import reads_pairs, refuse_unpaired
+from .experiment.paired_tasks import reads_pairs, refuse_unknown_words, refuse_unpaired
 from .experiment.splits import split_task
 from .experiment.task_models import Sources
 from .lessons.activations import Activations
@@ -40,6 +40,7 @@ def stages(recipe: Recipe, cache: Path) -> list[Stage]:
     methods = find_methods(recipe.methods)
     refuse_unpaired(recipe, methods)
     sources, every = Sources(), []
+    refuse_unknown_words(recipe, methods, sources.find)
     for name in recipe.data.tasks:
         task, splits = Path(name).stem, split_task(recipe, name)
         refuse_without_truth(recipe, methods, {task: splits})

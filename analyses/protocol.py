@@ -25,7 +25,7 @@ from .experiment.asked_models import refuse_unasked
 from .experiment.fusing import refuse_unfused
 from .experiment.method import Method
 from .experiment.outcomes import Outcome, write_verdict
-from .experiment.paired_tasks import reads_pairs, refuse_unpaired
+from .experiment.paired_tasks import reads_pairs, refuse_unknown_words, refuse_unpaired
 from .experiment.row_sets import RowSets
 from .experiment.splits import load_rows, split_loaded
 from .experiment.task_models import Sources
@@ -106,6 +106,7 @@ def run(
     for name in recipe.models:
         sources.find(name)
     refuse_layers(recipe, sources.find)
+    refuse_unknown_words(recipe, methods, sources.find)
     refuse_unfused(recipe, sources.find)
     refuse_unasked(recipe, methods, sources.find, splits)
     refuse_debates(recipe, methods, splits, sources)

@@ -25,6 +25,7 @@ from .extractor import Extraction
 from .forward.engine import Engine
 from .forward.row_check import TOLERANCE, difference
 from .forward.trace import ActivationReader, Position, hidden, pool
+from .models.fits import refuse_too_large
 from .models.loading import Placement
 from .models.pooling import position_remarks
 
@@ -41,6 +42,10 @@ TEXTS = (
     "The committee, having heard both sides at length, adjourned without a decision, as it did every year.",
 )
 LONGEST = 2.0  # seconds of the batch that is timed
+WHOLE = (
+    "the doctor loads it whole: `w2s extract --offload` compares some rows with the same ones alone by itself, and in "
+    "other devices' memory the doctor works by --device-map"
+)
 ROUNDED = 0.5  # the same for half precision against float32, where nothing is wrong but the rounding
 
 
@@ -114,7 +119,8 @@ def diagnose(
 
     Batched with single rows, padded left with right, through nnsight with plain hooks, read back from a store with
     fresh (from `store`, if given, which must hold the plan's rows; otherwise from a new one), and the dtype with
-    float32, for which the model is loaded once more. Raises InputError where fewer than two rows differ.
+    float32, for which the model is loaded once more. Raises InputError where fewer than two rows differ, and for a
+    model that does not fit into memory.
     """
     if plan.source.remote:
         raise InputError(f"model {plan.source.name}: runs on NDIF, and the doctor needs the model here")
@@ -123,7 +129,12 @@ def diagnose(
     tokens = plan.encoding.encode_rows(plan.source.tokenizer, plan.rows).rows
     if len({row.tobytes() for row in tokens}) < 2:
         raise InputError("the doctor needs at least two different texts: give more --rows")
-    engine = plan.engine(placement or Placement())
+    placement = placement or Placement()
+    twice = against_float32 and plan.dtype != "float32" and plan.quantization is None
+    refuse_too_large(plan.source, plan.dtype, placement.device_map, plan.quantization, WHOLE)
+    if twice:
+        refuse_too_large(plan.source, "float32", placement.device_map, None, "give --no-float32")
+    engine = plan.engine(placement)
     words, pad = engine.read(tokens, names), plan.source.pad
     fresh = {layer: to_float32(layer_words, plan.dtype) for layer, layer_words in words.items()}
     together, single = engine.together([len(row) for row in tokens]), [[row] for row in range(len(tokens))]
@@ -143,9 +154,9 @@ def diagnose(
         stored = {layer: _stored(store, layer, names) for layer in plan.layers}
         checks.append(_compared("stored = fresh", fresh, stored, TOLERANCE[plan.dtype]))
     speed = _speed(engine, tokens, names)
-    if against_float32 and plan.dtype != "float32" and plan.quantization is None:
+    if twice:
         del engine, ways  # its memory is needed
-        exact = replace(plan, dtype="float32").engine(placement or Placement()).read(tokens, names)
+        exact = replace(plan, dtype="float32").engine(placement).read(tokens, names)
         checks.append(_compared(f"{plan.dtype} ~ float32", fresh, exact, ROUNDED))
     read = tuple(_token_read(plan, *row) for row in zip(names, tokens, strict=True))
     remarks = [*plan.source.remarks, *position_remarks(plan.source, plan.position, plan.encoding)]

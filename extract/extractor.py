@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError
 from w2s_probes.progress import RowProgress, silent
@@ -21,12 +22,13 @@ from w2s_probes.store.writer import StoreWriter
 
 from .encoding import Encoding
 from .filling import packed, run_together
-from .forward.engine import BatchProgress, Engine
+from .forward.engine import Engine
 from .forward.part_reading import TokenizedPart
 from .models.loading import Placement, quantization_config
 from .models.source import ModelSource
+from .offload.offloaded_engine import OffloadedEngine
 from .planned_rows import rows_at
-from .positions import MARK, mark_of
+from .positions import MARK, mark_of, refuse_marked
 from .row_files import checked_rows, rows_hash
 from .site import RESIDUAL, Site, layers_of, site_of
 from .templates import OWN
@@ -166,7 +168,9 @@ class Extraction:
     ) -> Engine:
         """The loaded model, read at the plan's layers or at some of them, at its position or at several."""
         if placement.offload is not None:
-            raise InputError("--offload is of `w2s extract` alone: whatever else reads a model loads it whole")
+            raise InputError(
+                "--offload is of `w2s extract` and `w2s repair`: whatever else reads a model loads it whole"
+            )
         return Engine(
             self.source,
             layers=self.layers if layers is None else layers,
@@ -176,6 +180,15 @@ class Extraction:
             quantization=self.quantization,
             placement=placement,
         )
+
+    def reader(self, placement: Placement) -> Engine | OffloadedEngine:
+        """What reads the parts of the plan's store: the loaded model, or with `offload` block after block."""
+        if placement.offload is None:
+            return self.engine(placement)
+        self.site.refuse_elsewhere("--offload")
+        refuse_marked([self.position], "--offload")
+        about: dict[str, Any] = {"layers": self.layers, "position": self.position, "dtype": self.dtype}
+        return OffloadedEngine(self.source, **about, quantization=self.quantization, placement=placement)
 
     def run(
         self,
@@ -210,13 +223,15 @@ class Extraction:
         )
         return store
 
-    def content(self, engine: Engine, chosen: slice, progress: BatchProgress = silent) -> Content:
-        """The content of a shard of some rows, read anew."""
-        marks = [] if self.marks is None else [self.marks[chosen]]
-        encoded = self.encoding.encode_rows(self.source.tokenizer, self.rows.iloc[chosen], marks)
-        ids = self.rows["id"].iloc[chosen].tolist()
-        part = TokenizedPart(0, ids, encoded.rows, encoded.cut, at=encoded.at)
-        return packed(part, engine.read(part.tokens, ids, progress, at=part.at), every_token=self.position == "all")
+    def part(self, number: int, chosen: slice) -> TokenizedPart:
+        """Some rows as a part of the store, tokenized."""
+        rows, marks = self.rows.iloc[chosen], [] if self.marks is None else [self.marks[chosen]]
+        encoded = self.encoding.encode_rows(self.source.tokenizer, rows, marks)
+        return TokenizedPart(number, rows["id"].tolist(), encoded.rows, encoded.cut, at=encoded.at)
+
+    def content(self, part: TokenizedPart, layers: Mapping[int, NDArray[Any]]) -> Content:
+        """The content of a shard, from the tokens of its rows and their words at each layer."""
+        return packed(part, layers, every_token=self.position == "all")
 
 
 def extract(

@@ -60,6 +60,7 @@ class Plan(Protocol):
     @property
     def token_names(self) -> dict[str, int]: ...
     def writer(self, out: Path | str, processes: int = 1) -> StoreWriter: ...
+    def reader(self, placement: Placement) -> Engine | OffloadedEngine: ...
     def engine(
         self, placement: Placement, layers: Sequence[int] | None = None, *, positions: Sequence[str] = ()
     ) -> Engine: ...
@@ -107,12 +108,11 @@ def run_together(
 
 def _reader(plans: Sequence[Plan], placement: Placement) -> Engine | OffloadedEngine:
     plan, positions = plans[0], [plan.position for plan in plans]
-    if placement.offload is None:
-        return plan.engine(placement, positions=positions)
-    plan.site.refuse_elsewhere("--offload")
-    refuse_marked(positions, "--offload")
-    about: dict[str, Any] = {"layers": plan.layers, "position": plan.position, "dtype": plan.dtype}
-    return OffloadedEngine(plan.source, **about, quantization=plan.quantization, placement=placement)
+    if len(plans) == 1:
+        return plan.reader(placement)
+    if placement.offload is not None:
+        refuse_marked(positions, "--offload")
+    return plan.engine(placement, positions=positions)
 
 
 def fill(

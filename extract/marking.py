@@ -38,8 +38,8 @@ def tokens_at(
 
     `rows` are the token ids that are read of the texts, cut and closed as `limit`, `side` and `special_tokens` say.
     Where a tokenizer drops that character, as some do white space, it is the last token before it that holds one of the
-    span. Raises `CutOff` where a span ends beyond what is read, and InputError for a tokenizer that does not tell where its
-    tokens stand, or tells it of others.
+    span. Raises `CutOff` where a span ends beyond what is read, and InputError for a tokenizer that does not tell where
+    its tokens stand, or tells it of others.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise InputError(

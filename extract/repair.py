@@ -17,12 +17,15 @@ from w2s_probes.store.verification import manifest_faults, shard_faults
 from .encoding import Encoding
 from .extractor import Extraction
 from .models.checkpoints import Trust
+from .models.fits import refuse_too_large
 from .models.loading import Placement
 from .models.source import NDIF, ModelSource
 from .planned_rows import rows_at
 from .positions import fields_of
 from .row_files import read_rows
 from .site import site_of_identity
+
+LOADED = "give --offload, which reads one block at a time"
 
 
 def repair(
@@ -37,10 +40,12 @@ def repair(
     """Make a finished store's bad shards again, then remove shards that it does not list; returns the files written.
 
     Model and rows are those that the manifest's notes name, unless given, and so are the fields that `placement`
-    leaves open: on the same device the shards come out bit for bit as they were. Each is replaced when its
-    successor is whole, so that a kill leaves a store no worse than it was.
+    leaves open: on the same device the shards come out bit for bit as they were. With its `offload` the model is read
+    block by block, all lost rows together. Each shard is replaced when its successor is whole, so that a kill leaves a
+    store no worse than it was.
 
-    Raises InputError for an unfinished store, and where model or rows are not those that the store was made from.
+    Raises InputError for an unfinished store, where model or rows are not those that the store was made from, and for
+    a model that does not fit into memory and is not offloaded.
     """
     path = Path(path)
     manifest = Manifest.read(path)
@@ -53,23 +58,23 @@ def repair(
     if bad:
         sound = [shard for shard in manifest.shards if shard not in bad]
         plan = plan_of(path, manifest, model=model, rows=rows, trust=trust, sound=sound)
-    for folder in sorted({_folder(shard) for shard in bad}):
-        piece, notes = _piece(plan, manifest, folder), _notes(path, manifest, folder)
+    for folder, layers in sorted({_made_with(shard) for shard in bad}):
+        piece, notes = _piece(plan, manifest, folder, layers), _notes(path, manifest, folder)
         here = placement or Placement()
-        engine = piece.engine(
-            replace(
-                here,
-                attn=here.attn or notes.get("attn"),
-                batch_tokens=here.batch_tokens or notes.get("batch_tokens"),
-            )
+        there = replace(
+            here,
+            attn=here.attn or notes.get("attn"),
+            batch_tokens=here.batch_tokens or notes.get("batch_tokens"),
         )
-        for shard in (s for s in bad if _folder(s) == folder):
-            progress("shards", len(written), len(bad))
-            chosen = slice(shard.start, shard.stop)
+        if there.offload is None:
+            refuse_too_large(plan.source, plan.dtype, there.device_map, plan.quantization, LOADED)
+        lost = [shard for shard in bad if _made_with(shard) == (folder, layers)]
+        parts = (plan.part(at, slice(shard.start, shard.stop)) for at, shard in enumerate(lost))
+        progress("shards", len(written), len(bad))
+        for read in piece.reader(there).read_parts(parts):
+            shard, content = lost[read.part.number], plan.content(read.part, dict(read.layers))
             name = NAME.fullmatch(Path(shard.file).name)
-            number = int(name["part"]) if name else 0
-            content = plan.content(engine, chosen)
-            file = write_shard(path / folder, number, content, manifest.dtype, piece.key)
+            file = write_shard(path / folder, int(name["part"]) if name else 0, content, manifest.dtype, piece.key)
             manifest = _replaced(path, manifest, shard, file)
             written.append(str(file))
             progress("shards", len(written), len(bad))
@@ -138,11 +143,16 @@ def _folder(shard: Shard) -> str:
     return Path(shard.file).parent.as_posix()
 
 
-def _piece(plan: Extraction, manifest: Manifest, folder: str) -> Extraction:
-    """The extraction that wrote a folder of the store: the first one, or one that added rows or layers."""
-    shards = [shard for shard in manifest.shards if _folder(shard) == folder]
+def _made_with(shard: Shard) -> tuple[str, tuple[int, ...]]:
+    """The folder and the layers of a shard: what was pulled has several files of one layer each in one folder."""
+    return _folder(shard), tuple(shard.layers)
+
+
+def _piece(plan: Extraction, manifest: Manifest, folder: str, layers: Sequence[int]) -> Extraction:
+    """The extraction that wrote these shards of the store: the first one, or one that added rows or layers."""
+    shards = [shard for shard in manifest.shards if _made_with(shard) == (folder, tuple(layers))]
     rows = plan.rows.iloc[min(shard.start for shard in shards) : max(shard.stop for shard in shards)]
-    return replace(plan, rows=rows, layers=shards[0].layers)
+    return replace(plan, rows=rows, layers=list(layers))
 
 
 def _notes(path: Path, manifest: Manifest, folder: str) -> dict[str, Any]:

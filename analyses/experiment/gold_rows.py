@@ -108,6 +108,11 @@ class GoldRows:
         self._read.update(self.ids)
         return self._labels.values(self.ids)
 
+    def read_among(self, taught: Mask | None) -> int:
+        """The rows whose true labels have been read among those that are taught (n_train,); None: all are taught."""
+        read = self.rows["id"].isin(self._read).to_numpy()
+        return int((read if taught is None else read & taught).sum())
+
     def examples(self, labels: NDArray[np.float64] | None = None) -> Examples:
         """The gold rows with their true labels, which this reads, or with these weak ones."""
         table = self.rows[self.mask].reset_index(drop=True)

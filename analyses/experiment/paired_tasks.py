@@ -1,13 +1,18 @@
 """Whether the tasks of a recipe have the contrast pairs that its methods read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from extract.tasks import find_task
+from extract.tasks.contrast import unknown_words
 from w2s_probes.errors import InputError
 
 from ..recipe.schema import Recipe
 from .method import Method
+
+if TYPE_CHECKING:
+    from extract.models.source import ModelSource
 
 
 def contrast_in(task: str, names: Sequence[str]) -> tuple[str, str] | None:
@@ -34,3 +39,23 @@ def refuse_unpaired(recipe: Recipe, methods: Mapping[str, Method]) -> None:
                 f"method {name!r} reads contrast pairs, and task {short!r} has none: give it `contrast`, such as "
                 'contrast = ["{text} Yes", "{text} No"]'
             )
+
+
+def refuse_unknown_words(recipe: Recipe, methods: Mapping[str, Method], find: "Callable[[str], ModelSource]") -> None:
+    """InputError where a task's contrast has words that the strong model's tokenizer does not know, or tells not apart.
+
+    Sides that differ in such words alone are the same tokens, and what is read of them is their order.
+    """
+    if not reads_pairs(methods):
+        return
+    source = find(recipe.strong.model)
+    for task in recipe.data.tasks:
+        short, definition = find_task(task)
+        if definition.contrast is None:  # `refuse_unpaired`
+            continue
+        for template in definition.contrast:
+            if words := unknown_words(source.tokenizer, template):
+                raise InputError(
+                    f"task {short!r}: the tokenizer of {source.name} does not know {', '.join(map(repr, words))} of "
+                    f"its contrast {template!r}: say it in words of the model's vocabulary"
+                )

@@ -156,6 +156,7 @@ class Experiment(LayerView, CalibratedView, PairView, TrueLabels, LossCodes):
             weight=weight,
             conflict=conflict,
             stop_role=None if stop is None else stop.labels.role,
+            gold=0 if self.gold is None else self.gold.read_among(mask),
             start=start,
         )
 

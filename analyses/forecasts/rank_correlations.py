@@ -47,17 +47,35 @@ def rank_correlation(cells: pd.DataFrame, outcome: str, *, n_boot: int = N_BOOT)
     tasks = sorted(there["task"].unique())
     if len(tasks) < LEAST_TASKS:
         return ForetoldCorrelation(NAN, NAN, NAN, NAN, len(there))
-    by_task = [there[there["task"] == task][["value", outcome]].to_numpy(dtype=np.float64) for task in tasks]
-    value = _spearman(np.concatenate(by_task))
+    pairs = there[["value", outcome]].to_numpy(dtype=np.float64)
+    value = _spearman(pairs)
     if np.isnan(value):
         return ForetoldCorrelation(NAN, NAN, NAN, NAN, len(there))
-    rng, draws = stream(0, "tasks"), []
-    for _ in range(n_boot):
-        draws.append(_spearman(np.concatenate([by_task[at] for at in rng.integers(len(tasks), size=len(tasks))])))
+    drawn = stream(0, "tasks").integers(len(tasks), size=(n_boot, len(tasks)))
+    times = (drawn[:, :, None] == np.arange(len(tasks))).sum(axis=1)  # (n_boot, tasks)
+    draws = counted_spearman(pairs, times[:, np.searchsorted(tasks, there["task"])])
     low, high = np.nanquantile(draws, [0.025, 0.975])
     own = [_spearman(part[["value", outcome]].to_numpy(dtype=np.float64)) for _, part in there.groupby("run")]
     within = float(np.nanmean(own)) if np.isfinite(own).any() else NAN
     return ForetoldCorrelation(value, float(low), float(high), within, len(there))
+
+
+def counted_spearman(pairs: NDArray[np.float64], times: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Spearman's correlation of `pairs` (n, 2), of which draw b has pair i times[b, i] times; NaN where constant.
+
+    The rank of a pair is the number of those below it and half of one more than those as large: ties share theirs.
+    """
+    counts = times.astype(np.float64)
+    n = counts.sum(axis=1, keepdims=True)
+    ranks = []
+    for column in pairs.T:
+        below = (column[:, None] < column).astype(np.float64) + 0.5 * (column[:, None] == column)
+        ranks.append(counts @ below + 0.5 - (n + 1) / 2)  # less their mean
+    x, y = ranks
+    variances = (counts * x * x).sum(axis=1), (counts * y * y).sum(axis=1)
+    constant = (np.minimum(*variances) <= 0) | (n[:, 0] < 3)
+    scale = np.sqrt(np.where(constant, 1.0, variances[0] * variances[1]))
+    return np.where(constant, NAN, np.clip((counts * x * y).sum(axis=1) / scale, -1, 1))
 
 
 def _spearman(pairs: NDArray[np.float64]) -> float:

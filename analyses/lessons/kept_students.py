@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from w2s_probes.students.artefacts import reads_of, save_student
+from w2s_probes.probes.fitted_to import reads_of
+from w2s_probes.students.artefacts import save_student
 from w2s_probes.students.head import HeadStudent
 
 from .lesson import Lesson
@@ -35,7 +36,7 @@ def _record(lesson: Lesson) -> dict[str, Any]:
         settings["conflict"] = lesson.conflict.alpha
     return {
         "kind": training.kind,
-        "role": lesson.role,
+        **lesson.taught_by,
         "parameters": {"loss": lesson.loss, **settings, "seed": lesson.seed},
         "rows": {"train": int(lesson.taught.sum()), "val": len(lesson.stop.rows)},
     }

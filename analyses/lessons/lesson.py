@@ -106,6 +106,7 @@ class Lesson:
     weight: NDArray[np.float64] | None = None  # (n,) of the rows' losses, scaled to mean 1
     conflict: LessonConflict | None = None  # for a method that is declared an oracle alone
     stop_role: Role | None = None  # of the labels that stop it, where it is another: `truth` of gold rows
+    gold: int = 0  # taught rows whose labels are the true ones of gold rows, under whichever role the others are
     start: "Lesson | None" = None  # whose student it goes on from: the same model and rows, other labels or mask
     step: str = field(default="", compare=False)  # whose lesson it is, for progress
 
@@ -141,6 +142,14 @@ class Lesson:
     def with_student_kept(self) -> "Lesson":
         """The same lesson, whose trained student is put into the cache beside its scores."""
         return replace(self, learner=replace(self.learner, keeps=True))
+
+    @property
+    def taught_by(self) -> dict[str, Any]:
+        """The origin of the labels, for a student's record: `gold` where true labels of gold rows are among them."""
+        about: dict[str, Any] = {"role": "gold" if self.gold else self.role}
+        if self.gold:
+            about["gold_rows"] = self.gold
+        return about if self.stop_role in (None, self.role) else about | {"stopped_by": "gold"}
 
     @property
     def taught(self) -> NDArray[np.bool_]:

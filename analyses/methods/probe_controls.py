@@ -78,7 +78,7 @@ PROBE_CONTROLS = {
     "control-permuted-mlp": Method(
         partial(permuted_labels, probe="mlp"),
         students=0,
-        settings=frozenset({"mlp_l2"}),
+        settings=frozenset({"mlp_l2", "mlp_hidden", "mlp_epochs"}),
         ceiling=ceiling_of("control-permuted-mlp"),
     ),
     "control-best-layer": Method(best_layer, students=0, layers=True, ceiling=ceiling_of("control-best-layer")),

@@ -21,7 +21,7 @@ from w2s_probes.io.validated import UNKNOWN_KEY
 from w2s_probes.probes.class_specs import ClassSpec
 from w2s_probes.probes.connectivity import Connectivity
 from w2s_probes.probes.probe_entry import ClassifierEntry, ProbeEntry
-from w2s_probes.probes.registry import ENTRIES, PROBES, probe_settings
+from w2s_probes.probes.registry import ENTRIES, MLP_EPOCHS, MLP_HIDDEN, PROBES, probe_settings
 
 from .attention import Attention
 from .calibration_keys import CalibratedOn
@@ -57,6 +57,8 @@ class Probes(_ProbeValues):
     classifiers: dict[str, str] = Field({})
     connectivity: Connectivity = "strong"
     alpha: float = Field(0.9, gt=0, lt=1)  # of the graph probe: how much of a score comes from the neighbours
+    mlp_hidden: Count = MLP_HIDDEN  # units of the MLP probe
+    mlp_epochs: Count = MLP_EPOCHS  # and its passes over the rows
     contamination: float = Field(0.1, ge=0, lt=1)
     overlap: OverlapSettings = OverlapSettings()
     calibrate: CalibrationRule | None = None  # of probes that are scored: to the weak labels of the validation rows
@@ -95,10 +97,10 @@ class Probes(_ProbeValues):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_asked_for(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Records that calibrate no probe, or name no layers, say nothing of it, as those of earlier versions."""
+        """Records that calibrate no probe, name no layers, or have the usual MLP say nothing of it, as earlier ones."""
         written: dict[str, Any] = write(self)
         unsaid = {name for name, said in (("calibrate", self.calibrate), ("layers", self.layers.layers)) if not said}
-        unsaid |= set() if self.calibrate_on == "gold" else {"calibrate_on"}
+        unsaid |= (set() if self.calibrate_on == "gold" else {"calibrate_on"}) | self._usual_mlp
         return {name: value for name, value in written.items() if name not in unsaid}
 
     @model_validator(mode="after")
@@ -109,6 +111,12 @@ class Probes(_ProbeValues):
             raise ValueError(f"layers.of = {self.layers.of!r}: {did_you_mean(self.layers.of, PROBES)}")
         return self
 
+    @property
+    def _usual_mlp(self) -> set[str]:
+        """The sizes of the MLP probe that are as they were before recipes had them: unsaid in records and keys."""
+        usual = {"mlp_hidden": MLP_HIDDEN, "mlp_epochs": MLP_EPOCHS}
+        return {name for name, value in usual.items() if getattr(self, name) == value}
+
     def read(self, settings: Collection[str]) -> dict[str, Any]:
         """The values of these settings, fit for JSON: those that were not given, too."""
         own = self.model_dump(mode="json", include=set(settings))
@@ -116,6 +124,7 @@ class Probes(_ProbeValues):
         for name, wanted in (("classifiers", self.classifiers), ("layers", self.layers.layers)):
             if not wanted:
                 own.pop(name, None)
+        own = {name: value for name, value in own.items() if name not in self._usual_mlp}
         if own.get("overlap") == OverlapSettings().model_dump(mode="json"):
             own.pop("overlap")
         return own | {name: getattr(self, name) for name in settings if name in added_settings()}

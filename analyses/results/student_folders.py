@@ -39,7 +39,8 @@ def put_students(out: Path, task: str, seed: int, taught: StepLessons) -> set[st
         about = {"task": task, "seed": seed, METHOD: method, "labels": labels_file(task, seed, "weak")}
         kept = SavedStudent.find(lesson.student)
         record = read_json(lesson.student / STUDENT_RECORD)
-        record = {name: value for name, value in record.items() if name not in (FILES, CHECKSUM)} | about
+        unsealed = {name: value for name, value in record.items() if name not in (FILES, CHECKSUM)}
+        record = unsealed | lesson.taught_by | about  # equal lessons share a student: these labels may be another's too
         if kept.kind == "model":
             save_student(out / folder, record, model=kept.path)
         else:

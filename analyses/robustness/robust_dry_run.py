@@ -6,7 +6,7 @@ from pathlib import Path
 from w2s_probes.errors import InputError
 
 from ..costs import reads_tokens
-from ..experiment.paired_tasks import reads_pairs
+from ..experiment.paired_tasks import reads_pairs, refuse_unknown_words
 from ..experiment.splits import load_rows, split_loaded
 from ..experiment.task_models import Sources
 from ..lessons.engine import drive, together
@@ -38,6 +38,7 @@ def robust_stages(recipe: Recipe, cache: Path, *, oracle: bool = False) -> list[
     loaded = {task.name: split_loaded(recipe, task) for task in (load_rows(recipe, name) for name in recipe.data.tasks)}
     sources = Sources()
     refuse_layers(recipe, sources.find)
+    refuse_unknown_words(recipe, methods, sources.find)
     stages: list[RobustStage] = []
     for trial in robust_trials(recipe, loaded, methods, cache, sources, StoppedClock(), describe=oracle):
         stages += _trial_stages(trial)

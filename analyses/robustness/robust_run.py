@@ -15,7 +15,7 @@ from w2s_probes.progress import Progress, silent
 from ..experiment.asked_models import refuse_unasked
 from ..experiment.method import Method
 from ..experiment.opinions import asked_in
-from ..experiment.paired_tasks import contrast_in, refuse_unpaired
+from ..experiment.paired_tasks import contrast_in, refuse_unknown_words, refuse_unpaired
 from ..experiment.row_sets import RowSets
 from ..experiment.splits import load_rows, split_loaded
 from ..experiment.task_models import Sources, TaskModels, every_row
@@ -69,6 +69,7 @@ def run_robust(
     for name in recipe.models:
         sources.find(name)
     refuse_layers(recipe, sources.find)
+    refuse_unknown_words(recipe, methods, sources.find)
     refuse_unasked(recipe, methods, sources.find, loaded)
     with closing(Crew(clock, place)) as crew:
         sources.extract = crew.extract

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.drawing import drawable
 from w2s_probes.foretelling import ComparedProbes, compared_probes
+from w2s_probes.probes.fitted_to import check_fitted_to
 from w2s_probes.probes.saving import load_probe
 from w2s_probes.rows.groups import GROUP, group_numbers
 
@@ -29,6 +31,7 @@ class ProbeCosines:
 
     cosines: ComparedProbes
     layer: int
+    remarks: tuple[str, ...] = ()  # files that do not say what their probe was fitted to
 
     def to_frame(self) -> pd.DataFrame:
         """A line a pair: first, second, value, low, high, by_chance, n, status."""
@@ -52,11 +55,13 @@ class ProbeCosines:
         return figure
 
     def __repr__(self) -> str:
-        return repr(self.cosines).replace("ComparedProbes(", f"ProbeCosines(layer {self.layer}, ", 1)
+        text = repr(self.cosines).replace("ComparedProbes(", f"ProbeCosines(layer {self.layer}, ", 1)
+        return "\n".join([text, *self.remarks])
 
     def _repr_html_(self) -> str:
         html = self.cosines._repr_html_()
-        return html.replace("<b>ComparedProbes</b>", f"<b>ProbeCosines</b>, layer {self.layer}", 1)
+        told = "".join(f"<p>{escape(line)}</p>" for line in self.remarks)
+        return html.replace("<b>ComparedProbes</b>", f"<b>ProbeCosines</b>, layer {self.layer}", 1) + told
 
 
 def probe_cosines(
@@ -71,12 +76,14 @@ def probe_cosines(
 
     `ids` are the rows to rank, such as those of a task that the probes did not learn; all of the store if absent.
     `groups` is a value a row, or a mapping or table by id. InputError for probes that are no directions of this layer,
-    rows that the store does not have, and a layer that it does not hold.
+    files of probes of another layer or model, rows that the store does not have, and a layer that it does not hold.
     """
     (at,) = stored_layers(store, layer)
     names = store.ids if ids is None else np.array(list(ids), dtype=object)
     if not isinstance(probes, Mapping):
         raise InputError(f"probes: a {type(probes).__name__}, not a mapping of names to probes")
+    files = [one for one in probes.values() if isinstance(one, Path | str)]
+    remarks = tuple(remark for file in files if (remark := check_fitted_to(file, store, at)))
     loaded = {name: load_probe(one) if isinstance(one, Path | str) else one for name, one in probes.items()}
     numbers = None if groups is None else group_numbers(by_id(groups, names, "groups", GROUP), len(names))
-    return ProbeCosines(compared_probes(loaded, store.layer(at, ids=names), groups=numbers), at)
+    return ProbeCosines(compared_probes(loaded, store.layer(at, ids=names), groups=numbers), at, remarks)

@@ -9,6 +9,12 @@ from w2s_probes.store.activation_store import ActivationStore
 
 MOST = 100_000  # rows of the store that are looked through
 BLOCK = 4096  # of them at a time
+FEW = 8  # sampled rows that are tried in other ways
+
+
+def few_rows(count: int) -> NDArray[np.intp]:
+    """Some of `count` sampled rows, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, FEW).round().astype(int))
 
 
 def places_of(

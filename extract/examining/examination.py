@@ -11,15 +11,23 @@ from w2s_probes.store.dtypes import StoredDtype
 from ..forward.engine import Engine
 from ..forward.row_check import TOLERANCE
 from ..forward.trace import Position
+from ..models.fits import refuse_too_large
 from ..models.loading import Placement
-from .candidates import POSITIONS, Candidate
+from .candidates import Candidate
 from .distances import CLEAR, EXACT, is_told_apart, nearest, shares, spread
 from .elsewhere import places_of
 from .explaining import Unexplained, explanations
 from .formats import COARSER, coarsest, precision_of
 from .layer_finding import LayerFinding, told_apart
+from .position_finding import position_found
 from .reading import Reading, read
+from .sampling import least_found
 from .subject import SAMPLE, Subject
+
+WHOLE = (
+    "a store is examined by the whole model: extract a few of its rows by `w2s extract --offload` and compare the two "
+    "stores, or use a machine with more memory, or --device-map"
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class Examination:
     position: str | None  # that the store says, or, where it says none, that was found
     faults: tuple[str, ...]  # of the whole store
     remarks: tuple[str, ...]  # that are no faults
+    least_found: int  # wrong rows, wherever they stand, that a sample drawn so hits with probability .95
 
     @property
     def ok(self) -> bool:
@@ -55,19 +64,21 @@ def examine(
     if store.manifest.width != source.width:
         fault = f"another model: its vectors have {store.manifest.width} numbers, those of {source.name} {source.width}"
         unlike = tuple(LayerFinding(layer, (fault,), float("nan"), float("nan")) for layer in wanted)
-        return Examination(unlike, 0, subject.position, (), subject.remarks)
+        return Examination(unlike, 0, subject.position, (), subject.remarks, 1)
+    placement = placement or Placement()
+    refuse_too_large(source, subject.dtype, placement.device_map, subject.quantization, WHOLE)
     engine = Engine(
         source,
         layers=range(source.depth + 1),
         position="all",
         dtype=subject.dtype,
         quantization=subject.quantization,
-        placement=placement or Placement(),
+        placement=placement,
     )
     reading = read(subject, engine, sample, wanted)
     remarks, position = list(subject.remarks), subject.position
     if position is None:
-        position = _position_found(reading, wanted)
+        position = position_found(subject, reading, wanted)
         remarks.append(f"{store.path}: does not say its position; {position} comes nearest")
     findings, left = [], []
     for layer in wanted:
@@ -83,6 +94,7 @@ def examine(
         position,
         tuple(reading.token_faults),
         (*remarks, *_precision(subject, reading)),
+        least_found(len(store), sample),
     )
 
 
@@ -175,16 +187,6 @@ def _rows_apart(
 def _tokens_apart(reading: Reading, layer: int, scale: float, allowed: float) -> tuple[str, ...]:
     worst = max(reading.token_differences.get(layer, []), default=0.0) / scale
     return (f"some tokens differ, by up to {worst:.2g} of the distance between rows",) if worst > 2 * allowed else ()
-
-
-def _position_found(reading: Reading, layers: Sequence[int]) -> Position:
-    """The position that most layers come nearest to."""
-    found = [
-        nearest(reading.stored[layer], reading.candidates, {0: reading.partners[0]}, spread(reading.stored[layer]))[1]
-        for layer in layers
-    ]
-    positions = [holds.position for holds in found]
-    return max(POSITIONS, key=positions.count)
 
 
 def _precision(subject: Subject, reading: Reading) -> list[str]:

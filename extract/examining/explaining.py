@@ -6,17 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..forward.engine import Engine
-from .candidates import Candidate, Candidates, all_states, candidates_of
+from .candidates import POSITIONS, Candidate, Candidates, all_states, candidates_of
 from .distances import nearest, shares
-from .elsewhere import places_of
+from .elsewhere import few_rows, places_of
 from .layer_finding import told_apart
 from .other_tokens import other_tokens
 from .padding import PaddedRow, padding_faults
 from .reading import Reading
 from .subject import Subject
 from .token_search import token_in_words
-
-FEW = 8  # rows that are tried in other ways
 
 
 @dataclass(frozen=True)
@@ -64,15 +62,16 @@ def _token_of_the_row(subject: Subject, reading: Reading, layer: Unexplained) ->
 
 def _order(subject: Subject, reading: Reading, layer: Unexplained, *, every_layer: bool) -> tuple[str, ...]:
     """Whether the rows' vectors stand at other rows of the store."""
-    few = np.unique(np.linspace(0, len(reading.names) - 1, FEW).round().astype(int))
+    few = few_rows(len(reading.names))
     own = reading.partners[0][few]
     kinds = [layer.expected] if layer.expected in reading.candidates.kinds else []
     if every_layer:
-        kinds += [kind for kind in reading.candidates.kinds if kind.position == layer.expected.position]
+        positions = POSITIONS if subject.position is None else (layer.expected.position,)
+        kinds += [kind for kind in reading.candidates.kinds if kind.position in positions]
     if not kinds:
         return ()
     wanted = np.stack([reading.candidates.of(kind)[own] for kind in kinds])
-    known = np.isfinite(wanted).all(axis=(1, 2))
+    known = np.atleast_1d(np.isfinite(wanted).all(axis=(1, 2)))
     kinds, wanted = [kind for kind, has in zip(kinds, known, strict=True) if has], wanted[known]
     places, distances = places_of(subject.store, layer.layer, wanted.reshape(-1, wanted.shape[-1]))
     places, distances = places.reshape(wanted.shape[:2]), distances.reshape(wanted.shape[:2]) / layer.scale
@@ -89,7 +88,7 @@ def _order(subject: Subject, reading: Reading, layer: Unexplained, *, every_laye
 def _tokens(
     subject: Subject, engine: Engine, reading: Reading, layers: Sequence[Unexplained]
 ) -> dict[int, tuple[str, ...]]:
-    few = np.unique(np.linspace(0, len(reading.names) - 1, FEW).round().astype(int))
+    few = few_rows(len(reading.names))
     names, tokens = [reading.names[row] for row in few], [reading.tokens[row] for row in few]
     texts = [subject.texts.loc[name] for name in names]
     source, faults = subject.source, dict[int, tuple[str, ...]]()

@@ -1,10 +1,13 @@
 """What the doctor found of one stored layer: what it was said to hold, what it holds, and how far off that is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from w2s_probes.printable import listed
 
 from .candidates import Candidate
 
+MOST = 3  # different faults that a sentence has room for
 SHIFTS = {1: "the row after", -1: "the row before"}
 
 
@@ -30,7 +33,7 @@ def told_apart(layer: int, expected: Candidate, holds: Candidate, shift: int, ro
     """The differences between what a layer should hold and what it holds, in words."""
     faults = []
     if holds.layer != layer:
-        faults.append(f"holds layer {holds.layer}")
+        faults.append(_holds(holds.layer))
     if holds.normed and not expected.normed:
         faults.append("post-norm: after the model's final norm")
     if expected.normed and not holds.normed:
@@ -45,3 +48,37 @@ def told_apart(layer: int, expected: Candidate, holds: Candidate, shift: int, ro
 def in_one_line(faults: Sequence[str]) -> str:
     """Faults as a table shows them."""
     return "; ".join(faults) or "ok"
+
+
+def all_in_words(layers: Sequence[LayerFinding]) -> str:
+    """What is off in which layers, as a sentence says it: those that are exchanged, then each fault once.
+
+    >>> one, two, three = (LayerFinding(at, ("position first, not last",), 0.5, 0.1) for at in (1, 2, 3))
+    >>> all_in_words([one, two]), all_in_words([three])
+    ('layers 1 and 2: position first, not last', 'layer 3: position first, not last')
+    """
+    moved = {one.layer: one.holds.layer for one in layers if one.holds and one.faults == (_holds(one.holds.layer),)}
+    pairs = [(layer, held) for layer, held in moved.items() if layer < held and moved.get(held) == layer]
+    said = [f"layers {layer} and {held} are exchanged" for layer, held in pairs]
+    left = {layer: held for layer, held in moved.items() if moved.get(held) != layer}
+    if len(left) == 1:
+        said += [f"layer {layer} {_holds(held)}" for layer, held in left.items()]
+    elif left:
+        said.append(f"{_layers(left)} hold {_layers(left.values())}")
+    faults: dict[tuple[str, ...], list[int]] = {}
+    for one in layers:
+        if not one.ok and one.layer not in moved:
+            faults.setdefault(one.faults, []).append(one.layer)
+    said += [f"{_layers(where)}: {in_one_line(words)}" for words, where in list(faults.items())[:MOST]]
+    if rest := sorted(layer for where in list(faults.values())[MOST:] for layer in where):
+        said.append(f"{_layers(rest)}: {'another fault' if len(rest) == 1 else 'other faults'}")
+    return "; ".join(said)
+
+
+def _holds(layer: int) -> str:
+    return f"holds layer {layer}"
+
+
+def _layers(layers: Iterable[int]) -> str:
+    numbers = list(map(str, layers))
+    return f"layer{'s' if len(numbers) > 1 else ''} {listed(numbers)}"

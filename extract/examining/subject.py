@@ -19,6 +19,7 @@ from ..models.checkpoints import Trust
 from ..models.source import ModelSource
 from ..row_files import rows_hash, texts_of
 from .candidates import POSITIONS
+from .sampling import drawn_places
 
 SAMPLE = 32
 
@@ -87,12 +88,11 @@ class Subject:
         )
 
     def sample(self, count: int) -> NDArray[np.intp]:
-        """The places in the store of some rows: evenly spread, and the shortest and the longest text among them."""
+        """The places in the store of some rows: drawn (`drawn_places`), and those of the shortest and longest text."""
         if count < 2:
             raise InputError(f"--sample {count}: at least 2 rows are needed, whose distance is the measure")
         lengths = self.texts.str.len().to_numpy()
-        spread = np.linspace(0, len(lengths) - 1, min(count, len(lengths))).round().astype(int)
-        return np.unique([*spread, int(lengths.argmin()), int(lengths.argmax())])
+        return np.unique([*drawn_places(len(lengths), count), int(lengths.argmin()), int(lengths.argmax())])
 
     def tokens(self, places: NDArray[np.intp]) -> list[Tokens]:
         """The token ids of some rows, as the extraction makes them."""

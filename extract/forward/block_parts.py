@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from transformers import Cache
 
 from w2s_probes.checkpoints.loading import BROKEN
+from w2s_probes.devices import out_of_memory
 from w2s_probes.errors import InputError
 
 from .call_states import states_after, states_of, with_states
-from .layout import layout_batch, not_on_token_ids, out_of_memory
+from .layout import layout_batch, not_on_token_ids
 from .trace import replaced
 
 Part = Literal["attention", "mlp"]

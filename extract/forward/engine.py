@@ -12,6 +12,7 @@ from torch import Tensor
 from w2s_probes.checkpoints.batches import batches, padded
 from w2s_probes.checkpoints.blocks import block_path_in
 from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
+from w2s_probes.devices import out_of_memory
 from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
 from w2s_probes.store.dtypes import WORDS, StoredDtype
@@ -22,7 +23,7 @@ from ..positions import mark_of, refuse_marked
 from ..site import RESIDUAL, Site
 from .block_parts import parts_read
 from .fitting import fitting, or_no_memory
-from .layout import out_of_memory, refuse_other_layouts
+from .layout import refuse_other_layouts
 from .logit_lens import LogitReader
 from .model_state import ModelState
 from .part_reading import ReadPart, TokenizedPart
@@ -63,6 +64,8 @@ class Engine:
         quantization: str | None = None,
         placement: Placement | None = None,
     ) -> None:
+        self._positions: list[str] = [position] if isinstance(position, str) else list(position)
+        self._every = self._positions == ["all"]  # else as many vectors a row as there are positions
         placement = placement or Placement()
         self._path, self._site, self._width = source.block_path, site, site.width(source.width)
         if source.remote:
@@ -78,8 +81,6 @@ class Engine:
             kind = ActivationReader if site.name == "residual" else PartReader
             self.reader = kind(load_trunk(source, dtype, placement, quantization), source.block_path)
         self._source, self._layers, self._dtype = source, sorted(layers), dtype
-        self._positions: list[str] = [position] if isinstance(position, str) else list(position)
-        self._every = self._positions == ["all"]  # else as many vectors a row as there are positions
         self._state = None if source.remote else ModelState(self.reader.model)
         self._mode, self._layout_known = mode_of(source.text_config), source.remote
         self.budget = placement.batch_tokens or self._affordable()
@@ -252,7 +253,7 @@ def affordable_tokens(
         return cpu_tokens(width)
     free, _ = torch.cuda.mem_get_info(device)
     most = int(0.6 * max(0, free - reserved)) // ((numbers_a_token(source) + kept) * WORDS[dtype].itemsize)
-    return min(GPU_TOKENS, max(CPU_TOKENS, 1 << (most.bit_length() - 1)))
+    return min(GPU_TOKENS, max(CPU_TOKENS, 1 << max(0, most.bit_length() - 1)))  # of a card that is full: 0
 
 
 def numbers_a_token(source: ModelSource) -> int:

@@ -4,11 +4,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-import torch
-
+from w2s_probes.devices import forget_unused, out_of_memory
 from w2s_probes.errors import InputError, whole_reason
-
-from .layout import out_of_memory
 
 Read = TypeVar("Read")
 
@@ -47,6 +44,5 @@ def or_no_memory(run: Callable[[], Read], failed: str, remedy: str) -> Read | No
         if not out_of_memory(error):
             raise InputError(f"{failed} ({whole_reason(error)}): try {remedy}") from error
     # Here, since until the except clause ends the error holds on to the batch's tensors.
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    forget_unused()
     return None

@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from w2s_probes.checkpoints.blocks import trunk_of
 from w2s_probes.checkpoints.loading import BROKEN
+from w2s_probes.devices import out_of_memory
 from w2s_probes.errors import InputError, whole_reason
 
 from ..models.source import ModelSource, auto_class
@@ -160,8 +161,3 @@ def _refuse_shape(states: Any, expected: tuple[int, int, int], what: str) -> Non
     # Some models fill rows up to their window: more tokens are no other layout.
     if len(shape) != 3 or shape[0] != rows or shape[1] < length or shape[2] != width:
         raise InputError(f"{what} {shape}, not hidden states {wanted}: such models are not read")
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch raised this because something does not fit into memory, on any device."""
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error) or "can't allocate" in str(error)

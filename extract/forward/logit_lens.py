@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from w2s_probes.checkpoints.batches import padding_moved_right
 from w2s_probes.checkpoints.loading import BROKEN
+from w2s_probes.devices import out_of_memory
 from w2s_probes.errors import InputError
 
 from .call_states import states_of
-from .layout import layout_batch, not_on_token_ids, out_of_memory
+from .layout import layout_batch, not_on_token_ids
 from .trace import ActivationReader, Where, hidden, pool
 
 CHUNK = 1 << 26  # logits that are there at a time: 256 MB in float32

@@ -7,9 +7,10 @@ import torch
 
 from w2s_probes.checkpoints.loading import BROKEN
 from w2s_probes.checkpoints.tokens import Tokens
+from w2s_probes.devices import out_of_memory
 from w2s_probes.errors import InputError
 
-from ..forward.layout import Seen, layout_batch, not_on_token_ids, out_of_memory, refuse_seen
+from ..forward.layout import Seen, layout_batch, not_on_token_ids, refuse_seen
 from ..models.source import ModelSource
 from .live_run import LiveRun, far_apart
 from .shells import Block, Passage, Shells

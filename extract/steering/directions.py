@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from w2s_probes.errors import InputError, did_you_mean
 from w2s_probes.labels.label_file import LabelFile
 from w2s_probes.labels.shuffled import shuffled_labels
+from w2s_probes.probes.fitted_to import check_fitted_to
 from w2s_probes.probes.registry import PROBES
 from w2s_probes.randomness import stream
 from w2s_probes.rows.groups import group_ids, groups_of
+from w2s_probes.rows.ids import positions
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.layers import LayerSpec
 
@@ -58,6 +60,7 @@ class Directions:
     learned: int  # rows
     length: float  # median norm of these rows' vectors
     seed: int
+    remarks: tuple[str, ...] = ()  # of a saved probe whose file does not say what it was fitted to
 
     @classmethod
     def fit(
@@ -78,17 +81,20 @@ class Directions:
 
         `probe` is a linear one of the registry by name, or the file of one that was saved; `direction` (width,) is
         taken in its place. Probes of permuted labels and of the later layer are of its kind and penalty. InputError
-        for layers that are not stored, a probe without a direction, a penalty beside a saved one, a direction of
-        another width, not finite or 0, and labels of one class.
+        for layers that are not stored, a probe without a direction, a saved one of another layer or model, a penalty
+        beside it, a direction of another width, not finite or 0, and labels of one class.
         """
         refuse_directions(random, controls, probe, l2)
         at = store.resolve(layer)
         beyond = None if later is None else store.resolve(later)
         refuse_not_later(at, beyond)
+        saved = direction is None and probe.endswith(SAVED)
+        unrecorded = check_fitted_to(probe, store, at) if saved else None
         file = labels if isinstance(labels, LabelFile) else LabelFile.read(labels)
         if not file.training.any():
             raise InputError(f"{file.where}: no row has split = train")
         ids, y = file.weak.ids[file.training], file.weak.p[file.training]
+        positions(store.ids, ids, str(store.path), of=file.where)
         X = store.layer(at, ids=ids)
         groups = groups_of(file.frame[file.training])
         given = None if direction is None else checked_direction(direction, X.shape[1], "direction")
@@ -117,6 +123,7 @@ class Directions:
             learned=len(ids),
             length=float(np.median(np.linalg.norm(X, axis=1))),
             seed=seed,
+            remarks=() if unrecorded is None else (f"--probe {unrecorded}",),
         )
 
     @property

@@ -66,7 +66,7 @@ def steer_record(found: Steered) -> dict[str, Any]:
 
 def remarks(found: Steered) -> list[str]:
     """What is said of it, a line each."""
-    lines, dtype = list(found.lines), found.about["steered"]["dtype"]
+    lines, dtype = [*found.directions.remarks, *found.lines], found.about["steered"]["dtype"]
     if dtype != "float32":
         lines.append(f"changes are made in {dtype}, the dtype of model and store, and rounded to it")
     least = 1 / (1 + found.directions.random)

@@ -11,13 +11,14 @@ from torch import Tensor
 from w2s_probes.checkpoints.batches import batches, padded
 from w2s_probes.checkpoints.blocks import block_path_in, path_of
 from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
+from w2s_probes.devices import out_of_memory
 from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
 from w2s_probes.store.dtypes import StoredDtype
 
 from ..forward.engine import BatchProgress, affordable_tokens
 from ..forward.fitting import fitting, or_no_memory
-from ..forward.layout import out_of_memory, refuse_other_layouts
+from ..forward.layout import refuse_other_layouts
 from ..forward.model_state import ModelState
 from ..forward.switches import mode_of
 from ..forward.trace import ChangedReader, Position

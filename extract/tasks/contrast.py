@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -36,6 +37,15 @@ def contrast_rows(rows: pd.DataFrame, templates: Sequence[str]) -> pd.DataFrame:
     plus, minus = side_ids(rows["id"].tolist())
     texts = [render(template, {}, "", {TEXT: text}) for template in templates for text in rows["text"].tolist()]
     return pd.DataFrame({"id": pd.Series([*plus, *minus], dtype=object), "text": pd.Series(texts, dtype=object)})
+
+
+def unknown_words(tokenizer: Any, template: str) -> list[str]:
+    """The words of a template, beside the row's text, of which a tokenizer makes its token for unknown ones."""
+    unknown = tokenizer.unk_token_id
+    if unknown is None:
+        return []
+    words = dict.fromkeys(render(template, {}, "", {TEXT: " "}).split())
+    return [word for word in words if unknown in tokenizer(word, add_special_tokens=False)["input_ids"]]
 
 
 def contrast_key(templates: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from analyses.protocol import run
 from analyses.results.names import ceiling_of
 from extract.extractor import Extraction
 from extract.tasks import load_task
+from extract.tasks.contrast import unknown_words
 from tests.worlds.experiments import experiment, outcome_by, small_recipe, truth_of_planted
 from w2s_probes import ActivationStore, InputError, LogisticProbe
 from w2s_probes.metrics.recovery import mean_metric
@@ -160,3 +161,32 @@ def test_a_task_without_pairs_is_refused_before_anything_is_read(tmp_path: Path)
         with pytest.raises(InputError, match=said.replace("'probe-contrast'", "method '[a-z-]+'")):
             refused(recipe)
     assert not list(tmp_path.iterdir())
+
+
+def test_words_that_the_model_does_not_know_are_named_before_anything_is_made(tmp_path: Path) -> None:
+    for contrast, unknown in (
+        (["{text} Yes", "{text} No"], "'Yes' of its contrast '{text} Yes'"),
+        (["quiet {text}", "noisy {text} Never Ever"], "'Never', 'Ever' of its contrast 'noisy {text} Never Ever'"),
+    ):
+        recipe = small_recipe(*SMALL, NAMES, f"data.tasks=['{task_file(tmp_path / 'tasks', contrast)}']")
+        for refused in (plan_recipe, lambda one: stages(one, tmp_path / "out"), lambda one: run(one, tmp_path / "out")):
+            with pytest.raises(InputError, match=r"task 'sound_pairs': the tokenizer of .* does not know ") as caught:
+                refused(recipe)
+            assert unknown in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    without = small_recipe(*SMALL, f"data.tasks=['{task_file(tmp_path / 'tasks', contrast)}']")
+    assert plan_recipe(without)  # no method of it reads pairs
+
+
+def test_a_template_is_looked_at_word_by_word_and_the_texts_own_words_are_not() -> None:
+    class Tokenizer:
+        unk_token_id: int | None = 7
+
+        def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+            assert not add_special_tokens
+            return {"input_ids": [7 if word.startswith("x") else 1 for word in text.split("-")]}
+
+    assert unknown_words(Tokenizer(), "{text} a-b xc {text}xd a-xe xc") == ["xc", "xd", "a-xe"]
+    nothing_unknown = Tokenizer()
+    nothing_unknown.unk_token_id = None
+    assert unknown_words(nothing_unknown, "{text} xc") == []

@@ -21,6 +21,7 @@ from w2s_probes import ActivationStore, InputError
 from w2s_probes.io.tables import write_table
 from w2s_probes.share import Share
 from w2s_probes.store.manifest import Manifest, is_as_written
+from w2s_probes.store.shards import read_header
 
 Checkpoint = Callable[..., Path]
 Call = Callable[..., None]
@@ -135,6 +136,45 @@ def test_the_manifest_of_an_addition_is_not_needed(place: Path, acts: Path, w2s:
     before, after = ActivationStore.open(place / "acts"), ActivationStore.open(acts)
     for layer in (0, 1, 2):
         assert after.layer(layer) == pytest.approx(before.layer(layer), abs=2e-6)
+
+
+def test_shards_are_made_again_block_by_block_bit_for_bit_and_all_of_a_folder_at_once(
+    acts: Path, w2s: Call, fails: Failing, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = files_of(acts)
+    lost = [file for file in sorted(acts.rglob("*.h5")) if len(read_header(file).layers) == 2]  # of the third, layer 0
+    assert len(lost) == 6
+    for number, file in enumerate(lost):
+        file.unlink() if number % 2 else append(file)
+    monkeypatch.setattr(Extraction, "engine", lambda *_: pytest.fail("the model was loaded whole"))
+    assert "--max-memory is of --offload" in fails("repair", acts, "--max-memory", "1GB")
+    assert "is too little for one block at a time" in fails("repair", acts, "--offload", "--max-memory", "1kB")
+    w2s("repair", acts, "--offload", "--scratch", tmp_path)
+    assert files_of(acts) == whole
+
+
+def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded_and_only_then(
+    place: Path, acts: Path, fails: Failing, w2s: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((place / "model" / "config.json").read_text())
+    size = 4 * sum(one.numel() for one in AutoModel.from_pretrained(place / "model").parameters())
+    assert config["dtype"] == "float32"
+    flip(sorted(acts.glob("*.h5"))[0], 3000, 1)
+    damaged = files_of(acts)
+    model, rows = place / "model", place / "rows.jsonl"
+    asked = [["doctor", model], ["doctor", acts, "--model", model, "--rows", rows], ["repair", acts]]
+    remedies = ["w2s extract --offload", "w2s extract --offload", "give --offload"]
+    monkeypatch.setattr("extract.models.fits.free_memory", lambda: size - 1)
+    for words, remedy in zip(asked, remedies, strict=True):
+        said = fails(*words)
+        assert "its weights take" in said
+        assert remedy in said
+    assert files_of(acts) == damaged
+    monkeypatch.setattr("extract.models.fits.free_memory", lambda: 4 * size // 5)
+    assert "GB in float32, and" in fails("doctor", model, "--dtype", "bfloat16")  # which is loaded again in float32
+    w2s("doctor", model, "--dtype", "bfloat16", "--no-float32")
+    monkeypatch.setattr("extract.models.fits.free_memory", lambda: size)
+    w2s("repair", acts)
 
 
 def append(file: Path) -> None:
@@ -309,3 +349,32 @@ def test_a_store_that_does_not_say_where_it_came_from_needs_to_be_told(place: Pa
     assert "does not say which model and rows it was made from: give both" in fails("repair", acts)
     assert repair(acts, model=str(place / "model"), rows=pd.read_json(place / "rows.jsonl", lines=True))
     assert json.loads((acts / "manifest.json").read_text())["checksum"]
+
+
+def test_what_was_pulled_by_layers_is_repaired_and_known_to_extract(
+    place: Path, tmp_path: Path, w2s: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of one layer each, several in one folder: a lost one comes out of its own layer, bit for bit."""
+    pytest.importorskip("fsspec")
+    from w2s_probes.addresses import pull, push
+
+    monkeypatch.setattr(extractor, "SHARD_ROWS", 6)
+    words = ("extract", place / "model", "--rows", place / "first.jsonl", "--max-length", "15")
+    w2s(*words, "--layers", "0-2", "--out", tmp_path / "acts")
+    push(tmp_path / "acts", f"file://{tmp_path}/there")
+    pull(f"file://{tmp_path}/there", tmp_path / "here", layers="1,2")
+    before = files_of(tmp_path / "here")
+    for layer, damage in ((1, Path.unlink), (2, lambda file: flip(file, file.stat().st_size - 9, 1))):
+        damage(sorted((tmp_path / "here").glob(f"*layer-{layer:03d}*"))[-1])
+    w2s("repair", tmp_path / "here", "--model", place / "model", "--rows", place / "first.jsonl")
+    after = files_of(tmp_path / "here")
+    assert sorted(content for name, content in after.items() if name.endswith(".h5")) == sorted(
+        content for name, content in before.items() if name.endswith(".h5")
+    )
+    assert ActivationStore.open(tmp_path / "here").verify().ok
+    w2s(*words, "--layers", "1,2", "--out", tmp_path / "here")  # it is there: nothing is computed
+    assert files_of(tmp_path / "here") == after
+    pull(f"file://{tmp_path}/there", tmp_path / "here")
+    whole = ActivationStore.open(tmp_path / "acts")
+    assert ActivationStore.open(tmp_path / "here").key == whole.key
+    assert np.array_equal(ActivationStore.open(tmp_path / "here").layer(2), whole.layer(2))

@@ -16,7 +16,7 @@ from w2s_probes.sweep.unit import Unit
 class Mortal(Unit):
     """A unit that writes down who does it, and whose first doers are killed."""
 
-    journal: Path  # a folder with a file for each time that a unit was begun, and for each death
+    journal: Path = Path()  # a folder with a file for each time that a unit was begun, and for each death
     dies: int = 0  # so many times
     kept_first: bool = False  # when its lines are kept already, but nobody has heard of it; else before
     among: int = 0  # not before so many units were begun and one is done

@@ -30,7 +30,13 @@ class Swept:
 
 
 def planted_store(
-    path: Path, *, n: int = 160, d: int = 8, apart: tuple[float, ...] = (0.0, 1.5, 4.0), noise: float = 0.2
+    path: Path,
+    *,
+    n: int = 160,
+    d: int = 8,
+    apart: tuple[float, ...] = (0.0, 1.5, 4.0),
+    noise: float = 0.2,
+    weights: str = "planted",
 ) -> Swept:
     """Two classes, `apart` so many standard deviations in each layer; an exact share of labels wrong."""
     rng = np.random.default_rng(0)
@@ -47,7 +53,7 @@ def planted_store(
     ids = [f"row-{i}" for i in range(n)]
     writer = StoreWriter.open(
         path,
-        identity={"weights": "planted", "position": "last", "n": n},
+        identity={"weights": weights, "position": "last", "rows": n},
         sites={layer: f"blocks.{layer}" for layer in range(len(apart))},
         depth=len(apart) - 1,
         width=d,
@@ -56,6 +62,6 @@ def planted_store(
         shard_rows=n,
     )
     writer.write(0, Content(ids, dict(enumerate(layers))))
-    writer.finish({"model": "planted"})
+    writer.finish({"model": weights})
     table = pd.DataFrame({"id": ids, "label": label, "truth": truth})
     return Swept(path, layers, table.sample(frac=1, random_state=1).reset_index(drop=True))

@@ -23,6 +23,7 @@ SURFACE: dict[str, tuple[str, ...]] = {
     "w2s_probes.probes.attention": ("AttentionProbe", "CrossFitted"),
     "w2s_probes.store": ("PairedStore", "StoredTokens", "TokenActivations"),
     "w2s_probes.store.torch_view": ("StoreRows", "padded_tokens"),
+    "w2s_probes.addresses": (),
     "w2s_probes.labels.verdict_export": ("export_new_labels",),
     "w2s_probes.sweep": (),
     "w2s_probes.export": (),

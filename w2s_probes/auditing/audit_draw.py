@@ -13,6 +13,7 @@ from ..labels.label_file import LabelFile, Labels
 from ..labels.label_set import LabelSet
 from ..noise.audits import INCLUSION, LEAST_AUDITED
 from ..randomness import stream
+from ..rows.sides import refuse_both_sides
 from ..ties import above_half
 from .audit_rows import ANSWER, ORDER, STRATUM, TEXT, WEAK, AuditRows, identity_of
 from .designs import DrawnBy, draw_rows
@@ -43,6 +44,7 @@ def draw_audit(
     rows = np.flatnonzero(file.training)
     if not len(rows):
         raise InputError(f"{file.where}: no row has split = train")
+    refuse_both_sides(file.weak.ids[rows], file.where, "an audit", "")
     scores = None if p is None else scores_of(p, file)
     ids = file.weak.ids[rows]
     by_id = np.argsort(ids.astype(str), kind="stable")

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TextIO
 
 from ..errors import InputError
 from ..printable import one_line
+from ..redaction import redacted
 from .limits import refused
 from .signals import INTERRUPTED, Ending
 
@@ -79,8 +80,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _refuse(message: str) -> NoReturn:
-    """One line on stderr, and exit code 2."""
-    line = one_line(message)
+    """One line on stderr, without passwords and tokens, and exit code 2."""
+    line = one_line(redacted(message))
     if not (sys.stderr.isatty() or os.environ.get("FORCE_COLOR")) or not _in_colour(line):
         _tell(f"w2s: {line}\n")
     sys.exit(2)

@@ -45,6 +45,10 @@ class DoctorAnswer(JsonAnswer):
     model: str = Field(description="the model that it was read by")
     ok: bool = Field(description="whether nothing was found wrong")
     rows: int = Field(description="rows that were read")
+    least_found: int | None = Field(
+        description="of a store, wrong rows, wherever they stand, of which the sample finds one with 95 % probability "
+        "at least; 1 where all were read"
+    )
     position: str | None = Field(description="of a store, the position that it says, or that was found")
     remarks: list[str] = Field(description="what one may not expect and is no fault, a line each")
     faults: list[str] = Field(description="of a store, what is wrong with it as a whole")
@@ -62,6 +66,7 @@ class DoctorAnswer(JsonAnswer):
             model=model,
             ok=found.ok,
             rows=len(found.read),
+            least_found=None,
             position=None,
             remarks=list(found.remarks),
             faults=[],
@@ -92,6 +97,7 @@ class DoctorAnswer(JsonAnswer):
             model=model,
             ok=found.ok,
             rows=found.rows,
+            least_found=found.least_found if found.rows else None,
             position=found.position,
             remarks=list(found.remarks),
             faults=list(found.faults),

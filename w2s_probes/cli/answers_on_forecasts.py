@@ -94,6 +94,9 @@ class ComparedProbeFiles(JsonAnswer):
     layer: int = Field(description="its layer")
     labels: str | None = Field(description="the table that names the rows; null: all of the store")
     pairs: list[CosineOfFiles] = Field(description="every two of the probes")
+    remarks: list[str] = Field(
+        description="probes that do not say which layer and model they were fitted to, a line each"
+    )
     out: str | None = Field(description="the table written")
 
 
@@ -145,10 +148,17 @@ class ForetellAnswer(JsonAnswer):
 
     @classmethod
     def of_probes(
-        cls, found: "ComparedProbes", store: Path, layer: int, rows: Path | None, out: Path | None
+        cls,
+        found: "ComparedProbes",
+        store: Path,
+        layer: int,
+        rows: Path | None,
+        out: Path | None,
+        remarks: list[str],
     ) -> "ForetellAnswer":
         lines = found.to_frame().to_dict(orient="records")
         pairs = [CosineOfFiles(**{str(name): value for name, value in line.items()}) for line in lines]
         files = {"store": str(store), "labels": None if rows is None else str(rows)}
-        compared = ComparedProbeFiles(**files, layer=layer, pairs=pairs, out=None if out is None else str(out))
+        written = None if out is None else str(out)
+        compared = ComparedProbeFiles(**files, layer=layer, pairs=pairs, remarks=remarks, out=written)
         return cls(probes=compared, labels=None, run=None)

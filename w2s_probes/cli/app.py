@@ -41,6 +41,8 @@ VERBS = {
     "import": Verb(ACTIVATIONS, "Activations that others have saved into a store.", "import_:import_activations"),
     "verify": Verb(ACTIVATIONS, "Read a store again and check everything.", "stores:verify"),
     "repair": Verb(ACTIVATIONS, "Make lost or damaged parts of a store again.", "stores:repair"),
+    "push": Verb(ACTIVATIONS, "A store to hf://, s3:// or any address, layer by layer.", "push:push"),
+    "pull": Verb(ACTIVATIONS, "A store, or some of its layers, from an address.", "pull:pull"),
     "cache": Verb(ACTIVATIONS, "List stores, and delete those of no more use.", "stores:cache"),
     "ask": Verb(LABELS, "A causal model's own opinion of each row, as labels.", "ask:ask"),
     "steer": Verb(LABELS, "Does a probe's direction move what the model says?", "steer:steer"),

@@ -41,7 +41,7 @@ def examine_store(
     refuse_no_model(model, how["revision"], how["trust"])
     with from_checkout():  # worth the seconds that these take only now
         from extract.examining import Subject, examine
-        from extract.examining.layer_finding import in_one_line
+        from extract.examining.layer_finding import all_in_words, in_one_line
         from extract.models.loading import Placement
     subject = Subject.of(opened, model, rows, position=position, **how)
     found = examine(
@@ -54,15 +54,24 @@ def examine_store(
         differs = f"differs by {layer.difference:.1e} of the distance between rows (allowed {layer.allowed:g})"
         told = "" if layer.ok else f": {in_one_line(layer.faults)}"
         terminal.answer(f"layer {layer.layer:<4} {verdict:<6} {differs}{told}")
+    if found.rows:
+        terminal.answer(_finds(found.least_found, len(opened), found.rows))
     from .answers_on_doctoring import DoctorAnswer
 
     terminal.answer_json(DoctorAnswer.of_store(str(store), model, found))
     if not found.ok:
-        wrong = [str(layer.layer) for layer in found.layers if not layer.ok]
-        first = next((layer for layer in found.layers if not layer.ok), None)
-        faults = [*found.faults, *([f"layer {first.layer} {in_one_line(first.faults)}"] if first else [])]
-        more = f" (and layers {', '.join(wrong[1:])})" if len(wrong) > 1 else ""
-        message = visible(f"w2s doctor: {store} does not hold what it says: {'; '.join(faults)}{more}")
+        faults = [*found.faults, *filter(None, [all_in_words(found.layers)])]
+        message = visible(f"w2s doctor: {store} does not hold what it says: {'; '.join(faults)}")
         terminal.err.print(message, markup=False, soft_wrap=True)
         raise typer.Exit(1)
     terminal.answer(f"{store}: {len(found.layers)} layers are those of {model} on {found.rows} rows")
+
+
+def _finds(least: int, rows: int, read: int) -> str:
+    """What a sample of so many rows can have missed."""
+    if least == 1:
+        return f"all {rows:,} rows were read"
+    return (
+        f"{read:,} of {rows:,} rows were read: a fault of at least {least:,} rows ({100 * least / rows:.2g} %), "
+        "wherever they stand, is found with 95 % probability or more; one of fewer may be missed: --sample reads more"
+    )

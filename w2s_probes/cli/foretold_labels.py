@@ -9,7 +9,10 @@ from ..errors import InputError
 from ..io.files import refuse_input
 from ..io.tables import refuse_no_table, write_table
 from ..progress import Progress
+from ..rows.ids import positions
+from ..rows.sides import are_sides, refuse_both_sides
 from ..store.activation_store import ActivationStore
+from ..store.paired_store import PairedStore
 from . import progress, terminal
 from .labelled_layer import LabelledLayer, probe_of
 from .options import Kind
@@ -51,7 +54,7 @@ class ForetoldFiles:
         from ..foretelling import track_record
         from .answers_on_forecasts import ForetellAnswer
 
-        remarks = [*_reasons(found), *rows.relabelled(self.labels)]
+        remarks = [*rows.read_as, *_reasons(found), *rows.relabelled(self.labels)]
         if dropped := int(rows.dropped[rows.training].sum()):
             remarks.append(
                 f"{dropped} of these rows an earlier filter dropped: they are measured, but teach no student"
@@ -70,13 +73,20 @@ class ForetoldFiles:
         step(f"layer {self.layer} of {self.store}", 0, 4)
         # By id: which rows the kernels read does not hang on the order of the file.
         rows = LabelledLayer.read(self.store, self.labels, self.layer, by_id=True, paired=choice.reads_pairs)
+        if not rows.store.paired:
+            pairs = ", or --by a probe that reads pairs, such as contrast"
+            refuse_both_sides(rows.ids, rows.where, "a forecast", pairs)
+        if below is not None:
+            if rows.store.paired and are_sides(below.ids):
+                below = PairedStore(below)
+            positions(below.ids, rows.ids, f"--weak-store {self.weak_store}", of=str(self.labels))
         # Only what has passed so far is worth the seconds that these take.
         from ..foretelling import foretell
         from ..noise.audits import with_audit
 
         truth = rows.truth
         if self.trusted is not None:
-            truth = with_audit(rows.ids, None, self.trusted, rows.table["id"].to_numpy(dtype=object))
+            truth = with_audit(rows.ids, None, self.trusted, rows.table["id"].to_numpy(dtype=object), rows.where)
         done = iter(range(1, 4))
         found = foretell(
             rows.X,

@@ -20,6 +20,7 @@ from ..probes.connectivity import Connectivity
 from ..probes.registry import PROBES
 from ..rows.fields import kept_rows
 from ..rows.groups import group_ids, groups_of, most_neighbors
+from ..rows.ids import positions
 from ..store.activation_store import ActivationStore
 from . import terminal
 
@@ -72,6 +73,7 @@ class LabelledLayer:
 
         soft_labels(weak.p[training], int(training.sum()))  # refuses labels of one class before anything is made
         ids = weak.ids[training]
+        positions(opened.ids, ids, str(store), of=file.where)
         X = opened.layer(index, ids=ids)
         return cls(opened, index, file.where, file.frame, training, ids, X, weak.p[training], sides)
 
@@ -104,7 +106,7 @@ class LabelledLayer:
             return self.truth
         from ..noise.audits import with_audit
 
-        return with_audit(self.ids, self.truth, audit, self.table["id"].to_numpy(dtype=object))
+        return with_audit(self.ids, self.truth, audit, self.table["id"].to_numpy(dtype=object), self.where)
 
     def audit_design(self, audit: Path | None, truth: NDArray[np.float64] | None) -> "AuditDesign | None":
         """How the rows whose `truth` (n,) is known were drawn, where the file or the audit says so."""

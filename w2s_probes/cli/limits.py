@@ -1,8 +1,13 @@
 """Refusals by the machine, or by a limit set on this process: one line in place of a traceback."""
 
 import errno
+from collections.abc import Iterator
 
 MEMORY = "memory ran out: give fewer rows or layers, free some, or raise the limit (ulimit -v)"
+GPU_MEMORY = (
+    "the memory of the GPU ran out: lower batch_tokens (--batch-tokens), have fewer jobs share it, or free some "
+    "(nvidia-smi says who holds it)"
+)
 REMEDIES = {
     errno.ENOMEM: MEMORY,
     errno.EMFILE: "too many open files: raise the limit (ulimit -n)",
@@ -33,6 +38,7 @@ SAID = {
     "can't start new thread": errno.EAGAIN,
     "resource temporarily unavailable": errno.EAGAIN,
 }
+OF_GPU = ("CUDA out of memory", "HIP out of memory", "CUDA error: out of memory")  # as torch says it
 OF_OUTPUT = (errno.ENOSPC, errno.EROFS, errno.EFBIG, errno.EDQUOT, errno.EIO)  # else named after no file
 SHOWN = 80  # characters of a file's name
 ABOUT_FILES = (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -42,6 +48,8 @@ DEEP = 10  # errors, each the cause of the one before
 def refused(error: BaseException) -> str | None:
     """The refusal of the machine and its remedy; None for an error of another kind."""
     number, file = _number(error), getattr(error, "filename", None)
+    if number == errno.ENOMEM and any(words in str(cause) for cause in _led_to(error) for words in OF_GPU):
+        return GPU_MEMORY
     if number == errno.ENOMEM:
         return MEMORY
     if number is None:
@@ -51,11 +59,18 @@ def refused(error: BaseException) -> str | None:
     return f"{str(file or ('the output' if number in OF_OUTPUT else 'this command'))[:SHOWN]}: {REMEDIES[number]}"
 
 
-def _number(error: BaseException | None) -> int | None:
-    """As the system numbers it, of the error or of what led to it."""
+def _led_to(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what led to it."""
     for _ in range(DEEP):
         if error is None:
-            break
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _number(given: BaseException) -> int | None:
+    """As the system numbers it, of the error or of what led to it."""
+    for error in _led_to(given):
         if isinstance(error, MemoryError):
             return errno.ENOMEM
         if isinstance(error, OSError) and error.errno in REMEDIES:
@@ -64,5 +79,4 @@ def _number(error: BaseException | None) -> int | None:
         for words, meant in SAID.items():
             if words in message:
                 return meant
-        error = error.__cause__ or error.__context__
     return None

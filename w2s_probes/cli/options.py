@@ -6,9 +6,19 @@ from typing import Annotated, Literal
 import typer
 
 from ..filtering.judges import CHANNEL, CONFIDENT, OVERLAP, RATERS
+from ..memory_limit import memory_limit
 from ..probes.connectivity import Connectivity as Connectivity
 from ..probes.registry import PROBES
 from ..students.finetuning.settings import Tracker as Tracker
+from .units import in_bytes
+
+
+def limited(context: typer.Context, value: str | None) -> str | None:
+    """Limit the memory of large arrays until the command has ended."""
+    if value is not None:
+        context.with_resource(memory_limit(in_bytes(value, "--max-memory")))
+    return value
+
 
 ChooseBy = Literal["weak_brier", "weak_auroc", "auroc", "accuracy"]
 BEST = "best"  # of a sweep
@@ -68,8 +78,17 @@ InSample = Annotated[bool, typer.Option("--in-sample", help="Score rows with the
 Index = Annotated[
     str | None,
     typer.Option(
-        help="Of {readers:index}: exact, unless you name a torch device such as cuda, or a faiss factory string.",
-        autocompletion=lambda incomplete: [name for name in ("exact", "cuda") if name.startswith(incomplete)],
+        help="Of {readers:index}: exact, unless you name a torch device such as cuda, `approximate`, or a faiss "
+        "factory string; approximate:recall=0.9 asks for less than .98 of the neighbours.",
+        autocompletion=lambda incomplete: [n for n in ("exact", "cuda", "approximate") if n.startswith(incomplete)],
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        callback=limited,
+        help="Such as 4GB: activations and neighbours of more than a quarter of it lie in memory-mapped files "
+        "(TMPDIR), and fits go in smaller batches.",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of the cross-fitting folds.")]

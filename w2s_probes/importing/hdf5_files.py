@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, preview, reason
+from .row_places import runs
 
 DAMAGED = (OSError, RuntimeError, LookupError, TypeError, ValueError, OverflowError, MemoryError)
 
@@ -39,11 +40,9 @@ class Hdf5Column:
         places = self.places[rows]
         with opened(self.path) as file:
             data = dataset(file, self.dataset, self.path)
-            if len(places) and np.array_equal(places, np.arange(places[0], places[0] + len(places))):
-                return np.asarray(data[self._where(slice(int(places[0]), int(places[0]) + len(places)))])
-            return np.stack([np.asarray(data[self._where(int(place))]) for place in places])
+            return np.concatenate([np.asarray(data[self._where(run)]) for run in runs(places)])
 
-    def _where(self, place: int | slice) -> tuple[int | slice, ...]:
+    def _where(self, place: slice) -> tuple[int | slice, ...]:
         layer, axis = self.index
         return (place,) if layer is None else (place, layer) if axis == 0 else (layer, place)
 

@@ -1,12 +1,11 @@
 """`import_hdf5`: a file of activations in HDF5 into a store, by a mapping or as probelab writes it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean, preview
 from ..io.files import sha256
@@ -18,23 +17,17 @@ from .by_layer import Layers, Order, chosen_layers, refuse_depth, row_axis
 from .hdf5_files import Hdf5Column, attributes, dataset, numbers, opened, texts
 from .hdf5_mapping import Mapped, read_mapping
 from .last_entry import LastEntry, identity_of, refuse_last_entry, settled
+from .layouts import ALL
+from .probelab_memmap import SOURCE as MEMMAP_SOURCE
+from .probelab_memmap import digest_of, is_memmap, read_memmap
+from .row_places import RowPlaces
 from .saved import words
 from .token_check import Tokenize, refuse_other_tokens
+from .token_store import RowTokens, write_token_store
 from .written import hash_of, row_ids, write_store
 
 PROBELAB = Mapped(states="data", layers="layers", offsets="offsets")
 SOURCE = "probelab 0.1.0, probelab/storage/hdf5.py"
-TOKENS = ("last", "first")
-
-
-@dataclass(frozen=True)
-class _RowPlaces:
-    """Where the rows' vectors stand in a file, and the tokens that they are of, where it says so."""
-
-    places: NDArray[np.int64]  # (rows,)
-    vectors: int  # of each layer: rows, or tokens
-    counts: NDArray[np.int64] | None = None  # tokens of each row
-    tokens: list[NDArray[np.int64]] | None = None
 
 
 def import_hdf5(
@@ -49,7 +42,7 @@ def import_hdf5(
     order: Order | None = None,
     dtype: str | None = None,
     last_entry: LastEntry | None = None,
-    position: Literal["last", "first", "mean", "unknown"] = "unknown",
+    position: Literal["last", "first", "mean", "all", "unknown"] = "unknown",
     model: str | None = None,
     tokenize: Tokenize | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
@@ -58,7 +51,9 @@ def import_hdf5(
 
     `mapping` names its datasets (`hdf5_mapping.Mapped`), as `key=dataset` or a TOML file; `layout` "probelab" is one
     that is known, whose layer i is our layer i + 1, what block i hands on. Vectors are one a row, of the `position`
-    that is noted; with offsets they are one a token, and that at `position` last or first is taken. `layers` are the
+    that is noted; with offsets they are one a token, and that at `position` last or first is taken, or, with `all`,
+    every one into a store of every token: then `token_ids`, or `tokenize`, must say which they are. A folder of layout
+    "probelab" is one of its memory maps. `layers` are the
     layers of `states`, ascending, where the file does not name them. Rows are in the order of the row file, or joined
     by the file's own ids. For the other arguments see `import_activations` and `import_prompt_folder`.
 
@@ -74,18 +69,25 @@ def import_hdf5(
     mapped = PROBELAB if layout else read_mapping(mapping)
     path, ids = Path(file), row_ids(Path(rows))
     refuse_doubled(ids, str(rows))
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: no such file")
     table = with_ids(read_table(Path(rows)), str(rows))
-    with opened(path) as held:
-        if layout:
-            mapped, dtype = _probelab(held, path, dtype)
-        where = _rows(held, path, mapped, ids, position)
-        part = _layers(held, path, mapped, where, len(ids), layers, depth, order, dtype, shift=1 if layout else 0)
+    if layout and is_memmap(path):
+        if dtype not in (None, "bfloat16"):
+            raise InputError(f"{path}: memory maps of probelab hold bfloat16: leave --dtype {dtype} away")
+        where, part = read_memmap(path, len(ids), position, layers, depth)
+    else:
+        with opened(path) as held:
+            if layout:
+                mapped, dtype = _probelab(held, path, dtype)
+            where = _rows(held, path, mapped, ids, position)
+            part = _layers(held, path, mapped, where, len(ids), layers, depth, order, dtype, shift=1 if layout else 0)
+    own_tokens = None
     if tokenize is not None:
         if "text" not in table:
             raise InputError(f"{rows}: no field 'text', which the tokenizer of --model needs: leave --model away")
-        for row, own in enumerate(tokenize(ids, [str(text) for text in table["text"]])):
+        own_tokens = tokenize(ids, [str(text) for text in table["text"]])
+        for row, own in enumerate(own_tokens):
             count = None if where.counts is None else int(where.counts[row])
             refuse_other_tokens(str(path), ids[row], own, None if where.tokens is None else where.tokens[row], count)
     highest = max(part.words)
@@ -93,7 +95,7 @@ def import_hdf5(
         raise InputError(f"{path}: layer {highest} is above the model's {depth} blocks: correct --layers or --depth")
     part = settled(part, depth, last_entry, str(path), lowest=min(1, min(part.words)))
     identity: dict[str, Any] = {
-        "imported": [digest := sha256(path)],
+        "imported": [digest := digest_of(path) if path.is_dir() else sha256(path)],
         "mapping": {name: value for name, value in vars(mapped).items() if value},
         "layout": layout,
         **identity_of(last_entry),
@@ -110,15 +112,16 @@ def import_hdf5(
         "imported": [{"file": path.name, "sha256": digest}],
         "tokens_checked": tokenize is not None,
     }
-    notes |= {"rows_from": [str(Path(rows).resolve())]} | ({"layout": SOURCE} if layout else {})
-    return write_store(
-        out,
-        [(part, path, ids)],
-        identity=identity | {"mapping": _plain(identity["mapping"])},
-        depth=highest if depth is None else depth,
-        notes=notes | ({} if model is None else {"model": model}),
-        report=report,
-    )
+    source = MEMMAP_SOURCE if path.is_dir() else SOURCE
+    notes |= {"rows_from": [str(Path(rows).resolve())]} | ({"layout": source} if layout else {})
+    about: dict[str, Any] = {"depth": highest if depth is None else depth, "report": report}
+    about |= {"identity": identity | {"mapping": _plain(identity["mapping"])}}
+    about |= {"notes": notes | ({} if model is None else {"model": model})}
+    if position != ALL:
+        return write_store(out, [(part, path, ids)], **about)
+    counts = [int(count) for count in where.counts] if where.counts is not None else [None] * len(ids)
+    tokens = RowTokens.of(counts, where.tokens or [None] * len(ids), own_tokens, ids, str(path))
+    return write_token_store(out, part, tokens, path, ids, **about)
 
 
 def _plain(mapping: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +144,7 @@ def _probelab(held: Any, path: Path, dtype: str | None) -> tuple[Mapped, str | N
     return mapped, said
 
 
-def _rows(held: Any, path: Path, mapped: Mapped, ids: Sequence[str], position: str) -> _RowPlaces:
+def _rows(held: Any, path: Path, mapped: Mapped, ids: Sequence[str], position: str) -> RowPlaces:
     """Where each row's vector stands."""
     order = np.arange(len(ids))
     if mapped.ids is not None:
@@ -153,31 +156,18 @@ def _rows(held: Any, path: Path, mapped: Mapped, ids: Sequence[str], position: s
             raise InputError(f"{path}: {len(apart)} ids are not in both files ({preview(apart, 6)}): give its own rows")
         order = np.array([at[name] for name in ids])
     if mapped.offsets is None:
-        return _RowPlaces(order, len(ids))
-    if position not in TOKENS:
-        raise InputError(f"{path}: holds a vector a token: say --position last or first")
-    offsets = numbers(held, mapped.offsets, path)
-    counts = np.diff(offsets)
-    if len(offsets) != len(ids) + 1 or offsets[0] != 0 or (counts < 1).any():
-        raise InputError(
-            f"{path}: offsets of {len(offsets) - 1} rows, the shortest of {counts.min() if len(counts) else 0} tokens; "
-            f"there are {len(ids)} rows, offsets begin with 0, and each row must have a token"
-        )
-    places = offsets[1:] - 1 if position == "last" else offsets[:-1]
-    tokens = None
-    if mapped.token_ids is not None:
-        flat = numbers(held, mapped.token_ids, path)
-        if len(flat) != offsets[-1]:
-            raise InputError(f"{path}: {len(flat)} token ids, and offsets to {offsets[-1]}: the numbers must agree")
-        tokens = [flat[offsets[row] : offsets[row + 1]] for row in order]
-    return _RowPlaces(places[order], int(offsets[-1]), counts[order], tokens)
+        if position == ALL:
+            raise InputError(f"{path}: holds a vector a row, by its mapping: --position all needs offsets=DATASET")
+        return RowPlaces(order, len(ids))
+    token_ids = None if mapped.token_ids is None else numbers(held, mapped.token_ids, path)
+    return RowPlaces.by_offsets(numbers(held, mapped.offsets, path), order, position, str(path), token_ids)
 
 
 def _layers(
     held: Any,
     path: Path,
     mapped: Mapped,
-    rows: _RowPlaces,
+    rows: RowPlaces,
     count: int,
     layers: LayerSpec | None,
     depth: int | None,

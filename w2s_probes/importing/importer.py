@@ -49,6 +49,11 @@ def import_activations(
     """
     refuse_depth(depth)
     refuse_last_entry(last_entry)
+    if position == "all":
+        raise InputError(
+            "--position all: these files hold a vector a row; every token is read from folders of --layout vllm or "
+            "lmprobe, and from HDF5 with offsets (--mapping offsets=DATASET)"
+        )
     paths, row_paths = _listed(files), _listed(rows)
     if len(paths) != len(row_paths):
         raise InputError(f"{len(paths)} files of activations but {len(row_paths)} of rows: give one --rows a file")

@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, preview
 from .last_entry import LastEntry
+from .lmprobe_v1 import read_first_form
 from .safetensors_files import read_safetensors
 from .saved import Saved
 
 ENDING = ".safetensors"
+ALL = "all"  # every token of a file
 TOKENS = {"last": -1, "first": 0}  # positions that are one vector of the file, and so kept bit for bit
 
 
 @dataclass(frozen=True)
 class PromptVectors:
-    """What one prompt's file holds: a vector a layer, mapped and not read, and the tokens that it was made of."""
+    """What one prompt's file holds, mapped and not read: by layer a vector, or one a token, and which tokens."""
 
-    words: Mapping[int, NDArray[Any]]  # (width,) by our layer
+    words: Mapping[int, NDArray[Any]]  # (width,) by our layer; at position `all` (tokens, width)
     dtype: str  # as the file names it
     sites: Mapping[int, str]
     tokens: NDArray[np.int64] | None = None  # their ids; None: it does not say
@@ -71,9 +73,9 @@ class VllmLayout:
         return [there[name] for name in ids]
 
     def read(self, path: Path, position: str, layers: Sequence[int] | None) -> PromptVectors:
-        """The states at the first or the last token."""
-        if layers is None or position not in TOKENS:
-            raise InputError("--layout vllm: say the engine's --layers, and --position last or first")
+        """The states at the first or the last token, or at every one."""
+        if layers is None or position not in (*TOKENS, ALL):
+            raise InputError("--layout vllm: say the engine's --layers, and --position last, first or all")
         saved = read_safetensors(path)
         states, tokens = _tensor(saved, "hidden_states", path), _tensor(saved, "token_ids", path)
         if states.ndim != 3 or states.shape[1] != len(layers):
@@ -81,13 +83,16 @@ class VllmLayout:
                 f"{path}: hidden_states has shape {states.shape}, but --layers names {len(layers)}: it must be "
                 f"(tokens, {len(layers)}, width)"
             )
+        if not len(states):
+            raise InputError(f"{path}: holds no token: leave the row out, or serve it again")
         if tokens.shape != states.shape[:1] or saved.dtypes["token_ids"] not in ("I64", "I32"):
             raise InputError(
                 f"{path}: states of {len(states)} tokens, but token_ids of shape {tokens.shape} and kind "
                 f"{saved.dtypes['token_ids']}: only a part of the prompt was saved; serve it again without chunked "
                 "prefill and without prefix caching"
             )
-        words = {layer: states[TOKENS[position], slot] for slot, layer in enumerate(layers)}
+        at: Any = slice(None) if position == ALL else TOKENS[position]
+        words = {layer: states[at, slot] for slot, layer in enumerate(layers)}
         sites = {layer: f"imported hidden_states[:, {slot}]" for slot, layer in enumerate(layers)}
         return PromptVectors(words, saved.dtypes["hidden_states"], sites, tokens.astype(np.int64), len(tokens))
 
@@ -95,21 +100,26 @@ class VllmLayout:
 class LmprobeLayout:
     """`HASH.safetensors`, the hash of the text, with `layer_3` (1, tokens, width) and `attention_mask`, or pooled ones.
 
-    Its layer i is what block i hands on, counted from 0: our layer i + 1. A cache holds other prompts, too.
+    Where a row has no such file, the folder `HASH` of its first form is read (`lmprobe_v1`). Its layer i is what block
+    i hands on, counted from 0: our layer i + 1. A cache holds other prompts, too.
     """
 
-    source = "lmprobe 0.10.3, lmprobe/cache.py (format v2)"
+    source = "lmprobe 0.10.3, lmprobe/cache.py (formats v2 and v1)"
     last_entry: LastEntry | None = None  # its backends have `apply_final_norm`, of which the files keep nothing
     pooled: Mapping[str, str] = {"last": "last_token", "first": "first_token", "mean": "mean"}
 
     def files(self, folder: Path, rows: pd.DataFrame, where: str) -> list[Path]:
-        """The files, each called as the first 16 hexadecimal digits of the SHA-256 of its row's text."""
+        """The files or folders, each called as the first 16 hexadecimal digits of the SHA-256 of its row's text."""
         if "text" not in rows:
             raise InputError(f"{where}: lmprobe's files are found by the rows' `text`, and there is none")
         if models := sorted(path.parent.name for path in folder.glob("*/_model_name.txt")):
             raise InputError(f"{folder}: holds the caches of {preview(models, 6)}: give the folder of one model")
         paths = [folder / f"{lmprobe_hash(str(text))}{ENDING}" for text in rows["text"]]
-        if lacking := [name for name, path in zip(rows["id"], paths, strict=True) if not path.is_file()]:
+        first_form = [path.with_name(path.name.removesuffix(ENDING)) for path in paths]
+        paths = [
+            old if old.is_dir() and not path.is_file() else path for path, old in zip(paths, first_form, strict=True)
+        ]
+        if lacking := [name for name, path in zip(rows["id"], paths, strict=True) if not path.exists()]:
             raise InputError(
                 f"{folder}: no file for {len(lacking)} of {len(paths)} rows of {where} ({preview(lacking, 6)}): each "
                 "is called by the hash of its text, which must be to the letter what lmprobe was given"
@@ -118,9 +128,9 @@ class LmprobeLayout:
 
     def read(self, path: Path, position: str, layers: Sequence[int] | None) -> PromptVectors:
         """The pooled vectors, where the file has them, or the token's; padding is told by the mask."""
-        saved = read_safetensors(path)
-        prefix = f"pooled_{self.pooled[position]}_layer_"
-        pooled, raw = _numbered(saved, prefix), _numbered(saved, "layer_")
+        saved = read_first_form(path) if path.is_dir() else read_safetensors(path)
+        pooled = {} if position == ALL else _numbered(saved, f"pooled_{self.pooled[position]}_layer_")
+        raw = _numbered(saved, "layer_")
         wanted = pooled.keys() | raw.keys() if layers is None else set(layers)
         is_pooled = bool(pooled) and wanted <= pooled.keys()
         use = pooled if is_pooled else raw
@@ -129,22 +139,25 @@ class LmprobeLayout:
             raise InputError(f"{path}: no layer {missing[0]} (its block {missing[0] - 1}); it holds {there}")
         if not wanted:
             raise InputError(f"{path}: no tensor called layer_0, layer_1, ...: not of --layout lmprobe")
-        tokens, count, token, length = self._tokens(path), None, 0, 0
+        tokens, count, length = self._tokens(path), None, 0
+        at: Any = 0
         if not is_pooled:
-            if position not in TOKENS:
-                raise InputError(f"{path}: holds tokens and no pooled mean: --position last or first, or pool by mean")
+            if position not in (*TOKENS, ALL):
+                raise InputError(
+                    f"{path}: holds tokens and no pooled mean: --position last, first or all, or pool by mean"
+                )
             mask = _tensor(saved, "attention_mask", path).reshape(-1)
             real, length = np.flatnonzero(mask), len(mask)
             if not len(real):
                 raise InputError(f"{path}: its attention_mask holds no token")
-            count, token = len(real), int(real[TOKENS[position]])
+            count, at = len(real), real if position == ALL else int(real[TOKENS[position]])
         words = {}
         for layer in sorted(wanted):
             array = saved.arrays[use[layer]]
             shape = (1, array.shape[-1]) if is_pooled else (1, length, array.shape[-1])
             if array.shape != shape:
                 raise InputError(f"{path}: {use[layer]} has shape {array.shape}, not {shape}: not of --layout lmprobe")
-            words[layer] = array[0] if is_pooled else array[0, token]
+            words[layer] = array[0] if is_pooled else array[0, at]
         kinds = sorted({saved.dtypes[use[layer]] for layer in words})
         if len(kinds) > 1:
             raise InputError(f"{path}: layers of several number formats ({preview(kinds)}): one store has one")

@@ -50,6 +50,17 @@ def read_torch(path: Path) -> Saved:
     return Saved(arrays, dtypes)
 
 
+def read_torch_numbers(path: Path) -> NDArray[np.int64]:
+    """A tensor of whole numbers or truth values, read whole; InputError for a file of anything else."""
+    read_torch(path)  # refuses a file of more than tensors
+    loaded = _loaded(path)
+    import torch
+
+    if not isinstance(loaded, torch.Tensor) or loaded.is_floating_point() or loaded.is_complex():
+        raise InputError(f"{path}: holds no tensor of whole numbers")
+    return np.asarray(loaded.detach().to(torch.int64).contiguous().numpy())
+
+
 def _loaded(path: Path) -> Any:
     import torch
 

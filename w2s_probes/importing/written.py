@@ -83,14 +83,18 @@ def refuse_non_finite(part: Layers, path: Path, ids: list[str], step: int) -> No
     """InputError for the first layer of the first row that holds a number that is not finite."""
     for start in range(0, len(ids), step):  # all layers of some rows before the next: these lie together
         for layer, words in part.words.items():
-            values = to_float32(_stored(words[start : start + step], part), part.dtype)
+            values = to_float32(as_stored(words[start : start + step], part), part.dtype)
             finite = np.asarray(np.isfinite(values).all(axis=1))
             if not finite.all():
-                row = start + int(finite.argmin())
-                raise InputError(
-                    f"{path}: layer {layer} of row {ids[row]!r} is not finite: leave such rows out of both files, or "
-                    "save them in another number format"
-                )
+                raise refused_row(path, layer, ids[start + int(finite.argmin())])
+
+
+def refused_row(path: Path, layer: int, name: str) -> InputError:
+    """The error of a row that is not finite."""
+    return InputError(
+        f"{path}: layer {layer} of row {name!r} is not finite: leave such rows out of both files, or save them in "
+        "another number format"
+    )
 
 
 def rows_of_all(parts: Sequence[Layers], chosen: slice) -> dict[int, NDArray[Any]]:
@@ -102,12 +106,12 @@ def rows_of_all(parts: Sequence[Layers], chosen: slice) -> dict[int, NDArray[Any
         low, high = max(chosen.start - begin, 0), min(chosen.stop - begin, count)
         for layer, words in part.words.items():
             if low < high:
-                pieces[layer].append(_stored(words[low:high], part))
+                pieces[layer].append(as_stored(words[low:high], part))
         begin += count
     return {layer: np.concatenate(own) if len(own) > 1 else own[0] for layer, own in pieces.items()}
 
 
-def _stored(words: NDArray[Any], part: Layers) -> NDArray[Any]:
+def as_stored(words: NDArray[Any], part: Layers) -> NDArray[Any]:
     """A few rows as the store keeps them; a float64 beyond float32 becomes infinite, which is refused."""
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(words, dtype=WORDS[part.dtype])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import save_file
 
 from ..errors import InputError, reason
 from .files import replacing
@@ -30,9 +30,11 @@ def write_arrays(
     about: dict[str, Any] = {RECORD: record, CHECKSUM: _checksum(kept, record, key)}
     if key is not None:
         about[KEY] = key
-    content = save(kept, metadata={ABOUT: json.dumps(about, sort_keys=True)})
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        try:
+            save_file(kept, temporary, metadata={ABOUT: json.dumps(about, sort_keys=True)})
+        except SafetensorError as error:
+            raise InputError(f"{path}: cannot be written ({reason(error)})") from error
 
 
 def read_arrays(path: Path, *, key: str | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -105,6 +105,16 @@ def refuse_no_file(path: Path) -> None:
         raise InputError(f"cannot write {path}: {there} is not a folder that can be written in")
 
 
+def is_address(path: Path | str) -> bool:
+    """Whether a path is meant as an address, `s3://bucket/acts`, also where `Path` has taken one of its slashes."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) is not None
+
+
+def refused_address(path: Path | str) -> InputError:
+    """The error where a place on this machine is needed; only its kind is said of the address: it may hold a secret."""
+    return InputError(f"{str(path).partition(':')[0]}://…: is an address: bring it here first, by `w2s pull`")
+
+
 def is_plain(name: str) -> bool:
     """Whether a name that stands in a file may be a part of a path: it leads nowhere else."""
     return name not in ("", ".", "..") and not any(sign in name for sign in ("/", os.sep, "\0"))

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import struct
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +13,14 @@ from ..errors import InputError
 from ..rows.ids import with_ids
 from .csv_files import MOST_BYTES as MOST_CSV
 from .csv_files import csv_text, read_csv
-from .files import replacing
+from .files import is_address, refused_address, replacing
 from .json_lines import json_line
 from .plain_values import as_json, plain
 from .readers import READERS, readable_ending
 
 PIECE = 1 << 20  # bytes read at a time
+ROWS = 8192  # written at a time
+HEADER = 10  # bytes of gzip's
 FORMATS = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")  # that are written
 
 
@@ -31,6 +35,8 @@ def table_format(path: Path) -> str:
 def refuse_no_table(path: Path | str) -> None:
     """InputError where there is no file that `read_table` could read, by its name and its being there."""
     path = Path(path)
+    if is_address(path) and not path.exists():
+        raise refused_address(path)
     readable_ending(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -75,11 +81,9 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
             except (ValueError, TypeError, OverflowError) as error:  # pyarrow's are among these
                 raise InputError(f"{path}: a column has values of several types; write .jsonl instead") from error
         elif ending.startswith(".csv"):
-            _write_text(temporary, csv_text(table))
+            _write_pieces(temporary, [csv_text(table).encode()])
         else:
-            names, columns = list(table.columns), [table.iloc[:, at].tolist() for at in range(table.shape[1])]
-            records = (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
-            _write_text(temporary, "".join(map(json_line, records)))
+            _write_pieces(temporary, _json_lines(table))
 
 
 def refuse_unwritable(table: pd.DataFrame, path: Path | str) -> None:
@@ -122,6 +126,26 @@ def _bytes(path: Path) -> bytes:
     return b"".join(parts)
 
 
-def _write_text(path: Path, text: str) -> None:
-    # Not through a gzip file: its header would hold the temporary name and the time.
-    path.write_bytes(gzip.compress(text.encode(), mtime=0) if path.suffix == ".gz" else text.encode())
+def _json_lines(table: pd.DataFrame) -> Iterator[bytes]:
+    """The table's lines, some thousand rows at a time: a million rows as Python's values fill gigabytes."""
+    names = list(table.columns)
+    for start in range(0, len(table), ROWS):
+        part = table.iloc[start : start + ROWS]
+        columns = [part.iloc[:, at].tolist() for at in range(part.shape[1])]
+        records = (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
+        yield "".join(map(json_line, records)).encode()
+
+
+def _write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a text, of a name that ends in .gz gzipped as `gzip.compress` with `mtime=0` does."""
+    with path.open("wb") as stream:
+        if path.suffix != ".gz":
+            stream.writelines(pieces)
+            return
+        # Not through a gzip file: its header would hold the temporary name and the time.
+        stream.write(gzip.compress(b"", mtime=0)[:HEADER])
+        packing, checksum, size = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS), 0, 0
+        for piece in pieces:
+            stream.write(packing.compress(piece))
+            checksum, size = zlib.crc32(piece, checksum), size + len(piece)
+        stream.write(packing.flush() + struct.pack("<LL", checksum, size & 0xFFFFFFFF))

@@ -103,6 +103,11 @@ def is_batched(loss: Callable[..., Tensor]) -> bool:
     """
     if loss in TERMS:
         return True
+    with torch.device("cpu"):  # whatever device students are taught on
+        return _is_batched(loss)
+
+
+def _is_batched(loss: Callable[..., Tensor]) -> bool:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 6, 2, generator=generator)
     soft, weight = torch.rand(3, 6, generator=generator), torch.rand(3, 6, generator=generator)

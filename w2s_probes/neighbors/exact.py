@@ -8,16 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..memory_limit import empty_rows, room
 from ..rows.duplicates import equal_rows
 from .exhaustive import SPARE, FlatSearch, RoughIndex, faiss_index
 from .final_order import SearchRows, settled, squared_norms
 from .graph import Neighbors
 from .ragged import tables
+from .row_blocks import BlockIndex
 from .screening import Precision, Screen, full_precision, low_precision
 
 FEWEST, NARROWEST = 4096, 256  # rows and width from which screening has paid
 PRECISIONS = (low_precision, full_precision)  # the first that there is, and that pays
 BLOCK = 1 << 24  # numbers held at once
+SCREENED = 200  # bytes for each neighbour asked for, of pairs that may be one
+MANY = 1 << 26  # numbers of which an exhaustive search makes no copies: a quarter of a gigabyte
 
 
 def nearest(
@@ -49,7 +53,7 @@ def nearest(
         return Neighbors(*_distinct(X, k, queries, index))
     first = np.full(distinct, n)
     np.minimum.at(first, group, np.arange(n))
-    base = np.ascontiguousarray(X[first])
+    base = np.take(X, first, axis=0, out=empty_rows((distinct, X.shape[1]), np.float32), mode="clip")  # unbuffered
     if queries is not None:
         return _members(Neighbors(*_distinct(base, min(distinct, k), queries, index)), group, k)
     neighbors = _members(_with_themselves(base, min(distinct, k + 1), index), group, k + 1)
@@ -110,13 +114,21 @@ def _searched(
 
     `among_themselves`: the queries are the rows, and none is its own neighbour.
     """
-    if among_themselves and index is None and len(rows.base) >= max(FEWEST, 8 * k) and rows.base.shape[1] >= NARROWEST:
+    n, d = rows.base.shape
+    if among_themselves and index is None and n >= max(FEWEST, 8 * k) and d >= NARROWEST and _has_room(n, d, k):
         result = screened(rows, center, k)
         if result is not None:
             return result
-    base = rows.base - center
-    asked = base if among_themselves else rows.queries - center
-    return FlatSearch(rows, asked, base, (index or faiss_index)(base)).run(k, among_themselves=among_themselves)
+    if index is None and (rows.base.size >= MANY or room() is not None):
+        return FlatSearch(rows, center, BlockIndex(rows.base, center)).run(k, among_themselves=among_themselves)
+    rough = (index or faiss_index)(rows.base - center)
+    return FlatSearch(rows, center, rough).run(k, among_themselves=among_themselves)
+
+
+def _has_room(n: int, d: int, k: int) -> bool:
+    """Whether memory has room for the pairs that are screened, and copies of the rows (n, d)."""
+    room_left = room()
+    return room_left is None or n * (SCREENED * k + 8 * d) <= room_left // 2
 
 
 def screened(

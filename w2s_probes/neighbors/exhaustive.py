@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..memory_limit import empty_rows
+from ..rows.row_parts import row_parts
 from .final_order import SearchRows, settled, squared_norms
 
 SPARE = 8  # candidates searched beyond k, so that rounding at the k-th place can usually be settled among them
@@ -29,15 +31,13 @@ def faiss_index(rows: NDArray[np.float32]) -> RoughIndex:
 
 
 class FlatSearch:
-    """The k nearest of the rows (n, d) to each query (m, d), both in their unit and centred (float32, C-contiguous)."""
+    """The k nearest of the rows (n, d) to each query (m, d), by an index of the rows without their center (d,)."""
 
-    def __init__(
-        self, rows: SearchRows, queries: NDArray[np.float32], base: NDArray[np.float32], index: RoughIndex
-    ) -> None:
-        self.rows, self.queries, self.index = rows, queries, index
-        self.n = len(base)
-        self.norms = np.sqrt(squared_norms(queries))
-        self.largest = float(np.sqrt(squared_norms(base).max()))
+    def __init__(self, rows: SearchRows, center: NDArray[np.float32], index: RoughIndex) -> None:
+        self.rows, self.center, self.index = rows, center, index
+        self.n = len(rows.base)
+        self.norms = np.sqrt(self._squares(rows.queries))
+        self.largest = float(np.sqrt(self._squares(rows.base).max()))
         huge = max(self.largest, float(self.norms.max(initial=0))) * rows.unit
         if not huge <= LARGEST_NORM:
             raise InputError(f"activations of norm {huge:.1e} are too large for distances in float32: scale them")
@@ -47,12 +47,13 @@ class FlatSearch:
 
         With `among_themselves`, queries are the rows themselves, left out.
         """
-        indices = np.empty((len(self.queries), k), dtype=np.int64)
-        distances = np.empty((len(self.queries), k))
-        asked, width = np.arange(len(self.queries)), min(self.n, k + among_themselves + SPARE)
+        queries = self.rows.queries
+        indices = empty_rows((len(queries), k), np.int64)
+        distances = empty_rows((len(queries), k), np.float64)
+        asked, width = np.arange(len(queries)), min(self.n, k + among_themselves + SPARE)
         while len(asked):
             unsettled = []
-            step = max(1, BLOCK // max(width, self.queries.shape[1]))
+            step = max(1, BLOCK // max(width, queries.shape[1]))
             for part in (asked[start : start + step] for start in range(0, len(asked), step)):
                 candidates, far, reach = self._candidates(part, width, among_themselves)
                 indices[part], distances[part] = candidates[:, :k], far[:, :k]
@@ -63,6 +64,11 @@ class FlatSearch:
             width = min(self.n, 4 * width)
         return indices, distances
 
+    def _squares(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """|x|² of each row (n,) without the center."""
+        parts = row_parts(len(rows), rows.shape[1])
+        return np.concatenate([squared_norms(rows[part] - self.center) for part in parts] or [np.empty(0)])
+
     def _candidates(
         self, query: NDArray[np.intp], width: int, among_themselves: bool
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
@@ -70,7 +76,7 @@ class FlatSearch:
 
         Beside them, for each of these queries, the distance below which no row outside the candidates lies.
         """
-        rough, candidates = self.index.search(self.queries[query], width)
+        rough, candidates = self.index.search(self.rows.queries[query] - self.center, width)
         last = rough[:, -1].astype(np.float64)
         # Rounding of the expansion |q|² + |x|² - 2 q·x grows with the norms. Only rows about as near as the last
         # candidate matter, and by the triangle inequality none of those is longer than |q| + its distance. sqrt(d)
@@ -78,7 +84,7 @@ class FlatSearch:
         # .9 of it.
         norms = self.norms[query]
         longest = np.minimum(self.largest, norms + np.sqrt(np.maximum(2 * last, 0)))
-        error = 2 * np.finfo(np.float32).eps * np.sqrt(self.queries.shape[1]) * (norms**2 + longest**2)
+        error = 2 * np.finfo(np.float32).eps * np.sqrt(len(self.center)) * (norms**2 + longest**2)
         far = self.rows.direct(np.repeat(query, width), candidates.ravel()).reshape(candidates.shape)
         if among_themselves:
             far[candidates == query[:, None]] = np.inf

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..rows.row_parts import row_parts
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,7 +43,7 @@ class Neighbors:
         if len(self.indices) != rows or self.indices.min() < 0 or self.indices.max() >= rows:
             raise InputError(f"the graph given is of {len(self.indices)} rows, the activations have {rows}")
         ids = np.arange(rows) if group_ids is None else group_ids
-        if (ids[self.indices] == ids[:, None]).any():
+        if any((ids[self.indices[part]] == ids[part, None]).any() for part in row_parts(rows, self.k)):
             raise InputError(
                 "the graph given joins rows that must be apart (a row and itself, duplicates, a group): search it with "
                 "group_ids=group_ids(X, groups)"
@@ -64,9 +65,12 @@ class Neighbors:
         """
         for k in ks:
             self.first(k)
-        fixed, unit = _fixed(p, max(ks))
-        sums = np.cumsum(fixed[self.indices[:, : max(ks)]], axis=1)
-        return np.stack([sums[:, k - 1] / (k * unit) for k in ks])
+        (fixed, unit), means = _fixed(p, max(ks)), np.empty((len(ks), len(self.indices)))
+        for part in row_parts(len(self.indices), max(ks)):
+            sums = np.cumsum(fixed[self.indices[part, : max(ks)]], axis=1)
+            for at, k in enumerate(ks):
+                means[at, part] = sums[:, k - 1] / (k * unit)
+        return means
 
     def __repr__(self) -> str:
         how = "exact" if self.recall == 1 else f"recall {self.recall:.3f}"
@@ -76,8 +80,10 @@ class Neighbors:
 def mean_over(p: NDArray[np.float64], neighbors: NDArray[np.integer]) -> NDArray[np.float64]:
     """The mean of p (n,) over the neighbours (m, k) of each row: (m,), the same in whatever order they stand."""
     k = neighbors.shape[1]
-    fixed, unit = _fixed(p, k)
-    return np.asarray(fixed[neighbors].sum(axis=1) / (k * unit))
+    (fixed, unit), means = _fixed(p, k), np.empty(len(neighbors))
+    for part in row_parts(len(neighbors), k):
+        means[part] = fixed[neighbors[part]].sum(axis=1) / (k * unit)
+    return means
 
 
 def _fixed(p: NDArray[np.float64], k: int) -> tuple[NDArray[np.int64], float]:

@@ -7,54 +7,79 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from ..devices import forget_unused, opened, out_of_memory, true_float32
 from ..errors import InputError
+from ..randomness import stream
+from ..rows.row_parts import row_parts
 from .exhaustive import RoughIndex
-from .final_order import SearchRows, in_unit, settled
+from .final_order import LARGE, SearchRows, in_unit, settled
 
 CELLS = 1 << 27  # distances held at once on a device: half a gigabyte
+TRAINED = 1 << 18  # rows at most by which an index is trained
 
 
 def on_device(device: str) -> Callable[[NDArray[np.float32]], RoughIndex]:
     """Exhaustive float32 search through torch on a device such as `cuda`; InputError where it is not there."""
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise InputError(f"index={device!r} needs torch: pip install 'w2s-probes[models]', or use 'exact'") from error
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"index={device!r}: torch cannot use this device ({reason}); use 'exact'") from error
+    opened(device, "index", "'exact'")
     return lambda rows: _TorchIndex(rows, device)
 
 
 class _TorchIndex:
+    """Rows (n, d) on a device. InputError where it has no room for them and the distances of one query."""
+
     def __init__(self, rows: NDArray[np.float32], device: str) -> None:
         import torch
 
-        self.device = device
-        self.rows = torch.from_numpy(rows).to(device)
-        self.squares = self.rows.square().sum(dim=1)
+        self.device, self.shape = device, rows.shape
+        self.cells = CELLS
+        try:
+            self.rows = torch.from_numpy(rows).to(device)
+            step = max(1, CELLS // rows.shape[1])
+            self.squares = torch.cat([part.square().sum(dim=1) for part in torch.split(self.rows, step)])
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            raise self._no_room() from error
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """As `RoughIndex.search`. Products are true float32: TF32, where somebody has allowed it, loses neighbours."""
-        import torch
-
+        """As `RoughIndex.search`. Where distances do not fit into the device's memory, fewer are held at once."""
         distances = np.empty((len(queries), k), dtype=np.float32)
         indices = np.empty((len(queries), k), dtype=np.int64)
-        allowed = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = False
-        try:
-            step = max(1, CELLS // len(self.rows))
-            for part in (slice(start, start + step) for start in range(0, len(queries), step)):
-                asked = torch.from_numpy(queries[part]).to(self.device)
-                far = torch.addmm(self.squares, asked, self.rows.T, alpha=-2)
-                far += asked.square().sum(dim=1)[:, None]
-                nearest = far.topk(k, dim=1, largest=False)
-                distances[part], indices[part] = nearest.values.cpu().numpy(), nearest.indices.cpu().numpy()
-        finally:
-            torch.backends.cuda.matmul.allow_tf32 = allowed
+        start = 0
+        with true_float32():  # with less, neighbours are lost
+            while start < len(queries):
+                part = slice(start, start + max(1, self.cells // len(self.squares)))
+                if self._fits(queries[part], distances[part], indices[part]):
+                    start = part.stop
+                    continue
+                if self.cells <= len(self.squares):
+                    raise self._no_room()
+                self.cells //= 2
+                forget_unused()
         return distances, indices
+
+    def _fits(self, queries: NDArray[np.float32], distances: NDArray[np.float32], indices: NDArray[np.int64]) -> bool:
+        """Search for some queries (q, d), whose neighbours are written to (q, k) each; whether memory sufficed."""
+        import torch
+
+        try:
+            asked = torch.from_numpy(queries).to(self.device)
+            far = torch.addmm(self.squares, asked, self.rows.T, alpha=-2)
+            far += asked.square().sum(dim=1)[:, None]
+            nearest = far.topk(indices.shape[1], dim=1, largest=False)
+            distances[:], indices[:] = nearest.values.cpu().numpy(), nearest.indices.cpu().numpy()
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            return False
+        return True
+
+    def _no_room(self) -> InputError:
+        rows, width = self.shape
+        return InputError(
+            f"index={self.device!r}: {rows} rows of {width} numbers ({4e-9 * rows * width:.2g} GB) and their distances "
+            "do not fit into its memory: use 'exact'"
+        )
 
 
 class ApproximateIndex:
@@ -65,27 +90,67 @@ class ApproximateIndex:
         rows = SearchRows.of(X, X)
         self.unit = rows.unit
         self.center = rows.base.mean(axis=0, dtype=np.float64).astype(np.float32)
-        base = rows.base - self.center
         try:
             self.index: Any = faiss.index_factory(X.shape[1], description)
-            self.index.train(base)
-            self.index.add(base)
+            self.index.train(rows.base[_trained(len(X))] - self.center)
+            for part in row_parts(*X.shape):  # no copy of all rows beside the index's own
+                self.index.add(rows.base[part] - self.center)
         except RuntimeError as error:
             # faiss puts the place in its source before what it says.
             said = [line for line in str(error).splitlines() if line.strip()]
             reason = said[-1].split("' failed: ")[-1] if said else "no reason given"
             raise InputError(
-                f"index={description!r} is neither 'exact', 'cuda' nor a faiss factory string that fits "
+                f"index={description!r} is neither 'exact', 'cuda', 'approximate' nor a faiss factory string that fits "
                 f"{len(X)} rows of {X.shape[1]} numbers: {reason.strip()}"
             ) from error
 
     def search(self, k: int, queries: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Rows (m, k) near to each query (m, d), measured again and ordered; -1 where the index found none."""
-        rows = SearchRows.of(queries, self.X)
-        with np.errstate(over="ignore"):  # a query beyond all rows by more than float32 holds finds none here
-            asked = in_unit(queries, self.unit) - self.center
-        _, nearest = self.index.search(asked, k)
+        plain = self.unit == 1 and np.abs(queries).max(initial=0) <= LARGE
+        rows = SearchRows(queries, self.X) if plain else SearchRows.of(queries, self.X)  # which looks at all of X
+        _, nearest = self.index.search(self._centred(queries), k)
         far = rows.direct(np.repeat(np.arange(len(queries)), k), np.maximum(nearest, 0).ravel()).reshape(nearest.shape)
         far[nearest < 0] = np.inf
         indices, distances = settled(rows, np.arange(len(queries)), nearest, far)
         return indices, distances * rows.unit**2
+
+    def _centred(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        with np.errstate(over="ignore"):  # a query beyond all rows by more than float32 holds finds none here
+            return np.asarray(in_unit(queries, self.unit) - self.center)
+
+
+class CellIndex(ApproximateIndex):
+    """Rows in cells around the centres of k-means, of which those nearest to a query are searched: faiss's IVF.
+
+    In the index a number of a row takes a byte, so that a million rows of 256 numbers take a quarter of a gigabyte;
+    candidates are measured again by the rows themselves.
+    """
+
+    def __init__(self, X: NDArray[np.float32]) -> None:
+        super().__init__(X, f"IVF{cells_for(len(X))},SQ8")
+
+    def recalls(self, queries: NDArray[np.float32], true: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The share (cells,) of the true neighbours (m, k) of queries (m, d) in their nearest 1, 2, ... cells."""
+        cells = int(self.index.nlist)
+        _, order = self.index.quantizer.search(self._centred(queries), cells)
+        rank = np.empty(order.shape, dtype=np.intp)
+        np.put_along_axis(rank, order, np.arange(cells)[None], axis=1)
+        _, home = self.index.quantizer.search(self._centred(self.X[true.ravel()]), 1)
+        counts = np.bincount(np.take_along_axis(rank, home.reshape(true.shape), axis=1).ravel(), minlength=cells)
+        return np.asarray(np.cumsum(counts) / true.size)
+
+    def probe(self, cells: int) -> None:
+        """Search so many cells from here on."""
+        self.index.nprobe = cells
+
+
+def cells_for(rows: int) -> int:
+    """The number of cells of a CellIndex: about 4 √n, a power of 2, of at least 39 rows each, as faiss asks."""
+    return int(1 << max(0, min(round(np.log2(4 * rows**0.5)), int(np.floor(np.log2(rows / 39))))))
+
+
+def _trained(rows: int) -> NDArray[np.intp] | slice:
+    """The rows that an index is trained on."""
+    if rows <= TRAINED:
+        return slice(None)
+    return np.sort(stream(0, "trained rows").permutation(rows)[:TRAINED])

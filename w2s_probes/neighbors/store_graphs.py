@@ -14,7 +14,8 @@ from ..errors import InputError
 from ..io.arrays import read_arrays, write_arrays
 from ..store.activation_store import ActivationStore
 from .graph import Neighbors
-from .searching import EXACT, is_device, search
+from .index_names import EXACT, IndexName
+from .searching import search
 
 FORMAT = "2"  # goes up when the same key would stand for other neighbours
 GRAPH = re.compile(r"neighbors-\d+-[0-9a-f]{16}\.safetensors")
@@ -36,7 +37,7 @@ def store_neighbors(
     Where the store's folder cannot be written, or what lies there is damaged, the graph is searched and the caller
     never knows. `group_ids` and `index` are as for `search`.
     """
-    exact = index == EXACT or is_device(index)
+    exact = IndexName.parse(index).is_exact
     path = store.path / graph_name(store, layer, ids, group_ids, EXACT if exact else f"{index} {k}")
     if (kept := _kept(path, len(X), k, group_ids)) is not None:
         return kept

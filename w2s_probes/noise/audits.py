@@ -38,20 +38,24 @@ def _truth_by_id(table: pd.DataFrame, path: Path | str) -> pd.Series:
 
 
 def with_audit(
-    ids: NDArray[np.object_], truth: NDArray[np.float64] | None, audit: Path | str, of_file: NDArray[np.object_]
+    ids: NDArray[np.object_],
+    truth: NDArray[np.float64] | None,
+    audit: Path | str,
+    of_file: NDArray[np.object_],
+    where: str = "the label file",
 ) -> NDArray[np.float64]:
     """The truth (n,) of the rows `ids` (n,) by a label file (`truth`) and an audit file together; NaN in neither.
 
-    `of_file` holds the ids of all rows of the label file; the audit may name rows of it that are not judged. InputError
-    for rows of the audit that the label file does not have, for an audit of which no row is judged, and where the two
-    disagree.
+    `of_file` holds the ids of all rows of the label file, which `where` names; the audit may name rows of it that are
+    not judged. InputError for rows of the audit that the label file does not have, for an audit of which no row is
+    judged, and where the two disagree.
     """
     audited = read_audit(audit)
     unknown = audited.index.difference(pd.Index(of_file.astype(str)))
     if len(unknown):
         raise InputError(
-            f"{audit}: row {unknown[0]!r} is not in the label file: an audit is of its rows, and ids are compared as "
-            "text (1.0 is not 1)"
+            f"{audit}: {len(unknown)} of its {len(audited)} rows are not in {where}: {preview(list(unknown))}: an "
+            "audit is of its rows, and ids are compared as text (1.0 is not 1)"
         )
     names = ids.astype(str)
     of_rows = audited.reindex(names).to_numpy(dtype=np.float64)

@@ -4,6 +4,7 @@ import os
 
 from ..errors import InputError
 
+SLICE = "MIG-"  # how the name of a slice begins
 VISIBLE = "CUDA_VISIBLE_DEVICES"  # which torch, on AMD's GPUs too, and all libraries of NVIDIA's heed
 
 
@@ -13,7 +14,10 @@ def gpus_here() -> list[str]:
 
     count = torch.cuda.device_count()  # asks the driver alone: no memory of a GPU is taken
     named = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
-    return named[:count] if named else [str(number) for number in range(count)]
+    if not named:
+        return [str(number) for number in range(count)]
+    # A process sees but the first of several slices of a GPU, whoever names them; another process has the next one.
+    return named if count and all(name.startswith(SLICE) for name in named) else named[:count]
 
 
 def shared_out(jobs: int, gpus_per_job: float) -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .classifier import ClassifierProbe
     from .contrast import ContrastProbe, paired_sides, shuffled_sides, swapped_sides
     from .design import Design
+    from .device_design import DeviceDesign
     from .graph_smoothing import GraphProbe
     from .knn import KNNProbe, NeighborPath
     from .logistic import LogisticProbe, RegularizationPath
@@ -33,6 +34,7 @@ __all__ = [
     "Connectivity",
     "ContrastProbe",
     "Design",
+    "DeviceDesign",
     "GraphProbe",
     "KNNProbe",
     "LogisticProbe",
@@ -72,6 +74,7 @@ __getattr__, __dir__ = lazy_face(
         "ClassifierProbe": "classifier",
         "ContrastProbe": "contrast",
         "Design": "design",
+        "DeviceDesign": "device_design",
         "GraphProbe": "graph_smoothing",
         "KNNProbe": "knn",
         "LogisticProbe": "logistic",

@@ -11,6 +11,7 @@ from ..errors import InputError
 
 Array = NDArray[np.float64]
 BLOCK = 1 << 20  # numbers of the rows that are taken at once
+CACHED = 1 << 16  # numbers taken at once where each is used but a few times: in float64 a core's own cache holds them
 EQUAL = 1e-13  # of the largest number: differences of means below that are rounding
 NONE_LEFT = 1e-9  # rows of a class: less than that is none, to rounding
 
@@ -32,12 +33,18 @@ class ClassMoments:
     @classmethod
     def of(cls, X: NDArray[np.float32], p: Array) -> "ClassMoments":
         """The moments of rows X (n, d) with labels p (n,); InputError where the means of the classes are equal."""
-        centre = X.mean(axis=0, dtype=np.float64)
         members = np.stack([1 - p, p])
-        sums = sum(members[:, part] @ (X[part].astype(np.float64) - centre) for part in _parts(len(X), X.shape[1]))
         weights = members.sum(axis=1)
-        means = np.asarray(sums) / weights[:, None]
-        moments = cls(X, p, centre, means, weights, float(np.abs(X).max()) or 1.0)
+        sums, largest, near = np.zeros((2, X.shape[1])), 0.0, None
+        for part in _parts(len(X), X.shape[1], CACHED):
+            rows = X[part].astype(np.float64)
+            if near is None:
+                near = rows.mean(axis=0)  # near enough to the centre for sums around it to cancel nothing
+            largest = max(largest, float(X[part].max()), -float(X[part].min()))
+            rows -= near
+            sums += members[:, part] @ rows
+        aside = sums.sum(axis=0) / len(X)
+        moments = cls(X, p, near + aside, sums / weights[:, None] - aside, weights, largest or 1.0)
         if np.abs(moments.difference).max() <= EQUAL * moments.scale:
             raise InputError(
                 f"the means of both classes are equal over these {len(X)} rows, so no direction lies between them: "
@@ -62,7 +69,9 @@ class ClassMoments:
 
     def rows(self, places: NDArray[np.intp] | slice) -> Array:
         """Some rows (m, d) about the mean of all."""
-        return np.asarray(self.X[places].astype(np.float64) - self.centre)
+        rows = self.X[places].astype(np.float64)
+        rows -= self.centre
+        return rows
 
     def residuals(self, places: NDArray[np.intp] | slice) -> Array:
         """Some rows (m, d) less the mean of the classes that each is of, in its shares.
@@ -70,12 +79,13 @@ class ClassMoments:
         The scatter within the classes is the sum of their squares and `spread` times that of `difference`: sums of
         squares alone, in which nothing cancels.
         """
-        p = self.p[places]
-        return np.asarray(self.rows(places) - np.stack([1 - p, p], axis=1) @ self.means)
+        p, rows = self.p[places], self.rows(places)
+        rows -= np.stack([1 - p, p], axis=1) @ self.means
+        return rows
 
-    def parts(self) -> Iterator[slice]:
-        """All rows, some at once."""
-        return _parts(*self.X.shape)
+    def parts(self, numbers: int = BLOCK) -> Iterator[slice]:
+        """All rows, some at once: at most so many numbers, and a row at least."""
+        return _parts(len(self.X), self.X.shape[1], numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +160,6 @@ def totals(values: Array, starts: NDArray[np.intp]) -> Array:
     return values if alone else np.asarray(np.add.reduceat(values, starts, axis=-1))
 
 
-def _parts(rows: int, width: int) -> Iterator[slice]:
-    step = max(1, BLOCK // width)
+def _parts(rows: int, width: int, numbers: int) -> Iterator[slice]:
+    step = max(1, numbers // width)
     return (slice(start, start + step) for start in range(0, rows, step))

@@ -1,6 +1,7 @@
 """A layer's activations, prepared once for any number of logistic fits."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,15 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import lstsq
 
+from ..memory_limit import empty_rows
 from ..rows.duplicates import equal_rows
 from .spectrum import EXACT, Spectrum
 from .validation import check_activations
 
 SMALL = 1_000_000  # numbers up to which float64 costs nothing worth saving
 BLOCK = 1 << 18  # numbers converted to float64 at once: they stay in the cache
+HELD_OUT = 1 << 24  # numbers scored at once in float64
 POWERS = 8  # iterations, after which the largest eigenvalue is known to a few parts in ten
 HUGE = 1e38  # a third of the largest float32
 FARTHEST = 1e30  # of a penalty in the design's units, so that float32 can hold it: all weights are 0 well before
+
+Centred = tuple[
+    NDArray[np.float32], NDArray[np.float64], float, NDArray[Any], NDArray[np.float64] | None
+]  # the rows as given, their centre, the scale, the matrix and the basis of a `Design`
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +52,21 @@ class Design:
         """Prepare activations X (n, d); see `Spectrum.of` for the cost. InputError if they are not a finite matrix.
 
         The minimum lies in the span of the rows: fewer rows than columns (and at most `EXACT`) are rotated into n
-        dimensions by a QR decomposition, O(n² d), and fits then cost the same for any width.
+        dimensions by a QR decomposition, O(n² d), and fits then cost the same for any width. `DeviceDesign.of` is for
+        fits on a GPU.
         """
+        rows, center, scale, matrix, basis = cls._centred(X)
+        return Design(rows, center, scale, matrix, basis, Spectrum.of(matrix))
+
+    @staticmethod
+    def _centred(X: ArrayLike) -> Centred:
+        """All of a design but its spectrum."""
         rows = check_activations(X)
         n, d = rows.shape
         # A centre that float32 can hold is subtracted without conversions; the bias takes up what it is off the mean.
         center = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
         across = n < d and n <= EXACT
-        matrix: NDArray[Any] = np.empty((n, d), np.float64 if across or n * d <= SMALL else np.float32)
+        matrix = empty_rows((n, d), np.float64 if across or n * d <= SMALL else np.float32)
         # Two numbers at the ends of float32 are farther apart than it can say.
         unit = 1.0 if max(float(rows.max()), -float(rows.min())) < HUGE else 4.0
         divided = rows if unit == 1 else rows / np.float32(unit)
@@ -64,7 +78,7 @@ class Design:
         if across:
             basis, triangle = np.linalg.qr(matrix.T)
             matrix = np.ascontiguousarray(triangle.T)
-        return cls(rows, center.astype(np.float64), float(scale * unit), matrix, basis, Spectrum.of(matrix))
+        return rows, center.astype(np.float64), float(scale * unit), matrix, basis
 
     @cached_property
     def equal(self) -> NDArray[np.intp]:
@@ -81,17 +95,18 @@ class Design:
         if self.matrix.dtype == np.float64 or d > EXACT:
             return self.spectrum
 
-        def squares(directions: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-            width = d if directions is None else directions.shape[1]
-            gram = np.zeros((width, width))
-            for block in self._exactly():
-                along = block if directions is None else block @ directions
-                gram += along.T @ along
-            return gram / len(self.matrix)
-
-        gram = squares()
+        gram = self._squares()
         variance = np.diag(gram).copy()
-        return Spectrum.from_gram(gram).refined(squares, variance)
+        return Spectrum.from_gram(gram).refined(self._squares, variance)
+
+    def _squares(self, directions: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """(XV)ᵀXV/n of directions V (d, m), in float64; of all columns without."""
+        width = self.matrix.shape[1] if directions is None else directions.shape[1]
+        gram = np.zeros((width, width))
+        for block in self._exactly():
+            along = block if directions is None else block @ directions
+            gram += along.T @ along
+        return gram / len(self.matrix)
 
     @cached_property
     def columns(self) -> tuple[NDArray[np.float64], float]:
@@ -112,6 +127,31 @@ class Design:
     def penalty(self, l2: NDArray[np.float64]) -> NDArray[np.float64]:
         """The penalties in units of the scaled matrix."""
         return np.minimum(l2 / self.scale**2, FARTHEST)
+
+    @property
+    def xp(self) -> Any:
+        """The library of the solver's matrices: NumPy, or torch."""
+        return np
+
+    def computing(self) -> AbstractContextManager[None]:
+        """What a solver computes in."""
+        return nullcontext()
+
+    def put(self, values: NDArray[Any]) -> Any:
+        """A matrix as the solver computes with it."""
+        return values
+
+    def solve(self, spectrum: Spectrum, g: Any, l2: NDArray[np.float64], curvature: NDArray[np.float64]) -> Any:
+        """`Spectrum.solve`."""
+        return spectrum.solve(g, l2, curvature)
+
+    def at(self, theta: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Log-odds (k, r) of some rows (r,) at parameters θ (k, r + 1), in float64."""
+        found, step = np.empty((len(theta), len(rows))), max(1, HELD_OUT // self.matrix.shape[1])
+        for part in (slice(start, start + step) for start in range(0, len(rows), step)):
+            held_out = self.matrix[rows[part]].astype(np.float64)
+            found[:, part] = theta[:, :-1] @ held_out.T + theta[:, -1:]
+        return found
 
     def forward(self, theta: NDArray[Any], exact: bool = False) -> NDArray[Any]:
         """Log-odds (k, n) at parameters θ (k, r + 1)."""
@@ -144,6 +184,15 @@ class Design:
             block -= self.center
             block *= 1 / self.scale
             yield block
+
+    def exact_columns(self, rows: NDArray[np.intp], columns: slice) -> NDArray[np.float64]:
+        """Some columns of some rows of the matrix (m, c) in float64, in Fortran's order."""
+        if self.matrix.dtype == np.float64:
+            return np.asfortranarray(self.matrix[rows, columns])
+        part = self.X[rows, columns].astype(np.float64, order="F")
+        part -= self.center[columns]
+        part *= 1 / self.scale
+        return part
 
     def smallest(self, theta: NDArray[np.float64], rows: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The parameters θ (k, r + 1) with the smallest weights that give the same log-odds on some rows (n,)."""

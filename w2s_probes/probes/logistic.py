@@ -12,6 +12,7 @@ from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
 from ..errors import InputError
+from ..rows.row_parts import row_parts
 from .base import Probe
 from .design import Design
 from .minimize import minimize
@@ -28,6 +29,8 @@ from .problems import (
     training_problems,
 )
 from .validation import checked_weights, is_soft
+
+HELD_OUT = 1 << 24  # numbers scored at once in float64
 
 
 class LogisticProbe(Probe):
@@ -246,9 +249,9 @@ def _path(
     logits = np.full((theta.shape[1], len(p)), np.nan)
     if folds is not None:
         for number in range(fits - 1):
-            rows = np.flatnonzero(folds == number)
-            held_out = design.matrix[rows].astype(np.float64)
-            logits[:, rows] = theta[1 + number][:, :-1] @ held_out.T + theta[1 + number][:, -1:]
+            fold = np.flatnonzero(folds == number)
+            for part in row_parts(len(fold), design.matrix.shape[1], HELD_OUT):
+                logits[:, fold[part]] = design.at(theta[1 + number], fold[part])
     with np.errstate(invalid="ignore"):  # NaN where there are no folds
         cv_loss = (np.logaddexp(0, logits) - p * logits) @ weights
     return RegularizationPath(

@@ -11,7 +11,7 @@ from scipy.special import expit
 from ..errors import InputError
 from ..rows.groups import group_numbers
 from .base import Probe
-from .class_moments import Array, ClassMoments, TakenOut, left_out
+from .class_moments import CACHED, Array, ClassMoments, TakenOut, left_out
 
 FLAT = 1e-12  # of the squared gap: the least variance along the line, so that log-odds stay finite
 SMALL = 1 << 20  # numbers of X up to which all is computed in float64
@@ -112,7 +112,7 @@ class _Scatter:
         """S u (d,), in float64."""
         moments = self._moments
         found = moments.spread * moments.difference * float(moments.difference @ u)
-        for part in moments.parts():
+        for part in moments.parts(CACHED):
             rows = moments.residuals(part)
             found += (rows @ u) @ rows
         return np.asarray(found)

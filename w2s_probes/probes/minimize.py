@@ -11,18 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..memory_limit import room
 from .bounds import column_excess, least_loss, sees_all
 from .design import Design
+from .interpolate import ROUNDING, met_labels
+from .matrices import column, dots, doubled, host, products
 from .problems import CONVERGED, SEPARABLE, STOPPED, Problems, Solutions
 from .spectrum import EXACT, Spectrum
 
 MEMORY = 10  # pairs of steps and changes of gradient
 MOST_STEPS = 500
 TOGETHER = 512  # fits in one batch: matrices (fits, rows) stay small
+BATCH = 1 << 25  # fits times rows in one batch at most, where no limit to memory says less
+NUMBERS = 112  # bytes of a fit and row: some twelve numbers, of 4 bytes and, when they are checked, of 8
 GOAL = {np.dtype(np.float32): 3e-8, np.dtype(np.float64): 1e-16}  # excess over the minimum, of the objective
 ACCEPTED = 3e-7  # as GOAL, when checked in float64: what the range up to 1e-6 leaves to an estimate of the excess
 CAUTION = 3  # by which an excess is said to be more than its estimate
-ROUNDING = 1e-15  # of the objective: no excess is said to be less
 PATIENCE = {np.dtype(np.float32): 20, np.dtype(np.float64): 100}  # steps without progress
 SLOPE_LEFT = 0.5  # of the derivative along the direction, at an accepted step (curvature condition)
 MOST_TRIALS = 12  # of a step's size
@@ -37,9 +41,16 @@ def minimize(design: Design, problems: Problems, theta: NDArray[np.float64] | No
     (k, r + 1) are parameters to begin at, such as solutions of problems that are much alike.
     """
     begun = _start(design, problems) if theta is None else theta
-    batches = [slice(first, first + TOGETHER) for first in range(0, len(problems.l2), TOGETHER)]
-    parts = [_minimize(design, problems[part], begun[part]) for part in batches]
-    return Solutions(*(np.concatenate([getattr(part, name) for part in parts]) for name in Solutions.__annotations__))
+    limit, n = room(), problems.labels.shape[1]
+    together = max(1, min(TOGETHER, (BATCH if limit is None else limit // (2 * NUMBERS)) // n))
+    with design.computing():
+        solved = met_labels(design, problems)
+        rest = np.flatnonzero(np.isnan(solved.excess))
+        for fits in (rest[first : first + together] for first in range(0, len(rest), together)):
+            part = _minimize(design, problems[fits], begun[fits])
+            for name in Solutions.__annotations__:
+                getattr(solved, name)[fits] = getattr(part, name)
+    return solved
 
 
 def _minimize(design: Design, problems: Problems, theta: NDArray[np.float64]) -> Solutions:
@@ -74,9 +85,9 @@ def _distrust(design: Design, problems: Problems, solutions: Solutions) -> None:
         return
     batch = _Batch(design, problems[fits], solutions.theta[fits], np.dtype(np.float64), design.spectrum)
     objective = np.maximum(batch.objective(), np.finfo(np.float64).tiny)
-    unseen = column_excess(design, batch.gradient[:, :-1], batch.weights, batch.l2) / objective
+    unseen = column_excess(design, host(batch.gradient[:, :-1]), host(batch.weights), batch.l2) / objective
     excess = solutions.excess[fits] + CAUTION * unseen
-    bound = np.clip(1 - least_loss(batch.labels, batch.weights) / objective, ROUNDING, 1)
+    bound = np.clip(1 - least_loss(host(batch.labels), host(batch.weights)) / objective, ROUNDING, 1)
     solutions.excess[fits] = np.where(excess > CAUTION * ACCEPTED, bound, excess)
 
 
@@ -113,8 +124,8 @@ class _Batch:
     ) -> None:
         self.design, self.dtype, self.spectrum = design, dtype, spectrum
         self.exact = dtype != design.matrix.dtype
-        self.labels = problems.labels.astype(dtype)[problems.label_of]  # (k, n)
-        self.weights = problems.weights.astype(dtype)[problems.weight_of]
+        self.labels = design.put(problems.labels.astype(dtype))[problems.label_of]  # (k, n)
+        self.weights = design.put(problems.weights.astype(dtype))[problems.weight_of]
         self.l2 = design.penalty(problems.l2)
         hard = ((problems.labels == 0) | (problems.labels == 1)).astype(np.float64) @ (problems.weights.T > 0)
         one = (problems.labels > 0.5) @ problems.weights.T
@@ -122,7 +133,7 @@ class _Batch:
         all_hard = hard[label, weight] == (problems.weights > 0).sum(axis=1)[weight]
         # Without penalty, or with labels of one class, hard labels may be met ever better without end.
         self.boundless = all_hard & ((problems.l2 == 0) | (one[label, weight] == 0) | (one[label, weight] > 1 - 1e-12))
-        self.theta = theta.astype(dtype)
+        self.theta = design.put(theta.astype(dtype))
         self.logits = design.forward(self.theta, self.exact)
         self.loss, self.residual, self.curvature = self._losses(self.logits, slice(None))
         self.gradient = design.backward(self.residual, self.exact) + self._ridge(self.theta)
@@ -131,9 +142,7 @@ class _Batch:
     def run(self, goal: float) -> Solutions:
         """Go on until every fit's excess is below the goal, or has stopped falling."""
         k = len(self.l2)
-        out = Solutions(
-            self.theta.astype(np.float64), np.zeros(k, np.intp), np.full(k, np.nan), np.full(k, STOPPED, dtype="U9")
-        )
+        out = Solutions.begun(host(self.theta))
         active, since = np.arange(k), np.zeros(k, np.intp)
         best, lowest = np.full(k, np.inf), np.full(k, np.inf)
         least = 100 * float(np.finfo(self.dtype).eps)  # decrease of the objective that is not rounding
@@ -146,7 +155,7 @@ class _Batch:
             separated = self._separated()
             done = (excess <= goal) | separated | (since > PATIENCE[self.dtype]) | (iteration == MOST_STEPS)
             ended = active[done]
-            out.theta[ended], out.n_iter[ended] = self.theta[done], iteration
+            out.theta[ended], out.n_iter[ended] = host(self.theta[done]), iteration
             out.excess[ended] = np.where(separated, np.nan, excess)[done]
             out.status[ended] = np.where(separated, SEPARABLE, STOPPED)[done]
             if done.all():
@@ -166,54 +175,55 @@ class _Batch:
         ‖gradient‖² / 4 l2, which is the duality gap at these residuals.
         """
         flatness = 4 * np.maximum(self.curvature, FLATTEST)
-        estimate = np.maximum(_dots(self.gradient, newton), 0) / (2 * flatness**2)
-        slopes = self.gradient.astype(np.float64)
-        bias = slopes[:, -1] ** 2 / (2 * np.maximum(self.curvature, FLATTEST))
+        estimate = np.maximum(dots(self.gradient, newton), 0) / (2 * flatness**2)
+        slopes = doubled(self.gradient)
+        bias = host(slopes[:, -1]) ** 2 / (2 * np.maximum(self.curvature, FLATTEST))
         with np.errstate(divide="ignore", invalid="ignore"):
-            gap = np.where(self.l2 > 0, _dots(slopes[:, :-1], slopes[:, :-1]) / (4 * self.l2), np.inf) + bias
+            gap = np.where(self.l2 > 0, dots(slopes[:, :-1], slopes[:, :-1]) / (4 * self.l2), np.inf) + bias
         return np.asarray(np.minimum(estimate, gap) / np.maximum(self.objective(), np.finfo(np.float64).tiny))
 
     def objective(self) -> NDArray[np.float64]:
-        return self.loss + self.l2 * _dots(self.theta[:, :-1], self.theta[:, :-1])
+        return self.loss + self.l2 * dots(self.theta[:, :-1], self.theta[:, :-1])
 
-    def preconditioned(self, g: NDArray[Any] | None = None) -> NDArray[Any]:
+    def preconditioned(self, g: Any = None) -> Any:
         """(c·covariance + 2 l2)⁻¹ g, and g / c for the bias; of the gradient unless given."""
         g = self.gradient if g is None else g
         curvature = np.maximum(self.curvature, FLATTEST)
-        bias = g[:, -1:] / curvature[:, None].astype(g.dtype)
-        return np.hstack([self.spectrum.solve(g[:, :-1], self.l2, curvature).astype(g.dtype), bias])
+        bias = g[:, -1:] / column(curvature, g)
+        return self.design.xp.hstack([self.design.solve(self.spectrum, g[:, :-1], self.l2, curvature), bias])
 
-    def _direction(self) -> NDArray[Any]:
+    def _direction(self) -> Any:
         """-H⁻¹·gradient by the two loops of L-BFGS (Nocedal and Wright 2006, algorithm 7.4)."""
-        q, shares = self.gradient.copy(), []
+        q, shares = self.gradient, []
         for step, change, inverse in reversed(self.pairs):
-            share = inverse * _products(step, q)
-            q -= share[:, None] * change
+            share = inverse * products(step, q)
+            q = q - share[:, None] * change
             shares.append(share)
         q = self.preconditioned(q)
         for (step, change, inverse), share in zip(self.pairs, reversed(shares), strict=True):
-            q += (share - inverse * _products(change, q))[:, None] * step
+            q += (share - inverse * products(change, q))[:, None] * step
         return -q
 
     def _advance(self, direction: NDArray[Any]) -> None:
         """One step of every fit along its direction, and what is remembered of it."""
         along = self.design.forward(direction, self.exact)
-        size = self._search(direction, along)[:, None].astype(self.dtype)
-        step = size * direction
+        step = column(self._search(direction, along), direction) * direction
         self.theta += step
         gradient = self.design.backward(self.residual, self.exact) + self._ridge(self.theta)
         change = gradient - self.gradient
-        product = _products(step, change)
+        product = products(step, change)
         # Positive by the curvature condition, but for rounding: such a pair is remembered as nothing.
-        inverse = np.divide(1, product, out=np.zeros_like(product), where=product > np.finfo(self.dtype).tiny * 1e3)
+        where = self.design.xp.where
+        positive = product > float(np.finfo(self.dtype).tiny * 1e3)
+        inverse = where(positive, 1 / where(positive, product, 1), 0)
         self.pairs = [*self.pairs[-MEMORY + 1 :], (step, change, inverse)]
         self.gradient = gradient
 
     def _search(self, direction: NDArray[Any], along: NDArray[Any]) -> NDArray[np.float64]:
         """Step sizes (k,); loss, residual and log-odds are left at the point they lead to."""
         start, before = self.logits, self.loss
-        linear, quadratic = _dots(self._ridge(self.theta), direction), _dots(self._ridge(direction), direction)
-        slope = _dots(self.residual, along) + linear
+        linear, quadratic = dots(self._ridge(self.theta), direction), dots(self._ridge(direction), direction)
+        slope = dots(self.residual, along) + linear
         size, low, high = np.ones(len(slope)), np.zeros(len(slope)), np.full(len(slope), np.inf)
         slope_low, slope_high = slope.copy(), np.zeros(len(slope))
         self.logits = start + along
@@ -221,7 +231,7 @@ class _Batch:
         left = np.arange(len(slope))
         for _ in range(MOST_TRIALS):
             t = size[left]
-            now = _dots(self.residual[left], along[left]) + linear[left] + t * quadratic[left]
+            now = dots(self.residual[left], along[left]) + linear[left] + t * quadratic[left]
             rise = self.loss[left] - before[left] + t * linear[left] + t**2 * quadratic[left] / 2
             fine = (np.abs(now) <= SLOPE_LEFT * np.abs(slope[left])) & ((now <= 0) | (rise <= 1e-6 * before[left]))
             left, t, now = left[~fine], t[~fine], now[~fine]
@@ -234,20 +244,20 @@ class _Batch:
             with np.errstate(invalid="ignore"):
                 inside = low[left] + (high[left] - low[left]) * np.clip(share, 0.1, 0.9)
             size[left] = np.where(np.isinf(high[left]), 3 * t, inside)
-            self.logits[left] = start[left] + size[left, None].astype(self.dtype) * along[left]
+            self.logits[left] = start[left] + column(size[left], along) * along[left]
             self.loss[left], self.residual[left], self.curvature[left] = self._losses(self.logits[left], left)
         return size
 
     def _losses(self, logits: NDArray[Any], some: Any) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
         """Loss (k,), its derivatives by the log-odds (k, n), and mean p(1-p) (k,), of some of the fits."""
-        labels, weights = self.labels[some], self.weights[some]
-        each = np.log1p(np.exp(-np.abs(logits)))
-        each += np.maximum(logits, 0)
+        labels, weights, xp = self.labels[some], self.weights[some], self.design.xp
+        each = xp.log1p(xp.exp(-xp.abs(logits)))
+        each += xp.clip(logits, 0, None)
         each -= labels * logits
-        half = np.tanh(logits / 2)  # p = (1 + half) / 2, and p(1-p) = (1 - half²) / 4
-        residual = half / 2 + (self.dtype.type(0.5) - labels)
+        half = xp.tanh(logits / 2)  # p = (1 + half) / 2, and p(1-p) = (1 - half²) / 4
+        residual = half / 2 + (0.5 - labels)
         residual *= weights
-        loss, curvature = _dots(each, weights), (1 - _dots(half * weights, half)) / 4
+        loss, curvature = dots(each, weights), (1 - dots(half * weights, half)) / 4
         return loss, residual, curvature
 
     def _separated(self) -> NDArray[np.bool_]:
@@ -255,14 +265,14 @@ class _Batch:
         out = self.boundless & (self.loss < SEPARATED)
         for fit in np.flatnonzero(out):
             counted = self.weights[fit] > 0
-            out[fit] = ((self.logits[fit] > 0) == (self.labels[fit] > 0.5))[counted].all()
+            out[fit] = bool(((self.logits[fit] > 0) == (self.labels[fit] > 0.5))[counted].all())
         return np.asarray(out)
 
-    def _ridge(self, theta: NDArray[Any]) -> NDArray[Any]:
+    def _ridge(self, theta: Any) -> Any:
         """The penalty's gradient (k, r + 1): the bias is free."""
-        out = (2 * self.l2)[:, None].astype(self.dtype) * theta
+        out = column(2 * self.l2, theta) * theta
         out[:, -1] = 0
-        return np.asarray(out)
+        return out
 
     def _keep(self, some: NDArray[np.bool_]) -> None:
         for name in (
@@ -270,13 +280,3 @@ class _Batch:
         ):  # fmt: skip
             setattr(self, name, getattr(self, name)[some])
         self.pairs = [(step[some], change[some], inverse[some]) for step, change, inverse in self.pairs]
-
-
-def _products(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Row by row inner products, in the dtype of the rows."""
-    return np.asarray(np.einsum("kd,kd->k", a, b))
-
-
-def _dots(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
-    """Row by row inner products as float64."""
-    return _products(a, b).astype(np.float64)

@@ -15,9 +15,8 @@ from ..rows.duplicates import equal_rows
 from .base import Probe
 from .mlp_training import Networks, StandardColumns, blocks, train
 from .problems import both_classes, checked_folds, checked_penalties
+from .registry import MLP_EPOCHS, MLP_HIDDEN
 from .validation import check_activations, is_soft, soft_labels
-
-HIDDEN, EPOCHS = 16, 20
 
 
 class MLPProbe(Probe):
@@ -33,11 +32,16 @@ class MLPProbe(Probe):
     [0, 0, 1, 1]
     """
 
-    def __init__(self, l2: float = 1e-2, hidden: int = HIDDEN, epochs: int = EPOCHS, seed: int = 0) -> None:
+    def __init__(self, l2: float = 1e-2, hidden: int = MLP_HIDDEN, epochs: int = MLP_EPOCHS, seed: int = 0) -> None:
         self.l2 = l2  # penalty, at least 0
         self.hidden = hidden  # units
         self.epochs = epochs  # passes over the rows
         self.seed = seed  # of the first weights and of the batches
+
+    @classmethod
+    def with_value(cls, value: float, **options: Any) -> Self:
+        """An unfitted probe with this penalty; `mlp_hidden` and `mlp_epochs` are its `hidden` and `epochs`."""
+        return cls(value, **{name.removeprefix("mlp_"): option for name, option in options.items()})
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from activations X (n, d) and labels y (n,)."""
@@ -56,8 +60,8 @@ class MLPProbe(Probe):
         l2: ArrayLike,
         cv: int | ArrayLike = 5,
         groups: ArrayLike | None = None,
-        hidden: int = HIDDEN,
-        epochs: int = EPOCHS,
+        hidden: int = MLP_HIDDEN,
+        epochs: int = MLP_EPOCHS,
         seed: int = 0,
     ) -> "MLPPath":
         """Fits on X (n, d) and labels y (n,) at every penalty, on all rows and without each fold, in one loop.

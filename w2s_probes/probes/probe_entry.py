@@ -39,7 +39,7 @@ class ProbeEntry:
     default: float  # of that value, where none is given; NO_VALUE for a probe without one
     where: "str | type[Probe]"  # the class, or its place: module of this package, or of any with a dot in it, `:`, name
     values: str  # what a sweep's report calls several of its values; of a probe without, the probe
-    options: tuple[str, ...] = ()  # other settings that it reads: of `connectivity`, `alpha` and `index`
+    options: tuple[str, ...] = ()  # other settings that it reads, such as `connectivity`, `alpha` and `index`
     cross_fitted: bool = True  # whether its out-of-sample scores come of folds, and so hang on their seed
     color: str = "#56606b"
     marker: str = "D"

@@ -40,6 +40,12 @@ class Solutions:
     excess: NDArray[np.float64]  # (k,) (objective - minimum) / objective is at most this; NaN if there is no minimum
     status: NDArray[np.str_]  # (k,) of `Status`
 
+    @classmethod
+    def begun(cls, theta: NDArray[Any]) -> "Solutions":
+        """Fits that are at some parameters (k, r + 1) and have not ended; nothing is known of their excess."""
+        k = len(theta)
+        return cls(theta.astype(np.float64), np.zeros(k, np.intp), np.full(k, np.nan), np.full(k, STOPPED, dtype="U9"))
+
     def part(self, start: int, size: int) -> "Solutions":
         """The fits from `start` on, as many as `size`."""
         return Solutions(*(getattr(self, name)[start : start + size] for name in Solutions.__annotations__))

@@ -21,14 +21,15 @@ TAKEN = {
     "layers": "one probe at several layers",
 }
 VALUE_TITLES: dict[ValueName, str] = {"k": "neighbours k", "l2": "penalty λ"}
+MLP_HIDDEN, MLP_EPOCHS = 16, 20  # units of the MLP probe's hidden layer, and its passes over the rows
 ONCE = (NO_VALUE,)  # the values of such a probe, where a sweep has it
 # Other options of `w2s sweep` and keys of a recipe's `[probes]`: no setting of a probe may be called like one.
 OTHER_SETTINGS = frozenset([
-    "address", "alpha", "attention", "backend", "calibrate", "calibrate_on", "choose_by", "classifier", "classifiers",
-    "connectivity", "contamination", "dry_run", "folds", "held_out", "help", "index", "jobs", "json", "k", "l2",
-    "labels", "layer", "layers", "max_memory", "oracle", "out", "overlap", "parts", "place", "plot", "plugin",
-    "progress", "seed", "seeds", "shard", "store", "student_filter", "student_relabel", "students", "test",
-    "transfer",
+    "address", "alpha", "attention", "backend", "calibrate", "calibrate_on", "choose_by", "classifier",
+    "classifiers", "connectivity", "contamination", "dry_run", "folds", "held_out", "help", "index", "jobs",
+    "json", "k", "l2", "labels", "layer", "layers", "max_memory", "mlp_epochs", "mlp_hidden", "oracle", "out",
+    "overlap", "parts", "place", "plot", "plugin", "progress", "seed", "seeds", "shard", "store",
+    "student_filter", "student_relabel", "students", "test", "transfer",
 ])  # fmt: skip
 
 
@@ -120,6 +121,7 @@ ENTRIES = (
         default=1e-2,
         where="mlp:MLPProbe",
         values="Penalties λ of the MLP probe",
+        options=("mlp_hidden", "mlp_epochs"),
         color="#9911FF",
         marker="h",
     ),

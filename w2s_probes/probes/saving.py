@@ -11,20 +11,29 @@ import numpy as np
 from ..errors import InputError, did_you_mean, reason
 from ..io.arrays import read_arrays, write_arrays
 from .base import Probe
+from .fitted_to import READS, reads_of
 from .probe_entry import ProbeEntry
 from .registry import ENTRIES, HEAVY, PROBES
 
 if TYPE_CHECKING:
+    from ..store.activation_store import ActivationStore
     from .attention import AttentionProbe
 
 
-def save_probe(probe: "Probe | AttentionProbe", path: Path | str, *, notes: Mapping[str, Any] | None = None) -> None:
+def save_probe(
+    probe: "Probe | AttentionProbe",
+    path: Path | str,
+    *,
+    notes: Mapping[str, Any] | None = None,
+    fitted_to: "tuple[ActivationStore, int | str] | None" = None,
+) -> None:
     """Write a fitted probe to PATH.safetensors: its arrays, and its parameters and classes as JSON in the header.
 
-    `notes`, fit for JSON, stand in the header beside them, for people: what the probe was fitted to.
+    `fitted_to` is the store and the layer that the probe was fitted to: what loads the file to read another layer, or
+    a store of another model, then refuses it (`fitted_to.reads_of`). `notes`, fit for JSON, stand in the header too.
 
     A neighbour graph is not kept: it is searched again when asked for. InputError for an estimator of another kind,
-    one that is not fitted, or a path that cannot be written.
+    one that is not fitted, a layer of another width, or a path that cannot be written.
     """
     name = type(probe).__name__
     if name == "ClassifierProbe":
@@ -41,7 +50,21 @@ def save_probe(probe: "Probe | AttentionProbe", path: Path | str, *, notes: Mapp
     plain = {key: v for key, v in fitted.items() if v is None or isinstance(v, int | float | str)}
     parameters = {key: v.item() if isinstance(v, np.generic) else v for key, v in probe.get_params().items()}
     record = {"probe": name, "parameters": parameters, "fitted": plain, "named": named}
-    write_arrays(Path(path), arrays, record if notes is None else record | {"notes": dict(notes)})
+    told = {} if notes is None else dict(notes)
+    if fitted_to is not None:
+        told[READS] = _reads(probe, *fitted_to)
+    write_arrays(Path(path), arrays, record | {"notes": told} if told or notes is not None else record)
+
+
+def _reads(probe: Any, store: "ActivationStore", layer: int | str) -> dict[str, Any]:
+    """The record of what a probe was fitted to; InputError where that has another width than the probe."""
+    width, reads = getattr(probe, "n_features_in_", None), reads_of(store, layer)
+    if width is not None and width not in (store.manifest.width, 2 * store.manifest.width):
+        raise InputError(
+            f"{store.path}: its vectors have {store.manifest.width} numbers, those that this probe was fitted to "
+            f"{width}: give the store and the layer that it was fitted to"
+        )
+    return reads
 
 
 def load_probe(path: Path | str) -> Any:

@@ -39,8 +39,7 @@ class Spectrum:
             if X.dtype == np.float64:
                 variance = np.diag(gram).copy()
                 return cls.from_gram(gram).refined(lambda V: (X @ V).T @ (X @ V) / n, variance)
-            surely = _surely(gram)
-            return replace(cls.from_gram(gram, X.dtype), surely=surely)
+            return cls.rounded(gram, X.dtype)
         rank = min(RANK, *X.shape)
         values, vectors = _leading(X, rank)
         total = float(np.einsum("nd,nd->d", X, X).sum(dtype=np.float64)) / n
@@ -51,6 +50,12 @@ class Spectrum:
         """All eigenpairs of a covariance (d, d), which is overwritten."""
         values, vectors = eigh(gram, driver="evd", overwrite_a=True, check_finite=False)
         return cls(np.maximum(values, 0), vectors.astype(dtype), 0.0)
+
+    @classmethod
+    def rounded(cls, gram: NDArray[np.float64], dtype: Any) -> "Spectrum":
+        """All eigenpairs of a covariance (d, d) from float32 products, and what float32 can vouch for."""
+        surely = _surely(gram)
+        return replace(cls.from_gram(gram, dtype), surely=surely)
 
     def cautious(self) -> "Spectrum":
         """With eigenvalues as small as rounding of the largest lets them be: steps by it are rather too long.
@@ -93,12 +98,20 @@ class Spectrum:
 
         O(k d r).
         """
-        inside = self._inverse(self.values[None, :], l2, curvature)
-        if self.rest == 0 and len(self.values) == len(self.vectors):
+        inside, outside = self.inverses(l2, curvature)
+        if outside is None:
             return np.asarray(((g @ self.vectors) * inside.astype(g.dtype)) @ self.vectors.T)
-        outside = self._inverse(np.array([[self.rest]]), l2, curvature)
         leading = ((g @ self.vectors) * (inside - outside).astype(g.dtype)) @ self.vectors.T
         return np.asarray(leading + outside.astype(g.dtype) * g)
+
+    def inverses(
+        self, l2: NDArray[np.float64], curvature: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """1 / (curvature · eigenvalue + 2 l2) along each eigenvector (k, r), and elsewhere (k, 1); None where r = d."""
+        inside = self._inverse(self.values[None, :], l2, curvature)
+        if self.rest == 0 and len(self.values) == len(self.vectors):
+            return inside, None
+        return inside, self._inverse(np.array([[self.rest]]), l2, curvature)
 
     def _inverse(
         self, values: NDArray[np.float64], l2: NDArray[np.float64], curvature: NDArray[np.float64]

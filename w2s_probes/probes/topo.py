@@ -9,9 +9,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError, did_you_mean
+from ..memory_limit import empty_rows
 from ..neighbors import Neighbors, as_int, first_of, mean_over, nearest, search, search_some
 from ..randomness import stream
 from ..rows.groups import group_numbers, most_neighbors
+from ..rows.row_parts import row_parts
 from ..ties import above_half
 from .base import Probe
 from .connectivity import Connectivity
@@ -49,11 +51,16 @@ def components(
     if connectivity not in get_args(Connectivity):
         raise InputError(f"connectivity={connectivity!r}: {did_you_mean(connectivity, get_args(Connectivity))}")
     n, k = neighbors.shape
-    source, target = np.repeat(np.arange(n), k), neighbors.ravel()
-    inside = positive[source] == positive[target]
     rows_among = np.ones(n, dtype=bool) if among is None else among
-    inside &= rows_among[source] & rows_among[target]
-    edges = csr_array((np.ones(inside.sum(), dtype=np.int8), (source[inside], target[inside])), shape=(n, n))
+    counts, targets = np.zeros(n + 1, dtype=np.int64), []
+    for part in row_parts(n, k):
+        target = neighbors[part]
+        inside = (positive[target] == positive[part, None]) & rows_among[target] & rows_among[part, None]
+        counts[part.start + 1 : part.stop + 1] = inside.sum(axis=1)
+        targets.append(target[inside].astype(np.int32 if n < 1 << 31 else np.int64))
+    ends = np.cumsum(counts)
+    edges = csr_array((np.ones(ends[-1], dtype=np.int8), np.concatenate(targets), ends), shape=(n, n))
+    del targets
     if connectivity == "mutual":
         edges = edges.multiply(edges.T)
     kind = "strong" if connectivity == "strong" else "weak"
@@ -186,12 +193,15 @@ class TopoProbe(Probe):
 
     def _neighbors(self, rows: NDArray[np.intp], core: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The k_zeta rows of a core that are nearest to each of some rows (r, k_zeta)."""
-        graph = Neighbors(self.graph_.indices[rows], self.graph_.distances[rows])
-        kept = core[graph.indices]
-        indices = np.empty((len(rows), self.k_zeta), dtype=np.int64)
-        nearest = first_of(graph, kept, self.k_zeta).indices
-        indices[:, : nearest.shape[1]] = nearest
-        short = np.flatnonzero(kept.sum(axis=1) < self.k_zeta)
+        indices = empty_rows((len(rows), self.k_zeta), np.int64)
+        enough = np.empty(len(rows), dtype=bool)
+        for part in row_parts(len(rows), self.graph_.k):
+            graph = Neighbors(self.graph_.indices[rows[part]], self.graph_.distances[rows[part]])
+            kept = core[graph.indices]
+            nearest = first_of(graph, kept, self.k_zeta).indices
+            indices[part, : nearest.shape[1]] = nearest
+            enough[part] = kept.sum(axis=1) >= self.k_zeta
+        short = np.flatnonzero(~enough)
         if len(short):
             inside = np.flatnonzero(core)
             indices[short] = search_some(

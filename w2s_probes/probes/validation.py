@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn.utils import column_or_1d
 
 from ..errors import InputError
+from ..rows.row_parts import row_parts
 from ..ties import above_half
 
 # The end of a sentence about whole numbers in the place of labels.
@@ -37,7 +38,9 @@ def check_activations(X: ArrayLike) -> NDArray[np.float32]:
         raise InputError("Complex data not supported: activations are real numbers")
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(array, dtype=np.float32)
-    finite = np.isfinite(matrix).all(axis=1)
+    finite = np.empty(len(matrix), dtype=bool)
+    for part in row_parts(*matrix.shape):
+        finite[part] = np.isfinite(matrix[part]).all(axis=1)
     if not finite.all():
         raise InputError(
             f"activations of {int((~finite).sum())} rows contain NaN or infinity, first row {int(finite.argmin())}: "

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .row_parts import row_parts
+
 SAMPLE = 64  # columns that tell most rows apart
-BLOCK = 1 << 22  # numbers hashed at once
 
 
 def equal_rows(X: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -29,7 +30,7 @@ def _hashes(X: NDArray[np.float32]) -> NDArray[np.uint64]:
     """A sum of each row's words, each times its own odd number, modulo 2**64."""
     odd = np.random.default_rng(0).integers(1 << 63, size=X.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     keys = np.empty(len(X), dtype=np.uint64)
-    for part in _parts(len(X), X.shape[1]):
+    for part in row_parts(len(X), X.shape[1]):
         words = (X[part] + np.float32(0)).view(np.uint32)  # -0 becomes 0, which it equals
         keys[part] = words.astype(np.uint64) @ odd
     return keys
@@ -42,9 +43,4 @@ def _first(keys: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def _equal(X: NDArray[np.float32], rows: NDArray[np.intp], others: NDArray[np.intp]) -> bool:
-    return all(np.array_equal(X[rows[part]], X[others[part]]) for part in _parts(len(rows), X.shape[1]))
-
-
-def _parts(rows: int, width: int) -> list[slice]:
-    step = max(1, BLOCK // width)
-    return [slice(start, start + step) for start in range(0, rows, step)]
+    return all(np.array_equal(X[rows[part]], X[others[part]]) for part in row_parts(len(rows), X.shape[1]))

@@ -106,18 +106,20 @@ def places_of(have: NDArray[np.object_]) -> dict[str, int]:
 
 
 def positions(
-    have: NDArray[np.object_], wanted: Ids, where: str, places: Mapping[str, int] | None = None
+    have: NDArray[np.object_], wanted: Ids, where: str, places: Mapping[str, int] | None = None, *, of: str = ""
 ) -> NDArray[np.intp]:
     """Where each wanted id stands among those at hand; InputError for ids that are missing or asked twice.
 
+    `where` names what should have the rows, and `of` the file whose ids they are.
     The `places` of those at hand are for who asks again and again: finding them takes a while where there are many.
     """
     wanted = np.asarray(wanted, dtype=object)
-    refuse_doubled(wanted, "the ids asked for")
+    refuse_doubled(wanted, of or "the ids asked for")
     places = places_of(have) if places is None else places
     found = np.array([places.get(row_id, -1) for row_id in wanted.tolist()], dtype=np.intp)
     if (found < 0).any():
         missing = wanted[found < 0]
         none = f" (none of them match: {_no_match(have, wanted)})" if len(missing) == len(wanted) else ""
-        raise InputError(f"{where} has no row for {len(missing)} of {len(wanted)} ids: {preview(list(missing))}{none}")
+        ids = f"{len(missing)} of {len(wanted)} ids{of and f' of {of}'}"
+        raise InputError(f"{where} has no row for {ids}: {preview(list(missing))}{none}")
     return found

@@ -50,6 +50,16 @@ def pair_ids(ids: Ids, where: str) -> NDArray[np.object_]:
     return np.array(rows, dtype=object)
 
 
+def refuse_both_sides(ids: Ids, where: str, what: str, remedy: str) -> None:
+    """InputError where these are both sides of contrast pairs, and `what` is to count each row once."""
+    names = [str(name) for name in ids]
+    if are_sides(names) and not _lacking(list(dict.fromkeys(name[:-1] for name in names)), names):
+        raise InputError(
+            f"{where}: holds both sides of contrast pairs, ID+ and ID-, and {what} counts a row once: give the labels "
+            f"of the rows themselves, by ID{remedy}"
+        )
+
+
 def _lacking(rows: Sequence[str], names: Sequence[Any]) -> list[str]:
     have = set(names)
     return [side for pair in zip(*side_ids(rows), strict=True) for side in pair if side not in have]

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InputError, preview
-from ..io.files import replacing
+from ..io.files import is_address, refused_address, replacing
 from ..io.json_files import read_json
 from .dtypes import StoredDtype
 
@@ -90,6 +90,8 @@ class Manifest(BaseModel):
     def read(cls, folder: Path) -> "Manifest":
         """The manifest of a store's folder; InputError if there is none or it is of another schema."""
         path = folder / MANIFEST
+        if is_address(folder) and not folder.exists():
+            raise refused_address(folder)
         if not folder.exists():
             raise InputError(f"{folder}: no such store; make one with `w2s extract`")
         if not path.is_file() and (inside := sorted(file.parent.name for file in folder.glob(f"*/{MANIFEST}"))):

@@ -6,9 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..rows.ids import Ids, positions
-from ..rows.sides import pair_ids, side_ids
+from ..rows.sides import are_sides, pair_ids, side_ids
 from .activation_store import ActivationStore
 from .layers import LayerSpec
+
+
+def as_a_probe_reads(store: ActivationStore, probe: object) -> ActivationStore:
+    """The store as it is, or read as contrast pairs where a fitted probe has read [x⁺, x⁻] and the store has sides."""
+    width = getattr(probe, "n_features_in_", None)
+    if width != 2 * store.manifest.width or store.paired or not are_sides(store.ids):
+        return store
+    return PairedStore(store)
 
 
 class PairedStore(ActivationStore):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..memory_limit import empty_rows
 from ..rows.ids import Ids, places_of, positions, refuse_doubled
 from .dtypes import WORDS
 from .layer_reading import Piece, WantedVectors, pieces, read_float32, read_words
@@ -106,7 +107,7 @@ class RowReader:
         self, layer: int, count: int, wanted: WantedVectors | None
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         m = self.manifest
-        out = np.empty((count if wanted is None else len(wanted.positions), m.width), dtype=np.float32)
+        out = empty_rows((count if wanted is None else len(wanted.positions), m.width), np.float32)
         return out, read_float32(list(self._pieces(layer, wanted)), m.dtype, out)
 
     def _pieces(self, layer: int, wanted: WantedVectors | None) -> Iterator[Piece]:

@@ -21,7 +21,8 @@ from .dtypes import WORDS, StoredDtype, check_words
 
 IDS, OFFSETS, TOKENS = "ids", "offsets", "tokens"
 DTYPE_ATTRIBUTE, KEY_ATTRIBUTE, CUT_ATTRIBUTE = "dtype", "key", "cut"
-NAME = re.compile(r"shard-(?P<part>\d{5,})-(?P<checksum>[0-9a-f]{16})\.h5")
+# The layer is in the names of files that hold one alone: those that were made to be sent elsewhere.
+NAME = re.compile(r"shard-(?P<part>\d{5,})-(layer-\d{3,}-)?(?P<checksum>[0-9a-f]{16})\.h5")
 PAGE = 4096  # bytes; layers that begin with a page of the file are read twice as fast as others
 NO_DAMAGE = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)  # of the machine
 DAMAGED = "damaged; `w2s repair` makes it anew"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 # Whatever loads torch is imported where it is used: a file is found, and refused, without it.
 from ..errors import InputError
-from ..io.arrays import read_arrays
 from ..io.files import HOST, remove_abandoned
 from ..io.sealed import write_sealed
+from ..probes.fitted_to import READS, reads_in, refuse_other_layer
 from ..store.activation_store import ActivationStore
 from ..store.read_again import SITE
 from .finetuning.saved_files import is_saved_model, read_scoring
@@ -22,19 +22,7 @@ from .finetuning.settings import STUDENT_HEAD, STUDENT_MODEL, STUDENT_RECORD
 if TYPE_CHECKING:
     from ..probes.base import Probe
 
-READS = "reads"  # in the notes of a head: what it was fitted to
 AGAIN = 100  # times that a folder is put where other processes put the same one
-OF_ROWS = ("rows", "layers", "imported", "order", "sites")  # of a store's identity, what another store may differ in
-
-
-def reads_of(store: ActivationStore, layer: int) -> dict[str, Any]:
-    """What a head or probe reads that is fitted to one layer of a store: for the notes of `save_probe`.
-
-    The model, by its weights, the layer and the position, and everything else of the store's identity but its rows.
-    """
-    identity = {name: value for name, value in store.manifest.identity.items() if name not in OF_ROWS}
-    site = store.manifest.sites[layer]
-    return {"model": store.manifest.notes.get("model"), "layer": layer, "site": site, "identity": identity}
 
 
 def save_student(
@@ -121,10 +109,7 @@ class SavedStudent:
             if not is_saved_model(path):
                 raise InputError(f"{path}: holds no student: give what `w2s student` wrote, or a saved probe's file")
             return cls(path, "model", speaks=read_scoring(path).says is not None)
-        _, record = read_arrays(path)
-        notes = record.get("notes")
-        reads = notes.get(READS) if isinstance(notes, dict) else None
-        return cls(path, "head", reads if isinstance(reads, dict) else None)
+        return cls(path, "head", reads_in(path))
 
     @property
     def extraction(self) -> tuple[str, dict[str, Any]]:
@@ -157,27 +142,5 @@ class SavedStudent:
         if layer is not None and store.resolve(layer) != fitted:
             raise InputError(f"{self.path}: it reads layer {fitted}, not {layer}: leave --layer out")
         index = store.resolve(fitted)
-        here = reads_of(store, index)
-        fitted_to = self.reads["identity"]
-        if here["identity"].get("weights") != fitted_to.get("weights"):
-            raise InputError(
-                f"{store.path}: of another model than {self.path} was fitted to: {here['model']}, not "
-                f"{self.reads.get('model')}: extract the rows with that one"
-            )
-        for name, value in fitted_to.items():
-            if here["identity"].get(name) != value:
-                raise InputError(
-                    f"{store.path}: of other activations than {self.path} was fitted to: {name} is "
-                    f"{_short(here['identity'].get(name))}, not {_short(value)}: extract the rows as for its training"
-                )
-        if here["site"] != self.reads["site"]:
-            raise InputError(
-                f"{store.path}: layer {index} was read at {here['site']}, and {self.path} was fitted to "
-                f"{self.reads['site']}: extract the rows as for its training"
-            )
+        refuse_other_layer(self.path, self.reads, store, index)
         return index
-
-
-def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 60 else f"{text[:59]}…"

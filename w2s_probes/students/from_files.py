@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ..labels.label_set import LabelSet
 from ..losses import LossName
 from ..rows.groups import groups_of
+from ..rows.ids import positions
 from ..store.activation_store import ActivationStore
-from .artefacts import READS, reads_of
 from .finetuning.settings import STUDENT_HEAD as HEAD
 from .finetuning.settings import Stop
 from .written_student import WrittenStudent, read_labels_to_learn, refuse_places
@@ -50,6 +50,9 @@ def train_student(
     tested = None if test is None else ScoredRows.read(test, table, labels)
     rows = choose_rows(table, str(labels), seed)
     weak, val = LabelSet.from_table(rows.table, where=str(labels)), rows.val
+    positions(opened.ids, weak.ids, str(store), of=str(labels))
+    if tested is not None:
+        positions(opened.ids, tested.ids, str(store), of=str(test))
     X = opened.layer(index, ids=weak.ids)
     X_test = None if tested is None else opened.layer(index, ids=tested.ids)
     head = HeadStudent(loss, epochs=epochs, l2=l2, stop=stop, seed=seed)
@@ -64,7 +67,7 @@ def train_student(
     student = WrittenStudent(out, "head", loss, reads, rows, validation, tested, scores, head=head, layer=index)
     record = {"kind": "head", "store": opened.key, "layer": index, "labels": str(labels), **_of_head(head)}
     record |= student.record()
-    save_probe(head, out / HEAD, notes=record | {READS: reads_of(opened, index)})
+    save_probe(head, out / HEAD, notes=record, fitted_to=(opened, index))
     student.write(record, p)
     return student
 

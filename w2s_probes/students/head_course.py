@@ -43,7 +43,8 @@ class Course:
             self._groups[number] = ObjectiveGroup(members)
         seeds = {*self._seeds.values(), *(pupil.lesson.seed for pupil in pupils)}
         self._generators = {seed: torch.Generator().manual_seed(torch_seed(seed, "head")) for seed in seeds}
-        initial = {seed: _initial(standard.rows.shape[1] - 1, of_seed) for seed, of_seed in self._generators.items()}
+        width, there = standard.rows.shape[1] - 1, standard.rows.device
+        initial = {seed: _initial(width, of_seed).to(there) for seed, of_seed in self._generators.items()}
         masks = [pupil.standards for pupil in self.pupils if pupil.standards is not None]
         own = OwnStandards.of(standard, masks) if masks else None
         first, shared = [initial[pupil.lesson.seed] for pupil in self.pupils], len(pupils) - len(masks)
@@ -81,22 +82,23 @@ class Course:
             seed: torch.tensor([i for i, place in enumerate(order) if seeds[place] == seed])
             for seed in dict.fromkeys(seeds)
         }
-        self._labels = torch.stack([pupil.labels for pupil in inside])
+        there = self._rows.device
+        self._labels = torch.stack([pupil.labels for pupil in inside]).to(there)
         self._taught: torch.Tensor | None = None
         self._weight: torch.Tensor | None = None
         self._against: torch.Tensor | None = None
         if any(pupil.rows is not None for pupil in inside):
             everyone = np.ones(len(self._rows), dtype=bool)
             masks = [everyone if pupil.rows is None else pupil.rows for pupil in inside]
-            self._taught = torch.from_numpy(np.array(masks))
+            self._taught = torch.from_numpy(np.array(masks)).to(there)
         if any(pupil.weight is not None for pupil in inside):
-            ones = torch.ones(len(self._rows))
-            self._weight = torch.stack([ones if pupil.weight is None else pupil.weight for pupil in inside])
+            ones = torch.ones(len(self._rows), device="cpu")
+            self._weight = torch.stack([ones if pupil.weight is None else pupil.weight for pupil in inside]).to(there)
             self._weight *= 1 if self._taught is None else self._taught
         if any(pupil.lesson.conflict is not None for pupil in inside):
             conflicts = [pupil.lesson.conflict for pupil in inside]
-            nothing = torch.zeros(len(self._rows))
-            self._against = torch.stack([nothing if one is None else one.against for one in conflicts])
+            nothing = torch.zeros(len(self._rows), device="cpu")
+            self._against = torch.stack([nothing if one is None else one.against for one in conflicts]).to(there)
             self._alphas = torch.tensor([0.0 if one is None else one.alpha for one in conflicts])[:, None]
         parts = []
         for _, run in groupby(range(len(seeds)), key=lambda place: (place < self.weights.shared, seeds[place])):
@@ -137,7 +139,9 @@ class Course:
     def run_epoch(self) -> None:
         """Teach every row once."""
         n = len(self._rows)
-        orders = [torch.randperm(n, generator=self._generators[seed]) for seed in self._orders]
+        # Drawn on the processor: the same for every device.
+        drawn = [torch.randperm(n, generator=self._generators[seed], device="cpu") for seed in self._orders]
+        orders = [order.to(self._rows.device) for order in drawn]
         labels = self._in_order(self._labels, orders)
         taught = None if self._taught is None else self._in_order(self._taught, orders)
         weight = None if self._weight is None else self._in_order(self._weight, orders)
@@ -255,5 +259,5 @@ def _group(pupil: Pupil) -> str:
 
 def _initial(width: int, generator: torch.Generator) -> torch.Tensor:
     """The weights (d + 1,) that a head begins with: the difference of two logits' usual ones, and no bias."""
-    logits = torch.empty(2, width).normal_(std=INITIAL_SCALE * width**-0.5, generator=generator)
-    return torch.cat([logits[1] - logits[0], torch.zeros(1)])
+    logits = torch.empty(2, width, device="cpu").normal_(std=INITIAL_SCALE * width**-0.5, generator=generator)
+    return torch.cat([logits[1] - logits[0], torch.zeros(1, device="cpu")])

@@ -49,8 +49,8 @@ class HeadStart:
         varies = np.isfinite(standard.scale)
         coef = np.where(varies, self.coef, 0.0) * np.where(varies, standard.scale, 0.0)
         bias = self.intercept + float(self.coef @ standard.center)
-        factor, shift = (part[place].double().numpy() for part in (own.factor, own.shift))
+        factor, shift = (part[place].cpu().double().numpy() for part in (own.factor, own.shift))
         values = np.zeros(len(coef) + 1)
         values[:-1] = np.divide(coef, factor[:-1], out=np.zeros_like(coef), where=factor[:-1] != 0)
         values[-1] = bias - values[:-1] @ shift[:-1]
-        return torch.from_numpy(values).float()
+        return torch.from_numpy(values).float().to(own.factor.device)

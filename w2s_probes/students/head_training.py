@@ -1,12 +1,14 @@
 """One loop of matrix products in which any number of heads learn from the same rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..devices import opened, out_of_memory, true_float32
 from ..errors import InputError
 from ..losses.batched import refuse_unbatched
 from .head_course import Course
@@ -37,8 +39,13 @@ def learn(
     *,
     batch_size: int,
     seed: int | None,
+    device: str | None = None,
 ) -> list[Learned | InputError]:
-    """A head for each lesson on X (n, d), or why there is none; X_val (m, d) are validation rows."""
+    """A head for each lesson on X (n, d), or why there is none; X_val (m, d) are validation rows.
+
+    They learn on a torch `device`, the processor unless given. InputError where it is not there, or X does not fit.
+    """
+    there = None if device is None else opened(device, "device", "None, the processor")
     if X_val is not None and X_val.shape[1] != X.shape[1]:
         raise InputError(f"validation rows are {X_val.shape[1]} wide, but training rows {X.shape[1]}")
     if batch_size < 1:
@@ -58,10 +65,18 @@ def learn(
     pupils = [pupil for pupil in found if isinstance(pupil, Pupil)]
     if not pupils:
         return [error for error in found if isinstance(error, InputError)]
-    with one_thread(), torch.inference_mode():
-        standard = StandardRows.of(X)
-        val = None if X_val is None else standard.others(X_val)
-        taught = iter(teach(standard, val, pupils, batch=batch, seed=seed))
+    with one_thread(), torch.inference_mode(), _computing(there):
+        try:
+            standard = StandardRows.of(X, there)
+            val = None if X_val is None else standard.others(X_val)
+            taught = iter(teach(standard, val, pupils, batch=batch, seed=seed))
+        except RuntimeError as error:
+            if there is None or not out_of_memory(error):
+                raise
+            raise InputError(
+                f"device={device!r}: {len(pupils)} heads on {X.shape[0]} rows of {X.shape[1]} numbers do not fit into "
+                "its memory: teach fewer together, or leave device out"
+            ) from error
     results: list[Learned | InputError] = []
     for head in found:
         if isinstance(head, InputError):
@@ -71,6 +86,16 @@ def learn(
         else:
             results.append(Learned(*standard.raw(weights), head.n_epochs, head.alpha, head.soft))
     return results
+
+
+@contextmanager
+def _computing(device: torch.device | None) -> Iterator[None]:
+    """What is made inside is on this device, where products are true to float32; without one nothing changes."""
+    if device is None:
+        yield
+        return
+    with device, true_float32():
+        yield
 
 
 def teach(
@@ -88,14 +113,14 @@ def teach(
     while course.pupils:
         epoch += 1
         course.run_epoch()
-        finite = torch.isfinite(course.weights.seen).all(dim=1).numpy()
+        finite = torch.isfinite(course.weights.seen).all(dim=1).cpu().numpy()
         ramping, own_weight = course.ramping, course.own_weight
         judges = [
             not ramps or epoch >= pupil.lesson.epochs for ramps, pupil in zip(ramping, course.pupils, strict=True)
         ]
         scores = np.full(len(finite), np.nan)
         if val is not None and any(judges):
-            margins = (course.weights.seen @ val.T).numpy()
+            margins = (course.weights.seen @ val.T).cpu().numpy()
             finite &= np.isfinite(margins).all(axis=1)
             scores = course.scores(margins)
         for place, pupil in enumerate(course.pupils):

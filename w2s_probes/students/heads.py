@@ -18,6 +18,7 @@ def train_heads(
     *,
     batch_size: int = 128,
     seed: int | None = None,
+    device: str | None = None,
 ) -> list[HeadStudent | InputError]:
     """A fitted `HeadStudent` for each lesson on activations X (n, d), all trained in one loop of matrix products.
 
@@ -26,7 +27,8 @@ def train_heads(
     `seed` all heads do, in the order of that one, and a lesson's own seed draws its initial weights alone.
     Where a lesson has `rows`, the head learns from its rows of every batch: the loss is their mean, nothing in a batch
     without any, and standards, thresholds and priors are those of its rows. Epochs are compared on validation rows
-    X_val (m, d) by a lesson's own `val_labels`.
+    X_val (m, d) by a lesson's own `val_labels`. With a torch `device` such as "cuda" they learn there: the same
+    initial weights and batches, and the same heads but for the rounding of products.
 
     A lesson that cannot be taught, or a head that diverged, has an InputError in its place, and nothing else suffers.
     InputError is raised for wrong activations.
@@ -41,7 +43,7 @@ def train_heads(
     """
     matrix = check_activations(X)
     rows = None if X_val is None else check_activations(X_val)
-    found = learn(matrix, lessons, rows, batch_size=batch_size, seed=seed)
+    found = learn(matrix, lessons, rows, batch_size=batch_size, seed=seed, device=device)
     return [
         learned if isinstance(learned, InputError) else HeadStudent.of_lesson(lesson, learned, batch_size=batch_size)
         for lesson, learned in zip(lessons, found, strict=True)

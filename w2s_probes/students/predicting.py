@@ -10,7 +10,9 @@ from ..errors import InputError, preview
 from ..io.plain_values import is_missing
 from ..labels.label_set import read_label_table
 from ..rows.groups import GROUP
+from ..rows.ids import positions
 from ..store.activation_store import ActivationStore
+from ..store.paired_store import as_a_probe_reads
 from .artefacts import SavedStudent
 
 KEPT = ("text", "truth", GROUP, "split")  # fields of the rows that stand beside their scores
@@ -50,10 +52,12 @@ def predict(
     if store is None:
         raise InputError(f"{student.path}: is a head, which reads activations: give a store of the rows")
     index = student.layer_in(store, layer)
-    X = store.layer(index, ids=rows["id"].to_numpy(dtype=object))
     from ..probes.saving import load_probe
 
-    p = load_probe(student.path).predict_proba(X)
+    probe, ids = load_probe(student.path), rows["id"].to_numpy(dtype=object)
+    store = as_a_probe_reads(store, probe)
+    positions(store.ids, ids, str(store.path), of=where)
+    p = probe.predict_proba(store.layer(index, ids=ids))
     return np.asarray(p[:, 1], dtype=np.float64)
 
 

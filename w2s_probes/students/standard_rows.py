@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..memory_limit import empty_rows
+
 CONSTANT = 1e-6  # deviation, by the mean, up to which a column is its own rounding
 BLOCK = 1 << 20  # numbers in float64 at once
 
@@ -25,18 +27,18 @@ class StandardRows:
     rows: torch.Tensor  # float32 (n, d + 1)
 
     @classmethod
-    def of(cls, X: NDArray[np.float32]) -> "StandardRows":
-        """By the mean and deviation of all rows of X (n, d)."""
+    def of(cls, X: NDArray[np.float32], device: torch.device | None = None) -> "StandardRows":
+        """By the mean and deviation of all rows of X (n, d), on this device."""
         center, scale = moments(X)
-        return cls(center, scale, _standardised(X, center, scale))
+        return cls(center, scale, _standardised(X, center, scale).to(device or "cpu"))
 
     def others(self, X: NDArray[np.float32]) -> torch.Tensor:
         """Other rows X (m, d) in the same way: float32 (m, d + 1)."""
-        return _standardised(X, self.center, self.scale)
+        return _standardised(X, self.center, self.scale).to(self.rows.device)
 
     def raw(self, weights: torch.Tensor) -> tuple[Float64, float]:
         """Weights (d + 1,) on these rows as weights (d,) and bias on raw activations."""
-        values = weights.double().numpy()
+        values = weights.cpu().double().numpy()
         coef = values[:-1] / self.scale
         return coef, float(values[-1] - coef @ self.center)
 
@@ -59,7 +61,7 @@ class OwnStandards:
         width = standard.rows.shape[1]
         sums, squares = np.zeros((2, len(masks), width))
         for part in _parts(*standard.rows.shape):
-            block = standard.rows[part].double().numpy()
+            block = standard.rows[part].cpu().double().numpy()
             sums += taught[:, part] @ block
             squares += taught[:, part] @ np.square(block, out=block)
         count = taught.sum(axis=1, keepdims=True)
@@ -72,7 +74,8 @@ class OwnStandards:
         factor, shift = np.zeros_like(mean), np.ones_like(mean)
         factor[:, :-1] = np.divide(1, deviation[:, :-1], out=np.zeros_like(raw), where=varies)
         shift[:, :-1] = -mean[:, :-1] * factor[:, :-1]
-        return cls(torch.from_numpy(factor).float(), torch.from_numpy(shift).float())
+        there = standard.rows.device
+        return cls(torch.from_numpy(factor).float().to(there), torch.from_numpy(shift).float().to(there))
 
     def seen(self, weights: torch.Tensor, out: torch.Tensor, bias: torch.Tensor) -> None:
         """Write the heads' weights (heads, d + 1) on x of all rows to `out`, of which `bias` is the last column."""
@@ -104,7 +107,8 @@ def moments(X: NDArray[np.float32]) -> tuple[Float64, Float64]:
 
 def _standardised(X: NDArray[np.float32], center: Float64, scale: Float64) -> torch.Tensor:
     """(X - center) / scale and 1, float32 (n, d + 1); of rows beyond all measure the largest number of float32."""
-    out, most = np.ones((len(X), X.shape[1] + 1), dtype=np.float32), np.finfo(np.float32).max
+    out, most = empty_rows((len(X), X.shape[1] + 1), np.float32), np.finfo(np.float32).max
+    out[:, -1] = 1
     for part in _parts(*X.shape):
         out[part, :-1] = np.clip((X[part] - center) / scale, -most, most)
     return torch.from_numpy(out)

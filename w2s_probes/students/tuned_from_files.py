@@ -106,7 +106,7 @@ def _with_texts(table: pd.DataFrame, where: str, texts: pd.DataFrame | None, row
     if texts is not None:
         if "text" not in texts:
             raise InputError(f"{rows}: no field 'text', which a fine-tuned student learns from; give it")
-        at = positions(texts["id"].to_numpy(dtype=object), table["id"].to_numpy(dtype=object), str(rows))
+        at = positions(texts["id"].to_numpy(dtype=object), table["id"].to_numpy(dtype=object), str(rows), of=where)
         table = table.assign(text=texts["text"].to_numpy(dtype=object)[at])
     elif "text" not in table:
         raise InputError(f"{where}: no field 'text', which a fine-tuned student learns from: give it, or --rows FILE")

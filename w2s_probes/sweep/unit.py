@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,15 @@ import pandas as pd
 
 from ..io.files import replacing
 from ..io.json_files import parse_json
+from ..memory_limit import LEAST, memory_limit
 from ..neighbors.exact import FEWEST, NARROWEST
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
 from ..probes.class_moments import BLOCK
 from ..probes.design import SMALL
-from ..probes.mlp import HIDDEN
+from ..probes.interpolate import BLOCK as MET
+from ..probes.minimize import BATCH as FITTED
 from ..probes.mlp_training import BATCH
-from ..probes.registry import PROBES
+from ..probes.registry import MLP_HIDDEN, PROBES
 from ..probes.spectrum import EXACT, RANK
 from ..store.activation_store import ActivationStore
 from ..store.manifest import identity_key
@@ -31,7 +33,7 @@ from .student_scores import Judges, stopping_rows, student_scores
 from .swept_labels import SweptLabels
 from .transfer import Transfer, transfer_of
 
-FORMAT = 3  # goes up when the same key would stand for other numbers
+FORMAT = 4  # goes up when the same key would stand for other numbers
 BYTES = 4  # of a float32
 LIBRARIES = 32_000_000  # that linear algebra, searches and HDF5 take for themselves when they are first used
 TORCH = 300_000_000  # which large searches load
@@ -48,6 +50,7 @@ class Unit:
     parts: Path | None  # where results are kept; None: nowhere
     key: str  # a hash of all that determines the numbers
     paired: bool  # whether the store's rows are read as contrast pairs
+    limit: int | None = field(default=None, kw_only=True)  # bytes beyond which arrays lie in files (`memory_limit`)
 
     @classmethod
     def of(
@@ -112,9 +115,7 @@ class Unit:
         numbers a row and thirty a column for every penalty and fold; for a further probe of the registry, three copies
         of the rows beside those of its fold are assumed. docs/performance.md has measured peaks beside this bound.
         """
-        first = self.labels[0]
-        n, m = len(first.training), 0 if first.held_out is None else len(first.held_out)
-        k, row = self.grid.graph_k, width * BYTES
+        (n, m), k, row = self._rows, self.grid.graph_k, width * BYTES
         fits = len(self.grid.values["logistic"]) * (1 + self.grid.folds)
         search = fit = 0
         if k:
@@ -128,30 +129,69 @@ class Unit:
             one_fold = width * max(12 * n // self.grid.folds, 8 * m)
             square = 32 * width**2 if width <= EXACT else RANK * 12 * (n + width)
             across = 32 * n * width if n < width and n <= EXACT else 0
-            fit = design + one_fold + square + across + fits * (112 * n + 240 * width) + 16 * k * (n + m)
-        if any(values for name, values in self.grid.values.items() if name not in SHORTER):
-            # The rows without a fold, and what the probe makes of them: a copy in float64, and one like the rows.
-            fit = max(fit, 4 * row * n + 16 * k * (n + m))
-        if any(values and PROBES[name].pairs for name, values in self.grid.values.items()):
-            fit = max(fit, 4 * row * n + 24 * min(n, width // 2) ** 2)  # and the matrix of one side, thrice
-        if units := len(self.grid.values["mlp"]) * (1 + self.grid.folds) * HIDDEN:
-            # Standardised rows, blocks of them in float64, and the weights with slopes and Adam's four numbers of each.
-            fit = max(fit, row * n + 6 * units * row + 24 * BLOCK + 16 * BATCH * units)
+            together = max(1, min(fits, FITTED // n))
+            met = self._met(width)
+            fit = design + one_fold + max(square, met) + across
+            fit += 240 * fits * width + 112 * together * n + 16 * k * (n + m)
+        fit = max(fit, self._further(width))
         if self.grid.transfer:
             fit += 3 * row * m + (16 * width**2 if fits else 0) + 240 * fits * width  # the held-out rows' own fits
-        taught = 0
-        if self.grid.students is not None:
-            # Rows to learn and to stop by in float32, standardised, and a block of them in float64; five numbers a
-            # weight of every head (its Adam states, gradient and best epoch), and eight of every row that it learns.
-            heads = (len(self.grid.students.kinds) + 1) * len(self.grid.seeds)
-            taught = TORCH + 2 * row * n + 16 * heads * (2 * width + 2 * n)
-        return LIBRARIES + row * (n + m) + max(search, fit, taught)
+        return LIBRARIES + row * (n + m) + max(search, fit, self._taught(width))
+
+    def least_memory(self, width: int) -> int:
+        """Bytes that it takes at most where `limit` has its layer, neighbours and design in files (`memory_limit`).
+
+        What further probes and students make of the rows stays in memory.
+        """
+        n, m = self._rows
+        beside = max(self._further(width), self._taught(width), self._met(width))
+        return LIBRARIES + LEAST + 200 * (n + m) + 16 * self.grid.graph_k * m + beside
+
+    @property
+    def _rows(self) -> tuple[int, int]:
+        """Rows to learn from, and held out."""
+        first = self.labels[0]
+        return len(first.training), 0 if first.held_out is None else len(first.held_out)
+
+    def _met(self, width: int) -> int:
+        """Bytes of fits that meet their labels, where rows are no more than columns, of all folds or without one.
+
+        The rows' products, and a factor for each set of them.
+        """
+        n = self._rows[0]
+        if 0 not in self.grid.values["logistic"] or n - n // self.grid.folds > width:
+            return 0
+        return 16 * min(n, 2 * width) ** 2 + 64 * MET
+
+    def _further(self, width: int) -> int:
+        """Bytes of probes other than those of the study."""
+        (n, m), row, most = self._rows, width * BYTES, 0
+        if any(values for name, values in self.grid.values.items() if name not in SHORTER):
+            # The rows without a fold, and what the probe makes of them: a copy in float64, and one like the rows.
+            most = 4 * row * n + 16 * self.grid.graph_k * (n + m)
+        if any(values and PROBES[name].pairs for name, values in self.grid.values.items()):
+            most = max(most, 4 * row * n + 24 * min(n, width // 2) ** 2)  # and the matrix of one side, thrice
+        if units := len(self.grid.values["mlp"]) * (1 + self.grid.folds) * MLP_HIDDEN:
+            # Standardised rows, blocks of them in float64, and the weights with slopes and Adam's four numbers of each.
+            most = max(most, row * n + 6 * units * row + 24 * BLOCK + 16 * BATCH * units)
+        return most
+
+    def _taught(self, width: int) -> int:
+        """Bytes of the students: rows to learn and to stop by in float32, standardised, and a block in float64.
+
+        Five numbers a weight of every head (its Adam states, gradient and best epoch), and eight a row that it learns.
+        """
+        if self.grid.students is None:
+            return 0
+        n, heads = self._rows[0], (len(self.grid.students.kinds) + 1) * len(self.grid.seeds)
+        return TORCH + 2 * width * BYTES * n + 16 * heads * (2 * width + 2 * n)
 
     def run(self) -> pd.DataFrame:
         """The lines of an earlier run, or computed now and kept."""
         if (earlier := self.kept()) is not None:
             return earlier
-        lines = list(self._lines())
+        with memory_limit(self.limit):
+            lines = list(self._lines())
         table = as_table(lines)
         if self.part is not None:
             write_part(self.part, table, self.key)

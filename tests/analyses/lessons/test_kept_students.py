@@ -93,6 +93,35 @@ def test_several_students_may_stand_where_an_earlier_run_had_one_and_the_other_w
     assert SavedStudent.find(out / "students" / f"{TASK}-weak").kind == "head"
 
 
+def test_students_of_gold_rows_say_so_and_how_many(tmp_path: Path) -> None:
+    names = [
+        "student-xent",
+        "gold-append:20",
+        "control-gold-weak:gold-append:20",
+        "gold-after:20",
+        "gold-select-checkpoint",
+    ]
+    run(small_recipe(f"methods={json.dumps(names)}", "keep_students=true", "gold.n=20", "student.epochs=3"), tmp_path)
+    records = {
+        file.parent.relative_to(tmp_path / "students").as_posix().removeprefix(f"{TASK}-"): json.loads(file.read_text())
+        for file in (tmp_path / "students").glob("**/student.json")
+    }
+    told = {name: (one["role"], one.get("gold_rows"), one.get("stopped_by")) for name, one in records.items()}
+    assert told == {
+        "weak": ("truth", None, None),
+        "ceiling": ("truth", None, None),
+        "student-xent": ("weak", None, None),
+        "gold-append-20": ("gold", 20, None),
+        "control-gold-weak-gold-append-20": ("weak", None, None),
+        "gold-after-20/1": ("weak", None, None),
+        "gold-after-20/2": ("gold", 20, None),
+        "gold-select-checkpoint/1": ("weak", None, "gold"),
+        "gold-select-checkpoint/2": ("weak", None, None),
+    }
+    assert records["gold-after-20/2"]["rows"]["train"] == 20
+    assert records["gold-append-20"]["rows"]["train"] > 20
+
+
 @pytest.mark.parametrize("kind", ["lora", "full"])
 def test_fine_tuned_students_of_a_run_are_kept_and_open_again(kind: str, tmp_path: Path) -> None:
     recipe = small_recipe(

@@ -33,7 +33,14 @@ def test_probes_that_found_one_direction_are_alike_and_beyond_what_random_ones_r
     assert (other.first, other.second) == ("weak", "<luck>")
     assert abs(other.cosine.estimate.value) < other.by_chance
     assert found.to_frame()["value"].tolist() == [pair.cosine.estimate.value for pair in found.cosines.pairs]
+    assert "does not say which layer and model" in found.remarks[0]
+    assert found.remarks[0] in repr(found)
+    save_probe(LogisticProbe().fit(X, luck), tmp_path / "luck.safetensors", fitted_to=(world.store, 2))
+    assert probe_cosines(world.store, given, layer=2, ids=ids.tolist()).remarks == ()
+    with pytest.raises(InputError, match="fitted to layer 2, not 1"):
+        probe_cosines(world.store, given, layer=1)
     html = found._repr_html_()
+    assert "does not say which layer and model" in html
     assert "ProbeCosines</b>, layer 2" in html
     assert "&lt;luck&gt;" in html
     assert "layer 2, 160 rows" in repr(found)

@@ -1,5 +1,6 @@
 """The engine: every token, memory that runs out, texts that are too long, numbers that are not finite."""
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from extract.encoding import EncodedAhead, Encoding
 from extract.extractor import Extraction, extract
-from extract.forward.engine import Engine
+from extract.forward.engine import CPU_TOKENS, GPU_TOKENS, Engine, affordable_tokens
 from extract.models.loading import Placement
 from extract.models.source import ModelSource
 from w2s_probes import InputError
@@ -83,6 +84,42 @@ def test_a_batch_beyond_memory_is_halved_until_it_fits(
     assert len([size for size in small.seen if size > 70]) <= 5  # halved a few times, not for every batch
     for layer, words in plain.items():
         assert found[layer] == pytest.approx(words, abs=2e-5)
+
+
+def test_nothing_holds_on_to_the_tensors_of_a_batch_that_did_not_fit(
+    checkpoint: Checkpoint, rows: pd.DataFrame
+) -> None:
+    plan = Extraction.plan(str(checkpoint()), rows)
+    engine = plan.engine(Placement("cpu", batch_tokens=1000))
+    model: Any = engine.reader.model
+    held: list[Any] = []
+    alive: list[int] = []
+
+    def hook(module: Any, args: Any) -> None:
+        alive.append(sum(reference() is not None for reference in held))  # on a card its memory would still be taken
+        held[:] = [weakref.ref(args[0])]
+        if args[0].shape[0] * args[0].shape[1] > 70:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    names = rows["id"].tolist()
+    tokens = plan.encoding.encode(plan.source.tokenizer, names, rows["text"].tolist()).rows
+    engine.read(tokens[:1], names[:1])  # the check of the layout comes first
+    handle = model.get_submodule(engine._source.block_path)[1].register_forward_pre_hook(hook)
+    engine.read(tokens, names)
+    handle.remove()
+    assert len(alive) > 5
+    assert not any(alive)
+
+
+def test_a_card_that_is_full_still_gets_batches(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = ModelSource.find(str(checkpoint()))
+    sizes = []
+    for free in (0, 1, 10**9, 10**12):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 10**12))
+        sizes.append(affordable_tokens(source, torch.device("cuda"), "float32", reserved=10**5))
+    assert sizes[:2] == [CPU_TOKENS, CPU_TOKENS]
+    assert sizes[2:] == sorted(sizes[2:])
+    assert sizes[3] == GPU_TOKENS
 
 
 def test_a_single_row_beyond_memory_is_named(checkpoint: Checkpoint, rows: pd.DataFrame) -> None:

@@ -131,7 +131,7 @@ def test_what_only_the_whole_model_computes_is_refused(
 
 
 def test_options_that_read_whole_models_do_not_take_offload(folder: Path, rows: pd.DataFrame) -> None:
-    with pytest.raises(InputError, match="--offload is of `w2s extract` alone"):
+    with pytest.raises(InputError, match="--offload is of `w2s extract` and `w2s repair`"):
         Extraction.plan(str(folder), rows).engine(OFFLOADED)
 
 

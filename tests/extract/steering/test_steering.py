@@ -175,6 +175,13 @@ def test_a_saved_probe_is_steered_by_and_one_of_another_width_is_not(sound: Any,
     own = Directions.fit(store, learned, layer=2, random=1)
     loaded = Directions.fit(store, learned, layer=2, random=1, probe=str(tmp_path / "probe.safetensors"))
     assert loaded.vectors == pytest.approx(own.vectors)
+    assert "does not say which layer" in loaded.remarks[0]
+    save_probe(probe, tmp_path / "probe.safetensors", fitted_to=(store, 2))
+    told = Directions.fit(store, learned, layer=2, random=1, probe=str(tmp_path / "probe.safetensors"))
+    assert (told.vectors == loaded.vectors).all()
+    assert told.remarks == ()
+    with pytest.raises(InputError, match="it was fitted to layer 2, not 3"):
+        Directions.fit(store, learned, layer=3, random=1, probe=str(tmp_path / "probe.safetensors"))
     with pytest.raises(InputError, match=r"shape \(5,\), and the layer's vectors are \(64,\)"):
         Directions.fit(store, learned, layer=2, probe=str(tmp_path / "narrow.safetensors"))
 

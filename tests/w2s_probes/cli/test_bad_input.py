@@ -169,7 +169,7 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     ),
     "an index that is none": (
         lambda w: [*filtered(w, "knn"), "--k", 9, "--index", "IVF"],
-        "index='IVF' is neither 'exact', 'cuda' nor a faiss factory string",
+        "index='IVF' is neither 'exact', 'cuda', 'approximate' nor a faiss factory string",
     ),
     "a zeta and a contamination": (
         lambda w: [*filtered(w, "topo"), "--mode", "paper", "--contamination", 0.1],

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.worlds.pairs import LAYER, PairsWorld, planted_pairs
-from w2s_probes import InputError, auroc, disagreement_filter, relabel
+from w2s_probes import InputError, auroc, disagreement_filter, relabel, save_probe
 from w2s_probes.cli import main
 from w2s_probes.importing import import_activations
 from w2s_probes.io.tables import read_table, write_table
@@ -162,3 +162,64 @@ def test_what_reads_single_vectors_says_so(pairs: PairsWorld, tmp_path: Path, fa
     import_activations(pairs.folder / "X.npy", tmp_path / "rows.jsonl", tmp_path / "plain", layers=LAYER)
     said = fails("filter", str(tmp_path / "plain"), *words[1:], "--by", "contrast", "--out", str(tmp_path / "k.jsonl"))
     assert "plain has no contrast pairs, rows ID+ and ID-, but 'p0', 'p1', 'p2' and 397 more: extract both of" in said
+
+
+def test_audits_and_forecasts_count_a_row_once(
+    pairs: PairsWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Fails
+) -> None:
+    """Rows are read as pairs by their own ids; a file of sides would ask, and count, each row twice."""
+    acts, weak, sides, at = pairs.folder / "acts", pairs.folder / "weak.jsonl", pairs.folder / "sides.jsonl", "--layer"
+    for probe, kind in (("contrast", ContrastProbe()), ("logistic", LogisticProbe(1e-2))):
+        drawn = tmp_path / f"{probe}.csv"
+        run("audit", "draw", acts, weak, at, LAYER, "--probe", probe, "--n", 40, "--bins", 2, "--out", drawn)
+        table = read_table(drawn)
+        by_id = pairs.weak.sort_values("id")
+        expected = relabel(kind, PairedStore(pairs.store).layer(LAYER, ids=by_id["id"].tolist()), by_id["label"])
+        y = by_id["label"].to_numpy()
+        agrees = pd.Series((expected > 0.5) == (y > 0.5), index=by_id["id"].to_numpy())
+        weights = 1 / table["inclusion_probability"].astype(float)
+        assert weights.sum() == pytest.approx(200, rel=1e-6)  # rows, and not sides
+        assert set(table["id"]) <= set(pairs.weak["id"])
+        doubted = table.loc[~agrees[table["id"]].to_numpy(), "inclusion_probability"].astype(float)
+        assert len(doubted)
+        truth = pairs.weak.set_index("id")["truth"]
+        write_table(table.assign(truth=truth[table["id"]].to_numpy()), tmp_path / "done.csv")
+        run("audit", "fold", tmp_path / "done.csv", weak, acts, "--out", tmp_path / "folded.csv")
+        assert set(read_table(tmp_path / "folded.csv")["id"]) == set(table["id"])
+        run("foretell", acts, weak, at, LAYER, "--by", probe, "--draws", 0, "--out", tmp_path / "f.csv")
+        misfit: Any = read_table(tmp_path / "f.csv").set_index("measure").loc["misfit", "value"]
+        assert float(misfit) == pytest.approx(((expected - y) ** 2).mean(), abs=1e-6)
+        assert "read as 200 contrast pairs" in capsys.readouterr().out
+    for words in (["--probe", "contrast"], ["--probe", "logistic"]):
+        said = fails("audit", "draw", acts, sides, at, LAYER, *words, "--n", 40, "--out", tmp_path / "no.csv")
+        assert "holds both sides of contrast pairs, ID+ and ID-, and an audit counts a row once" in said
+    assert "an audit counts a row once" in fails("audit", "draw", sides, "--n", 40, "--out", tmp_path / "no.csv")
+    said = fails("foretell", acts, sides, at, LAYER, "--draws", 0, "--out", tmp_path / "no.csv")
+    assert "a forecast counts a row once: give the labels of the rows themselves, by ID, or --by a probe" in said
+    run("foretell", acts, sides, at, LAYER, "--by", "contrast", "--draws", 0, "--out", tmp_path / "s.csv")
+    run("foretell", acts, weak, at, LAYER, "--by", "contrast", "--draws", 0, "--out", tmp_path / "f.csv")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "s.csv"), read_table(tmp_path / "f.csv"))
+    kernels = ["--weak-store", acts, "--weak-layer", LAYER, "--draws", 0]
+    run("foretell", acts, weak, at, LAYER, *kernels, "--out", tmp_path / "k.csv")
+    overlap: Any = read_table(tmp_path / "k.csv").set_index("measure").loc["subspace overlap", "value"]
+    assert float(overlap) == pytest.approx(1, abs=1e-6)  # both are the same pairs
+    assert not (tmp_path / "no.csv").exists()
+
+
+def test_saved_probes_of_pairs_read_pairs(
+    pairs: PairsWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    y, files = pairs.weak["label"].to_numpy(), [tmp_path / f"{name}.safetensors" for name in ("weak", "truth")]
+    fitted = [LogisticProbe(1e-2).fit(pairs.sides, labels) for labels in (y, pairs.truth)]
+    for probe, file in zip(fitted, files, strict=True):
+        save_probe(probe, file, fitted_to=(pairs.store, LAYER))
+    asked = ["--layer", LAYER, "--probe", files[0], "--probe", files[1], "--out", tmp_path / "c.csv"]
+    expected = np.corrcoef(*(pairs.sides @ probe.coef_[0] for probe in fitted))[0, 1]
+    for rows in ([], [pairs.folder / "weak.jsonl"]):
+        run("foretell", pairs.folder / "acts", *rows, *asked)
+        assert float(read_table(tmp_path / "c.csv")["value"].item()) == pytest.approx(expected, abs=1e-5)
+    assert "on 200 contrast pairs of" in capsys.readouterr().out
+    words = ["--rows", pairs.folder / "weak.jsonl", "--store", pairs.folder / "acts", "--out", tmp_path / "p.csv"]
+    run("predict", files[0], *words)
+    scores = read_table(tmp_path / "p.csv")["label"].to_numpy(dtype=float)
+    np.testing.assert_allclose(scores, fitted[0].predict_proba(pairs.sides)[:, 1], atol=1e-6)

@@ -161,7 +161,7 @@ def test_what_cannot_be_foretold_is_refused(world: Path, tmp_path: Path, fails: 
     write_table(pd.DataFrame({"id": ["r0", "stranger"], "label": [0, 1]}), tmp_path / "strange.jsonl")
     assert "'stranger'" in fails(*words[:2], tmp_path / "strange.jsonl", *words[3:])
     write_table(table[["id", "truth"]].assign(id="x" + table["id"]), tmp_path / "t.csv")
-    assert "is not in the label file" in fails(*words, "--trusted", tmp_path / "t.csv")
+    assert f"rows are not in {world / 'weak.jsonl'}: 'x" in fails(*words, "--trusted", tmp_path / "t.csv")
     assert not (tmp_path / "f.csv").exists()
     store = ActivationStore.open(world / "acts")
     wide, narrow = (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.worlds.sweeping import planted_store
-from w2s_probes.cli.limits import MEMORY, REMEDIES, refused
+from w2s_probes.cli.limits import GPU_MEMORY, MEMORY, REMEDIES, refused
 from w2s_probes.io.tables import write_table
 from w2s_probes.places.local import cores
 
@@ -32,6 +32,8 @@ CASES: list[tuple[Exception, str]] = [
     (RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory"), MEMORY),
     (ImportError("libtorch.so: failed to map segment from shared object"), MEMORY),
     (led_to(RuntimeError("a worker died"), MemoryError("std::bad_alloc")), MEMORY),
+    (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 4 GiB"), GPU_MEMORY),
+    (led_to(RuntimeError("a unit failed"), RuntimeError("CUDA error: out of memory\nCUDA kernel errors")), GPU_MEMORY),
     (OSError(errno.EMFILE, "Too many open files", "a.csv"), "a.csv: too many open files: raise the limit (ulimit -n)"),
     (
         ImportError("/lib/x.so: cannot open shared object file: Too many open files"),

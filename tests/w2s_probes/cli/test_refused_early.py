@@ -81,6 +81,15 @@ verify none | none: no such store
 repair none | none: no such store
 repair acts --rows rows.xyz | rows.xyz: unknown format
 repair acts --model ./none | model ./none: no such folder
+push none s3://b/x | none: no such file, folder or store
+push rows.jsonl b/x | b/x: not an address: give one such as
+push rows.jsonl s3://key:secret@b/x | s3://…: holds credentials or a query
+push s3://b/x s3://b/y | s3://…: is an address: bring it here first
+pull b/x o | b/x: not an address
+pull s3://b/x?token=1 o | s3://…: holds credentials or a query
+pull file:///none/x o --layers x | layer 'x' is not an index
+pull file:///none/x s3://b/o | file:///none/x: give a place on this machine
+verify s3://b/x | s3://…: is an address: bring it here first
 cache ls none | none: no such folder
 import none.npy --rows rows.jsonl --out i | none.npy: no such file
 import rows.xyz --rows rows.jsonl --out i | rows.xyz: unknown format

@@ -20,7 +20,6 @@ from tests.worlds.finetuning import task
 from w2s_probes import ActivationStore, KNNProbe, LogisticProbe, load_probe, save_probe
 from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import read_table, write_table
-from w2s_probes.students.artefacts import READS, reads_of
 from w2s_probes.students.finetuning.loop import TrainingLoop
 from w2s_probes.students.finetuning.saved_files import SCORING
 from w2s_probes.students.finetuning.training_folder import STATE
@@ -199,7 +198,7 @@ def test_probes_are_saved_students_too_and_say_what_they_lack(
     w2s("extract", home / "model", "--rows", home / "rows.parquet", "--out", tmp_path / "acts")
     store, table = ActivationStore.open(tmp_path / "acts"), read_table(home / "weak.jsonl")
     X, y = store.layer(1, ids=table["id"].to_numpy()), table["label"].to_numpy(dtype=float)
-    save_probe(LogisticProbe(l2=0.1).fit(X, y), tmp_path / "told.safetensors", notes={READS: reads_of(store, 1)})
+    save_probe(LogisticProbe(l2=0.1).fit(X, y), tmp_path / "told.safetensors", fitted_to=(store, 1))
     save_probe(KNNProbe(k=9).fit(X, y), tmp_path / "untold.safetensors")
     words = ["--rows", home / "new.csv", "--out", tmp_path / "p.csv"]
     w2s("predict", tmp_path / "told.safetensors", *words)  # extracts by itself, as its notes say

@@ -12,7 +12,8 @@ from w2s_probes import ActivationStore
 from w2s_probes.importing import import_activations
 from w2s_probes.importing.last_entry import LastEntry
 from w2s_probes.io.tables import write_table
-from w2s_probes.students.artefacts import SavedStudent, reads_of
+from w2s_probes.probes.fitted_to import reads_of
+from w2s_probes.students.artefacts import SavedStudent
 
 NUMBERS = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
 

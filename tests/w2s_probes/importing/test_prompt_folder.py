@@ -94,7 +94,7 @@ def test_a_layer_above_the_model_and_a_position_of_no_single_token_are_refused(f
     rows, out = folder.parent / "rows.jsonl", folder.parent / "acts"
     with pytest.raises(InputError, match="layer 6 "):
         import_prompt_folder(folder, rows, out, layers="2,3,6", depth=5)
-    with pytest.raises(InputError, match="--position last or first"):
+    with pytest.raises(InputError, match="--position last, first or all"):
         import_prompt_folder(folder, rows, out, layers="2,3,6", position="mean")
 
 

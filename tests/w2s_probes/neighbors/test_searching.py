@@ -66,11 +66,71 @@ def test_a_torch_device_gives_the_same_graph(queries: bool) -> None:
     assert ours.recall == 1
 
 
+def test_a_device_short_of_memory_holds_fewer_distances_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    X = np.random.default_rng(3).normal(size=(500, 8)).astype(np.float32)
+    right, addmm, sizes = search(X, 5), torch.addmm, list[int]()
+
+    def short_of_memory(squares: Any, asked: Any, rows: Any, **options: Any) -> Any:
+        sizes.append(len(asked) * len(squares))
+        if sizes[-1] > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return addmm(squares, asked, rows, **options)
+
+    monkeypatch.setattr(torch, "addmm", short_of_memory)
+    monkeypatch.setattr("w2s_probes.neighbors.other_indexes.CELLS", 1 << 18)
+    room = 30_000
+    found = search(X, 5, index="cpu")
+    assert np.array_equal(found.indices, right.indices)
+    assert len([size for size in sizes if size > room]) == 4  # halved until it fits, and not for every part again
+    room = 499
+    with pytest.raises(InputError, match=r"index='cpu': 500 rows of 8 numbers .* do not fit into its memory: use 'exa"):
+        search(X, 5, index="cpu")
+    room = 10**9
+    monkeypatch.setattr(torch, "addmm", lambda *_, **options: addmm("of other shapes"))
+    with pytest.raises(TypeError):  # no lack of memory
+        search(X, 5, index="cpu")
+
+
+@pytest.mark.parametrize("how", ["new", "old"])
+def test_a_device_multiplies_as_float32_whatever_is_allowed_outside(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    matmul = torch.backends.cuda.matmul
+    if how == "new" and not hasattr(matmul, "fp32_precision"):
+        pytest.skip("this torch knows the old settings alone")
+    named, before = torch.get_float32_matmul_precision(), getattr(matmul, "fp32_precision", None)
+    inside: list[tuple[str, Any]] = []
+
+    def seen(*given: Any, **options: Any) -> Any:
+        inside.append((torch.get_float32_matmul_precision(), getattr(matmul, "fp32_precision", None)))
+        return addmm(*given, **options)
+
+    X, addmm = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32), torch.addmm
+    monkeypatch.setattr(torch, "addmm", seen)
+    try:
+        if how == "new":
+            matmul.fp32_precision = "tf32"
+            assert np.array_equal(search(X, 5, index="cpu").indices, search(X, 5).indices)
+            assert {precision for _, precision in inside} == {"ieee"}
+            assert matmul.fp32_precision == "tf32"
+        else:
+            torch.set_float32_matmul_precision("high")
+            search(X, 5, index="cpu")
+            assert set(inside) <= {("highest", None), ("high", "ieee")}
+            assert (torch.get_float32_matmul_precision(), matmul.allow_tf32) == ("high", True)
+    finally:
+        if before is not None:
+            matmul.fp32_precision = before
+        torch.set_float32_matmul_precision(named)
+        if before is not None:
+            matmul.fp32_precision = before
+
+
 def test_an_approximate_index_says_what_it_found() -> None:
     rng = np.random.default_rng(3)
     X = rng.normal(size=(2000, 16)).astype(np.float32)
     true = nearest(X, 10).indices
-    for index, low, high in (("HNSW32", 0.8, 1.0), ("IVF16,Flat", 0.1, 0.9), ("Flat", 1.0, 1.0)):
+    for index, low, high in (("HNSW32:recall=0.8", 0.8, 1.0), ("IVF16,Flat:recall=0", 0.1, 0.9), ("Flat", 1.0, 1.0)):
         found = search(X, 10, index=index)
         shares = [np.isin(a, b).mean() for a, b in zip(true, found.indices, strict=True)]
         assert low <= found.recall <= high
@@ -91,7 +151,7 @@ def test_rows_for_which_an_index_finds_too_few_are_searched_exactly() -> None:
 def test_approximate_neighbours_are_kept_apart_too() -> None:
     X = np.random.default_rng(5).normal(size=(500, 8)).astype(np.float32)
     ids = np.arange(500) // 4
-    found = search(X, 5, group_ids=ids, index="HNSW16")
+    found = search(X, 5, group_ids=ids, index="HNSW16:recall=0.5")
     assert not (ids[found.indices] == ids[:, None]).any()
 
 
@@ -153,9 +213,9 @@ def test_kept_graphs_are_told_apart_by_every_part_of_their_name(tmp_path: Path) 
     }
     assert len(names) == 18
     ids = store.ids.tolist()
-    wide = store_neighbors(store, 0, 20, X, ids=ids, index="IVF8,Flat")
-    fresh = search(X, 3, index="IVF8,Flat")
-    narrow = store_neighbors(store, 0, 3, X, ids=ids, index="IVF8,Flat")
+    wide = store_neighbors(store, 0, 20, X, ids=ids, index="IVF8,Flat:recall=0")
+    fresh = search(X, 3, index="IVF8,Flat:recall=0")
+    narrow = store_neighbors(store, 0, 3, X, ids=ids, index="IVF8,Flat:recall=0")
     assert narrow.recall == fresh.recall != wide.recall
     assert np.array_equal(narrow.indices, fresh.indices)
     assert np.array_equal(store_neighbors(store, 0, 4, X, ids=ids).indices, nearest(X, 4).indices)

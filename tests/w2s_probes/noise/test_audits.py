@@ -32,7 +32,7 @@ def test_an_audit_fills_in_what_the_label_file_does_not_say_joined_by_id(ending:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ({"id": ["a", "e"], "truth": [1, 0]}, "row 'e' is not in the label file"),
+        ({"id": ["a", "e"], "truth": [1, 0]}, "1 of its 2 rows are not in the label file: 'e'"),
         ({"id": ["held"], "truth": [1]}, "none of its 1 rows is a training row"),
         ({"id": ["a"], "truth": [0]}, "the truth of row 'a' is 0, but the label file says 1"),
         ({"id": ["a", "a"], "truth": [1, 1]}, "audit.jsonl: "),

@@ -157,7 +157,15 @@ def test_gpus_are_named_as_the_environment_names_them(monkeypatch: pytest.Monkey
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5f")
     assert gpus.gpus_here() == ["3", "GPU-5f"]
     assert gpus.shared_out(3, 1 / 3) == ["3", "GPU-5f", "3"]
+    # A process that names several slices of a GPU has the first alone: each is still some process's own.
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-a,MIG-b, MIG-c")
+    assert gpus.shared_out(3, 1) == ["MIG-a", "MIG-b", "MIG-c"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,-1,1")  # after one that is none CUDA reads no further
+    assert gpus.gpus_here() == ["0"]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert gpus.gpus_here() == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-gone")
     assert gpus.gpus_here() == []
 
 

@@ -70,6 +70,23 @@ def test_large_layers_in_float32_products_lose_no_digit_that_counts(n: int, monk
         assert scored[out] == pytest.approx(by_hand, rel=1e-6, abs=1e-7)
 
 
+def test_rows_taken_in_many_blocks_give_the_line_of_plain_float64() -> None:
+    """Sorted by label and far from 0, so that the first block is like no other."""
+    X, y = world(900, 300, mean=1000)
+    order = np.argsort(y)
+    X, y = X[order], y[order]
+    wide = X.astype(np.float64)
+    ones, zeros = (np.average(wide, axis=0, weights=weight) for weight in (y, 1 - y))
+    gap = ones - zeros
+    projected = [wide @ gap - mean @ gap for mean in (ones, zeros)]
+    variance = (y @ projected[0] ** 2 + (1 - y) @ projected[1] ** 2) / len(y)
+    direction = gap @ gap / variance * gap
+    offset = np.log(y.sum() / (1 - y).sum()) - direction @ (ones + zeros) / 2
+    probe = MeanDifferenceProbe().fit(X, y)
+    assert probe.coef_[0] == pytest.approx(direction, rel=1e-8, abs=1e-10 * np.abs(direction).max())
+    assert probe.decision_function(X) == pytest.approx(wide @ direction + offset, rel=1e-6, abs=1e-7)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("far", [1e4, 1e7, 1e10])
 def test_a_row_far_from_all_others_is_scored_as_by_a_fit_without_it(kind: Any, far: float) -> None:

@@ -80,10 +80,12 @@ def draw(
     if bins is not None and (by != "stratified" or store is None):
         raise InputError("--bins is for --by stratified with a STORE: leave it out")
     from ...labels.label_file import LabelFile
+    from ...rows.sides import refuse_both_sides
 
     with progress.steps(show) as step:
         step(f"{labels}", 0, 3)
         file = LabelFile.read(labels)
+        refuse_both_sides(file.weak.ids[file.training], file.where, "an audit", "")
         texts = _texts(rows)
         if n > (training := int(file.training.sum())):
             raise InputError(f"--n {n}: {labels} has {training} training rows: draw at most as many")

@@ -9,8 +9,8 @@ from ...checkout import from_checkout
 from ...errors import InputError, preview
 from ...share import Share
 from .. import progress, terminal
+from ..offload_options import MaxMemoryOption, OffloadOption, ScratchOption, offload_as_typed
 from ..options import ShowProgress
-from ..units import in_bytes
 
 # Shared with the other commands that load models.
 RemoteCodeOption = Annotated[
@@ -81,16 +81,9 @@ def extract(
     quantization: QuantizationOption = None,
     revision: RevisionOption = None,
     blocks: BlocksOption = None,
-    offload: Annotated[
-        bool, typer.Option("--offload", help="Read a model larger than memory, one block at a time over many rows.")
-    ] = False,
-    max_memory: Annotated[
-        str | None,
-        typer.Option(help="With --offload, for weights and states, such as 16GB; most of what is free, unless given."),
-    ] = None,
-    scratch: Annotated[
-        Path | None, typer.Option(help="With --offload: a folder for the states between blocks; else in memory.")
-    ] = None,
+    offload: OffloadOption = False,
+    max_memory: MaxMemoryOption = None,
+    scratch: ScratchOption = None,
     add: Annotated[bool, typer.Option("--add", help="Add rows and layers that the finished store lacks.")] = False,
     shard: Annotated[
         str | None, typer.Option(help="i/n: this process's share, i from 0; auto: as torchrun or Slurm number it.")
@@ -111,8 +104,7 @@ def extract(
     """
     with from_checkout():
         from extract.models.checkpoints import Trust, refuse_no_model
-        from extract.offload.offloading import Offload
-        from extract.options import refuse_offload, refuse_options
+        from extract.options import refuse_options
         from extract.positions import fields_of, named_positions, refuse_marked
         from extract.row_files import read_rows
     share = Share.parse(shard)
@@ -130,18 +122,15 @@ def extract(
         raise InputError("positions with names are stores in one folder: say by --out in which")
     if remote and site != "residual":
         raise InputError(f"--remote reads the residual stream alone, not --site {site[:60]}: leave one of them out")
-    refuse_offload(
+    offloading = offload_as_typed(
         asked=offload,
         site=site,
-        remote=remote,
-        quantization=quantization,
-        device_map=device_map,
         max_memory=max_memory,
         scratch=scratch,
+        device_map=device_map,
+        remote=remote,
+        quantization=quantization,
     )
-    offloading = None
-    if offload:
-        offloading = Offload(in_bytes(max_memory, "--max-memory") if max_memory is not None else None, scratch)
     table = read_rows(*rows, fields=fields_of(positions.values()), conversations=True)
     with from_checkout():
         if not remote:

@@ -21,6 +21,7 @@ from ..options import (
     K,
     LabelsPath,
     Layer,
+    MaxMemory,
     Seed,
     ShowProgress,
     StorePath,
@@ -74,6 +75,7 @@ def filter_labels(
     sweep: From = None,
     index: Index = None,
     in_sample: InSample = False,
+    max_memory: MaxMemory = None,
     seed: Seed = 0,
     show: ShowProgress = "auto",
     values: dict[str, float | None] = {},  # noqa: B006 - an option for each probe

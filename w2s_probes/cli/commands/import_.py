@@ -49,7 +49,10 @@ def import_activations(
     ] = None,
     position: Annotated[
         str,
-        typer.Option(help="The token that they are of, to be noted: last, first or mean; of --layout, to be taken."),
+        typer.Option(
+            help="The token that they are of, to be noted: last, first or mean; of a layout or offsets to be taken, "
+            "or `all`: a store of every token."
+        ),
     ] = "unknown",
     layout: Annotated[
         Literal["vllm", "lmprobe", "probelab"] | None,
@@ -84,8 +87,8 @@ def import_activations(
             )
         if layout is not None and order is not None:
             raise InputError("--layout says how its files are made: leave out --order")
-        if position not in ("last", "first", "mean", "unknown"):
-            raise InputError(f"--position {position}: say last, first or mean")
+        if position not in ("last", "first", "mean", "all", "unknown"):
+            raise InputError(f"--position {position}: say last, first, mean or all")
         tokenize = None if model is None or not check else tokens_by(model, chat_template)
         place: Any = position
         given: dict[str, Any] = {"layers": layers, "depth": depth, "dtype": dtype, "last_entry": last_entry}
@@ -97,10 +100,16 @@ def import_activations(
             else:
                 assert layout is not None
                 if position == "unknown":
-                    raise InputError(f"--layout {layout} holds tokens: say --position last, first or mean")
+                    raise InputError(f"--layout {layout} holds tokens: say --position last, first, mean or all")
                 store = import_prompt_folder(files[0], rows[0], out, layout=layout, **given)
         terminal.say(store)
-        terminal.sweep_next(out, rows)
+        if store.manifest.ragged:
+            layer = store.layers[len(store.layers) // 2]
+            terminal.next_command(
+                "w2s", "tokens", out, "LABELS", "--layer", layer, "--out", out.parent / "tokens.jsonl"
+            )
+        else:
+            terminal.sweep_next(out, rows)
         return
     with progress.steps() as report:
         store = run(

@@ -46,6 +46,7 @@ def predict(
     """
     from ...io.files import refuse_input, refuse_no_file
     from ...io.tables import table_format, write_table
+    from ...probes.fitted_to import check_fitted_to
     from ...store.activation_store import ActivationStore
     from ...students.artefacts import SavedStudent
     from ...students.predicting import predict as predict_rows
@@ -87,6 +88,8 @@ def predict(
         step(f"{out} written", 1, 1)
     ones = int((p > 0.5).sum())
     terminal.say(f"Written: {out}, {len(p):,} rows scored by {saved.path}, {ones:,} of them above 1/2")
+    if opened is not None and (unrecorded := check_fitted_to(saved.path, opened, saved.layer_in(opened, layer))):
+        terminal.say(unrecorded)
     place = None if opened is None else opened.path
     terminal.answer_json(
         PredictAnswer(student=saved.path, kind=saved.kind, rows=len(p), above_half=ones, store=place, out=out)

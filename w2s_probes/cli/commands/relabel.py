@@ -18,6 +18,7 @@ from ..options import (
     K,
     LabelsPath,
     Layer,
+    MaxMemory,
     RelabelBy,
     Seed,
     ShowProgress,
@@ -45,6 +46,7 @@ def relabel(
     sweep: From = None,
     index: Index = None,
     in_sample: InSample = False,
+    max_memory: MaxMemory = None,
     seed: Seed = 0,
     show: ShowProgress = "auto",
     values: dict[str, float | None] = {},  # noqa: B006 - an option for each probe

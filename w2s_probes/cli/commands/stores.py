@@ -8,6 +8,7 @@ import typer
 from ...checkout import from_checkout
 from ...errors import InputError
 from .. import progress, terminal
+from ..offload_options import MaxMemoryOption, OffloadOption, ScratchOption, offload_as_typed
 from .extract import BatchOption, DeviceOption, PickleOption, RemoteCodeOption
 
 StoreArgument = Annotated[Path, typer.Argument(help="The store's folder.")]
@@ -51,6 +52,9 @@ def repair(
     rows: Annotated[list[Path], typer.Option(help="Where the rows are now, in their order, if they have moved.")] = [],  # noqa: B006
     batch_tokens: BatchOption = None,
     device_map: DeviceOption = None,
+    offload: OffloadOption = False,
+    max_memory: MaxMemoryOption = None,
+    scratch: ScratchOption = None,
     trust_remote_code: RemoteCodeOption = False,
     allow_pickle: PickleOption = False,
 ) -> None:
@@ -64,6 +68,7 @@ def repair(
         from extract.models.checkpoints import Trust, refuse_no_model
         from extract.row_files import read_rows
     trust = Trust(allow_pickle, trust_remote_code)
+    asked = offload_as_typed(asked=offload, max_memory=max_memory, scratch=scratch, device_map=device_map)
     table = read_rows(*rows) if rows else None
     Manifest.read(store)
     with from_checkout():
@@ -72,7 +77,7 @@ def repair(
         # Only what has passed so far is worth the seconds that these take.
         from extract.models.loading import Placement
         from extract.repair import repair as make_again
-    placement = Placement(device_map, None, batch_tokens)
+    placement = Placement(device_map, None, batch_tokens, asked)
     with progress.steps() as report:
         made = make_again(
             store,

@@ -11,7 +11,7 @@ from ...checkout import from_checkout, from_models
 from ...errors import InputError
 from ...students.finetuning.settings import Stop
 from .. import progress, terminal
-from ..options import From, Kind, ShowProgress
+from ..options import From, Kind, MaxMemory, ShowProgress
 from ..probe_choice import ProbeChoice
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def student(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the training, and of the rows that stop it.")] = 0,
     sweep: From = None,
+    max_memory: MaxMemory = None,
     show: ShowProgress = "auto",
 ) -> None:
     """Train a linear head on activations, or fine-tune a model, on weak labels.
@@ -109,6 +110,8 @@ def student(
     for name, value in asked.items():
         if value is not None and kind != "lm":
             raise InputError(f"--{name} is of a model that says labels: give --kind lm, or leave it out")
+    if max_memory is not None and kind != "head":
+        raise InputError("--max-memory is of a head, whose activations it leaves on disk: leave it out")
     given = {"layer": layer, "position": position, "rows": rows, "l2": l2 or None, "tune": tune, "model": model}
     _refuse_others(kind, files, given | {"from": sweep})
     labels, said = files[-1], []

@@ -49,6 +49,7 @@ def tokens(
     from ...io.tables import table_format, write_table
     from ...labels.label_file import LabelFile
     from ...rows.groups import groups_of
+    from ...rows.ids import positions
     from ...store.activation_store import ActivationStore
 
     table_format(out)
@@ -63,6 +64,7 @@ def tokens(
         if not training.any():
             raise InputError(f"{labels}: no row has split = train")
         rows = training | np.isin(weak.ids, opened.ids)
+        positions(opened.ids, weak.ids[rows], str(store), of=str(labels))
         read = opened.stored_tokens(index, ids=weak.ids[rows])
         from ...probes.validation import soft_labels
 

@@ -1,0 +1,128 @@
+"""Labels and reports at addresses: they come back as they were, or are refused; `sha256sum` reads their lists."""
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from w2s_probes import InputError
+from w2s_probes.addresses import pull, push
+from w2s_probes.addresses.remote_folder import RemoteFolder
+
+pytest.importorskip("fsspec")
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    folder = tmp_path / "report"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "index.html").write_text("<p>ü</p>")
+    (folder / "figures" / "a b.csv").write_text("a,b\n")
+    (folder / ".env").write_text("TOKEN=planted")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config").write_text("secret")
+    return folder
+
+
+def below(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+def test_a_file_goes_to_its_address_or_into_a_folder_and_comes_back(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text('{"id": "a", "label": 1}\n')
+    for address in (f"file://{tmp_path}/there/weak.jsonl", "memory://there/weak.jsonl"):
+        assert push(labels, address).sent == 1
+        assert push(labels, address).sent == 0
+        here = tmp_path / "here" / address[:4] / "weak.jsonl"
+        assert pull(address, here).sent == 1
+        assert pull(address, here).sent == 0
+        assert pull(address, here.parent).sent == 0  # a folder that is there: under its own name
+        assert here.read_bytes() == labels.read_bytes()
+    push(labels, f"file://{tmp_path}/into/")
+    assert (tmp_path / "into" / "labels.jsonl").is_file()
+    assert (tmp_path / "into" / "labels.jsonl.sha256").read_text() == (
+        f"{hashlib.sha256(labels.read_bytes()).hexdigest()}  labels.jsonl\n"
+    )
+    labels.write_text('{"id": "a", "label": 0}\n')
+    with pytest.raises(InputError, match=r"holds other files \('labels.jsonl'\).*--force"):
+        push(labels, f"file://{tmp_path}/into/")
+    with pytest.raises(InputError, match=r"exists with other content"):
+        pull(f"file://{tmp_path}/into/labels.jsonl", labels)
+    assert push(labels, f"file://{tmp_path}/into/", force=True).sent == 1
+    assert pull(f"file://{tmp_path}/into/labels.jsonl", here, force=True).sent == 1
+    assert here.read_bytes() == labels.read_bytes()
+    (tmp_path / "into" / "labels.jsonl").write_text('{"id": "a", "label": 2}\n')  # as long, and another
+    with pytest.raises(InputError, match=r"labels.jsonl: its checksum is not the one listed"):
+        pull(f"file://{tmp_path}/into/labels.jsonl", tmp_path / "new.jsonl")
+    assert not (tmp_path / "new.jsonl").exists()
+
+
+def test_a_folder_goes_without_what_is_hidden_and_comes_back(report: Path, tmp_path: Path) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    assert push(report, f"file://{there}").sent == 2
+    assert push(report, f"file://{there}").sent == 0
+    assert below(there).keys() == {"index.html", "figures/a b.csv", "SHA256SUMS"}
+    assert (
+        subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=there, capture_output=True, check=False).returncode
+        == 0
+    )
+    assert pull(f"file://{there}", here).sent == 2
+    assert pull(f"file://{there}", here).sent == 0
+    assert below(here) == {name: content for name, content in below(report).items() if not name.startswith(".")}
+    (here / "index.html").write_text("mine")
+    with pytest.raises(InputError, match=r"index.html'?: exists with other content"):
+        pull(f"file://{there}", here)
+    # A folder that something else has put there is taken as it is.
+    (there / "SHA256SUMS").unlink()
+    assert pull(f"file://{there}", tmp_path / "plain").sent == 2
+    assert pull(f"file://{there}", tmp_path / "plain").sent == 0
+    (report / "index.html").write_text("<p>u</p>!")
+    with pytest.raises(InputError, match=r"holds other files \('index.html'\)"):
+        push(report, f"file://{there}")
+    assert (there / "index.html").read_text() == "<p>ü</p>"
+    shutil.rmtree(report / "figures")
+    push(report, f"file://{there}", force=True)
+    assert pull(f"file://{there}", tmp_path / "new").files == 1
+
+
+def test_half_a_folder_is_not_taken_for_a_whole_one(
+    report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, calls = RemoteFolder.put, []
+
+    def failing(self: RemoteFolder, files: dict[str, Path], message: str) -> None:
+        calls.append(message)
+        if len(calls) == 3:
+            raise InputError("the line broke")
+        usual(self, files, message)
+
+    monkeypatch.setattr(RemoteFolder, "put", failing)
+    with pytest.raises(InputError, match="the line broke"):
+        push(report, f"file://{tmp_path}/there")
+    with pytest.raises(InputError, match="a push there has not come to its end"):
+        pull(f"file://{tmp_path}/there", tmp_path / "here")
+    assert push(report, f"file://{tmp_path}/there").sent == 1
+    assert pull(f"file://{tmp_path}/there", tmp_path / "here").sent == 2
+    (tmp_path / "there" / "index.html").unlink()
+    with pytest.raises(InputError, match=r"'index.html' is in its SHA256SUMS, but not there"):
+        pull(f"file://{tmp_path}/there", tmp_path / "again")
+
+
+def test_a_list_cannot_lead_out_of_the_folder(report: Path, tmp_path: Path) -> None:
+    push(report, f"file://{tmp_path}/there")
+    (tmp_path / "secret").write_text("x")
+    lines = (tmp_path / "there" / "SHA256SUMS").read_text()
+    for name in ("../secret", "/etc/passwd", ".bashrc", "a/../../b"):
+        (tmp_path / "there" / "SHA256SUMS").write_text(f"{lines}{'0' * 64}  {name}\n")
+        with pytest.raises(InputError, match=r"is no name of a file in a folder|but not there"):
+            pull(f"file://{tmp_path}/there", tmp_path / "here")
+    (tmp_path / "there" / "SHA256SUMS").write_text("rubbish\n")
+    with pytest.raises(InputError, match="not a list of checksums"):
+        pull(f"file://{tmp_path}/there", tmp_path / "here")
+    assert not (tmp_path / "here").exists()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no files to push"):
+        push(tmp_path / "empty", f"file://{tmp_path}/more")

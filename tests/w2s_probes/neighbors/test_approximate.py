@@ -1,0 +1,92 @@
+"""The approximate index: its recall is measured, asked for, and refused where it is too low."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from w2s_probes import InputError, TopoProbe
+from w2s_probes.neighbors import Neighbors, nearest, search
+from w2s_probes.neighbors.other_indexes import CellIndex, cells_for
+
+
+@pytest.fixture(scope="module")
+def clusters() -> NDArray[np.float32]:
+    """3,000 rows in sixty clusters, one of which is far from the origin, and some rows twice."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 24))[np.arange(3000) % 60] * 3 + rng.normal(size=(3000, 24)) + 100
+    X[2990:] = X[:10]
+    return X.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def true(clusters: NDArray[np.float32]) -> Neighbors:
+    return nearest(clusters, 20)
+
+
+def share(found: NDArray[np.int64], true: NDArray[np.int64]) -> float:
+    return float(np.mean([np.isin(a, b).mean() for a, b in zip(true, found, strict=True)]))
+
+
+def test_as_many_cells_are_searched_as_the_recall_needs(
+    clusters: NDArray[np.float32], true: Neighbors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed: list[int] = []
+    searching = CellIndex.probe
+
+    def noted(self: CellIndex, cells: int) -> None:
+        probed.append(cells)
+        searching(self, cells)
+
+    monkeypatch.setattr(CellIndex, "probe", noted)
+    monkeypatch.setattr("w2s_probes.rows.row_parts.BLOCK", 24 * 700)  # rows added and searched in several parts
+    for name, least in (("approximate:recall=0.7", 0.7), ("approximate", 0.98)):
+        found = search(clusters, 20, index=name)
+        assert found.recall >= least
+        assert share(found.indices, true.indices) == pytest.approx(found.recall, abs=0.05)
+        assert not (found.indices == np.arange(3000)[:, None]).any()
+        assert (np.diff(found.distances, axis=1) >= 0).all()
+    assert probed[0] < probed[1] <= cells_for(3000) / 4
+    same = found.indices == true.indices
+    assert found.distances[same] == pytest.approx(true.distances[same], rel=1e-6)
+
+
+def test_neighbours_of_queries_and_of_groups(clusters: NDArray[np.float32]) -> None:
+    found = search(clusters, 9, clusters[:40] + np.float32(0.1), index="approximate")
+    assert share(found.indices, nearest(clusters, 9, clusters[:40] + np.float32(0.1)).indices) == found.recall >= 0.98
+    ids = np.where(np.arange(3000) < 300, 0, np.arange(3000))  # wider than what is searched first
+    exact, apart = search(clusters, 9, group_ids=ids), search(clusters, 9, group_ids=ids, index="approximate")
+    assert not (ids[apart.indices] == ids[:, None]).any()
+    assert share(apart.indices, exact.indices) >= 0.97
+
+
+def test_an_index_of_too_low_a_recall_is_refused_and_taken_when_told() -> None:
+    flat = np.random.default_rng(1).normal(size=(3000, 48)).astype(np.float32)  # no cells: all rows are alike far
+    for index, said in (
+        ("approximate", "hold"),
+        ("IVF32,Flat", "finds"),
+        ("approximate:recall=0.9", "90.0% are asked"),
+    ):
+        with pytest.raises(InputError, match=said) as refused:
+            search(flat, 20, index=index)
+        assert re.search(r"\d\.\d% of the true neighbours of 256 rows", str(refused.value))
+        remedy = re.findall(r"'([^']+:recall=[0-9.]+)'", str(refused.value))[0]
+        assert 0 < search(flat, 20, index=remedy).recall < 0.98
+    with pytest.raises(InputError, match=r"98\.0% are asked"):
+        TopoProbe(9, 5, index="IVF32,Flat").fit(flat, np.arange(3000) % 60 < 30)
+
+
+@pytest.mark.parametrize("index", ["approximate:recall=2", "HNSW32:recall=most", "exact:recall=0.9", "cuda:0:recall=1"])
+def test_a_recall_that_is_none_is_refused(index: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"index={index!r}")):
+        search(np.ones((9, 2), np.float32), 3, index=index)
+
+
+def test_few_rows_have_few_cells_and_are_found() -> None:
+    assert [cells_for(n) for n in (1, 77, 100, 3000, 10**5, 10**6)] == [1, 1, 2, 64, 1024, 4096]
+    X: Any = np.random.default_rng(2).normal(size=(70, 3)).astype(np.float32)
+    found = search(X, 5, index="approximate")
+    assert np.array_equal(found.indices, nearest(X, 5).indices)
+    assert found.recall == 1

@@ -1,0 +1,85 @@
+"""Pushing plain files and folders, such as labels and reports: as they are, with their checksums beside them."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ..errors import InputError, preview
+from ..io.files import sha256
+from ..progress import Progress, silent
+from .address import Address
+from .checksum_lists import ONE_SUM, SUMS, UNFINISHED, as_text, is_usable, read_sums
+from .delivery import Delivery
+from .hub_folder import beside, remote_folder
+from .remote_folder import RemoteFolder
+
+
+def push_files(place: Path, address: Address, *, force: bool = False, report: Progress = silent) -> Delivery:
+    """Bring a file or a folder over; InputError where files there have other content, unless `force` replaces them."""
+    if place.is_dir():
+        folder = remote_folder(address)
+        files, sums = {path.relative_to(place).as_posix(): path for path in _below(place)}, SUMS
+        there = folder.files()
+    else:
+        folder, name = beside(address)
+        files, sums = {name: place}, name + ONE_SUM
+        there = {name: size for name in files if (size := folder.size(name)) is not None}
+    if unfit := [name for name in (*files, sums) if not is_usable(name)]:
+        raise InputError(f"{place}: {preview(unfit, 1)} is no name for a list of checksums: rename it")
+    if not files:
+        raise InputError(f"{place}: holds no files to push")
+    wanted, listed = {name: sha256(path) for name, path in files.items()}, read_sums(folder, sums)
+    lacking = [name for name in files if not _is_there(folder, name, wanted[name], files[name], there, listed)]
+    other = sorted({name for name in lacking if name in there and name in listed} | listed.keys() - wanted.keys())
+    unlisted = [name for name in lacking if name in there and name not in listed and UNFINISHED not in there]
+    if not force and (other or unlisted):
+        raise InputError(
+            f"{folder.address}: holds other files ({preview([*other, *unlisted])}): give another address, or --force "
+            "to have them replaced"
+        )
+    with tempfile.TemporaryDirectory(prefix="w2s-push-") as scratch:
+        written = Path(scratch) / "sums"
+        written.write_text(as_text(wanted), encoding="utf-8")
+        if lacking or wanted != listed:
+            marked = UNFINISHED if place.is_dir() else None
+            _send(folder, {name: files[name] for name in lacking}, (sums, written), marked, report)
+    sent = sum(files[name].stat().st_size for name in lacking)
+    return Delivery(str(address), place, len(files), len(lacking), sent)
+
+
+def _send(
+    folder: RemoteFolder, files: dict[str, Path], sums: tuple[str, Path], marked: str | None, report: Progress
+) -> None:
+    """Bring files over, then their list; `marked` is a file that stands there meanwhile."""
+    if folder.atomic:
+        folder.put({**files, sums[0]: sums[1]}, "Files and their checksums")
+        report("files", len(files), len(files))
+        return
+    if marked:
+        folder.put({marked: sums[1]}, "Begin")
+    for done, (name, path) in enumerate(files.items(), start=1):
+        folder.put({name: path}, f"Add {name}")
+        report(name, done, len(files))
+    folder.put({sums[0]: sums[1]}, "Checksums")
+    if marked:
+        folder.remove([marked])
+
+
+def _is_there(
+    folder: RemoteFolder, name: str, wanted: str, path: Path, there: Mapping[str, int], listed: Mapping[str, str]
+) -> bool:
+    """Whether a file is there with this content; one that no list has yet is read for that."""
+    if there.get(name) != path.stat().st_size:
+        return False
+    return (listed[name] if name in listed else folder.sha256(name)) == wanted
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The files of a folder at any depth, but for those in or under a name that begins with a dot, and its list."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name in (SUMS, UNFINISHED):
+            continue
+        if path.is_dir():
+            yield from _below(path)
+        elif path.is_file():
+            yield path
