@@ -42,6 +42,7 @@ TruncationOption = Annotated[
 TemplateOption = Annotated[
     str | None, typer.Option(help="Make each text a user's message by the tokenizer's `own` template, or a Jinja file.")
 ]
+WHOLE_POSITIONS = ("last", "first", "mean", "all", "span", "answer")  # those that need nothing after a colon
 
 
 def extract(
@@ -66,6 +67,7 @@ def extract(
         typer.Option(
             help="Token that stands for a row: last, first, mean, all (every token), span, regex:PATTERN, role:ROLE or "
             "answer; NAME=POSITION, repeated, for several at once.",
+            autocompletion=lambda incomplete: [name for name in WHOLE_POSITIONS if name.startswith(incomplete)],
         ),
     ] = ["last"],  # noqa: B006
     missing: Annotated[
