@@ -98,7 +98,7 @@ def test_several_positions_are_the_stores_that_each_would_be_alone(
             for layer in one.layers:
                 np.testing.assert_allclose(store.layer(layer), one.layer(layer), atol=1e-6)
     with pytest.raises(
-        InputError, match=r"mlp: holds the stores 'all-of-it', 'end', 'mark', 'word': name one, such as"
+        InputError, match=r"but it holds the stores 'all-of-it', 'end', 'mark', 'word': name one, such as"
     ):
         ActivationStore.open(tmp_path / "mlp")
     with pytest.raises(InputError, match="end: is a store of one position: give another --out for several"):

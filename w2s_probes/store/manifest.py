@@ -95,7 +95,8 @@ class Manifest(BaseModel):
         if not folder.exists():
             raise InputError(f"{folder}: no such store; make one with `w2s extract`")
         if not path.is_file() and (inside := sorted(file.parent.name for file in folder.glob(f"*/{MANIFEST}"))):
-            raise InputError(f"{folder}: holds the stores {preview(inside, 6)}: name one, such as {folder / inside[0]}")
+            stores = f"it holds the stores {preview(inside, 6)}: name one, such as {folder / inside[0]}"
+            raise InputError(f"{folder}: not an activation store (no {MANIFEST}), but {stores}")
         if not path.is_file():
             raise InputError(f"{folder}: not an activation store (no {MANIFEST}); make one with `w2s extract`")
         try:
