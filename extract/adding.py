@@ -65,7 +65,7 @@ def _split(plan: Extraction, store: ActivationStore) -> tuple[pd.DataFrame, pd.D
     same = plan.identity | {name: identity.get(name) for name in ("rows", "layers")}
     if same != identity:
         raise InputError(f"{store.path}: cannot be added to ({differing_fields(same, identity)})")
-    rows = plan.rows[["id", "text"]].set_index("id", drop=False)
+    rows = plan.rows.set_index("id", drop=False)
     lacking = [name for name in store.ids if name not in rows.index]
     if lacking:
         raise InputError(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -126,7 +126,7 @@ def diagnose(
         raise InputError(f"model {plan.source.name}: runs on NDIF, and the doctor needs the model here")
     refuse_other_reading(plan.identity, f"model {plan.source.name}", "the doctor")
     names = plan.rows["id"].tolist()
-    tokens = plan.encoding.encode(plan.source.tokenizer, names, plan.rows["text"].tolist()).rows
+    tokens = plan.encoding.encode_rows(plan.source.tokenizer, plan.rows).rows
     if len({row.tobytes() for row in tokens}) < 2:
         raise InputError("the doctor needs at least two different texts: give more --rows")
     placement = placement or Placement()
@@ -180,10 +180,15 @@ def _seconds(engine: Engine, tokens: Sequence[Tokens], names: Sequence[str]) -> 
     return time.perf_counter() - begin
 
 
+def _position(plan: Extraction) -> Position:
+    """The plan's position, which is none that the rows mark: such plans are refused."""
+    return cast(Position, plan.position)
+
+
 def _read(
     engine: Engine, plan: Extraction, tokens: Sequence[Tokens], *, left: bool = False
 ) -> dict[int, NDArray[np.float32]]:
-    read = engine.reader.read(*padded(tokens, pad=plan.source.pad, left=left), plan.layers, plan.position)
+    read = engine.reader.read(*padded(tokens, pad=plan.source.pad, left=left), plan.layers, _position(plan))
     return {layer: vectors.float().cpu().numpy() for layer, vectors in read.items()}
 
 
@@ -211,13 +216,13 @@ def _by_hooks(reader: ActivationReader, plan: Extraction, ids: Tensor, mask: Ten
     seen: dict[int, Tensor] = {}
 
     def going_in(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        seen[0] = pool(args[0] if args else kwargs["hidden_states"], mask, plan.position)
+        seen[0] = pool(args[0] if args else kwargs["hidden_states"], mask, _position(plan))
 
     hooks = [blocks[0].register_forward_pre_hook(going_in, with_kwargs=True)]
     for layer, block in enumerate(blocks, start=1):
         hooks.append(
             block.register_forward_hook(
-                lambda _m, _a, out, layer=layer: seen.update({layer: pool(hidden(out), mask, plan.position)})
+                lambda _m, _a, out, layer=layer: seen.update({layer: pool(hidden(out), mask, _position(plan))})
             )
         )
     try:
@@ -263,7 +268,7 @@ def _compared(
 
 
 def _token_read(plan: Extraction, name: str, tokens: Tokens) -> str:
-    position: Position = plan.position
+    position = _position(plan)
     if position in ("mean", "all"):
         return f"row {name!r}: {position} of {len(tokens)} tokens"
     at = len(tokens) - 1 if position == "last" else 0

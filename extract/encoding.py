@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from w2s_probes.checkpoints.tokens import Tokens, token_limit, tokenize
 from w2s_probes.errors import InputError, did_you_mean
+from w2s_probes.rows.conversations import MESSAGES, Conversation
 
+from .marking import CutOff, tokens_at
 from .models.source import ModelSource
+from .rendering import Rendered, Renderer, Span, plain
 from .templates import Template, template_source
 
 Truncation = Literal["right", "left", "off"]
@@ -23,6 +27,7 @@ class Encoded:
 
     rows: list[Tokens]
     cut: int
+    at: NDArray[np.int64] | None = None  # (rows, marks) the tokens at marked positions, where there are some
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,48 @@ class Encoding:
         Raises InputError for a text without tokens, for one longer than the limit with truncation off, and where
         the template cannot be applied.
         """
-        texts = list(texts)
-        if self.template is not None:
-            self.template.refuse_changed(tokenizer)
-            named = zip(ids, texts, strict=True)
-            texts = [self.template.render(tokenizer, text, f"row {row!r}") for row, text in named]
+        return self._tokenized(tokenizer, ids, [each.text for each in self._rendered(tokenizer, ids, texts)])
+
+    def encode_rows(self, tokenizer: Any, table: pd.DataFrame, marks: Sequence[Sequence[Span]] = ()) -> Encoded:
+        """`encode` of a table with `id` and `text`, or with `messages` in the place of the text.
+
+        `marks` are characters of what is read, a list for each marked position. Raises `CutOff`, with the rows, where
+        they are beyond the tokens that are read, and InputError as `encode` does.
+        """
+        ids = table["id"].tolist()
+        texts = [each.text for each in self.rendered(tokenizer, table)]
+        encoded = self._tokenized(tokenizer, ids, texts)
+        if not marks:
+            return encoded
+        side: Any = "left" if self.truncation == "left" else "right"
+        how: dict[str, Any] = {"limit": self.max_length, "side": side, "special_tokens": self.template is None}
+        return replace(encoded, at=tokens_at(tokenizer, ids, texts, encoded.rows, marks, **how))
+
+    def rendered(self, tokenizer: Any, table: pd.DataFrame, *, located: bool = False) -> list[Rendered]:
+        """What the model reads of each row of a table, before it is cut; `located`, with the place of a text in it.
+
+        InputError for a template that leaves messages out, or, where it is to be located, changes a text.
+        """
+        said = table[MESSAGES].tolist() if MESSAGES in table else table["text"].tolist()
+        return self._rendered(tokenizer, table["id"].tolist(), said, located=located)
+
+    def _rendered(
+        self, tokenizer: Any, ids: Sequence[str], said: Sequence[str | Conversation], *, located: bool = False
+    ) -> list[Rendered]:
+        if self.template is None:
+            return [plain(text) for text in said if isinstance(text, str)]
+        self.template.refuse_changed(tokenizer)
+        renderer, found = Renderer(tokenizer, self.template), []
+        for row, one in zip(ids, said, strict=True):
+            if not isinstance(one, str):
+                found.append(renderer.render(one, f"row {row!r}"))
+            elif located:
+                found.append(renderer.render((("user", one),), f"row {row!r}", of_text=True))
+            else:  # a template may write a text otherwise, such as in capitals
+                found.append(Rendered(self.template.render(tokenizer, one, f"row {row!r}"), (), ()))
+        return found
+
+    def _tokenized(self, tokenizer: Any, ids: Sequence[str], texts: Sequence[str]) -> Encoded:
         rows, cut = tokenize(
             tokenizer,
             texts,
@@ -96,10 +138,17 @@ class EncodedAhead:
     Token ids are kept as 4-byte integers until they are read, about as much memory as the texts themselves.
     """
 
-    def __init__(self, source: ModelSource, encoding: Encoding, rows: pd.DataFrame, parts: dict[int, slice]) -> None:
+    def __init__(
+        self,
+        source: ModelSource,
+        encoding: Encoding,
+        rows: pd.DataFrame,
+        parts: dict[int, slice],
+        marks: Sequence[Sequence[Span]] = (),
+    ) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tokens")
         self._encoding, self._tokenizer = encoding, source.tokenizer
-        self._ids, self._texts = rows["id"], rows["text"]
+        self._rows, self._marks = rows, list(marks)
         self._counts: dict[int, int] = {}
         self._total = len(parts)
         self._parts = {part: self._thread.submit(self._encode, part, chosen) for part, chosen in parts.items()}
@@ -112,8 +161,8 @@ class EncodedAhead:
     def take(self, part: int) -> Encoded:
         """A part's tokens, which are then forgotten."""
         self.raise_errors()
-        flat, lengths, cut = self._parts.pop(part).result()
-        return Encoded(np.split(flat, np.cumsum(lengths)[:-1]), cut)
+        flat, lengths, cut, at = self._parts.pop(part).result()
+        return Encoded(np.split(flat, np.cumsum(lengths)[:-1]), cut, at)
 
     def raise_errors(self) -> None:
         """Raise the error of any part that has been tokenized, long before the part would be computed."""
@@ -122,17 +171,22 @@ class EncodedAhead:
                 raise error
 
     def wait(self) -> None:
-        """Wait for every part, so that an unusable row is refused before anything is computed."""
-        for part in self._parts.values():
-            part.result()
+        """Wait for every part, so that unusable rows are refused before anything is computed."""
+        errors = [error for part in self._parts.values() if (error := part.exception()) is not None]
+        if errors and all(isinstance(error, CutOff) for error in errors):
+            cut_off = [error for error in errors if isinstance(error, CutOff)]
+            raise CutOff([name for error in cut_off for name in error.ids], cut_off[0].limit, cut_off[0].side)
+        for error in errors:
+            raise error
 
     def close(self) -> None:
         """Stop the thread; parts that are not begun are never tokenized."""
         self._thread.shutdown(cancel_futures=True)
 
-    def _encode(self, part: int, chosen: slice) -> tuple[Tokens, list[int], int]:
-        ids, texts = self._ids.iloc[chosen].tolist(), self._texts.iloc[chosen].tolist()
-        encoded = self._encoding.encode(self._tokenizer, ids, texts)
+    def _encode(self, part: int, chosen: slice) -> tuple[Tokens, list[int], int, NDArray[np.int64] | None]:
+        marks = [spans[chosen] for spans in self._marks]
+        encoded = self._encoding.encode_rows(self._tokenizer, self._rows.iloc[chosen], marks)
         lengths = [len(row) for row in encoded.rows]
         self._counts[part] = sum(lengths)
-        return np.concatenate(encoded.rows), lengths, encoded.cut  # an array a row would cost more than its tokens
+        together = np.concatenate(encoded.rows)  # an array a row would cost more than its tokens
+        return together, lengths, encoded.cut, encoded.at

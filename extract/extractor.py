@@ -6,12 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError
 from w2s_probes.progress import RowProgress, silent
+from w2s_probes.rows.conversations import MESSAGES
 from w2s_probes.share import WHOLE, Share
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import WORDS, StoredDtype
@@ -21,15 +21,17 @@ from w2s_probes.store.shards import Content
 from w2s_probes.store.writer import StoreWriter
 
 from .encoding import Encoding
-from .filling import fill
+from .filling import packed, run_together
 from .forward.engine import Engine
 from .forward.part_reading import TokenizedPart
-from .forward.trace import Position, checked_position
 from .models.loading import Placement, quantization_config
 from .models.source import ModelSource
 from .offload.offloaded_engine import OffloadedEngine
+from .planned_rows import rows_at
+from .positions import MARK, mark_of, refuse_marked
 from .row_files import checked_rows, rows_hash
 from .site import RESIDUAL, Site, layers_of, site_of
+from .templates import OWN
 
 SHARD_BYTES = 256 << 20  # of activations: bounds the memory for results and the work lost to a kill
 SHARD_ROWS = 2048
@@ -43,11 +45,12 @@ class Extraction:
     source: ModelSource
     rows: pd.DataFrame  # columns `id` and `text`
     layers: list[int]
-    position: Position
+    position: str
     dtype: StoredDtype
     encoding: Encoding
     quantization: str | None = None
     site: Site = RESIDUAL
+    left_out: tuple[str, ...] = ()  # ids of rows in which the position is nowhere, where these are skipped
 
     @classmethod
     def plan(
@@ -63,30 +66,34 @@ class Extraction:
         truncation: str = "right",
         chat_template: str | None = None,
         quantization: str | None = None,
+        missing: str = "refuse",
     ) -> "Extraction":
         """Resolve names and defaults of all options of an extraction; nothing but config and tokenizer is read.
 
-        `rows` has columns `text` and, where present, `id`. `layers`, `site` ("residual", "attention", "mlp" or
-        "logits:TOKENS") and `position` say what is kept of each row; `dtype` is that of computing and storing, "auto"
-        the checkpoint's own. Texts longer than `max_length` tokens (the model's window unless given) are cut on the
-        side that `truncation` names and counted in the manifest's notes, or, with "off", refused. `chat_template`
-        ("own", or a Jinja file) makes each text a user's message. `quantization` is "8bit", "4bit" or JSON for
-        transformers.
+        `rows` has columns `text`, or `messages`, and, where present, `id`. `layers`, `site` ("residual", "attention",
+        "mlp" or "logits:TOKENS") and `position` say what is kept of each row; `dtype` is that of computing and storing,
+        "auto" the checkpoint's own. Texts longer than `max_length` tokens (the model's window unless given) are cut on
+        the side that `truncation` names and counted in the manifest's notes, or, with "off", refused. `chat_template`
+        ("own", or a Jinja file) makes each text a user's message, and writes conversations, of which it is "own" unless
+        given. `quantization` is "8bit", "4bit" or JSON for transformers. Rows in which a marked position is nowhere are
+        refused, or with `missing` "skip" left out.
 
         InputError for unusable models, rows, layers and options.
         """
         source = ModelSource.find(model) if isinstance(model, str) else model
-        place = checked_position(position)
+        mark_of(position)  # which refuses what is none
         _ = source.config  # before what reads it for reasons of its own
+        chat_template = OWN if chat_template is None and MESSAGES in rows else chat_template
         encoding = Encoding.plan(source, max_length, truncation, chat_template)
         stored_as = source.stored_dtype(dtype)
         source.refuse_if_remote(quantization=quantization)
         if quantization is not None:
             quantization_config(quantization)
-        rows = checked_rows(rows, "rows")
+        rows = checked_rows(rows, "rows", conversations=True)
         read = site_of(site, source, encoding)
         chosen = layers_of(read, layers, source.depth)
-        return cls(source, rows, chosen, place, stored_as, encoding, quantization, read)
+        (rows,), left_out = rows_at(rows, [position], source, encoding, missing)
+        return cls(source, rows, chosen, position, stored_as, encoding, quantization, read, tuple(left_out))
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -100,6 +107,7 @@ class Extraction:
             "quantization": self.quantization,
             **self.site.identity,
             **self.encoding.identity,
+            **({"conversations": True} if MESSAGES in self.rows else {}),
             "rows": rows_hash(self.rows),
         }
 
@@ -150,8 +158,15 @@ class Extraction:
             ragged=self.position == "all",
         )
 
-    def engine(self, placement: Placement, layers: Sequence[int] | None = None) -> Engine:
-        """The loaded model, read at the plan's layers or at some of them."""
+    @property
+    def marks(self) -> list[tuple[int, int]] | None:
+        """The characters that mark the position in each row; None where it is none of those."""
+        return self.rows[MARK].tolist() if MARK in self.rows else None
+
+    def engine(
+        self, placement: Placement, layers: Sequence[int] | None = None, *, positions: Sequence[str] = ()
+    ) -> Engine:
+        """The loaded model, read at the plan's layers or at some of them, at its position or at several."""
         if placement.offload is not None:
             raise InputError(
                 "--offload is of `w2s extract` and `w2s repair`: whatever else reads a model loads it whole"
@@ -159,7 +174,7 @@ class Extraction:
         return Engine(
             self.source,
             layers=self.layers if layers is None else layers,
-            position=self.position,
+            position=positions or self.position,
             dtype=self.dtype,
             site=self.site,
             quantization=self.quantization,
@@ -171,6 +186,7 @@ class Extraction:
         if placement.offload is None:
             return self.engine(placement)
         self.site.refuse_elsewhere("--offload")
+        refuse_marked([self.position], "--offload")
         about: dict[str, Any] = {"layers": self.layers, "position": self.position, "dtype": self.dtype}
         return OffloadedEngine(self.source, **about, quantization=self.quantization, placement=placement)
 
@@ -194,39 +210,28 @@ class Extraction:
         a few rows of its first parts are read again, alone, and a model that gives them other numbers is refused; not
         on NDIF.
         """
-        writer = self.writer(out, cut_for or share.count)
-        missing = set(writer.missing())
-        parts = {part: writer.rows_of(part) for part in sorted(missing) if share.has(part)}
-        all_notes = {"model": self.source.name, **(notes or {})}
-        placement = placement or Placement()
-        if placement.attn:
-            all_notes["attn"] = placement.attn
-        if self.source.remote:
-            all_notes["remote"] = True
-        if placement.offload is not None:
-            all_notes["offload"] = True
-        if self.site.tokens:
-            all_notes["logits_of"] = self.token_names
-        if parts:
-            writer.refuse_unwritable()
-            load = (lambda: engine) if engine is not None else (lambda: self.reader(placement))
-            all_notes |= fill(self, writer, parts, load, all_notes, progress, check)
-            if lost := set(parts) & set(writer.missing()):
-                raise InputError(f"{out}: part {min(lost)}, written just now, cannot be read back: is its disk sound?")
-        return writer.finish(all_notes)
+        (store,) = run_together(
+            [self],
+            [out],
+            placement,
+            engine=engine,
+            share=share,
+            cut_for=cut_for,
+            notes=notes,
+            progress=progress,
+            check=check,
+        )
+        return store
 
     def part(self, number: int, chosen: slice) -> TokenizedPart:
         """Some rows as a part of the store, tokenized."""
-        rows = self.rows.iloc[chosen]
-        encoded = self.encoding.encode(self.source.tokenizer, rows["id"].tolist(), rows["text"].tolist())
-        return TokenizedPart(number, rows["id"].tolist(), encoded.rows, encoded.cut)
+        rows, marks = self.rows.iloc[chosen], [] if self.marks is None else [self.marks[chosen]]
+        encoded = self.encoding.encode_rows(self.source.tokenizer, rows, marks)
+        return TokenizedPart(number, rows["id"].tolist(), encoded.rows, encoded.cut, at=encoded.at)
 
     def content(self, part: TokenizedPart, layers: Mapping[int, NDArray[Any]]) -> Content:
         """The content of a shard, from the tokens of its rows and their words at each layer."""
-        if self.position != "all":
-            return Content(part.names, layers, part.cut)
-        offsets = np.concatenate([[0], np.cumsum([len(row) for row in part.tokens])])
-        return Content(part.names, layers, part.cut, offsets, np.concatenate(part.tokens))
+        return packed(part, layers, every_token=self.position == "all")
 
 
 def extract(

@@ -4,6 +4,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.store.layers import refuse_no_layers
 
 from .models.quantization import quantization_settings
+from .positions import mark_of
 from .site import site_parts
 from .templates import OWN, template_source
 
@@ -11,12 +12,18 @@ SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")  # of --device-map
 
 
 def refuse_options(
-    layers: str, chat_template: str | None = None, quantization: str | None = None, site: str | None = None
+    layers: str,
+    chat_template: str | None = None,
+    quantization: str | None = None,
+    site: str | None = None,
+    position: str | None = None,
 ) -> None:
-    """InputError for a specification of layers or a site, a template's file or a quantization that cannot be read."""
+    """InputError for layers, a site, a position, a template's file or a quantization that cannot be read."""
     refuse_no_layers(layers)
     if site is not None:
         site_parts(site)
+    if position is not None:
+        mark_of(position)
     if chat_template is not None and chat_template.partition(":")[0] != OWN:
         template_source(None, "", chat_template)
     if quantization is not None:

@@ -20,6 +20,8 @@ from .models.checkpoints import Trust
 from .models.fits import refuse_too_large
 from .models.loading import Placement
 from .models.source import NDIF, ModelSource
+from .planned_rows import rows_at
+from .positions import fields_of
 from .row_files import read_rows
 from .site import site_of_identity
 
@@ -108,13 +110,14 @@ def plan_of(
         )
     revision = weights.rpartition("@")[2] if weights.startswith("hub:") else None
     source = ModelSource.find(name, revision=revision, blocks=identity["blocks"], trust=trust)
-    table = rows if rows is not None else read_rows(*(files or []))
+    fields = fields_of([str(identity["position"])])
+    table = rows if rows is not None else read_rows(*(files or []), fields=fields, conversations=True)
     table = _in_order(path, manifest, manifest.shards if sound is None else sound, table)
     encoding = Encoding.of_identity(identity, source.tokenizer, str(path))
-    layers, site = sorted(manifest.sites), site_of_identity(identity)
-    plan = Extraction(
-        source, table, layers, identity["position"], manifest.dtype, encoding, identity["quantization"], site
-    )
+    layers, position = sorted(manifest.sites), str(identity["position"])
+    (table,), _ = rows_at(table, [position], source, encoding)
+    how = (manifest.dtype, encoding, identity["quantization"], site_of_identity(identity))
+    plan = Extraction(source, table, layers, position, *how)
     if plan.identity != identity:
         raise InputError(
             f"{path}: was made from something else ({differing_fields(plan.identity, identity)}): give the model and "

@@ -1,7 +1,7 @@
 """Rows to extract: a table with a text and an id each."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,20 +9,35 @@ import pandas as pd
 from w2s_probes.errors import InputError, preview
 from w2s_probes.io.plain_values import is_missing
 from w2s_probes.io.tables import read_table
+from w2s_probes.rows.conversations import MESSAGES, as_one_text, conversation_of
 from w2s_probes.rows.ids import with_ids
 
-
-def read_rows(*paths: Path | str) -> pd.DataFrame:
-    """Row files (JSONL, CSV or Parquet with `text`, and `id` where present) as one table with both."""
-    tables = [checked_rows(read_table(path), str(path))[["id", "text"]] for path in paths]
-    return checked_rows(pd.concat(tables, ignore_index=True), " and ".join(map(str, paths)))
+from .positions import MARK
 
 
-def checked_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
+def read_rows(*paths: Path | str, fields: Collection[str] = (), conversations: bool = False) -> pd.DataFrame:
+    """Row files (JSONL, CSV or Parquet with `text`, and `id` where present) as one table with both.
+
+    `fields` are kept beside them, where a file has them. Where rows may be `conversations`, files have `text` or
+    `messages`.
+    """
+    how = {"conversations": conversations}
+    tables = [checked_rows(read_table(path), str(path), **how) for path in paths]
+    kept = ("id", "text", *([MESSAGES] if conversations else []), *fields)
+    tables = [table[[name for name in dict.fromkeys(kept) if name in table]] for table in tables]
+    return checked_rows(pd.concat(tables, ignore_index=True), " and ".join(map(str, paths)), **how)
+
+
+def checked_rows(table: pd.DataFrame, where: str, *, conversations: bool = False) -> pd.DataFrame:
     """The table with an `id` column (a hash of the text where there was none).
 
-    InputError if `text` is missing, is empty somewhere, or if rows without ids have equal texts.
+    Where it may be of `conversations`, `messages` are checked, and `text` is their JSON. InputError if `text` is
+    missing, is empty somewhere, or if rows without ids have equal texts, and for other texts beside messages.
     """
+    if conversations and MESSAGES in table:
+        table = _conversations(table, where)
+    elif MESSAGES in table and "text" not in table:
+        raise InputError(f"{where}: its rows are conversations, and here texts are read: give them as 'text'")
     if "text" not in table:
         raise InputError(f"{where}: no field 'text'; it has {preview(list(table.columns), 8)}")
     if "id" in table:
@@ -39,11 +54,26 @@ def checked_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
     return table if "id" in table else with_ids(table, where)
 
 
+def _conversations(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    names = (
+        [f"row {name!r}" for name in table["id"]] if "id" in table else [f"row {n}" for n in range(1, len(table) + 1)]
+    )
+    said = zip(table[MESSAGES], names, strict=True)
+    conversations = [conversation_of(value, f"{where}: {name}") for value, name in said]
+    texts = [as_one_text(conversation) for conversation in conversations]
+    if "text" in table and table["text"].tolist() != texts:
+        raise InputError(f"{where}: has both 'text' and 'messages', and one of them is read: drop the other")
+    own = {MESSAGES: pd.Series(conversations, index=table.index, dtype=object)}
+    return table.assign(**own, text=pd.Series(texts, index=table.index, dtype=object))
+
+
 def rows_hash(table: pd.DataFrame) -> str:
-    """The number of rows and a hash of their ids and texts, in order."""
+    """The number of rows and a hash of their ids and texts, and of what marks a position in them, in order."""
     digest = hashlib.sha256()
     for row_id, text in zip(table["id"], table["text"], strict=True):
         digest.update(f"{len(row_id)} {row_id} {len(text)} {text}".encode())
+    for begin, end in table.get(MARK, ()):
+        digest.update(f" {begin}-{end}".encode())
     return f"{len(table)} rows, {digest.hexdigest()[:32]}"
 
 

@@ -52,16 +52,19 @@ class Template:
         `before` are earlier messages, each with its answer.
         """
         turns = [(role, said) for turn in before for role, said in zip(("user", "assistant"), turn, strict=True)]
+        return self.converse(tokenizer, [*turns, ("user", text)], where)
+
+    def converse(self, tokenizer: Any, turns: Sequence[tuple[str, str]], where: str) -> str:
+        """A conversation of roles and what they say, with the prompt for an answer unless the last one is an answer."""
         messages = [
-            {"role": role, "content": [{"type": "text", "text": said}] if self.parts else said}
-            for role, said in [*turns, ("user", text)]
+            {"role": role, "content": [{"type": "text", "text": said}] if self.parts else said} for role, said in turns
         ]
         try:
             rendered = tokenizer.apply_chat_template(
                 messages,
                 chat_template=self.source,
                 tokenize=False,
-                add_generation_prompt=True,
+                add_generation_prompt=turns[-1][0] != "assistant",
             )
         except (*WRONG, SyntaxError) as error:
             reason = whole_reason(error)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 
 from extract.extractor import extract_cached
-from extract.forward.trace import Position
 from extract.models.source import ModelSource
 from extract.tasks.contrast import contrast_key, contrast_rows
 from w2s_probes.progress import RowsRead
@@ -78,12 +77,10 @@ class TaskModels:
         """A model's activations of both sides of the task's contrast pairs; None where it has none."""
         if self.contrast is None:
             return None
-        position: Position = "mean" if model.position == "attention" else model.position
+        position = "mean" if model.position == "attention" else model.position
         return PairActivations(self._activations(model, position, self.contrast), self.contrast)
 
-    def _activations(
-        self, model: Strong | Weak, position: Position, contrast: tuple[str, str] | None = None
-    ) -> Activations:
+    def _activations(self, model: Strong | Weak, position: str, contrast: tuple[str, str] | None = None) -> Activations:
         """Of the rows, or of their sides, whose stores no other templates share: ids do not tell these apart."""
         assert model.model is not None
         site = model.site if isinstance(model, Strong) else "residual"

@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from extract.extractor import Extraction, extract_cached
-from extract.forward.trace import Position
 from extract.models.source import ModelSource
 from w2s_probes.errors import InputError
 from w2s_probes.progress import RowProgress, silent
@@ -36,7 +35,7 @@ class Activations:
 
     source: ModelSource
     layer: int | str
-    position: Position
+    position: str
     rows: pd.DataFrame  # columns id and text
     folder: Path  # of stores, each under its key
     site: str = "residual"  # as of `Extraction.plan`

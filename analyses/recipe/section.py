@@ -4,12 +4,25 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from extract.positions import mark_of
 from extract.site import site_parts
 from w2s_probes.errors import InputError
 from w2s_probes.losses.names import LossName, known_loss
 
 Count = Annotated[int, Field(ge=1)]
 KnownLoss = Annotated[LossName, AfterValidator(known_loss)]
+
+
+def known_position(position: str) -> str:
+    """The position, if it is one of a strong model."""
+    named = ("last", "first", "mean", "attention")
+    try:
+        mark = None if position in named else mark_of(position)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    if position not in named and (mark is None or mark.kind != "regex"):
+        raise ValueError(f"position {position[:60]!r}: give {', '.join(named)} or regex:PATTERN, which any text has")
+    return position
 
 
 def known_site(site: str) -> str:
@@ -23,7 +36,8 @@ def known_site(site: str) -> str:
 
 Position = Literal["last", "first", "mean"]  # one vector a row, which heads and probes need
 # "attention": probes read vectors that an attention probe of the weak labels pools, out of fold; heads read the mean.
-StrongPosition = Literal["last", "first", "mean", "attention"]
+# "regex:PATTERN": the last token of the last match in each text.
+StrongPosition = Annotated[str, AfterValidator(known_position)]
 KnownSite = Annotated[str, AfterValidator(known_site)]
 
 

@@ -14,8 +14,8 @@ from w2s_probes.store.shards import PAGE
 from ..extractor import SHARD_BYTES, SHARD_ROWS
 from ..forward.engine import GPU_TOKENS
 from ..forward.layout import refuse_layout_of_skeleton
-from ..forward.trace import Position, checked_position
 from ..models.source import ModelSource
+from ..positions import mark_of
 from ..site import Site, layers_of, site_parts
 from .flops import Batching, BlockWork, block_work, experts_of, forward_flops
 
@@ -40,7 +40,7 @@ class Costs:
     longest: int  # tokens of the longest row
     layers: list[int]
     site: str
-    position: Position
+    position: str
     dtype: StoredDtype
     depth: int  # blocks of the model
     width: int
@@ -106,7 +106,8 @@ def estimate(
     Of the model nothing but the config is read (`ModelSource.describe` finds it); `lengths.token_lengths` counts
     the tokens of rows. Raises InputError for options that it would refuse.
     """
-    place, stored_as = checked_position(position), source.stored_dtype(dtype)
+    mark_of(position)  # which refuses what is none
+    stored_as = source.stored_dtype(dtype)
     name, words = site_parts(site)
     read = Site(name, tuple(range(len(words))))  # which tokens these are costs nothing
     if batch_tokens is not None and batch_tokens < 1:
@@ -117,7 +118,7 @@ def estimate(
     work = [block_work(block, source.config, i) for i, block in enumerate(blocks[: max(wanted)])]
     batching = Batching.of(lengths, batch_tokens or GPU_TOKENS)
     size, tokens = WORDS[stored_as].itemsize, int(lengths.sum())
-    vectors, ragged = (tokens, True) if place == "all" else (len(lengths), False)
+    vectors, ragged = (tokens, True) if position == "all" else (len(lengths), False)
     activations = vectors * read.width(source.width) * size * len(wanted)
     parameters = sum(p.numel() for p in source.skeleton.parameters())
     head = source.vocabulary * source.width if words else 0
@@ -129,7 +130,7 @@ def estimate(
         longest=batching.longest,
         layers=wanted,
         site=site,
-        position=place,
+        position=position,
         dtype=stored_as,
         depth=source.depth,
         width=source.width,
@@ -137,7 +138,7 @@ def estimate(
         block_parameters=sum(p.numel() for block in blocks for p in block.parameters()),
         active_parameters=round(sum(block.weights for block in work)),
         experts=experts_of(source.config),
-        flops=forward_flops(work, batching) + 2 * head * len(wanted) * (tokens if place == "mean" else vectors),
+        flops=forward_flops(work, batching) + 2 * head * len(wanted) * (tokens if position == "mean" else vectors),
         store=activations + _beside(len(lengths), tokens if ragged else 0, activations, len(wanted)),
         host=PROGRAM + 2 * min(SHARD_BYTES, activations) + tokens * TEXT_BYTES,  # one is filled, one written
         weights=parameters * size,

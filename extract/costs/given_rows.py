@@ -15,10 +15,10 @@ def given_rows(rows: Sequence[str], *, tokens_per_row: int | None = None) -> int
         raise InputError("no rows: give --rows, a number of them or a file of texts")
     count = _count(rows[0]) if len(rows) == 1 else None
     if tokens_per_row is not None:
-        return count if count is not None else len(read_rows(*rows))
+        return count if count is not None else len(read_rows(*rows, conversations=True))
     if count is not None:
         raise InputError(f"--rows {rows[0]}: a number has no texts to count: give --tokens-per-row, or a file")
-    return read_rows(*rows)
+    return read_rows(*rows, conversations=True)
 
 
 def _count(text: str) -> int | None:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from w2s_probes.checkpoints.tokens import window
 from w2s_probes.errors import InputError
 from w2s_probes.randomness import stream
+from w2s_probes.rows.conversations import MESSAGES
 
 from ..encoding import Encoding
 from ..models.source import ModelSource
+from ..templates import OWN
 from .given_rows import given_rows
 
 SAMPLE = 2000  # rows: the mean of lengths that spread as much as they measure is then known to some 2 %
@@ -38,7 +40,7 @@ class Lengths:
 
 
 def count_tokens(source: ModelSource, rows: pd.DataFrame, *, max_length: int | None = None, seed: int = 0) -> Lengths:
-    """Lengths of rows with `id` and `text`, counted by the model's tokenizer.
+    """Lengths of rows with `id` and `text`, or `messages`, counted by the model's tokenizer.
 
     Of more than `SAMPLE` rows a random sample is tokenized, whose distribution then stands for all. InputError where
     there is no tokenizer to count with.
@@ -47,10 +49,10 @@ def count_tokens(source: ModelSource, rows: pd.DataFrame, *, max_length: int | N
         tokenizer = source.tokenizer
     except InputError as error:
         raise InputError(f"{error}: give --tokens-per-row") from error
-    encoding = Encoding.plan(source, max_length, "right", None)
+    encoding = Encoding.plan(source, max_length, "right", OWN if MESSAGES in rows else None)
     chosen = stream(seed, "rows to tokenize").permutation(len(rows))[:SAMPLE]
     sample = rows.iloc[np.sort(chosen)]
-    encoded = encoding.encode(tokenizer, sample["id"].tolist(), sample["text"].tolist())
+    encoded = encoding.encode_rows(tokenizer, sample)
     counts = np.sort([len(tokens) for tokens in encoded.rows])
     tokens = counts[np.arange(len(rows)) * len(counts) // len(rows)].astype(np.int64)
     cut = round(encoded.cut * len(rows) / len(counts))

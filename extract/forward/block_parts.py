@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from transformers import Cache
 
 from w2s_probes.checkpoints.loading import BROKEN
 from w2s_probes.devices import out_of_memory
@@ -176,7 +177,10 @@ def _run_again(block: nn.Module, call: BlockCall, states: Tensor, held: str | No
             handle = block.get_submodule(held).register_forward_hook(hold)
             hooks.callback(handle.remove)
         _watch(block, again, hooks)
-        args, kwargs = with_states(call.args, call.kwargs, states)
+        # A cache of keys holds those of the first call, and would take those of this one, too.
+        args = tuple(None if isinstance(value, Cache) else value for value in call.args)
+        kwargs = {name: None if isinstance(value, Cache) else value for name, value in call.kwargs.items()}
+        args, kwargs = with_states(args, kwargs, states)
         block(*args, **kwargs)
     return again
 

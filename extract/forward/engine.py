@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from w2s_probes.store.dtypes import WORDS, StoredDtype
 
 from ..models.loading import Placement, load_speaker, load_trunk
 from ..models.source import ModelSource
+from ..positions import mark_of, refuse_marked
 from ..site import RESIDUAL, Site
 from .block_parts import parts_read
 from .fitting import fitting, or_no_memory
@@ -28,7 +29,7 @@ from .model_state import ModelState
 from .part_reading import ReadPart, TokenizedPart
 from .remote import RemoteReader
 from .switches import mode_of
-from .trace import ActivationReader, PartReader, Position
+from .trace import ActivationReader, PartReader, Position, Where
 
 CPU_TOKENS = 1024  # more do not make a processor faster; fewer do not fill it
 CPU_WIDTH = 384  # of a model narrower than this: its passes are short beside what each of them costs in any case
@@ -50,24 +51,27 @@ class Vectors:
 
 
 class Engine:
-    """Reads chosen layers at one position of any number of token sequences."""
+    """Reads chosen layers of any number of token sequences, at one position or at several side by side."""
 
     def __init__(
         self,
         source: ModelSource,
         *,
         layers: Sequence[int],
-        position: Position,
+        position: str | Sequence[str],
         dtype: StoredDtype,
         site: Site = RESIDUAL,
         quantization: str | None = None,
         placement: Placement | None = None,
     ) -> None:
+        self._positions: list[str] = [position] if isinstance(position, str) else list(position)
+        self._every = self._positions == ["all"]  # else as many vectors a row as there are positions
         placement = placement or Placement()
         self._path, self._site, self._width = source.block_path, site, site.width(source.width)
         if source.remote:
             source.refuse_if_remote(quantization=quantization, device_map=placement.device_map, attn=placement.attn)
             site.refuse_elsewhere("--remote")
+            refuse_marked(self._positions, "--remote")
             self.reader: ActivationReader = RemoteReader(source, dtype)
         elif site.name == "logits":
             model = load_speaker(source, dtype, placement, quantization)
@@ -76,7 +80,7 @@ class Engine:
         else:
             kind = ActivationReader if site.name == "residual" else PartReader
             self.reader = kind(load_trunk(source, dtype, placement, quantization), source.block_path)
-        self._source, self._layers, self._position, self._dtype = source, sorted(layers), position, dtype
+        self._source, self._layers, self._dtype = source, sorted(layers), dtype
         self._state = None if source.remote else ModelState(self.reader.model)
         self._mode, self._layout_known = mode_of(source.text_config), source.remote
         self.budget = placement.batch_tokens or self._affordable()
@@ -106,9 +110,16 @@ class Engine:
         return list(batches(lengths, 1 << 62, mode=self._mode))
 
     def read(
-        self, tokens: Sequence[Tokens], names: Sequence[str], progress: BatchProgress = silent
+        self,
+        tokens: Sequence[Tokens],
+        names: Sequence[str],
+        progress: BatchProgress = silent,
+        *,
+        at: NDArray[np.int64] | None = None,
     ) -> dict[int, NDArray[Any]]:
         """For each layer the words (rows, width), or with position `all` (tokens, width), rows in their own order.
+
+        Of P positions (rows P, width), a row's side by side. `at` (rows, marks) are the tokens of the marked ones.
 
         A batch that does not fit into memory is tried again in halves, and those after it are as small. Raises
         InputError, naming the row, for numbers that are not finite and for a single row that does not fit.
@@ -117,14 +128,15 @@ class Engine:
         refuse_unknown_tokens(self._source.name, tokens, self._source.vocabulary, lambda row: f"row {names[row]!r}")
         if not self._layout_known and len(tokens):
             self._refuse_other_layouts(tokens[0])
-        places = np.concatenate([[0], np.cumsum(lengths if self._position == "all" else np.ones(len(lengths), int))])
+        each = lengths if self._every else np.full(len(lengths), len(self._positions))
+        places = np.concatenate([[0], np.cumsum(each)]).astype(np.int64)
         arrays = {layer: np.empty((int(places[-1]), self._width), WORDS[self._dtype]) for layer in self._layers}
         before: Vectors | None = None
         for budget, rows, vectors in fitting(
             lengths,
             self.budget,
             lambda budget, left: batches(lengths, budget, left, self._mode),
-            lambda rows: self._forward([tokens[row] for row in rows], rows),
+            lambda rows: self._forward([tokens[row] for row in rows], rows, at),
             lambda row: self._too_long(names[row], lengths[row]),
         ):
             self.budget = budget
@@ -139,16 +151,23 @@ class Engine:
     def read_parts(self, parts: Iterable[TokenizedPart], progress: BatchProgress = silent) -> Iterator[ReadPart]:
         """The words of each part, one part after another."""
         for part in parts:
-            yield ReadPart(part, self.read(part.tokens, part.names, progress), self)
+            yield ReadPart(part, self.read(part.tokens, part.names, progress, at=part.at), self)
+
+    def _where(self, at: NDArray[np.int64] | None) -> Where:
+        """The positions of a batch, whose marked ones are at these tokens (rows, marks)."""
+        marks = iter(() if at is None else torch.from_numpy(np.ascontiguousarray(at.T)))
+        found = tuple(next(marks) if mark_of(one) else cast(Position, one) for one in self._positions)
+        return found[0] if len(found) == 1 else found
 
     @torch.inference_mode()
-    def _forward(self, tokens: Sequence[Tokens], rows: list[int]) -> Vectors | None:
+    def _forward(self, tokens: Sequence[Tokens], rows: list[int], at: NDArray[np.int64] | None) -> Vectors | None:
         """One batch; None where it does not fit into memory."""
         ids, mask = padded(tokens, pad=self._source.pad)
+        where = self._where(None if at is None else at[rows])
         self.restore()
         failed = f"model {self._source.name} fails on texts of {ids.shape[1]} tokens in {self._dtype}"
         return or_no_memory(
-            lambda: self._on_their_way(self.reader.read(ids, mask, self._layers, self._position), rows),
+            lambda: self._on_their_way(self.reader.read(ids, mask, self._layers, where), rows),
             failed,
             "another --dtype, --attn or --max-length",
         )
@@ -211,8 +230,8 @@ class Engine:
         width = self._source.width
         if self._source.remote:
             vector = width * len(self._layers) * WORDS[self._dtype].itemsize
-            return min(REMOTE_TOKENS, max(1, REMOTE_BYTES // vector)) if self._position == "all" else REMOTE_TOKENS
-        every = 2 * width * len(self._layers) if self._position == "all" else 0
+            return min(REMOTE_TOKENS, max(1, REMOTE_BYTES // vector)) if self._every else REMOTE_TOKENS
+        every = 2 * width * len(self._layers) if self._every else 0
         return affordable_tokens(self._source, self.device, self._dtype, every)
 
 

@@ -18,7 +18,7 @@ from w2s_probes.errors import InputError
 
 from .call_states import states_of
 from .layout import layout_batch, not_on_token_ids
-from .trace import ActivationReader, Position, hidden, pool
+from .trace import ActivationReader, Where, hidden, pool
 
 CHUNK = 1 << 26  # logits that are there at a time: 256 MB in float32
 # Largest difference from the model's own logits, as a share of their spread: products of other sizes round otherwise.
@@ -61,11 +61,13 @@ class LogitReader(ActivationReader):
             )
 
     def read(
-        self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Position
+        self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Where
     ) -> dict[int, Tensor]:
         """For each layer the logits (rows, tokens) at `position`, in the model's dtype; of `mean` their mean."""
         input_ids, attention_mask = padding_moved_right(input_ids, attention_mask)
-        every = position == "mean"
+        every = any(
+            isinstance(one, str) and one == "mean" for one in (position if isinstance(position, tuple) else (position,))
+        )
         read = super().read(input_ids, attention_mask, layers, "all" if every else position)
         with torch.inference_mode():
             found = {layer: self._of_all(vectors) for layer, vectors in read.items()}
@@ -115,7 +117,7 @@ def _forward(block: nn.Module, number: int, stub: Any) -> Iterator[None]:
             del block.forward
 
 
-def _pooled_again(logits: Tensor, mask: Tensor, position: Position) -> Tensor:
+def _pooled_again(logits: Tensor, mask: Tensor, position: Where) -> Tensor:
     """Logits of every token (tokens, chosen) as one vector a row."""
     mask = mask.to(logits.device)
     states = logits.new_zeros(*mask.shape, logits.shape[-1])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from w2s_probes.checkpoints.tokens import Tokens
@@ -12,8 +13,10 @@ from w2s_probes.checkpoints.tokens import Tokens
 class ReadsRows(Protocol):
     """Whatever gives the words of rows by their tokens and names."""
 
-    def read(self, tokens: Sequence[Tokens], names: Sequence[str]) -> dict[int, NDArray[Any]]:
-        """For each layer the words of the rows."""
+    def read(
+        self, tokens: Sequence[Tokens], names: Sequence[str], *, at: NDArray[np.int64] | None = None
+    ) -> dict[int, NDArray[Any]]:
+        """For each layer the words of the rows, of marked positions at these tokens (rows, marks)."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class TokenizedPart:
     tokens: list[Tokens]
     cut: int  # texts that lost their end
     checked: Sequence[int] = ()  # rows that are read once more, alone
+    at: NDArray[np.int64] | None = None  # (rows, marks) the tokens at marked positions
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
 from ..models.source import ModelSource
-from .trace import ActivationReader, Position
+from .trace import ActivationReader, Where
 
 TASK = "text-generation"  # part of the name by which NDIF knows a deployment
 # Seconds without any sign of life, not even the pings that servers send while a job waits its turn.
@@ -67,7 +67,7 @@ class RemoteReader(ActivationReader):
         nnsight.register("extract.forward.trace")  # its functions travel as source: the server has no such module
 
     def read(
-        self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Position
+        self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Where
     ) -> dict[int, Tensor]:
         """See the parent. Raises InputError unless the answer is what was asked for, in the store's dtype.
 

@@ -33,19 +33,21 @@ def refuse_dependent_rows(
     content: Content,
     dtype: StoredDtype,
     *,
+    at: NDArray[np.int64] | None = None,
     quantized: bool = False,
 ) -> None:
     """InputError where a row read alone differs from the same row in its batch, whose vectors `content` holds.
 
-    `engine` reads each of `rows_to_check` by itself. In half precision, and `quantized`, rounding may send one row to
-    other experts than alone: there it takes two rows, or a difference of twice the tolerance.
+    `engine` reads each of `rows_to_check` by itself, of marked positions at the tokens `at` (rows, marks). In half
+    precision, and `quantized`, rounding may send one row to other experts than alone: there it takes two rows, or a
+    difference of twice the tolerance.
     """
     chosen = rows_to_check(tokens)
     names, ends = content.ids, content.offsets if content.offsets is not None else np.arange(len(tokens) + 1)
     allowed = TOLERANCE["bfloat16" if quantized else dtype]
     beyond: list[tuple[float, int, int]] = []  # difference, layer and row, of each row with too much
     for row in chosen:
-        alone = engine.read([tokens[row]], [names[row]])
+        alone = engine.read([tokens[row]], [names[row]], at=None if at is None else at[[row]])
         differences = {
             layer: difference(
                 to_float32(together[ends[row] : ends[row + 1]], dtype),

@@ -5,24 +5,18 @@ Also with one layer of the stream changed on the way: then a later layer is read
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import torch
 from nnsight import NNsight, save
 from torch import Tensor, nn
 
 from w2s_probes.checkpoints.batches import padding_moved_right
-from w2s_probes.errors import InputError, did_you_mean
 
 Position = Literal["last", "first", "mean", "all"]
+# Also each row's own token (rows,), counted from its first; several of all these give as many vectors a row.
+Where = Position | Tensor | tuple[Position | Tensor, ...]
 Change = Callable[[Tensor], Tensor]  # of states (rows, length, width), which it leaves as they are
-
-
-def checked_position(name: str) -> Position:
-    """The position of this name; InputError where there is none."""
-    if name not in get_args(Position):
-        raise InputError(f"position {name!r}: {did_you_mean(name, get_args(Position))}")
-    return cast(Position, name)
 
 
 class ActivationReader:
@@ -44,7 +38,7 @@ class ActivationReader:
 
     @torch.inference_mode()
     def read(
-        self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Position
+        self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Where
     ) -> dict[int, Tensor]:
         """For each layer the vectors at `position` (see `pool`) of tokens (rows, length), in the model's dtype.
 
@@ -74,7 +68,7 @@ class PartReader(ActivationReader):
 
     @torch.inference_mode()
     def read(
-        self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Position
+        self, input_ids: Tensor, attention_mask: Tensor, layers: Sequence[int], position: Where
     ) -> dict[int, Tensor]:
         """For each layer, from 1 on, the vectors at `position` of what block i's module hands on; see the parent."""
         input_ids, attention_mask = padding_moved_right(input_ids, attention_mask)
@@ -146,12 +140,18 @@ def hidden(output: Tensor | tuple[Tensor, ...] | list[Tensor]) -> Tensor:
     return output if isinstance(output, Tensor) else output[0]
 
 
-def pool(states: Tensor, mask: Tensor, position: Position) -> Tensor:
+def pool(states: Tensor, mask: Tensor, position: Where) -> Tensor:
     """One vector a row (rows, width) of states (rows, length, width), by the attention mask (rows, length).
 
-    Of position `all` every real token's (tokens, width), row after row.
+    Of position `all` every real token's (tokens, width), row after row; of several positions as many, side by side.
+    Tokens by number are those of rows that are padded on the right.
     """
+    if isinstance(position, tuple):
+        return torch.stack([pool(states, mask, one) for one in position], dim=1).flatten(0, 1)
     mask, states = mask.to(states.device), states[:, : mask.shape[1]]  # some models fill rows up to their window
+    rows = torch.arange(len(states), device=states.device)
+    if isinstance(position, Tensor):
+        return states[rows, position.to(states.device)]
     if position == "all":
         return states[mask.bool()]
     if position == "mean":
@@ -161,4 +161,4 @@ def pool(states: Tensor, mask: Tensor, position: Position) -> Tensor:
         token = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(dim=1)
     else:
         token = mask.argmax(dim=1)  # of equal ones the first
-    return states[torch.arange(len(states), device=states.device), token]
+    return states[rows, token]

@@ -20,15 +20,16 @@ READS: dict[Position, str] = {"first": "the first token", "mean": "the mean of a
 
 
 def position_remarks(
-    source: ModelSource, position: Position, encoding: Encoding | None = None, *, option: str = "--position {}"
+    source: ModelSource, position: str, encoding: Encoding | None = None, *, option: str = "--position {}"
 ) -> list[str]:
     """Remarks against reading this model at `position`, with the option to give instead; [] where there are none.
 
     A sentence-transformers checkpoint says how it pools. Of an encoder the last token may be one that closes every
-    text, and of a causal model the first one has read nothing. Position `all` holds every answer. `encoding` is how
+    text, and of a causal model the first one has read nothing. Position `all` holds every answer, and a marked
+    one is the user's own. `encoding` is how
     texts become tokens, without a template unless given; `option` is what to type, with {} for the other position.
     """
-    if position == "all":
+    if position not in READS:
         return []
     modes = pooling_modes(source.folder)
     if modes:
@@ -47,7 +48,7 @@ def position_remarks(
 
 
 def _against_pooling(
-    source: ModelSource, position: Position, modes: list[str], encoding: Encoding | None, option: str
+    source: ModelSource, position: str, modes: list[str], encoding: Encoding | None, option: str
 ) -> list[str]:
     trained = [MODES[mode] for mode in modes if mode in MODES]
     if position in trained:

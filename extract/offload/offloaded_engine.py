@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -84,7 +85,12 @@ class OffloadedEngine:
         return 2 * self._source.width if self._position == "all" else 0
 
     def read(
-        self, tokens: Sequence[Tokens], names: Sequence[str], progress: BatchProgress = silent
+        self,
+        tokens: Sequence[Tokens],
+        names: Sequence[str],
+        progress: BatchProgress = silent,
+        *,
+        at: NDArray[np.int64] | None = None,
     ) -> dict[int, NDArray[Any]]:
         """For each layer the words of the rows, which are one part; every call reads all weights."""
         (found,) = self.read_parts(iter([TokenizedPart(0, list(names), list(tokens), 0)]), progress)

@@ -93,7 +93,9 @@ class _Alone:
 
     rows: Mapping[str, dict[int, NDArray[Any]]]
 
-    def read(self, tokens: Sequence[Tokens], names: Sequence[str]) -> dict[int, NDArray[Any]]:
+    def read(
+        self, tokens: Sequence[Tokens], names: Sequence[str], *, at: NDArray[np.int64] | None = None
+    ) -> dict[int, NDArray[Any]]:
         """The words of the one row of this name."""
         (name,) = names
         return self.rows[name]

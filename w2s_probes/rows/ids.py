@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, preview
 from ..io.plain_values import as_text, is_missing, plain
+from .conversations import MESSAGES, as_one_text, conversation_of
 
 Ids = Sequence[str] | NDArray[np.object_]
 CONTENT = re.compile("[0-9a-f]{16}")  # what content_id makes
@@ -25,15 +26,16 @@ def content_id(text: str) -> str:
 def with_ids(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """The table of n rows with an `id` of text for each: the row's own, or else a hash of its text (`content_id`).
 
-    A table with neither `id` nor `text` is returned as it is. `where` names it in errors. InputError, by row number,
-    for an id that is missing, nested or stands twice, and for equal texts of rows without ids.
+    Of rows with `messages` and no text these are hashed, in one spelling. A table with none of these is returned as it
+    is. `where` names it in errors. InputError, by row number, for an id that is missing, nested or stands twice, and
+    for equal texts of rows without ids.
     """
     if "id" in table:
         ids = text_ids(table["id"].tolist(), where)
         return table.assign(id=pd.Series(ids, index=table.index, dtype=object))
-    if "text" not in table:
+    if "text" not in table and MESSAGES not in table:
         return table
-    texts = table["text"].map(lambda value: value if isinstance(value, str) else str(plain(value)))
+    texts = _texts(table, where)
     doubled = np.flatnonzero(texts.duplicated(keep=False))
     if len(doubled):
         raise InputError(
@@ -42,6 +44,14 @@ def with_ids(table: pd.DataFrame, where: str) -> pd.DataFrame:
     table = table.copy()
     table.insert(0, "id", pd.Series([content_id(text) for text in texts], index=table.index, dtype=object))
     return table
+
+
+def _texts(table: pd.DataFrame, where: str) -> pd.Series:
+    if "text" in table:
+        return table["text"].map(lambda value: value if isinstance(value, str) else str(plain(value)))
+    said = enumerate(table[MESSAGES], start=1)
+    texts = [as_one_text(conversation_of(value, f"{where}: row {number}")) for number, value in said]
+    return pd.Series(texts, index=table.index, dtype=object)
 
 
 def text_ids(values: Iterable[Any], where: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import InputError
+from ..errors import InputError, preview
 from ..io.files import is_address, refused_address, replacing
 from ..io.json_files import read_json
 from .dtypes import StoredDtype
@@ -94,6 +94,9 @@ class Manifest(BaseModel):
             raise refused_address(folder)
         if not folder.exists():
             raise InputError(f"{folder}: no such store; make one with `w2s extract`")
+        if not path.is_file() and (inside := sorted(file.parent.name for file in folder.glob(f"*/{MANIFEST}"))):
+            stores = f"it holds the stores {preview(inside, 6)}: name one, such as {folder / inside[0]}"
+            raise InputError(f"{folder}: not an activation store (no {MANIFEST}), but {stores}")
         if not path.is_file():
             raise InputError(f"{folder}: not an activation store (no {MANIFEST}); make one with `w2s extract`")
         try:

@@ -6,6 +6,7 @@ from typing import Any
 from ..errors import InputError
 
 SITE, POSITION, UNSAID = "site", "position", "unknown"  # of a store's identity; what an import that does not know says
+CONVERSATIONS = "conversations"  # whether rows are messages that a chat template writes
 NAMED = ("last", "first", "mean", "all")
 
 
@@ -19,6 +20,8 @@ def refuse_other_reading(identity: Mapping[str, Any], where: str, what: str) -> 
     """InputError, naming `what` cannot do it, for a store of anything but the residual stream at a named position."""
     if (site := identity.get(SITE)) is not None:
         raise InputError(f"{where}: holds {str(site)[:60]}, and {what} reads the residual stream alone")
+    if identity.get(CONVERSATIONS):
+        raise InputError(f"{where}: holds conversations, and {what} reads texts alone")
     position = identity.get(POSITION, UNSAID)
     if position not in (*NAMED, UNSAID):
         raise InputError(f"{where}: holds position {str(position)[:60]!r}, and {what} reads {', '.join(NAMED)} alone")

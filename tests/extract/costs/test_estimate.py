@@ -243,7 +243,7 @@ def test_a_config_without_a_tokenizer_asks_for_lengths(family: str, tmp_path: Pa
     ("options", "message"),
     [
         ({"layers": "33"}, r"layer 33 is outside 0\.\.32"),
-        ({"position": "middle"}, "position 'middle': known: all, first, last, mean"),
+        ({"position": "middle"}, "position 'middle': known: all, answer, first, last"),
         ({"dtype": "float64"}, "dtype 'float64': did you mean"),
         ({"batch_tokens": 0}, "batch_tokens=0 must be at least 1"),
     ],

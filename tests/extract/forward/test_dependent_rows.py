@@ -246,7 +246,7 @@ def test_how_much_of_a_difference_is_refused_in_each_dtype(dtype: Any, errors: l
     shift = torch.tensor(errors)[:, None] * apart / 8  # of 64 columns: the root of their number
 
     class Fixed:
-        def read(self, rows: Any, names: list[str]) -> dict[int, Any]:
+        def read(self, rows: Any, names: list[str], *, at: None = None) -> dict[int, Any]:
             return {1: words_of((together + shift)[[int(name) for name in names]].to(getattr(torch, dtype)))}
 
     content = Content(list("0123"), {1: words_of(together.to(getattr(torch, dtype)))})

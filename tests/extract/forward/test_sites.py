@@ -103,7 +103,9 @@ def test_a_family_that_norms_the_sum_is_refused_by_block(family: str) -> None:
 @pytest.mark.parametrize(("dtype", "family"), [("bfloat16", "GPT2"), ("float16", "Qwen2Moe"), ("bfloat16", "Gemma2")])
 def test_parts_are_told_in_half_precision_and_on_the_shortest_row(dtype: str, family: str) -> None:
     torch.manual_seed(0)
-    config = getattr(hf, f"{family}Config")(**FAMILIES[family][1], use_cache=False)
+    config = getattr(hf, f"{family}Config")(
+        **FAMILIES[family][1]
+    )  # with its cache on, as parts of larger models have it
     model = hf.AutoModel.from_config(config).eval().to(getattr(torch, dtype))
     found = block_parts(model, find_blocks(model, config), LAYERS, [7], CPU)
     assert [(one["attention"], one["mlp"]) for one in found.values()] == [PARTS[family]] * DEPTH

@@ -60,7 +60,7 @@ COMPLETED: dict[str, tuple[int, list[str]]] = {
     "w2s filter --con": (2, ["--contamination", "--connectivity"]),
     "w2s filter acts weak.jsonl --by ": (5, [*PROBES, "channel", "confident", "overlap", "raters", "best"]),
     "w2s student acts weak.jsonl --loss log": (5, ["logconf", "logconf-batch"]),
-    "w2s extract model --position ": (4, ["last", "first", "mean", "all"]),
+    "w2s extract model --position ": (4, ["last", "first", "mean", "all", "span", "answer"]),
     "w2s filter ac": (2, []),  # no word of ours: the shells then offer files
     "w2s filter acts weak.jsonl --out ke": (5, []),
     "w2s extract mod": (2, []),
@@ -232,8 +232,8 @@ def test_completion_is_installed_where_the_shell_reads_it(
         ("cache lst", "No such command: lst; did you mean ls? See `w2s cache --help`."),
         ("xyzzy", "No such command: xyzzy. See `w2s --help`."),
         (
-            "extract m --position lsat",
-            "'--position': 'lsat' is not one of 'last', 'first', 'mean', 'all'; did you mean last? See `w2s extract ",
+            "extract m --rows r --position lsat",
+            "position 'lsat': did you mean 'last'?",
         ),
         ("filter a b --out x", "Missing option '--layer'. See `w2s filter --help`."),
         ("filter --layer", "Option '--layer' requires an argument. See `w2s filter --help`."),

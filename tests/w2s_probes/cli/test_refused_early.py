@@ -49,6 +49,12 @@ extract MODEL --rows rows.jsonl --out o --site resid | site 'resid': did you mea
 extract MODEL --rows rows.jsonl --out o --site logits | site 'logits': say which tokens, such as logits:yes,no
 extract MODEL --rows rows.jsonl --out o --site mlp --offload | --offload reads the residual stream alone
 extract some/model --rows rows.jsonl --out o --site mlp --remote | --remote reads the residual stream alone
+extract MODEL --rows rows.jsonl --out o --position lst | position 'lst': did you mean 'last'?
+extract MODEL --rows rows.jsonl --out o --position regex:( | not a regular expression
+extract MODEL --rows rows.jsonl --out o --position a=last --position mean | several are stored, so give each a name
+extract MODEL --rows rows.jsonl --position a=last --position b=mean | say by --out in which
+extract MODEL --rows rows.jsonl --out o --position span --offload | --offload reads one of last, first, mean and all
+plan MODEL --rows rows.jsonl --position role | give it as role:ROLE
 plan MODEL --rows rows.jsonl --site mlp:x | site 'mlp:x': mlp has no tokens
 extract MODEL --rows rows.jsonl --add | say by --out to which
 extract MODEL --rows rows.jsonl --out o --offload --quantization 8bit | --offload and --quantization exclude each

@@ -1,12 +1,12 @@
 """`w2s extract`: a model's activations into a store."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from ...checkout import from_checkout
-from ...errors import InputError
+from ...errors import InputError, preview
 from ...share import Share
 from .. import progress, terminal
 from ..offload_options import MaxMemoryOption, OffloadOption, ScratchOption, offload_as_typed
@@ -42,6 +42,7 @@ TruncationOption = Annotated[
 TemplateOption = Annotated[
     str | None, typer.Option(help="Make each text a user's message by the tokenizer's `own` template, or a Jinja file.")
 ]
+WHOLE_POSITIONS = ("last", "first", "mean", "all", "span", "answer")  # those that need nothing after a colon
 
 
 def extract(
@@ -62,9 +63,16 @@ def extract(
         ),
     ] = "residual",
     position: Annotated[
-        Literal["last", "first", "mean", "all"],
-        typer.Option(help="Token that stands for a row, by the attention mask; `all` keeps every token."),
-    ] = "last",
+        list[str],
+        typer.Option(
+            help="Token that stands for a row: last, first, mean, all (every token), span, regex:PATTERN, role:ROLE or "
+            "answer; NAME=POSITION, repeated, for several at once.",
+            autocompletion=lambda incomplete: [name for name in WHOLE_POSITIONS if name.startswith(incomplete)],
+        ),
+    ] = ["last"],  # noqa: B006
+    missing: Annotated[
+        Literal["refuse", "skip"], typer.Option(help="What is done with rows that a marked position is nowhere in.")
+    ] = "refuse",
     dtype: DtypeOption = "auto",
     max_length: MaxLengthOption = None,
     truncation: TruncationOption = "right",
@@ -99,12 +107,21 @@ def extract(
     with from_checkout():
         from extract.models.checkpoints import Trust, refuse_no_model
         from extract.options import refuse_options
+        from extract.positions import fields_of, named_positions, refuse_marked
         from extract.row_files import read_rows
     share = Share.parse(shard)
     if add and out is None:
         raise InputError("--add adds to a store: say by --out to which")
     trust = Trust(allow_pickle, trust_remote_code)
     refuse_options(layers, chat_template, quantization, site)
+    positions = named_positions(position)
+    if remote or offload:
+        refuse_marked(list(positions.values()), "--remote" if remote else "--offload")
+    named = "" not in positions
+    if add and named:
+        raise InputError("--add adds to a store: to that of a name as --position last --out acts/NAME")
+    if named and out is None:
+        raise InputError("positions with names are stores in one folder: say by --out in which")
     if remote and site != "residual":
         raise InputError(f"--remote reads the residual stream alone, not --site {site[:60]}: leave one of them out")
     offloading = offload_as_typed(
@@ -116,7 +133,7 @@ def extract(
         remote=remote,
         quantization=quantization,
     )
-    table = read_rows(*rows)
+    table = read_rows(*rows, fields=fields_of(positions.values()), conversations=True)
     with from_checkout():
         if not remote:
             refuse_no_model(model, revision, trust)
@@ -126,40 +143,42 @@ def extract(
         from extract.models.loading import Placement
         from extract.models.pooling import position_remarks
         from extract.models.source import ModelSource
+        from extract.named_positions import extract_positions, plan_positions
     source = ModelSource.find(model, revision=revision, blocks=blocks, trust=trust, remote=remote)
-    plan = Extraction.plan(
-        source,
-        table,
-        layers=layers,
-        site=site,
-        position=position,
-        dtype=dtype,
-        max_length=max_length,
-        truncation=truncation,
-        chat_template=chat_template,
-        quantization=quantization,
-    )
+    options: dict[str, Any] = {"layers": layers, "site": site, "dtype": dtype, "max_length": max_length}
+    options |= {"truncation": truncation, "chat_template": chat_template, "quantization": quantization}
+    plans = plan_positions(source, table, positions, missing=missing, **options)
+    plan = next(iter(plans.values()))
     remarks = [] if remote else list(source.remarks)
-    remarks += position_remarks(source, plan.position, plan.encoding)
+    for one in plans.values():
+        remarks += position_remarks(source, one.position, plan.encoding)
     for remark in remarks:
         terminal.say(remark)
     if plan.site.tokens:
         terminal.say("logits of " + ", ".join(f"{name!r} (#{token})" for name, token in plan.token_names.items()))
+    if plan.left_out:
+        some = preview(plan.left_out, 6)
+        terminal.say(f"left out, as a position is nowhere in them: {len(plan.left_out)} rows, {some}")
     placement = Placement(device_map, attn, batch_tokens, offloading)
     place = out if out is not None else terminal.cache_folder() / plan.key[:16]
-    run = add_to if add else Extraction.run
     with progress.rows(show) as report:
         # Names that are no UTF-8 cannot stand in a manifest as they are.
         files = [str(path.resolve()).encode(errors="backslashreplace").decode() for path in rows]
         notes = {"rows_from": files, **({"remarks": remarks} if remarks else {})}
-        store = run(plan, place, placement=placement, share=share, notes=notes, progress=report, check=check)
-    if store is None:
-        terminal.say(f"{place}: share {share.index}/{share.count} is done; it is whole when the other shares are")
-        return
-    if out is None and terminal.quiet():
-        terminal.answer(place)  # nothing else says where in the cache it is
-    terminal.say(store)
-    if cut := store.manifest.notes.get("cut_rows"):
-        limit, side = store.manifest.identity["max_length"], store.manifest.identity["truncation"]
-        terminal.say(f"{cut} of {len(store)} texts were cut to {limit} tokens, on the {side}")
-    terminal.sweep_next(place, rows)
+        how: dict[str, Any] = {"placement": placement, "share": share, "notes": notes, "progress": report}
+        if named:
+            stores = extract_positions(plans, place, **how, check=check)
+        else:
+            run = add_to if add else Extraction.run
+            stores = {"": run(plan, place, **how, check=check)}
+    for store in stores.values():
+        if store is None:
+            terminal.say(f"{place}: share {share.index}/{share.count} is done; it is whole when the other shares are")
+            return
+        if out is None and terminal.quiet():
+            terminal.answer(place)  # nothing else says where in the cache it is
+        terminal.say(store)
+        if cut := store.manifest.notes.get("cut_rows"):
+            limit, side = store.manifest.identity["max_length"], store.manifest.identity["truncation"]
+            terminal.say(f"{cut} of {len(store)} texts were cut to {limit} tokens, on the {side}")
+    terminal.sweep_next(place / next(iter(stores)), rows)

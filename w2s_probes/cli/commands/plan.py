@@ -29,9 +29,7 @@ def plan(
     rows: Annotated[list[str], typer.Option(help="With a model: how many, or a file; may be repeated.")] = [],  # noqa: B006
     layers: Annotated[str | None, typer.Option(help="With a model: as of `w2s extract`; else all.")] = None,
     site: Annotated[str | None, typer.Option(help="With a model: as of `w2s extract`; else residual.")] = None,
-    position: Annotated[
-        Literal["last", "first", "mean", "all"] | None, typer.Option(help="With a model; else last.")
-    ] = None,
+    position: Annotated[str | None, typer.Option(help="With a model: as of `w2s extract`; else last.")] = None,
     dtype: Annotated[
         Literal["auto", "float32", "float16", "bfloat16"] | None,
         typer.Option(help="With a model; else its config's."),
@@ -165,7 +163,7 @@ def _model(name: str, options: dict[str, Any], rates: Rates) -> tuple[list[str],
         from extract.costs.given_rows import given_rows
         from extract.models.checkpoints import refuse_no_model
         from extract.options import refuse_options
-    refuse_options(options["layers"] or "all", site=options["site"])
+    refuse_options(options["layers"] or "all", site=options["site"], position=options["position"])
     rows = given_rows(options["rows"], tokens_per_row=options["tokens_per_row"])
     with from_checkout():
         refuse_no_model(name, options["revision"], weights=False)
