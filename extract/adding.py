@@ -96,6 +96,8 @@ def _list(store: ActivationStore, whole: Extraction, shards: list[Shard], notes:
     )
     cut = sum(shard.cut for shard in manifest.shards_of(whole.layers[0]))
     added = {"model": whole.source.name, **notes, "cut_rows": cut}
+    if whole.left_out:
+        added["left_out"] = list(whole.left_out)
     manifest = manifest.model_copy(update={"notes": store.manifest.notes | added})
     manifest.write(store.path)
     return ActivationStore.open(store.path)

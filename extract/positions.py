@@ -3,6 +3,7 @@
 A marked position is the last token of a span of what the model reads: the text, or what a chat template makes of it.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ MARK = "mark"  # of planned rows: first character and one beyond the last of wha
 NAMED = ("last", "first", "mean", "all")
 Kind = Literal["span", "regex", "role", "answer"]
 NAME = re.compile(r"[A-Za-z][\w-]{0,63}")
+WRITTEN = re.compile(r"\[\s*\d{1,9}\s*,\s*\d{1,9}\s*\]")  # a span in a file of texts alone
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ def _span_in(rendered: Rendered, value: Any, where: str) -> Span | None:
     if isinstance(value, str):
         if not value.strip():
             return None
+        if WRITTEN.fullmatch(value.strip()) and value not in rendered.text:  # [start, end] as a CSV file holds it
+            return _span_in(rendered, json.loads(value), where)
         places = [
             at + found.start()
             for at, end in rendered.spans

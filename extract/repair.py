@@ -112,6 +112,8 @@ def plan_of(
     source = ModelSource.find(name, revision=revision, blocks=identity["blocks"], trust=trust)
     fields = fields_of([str(identity["position"])])
     table = rows if rows is not None else read_rows(*(files or []), fields=fields, conversations=True)
+    if left_out := manifest.notes.get("left_out"):
+        table = table[~table["id"].isin(left_out)].reset_index(drop=True)
     table = _in_order(path, manifest, manifest.shards if sound is None else sound, table)
     encoding = Encoding.of_identity(identity, source.tokenizer, str(path))
     layers, position = sorted(manifest.sites), str(identity["position"])

@@ -25,8 +25,8 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
 
     `secrets` are further values that must not be seen.
 
-    >>> redacted("s3://key:hush@bucket/acts?token=abc: no access")
-    's3://***@bucket/acts?token=***: no access'
+    >>> redacted("no access to s3://key:hush@bucket/acts?token=abc")
+    'no access to s3://***@bucket/acts?token=***'
     """
     values = {value for value in (*secrets, *_of_environment(os.environ)) if len(value) >= LEAST}
     for value in sorted(values, key=len, reverse=True):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from extract.positions import mark_of
 from extract.site import site_parts
@@ -37,7 +37,11 @@ def known_site(site: str) -> str:
 Position = Literal["last", "first", "mean"]  # one vector a row, which heads and probes need
 # "attention": probes read vectors that an attention probe of the weak labels pools, out of fold; heads read the mean.
 # "regex:PATTERN": the last token of the last match in each text.
-StrongPosition = Annotated[str, AfterValidator(known_position)]
+StrongPosition = Annotated[
+    str,
+    AfterValidator(known_position),
+    WithJsonSchema({"type": "string", "pattern": "^(last|first|mean|attention|regex:.+)$"}),
+]
 KnownSite = Annotated[str, AfterValidator(known_site)]
 
 

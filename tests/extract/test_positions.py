@@ -264,3 +264,28 @@ def test_what_reads_named_positions_alone_says_so(place: Path, tmp_path: Path, f
         assert f"{option} reads one of last, first, mean and all, not --position span" in line
     line = fails("extract", place / "model", *rows, "--position", "a=last", "--add", "--out", tmp_path / "acts")
     assert "--add adds to a store" in line
+
+
+def test_rows_that_were_left_out_stay_so_when_rows_are_added_and_a_shard_is_repaired(
+    place: Path, tmp_path: Path
+) -> None:
+    """And spans that a CSV file holds as text are the same spans."""
+
+    def plan(rows: pd.DataFrame) -> Extraction:
+        return Extraction.plan(str(place / "model"), rows, position="regex:[0-9]{4}", layers=[2], missing="skip")
+
+    acts, notes = tmp_path / "acts", {"rows_from": [str(place / "rows.jsonl")]}
+    plan(table()[:2]).run(acts, placement=CPU, notes=notes)
+    more = pd.concat([table(), table()[1:2].assign(id="e")], ignore_index=True)
+    write_table(more, tmp_path / "more.jsonl")
+    added = add(plan(more), acts, placement=CPU, notes={"rows_from": [str(tmp_path / "more.jsonl")]})
+    assert added is not None
+    assert (added.ids.tolist(), added.manifest.notes["left_out"]) == (["b", "e"], ["a", "c", "d"])
+    file = shard_file(acts)
+    before = file.read_bytes()
+    file.unlink()
+    repair(acts, placement=Placement("cpu"))
+    assert shard_file(acts).read_bytes() == before
+    written = table().assign(span=pd.Series(["[6, 14]", "1912", "[0, 2]", "5"], dtype=object))
+    keys = {Extraction.plan(str(place / "model"), rows, position="span").key for rows in (table(), written)}
+    assert len(keys) == 1

@@ -60,7 +60,10 @@ class Address:
             raise InputError(f"{redacted(text)}: names no place: give one such as {links[0]['protocol']}://PLACE/acts")
         protocol = _kind(links[0])
         for link in links:
-            if link and _kind(link) not in LOCAL and (":" in _host(link) or "@" in _host(link) or "?" in link["rest"]):
+            local = link is not None and _kind(link) in LOCAL
+            if link and local and "@" in _host(link):
+                raise InputError(f"{link['protocol']}://…: a file here has no user: give {link['protocol']}:///FOLDER")
+            if link and not local and (":" in _host(link) or "@" in _host(link) or "?" in link["rest"]):
                 instead = KEYS.get(_kind(link), "give them as options= in Python, or by that package's own settings")
                 # Where a secret begins and ends in it is not to be known, so none of it is shown.
                 raise InputError(

@@ -57,7 +57,8 @@ def fetch(folder: RemoteFolder, name: str, target: Path, size: int, checksum: st
             )
         if checksum is not None and not sha256(temporary).startswith(checksum):
             raise InputError(
-                f"{folder.address}/{name}: its checksum is not the one listed: damaged or changed there: push it again"
+                f"{folder.address}/{name}: its checksum is not the one listed: damaged or changed there: push it again "
+                "with --force"
             )
 
 

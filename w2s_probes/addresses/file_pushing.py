@@ -6,6 +6,8 @@ from pathlib import Path
 from ..errors import InputError, preview
 from ..io.files import sha256
 from ..progress import Progress, silent
+from ..store.manifest import MANIFEST
+from ..store.shards import NAME
 from .address import Address
 from .checksum_lists import ONE_SUM, SUMS, UNFINISHED, as_text, is_usable, read_sums
 from .delivery import Delivery
@@ -20,6 +22,8 @@ def push_files(place: Path, address: Address, *, force: bool = False, report: Pr
         folder = remote_folder(address)
         files, sums = {path.relative_to(place).as_posix(): path for path in _below(place)}, SUMS
         there = folder.files()
+        if MANIFEST in there or any(NAME.fullmatch(name) for name in there):
+            raise InputError(f"{folder.address}: holds a store or a part of one: give another address, or delete it")
     else:
         folder, name = beside(address)
         files, sums = {name: place}, name + ONE_SUM
@@ -29,7 +33,9 @@ def push_files(place: Path, address: Address, *, force: bool = False, report: Pr
     if not files:
         raise InputError(f"{place}: holds no files to push")
     wanted, listed = {name: sha256(path) for name, path in files.items()}, read_sums(folder, sums)
-    lacking = [name for name in files if not _is_there(folder, name, wanted[name], files[name], there, listed)]
+    lacking = [
+        name for name in files if force or not _is_there(folder, name, wanted[name], files[name], there, listed)
+    ]  # with `force` all, as what is there may be damaged
     other = sorted({name for name in lacking if name in there and name in listed} | listed.keys() - wanted.keys())
     unlisted = [name for name in lacking if name in there and name not in listed and UNFINISHED not in there]
     if not force and (other or unlisted):

@@ -11,6 +11,7 @@ from ..progress import Progress, silent
 from ..store.activation_store import ActivationStore
 from ..store.manifest import LAST_ENTRY, MANIFEST, Manifest, Shard
 from .address import Address
+from .checksum_lists import SUMS, UNFINISHED
 from .delivery import Delivery
 from .fewer_layers import LAYERS, SITES
 from .file_pushing import push_files
@@ -55,6 +56,10 @@ def push(
     store = ActivationStore.open(place)
     folder = remote_folder(there)
     before = remote_manifest(folder, force=force)
+    if others := [name for name in (SUMS, UNFINISHED) if name in folder.files()]:
+        raise InputError(
+            f"{folder.address}: holds files pushed as such ({others[0]}): give another address, or delete them"
+        )
     return _Push(store, folder, before, report).run(force)
 
 
@@ -68,8 +73,10 @@ class _Push:
         self.report = report
         self.there = folder.files()
         self.sent = self.bytes = 0
+        self.force = False
 
     def run(self, force: bool) -> Delivery:
+        self.force = force
         if self.before is not None and not force:
             self._refuse_unlike(self.before)
         files = LayerFiles(self.store)
@@ -115,7 +122,8 @@ class _Push:
                 entries.append(made.shard)
                 if listed is not None and made.shard.file not in listed:
                     raise _other_store(self.folder, f"layer {layer} with other bytes: computed on another machine?")
-                if self.there.get(made.shard.file) == made.shard.bytes:
+                # With `force` all, as what is there may be damaged.
+                if not self.force and self.there.get(made.shard.file) == made.shard.bytes:
                     _drop(made.path, scratch)
                 else:
                     waiting[made.shard.file] = made.path

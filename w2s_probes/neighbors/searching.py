@@ -18,6 +18,7 @@ from .other_indexes import ApproximateIndex, CellIndex, on_device
 
 SPARE = 16  # neighbours searched beyond k, from which rows of a row's own group are taken out
 LARGEST = 1024  # of a group that is searched with the others; each larger one is searched by itself
+FEW = 2048  # rows, below which "approximate" is exact, such as in the components that TopoCC keeps: cells gain nothing
 SAMPLE = 256  # rows on which the recall of an approximate index is measured
 MOST_CELLS = 0.25  # of the cells, from which an approximate search is refused
 
@@ -34,16 +35,18 @@ def search(
 
     Without queries, rows that share a code in `group_ids` (n,) are not each other's neighbours either: groups, and
     duplicates (`rows.groups.group_ids`). `index` is "exact", the name of a torch device such as "cuda" (exact, the
-    same result), "approximate" (cells of which as many are searched as the recall needs) or a faiss factory string:
-    then `recall` says which share of the true neighbours of 256 rows was found. InputError where that is below .98, or
-    what a name such as "approximate:recall=0.9" asks; if there are too few rows; and for no such index.
+    same result), "approximate" (cells of which as many are searched as the recall needs; below FEW rows exactly) or a
+    faiss factory string: then `recall` says which share of the true neighbours of 256 rows was found. InputError where
+    that is below .98, or what a name such as "approximate:recall=0.9" asks; if there are too few rows; and for no
+    such index.
     """
     X, k = as_rows(X), as_int(k, "k")
     queries = None if queries is None else as_rows(queries, X.shape[1])
     name = IndexName.parse(index)
-    if not name.is_exact:
+    few = name.name == APPROXIMATE and len(X) < FEW
+    if not (name.is_exact or few):
         return _approximate(X, k, queries, group_ids, name)
-    rough = None if index == EXACT else on_device(index)
+    rough = None if few or index == EXACT else on_device(index)
     if queries is not None or group_ids is None:
         return nearest(X, k, queries, index=rough)
     _refuse_too_few(X, group_ids, k)

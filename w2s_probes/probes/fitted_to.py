@@ -21,7 +21,9 @@ def reads_of(store: ActivationStore, layer: int | str) -> dict[str, Any]:
     index = store.resolve(layer)
     identity = {name: value for name, value in store.manifest.identity.items() if name not in OF_ROWS}
     site = store.manifest.sites[index]
-    return {"model": store.manifest.notes.get("model"), "layer": index, "site": site, "identity": identity}
+    reads = {"model": store.manifest.notes.get("model"), "layer": index, "site": site, "identity": identity}
+    imported = store.manifest.identity.get("imported")
+    return reads if imported is None else reads | {"imported": imported}
 
 
 def reads_in(path: Path | str) -> dict[str, Any] | None:
@@ -49,9 +51,10 @@ def refuse_other_layer(where: Path | str, reads: Mapping[str, Any], store: Activ
         raise InputError(f"{where}: it was fitted to layer {fitted}, not {layer}: read it there, or fit another one")
     here, fitted_to = reads_of(store, layer), reads["identity"]
     if here["identity"].get("weights") != fitted_to.get("weights"):
+        found, wanted = (one or "one that an import did not name" for one in (here["model"], reads.get("model")))
         raise InputError(
-            f"{store.path}: of another model than {where} was fitted to: {here['model']}, not "
-            f"{reads.get('model')}: extract the rows with that one"
+            f"{store.path}: of another model than {where} was fitted to: {found}, not {wanted}: extract the rows with "
+            "that one"
         )
     for name in sorted(fitted_to.keys() | here["identity"].keys()):
         if here["identity"].get(name) != fitted_to.get(name):
@@ -68,9 +71,10 @@ def refuse_other_layer(where: Path | str, reads: Mapping[str, Any], store: Activ
 
 
 def check_fitted_to(path: Path | str, store: ActivationStore, layer: int) -> str | None:
-    """Refuse a probe's file that was fitted to another layer or model; a remark where its file does not say to which.
+    """Refuse a probe's file that was fitted to another layer or model; a remark where nothing says to which.
 
-    The remark is one line: nothing else can tell probes of layers of one width apart.
+    That is so of files without a record, and of activations that were imported, whose weights nobody has seen. The
+    remark is one line: nothing else can tell probes of layers of one width apart.
     """
     reads = reads_in(path)
     if reads is None:
@@ -79,7 +83,12 @@ def check_fitted_to(path: Path | str, store: ActivationStore, layer: int) -> str
             f"of {store.path}: save it with save_probe(..., fitted_to=(store, layer))"
         )
     refuse_other_layer(path, reads, store, layer)
-    return None
+    if "weights" in reads["identity"] or reads.get("imported") == store.manifest.identity.get("imported"):
+        return None
+    return (
+        f"{path}: was fitted to other imported activations than those of {store.path}, and no weights are known of "
+        "either, so nothing checks that they are of one model"
+    )
 
 
 def _short(value: Any) -> str:

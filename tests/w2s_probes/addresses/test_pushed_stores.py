@@ -32,6 +32,33 @@ def test_a_store_goes_to_a_folder_and_comes_back_by_layers_and_whole(acts: Activ
     assert_same(there, acts, [0, 8, 16])
 
 
+def test_stores_and_plain_files_do_not_mix_at_an_address(acts: ActivationStore, tmp_path: Path) -> None:
+    files, there = tmp_path / "files", tmp_path / "there"
+    files.mkdir()
+    (files / "rows.jsonl").write_text("{}\n")
+    push(files, f"file://{there}")
+    push(acts.path, f"file://{tmp_path}/store")
+    for force in (False, True):
+        with pytest.raises(InputError, match="holds files pushed as such"):
+            push(acts.path, f"file://{there}", force=force)
+        with pytest.raises(InputError, match="holds a store or a part of one"):
+            push(files, f"file://{tmp_path}/store", force=force)
+    (tmp_path / "store" / MANIFEST).unlink()
+    with pytest.raises(InputError, match="holds a store or a part of one"):
+        push(files, f"file://{tmp_path}/store")
+    push(acts.path, f"file://{tmp_path}/store")
+    shard = next((tmp_path / "store").glob("*.h5"))
+    content = bytearray(shard.read_bytes())
+    content[-9] ^= 1
+    shard.write_bytes(content)  # as long: only `force` sends it again
+    assert push(acts.path, f"file://{tmp_path}/store").sent == 0
+    with pytest.raises(InputError, match="push it again with --force"):
+        pull(f"file://{tmp_path}/store", tmp_path / "here")
+    push(acts.path, f"file://{tmp_path}/store", force=True)
+    pull(f"file://{tmp_path}/store", tmp_path / "here")
+    assert_same(tmp_path / "here", acts, [0, 8, 16])
+
+
 def test_so_it_does_in_memory(acts: ActivationStore, tmp_path: Path) -> None:
     round_trip(acts, "memory://store/acts", tmp_path / "here", {})
     assert_same(tmp_path / "here", acts, [0, 8, 16])

@@ -90,3 +90,12 @@ def test_few_rows_have_few_cells_and_are_found() -> None:
     found = search(X, 5, index="approximate")
     assert np.array_equal(found.indices, nearest(X, 5).indices)
     assert found.recall == 1
+
+
+def test_what_topo_keeps_of_few_rows_is_searched_exactly() -> None:
+    """Without cells that the few rows of a component would need."""
+    X: Any = np.random.default_rng(3).normal(size=(2100, 30)).astype(np.float32)
+    few = search(X[:240], 7, X[240:300], index="approximate")
+    assert np.array_equal(few.indices, nearest(X[:240], 7, X[240:300]).indices)
+    assert few.recall == 1
+    assert search(X, 7, index="approximate:recall=0").recall < 1

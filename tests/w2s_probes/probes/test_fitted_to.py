@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.worlds.sweeping import Swept, planted_store
 from w2s_probes import ActivationStore, InputError, LogisticProbe, load_probe, save_probe
 from w2s_probes.cli import main
+from w2s_probes.importing import import_activations
 from w2s_probes.io.arrays import read_arrays, write_arrays
 from w2s_probes.io.tables import read_table, write_table
 from w2s_probes.probes.fitted_to import check_fitted_to, reads_in, reads_of, refuse_other_layer
@@ -115,3 +118,23 @@ def test_a_students_folder_keeps_what_its_head_was_fitted_to(place: Path, tmp_pa
     with pytest.raises(InputError, match="it reads layer 2, not 1"):
         predict(again, table, store=store, layer=1)
     assert ((p > 0.5) == table["truth"]).mean() > 0.9
+
+
+def test_imported_activations_of_no_known_model_are_read_with_a_remark(tmp_path: Path) -> None:
+    """Nothing says the weights of either: only the same import is surely the same."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 6)).astype(np.float32)
+    rows = pd.DataFrame({"id": [str(i) for i in range(40)], "text": [f"text {i}" for i in range(40)]})
+    write_table(rows, tmp_path / "rows.jsonl")
+    stores = []
+    for name, values in (("one", X), ("same", X), ("reversed", X[:, ::-1])):
+        np.save(tmp_path / f"{name}.npy", values)
+        file = tmp_path / f"{name}.npy"
+        stores.append(import_activations(file, tmp_path / "rows.jsonl", tmp_path / name, layers=3))
+    probe = LogisticProbe(0.1).fit(X, (X[:, 0] > 0).astype(float))
+    save_probe(probe, tmp_path / "p.safetensors", fitted_to=(stores[0], 3))
+    assert check_fitted_to(tmp_path / "p.safetensors", stores[0], 3) is None
+    assert check_fitted_to(tmp_path / "p.safetensors", stores[1], 3) is None
+    remark = check_fitted_to(tmp_path / "p.safetensors", stores[2], 3)
+    assert remark is not None
+    assert "no weights are known of either" in remark

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from ...errors import InputError
 from .loop import TrainingLoop
 from .model_in_trainer import ModelInTrainer
 from .training_folder import SavedState
@@ -32,7 +33,16 @@ class TrainerLoop(TrainingLoop):
         with TemporaryDirectory() as unused, _left_as_it_was():
             trainer = UpdatesTrainer(self, state, check, unused)
             trainer.remove_callback(PrinterCallback)
-            trainer.train()
+            try:
+                trainer.train()
+            except ValueError as error:
+                if "transformer layer class" not in str(error):
+                    raise
+                names = sorted({type(module).__name__ for module in self.student.model.modules()})
+                raise InputError(
+                    "fsdp_transformer_layer_cls_to_wrap names no class of the model's modules: it has "
+                    f"{', '.join(names)[:300]}"
+                ) from error
         self._end()
 
     def _keep_if_due(self) -> None:
