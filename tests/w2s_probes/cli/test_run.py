@@ -155,7 +155,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     ),
     "a position with many vectors": (
         ["strong.position=all"],
-        "strong.position: input should be 'last', 'first', 'mean' or 'attention'",
+        r"strong.position: position 'all': give last, first, mean, attention or regex:PATTERN",
     ),
     "bootstrapping through nothing": (['methods=["bootstrap"]'], r"add \[\[intermediate\]\] to the recipe"),
     "one class left by a filter": (
