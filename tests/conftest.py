@@ -34,6 +34,8 @@ WORDS = [f"w{i}" for i in range(40)]
 
 # The files that take over five seconds, as `pytest --durations=0` says; `make check` leaves them to `make test`.
 SLOW = frozenset((ROOT / "tests" / "slow.txt").read_text().split())
+# Others of several seconds, which `make check` has no time for, and other releases of libraries are tried with.
+UNHURRIED = frozenset((ROOT / "tests" / "unhurried.txt").read_text().split())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,6 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         assert " at 0x" not in item.nodeid, f"{item.nodeid}: give this parameter an id"
         if item.path.relative_to(ROOT).as_posix() in SLOW or "demo" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+        if item.path.relative_to(ROOT).as_posix() in UNHURRIED:
+            item.add_marker(pytest.mark.unhurried)
 
 
 @dataclass(frozen=True)
