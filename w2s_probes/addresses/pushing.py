@@ -56,33 +56,34 @@ def push(
     store = ActivationStore.open(place)
     folder = remote_folder(there)
     before = remote_manifest(folder, force=force)
-    if others := [name for name in (SUMS, UNFINISHED) if name in folder.files()]:
-        raise InputError(
-            f"{folder.address}: holds files pushed as such ({others[0]}): give another address, or delete them"
-        )
-    return _Push(store, folder, before, report).run(force)
+    return _Push(store, folder, before, report, force=force).run()
 
 
 class _Push:
     """One push of a store."""
 
-    def __init__(self, store: ActivationStore, folder: RemoteFolder, before: Manifest | None, report: Progress) -> None:
+    def __init__(
+        self, store: ActivationStore, folder: RemoteFolder, before: Manifest | None, report: Progress, *, force: bool
+    ) -> None:
         self.store = store
         self.folder = folder
         self.before = before
         self.report = report
+        self.force = force
         self.there = folder.files()
         self.sent = self.bytes = 0
-        self.force = False
 
-    def run(self, force: bool) -> Delivery:
-        self.force = force
-        if self.before is not None and not force:
+    def run(self) -> Delivery:
+        if others := [name for name in (SUMS, UNFINISHED) if name in self.there]:
+            raise InputError(
+                f"{self.folder.address}: holds files pushed as such ({others[0]}): give another address, or delete them"
+            )
+        if self.before is not None and not self.force:
             self._refuse_unlike(self.before)
         files = LayerFiles(self.store)
         entries: list[Shard] = []
         total = sum(len(self.store.manifest.shards_of(layer)) for layer in self.store.layers)
-        kept = set() if self.before is None or force else set(self.before.sites)
+        kept = set() if self.before is None or self.force else set(self.before.sites)
         for layer in sorted(self.store.layers, key=lambda layer: layer not in kept):  # refused before any is sent
             entries += self._layer(files, layer, len(entries), total, keep=layer in kept)
         manifest = _published(self.store.manifest, entries, self.folder.address)
