@@ -112,11 +112,12 @@ def plan_recipe(
         with_weak = role.startswith("weak") or reads_trusted(methods.values())
         needed = [_needed(recipe, sets, with_weak) for sets in splits.values()]
         needed = [_sides(recipe, *task) for task in zip(splits, needed, strict=True)] if role == PAIRS else needed
-        lengths = Lengths.joined([_lengths(source, rows, tokens_per_row) for rows in needed])
+        site = settings.site if isinstance(settings, Strong) else "residual"
+        lengths = Lengths.joined([_lengths(source, rows, tokens_per_row, site=site) for rows in needed])
         lengths = heard_lengths(recipe, lengths) if role.startswith("weak") else lengths
         position = "mean" if settings.position == "attention" else settings.position
         options: dict[str, Any] = {"layers": settings.layer, "position": "all" if role == EVERY_TOKEN else position}
-        options |= {"site": settings.site} if isinstance(settings, Strong) else {}
+        options |= {"site": site} if isinstance(settings, Strong) else {}
         costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)
         plans[role] = ModelPlan(source, costs, lengths, options, any(isinstance(n, int) for n in needed))
     runs = len(splits) * len(recipe.seeds)
@@ -237,7 +238,12 @@ def _test_rows(recipe: Recipe) -> int:
 
 
 def _lengths(
-    source: ModelSource, rows: pd.DataFrame | int, tokens_per_row: int | None, saying: Saying | None = None
+    source: ModelSource,
+    rows: pd.DataFrame | int,
+    tokens_per_row: int | None,
+    saying: Saying | None = None,
+    *,
+    site: str = "residual",
 ) -> Lengths:
     """The lengths of rows, or of their prompts where the model is to say labels."""
     count = rows if isinstance(rows, int) else len(rows)
@@ -250,4 +256,4 @@ def _lengths(
     if saying is not None:
         tokens = np.array([len(row) for row in saying.of(rows[["id", "text"]]).tokens], dtype=np.int64)
         return Lengths(tokens, 0, source.window)
-    return count_tokens(source, rows)
+    return count_tokens(source, rows, site=site)

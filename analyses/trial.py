@@ -276,5 +276,6 @@ def task_models(
     own = read if shared else labelled
     every = every_row([own, *(sets.weak for sets in seeds)]) if reads_truth(recipe.weak) else own
     asked, contrast = asked_in(recipe, task), contrast_in(task, recipe.data.tasks)
-    supervisor = TaskModels(task, every, cache, sources, clock, curves, recipe.keep_students, tuned, asked, contrast)
+    keeps = (recipe.keep_students, tuned)
+    supervisor = TaskModels(task, every, cache, sources, clock, curves, *keeps, asked, contrast, recipe.device)
     return supervisor, supervisor if shared else supervisor.of_rows(read)

@@ -96,8 +96,10 @@ def _list(store: ActivationStore, whole: Extraction, shards: list[Shard], notes:
     )
     cut = sum(shard.cut for shard in manifest.shards_of(whole.layers[0]))
     added = {"model": whole.source.name, **notes, "cut_rows": cut}
-    if whole.left_out:
-        added["left_out"] = list(whole.left_out)
-    manifest = manifest.model_copy(update={"notes": store.manifest.notes | added})
+    kept = store.manifest.notes | added
+    there = set(whole.rows["id"])
+    left_out = [name for name in dict.fromkeys([*kept.pop("left_out", []), *whole.left_out]) if name not in there]
+    kept |= {"left_out": left_out} if left_out else {}
+    manifest = manifest.model_copy(update={"notes": kept})
     manifest.write(store.path)
     return ActivationStore.open(store.path)

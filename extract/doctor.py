@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from w2s_probes.checkpoints.batches import padded
 from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import InputError
+from w2s_probes.rows.offsets import offsets_of
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import to_float32
-from w2s_probes.store.read_again import refuse_other_reading
 from w2s_probes.store.shards import Content
 
 from .extractor import Extraction
@@ -28,6 +28,8 @@ from .forward.trace import ActivationReader, Position, hidden, pool
 from .models.fits import refuse_too_large
 from .models.loading import Placement
 from .models.pooling import position_remarks
+from .positions import mark_of
+from .site import RESIDUAL
 
 ROWS = 8
 # Of very different lengths, so that padding shows; used where no rows are given.
@@ -124,7 +126,11 @@ def diagnose(
     """
     if plan.source.remote:
         raise InputError(f"model {plan.source.name}: runs on NDIF, and the doctor needs the model here")
-    refuse_other_reading(plan.identity, f"model {plan.source.name}", "the doctor")
+    if plan.site != RESIDUAL or mark_of(plan.position) is not None:
+        raise InputError(
+            f"position {plan.position[:60]}, site {plan.site.spelled[:60]}: of these the doctor looks at stores alone: "
+            f"give w2s doctor STORE --model {plan.source.name} --rows ROWS"
+        )
     names = plan.rows["id"].tolist()
     tokens = plan.encoding.encode_rows(plan.source.tokenizer, plan.rows).rows
     if len({row.tobytes() for row in tokens}) < 2:
@@ -238,7 +244,7 @@ def _through_a_store(
     plan: Extraction, words: dict[int, NDArray[Any]], tokens: Sequence[Tokens]
 ) -> dict[int, NDArray[np.float32]]:
     names, ragged = plan.rows["id"].tolist(), plan.position == "all"
-    ends = np.concatenate([[0], np.cumsum([len(row) if ragged else 1 for row in tokens])])
+    ends = offsets_of([len(row) if ragged else 1 for row in tokens])
     with tempfile.TemporaryDirectory() as folder:
         writer = plan.writer(Path(folder) / "store")
         for part in writer.missing():

@@ -170,12 +170,15 @@ class EncodedAhead:
             if part.done() and (error := part.exception()) is not None:
                 raise error
 
-    def wait(self) -> None:
-        """Wait for every part, so that unusable rows are refused before anything is computed."""
+    def wait(self, positions: Sequence[str] = ()) -> None:
+        """Wait for every part, so that unusable rows are refused before anything is computed.
+
+        `positions` are the names of the marked ones, for those that are cut off.
+        """
         errors = [error for part in self._parts.values() if (error := part.exception()) is not None]
-        if errors and all(isinstance(error, CutOff) for error in errors):
-            cut_off = [error for error in errors if isinstance(error, CutOff)]
-            raise CutOff([name for error in cut_off for name in error.ids], cut_off[0].limit, cut_off[0].side)
+        cut_off = [error for error in errors if isinstance(error, CutOff)]
+        if cut_off and len(cut_off) == len(errors):
+            raise CutOff.joined(cut_off, positions)
         for error in errors:
             raise error
 

@@ -28,7 +28,7 @@ from .models.loading import Placement, quantization_config
 from .models.source import ModelSource
 from .offload.offloaded_engine import OffloadedEngine
 from .planned_rows import rows_at
-from .positions import MARK, mark_of, refuse_marked
+from .positions import MARK, mark_of
 from .row_files import checked_rows, rows_hash
 from .site import RESIDUAL, Site, layers_of, site_of
 from .templates import OWN
@@ -181,14 +181,19 @@ class Extraction:
             placement=placement,
         )
 
-    def reader(self, placement: Placement) -> Engine | OffloadedEngine:
+    def reader(self, placement: Placement, *, positions: Sequence[str] = ()) -> Engine | OffloadedEngine:
         """What reads the parts of the plan's store: the loaded model, or with `offload` block after block."""
         if placement.offload is None:
-            return self.engine(placement)
-        self.site.refuse_elsewhere("--offload")
-        refuse_marked([self.position], "--offload")
-        about: dict[str, Any] = {"layers": self.layers, "position": self.position, "dtype": self.dtype}
-        return OffloadedEngine(self.source, **about, quantization=self.quantization, placement=placement)
+            return self.engine(placement, positions=positions)
+        return OffloadedEngine(
+            self.source,
+            layers=self.layers,
+            position=positions or self.position,
+            dtype=self.dtype,
+            site=self.site,
+            quantization=self.quantization,
+            placement=placement,
+        )
 
     def run(
         self,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError
 from w2s_probes.progress import RowProgress, RowsRead
+from w2s_probes.rows.offsets import offsets_of
 from w2s_probes.share import Share
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.dtypes import StoredDtype
@@ -29,7 +30,6 @@ from .forward.row_check import PARTS, refuse_dependent_rows, rows_to_check
 from .models.loading import Placement
 from .models.source import ModelSource
 from .offload.offloaded_engine import OffloadedEngine
-from .positions import refuse_marked
 from .rendering import Span
 from .site import Site
 
@@ -60,10 +60,7 @@ class Plan(Protocol):
     @property
     def token_names(self) -> dict[str, int]: ...
     def writer(self, out: Path | str, processes: int = 1) -> StoreWriter: ...
-    def reader(self, placement: Placement) -> Engine | OffloadedEngine: ...
-    def engine(
-        self, placement: Placement, layers: Sequence[int] | None = None, *, positions: Sequence[str] = ()
-    ) -> Engine: ...
+    def reader(self, placement: Placement, *, positions: Sequence[str] = ()) -> Engine | OffloadedEngine: ...
 
 
 def run_together(
@@ -96,7 +93,11 @@ def run_together(
     if parts:
         for writer in writers:
             writer.refuse_unwritable()
-        load = (lambda: engine) if engine is not None else (lambda: _reader(plans, placement))
+        load = (
+            (lambda: engine)
+            if engine is not None
+            else (lambda: first.reader(placement, positions=[plan.position for plan in plans]))
+        )
         all_notes |= fill(plans, writers, parts, load, all_notes, progress, check)
         for writer in writers:
             if lost := set(parts) & set(writer.missing()):
@@ -104,15 +105,6 @@ def run_together(
                     f"{writer.path}: part {min(lost)}, written just now, cannot be read back: is its disk sound?"
                 )
     return [writer.finish(all_notes) for writer in writers]
-
-
-def _reader(plans: Sequence[Plan], placement: Placement) -> Engine | OffloadedEngine:
-    plan, positions = plans[0], [plan.position for plan in plans]
-    if len(plans) == 1:
-        return plan.reader(placement)
-    if placement.offload is not None:
-        refuse_marked(positions, "--offload")
-    return plan.engine(placement, positions=positions)
 
 
 def fill(
@@ -134,7 +126,7 @@ def fill(
     marks = [plan.marks for plan in plans if plan.marks is not None]
     with closing(EncodedAhead(plan.source, plan.encoding, plan.rows, parts, marks)) as ahead:
         if plan.encoding.truncation == "off" or marks:
-            ahead.wait()
+            ahead.wait([plan.position for plan in plans if plan.marks is not None])
         engine = load()  # while the first tokens are made
         for writer in writers:
             writer.note(notes | _notes_of(engine))
@@ -194,13 +186,13 @@ def packed(
     """The content of a shard, from the words of a part's rows."""
     if not every_token:
         return Content(part.names, layers, part.cut, offsets)
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in part.tokens])])
+    offsets = offsets_of([len(row) for row in part.tokens])
     return Content(part.names, layers, part.cut, offsets, np.concatenate(part.tokens))
 
 
 def _notes_of(engine: Engine | OffloadedEngine) -> dict[str, Any]:
     """The device and the versions that computed, for a manifest's notes."""
     versions = {package: version(package) for package in ("torch", "transformers", "nnsight")}
-    parts = sorted(set(engine.site_modules.values())) if isinstance(engine, Engine) else []
+    parts = sorted(set(engine.site_modules.values()))
     modules = {"site_modules": parts} if parts else {}
     return {"device": engine.place, "batch_tokens": engine.budget, **versions, **modules}

@@ -36,7 +36,6 @@ def refuse_offload(
     remote: bool,
     quantization: str | None,
     device_map: str | None,
-    site: str = "residual",
     **only_with_it: object,
 ) -> None:
     """InputError for options that exclude offloading, and for those that are of it alone where it is not asked for."""
@@ -45,8 +44,6 @@ def refuse_offload(
             if value is not None:
                 raise InputError(f"--{name.replace('_', '-')} is of --offload: give that too, or leave it out")
         return
-    if site != "residual":
-        raise InputError(f"--offload reads the residual stream alone, not --site {site[:60]}: leave one of them out")
     if remote:
         raise InputError("--offload and --remote exclude each other: NDIF has the memory for its models")
     if quantization is not None:

@@ -47,12 +47,20 @@ def rows_at(
     left_out = [name for name, keep in zip(names, kept, strict=True) if not keep]
     if left_out and (missing == "refuse" or len(left_out) == len(names)):
         remedy = "mend or drop them, or leave them out by --missing skip" if len(left_out) < len(names) else "check it"
-        marked = ", ".join(repr(position[:60]) for position in positions if mark_of(position))
-        raise InputError(
-            f"position {marked} is nowhere in {len(left_out)} of {len(names)} rows ({preview(left_out, 6)}): {remedy}"
-        )
+        raise InputError(f"position {_lacking(positions, found, names)}: {remedy}")
     chosen = rows[kept].reset_index(drop=True)
     return [_marked(chosen, mark, spans, kept) for mark, spans in zip(marks, found, strict=True)], left_out
+
+
+def _lacking(positions: Sequence[str], found: Sequence[Sequence[Span | None]], names: Sequence[str]) -> str:
+    """The positions that are nowhere in some rows, with their rows, in words."""
+    said: list[str] = []
+    for position, spans in zip(positions, found, strict=True):
+        lacking = [name for name, span in zip(names, spans, strict=True) if span is None]
+        if lacking:
+            begin = f"is nowhere in {len(lacking)} of {len(names)} rows" if not said else f"in {len(lacking)}"
+            said.append(f"{position[:60]!r} {begin} ({preview(lacking, 6)})")
+    return ", ".join(said)
 
 
 def _marked(rows: pd.DataFrame, mark: Mark | None, spans: Sequence[Span | None], kept: Sequence[bool]) -> pd.DataFrame:

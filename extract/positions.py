@@ -36,7 +36,10 @@ class Mark:
         return self.what if self.kind == "span" else None
 
     def find(self, rendered: Rendered, value: Any, where: str) -> Span | None:
-        """The characters that mark it in a row, white space at their end left out; None where nothing does."""
+        """The characters that mark it in a row, white space at their end left out; None where nothing does.
+
+        Of an answer, whose first token is meant, it is the empty span before its first character.
+        """
         if self.kind == "regex":
             matches = list(re.finditer(self.what, rendered.text))
             found = matches[-1].span() if matches else None
@@ -49,9 +52,9 @@ class Mark:
         if found is None:
             return None
         begin, end = found
-        if self.kind == "answer":  # its first token, not its last: that of its first character
+        if self.kind == "answer":
             begin += len(rendered.text[begin:end]) - len(rendered.text[begin:end].lstrip())
-            return (begin, begin + 1) if begin < end else None
+            return (begin, begin) if begin < end else None
         end = begin + len(rendered.text[begin:end].rstrip())
         return (begin, end) if begin < end else None
 
@@ -127,27 +130,29 @@ def _span_in(rendered: Rendered, value: Any, where: str) -> Span | None:
     if isinstance(value, str):
         if not value.strip():
             return None
-        if WRITTEN.fullmatch(value.strip()) and value not in rendered.text:  # [start, end] as a CSV file holds it
+        written = WRITTEN.fullmatch(value.strip())  # [start, end] as a CSV file holds it
+        if written and not any(value in one for one in rendered.said):
             return _span_in(rendered, json.loads(value), where)
         places = [
-            at + found.start()
-            for at, end in rendered.spans
-            for found in re.finditer(f"(?={re.escape(value)})", rendered.text[at:end])
+            (number, found.start())
+            for number, said in enumerate(rendered.said)
+            for found in re.finditer(f"(?={re.escape(value)})", said)
         ]
         if len(places) > 1:
-            raise InputError(
-                f"{where}: its span {value[:40]!r} stands in its text {len(places)} times: give [start, end]"
-            )
-        return (places[0], places[0] + len(value)) if places else None
+            there, remedy = "its text", "give [start, end]"
+            if rendered.conversation:
+                there, remedy = "its messages", "give a longer piece of a message, which stands there once"
+            raise InputError(f"{where}: its span {value[:40]!r} stands in {there} {len(places)} times: {remedy}")
+        return rendered.written(*places[0], places[0][1] + len(value)) if places else None
     whole = isinstance(value, list | tuple) and len(value) == 2 and all(type(one) is int for one in value)
     if not whole:
         raise InputError(f"{where}: its span {str(value)[:40]!r} is neither a piece of its text nor [start, end]")
     if len(rendered.spans) != 1 or rendered.conversation:
         raise InputError(f"{where}: a conversation has no characters to count: give its span as a piece of a message")
-    (begin, end), (first, last) = rendered.spans[0], (int(one) for one in value)
-    if not 0 <= first < last <= end - begin:
-        raise InputError(f"{where}: its span [{first}, {last}] is not in its text, which has {end - begin} characters")
-    return begin + first, begin + last
+    (text,), (first, last) = rendered.said, (int(one) for one in value)
+    if not 0 <= first < last <= len(text):
+        raise InputError(f"{where}: its span [{first}, {last}] is not in its text, which has {len(text)} characters")
+    return rendered.written(0, first, last)
 
 
 def refuse_marked(positions: Sequence[str], what: str) -> None:

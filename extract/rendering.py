@@ -24,11 +24,19 @@ class Rendered:
     spans: tuple[Span, ...]  # of the text or of each message
     roles: tuple[str, ...]  # who says it; of a text without a template ""
     conversation: bool = False
+    said: tuple[str, ...] = ()  # the text or each message, before a template strips it
+    stripped: tuple[int, ...] = ()  # the characters that it strips at the beginning of each
+
+    def written(self, number: int, first: int, end: int) -> Span | None:
+        """Where characters of a text or message stand in what is read; None where the template strips them all."""
+        (begin, stop), before = self.spans[number], self.stripped[number]
+        found = max(begin, begin + first - before), min(stop, begin + end - before)
+        return found if found[0] < found[1] else None
 
 
 def plain(text: str) -> Rendered:
     """A text that is read as it is."""
-    return Rendered(text, ((0, len(text)),), ("",))
+    return Rendered(text, ((0, len(text)),), ("",), said=(text,), stripped=(0,))
 
 
 class Renderer:
@@ -49,6 +57,7 @@ class Renderer:
             self._between[roles] = self._pieces(roles, where)
         pieces = self._between[roles]
         spans: list[Span] = []
+        stripped: list[int] = []
         at = 0
         for number, (role, said) in enumerate(conversation):
             at += len(pieces[number])
@@ -64,10 +73,12 @@ class Renderer:
                     "reword or drop it, or give another --chat-template"
                 )
             spans.append((at, at + len(spelled)))
+            stripped.append(0 if spelled in (said, said.rstrip()) else len(said) - len(said.lstrip()))
             at += len(spelled)
         if at + len(pieces[-1]) != len(text):
             raise InputError(f"{where}: the chat template writes more than its messages: give another --chat-template")
-        return Rendered(text, tuple(spans), roles, conversation=not of_text)
+        said_by_all = tuple(said for _, said in conversation)
+        return Rendered(text, tuple(spans), roles, not of_text, said_by_all, tuple(stripped))
 
     def _pieces(self, roles: Sequence[str], where: str) -> list[str]:
         """What the template writes around messages of these roles."""

@@ -11,6 +11,7 @@ from w2s_probes.errors import InputError
 from w2s_probes.io.files import remove_abandoned
 from w2s_probes.progress import Progress, silent
 from w2s_probes.store.manifest import Manifest, Shard, differing_fields, is_as_written
+from w2s_probes.store.origin import pull_again, read_origin
 from w2s_probes.store.shards import NAME, read_header, write_shard
 from w2s_probes.store.verification import manifest_faults, shard_faults
 
@@ -96,22 +97,34 @@ def plan_of(
     `sound` are the shards whose ids can be believed, all unless given: rows that were added stand in the store after
     those that it had, wherever they stand in their files.
     """
-    identity = manifest.identity
+    identity, origin = manifest.identity, read_origin(path)
+    name, files = model or manifest.notes.get("model"), manifest.notes.get("rows_from") or []
+    weights = str(identity.get("weights"))
+    if origin is not None:  # whose notes name files of another machine
+        pulled = f"{path}: was pulled from {origin}"
+        again = pull_again(path, origin, [*manifest.sites])
+        if "imported" in identity or weights.startswith(NDIF):
+            raise InputError(f"{pulled}, and cannot be made from a model here: pull again: {again}")
+        if name is None or (rows is None and not (files and all(Path(file).is_file() for file in files))):
+            raise InputError(f"{pulled}: give --model and --rows, or pull again: {again}")
     if "imported" in identity:
         raise InputError(f"{path}: was imported, not extracted: delete it and give the same `w2s import` again")
-    name, files = model or manifest.notes.get("model"), manifest.notes.get("rows_from")
     if name is None or (rows is None and not files):
         raise InputError(f"{path}: its manifest does not say which model and rows it was made from: give both")
-    weights = str(identity["weights"])
     if weights.startswith(NDIF):
         raise InputError(
             f"{path}: was made on NDIF, and its model is not here: delete the damaged shards and give the same "
             "`w2s extract --remote` again"
         )
     revision = weights.rpartition("@")[2] if weights.startswith("hub:") else None
-    source = ModelSource.find(name, revision=revision, blocks=identity["blocks"], trust=trust)
+    try:
+        source = ModelSource.find(name, revision=revision, blocks=identity["blocks"], trust=trust)
+    except InputError as error:
+        if origin is None or model is not None:
+            raise
+        raise InputError(f"{pulled}, and {error}: give --model and --rows, or pull again: {again}") from error
     fields = fields_of([str(identity["position"])])
-    table = rows if rows is not None else read_rows(*(files or []), fields=fields, conversations=True)
+    table = rows if rows is not None else read_rows(*files, fields=fields, conversations=True)
     if left_out := manifest.notes.get("left_out"):
         table = table[~table["id"].isin(left_out)].reset_index(drop=True)
     table = _in_order(path, manifest, manifest.shards if sound is None else sound, table)

@@ -54,8 +54,13 @@ class Template:
         turns = [(role, said) for turn in before for role, said in zip(("user", "assistant"), turn, strict=True)]
         return self.converse(tokenizer, [*turns, ("user", text)], where)
 
-    def converse(self, tokenizer: Any, turns: Sequence[tuple[str, str]], where: str) -> str:
-        """A conversation of roles and what they say, with the prompt for an answer unless the last one is an answer."""
+    def converse(
+        self, tokenizer: Any, turns: Sequence[tuple[str, str]], where: str, *, prompt: bool | None = None
+    ) -> str:
+        """A conversation of roles and what they say, with the prompt for an answer unless the last one is an answer.
+
+        `prompt` says instead whether that prompt is written.
+        """
         messages = [
             {"role": role, "content": [{"type": "text", "text": said}] if self.parts else said} for role, said in turns
         ]
@@ -64,7 +69,7 @@ class Template:
                 messages,
                 chat_template=self.source,
                 tokenize=False,
-                add_generation_prompt=turns[-1][0] != "assistant",
+                add_generation_prompt=turns[-1][0] != "assistant" if prompt is None else prompt,
             )
         except (*WRONG, SyntaxError) as error:
             reason = whole_reason(error)

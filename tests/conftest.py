@@ -1,12 +1,13 @@
 """Tiny models from configs with a seed, a tokenizer made here, synthetic activations: no network, no GPU."""
 
+import gc
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports the hub's client
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait slow a busy machine down
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
+gc.disable()  # until everything is imported and collected, see `pytest_collection`
 settings.register_profile("repository", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("repository")
 if find_spec("torch"):  # the tests of what needs no model run without it, too (`make test-python`)
@@ -36,6 +38,19 @@ WORDS = [f"w{i}" for i in range(40)]
 SLOW = frozenset((ROOT / "tests" / "slow.txt").read_text().split())
 # Others of several seconds, which `make check` has no time for, and other releases of libraries are tried with.
 UNHURRIED = frozenset((ROOT / "tests" / "unhurried.txt").read_text().split())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave the million objects of libraries and tests out of every later search for garbage, a second each.
+
+    Trainers search after each training, and Python does while it imports.
+    """
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

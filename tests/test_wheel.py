@@ -7,12 +7,13 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.worlds.forked import Forked
 
 MOST = 8 << 20  # bytes
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -45,18 +46,43 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A function that runs a program of the new environment in a folder far from the checkout."""
-    here = tmp_path_factory.mktemp("elsewhere")
-    variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "W2S_DATA")}
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder far from the checkout."""
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+def variables() -> dict[str, str]:
+    """Those of this process, without its ways to the checkout and to the data."""
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "W2S_DATA")}
+
+
+@pytest.fixture(scope="module")
+def run(environment: Path, here: Path) -> Run:
+    """A function that runs a program of the new environment in a process that starts from nothing."""
 
     def call(program: str, *words: object, code: int = 0, **more: str) -> "subprocess.CompletedProcess[str]":
         command = [str(environment / "bin" / program), *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=here, env=variables | more)
-        assert done.returncode == code, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
-        return done
+        done = subprocess.run(command, capture_output=True, text=True, cwd=here, env=variables() | more)
+        return ended(done, code)
 
     return call
+
+
+@pytest.fixture(scope="module")
+def w2s(environment: Path, here: Path) -> Iterator[Run]:
+    """A function that runs the installed command, forked from a process that has loaded the libraries, not the wheel.
+
+    `run` tries what hangs on how a process starts: the doctor, workers, other packages in the way.
+    """
+    parent = Forked(environment / "bin" / "python", here, variables())
+    yield lambda *words, code=0: ended(parent.run(environment / "bin" / "w2s", *words), code)
+    parent.close()
+
+
+def ended(done: "subprocess.CompletedProcess[str]", code: int) -> "subprocess.CompletedProcess[str]":
+    """What was run, which has ended with this code."""
+    assert done.returncode == code, f"{' '.join(done.args)}\n{done.stdout}{done.stderr}"
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +92,9 @@ def home(run: Run) -> Path:
 
 
 @pytest.fixture(scope="module")
-def acts(run: Run, home: Path) -> str:
+def acts(w2s: Run, home: Path) -> str:
     """A store made by the installed command, named as seen from where it runs."""
-    run("w2s", "extract", home / "data/miniature/weak", "--rows", rows_of(home), "--out", "acts")
+    w2s("extract", home / "data/miniature/weak", "--rows", rows_of(home), "--out", "acts")
     return "acts"
 
 
@@ -100,41 +126,41 @@ def test_the_checkout_is_not_what_is_tried(run: Run, environment: Path, home: Pa
     assert spec == "None"
 
 
-def test_a_part_of_the_demo_and_its_report(run: Run, tmp_path: Path) -> None:
+def test_a_part_of_the_demo_and_its_report(w2s: Run, tmp_path: Path) -> None:
     # What `w2s demo` runs, with one of its three seeds and one of its four tasks: the whole is what `demo` is made by.
     part = ("--set", "seeds=[0]", "--set", "data.tasks=['miniature_sound']")
-    done = run("w2s", "run", "demo", *part, "--out", tmp_path / "demo")
+    done = w2s("run", "demo", *part, "--out", tmp_path / "demo")
     assert "student-xent" in done.stdout
-    assert "demo" in run("w2s", "demo", "--help").stdout
-    run("w2s", "report", tmp_path / "demo")
+    assert "demo" in w2s("demo", "--help").stdout
+    w2s("report", tmp_path / "demo")
     assert (tmp_path / "demo" / "report.html").stat().st_size > 30_000
 
 
-def test_a_damaged_store_is_repaired(run: Run, home: Path, tmp_path: Path) -> None:
+def test_a_damaged_store_is_repaired(w2s: Run, home: Path, tmp_path: Path) -> None:
     store, rows = tmp_path / "acts", rows_of(home)
-    run("w2s", "extract", home / "data/miniature/weak", "--rows", rows, "--layers", "1", "--out", store)
+    w2s("extract", home / "data/miniature/weak", "--rows", rows, "--layers", "1", "--out", store)
     shard = next(store.rglob("shard-*.h5"))
     content = shard.read_bytes()
     shard.write_bytes(content[: len(content) // 2])
-    run("w2s", "verify", store, code=2)
-    assert "1 shard made again" in run("w2s", "repair", store).stdout
-    run("w2s", "verify", store)
+    w2s("verify", store, code=2)
+    assert "1 shard made again" in w2s("repair", store).stdout
+    w2s("verify", store)
     assert shard.read_bytes() == content
 
 
-def test_a_sweep_in_two_processes_is_that_of_one(run: Run, acts: str, home: Path, tmp_path: Path) -> None:
+def test_a_sweep_in_two_processes_is_that_of_one(w2s: Run, acts: str, home: Path, tmp_path: Path) -> None:
     for jobs in ("1", "2"):
         out = tmp_path / f"sweep-{jobs}.csv"
-        run("w2s", "sweep", acts, rows_of(home), "--knn-k", "5", "--l2", "1e-2", "--out", out, "--jobs", jobs)
+        w2s("sweep", acts, rows_of(home), "--knn-k", "5", "--l2", "1e-2", "--out", out, "--jobs", jobs)
     assert (tmp_path / "sweep-1.csv").read_bytes() == (tmp_path / "sweep-2.csv").read_bytes()
 
 
-def test_doctor_plan_and_recipes_by_name(run: Run, home: Path) -> None:
+def test_doctor_plan_and_recipes_by_name(run: Run, w2s: Run, home: Path) -> None:
     assert "checks passed" in run("w2s", "doctor", home / "data" / "miniature" / "weak").stdout
-    assert "w2s run demo" in run("w2s", "plan", "demo").stdout
-    assert "stages to do" in run("w2s", "run", "demo", "--out", "planned", "--dry-run").stdout
+    assert "w2s run demo" in w2s("plan", "demo").stdout
+    assert "stages to do" in w2s("run", "demo", "--out", "planned", "--dry-run").stdout
     # Its rows lie where this variable says, which is the next thing that a user has to tell it.
-    said = run("w2s", "run", "minilm_real", "--out", "real", "--dry-run", code=2).stderr
+    said = w2s("run", "minilm_real", "--out", "real", "--dry-run", code=2).stderr
     assert "the environment variable W2S_DATA is not set" in said
 
 

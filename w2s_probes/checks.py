@@ -4,12 +4,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
+from .tensors import as_numpy
 from .ties import above_half
 
 
 def probabilities(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """The values as float64 (n,); InputError unless they are a vector of numbers in [0, 1]."""
-    numbers = np.asarray(values, dtype=np.float64)
+    numbers = np.asarray(as_numpy(values), dtype=np.float64)
     if numbers.ndim != 1 or not ((numbers >= 0) & (numbers <= 1)).all():
         raise InputError(f"{name} must be a vector of probabilities in [0, 1]")
     return numbers
@@ -28,7 +29,7 @@ def truth_sides(truth: ArrayLike, rows: int) -> NDArray[np.bool_]:
 
 def scaled_weights(sample_weight: ArrayLike, rows: int) -> NDArray[np.float32]:
     """Weights (n,) scaled to mean 1; InputError unless they are finite, not negative and not all zero."""
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = np.asarray(as_numpy(sample_weight), dtype=np.float64)
     if weights.shape != (rows,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise InputError(
             f"sample_weight of shape {weights.shape} for {rows} rows: one finite weight >= 0 a row is needed, not all 0"

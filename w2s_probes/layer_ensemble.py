@@ -14,6 +14,7 @@ from .progress import Progress, silent
 from .relabeling import relabel
 from .store.activation_store import ActivationStore
 from .store.layers import LayerSpec
+from .tensors import as_numpy
 from .ties import above_half
 
 SUREST = 0.99  # so that no layer outvotes all others by being sure: its log-odds are 4.6 at most
@@ -35,13 +36,13 @@ def layer_agreement(scores: ArrayLike) -> NDArray[np.float64]:
     [1.0, 0.33]
     """
     ones = above_half(_checked(scores)).sum(axis=0)
-    count = len(np.asarray(scores))
+    count = len(as_numpy(scores))
     zeros = count - ones
     return np.asarray((ones * (ones - 1) + zeros * (zeros - 1)) / (count * (count - 1)))
 
 
 def _checked(scores: ArrayLike) -> NDArray[np.float64]:
-    found = np.asarray(scores, dtype=np.float64)
+    found = np.asarray(as_numpy(scores), dtype=np.float64)
     if found.ndim != 2 or len(found) < 2:
         raise InputError(f"scores must be a matrix (layers, rows) of two layers at least, got shape {found.shape}")
     if not ((found >= 0) & (found <= 1)).all():

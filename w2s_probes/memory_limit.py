@@ -32,7 +32,7 @@ def memory_limit(limit: int | None) -> Iterator[None]:
     """
     if limit is not None and limit < LEAST:
         raise InputError(
-            f"a memory limit of {limit / 1e6:,.0f} MB: one block of rows takes {LEAST / 1e6:,.0f} MB while it is "
+            f"a memory limit of {limit / 1e6:,g} MB: one block of rows takes {LEAST / 1e6:,.0f} MB while it is "
             f"worked on: give at least --max-memory {math.ceil(LEAST / 1e6)}MB"
         )
     token = _limit.set(limit)
@@ -47,11 +47,16 @@ def room() -> int | None:
     return _limit.get()
 
 
+def has_room(size: int) -> bool:
+    """Whether an array of so many bytes may be in memory: it is at most a quarter of the limit, or there is none."""
+    limit = room()
+    return limit is None or size <= limit // SHARE
+
+
 def empty_rows(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """An array to be filled: in memory where a quarter of the limit has room for it, else a memory map."""
-    limit, dtype = room(), np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    return np.empty(shape, dtype) if limit is None or size <= limit // SHARE else mapped(shape, dtype)
+    """An array to be filled: in memory where there is room for it, else a memory map."""
+    dtype = np.dtype(dtype)
+    return np.empty(shape, dtype) if has_room(math.prod(shape) * dtype.itemsize) else mapped(shape, dtype)
 
 
 def mapped(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

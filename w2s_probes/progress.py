@@ -1,5 +1,8 @@
 """Progress of a long computation, reported to its caller: in steps, or for an extraction in rows and tokens."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,3 +45,26 @@ class RowProgress(Protocol):
 
 def silent(*_: object) -> None:
     """Report nothing, as a `Progress` or a `RowProgress`."""
+
+
+_listener: ContextVar[Progress] = ContextVar("listener", default=silent)
+
+
+@contextmanager
+def heard(progress: Progress) -> Iterator[None]:
+    """A block in which what may take minutes below, such as a search for neighbours, reports to `progress`.
+
+    >>> with heard(lambda doing, done, total: print(f"{doing}: {done} of {total}")):
+    ...     report("neighbours of rows", 4096, 10_000)
+    neighbours of rows: 4096 of 10000
+    """
+    token = _listener.set(progress)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def report(doing: str, done: int, total: int) -> None:
+    """Tell whoever listens (`heard`); nobody does elsewhere."""
+    _listener.get()(doing, done, total)

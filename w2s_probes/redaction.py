@@ -36,7 +36,12 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     return text
 
 
+def is_secret(name: str) -> bool:
+    """Whether an environment variable's name says that its value is secret."""
+    return bool(NAMED.search(name)) and not HARMLESS.search(name)
+
+
 def _of_environment(environment: Mapping[str, str]) -> list[str]:
     """The values of variables whose names say that they are secret, and their lines, each without blanks around it."""
-    values = [value for name, value in environment.items() if NAMED.search(name) and not HARMLESS.search(name)]
+    values = [value for name, value in environment.items() if is_secret(name)]
     return [part for value in values for part in {value, value.strip(), *map(str.strip, value.splitlines())}]

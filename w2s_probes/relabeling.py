@@ -64,7 +64,7 @@ def cross_fitted(
     """Each row's score (n,) from a clone of the probe fitted on the folds without it."""
     fold = fold_numbers(X, p, groups=groups, folds=folds, seed=seed)
     if type(probe) is LogisticProbe:
-        return np.asarray(LogisticProbe.path(X, p, l2=[probe.l2], cv=fold).out_of_fold[0])
+        return np.asarray(LogisticProbe.path(X, p, l2=[probe.l2], cv=fold, device=probe.device).out_of_fold[0])
     if type(probe) is MLPProbe:  # all folds in one loop
         return np.asarray(MLPProbe.path(X, p, **{**probe.get_params(), "cv": fold}).out_of_fold[0])
     scores = np.empty(len(X))

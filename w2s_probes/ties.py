@@ -7,6 +7,8 @@ before rows of class 0 that disagree as much.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .tensors import as_numpy
+
 # Means of some thousand labels are rounded by 1e-15 or so; different votes of a million neighbours are 1e-6 apart.
 ROUNDING = 1e-12
 
@@ -17,7 +19,7 @@ def levels(values: ArrayLike) -> NDArray[np.intp]:
     Values are compared with their neighbours in the order and not put on a grid, whose edges would part equals. A NaN
     is a level by itself, above all others.
     """
-    numbers = np.asarray(values, dtype=np.float64)
+    numbers = np.asarray(as_numpy(values), dtype=np.float64)
     order = np.argsort(numbers, kind="stable")
     with np.errstate(invalid="ignore"):  # inf - inf
         steps = ~(np.diff(numbers[order]) <= ROUNDING)
@@ -28,4 +30,4 @@ def levels(values: ArrayLike) -> NDArray[np.intp]:
 
 def above_half(p: ArrayLike) -> NDArray[np.bool_]:
     """Whether each probability (any shape) is above ½ by more than rounding: class 1; ½ itself is class 0."""
-    return np.asarray(np.asarray(p, dtype=np.float64) - 0.5 > ROUNDING)
+    return np.asarray(np.asarray(as_numpy(p), dtype=np.float64) - 0.5 > ROUNDING)

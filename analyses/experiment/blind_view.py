@@ -25,6 +25,7 @@ def blind_view(recipe: Recipe, sets: RowSets, labels: Scores, models: TaskModels
         student=models.learner(recipe.strong, training),
         loss=recipe.student.loss,
         probes=recipe.probes,
+        device=recipe.device,
         seed=seed,
         cache=models.cache,
         tokens=models.tokens(recipe.strong),

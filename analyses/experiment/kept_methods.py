@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from w2s_probes.code_hashes import code_hash
+from w2s_probes.devices import device_key
 from w2s_probes.labels.label_set import LabelSet
 
 from ..lessons.clock import Clock
@@ -54,6 +55,7 @@ def method_description(
         "losses": experiment.code_of_losses(method.losses),
         "probes": experiment.probes.read(settings),
         "seed": experiment.seed,
+        **device_key(experiment.device),
         **({} if experiment.conflict == Conflict() else {"conflict": experiment.conflict.model_dump(mode="json")}),
         **({} if not method.asks else {"asked": _asked(method, experiment)}),
         **({} if not method.debates else {"debate": experiment.debates and experiment.debates.description}),

@@ -8,6 +8,7 @@ import pandas as pd
 from extract.extractor import extract_cached
 from extract.models.source import ModelSource
 from extract.tasks.contrast import contrast_key, contrast_rows
+from w2s_probes.devices import PROCESSOR
 from w2s_probes.progress import RowsRead
 
 from ..lessons.activations import Activations, Extract
@@ -52,6 +53,7 @@ class TaskModels:
     keeps_supervisor: bool = False  # the supervisor's trained model, which some method asks
     asked: AskedAs = field(default=AskedAs())  # with the answers of this task
     contrast: tuple[str, str] | None = None  # the templates of the task's contrast pairs; None where it has none
+    device: str = PROCESSOR  # on which heads are trained
     _reading: dict[tuple[str, int | str, str, str, bool], Activations] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -139,7 +141,8 @@ class TaskModels:
             self.clock.within,
             self.curves,
             self.keeps or (self.keeps_supervisor and isinstance(model, Weak)),
-            says,
+            says=says,
+            device=self.device,
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_probes.devices import PROCESSOR, device_key
 from w2s_probes.rows.groups import groups_of
 
 from ..lessons.activations import Activations
@@ -36,6 +37,7 @@ class TokenProbe:
     seed: int
     cache: ResultCache
     hashes: dict[str, str]  # of the row sets, by name
+    device: str = PROCESSOR  # on which it is fitted
     mean: bool = False  # whether all tokens count alike: the control
 
     def scores(self, sets: dict[str, pd.DataFrame]) -> Scores:
@@ -74,6 +76,7 @@ class TokenProbe:
             "labels": array_hash(self.labels),
             "settings": settings if self.mean else self.settings.model_dump(mode="json"),
             "seed": self.seed,
+            **device_key(self.device),
             **more,
         }
         return self.cache.get(KIND, described, make)[0]
@@ -81,11 +84,12 @@ class TokenProbe:
     def _fitted(self) -> "AttentionProbe":
         from w2s_probes.probes import AttentionProbe
 
-        how = self.settings
+        how: Any = self.settings
+        common: dict[str, Any] = {"seed": self.seed, "device": self.device}
         if self.mean:
-            probe = AttentionProbe(l2=how.l2, skip_first=how.skip_first, pool="mean", seed=self.seed)
+            probe = AttentionProbe(l2=how.l2, skip_first=how.skip_first, pool="mean", **common)
         else:
-            probe = AttentionProbe(**how.model_dump(), seed=self.seed)
+            probe = AttentionProbe(**how.model_dump(), **common)
         return probe.fit(self.activations.tokens(self.train), self.labels, groups=self.groups)
 
 
@@ -101,6 +105,7 @@ class TokenView:
         probes: Any
         seed: int
         cache: ResultCache
+        device: str
 
     @cached_property
     def groups(self) -> NDArray[np.object_] | None:
@@ -148,7 +153,7 @@ class TokenView:
         if self.tokens is None:
             raise Misuse("an attention probe reads every token of a row: this experiment has none")
         how = settings or self.probes.attention
-        about = (self.groups, how, self.seed, self.cache, self.row_hashes)
+        about = (self.groups, how, self.seed, self.cache, self.row_hashes, self.device)
         return TokenProbe(self.tokens, self.rows["train"], labels, *about, mean=mean)
 
     @property
@@ -167,4 +172,5 @@ class TokenView:
         if self.pooling is None:
             return {}
         labels = array_hash(self.weak_train)
-        return {"pooling": {"settings": self.pooling.model_dump(mode="json"), "labels": labels, "seed": self.seed}}
+        said = {"settings": self.pooling.model_dump(mode="json"), "labels": labels, "seed": self.seed}
+        return {"pooling": said | device_key(self.device)}

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_probes.calibration import CalibrationRule
+from w2s_probes.devices import PROCESSOR, device_key
 from w2s_probes.filtering.disagreement import FilterResult, disagreement_filter
 from w2s_probes.filtering.topo import topo_filter
 from w2s_probes.labels.label_set import LabelSet
@@ -62,6 +63,7 @@ class Experiment(LayerView, CalibratedView, PairView, TrueLabels, LossCodes):
     probes: Probes
     seed: int
     cache: ResultCache
+    device: str = PROCESSOR  # on which probes are fitted
     conflict: Conflict = field(default=Conflict())  # the recipe's
     intermediate: tuple[Learner, ...] = ()  # models between weak and strong, from weaker to stronger
     layer_activations: tuple[Activations, ...] = ()  # of the strong model, at the layers that judge together
@@ -173,6 +175,7 @@ class Experiment(LayerView, CalibratedView, PairView, TrueLabels, LossCodes):
     def probe(self, name: str) -> Probe:
         """An unfitted probe with the recipe's hyper-parameters."""
         options = {option: getattr(self.probes, option) for option in EVERY_SETTING.intersection(PROBES[name].options)}
+        options |= {"device": self.device}
         return PROBES[name].make(self._value(name), **options)
 
     def probe_settings(self, name: str) -> dict[str, Any]:
@@ -266,8 +269,10 @@ class Experiment(LayerView, CalibratedView, PairView, TrueLabels, LossCodes):
             p = relabel(probe, X, taught, groups=self.groups, seed=self.seed, graph=graph)
             return {"p": p}, {}
 
-        described = self._reads | {"labels": array_hash(taught), "seed": self.seed}
-        described |= {"probe": name, "parameters": probe.get_params()} | probe_code({PROBES[name].setting})
+        described: dict[str, Any] = self._reads | {"labels": array_hash(taught), "seed": self.seed}
+        parameters = {key: value for key, value in probe.get_params().items() if key != "device"}
+        described |= {"probe": name, "parameters": parameters} | probe_code({PROBES[name].setting})
+        described |= device_key(getattr(probe, "device", PROCESSOR))
         described |= self.pair_key(name)
         return self.cache.get("opinions", described, make)[0]["p"]
 

@@ -8,6 +8,7 @@ loop.
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
+from w2s_probes.devices import DeviceError
 from w2s_probes.errors import InputError
 
 from .clock import Clock
@@ -120,7 +121,8 @@ def together(
 ) -> Rounds[dict[str, T | InputError]]:
     """Advance steps side by side; their results by name, or the error that ended one.
 
-    A step that fails leaves the others as they are; a `Misuse`, or what is no InputError, ends all. The lessons that
+    A step that fails leaves the others as they are; a `Misuse`, a device that lacks memory, or what is no InputError,
+    ends all. The lessons that
     each step asks for are put into `asked_for`.
     """
     results: dict[str, T | InputError] = {}
@@ -135,7 +137,7 @@ def together(
                 asked = _advanced(steps[name], answers)
             except StopIteration as end:
                 results[name] = end.value
-            except Misuse:
+            except (Misuse, DeviceError):
                 raise
             except InputError as error:
                 results[name] = error

@@ -6,6 +6,7 @@ from typing import Any
 
 from extract.asking.saying import Saying
 from extract.models.source import ModelSource
+from w2s_probes.devices import PROCESSOR, device_key
 from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
 from w2s_probes.students.finetuning.settings import NOT_OF_HEADS
@@ -29,6 +30,7 @@ class Learner:
     note: Note = field(default=silent, compare=False)
     curves: Curves | None = field(default=None, compare=False)
     keeps: bool = field(default=False, compare=False)  # the trained students themselves, beside their scores
+    device: str = field(default=PROCESSOR, kw_only=True)  # on which heads are trained
     says: Saying | None = None  # of a model that says labels: how it is asked
 
     @property
@@ -48,7 +50,7 @@ class Learner:
         """The part of the cache key that model and training decide; rows, labels, loss and seed are the rest."""
         if self.activations is not None:
             settings = self.training.model_dump(mode="json", exclude={"finetuning": NOT_OF_HEADS})
-            return {"reads": self.activations.identity, "training": settings}
+            return {"reads": self.activations.identity, "training": settings} | device_key(self.device)
         speaks = self.says is not None
         tuned = {"finetuning": self.training.finetuning.facts(speaks=speaks)}
         said = {} if self.says is None else {"says": self.says.facts}

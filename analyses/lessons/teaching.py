@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from w2s_probes.devices import PROCESSOR
 from w2s_probes.errors import InputError
 from w2s_probes.losses import LOSSES, ExplicitConflict, Objective
 from w2s_probes.losses.batched import is_batched
@@ -91,7 +92,8 @@ def _trained_heads(lessons: Sequence[Lesson]) -> list[HeadStudent | InputError]:
         if not isinstance(start, InputError)
     ]
     X, X_stop = (first.learner.read.of(examples.rows) for examples in (first.fit, first.stop))
-    trained = iter(train_heads(X, asked, X_stop, seed=first.seed)) if asked else iter(())
+    device = None if first.learner.device == PROCESSOR else first.learner.device
+    trained = iter(train_heads(X, asked, X_stop, seed=first.seed, device=device)) if asked else iter(())
     return [start if isinstance(start, InputError) else next(trained) for start in starts]
 
 

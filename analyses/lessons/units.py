@@ -11,6 +11,7 @@ import pandas as pd
 
 from extract.extractor import Extraction, extract_cached
 from extract.models.source import ModelSource
+from w2s_probes.devices import PROCESSOR
 from w2s_probes.places.claims import Ticket, keeping
 from w2s_probes.places.sealed import Sealed
 from w2s_probes.progress import silent
@@ -39,12 +40,14 @@ class LessonUnit:
         """The name in messages."""
         first = self.lessons[0]
         more = f" and {len(self.lessons) - 1} more" if len(self.lessons) > 1 else ""
-        return f"{'fine-tuning' if self.on_gpu else 'heads'} of {first.step or 'a lesson'}{more}"
+        kind = "heads" if first.learner.reads_activations else "fine-tuning"
+        return f"{kind} of {first.step or 'a lesson'}{more}"
 
     @property
     def on_gpu(self) -> bool:
-        """Whether it is a fine-tuning: heads are trained on the processor."""
-        return not self.lessons[0].learner.reads_activations
+        """Whether it is a fine-tuning, or heads that are trained on a device."""
+        learner = self.lessons[0].learner
+        return not learner.reads_activations or learner.device != PROCESSOR
 
     @property
     def shared(self) -> tuple[Any, ...]:

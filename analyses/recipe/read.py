@@ -13,9 +13,11 @@ from pydantic import Field
 
 from extract.templates import is_template_name
 from w2s_probes.errors import InputError, reason, shortened
+from w2s_probes.io.files import is_address, refused_address
 from w2s_probes.io.readers import readable
 from w2s_probes.io.validated import parse_toml, read_toml, validated, wants_list, with_lists
 from w2s_probes.plugins import load_plugins
+from w2s_probes.redaction import is_secret
 
 from .schema import Recipe
 from .section import Section
@@ -76,6 +78,8 @@ def read_recipes(path: Path | str, settings: Sequence[str] = (), tell: Tell = un
     path = named_recipe(path) or Path(path)
     if not path.is_file():
         names = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.toml")))
+        if is_address(path):
+            raise refused_address(path)
         raise InputError(f"{path}: no such recipe; the ones that come along are {names}, in {RECIPES}")
     values = read_toml(path)
     overridden = {_override(values, setting) for setting in settings}
@@ -236,7 +240,13 @@ def _value(text: str) -> Any:
 
 def _resolved(text: str, start: Path, where: str) -> str:
     """Variables filled in; a relative folder that exists, or is written with a leading dot, made absolute."""
-    unset = [name for name in re.findall(r"\$\{?(\w+)\}?", text) if name not in os.environ]
+    variables = re.findall(r"\$\{?(\w+)\}?", text)
+    if secret := [name for name in variables if is_secret(name)]:
+        raise InputError(
+            f"{where}: ${secret[0]} is secret by its name, and a run keeps its recipe: rename it, or "
+            "write its value down"
+        )
+    unset = [name for name in variables if name not in os.environ]
     if unset:
         raise InputError(f"{where}: the environment variable {unset[0]} is not set; set it, or give --set")
     text = os.path.expandvars(text)

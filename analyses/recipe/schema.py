@@ -19,7 +19,7 @@ from .metrics_wanted import Results
 from .probe_values import Probes
 from .rater_keys import TRAINED, RaterKeys, refuse_members
 from .robustness import Robustness
-from .section import Count, KnownSite, Position, Section, StrongPosition
+from .section import Count, KnownDevice, KnownSite, Position, Section, StrongPosition
 from .seeds import SEEDS, SEEDS_OF_HEADS, with_ranges
 from .training import Student, Training
 
@@ -172,6 +172,7 @@ class Recipe(Section):
     methods: list[str] = Field(min_length=1)
     baseline: str = "student-xent"  # that the tests across tasks compare every other method with
     n_boot: int = Field(2000, ge=2)
+    device: KnownDevice = "cpu"  # of fits of probes and heads; what is read or fine-tuned finds a GPU by itself
     keep_students: bool = False  # whether every trained head and model is written to OUT/students
     data: Data
     weak: Weak

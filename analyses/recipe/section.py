@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 
 from extract.positions import mark_of
 from extract.site import site_parts
+from w2s_probes.devices import refuse_no_name
 from w2s_probes.errors import InputError
 from w2s_probes.losses.names import LossName, known_loss
 
@@ -34,6 +35,15 @@ def known_site(site: str) -> str:
     return site
 
 
+def known_device(device: str) -> str:
+    """The device, if it is one by its name; whether it is there a run says."""
+    try:
+        refuse_no_name(device)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return device
+
+
 Position = Literal["last", "first", "mean"]  # one vector a row, which heads and probes need
 # "attention": probes read vectors that an attention probe of the weak labels pools, out of fold; heads read the mean.
 # "regex:PATTERN": the last token of the last match in each text.
@@ -41,6 +51,9 @@ StrongPosition = Annotated[
     str,
     AfterValidator(known_position),
     WithJsonSchema({"type": "string", "pattern": "^(last|first|mean|attention|regex:.+)$"}),
+]
+KnownDevice = Annotated[
+    str, AfterValidator(known_device), WithJsonSchema({"type": "string", "pattern": "^[a-z]+(:[0-9]{1,4})?$"})
 ]
 KnownSite = Annotated[str, AfterValidator(known_site)]
 

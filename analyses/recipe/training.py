@@ -47,11 +47,13 @@ class Training(Section):
 
     @model_validator(mode="after")
     def _engine_of_models(self) -> "Training":
-        if self.kind in ("head", "lm") and self.finetuning.engine != "loop":
+        if self.kind == "head" and self.finetuning.engine != "loop":
             raise ValueError(
-                f"finetuning.engine = {self.finetuning.engine!r} is of kinds 'lora' and 'full', and kind is "
-                f"{self.kind!r}: leave it out"
+                f"finetuning.engine = {self.finetuning.engine!r} is of kinds 'lora', 'full' and 'lm', and kind is "
+                "'head': leave it out"
             )
+        if self.kind == "lm" and self.finetuning.quantize is not None:
+            raise ValueError("finetuning.quantize is of kind 'lora', and kind is 'lm': leave it out")
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from w2s_probes.devices import refuse_no_device
 from w2s_probes.errors import InputError
 from w2s_probes.places import HERE, Place
 from w2s_probes.progress import Progress, silent
@@ -60,6 +61,7 @@ def run_robust(
     InputError for recipes that do not fit, before anything is trained.
     """
     began = time.monotonic()
+    refuse_no_device(recipe.device)
     methods = robust_methods(recipe, oracle=oracle)
     loaded = {task.name: split_loaded(recipe, task) for task in (load_rows(recipe, name) for name in recipe.data.tasks)}
     attacks = attacks_of(recipe.robustness)
@@ -144,7 +146,8 @@ def robust_trials(
         }
         tables = [table for sets in parts.values() for table in (sets.weak, *sets.tests.values())]
         asked, contrast = asked_in(recipe, task), contrast_in(task, recipe.data.tasks)
-        models = TaskModels(task, every_row(tables), cache, sources, clock, asked=asked, contrast=contrast)
+        more: dict[str, Any] = {"asked": asked, "contrast": contrast, "device": recipe.device}
+        models = TaskModels(task, every_row(tables), cache, sources, clock, **more)
         for seed, sets in parts.items():
             yield AttackedTrial(recipe, task, seed, sets, attacks_of(settings), methods, models)
 

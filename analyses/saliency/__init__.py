@@ -7,7 +7,7 @@ from .probe_cosines import ProbeCosines, probe_cosines
 from .reliability import reliability_diagram
 from .row_explorer import RowExplorer, row_saliency
 from .row_result import RowSaliency
-from .token_reader import TokenReader, stored_token_scores, token_saliency
+from .token_reader import TokenReader, stored_token_score_parts, stored_token_scores, token_saliency
 from .token_result import TokenSaliencies, TokenSaliency
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "reliability_diagram",
     "row_map",
     "row_saliency",
+    "stored_token_score_parts",
     "stored_token_scores",
     "token_saliency",
 ]

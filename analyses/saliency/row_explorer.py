@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -186,7 +187,7 @@ def row_saliency(
         ids = group_ids(X, data.groups)
         try:
             found = store_neighbors(store, number, k, X, ids=data.ids, group_ids=ids)
-            penalties = {} if l2 is None else {"l2": [l2]}
+            penalties: dict[str, Any] = {} if l2 is None else {"l2": [l2]}
             path = LogisticProbe.path(X, data.weak, cv=folds, groups=data.groups, seed=seed, **penalties)
         except InputError:
             if number == shown[0]:

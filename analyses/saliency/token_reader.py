@@ -1,6 +1,6 @@
 """Token saliency: what a probe would say of each part of a text, and which words moved it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -17,6 +17,7 @@ from w2s_probes import ActivationStore, InputError
 from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import did_you_mean
 from w2s_probes.probes import AttentionProbe, MLPProbe
+from w2s_probes.probes.token_rows import blocks, parts
 from w2s_probes.store.layers import LayerSpec
 from w2s_probes.store.read_again import refuse_other_reading
 
@@ -27,6 +28,7 @@ from .readouts import LinearProbe, Readout, TokenReadable, readout
 from .token_pieces import token_pieces
 from .token_result import TokenSaliencies, TokenSaliency
 
+PART_TOKENS = 65_536  # of texts whose tokens are left out together
 SAME = 1e-3  # of a vector's length: what another sequence length may change by rounding alone
 
 
@@ -108,9 +110,27 @@ class TokenReader:
         """Texts by id, as a fitted probe of a layer's activations reads them; two passes each.
 
         `hold_norms`: gradients take normalisations as fixed, without which gradient x input vanishes in pre-norm
-        models. `leave_out`: also run each text without each of its tokens, as many rows as it has tokens; rows of all
-        texts share batches. `integrate`: the steps of integrated gradients, as many passes (0: none; 32 are usual),
-        from the mean embedding in every token's place, or with `baseline="zero"` from 0.
+        models. `leave_out`: also run each text without each of its tokens, as many rows as it has tokens; rows of
+        several texts share batches. `integrate`: the steps of integrated gradients, as many passes (0: none; 32 are
+        usual), from the mean embedding in every token's place, or with `baseline="zero"` from 0.
+        """
+        options: dict[str, Any] = {"leave_out": leave_out, "integrate": integrate, "baseline": baseline}
+        return TokenSaliencies(self.read_each(probe, texts, layer=layer, hold_norms=hold_norms, **options))
+
+    def read_each(
+        self,
+        probe: TokenReadable,
+        texts: Mapping[str, str],
+        *,
+        layer: int,
+        hold_norms: bool = True,
+        leave_out: bool = False,
+        integrate: int = 0,
+        baseline: Baseline = "mean",
+    ) -> Iterator[tuple[str, TokenSaliency]]:
+        """Texts of `read_all`, each with its id as soon as it is read: of earlier ones nothing is kept here.
+
+        Memory beside the texts' token ids is that of `PART_TOKENS` tokens, whose texts are left out together.
         """
         read = readout(probe, self.source.width, self.position)
         if not 0 <= layer <= self.source.depth:
@@ -120,20 +140,25 @@ class TokenReader:
         if baseline not in get_args(Baseline):
             raise InputError(f"baseline {baseline!r}: {did_you_mean(baseline, get_args(Baseline))}")
         if not texts:
-            return TokenSaliencies()
+            return iter(())
         rows = self.encoding.encode(self.source.tokenizer, list(texts), list(texts.values())).rows
-        read_rows = {}
-        for (name, text), ids in zip(texts.items(), rows, strict=True):
-            found = self._read(read, name, text, ids, layer, hold_norms)
-            if integrate:
-                way = integrated_gradients(self.tracer, ids, layer, read, steps=integrate, baseline=baseline)
-                found = replace(found, integrated=way.values, integrated_gap=way.gap)
-            read_rows[name] = found
-        if leave_out:
-            without = self.tracer.without_each(rows, layer, read)
-            for (name, found), log_odds in zip(list(read_rows.items()), without, strict=True):
-                read_rows[name] = replace(found, left_out=found.log_odds - log_odds)
-        return TokenSaliencies(read_rows)
+        names = list(texts)
+
+        def found() -> Iterator[tuple[str, TokenSaliency]]:
+            for part in parts(np.array([len(ids) for ids in rows]), PART_TOKENS if leave_out else 1):
+                without = self.tracer.without_each(rows[part], layer, read) if leave_out else None
+                for at in range(part.start, part.stop):
+                    one = self._read(read, names[at], texts[names[at]], rows[at], layer, hold_norms)
+                    if integrate:
+                        way = integrated_gradients(
+                            self.tracer, rows[at], layer, read, steps=integrate, baseline=baseline
+                        )
+                        one = replace(one, integrated=way.values, integrated_gap=way.gap)
+                    if without is not None:
+                        one = replace(one, left_out=one.log_odds - without[at - part.start])
+                    yield names[at], one
+
+        return found()
 
     def _read(self, read: Readout, name: str, text: str, ids: Tokens, layer: int, hold_norms: bool) -> TokenSaliency:
         """What two passes tell of one text."""
@@ -207,17 +232,28 @@ def stored_token_scores(
 ) -> pd.DataFrame:
     """Log-odds of every token of some rows (all) of a store made with position `all`: no model is run.
 
-    `id`, `position`, `token_id`, `score`: the probe on each token's own activation.
+    `id`, `position`, `token_id`, `score`: the probe on each token's own activation. Of activations no more than a few
+    rows' are in memory.
     """
-    read = readout(probe, store.manifest.width, "last")
-    found = store.tokens(layer, ids=ids)
-    names = store.ids if ids is None else np.asarray(ids, dtype=object)
-    lengths = np.diff(found.offsets)
-    return pd.DataFrame(
-        {
-            "id": np.repeat(names, lengths),
-            "position": np.arange(len(found.token_ids)) - np.repeat(found.offsets[:-1], lengths),
-            "token_id": found.token_ids,
-            "score": read.parts(found.values).scores,
-        }
-    )
+    return pd.concat(list(stored_token_score_parts(store, probe, layer=layer, ids=ids)), ignore_index=True)
+
+
+def stored_token_score_parts(
+    store: ActivationStore, probe: LinearProbe | MLPProbe, *, layer: LayerSpec, ids: list[str] | None = None
+) -> Iterator[pd.DataFrame]:
+    """The lines of `stored_token_scores`, some rows at a time: memory does not grow with the tokens."""
+    read, tokens = readout(probe, store.manifest.width, "last"), store.stored_tokens(layer, ids=ids)
+
+    def found() -> Iterator[pd.DataFrame]:
+        for _, block in blocks(tokens):
+            lengths = np.diff(block.offsets)
+            yield pd.DataFrame(
+                {
+                    "id": np.repeat(np.asarray(block.ids), lengths),
+                    "position": np.arange(len(block.token_ids)) - np.repeat(block.offsets[:-1], lengths),
+                    "token_id": block.token_ids,
+                    "score": read.parts(block.values).scores,
+                }
+            )
+
+    return found()

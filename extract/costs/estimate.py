@@ -1,6 +1,7 @@
 """The costs of an extraction by the model's config and the rows' lengths: disk, memory, operations, hours."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,16 +98,19 @@ def estimate(
     *,
     layers: LayerSpec = "all",
     site: str = "residual",
-    position: str = "last",
+    position: str | Mapping[str, str] = "last",
     dtype: str = "auto",
     batch_tokens: int | None = None,
 ) -> Costs:
     """The costs of extracting rows of these lengths (rows,) in tokens; options as of `Extraction.plan`.
 
+    Several positions by name, as `plan_positions` takes them, are a store each, and the rows are read once.
     Of the model nothing but the config is read (`ModelSource.describe` finds it); `lengths.token_lengths` counts
     the tokens of rows. Raises InputError for options that it would refuse.
     """
-    mark_of(position)  # which refuses what is none
+    positions = {"": position} if isinstance(position, str) else position
+    for one in positions.values():
+        mark_of(one)  # which refuses what is none
     stored_as = source.stored_dtype(dtype)
     name, words = site_parts(site)
     read = Site(name, tuple(range(len(words))))  # which tokens these are costs nothing
@@ -118,7 +122,9 @@ def estimate(
     work = [block_work(block, source.config, i) for i, block in enumerate(blocks[: max(wanted)])]
     batching = Batching.of(lengths, batch_tokens or GPU_TOKENS)
     size, tokens = WORDS[stored_as].itemsize, int(lengths.sum())
-    vectors, ragged = (tokens, True) if position == "all" else (len(lengths), False)
+    ragged = "all" in positions.values()
+    vectors = tokens if ragged else len(lengths)  # of one store
+    headed = tokens if ragged or "mean" in positions.values() else len(positions) * vectors  # that the head is run on
     activations = vectors * read.width(source.width) * size * len(wanted)
     parameters = sum(p.numel() for p in source.skeleton.parameters())
     head = source.vocabulary * source.width if words else 0
@@ -130,7 +136,7 @@ def estimate(
         longest=batching.longest,
         layers=wanted,
         site=site,
-        position=position,
+        position=", ".join(f"{name}={one}" if name else one for name, one in positions.items()),
         dtype=stored_as,
         depth=source.depth,
         width=source.width,
@@ -138,9 +144,10 @@ def estimate(
         block_parameters=sum(p.numel() for block in blocks for p in block.parameters()),
         active_parameters=round(sum(block.weights for block in work)),
         experts=experts_of(source.config),
-        flops=forward_flops(work, batching) + 2 * head * len(wanted) * (tokens if position == "mean" else vectors),
-        store=activations + _beside(len(lengths), tokens if ragged else 0, activations, len(wanted)),
-        host=PROGRAM + 2 * min(SHARD_BYTES, activations) + tokens * TEXT_BYTES,  # one is filled, one written
+        flops=forward_flops(work, batching) + 2 * head * len(wanted) * headed,
+        store=len(positions) * (activations + _beside(len(lengths), tokens if ragged else 0, activations, len(wanted))),
+        # Of each store one part is filled, one written.
+        host=PROGRAM + len(positions) * 2 * min(SHARD_BYTES, activations) + tokens * TEXT_BYTES,
         weights=parameters * size,
         working=batching.largest * _held(source, work, batching.longest, size, len(wanted) if ragged else 0),
         batch_tokens=batch_tokens or GPU_TOKENS,

@@ -1,6 +1,6 @@
 """Rows as a user of `w2s plan` gives them: one number, or the paths of row files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -9,8 +9,13 @@ from w2s_probes.errors import InputError
 from ..row_files import read_rows
 
 
-def given_rows(rows: Sequence[str], *, tokens_per_row: int | None = None) -> int | pd.DataFrame:
-    """The number of rows, where the tokens of each are said, or the rows, whose tokens are to be counted."""
+def given_rows(
+    rows: Sequence[str], *, tokens_per_row: int | None = None, fields: Collection[str] = ()
+) -> int | pd.DataFrame:
+    """The number of rows, where the tokens of each are said, or the rows, whose tokens are to be counted.
+
+    `fields` of the rows are kept beside the text.
+    """
     if not rows:
         raise InputError("no rows: give --rows, a number of them or a file of texts")
     count = _count(rows[0]) if len(rows) == 1 else None
@@ -18,7 +23,7 @@ def given_rows(rows: Sequence[str], *, tokens_per_row: int | None = None) -> int
         return count if count is not None else len(read_rows(*rows, conversations=True))
     if count is not None:
         raise InputError(f"--rows {rows[0]}: a number has no texts to count: give --tokens-per-row, or a file")
-    return read_rows(*rows, conversations=True)
+    return read_rows(*rows, fields=fields, conversations=True)
 
 
 def _count(text: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,11 @@ from w2s_probes.randomness import stream
 from w2s_probes.rows.conversations import MESSAGES
 
 from ..encoding import Encoding
+from ..marking import CutOff
 from ..models.source import ModelSource
+from ..planned_rows import rows_at
+from ..positions import MARK
+from ..site import site_of
 from ..templates import OWN
 from .given_rows import given_rows
 
@@ -30,6 +35,7 @@ class Lengths:
     limit: int | None  # tokens: the model's window, or less where that was asked for; None: there is none
     sampled: bool = False  # whether but some rows were tokenized
     assumed: bool = False  # whether lengths were given as a number, and no text was read
+    left_out: int = 0  # rows in which a position is nowhere, which are not among these
 
     @classmethod
     def joined(cls, parts: Sequence["Lengths"]) -> "Lengths":
@@ -39,24 +45,59 @@ class Lengths:
         return cls(tokens, sum(part.cut for part in parts), parts[0].limit, *flags)
 
 
-def count_tokens(source: ModelSource, rows: pd.DataFrame, *, max_length: int | None = None, seed: int = 0) -> Lengths:
+def count_tokens(
+    source: ModelSource,
+    rows: pd.DataFrame,
+    *,
+    max_length: int | None = None,
+    chat_template: str | None = None,
+    truncation: str = "right",
+    site: str = "residual",
+    positions: Sequence[str] = (),
+    missing: str = "refuse",
+    seed: int = 0,
+) -> Lengths:
     """Lengths of rows with `id` and `text`, or `messages`, counted by the model's tokenizer.
 
-    Of more than `SAMPLE` rows a random sample is tokenized, whose distribution then stands for all. InputError where
-    there is no tokenizer to count with.
+    Options are those of `Extraction.plan`, and what it refuses in a tokenizer and rows is refused: rows in which one
+    of the `positions` is nowhere, unless they are left out, or is cut off, and words of a `site` that are no tokens.
+    Of more than `SAMPLE` rows a random sample is tokenized, whose distribution then stands for all; the others are
+    looked at only where a position of the sample is cut off. InputError where there is no tokenizer to count with.
     """
     try:
         tokenizer = source.tokenizer
     except InputError as error:
         raise InputError(f"{error}: give --tokens-per-row") from error
-    encoding = Encoding.plan(source, max_length, "right", OWN if MESSAGES in rows else None)
-    chosen = stream(seed, "rows to tokenize").permutation(len(rows))[:SAMPLE]
-    sample = rows.iloc[np.sort(chosen)]
-    encoded = encoding.encode_rows(tokenizer, sample)
+    template = OWN if chat_template is None and MESSAGES in rows else chat_template
+    encoding = Encoding.plan(source, max_length, truncation, template)
+    site_of(site, source, encoding)  # which refuses words that are no tokens
+    left_out: list[str] = []
+    marks: list[tuple[str, pd.Series]] = []
+    if positions:
+        tables, left_out = rows_at(rows, positions, source, encoding, missing)
+        rows = tables[0]
+        marks = [(name, table[MARK]) for name, table in zip(positions, tables, strict=True) if MARK in table]
+    chosen = np.sort(stream(seed, "rows to tokenize").permutation(len(rows))[:SAMPLE])
+    try:
+        encoded = encoding.encode_rows(tokenizer, rows.iloc[chosen], [own.iloc[chosen].tolist() for _, own in marks])
+    except CutOff as error:
+        raise _cut_off(encoding, tokenizer, rows, marks) from error
     counts = np.sort([len(tokens) for tokens in encoded.rows])
     tokens = counts[np.arange(len(rows)) * len(counts) // len(rows)].astype(np.int64)
     cut = round(encoded.cut * len(rows) / len(counts))
-    return Lengths(tokens, cut, encoding.max_length, sampled=len(counts) < len(rows))
+    return Lengths(tokens, cut, encoding.max_length, sampled=len(counts) < len(rows), left_out=len(left_out))
+
+
+def _cut_off(encoding: Encoding, tokenizer: Any, rows: pd.DataFrame, marks: Sequence[tuple[str, pd.Series]]) -> CutOff:
+    """What an extraction says of all rows where some are known to be marked beyond what is read of them."""
+    errors = []
+    for begin in range(0, len(rows), SAMPLE):
+        part = slice(begin, begin + SAMPLE)
+        try:
+            encoding.encode_rows(tokenizer, rows.iloc[part], [own.iloc[part].tolist() for _, own in marks])
+        except CutOff as error:
+            errors.append(error)
+    return CutOff.joined(errors, [name for name, _ in marks])
 
 
 def token_lengths(
@@ -98,10 +139,14 @@ def given_lengths(
     *,
     tokens_per_row: int | None = None,
     max_length: int | None = None,
+    **counting: Any,
 ) -> Lengths:
-    """Lengths of rows as a user gives them (see `given_rows`), or as these have been read."""
+    """Lengths of rows as a user gives them (see `given_rows`), or as these have been read.
+
+    `counting` are further options of `count_tokens`, of no account where the tokens of a row are said.
+    """
     read = rows if isinstance(rows, int | pd.DataFrame) else given_rows(rows, tokens_per_row=tokens_per_row)
     if isinstance(read, pd.DataFrame):
-        return count_tokens(source, read, max_length=max_length)
+        return count_tokens(source, read, max_length=max_length, **counting)
     assert tokens_per_row is not None
     return assumed_lengths(source, read, tokens_per_row, max_length=max_length)

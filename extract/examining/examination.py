@@ -10,7 +10,6 @@ from w2s_probes.store.dtypes import StoredDtype
 
 from ..forward.engine import Engine
 from ..forward.row_check import TOLERANCE
-from ..forward.trace import Position
 from ..models.fits import refuse_too_large
 from ..models.loading import Placement
 from .candidates import Candidate
@@ -61,17 +60,19 @@ def examine(
     """
     store, source = subject.store, subject.source
     wanted = store.layers if layers is None else list(layers)
-    if store.manifest.width != source.width:
-        fault = f"another model: its vectors have {store.manifest.width} numbers, those of {source.name} {source.width}"
+    site, width = subject.site, subject.site.width(source.width)
+    if store.manifest.width != width:
+        fault = f"another model: its vectors have {store.manifest.width} numbers, those of {source.name} {width}"
         unlike = tuple(LayerFinding(layer, (fault,), float("nan"), float("nan")) for layer in wanted)
         return Examination(unlike, 0, subject.position, (), subject.remarks, 1)
     placement = placement or Placement()
     refuse_too_large(source, subject.dtype, placement.device_map, subject.quantization, WHOLE)
     engine = Engine(
         source,
-        layers=range(source.depth + 1),
+        layers=range(site.first_layer, source.depth + 1),
         position="all",
         dtype=subject.dtype,
+        site=site,
         quantization=subject.quantization,
         placement=placement,
     )
@@ -98,9 +99,7 @@ def examine(
     )
 
 
-def _finding(
-    subject: Subject, reading: Reading, layer: int, position: Position
-) -> tuple[LayerFinding, Unexplained | None]:
+def _finding(subject: Subject, reading: Reading, layer: int, position: str) -> tuple[LayerFinding, Unexplained | None]:
     """What a layer holds; the second where nothing that the model gives comes near, or near enough to be sure."""
     stored = reading.stored[layer]
     own = precision_of(stored, subject.store.manifest.dtype)
@@ -151,7 +150,7 @@ def _example(subject: Subject, reading: Reading, shift: int) -> str:
     if not shift:
         return ""
     row = next(row for row, place in enumerate(reading.partners[shift]) if place >= 0)
-    return f": at row {reading.names[row]!r} that of {subject.texts.index[reading.places[row] + shift]!r}"
+    return f": at row {reading.names[row]!r} that of {subject.names[int(reading.places[row]) + shift]!r}"
 
 
 def _rounding(subject: Subject, own: StoredDtype, fresh: NDArray[np.float32]) -> tuple[str, ...]:
@@ -180,7 +179,7 @@ def _rows_apart(
     places, distances = places_of(subject.store, layer, wanted)
     stands = ""
     if distances[0] / spread(reading.stored[layer]) <= allowed:
-        stands = f", whose vector stands at row {subject.texts.index[int(places[0])]!r}"
+        stands = f", whose vector stands at row {subject.names[int(places[0])]!r}"
     return (f"{len(far)} of {len(differences)} rows differ, first {reading.names[row]!r}{stands}",)
 
 

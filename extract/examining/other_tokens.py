@@ -2,34 +2,61 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.errors import InputError
+from w2s_probes.rows.conversations import MESSAGES
 
 from ..encoding import Encoding
 from .subject import Subject
 
 
-def other_tokens(
-    subject: Subject, names: Sequence[str], texts: Sequence[str], tokens: Sequence[Tokens]
-) -> Iterator[tuple[str, list[Tokens]]]:
+def other_tokens(subject: Subject, rows: pd.DataFrame, tokens: Sequence[Tokens]) -> Iterator[tuple[str, list[Tokens]]]:
     """The tokens of some rows got in other ways, with the words for each; those that are the same are left out."""
+    for words, others in (_of_talks if MESSAGES in rows else _of_texts)(subject, rows, tokens):
+        known = others is not None and all(0 < len(row) <= (subject.source.window or len(row)) for row in others)
+        if others is not None and known and any(not np.array_equal(a, b) for a, b in zip(others, tokens, strict=True)):
+            yield words, others
+
+
+def _of_texts(
+    subject: Subject, rows: pd.DataFrame, tokens: Sequence[Tokens]
+) -> Iterator[tuple[str, list[Tokens] | None]]:
     tokenizer = subject.source.tokenizer
+    names, texts = rows["id"].tolist(), rows["text"].tolist()
     plain = replace(subject.encoding, template=None)
-    for words, rows in (
-        ("without the special tokens that the tokenizer adds", _bare(subject, texts)),
-        ("with the first token twice", [np.concatenate([row[:1], row]) for row in tokens]),
-        ("with the token that begins a text before them", _beside(tokens, tokenizer.bos_token_id, before=True)),
-        ("with the token that ends a text behind them", _beside(tokens, tokenizer.eos_token_id, before=False)),
-        ("through the tokenizer's chat template", _through_template(subject, names, texts)),
-        ("as the text is, without a chat template", _encoded(plain, subject, names, texts)),
-        ("of the text without spaces around it", _encoded(plain, subject, names, [text.strip() for text in texts])),
-    ):
-        known = rows is not None and all(0 < len(row) <= (subject.source.window or len(row)) for row in rows)
-        if rows is not None and known and any(not np.array_equal(a, b) for a, b in zip(rows, tokens, strict=True)):
-            yield words, rows
+    yield "without the special tokens that the tokenizer adds", _bare(subject, texts)
+    yield from _with_one_more(subject, tokens)
+    yield "with the token that ends a text behind them", _beside(tokens, tokenizer.eos_token_id, before=False)
+    yield "through the tokenizer's chat template", _through_template(subject, names, texts)
+    yield "as the text is, without a chat template", _encoded(plain, subject, names, texts)
+    stripped = [text.strip() for text in texts]
+    yield "of the text without spaces around it", _encoded(plain, subject, names, stripped)
+
+
+def _of_talks(
+    subject: Subject, rows: pd.DataFrame, tokens: Sequence[Tokens]
+) -> Iterator[tuple[str, list[Tokens] | None]]:
+    yield from _with_one_more(subject, tokens)
+    written = [each.text for each in subject.encoding.rendered(subject.source.tokenizer, rows)]
+    added = replace(subject.encoding, template=None)
+    yield (
+        "with the tokenizer's special tokens beside the template's",
+        _encoded(added, subject, rows["id"].tolist(), written),
+    )
+    assert subject.encoding.template is not None
+    converse = partial(subject.encoding.template.converse, subject.source.tokenizer, where="a row", prompt=False)
+    yield "without the prompt for an answer", _bare(subject, [converse(talk) for talk in rows[MESSAGES]])
+
+
+def _with_one_more(subject: Subject, tokens: Sequence[Tokens]) -> Iterator[tuple[str, list[Tokens] | None]]:
+    yield "with the first token twice", [np.concatenate([row[:1], row]) for row in tokens]
+    begin = subject.source.tokenizer.bos_token_id
+    yield "with the token that begins a text before them", _beside(tokens, begin, before=True)
 
 
 def _bare(subject: Subject, texts: Sequence[str]) -> list[Tokens]:

@@ -27,6 +27,7 @@ class PaddedRow:
     name: str
     tokens: Tokens
     stored: Mapping[int, NDArray[np.float32]]  # (width,) by layer
+    at: int | None = None  # its token at the marked position
 
 
 def padding_faults(
@@ -44,7 +45,7 @@ def padding_faults(
                 states = _states(engine, source, _padded(row.tokens, pads, source.pad, side, masked), list(row.stored))
                 for layer, vector in row.stored.items():
                     for count, padded in zip(pads, states[layer], strict=True):
-                        for where in _pooled_like(padded, vector, len(row.tokens), count, side, limits[layer]):
+                        for where in _pooled_like(padded, vector, row, count, side, limits[layer]):
                             words = _in_words(row.name, count, side, where, masked=masked)
                             explained.setdefault(words, set()).add(layer)
         if any(len(layers) == len(row.stored) for layers in explained.values()):
@@ -87,10 +88,10 @@ def _padded(tokens: Tokens, pads: Sequence[int], pad: int, side: str, masked: bo
 
 
 def _pooled_like(
-    states: NDArray[np.float32], stored: NDArray[np.float32], length: int, pads: int, side: str, limit: float
+    states: NDArray[np.float32], stored: NDArray[np.float32], row: PaddedRow, pads: int, side: str, limit: float
 ) -> list[str]:
     """Which tokens or means of the padded row's states (tokens, width) the stored vector is within a distance of."""
-    begin = pads if side == "left" else 0
+    begin, length = pads if side == "left" else 0, len(row.tokens)
     real, whole = states[begin : begin + length], states[: length + pads]
     ways = {
         "the last token": whole[-1],
@@ -99,6 +100,7 @@ def _pooled_like(
         "the last token of the text": real[-1],
         "the first token of the text": real[0],
         "the mean of the text": real.mean(axis=0),
+        **({} if row.at is None else {"the marked token": real[row.at]}),
     }
     distances = np.linalg.norm(np.stack(list(ways.values())) - stored, axis=1)
     return [way for way, distance in zip(ways, distances, strict=True) if distance <= limit]
@@ -115,14 +117,18 @@ def _states(
     def going_in(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         seen[0] = args[0] if args else kwargs["hidden_states"]
 
+    modules = {layer: blocks[layer - 1] for layer in layers if layer}
+    for layer, path in engine.site_modules.items():
+        modules[layer] = blocks[layer - 1].get_submodule(path)
+    rows = len(inputs[0])
     hooks = [blocks[0].register_forward_pre_hook(going_in, with_kwargs=True)]
-    for layer in layers:
-        if layer:
-            hooks.append(
-                blocks[layer - 1].register_forward_hook(
-                    lambda _m, _a, out, layer=layer: seen.update({layer: hidden(out)})
-                )
-            )
+    for layer, module in modules.items():
+
+        def going_out(_m: nn.Module, _a: Any, out: Any, layer: int = layer) -> None:
+            states = hidden(out)
+            seen[layer] = states.reshape(rows, -1, states.shape[-1]).clone()
+
+        hooks.append(module.register_forward_hook(going_out))
     engine.restore()
     try:
         ids, mask = (tensor.to(engine.reader.device) for tensor in inputs)

@@ -29,6 +29,7 @@ class Reading:
     partners: dict[int, NDArray[np.intp]]  # by shift, where in `candidates` the sampled rows' partners are; -1: nowhere
     stored: Mapping[int, NDArray[np.float32]]  # by layer (n, width)
     matches: Mapping[int, list[TokenMatch]]  # by layer, the nearest state of each sampled row
+    at: NDArray[np.int64] | None = None  # (n,) the token of each sampled row at the marked position
     token_faults: list[str] = field(default_factory=list)  # of a store of every token: other tokens than the model's
     token_differences: Mapping[int, list[float]] = field(default_factory=dict)  # and there the worst token of each row
 
@@ -38,17 +39,19 @@ def read(subject: Subject, engine: Engine, sample: int, layers: Sequence[int]) -
     store, depth = subject.store, subject.source.depth
     places = subject.sample(sample)
     around = np.unique(np.clip(np.concatenate([places + shift for shift in SHIFTS]), 0, len(store) - 1))
-    tokens, at = subject.tokens(around), {int(place): row for row, place in enumerate(around)}
-    names = [subject.texts.index[place] for place in places]
+    encoded, at = subject.encoded(around), {int(place): row for row, place in enumerate(around)}
+    tokens, marks = encoded.rows, None if encoded.at is None else encoded.at[:, 0]
+    ids, kinds = subject.names, kinds_of(depth, subject.marked)
+    names = [ids[place] for place in places]
     engine.read(tokens[:1], names[:1])  # refuses a model whose blocks hand on something else
     stored = {layer: stored_vectors(store, layer, names) for layer in layers}
     ragged = {layer: store.tokens(layer, ids=names) for layer in layers} if store.manifest.ragged else {}
     sampled = {at[int(place)]: row for row, place in enumerate(places)}
-    vectors = np.empty((len(around), len(kinds_of(depth)), subject.source.width), dtype=np.float32)
+    vectors = np.empty((len(around), len(kinds), store.manifest.width), dtype=np.float32)
     matches: dict[int, dict[int, TokenMatch]] = {layer: {} for layer in layers}
     differences: dict[int, dict[int, float]] = {layer: {} for layer in ragged}
     for row, states in all_states(engine, subject.source, tokens):
-        vectors[row] = candidates_of(states, depth)
+        vectors[row] = candidates_of(states, depth, None if marks is None else int(marks[row]))
         if (own := sampled.get(row)) is None:
             continue
         for layer in layers:
@@ -65,10 +68,11 @@ def read(subject: Subject, engine: Engine, sample: int, layers: Sequence[int]) -
         places,
         names,
         chosen,
-        Candidates(kinds_of(depth), vectors),
+        Candidates(kinds, vectors),
         partners,
         stored,
         {layer: [found[row] for row in range(len(places))] for layer, found in matches.items()},
+        None if marks is None else marks[[at[int(place)] for place in places]],
         _token_faults(next(iter(ragged.values())), chosen, names) if ragged else [],
         {layer: list(found.values()) for layer, found in differences.items()},
     )

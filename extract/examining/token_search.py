@@ -31,8 +31,17 @@ def nearest_state(states: Sequence[Tensor], stored: NDArray[np.float32]) -> Toke
     return TokenMatch(float(least), number, frozenset(tied), len(states[0]))
 
 
-def token_in_words(matches: Sequence[TokenMatch]) -> str | None:
-    """Which token of their rows the matches are of, counted from either end; None where it is not the same in all."""
+def token_in_words(matches: Sequence[TokenMatch], marks: Sequence[int] | None = None) -> str | None:
+    """Which token of their rows the matches are of, counted from the marked one of each, if any, or from either end.
+
+    None where it is not the same in all.
+    """
+    if marks is not None:
+        beside = frozenset.intersection(
+            *(frozenset(token - at for token in m.tokens) for m, at in zip(matches, marks, strict=True))
+        )
+        if steps := min(beside, key=abs, default=0):
+            return f"token {abs(steps)} {'after' if steps > 0 else 'before'} the marked one"
     from_end = frozenset.intersection(*(frozenset(m.length - token for token in m.tokens) for m in matches))
     if from_end:
         return f"token {min(from_end)} from the end"

@@ -25,6 +25,7 @@ from .layout import layout_batch, not_on_token_ids
 from .trace import replaced
 
 Part = Literal["attention", "mlp"]
+Run = Callable[..., Any]  # runs a block by itself
 # Of the change of a token's output where all other tokens are turned around, as a share of the tokens' spread: an MLP's
 # changes by rounding alone, where a mixture of experts meets other tokens beside it; an attention's by more than 1.
 ROUNDED = {torch.float32: 1e-3, torch.float16: 0.02, torch.bfloat16: 0.05}
@@ -64,9 +65,8 @@ def block_parts(
                 if isinstance(error, RuntimeError) and out_of_memory(error):
                     raise
                 raise InputError(not_on_token_ids(model, error)) from error
-        name = type(model).__name__
         return {
-            layer: _parts_of(blocks[layer - 1], call, ids.shape[1] - 1, f"{name}: block {layer - 1} of {block_path}")
+            layer: _parts_of(blocks[layer - 1], blocks[layer - 1], call, _named(model, block_path, layer))
             for layer, call in calls.items()
         }
 
@@ -75,25 +75,57 @@ def parts_read(
     model: nn.Module, block_path: str, site: str, layers: Sequence[int], tokens: Sequence[int], device: torch.device
 ) -> dict[int, str]:
     """The path in its block, for each layer, of the module that is read for this site; see `block_parts`."""
-    part: Part = "attention" if site == "attention" else "mlp"
+    part = _part(site)
     blocks = list(model.get_submodule(block_path).children())
     for layer in layers:
-        if part == "attention" and not _attends(blocks[layer - 1]):
-            raise InputError(
-                f"{type(model).__name__}: block {layer - 1} of {block_path} has no attention: leave --site out, or "
-                f"layer {layer}"
-            )
+        _refuse_without(part, blocks[layer - 1], layer, _named(model, block_path, layer))
     return {layer: parts[part] for layer, parts in block_parts(model, block_path, layers, tokens, device).items()}
 
 
-def _parts_of(block: nn.Module, call: BlockCall, last: int, where: str) -> dict[Part, str]:
-    """The two parts of a block; `last` is the token that is looked at, which sees all others."""
+def part_read(
+    model: nn.Module, block_path: str, site: str, layer: int, block: nn.Module, run: Run, call: BlockCall
+) -> str:
+    """`parts_read` of one layer whose block has been called by `watched_call`; `run` runs the block by itself."""
+    where = _named(model, block_path, layer)
+    _refuse_without(_part(site), block, layer, where)
+    with torch.inference_mode():
+        return _parts_of(block, run, call, where)[_part(site)]
+
+
+def watched_call(block: nn.Module, run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, BlockCall]:
+    """What a block that is run gives, and its call with all that its modules handed on."""
+    call = BlockCall(args, kwargs, states_of(args, kwargs).clone())
+    with ExitStack() as hooks:
+        _watch_inside(block, call, hooks)
+        output = run(*args, **kwargs)
+    states = states_after(output)
+    call.after = None if states is None else states.clone()
+    return output, call
+
+
+def _named(model: nn.Module, block_path: str, layer: int) -> str:
+    return f"{type(model).__name__}: block {layer - 1} of {block_path}"
+
+
+def _part(site: str) -> Part:
+    return "attention" if site == "attention" else "mlp"
+
+
+def _refuse_without(part: Part, block: nn.Module, layer: int, where: str) -> None:
+    if part == "attention" and not _attends(block):
+        raise InputError(f"{where} has no attention: leave --site out, or layer {layer}")
+
+
+def _parts_of(block: nn.Module, run: Run, call: BlockCall, where: str) -> dict[Part, str]:
+    """The two parts of a block; the last token is looked at, which sees all others."""
+    assert call.before is not None
+    last = call.before.shape[1] - 1
     fitting = [pair for pair in combinations(_distinct(call), 2) if _adds_up(call, *pair)]
     found = [
         (attention, mlp)
         for one, other in fitting
         for attention, mlp in ((one, other), (other, one))
-        if _mixes(block, call, attention, mlp, last)
+        if _mixes(block, run, call, attention, mlp, last)
     ]
     if len(found) != 1:
         what = "parts of it add up to what it hands on" if len(fitting) > 1 else "an attention's and an MLP's output"
@@ -112,6 +144,18 @@ def _watch(block: nn.Module, call: BlockCall, hooks: ExitStack) -> None:
         call.args, call.kwargs = args, kwargs
         call.before = states_of(args, kwargs).clone()
 
+    def going_out(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
+        states = states_after(output)
+        call.after = None if states is None else states.clone()
+
+    for handle in (block.register_forward_pre_hook(going_in, with_kwargs=True), block.register_forward_hook(going_out)):
+        hooks.callback(handle.remove)
+    _watch_inside(block, call, hooks)
+
+
+def _watch_inside(block: nn.Module, call: BlockCall, hooks: ExitStack) -> None:
+    """Keep what a block's modules hand on, once the call has what goes into it."""
+
     def inside(path: str) -> Callable[..., None]:
         def keep(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
             states, before = states_after(output), call.before
@@ -122,14 +166,9 @@ def _watch(block: nn.Module, call: BlockCall, hooks: ExitStack) -> None:
 
         return keep
 
-    def going_out(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
-        states = states_after(output)
-        call.after = None if states is None else states.clone()
-
-    handles = [block.register_forward_pre_hook(going_in, with_kwargs=True), block.register_forward_hook(going_out)]
-    handles += [module.register_forward_hook(inside(path)) for path, module in block.named_modules() if path]
-    for handle in handles:
-        hooks.callback(handle.remove)
+    for path, module in block.named_modules():
+        if path:
+            hooks.callback(module.register_forward_hook(inside(path)).remove)
 
 
 def _distinct(call: BlockCall) -> list[str]:
@@ -150,13 +189,13 @@ def _adds_up(call: BlockCall, one: str, other: str) -> bool:
     return any(torch.equal(total, call.after) for total in ((before + x) + y, before + (x + y), (before + y) + x))
 
 
-def _mixes(block: nn.Module, call: BlockCall, attention: str, mlp: str, last: int) -> bool:
+def _mixes(block: nn.Module, run: Run, call: BlockCall, attention: str, mlp: str, last: int) -> bool:
     """Whether the first lets other tokens into the last one, and the second, where the first is held, does not."""
     assert call.before is not None
     turned = -call.before
     turned[:, last] = call.before[:, last]
-    free = _run_again(block, call, turned)
-    held = _run_again(block, call, turned, held=attention)
+    free = _run_again(block, run, call, turned)
+    held = _run_again(block, run, call, turned, held=attention)
     if any(len(again.parts.get(path, ())) != 1 for again in (free, held) for path in (attention, mlp)):
         return False
     rounded = ROUNDED.get(call.before.dtype, max(ROUNDED.values()))
@@ -164,9 +203,8 @@ def _mixes(block: nn.Module, call: BlockCall, attention: str, mlp: str, last: in
     return mixed > MIXED * rounded and _change(call.parts[mlp][0], held.parts[mlp][0], last) <= rounded
 
 
-def _run_again(block: nn.Module, call: BlockCall, states: Tensor, held: str | None = None) -> BlockCall:
+def _run_again(block: nn.Module, run: Run, call: BlockCall, states: Tensor, held: str | None = None) -> BlockCall:
     """The block on other states, with the output of one of its modules as it was."""
-    again = BlockCall()
     with ExitStack() as hooks:
         if held is not None:
             kept = call.parts[held][0]
@@ -176,13 +214,10 @@ def _run_again(block: nn.Module, call: BlockCall, states: Tensor, held: str | No
 
             handle = block.get_submodule(held).register_forward_hook(hold)
             hooks.callback(handle.remove)
-        _watch(block, again, hooks)
         # A cache of keys holds those of the first call, and would take those of this one, too.
         args = tuple(None if isinstance(value, Cache) else value for value in call.args)
         kwargs = {name: None if isinstance(value, Cache) else value for name, value in call.kwargs.items()}
-        args, kwargs = with_states(args, kwargs, states)
-        block(*args, **kwargs)
-    return again
+        return watched_call(block, run, *with_states(args, kwargs, states))[1]
 
 
 def _change(was: Tensor, now: Tensor, token: int) -> float:

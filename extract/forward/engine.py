@@ -15,6 +15,7 @@ from w2s_probes.checkpoints.tokens import Tokens, refuse_unknown_tokens
 from w2s_probes.devices import out_of_memory
 from w2s_probes.errors import InputError
 from w2s_probes.progress import silent
+from w2s_probes.rows.offsets import offsets_of
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
 from ..models.loading import Placement, load_speaker, load_trunk
@@ -129,7 +130,7 @@ class Engine:
         if not self._layout_known and len(tokens):
             self._refuse_other_layouts(tokens[0])
         each = lengths if self._every else np.full(len(lengths), len(self._positions))
-        places = np.concatenate([[0], np.cumsum(each)]).astype(np.int64)
+        places = offsets_of(each)
         arrays = {layer: np.empty((int(places[-1]), self._width), WORDS[self._dtype]) for layer in self._layers}
         before: Vectors | None = None
         for budget, rows, vectors in fitting(
@@ -153,17 +154,11 @@ class Engine:
         for part in parts:
             yield ReadPart(part, self.read(part.tokens, part.names, progress, at=part.at), self)
 
-    def _where(self, at: NDArray[np.int64] | None) -> Where:
-        """The positions of a batch, whose marked ones are at these tokens (rows, marks)."""
-        marks = iter(() if at is None else torch.from_numpy(np.ascontiguousarray(at.T)))
-        found = tuple(next(marks) if mark_of(one) else cast(Position, one) for one in self._positions)
-        return found[0] if len(found) == 1 else found
-
     @torch.inference_mode()
     def _forward(self, tokens: Sequence[Tokens], rows: list[int], at: NDArray[np.int64] | None) -> Vectors | None:
         """One batch; None where it does not fit into memory."""
         ids, mask = padded(tokens, pad=self._source.pad)
-        where = self._where(None if at is None else at[rows])
+        where = where_of(self._positions, None if at is None else at[rows])
         self.restore()
         failed = f"model {self._source.name} fails on texts of {ids.shape[1]} tokens in {self._dtype}"
         return or_no_memory(
@@ -233,6 +228,13 @@ class Engine:
             return min(REMOTE_TOKENS, max(1, REMOTE_BYTES // vector)) if self._every else REMOTE_TOKENS
         every = 2 * width * len(self._layers) if self._every else 0
         return affordable_tokens(self._source, self.device, self._dtype, every)
+
+
+def where_of(positions: Sequence[str], at: NDArray[np.int64] | None) -> Where:
+    """The positions of a batch, whose marked ones are at these tokens (rows, marks)."""
+    marks = iter(() if at is None else torch.from_numpy(np.ascontiguousarray(at.T)))
+    found = tuple(next(marks) if mark_of(one) else cast(Position, one) for one in positions)
+    return found[0] if len(found) == 1 else found
 
 
 def refuse_non_finite(layer: int, row: str, dtype: StoredDtype) -> None:

@@ -17,7 +17,7 @@ from w2s_probes.checkpoints.files import (
     refuse_own_code,
 )
 from w2s_probes.errors import InputError
-from w2s_probes.io.files import sha256
+from w2s_probes.io.files import is_address, refused_address, sha256
 
 PICKLES = "pytorch_model*.bin"
 PACKAGE = "package:"
@@ -69,6 +69,8 @@ def refuse_no_model(
 def _local_folder(name: str, revision: str | None) -> Path:
     """A folder, or one in an installed package, with a checkpoint's config; InputError where there is none."""
     folder = _in_package(name) if name.startswith(PACKAGE) else Path(name).expanduser()
+    if is_address(name) and not folder.exists():
+        raise refused_address(name)
     if revision is not None:
         raise InputError(f"model {name}: --revision names a commit of a hub model, and this is a folder: leave it out")
     refuse_no_checkpoint(name, folder, "give a transformers checkpoint or a hub id")

@@ -1,6 +1,5 @@
 """A model's weights on its devices, in the dtype and quantization of an extraction."""
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from transformers.quantizers.auto import AutoQuantizationConfig
 from w2s_probes.checkpoints.blocks import trunk_of
 from w2s_probes.checkpoints.files import has_weights
 from w2s_probes.checkpoints.loading import refuse_two_way, usable
+from w2s_probes.devices import own_gpu
 from w2s_probes.errors import InputError, preview
 
 from ..offload.offloading import Offload
@@ -36,8 +36,8 @@ class Placement:
 def default_device() -> torch.device:
     """This process's GPU, as torchrun or Slurm number them; the first one; or the processor."""
     if torch.cuda.is_available():
-        local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
-        return torch.device("cuda", int(local) % torch.cuda.device_count())
+        gpu: torch.device = own_gpu()
+        return gpu
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 

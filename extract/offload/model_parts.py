@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
 
-from w2s_probes.checkpoints.blocks import trunk_of
+from w2s_probes.checkpoints.blocks import block_path_in, trunk_of
 from w2s_probes.checkpoints.loading import usable
 from w2s_probes.errors import InputError, preview
 
 from ..models.checkpoints import ADAPTER
-from ..models.loading import refuse_missing
+from ..models.loading import refuse_missing, refuse_speechless
 from ..models.source import ModelSource, auto_class
 from .stored_tensors import stored_tensors
 
@@ -26,7 +28,16 @@ class ModelParts:
     transformers itself renames, joins and converts the tensors, as it does for the whole.
     """
 
-    def __init__(self, source: ModelSource, dtype: str, device: torch.device, attn: str | None = None) -> None:
+    def __init__(
+        self,
+        source: ModelSource,
+        dtype: str,
+        device: torch.device,
+        attn: str | None = None,
+        *,
+        speaking: bool = False,
+    ) -> None:
+        """With `speaking` the frame is a causal model's, with its language-model head."""
         if getattr(source.config, "quantization_config", None) is not None:
             raise InputError(f"model {source.name}: is quantised, which --offload cannot load: leave --offload out")
         if (source.folder / ADAPTER).is_file():
@@ -37,29 +48,29 @@ class ModelParts:
         self._source, self._dtype, self._device = source, getattr(torch, dtype), device
         self._options: dict[str, Any] = {} if attn is None else {"attn_implementation": attn}
         self._tensors = stored_tensors(source.name, source.folder)
-        config, code = source.config, source.trust.remote_code
-        with usable(source.name, "no model can be built from its config"), torch.device("meta"):
-            whole = auto_class(config).from_config(config, trust_remote_code=code)
-        self._class: Any = type(whole)
-        trunk = trunk_of(whole)
-        self._trunk = next(name for name, module in whole.named_modules() if module is trunk)
         self.block_path = source.block_path
+        self._whole, trunk = _Built.of(source, auto_class(source.config), source.block_path)
+        self._framed, frame = self._whole, trunk
+        if speaking:
+            refuse_speechless(source)
+            self._framed, frame = _Built.of(source, AutoModelForCausalLM, source.block_path)
+        self.frame_blocks = self._framed.blocks
         # Of each number the tensors that may be of its block: those with the number in their names, whatever stands
         # before it, since transformers renames many. What is not of the block is never read.
         self._numbered: dict[int, list[str]] = {}
         for name in self._tensors:
             for number in {int(part) for part in name.split(".") if part.isdecimal()}:
                 self._numbered.setdefault(number, []).append(name)
-        blocks = [_bytes(block, self._dtype) for block in trunk.get_submodule(self.block_path).children()]
+        blocks = [_bytes(block, self._dtype) for block in frame.get_submodule(self.frame_blocks).children()]
         self.depth, self.block_bytes = len(blocks), max(blocks, default=0)
-        self.frame_bytes = _bytes(trunk, self._dtype) - sum(blocks)
+        self.frame_bytes = _bytes(frame, self._dtype) - sum(blocks)
         self.bytes = self.frame_bytes + sum(blocks)
 
     def frame(self) -> nn.Module:
-        """The trunk in evaluation mode; its blocks are there without any weights, on the meta device."""
+        """The trunk, or the causal model, in evaluation mode; its blocks are without weights, on the meta device."""
         model = self._load(None)
         trunk = trunk_of(model)
-        blocks: Any = trunk.get_submodule(self.block_path)
+        blocks: Any = trunk.get_submodule(self.frame_blocks)
         for number, block in enumerate(model.lost_blocks):
             blocks[number] = block.eval()
         return trunk
@@ -82,10 +93,11 @@ class ModelParts:
                 self._tensors[name].announce()
 
     def _load(self, keep: int | None) -> Any:
-        where = ".".join(name for name in (self._trunk, self.block_path) if name)
+        built = self._framed if keep is None else self._whole
+        where = ".".join(name for name in (built.trunk, built.blocks) if name)
         names = self._tensors if keep is None else self._numbered.get(keep, [])
         with usable(self._source.name, FAULT), _numbers_that_show():
-            model, report = _pruned(self._class, self._trunk, where, keep).from_pretrained(
+            model, report = _pruned(built.kind, built.trunk, where, keep).from_pretrained(
                 None,
                 config=self._source.config,
                 state_dict={name: self._tensors[name] for name in names},
@@ -96,16 +108,34 @@ class ModelParts:
             )
         buffers = dict(model.named_buffers())
         absent = sorted(set(report["missing_keys"]) - set(buffers))
-        prefix = f"{self._trunk}." if self._trunk else ""
+        prefix = f"{built.trunk}." if built.trunk else ""
         refuse_missing(self._source.name, [name for name in absent if "pooler" not in name and name.startswith(prefix)])
         if unset := [name for name, buffer in buffers.items() if name.startswith(prefix) and _is_unset(buffer)]:
             raise InputError(
                 f"model {self._source.name}: {FAULT}, since {preview(unset)} is computed by the whole model alone: "
                 "leave --offload out"
             )
-        for config in (model.config, getattr(trunk_of(model), "config", model.config)):
+        for config in (model.config, model.config.get_text_config(), getattr(trunk_of(model), "config", model.config)):
             config.use_cache = False
         return model.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A class of models, and where in one of them are the trunk and, seen from that, its blocks."""
+
+    kind: Any
+    trunk: str
+    blocks: str
+
+    @classmethod
+    def of(cls, source: ModelSource, auto: Any, block_path: str) -> "tuple[_Built, nn.Module]":
+        """What an auto class of transformers makes of a config, and the trunk of that, without weights."""
+        with usable(source.name, "no model can be built from its config"), torch.device("meta"):
+            whole = auto.from_config(source.config, trust_remote_code=source.trust.remote_code)
+        trunk = trunk_of(whole)
+        path = next(name for name, module in whole.named_modules() if module is trunk)
+        return cls(type(whole), path, block_path_in(trunk, block_path)), trunk
 
 
 @contextmanager

@@ -22,21 +22,23 @@ from w2s_probes.progress import silent
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
 from ..forward.call_states import states_after
-from ..forward.engine import BatchProgress, affordable_tokens, numbers_a_token, words_of
+from ..forward.engine import BatchProgress, affordable_tokens, numbers_a_token, where_of, words_of
 from ..forward.fitting import or_no_memory
+from ..forward.logit_lens import CHUNK
 from ..forward.model_state import ModelState
 from ..forward.part_reading import ReadPart, TokenizedPart
 from ..forward.switches import mode_of
-from ..forward.trace import Position, pool
 from ..models.loading import Placement, refuse_lacking_dtype, usable_device
 from ..models.source import ModelSource
 from ..options import refuse_offload
+from ..site import RESIDUAL, Site
 from .check_pass import CheckPass
 from .kept_states import KeptStates, StatesInMemory, StatesOnDisk
 from .model_parts import ModelParts
 from .offloading import Offload, Room
 from .open_parts import Batch, OpenPart
 from .shells import Block, Passage, Shells, joined
+from .site_reading import PartRun, SiteReading
 
 # Tokens of a sweep at most: by then reading the weights is a small share of the time, and a kill loses one sweep.
 CPU_SWEEP = 1 << 18
@@ -44,35 +46,43 @@ GPU_SWEEP = 1 << 22
 
 
 class OffloadedEngine:
-    """Reads chosen layers at one position of any number of parts, with one block's weights in memory at a time."""
+    """Reads chosen layers of any number of parts, with one block's weights in memory at a time."""
 
     def __init__(
         self,
         source: ModelSource,
         *,
         layers: Sequence[int],
-        position: Position,
+        position: str | Sequence[str],
         dtype: StoredDtype,
+        site: Site = RESIDUAL,
         quantization: str | None = None,
         placement: Placement,
     ) -> None:
         refuse_offload(asked=True, remote=source.remote, quantization=quantization, device_map=placement.device_map)
-        self._source, self._layers, self._position, self._dtype = source, sorted(layers), position, dtype
+        self._source, self._layers, self._dtype = source, sorted(layers), dtype
+        self._positions: list[str] = [position] if isinstance(position, str) else list(position)
+        self._every, self._width = self._positions == ["all"], site.width(source.width)
+        logits = site.name == "logits"
+        # The blocks that are read; of logits one at least, by whose states the head is tried out.
+        self._last = max(self._layers[-1], int(logits))
         self.device = usable_device(placement.device_map)
         refuse_lacking_dtype(self.device, dtype)
         offload = placement.offload or Offload()
-        self._parts = parts = ModelParts(source, dtype, self.device, placement.attn)
+        self._parts = parts = ModelParts(source, dtype, self.device, placement.attn, speaking=logits)
         beside = parts.frame_bytes + 2 * parts.block_bytes
         self.budget = placement.batch_tokens or affordable_tokens(
             source, self.device, dtype, self._numbers_kept, reserved=beside
         )
         batch = self.budget * (numbers_a_token(source) + self._numbers_kept) * WORDS[dtype].itemsize
+        batch += 4 * min(CHUNK, self.budget * source.vocabulary) if logits else 0
         self._room = Room.of(offload, source.name, frame=parts.frame_bytes, block=parts.block_bytes, batch=batch)
         self._states: KeptStates = StatesInMemory() if offload.scratch is None else StatesOnDisk(offload.scratch)
         self._on_disk = offload.scratch is not None
-        trunk = parts.frame()
-        self._shells = Shells(trunk, parts.block_path)
-        self._state, self._mode = ModelState(trunk), mode_of(source.text_config)
+        frame = parts.frame()
+        self._shells = Shells(frame, parts.frame_blocks)
+        self._site = SiteReading(site, frame, parts.frame_blocks, self.device)
+        self._state, self._mode = ModelState(frame), mode_of(source.text_config)
         self._checked = False
 
     @property
@@ -81,8 +91,13 @@ class OffloadedEngine:
         return str(self.device)
 
     @property
+    def site_modules(self) -> dict[int, str]:
+        """The module of each block, by layer, that gives the site: known once rows have been read, of parts alone."""
+        return self._site.parts
+
+    @property
     def _numbers_kept(self) -> int:
-        return 2 * self._source.width if self._position == "all" else 0
+        return 2 * self._width if self._every else 0
 
     def read(
         self,
@@ -93,7 +108,7 @@ class OffloadedEngine:
         at: NDArray[np.int64] | None = None,
     ) -> dict[int, NDArray[Any]]:
         """For each layer the words of the rows, which are one part; every call reads all weights."""
-        (found,) = self.read_parts(iter([TokenizedPart(0, list(names), list(tokens), 0)]), progress)
+        (found,) = self.read_parts(iter([TokenizedPart(0, list(names), list(tokens), 0, at=at)]), progress)
         return dict(found.layers)
 
     def read_parts(self, parts: Iterator[TokenizedPart], progress: BatchProgress = silent) -> Iterator[ReadPart]:
@@ -106,10 +121,10 @@ class OffloadedEngine:
                 yield opened.popleft().read_part()
 
     def _batches(self, parts: Iterator[TokenizedPart], opened: deque[OpenPart]) -> Iterator[Batch]:
-        every_token = self._position == "all"
+        a_row = None if self._every else len(self._positions)
         for part in parts:
             refuse_unknown_tokens(self._source.name, part.tokens, self._source.vocabulary, partial(_named, part.names))
-            opened.append(OpenPart(part, self._layers, self._source.width, self._dtype, every_token=every_token))
+            opened.append(OpenPart(part, self._layers, self._width, self._dtype, a_row=a_row))
             yield from opened[-1].batches(self.budget, self._mode)
 
     def _sweep(self, waiting: Iterator[Batch], opened: deque[OpenPart], progress: BatchProgress) -> bool:
@@ -117,13 +132,15 @@ class OffloadedEngine:
         first = next(waiting, None)
         if first is None:
             return False
-        last, taken = max(self._layers), [first]
+        last, taken = self._last, [first]
         check = None if self._checked else self._check(first.tokens[0])
         try:
             for number in range(max(1, last)):
                 run = self._install(number) if last else None
                 if check is not None and run is not None:
                     check.go_through(number, run)
+                if run is not None and (path := self._site.parts.get(number + 1)) is not None:
+                    run = PartRun(self._shells.block(number), path, run)
                 for batch in taken if number else self._taken(first, waiting, opened, taken):
                     self._step(batch, number, run)
                     _report(progress, batch, number, max(1, last))
@@ -139,7 +156,7 @@ class OffloadedEngine:
         return True
 
     def _check(self, tokens: Tokens) -> CheckPass:
-        check = CheckPass(self._source, self._shells, self._layers, tokens, self.device)
+        check = CheckPass(self._source, self._shells, self._site, self._layers, tokens, self.device)
         try:
             check.refuse_first_layer()
         except InputError:
@@ -150,7 +167,7 @@ class OffloadedEngine:
     def _install(self, number: int) -> Block:
         """Load a block to its place, and let the system read the next one ahead; returns what runs it."""
         run = self._shells.install(number, self._parts.block(number))
-        if number + 1 < max(self._layers):
+        if number + 1 < self._last:
             self._parts.announce(number + 1)
         self._state = ModelState(self._shells.trunk)
         return run
@@ -178,8 +195,9 @@ class OffloadedEngine:
         if number == 0 and 0 in self._layers:
             self._place(batch, 0, passage.came, mask)
         if number + 1 in self._layers:
-            self._place(batch, number + 1, states_after(passage.went), mask)
-        if number + 1 < max(self._layers):
+            after = states_after(passage.went) if passage.part is None else passage.part
+            self._place(batch, number + 1, after, mask)
+        if number + 1 < self._last:
             self._states.put(batch, passage.keep)
 
     def _passage(
@@ -189,7 +207,7 @@ class OffloadedEngine:
         of_batch = len(batch.rows)
         kept = self._states.get(batch) if number else []
         kept = [(tensor[piece] if len(tensor) == of_batch else tensor).to(self.device) for tensor in kept]
-        onward = number + 1 < max(self._layers)
+        onward = number + 1 < self._last
         failed = f"model {self._source.name} fails on texts of {ids.shape[1]} tokens in {self._dtype}"
         self._state.restore()
         here, seen = ids[piece].to(self.device), mask[piece].to(self.device)
@@ -204,6 +222,7 @@ class OffloadedEngine:
                 raise
             raise InputError(f"{failed} ({whole_reason(error)}): leave --offload out") from error
         if passage is not None:
+            passage.part = run.part(len(here)) if isinstance(run, PartRun) else None
             return passage
         first, end, _ = piece.indices(of_batch)
         if end - first == 1:
@@ -219,7 +238,8 @@ class OffloadedEngine:
     def _place(self, batch: Batch, layer: int, states: Tensor | None, mask: Tensor) -> None:
         if states is None:
             raise InputError(f"model {self._source.name}: block {layer - 1} hands on no hidden states")
-        vectors = pool(states, mask, self._position).to(getattr(torch, self._dtype))
+        where = where_of(self._positions, batch.at)
+        vectors = self._site.vectors(states, mask, where).to(getattr(torch, self._dtype))
         finite = torch.isfinite(vectors).all(dim=-1).cpu().numpy()
         batch.of.place(batch, layer, words_of(vectors), finite)
 

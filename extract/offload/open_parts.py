@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from w2s_probes.checkpoints.batches import batches
 from w2s_probes.checkpoints.tokens import Tokens
+from w2s_probes.rows.offsets import offsets_of
 from w2s_probes.store.dtypes import WORDS, StoredDtype
 
 from ..forward.engine import refuse_non_finite
@@ -17,17 +18,18 @@ from ..forward.switches import Mode
 
 
 class OpenPart:
-    """The words of a part's rows, and of its checked rows alone, as far as they have been read."""
+    """The words of a part's rows, and of its checked rows alone, as far as they have been read.
+
+    There are `a_row` vectors of each row, or, with None, one of each token.
+    """
 
     def __init__(
-        self, part: TokenizedPart, layers: Sequence[int], width: int, dtype: StoredDtype, *, every_token: bool
+        self, part: TokenizedPart, layers: Sequence[int], width: int, dtype: StoredDtype, *, a_row: int | None
     ) -> None:
-        self.part, self._dtype, self._every_token, self.batches_left = part, dtype, every_token, 0
+        self.part, self._dtype, self.batches_left = part, dtype, 0
         self.lengths = [len(row) for row in part.tokens]
-        self._words = _Words(self.lengths, layers, width, dtype, every_token=every_token)
-        self._alone = {
-            row: _Words([self.lengths[row]], layers, width, dtype, every_token=every_token) for row in part.checked
-        }
+        self._words = _Words(self.lengths, layers, width, dtype, a_row=a_row)
+        self._alone = {row: _Words([self.lengths[row]], layers, width, dtype, a_row=a_row) for row in part.checked}
 
     @property
     def size(self) -> int:
@@ -71,6 +73,11 @@ class Batch:
         return [self.of.part.tokens[row] for row in self.rows]
 
     @property
+    def at(self) -> NDArray[np.int64] | None:
+        """The tokens (rows, marks) at marked positions."""
+        return None if self.of.part.at is None else self.of.part.at[self.rows]
+
+    @property
     def length(self) -> int:
         """Tokens of all rows, without padding."""
         return sum(self.of.lengths[row] for row in self.rows)
@@ -80,9 +87,9 @@ class _Words:
     """Words of rows at each layer, and the place of each row's first."""
 
     def __init__(
-        self, lengths: Sequence[int], layers: Sequence[int], width: int, dtype: StoredDtype, *, every_token: bool
+        self, lengths: Sequence[int], layers: Sequence[int], width: int, dtype: StoredDtype, *, a_row: int | None
     ) -> None:
-        self.places = np.concatenate([[0], np.cumsum(lengths if every_token else np.ones(len(lengths), int))])
+        self.places = offsets_of(lengths if a_row is None else np.full(len(lengths), a_row))
         self.layers = {layer: np.empty((int(self.places[-1]), width), WORDS[dtype]) for layer in layers}
         self.size = sum(words.nbytes for words in self.layers.values())
 

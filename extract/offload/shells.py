@@ -38,16 +38,17 @@ class Passage:
     came: Tensor | None = None  # states that the block was given
     went: Any = None  # its output
     keep: list[Tensor] = field(default_factory=list)  # as `kept`, for the next block
+    part: Tensor | None = None  # what the block's attention or MLP handed on, where that is read
 
 
 _NOWHERE = Passage(0, None, [], onward=False)
 
 
 class Shells:
-    """The blocks of a trunk, each replaced in place by what stands in for it on the way of a batch."""
+    """The blocks of a model, each replaced in place by what stands in for it on the way of a batch."""
 
     def __init__(self, trunk: nn.Module, block_path: str) -> None:
-        self.trunk, self._passage = trunk, _NOWHERE
+        self.trunk, self.path, self._passage = trunk, block_path, _NOWHERE
         self._forms: dict[int, tuple[type, int, list[int]] | None] = {}
         self._guests: dict[int, Meeting] = {}  # by thread
         blocks: Any = trunk.get_submodule(block_path)
@@ -63,6 +64,11 @@ class Shells:
         self._blocks[number] = block
         return run
 
+    def block(self, number: int) -> nn.Module:
+        """The block at its place."""
+        there: nn.Module = self._blocks[number]
+        return there
+
     def empty(self, number: int) -> None:
         """Put the block without weights back."""
         self._blocks[number] = self._empty[number]
@@ -77,11 +83,11 @@ class Shells:
         passage.block, self._passage = None, _NOWHERE  # nothing is to hold the weights longer than they are needed
         return passage
 
-    def accompany(self, meeting: Meeting, ids: Tensor, mask: Tensor) -> None:
-        """Run the trunk as it is, in this thread, where each block's output is what `meeting` says."""
+    def accompany(self, meeting: Meeting, ids: Tensor, mask: Tensor) -> Any:
+        """What the model gives, run as it is in this thread, where each block's output is what `meeting` says."""
         self._guests[threading.get_ident()] = meeting
         try:
-            self.trunk(input_ids=ids, attention_mask=mask)
+            return self.trunk(input_ids=ids, attention_mask=mask)
         finally:
             del self._guests[threading.get_ident()]
 
@@ -161,4 +167,6 @@ def joined(passages: Sequence[Passage]) -> Passage:
     states = [states_after(passage.went) for passage in passages]
     went = None if first.went is None else together([state for state in states if state is not None])
     keep = [together(tensors) for tensors in zip(*(passage.keep for passage in passages), strict=True)]
-    return Passage(first.number, first.block, first.kept, first.onward, first.order, came, went, keep)
+    parts = [passage.part for passage in passages if passage.part is not None]
+    part = together(parts) if parts else None
+    return Passage(first.number, first.block, first.kept, first.onward, first.order, came, went, keep, part)

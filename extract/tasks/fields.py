@@ -40,11 +40,11 @@ def _inner(value: Any, path: list[str], name: str, place: str) -> Any:
 
 
 def text_of(value: Any, name: str, place: str) -> str:
-    """A value as text: lists line by line. InputError for a table of fields."""
-    if isinstance(value, Mapping):
-        raise InputError(
-            f"{place}: field {name!r} holds fields itself: name one, for example {name}.{next(iter(value), 'x')}"
-        )
+    """A value as text: lists line by line. InputError for a table of fields, and for a list of such as messages are."""
+    inner = next((entry for entry in value if isinstance(entry, Mapping)), value) if isinstance(value, list) else value
+    if isinstance(inner, Mapping):
+        which = "content" if "content" in inner else next(iter(inner), "x")  # of messages, what they say
+        raise InputError(f"{place}: field {name!r} holds fields itself: name one, for example {name}.{which}")
     return "\n".join(str(entry) for entry in value) if isinstance(value, list) else str(value)
 
 

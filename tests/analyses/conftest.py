@@ -1,6 +1,7 @@
 """What tests of runs share."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +9,15 @@ import pytest
 from analyses.experiment import view
 from analyses.lessons import teaching
 from extract.extractor import Extraction
+from extract.forward.trace import ActivationReader
+from tests.worlds import remembered
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _passes_made_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ActivationReader, "read", remembered.read)
+        yield
 
 
 @pytest.fixture

@@ -39,16 +39,30 @@ METHODS_RUN = [
 METHODS_RUN += ["control-random:filter-topo", "relabel-knn", "relabel-logistic", "relabel-topo"]
 CEILINGS = ["ceiling-knn", "ceiling-logistic", "ceiling-topo"]
 
+SECRET = {"HF_TOKEN": "hf_plantedTokenThatNobodyMaySee", "AWS_SECRET_ACCESS_KEY": "planted/Secret+that/nobody+may/see"}
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     """Every method on one task."""
     out = tmp_path_factory.mktemp("run")
     seen: list[tuple[str, int, int]] = []
-    results = run(small_recipe(), out, lambda *step: seen.append(step))
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in SECRET.items():
+            environment.setenv(name, value)
+        results = run(small_recipe(), out, lambda *step: seen.append(step))
     assert seen[-1][1:] == (15, 15)  # weak, ceiling, the probes' ceilings, ten methods
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
     return out, results
+
+
+def test_no_file_of_a_run_holds_a_secret_of_the_environment(finished: tuple[Path, pd.DataFrame]) -> None:
+    files = {file.name: file.read_bytes() for file in finished[0].rglob("*") if file.is_file()}
+    assert RECORD in files
+    found = [
+        (name, key) for name, content in files.items() for key, value in SECRET.items() if value.encode() in content
+    ]
+    assert found == []
 
 
 def test_every_method_has_its_rows(finished: tuple[Path, pd.DataFrame]) -> None:

@@ -25,6 +25,7 @@ from tests.benchmarks import (
     generating,
     heads,
     logistic,
+    many_tokens,
     memory,
     million,
     neighbors,
@@ -61,7 +62,11 @@ GROUPS = {
     "sweep": sweep.cases,
     "student-sweep": student_sweep.cases,
 }
-LONG = {"published-sweep": published_sweep.cases, "million": million.cases}  # hours: only where they are named
+LONG = {  # hours: only where they are named
+    "published-sweep": published_sweep.cases,
+    "million": million.cases,
+    "many-tokens": many_tokens.cases,
+}
 HEAD = "| what | ours | reference | unit | beside | ratio | bar |\n|---|---:|---:|---|---|---:|---:|"
 
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +24,17 @@ SIZES = (10_000, 100_000, 1_000_000)
 WIDTH, LATENT, CLUSTERS = 256, 24, 300
 LIMIT = "4GB"  # --max-memory
 MOST_GB, MOST_MINUTES = 6.0, 40.0  # of the filter by topo of a million rows, on two cores
-COMMANDS: dict[str, list[str]] = {
+COMMANDS: dict[str, list[str]] = {  # of which `export` and `report` read what the first one wrote
     "filter --by topo": ["filter", "--layer", "1", "--by", "topo", "--index", "approximate"],
     "relabel --by knn": ["relabel", "--layer", "1", "--by", "knn", "--index", "approximate"],
     "relabel --by logistic": ["relabel", "--layer", "1", "--by", "logistic"],
     "sweep": ["sweep", "--layers", "1", "--knn-k", "10,50", "--logistic-l2", "1e-3,1e-1", "--index", "approximate"],
     "student": ["student", "--layer", "1"],
+    "export --format hf": ["export", "--format", "hf"],
+    "report": ["report"],
     "filter --by topo, exact": ["filter", "--layer", "1", "--by", "topo"],
 }
+ENDINGS = {"sweep": ".csv", "student": "", "export": "", "report": ".html"}  # of what is written; else .jsonl
 EXACT_UP_TO = 100_000  # rows of the last one: a million of them take a day
 # Seconds by the clock and of all processors, the largest memory that is no file's, and what the command said.
 MEASURE = """
@@ -83,18 +86,27 @@ def measured(place: Path, name: str) -> tuple[float, float, float, str]:
     """Seconds, seconds of processors, gigabytes, and what a command said, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         verb, *options = COMMANDS[name]
-        out = Path(folder) / {"sweep": "out.csv", "student": "out"}.get(verb, "out.jsonl")
-        command = [verb, place / "acts", place / "weak.jsonl", *options, "--out", out, "--max-memory", LIMIT]
+        out = Path(folder) / f"out{ENDINGS.get(verb, '.jsonl')}"
+        if name == next(iter(COMMANDS)):
+            out = place / "kept" / "weak.jsonl"
+        read = {"export": [place / "kept" / "weak.jsonl"], "report": [place / "kept"]}
+        limit = [] if verb in read else ["--max-memory", LIMIT, "--progress", "none"]
+        command = [verb, *read.get(verb, [place / "acts", place / "weak.jsonl"]), *options, "--out", out, *limit]
         for graph in (place / "acts").glob("neighbors-*"):  # kept of another command
             graph.unlink()
-        done = subprocess.run(
-            [sys.executable, "-c", MEASURE, *map(str, command), "--progress", "none"],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-            env=os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")},
-        )
+        return measured_command(command)
+
+
+def measured_command(words: Iterable[object]) -> tuple[float, float, float, str]:
+    """What `measured` gives, of the words of any command; two threads unless OMP_NUM_THREADS says otherwise."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")},
+    )
     if done.returncode:
         raise RuntimeError(done.stderr)
     took, processors, memory, said = json.loads(done.stdout.splitlines()[-1])

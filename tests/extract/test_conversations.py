@@ -110,8 +110,9 @@ def test_a_conversation_is_its_messages_however_a_file_spells_them(place: Path, 
 
 
 def test_labels_of_conversations_are_joined_as_others_are(
-    place: Path, tmp_path: Path, w2s: Callable[..., None]
+    place: Path, tmp_path: Path, w2s: Callable[..., None], fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("W2S_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
     talks = [[("user", " ".join(f"w{j}" for j in rng.integers(0, 40, 5))), ("assistant", f"w{n}")] for n in range(30)]
     lines = [{"messages": as_json(talk), "label": n % 2} for n, talk in enumerate(talks)]  # without ids
@@ -120,6 +121,23 @@ def test_labels_of_conversations_are_joined_as_others_are(
     sweep = ["sweep", tmp_path / "acts", tmp_path / "rows.jsonl", "--knn-k", "3"]
     w2s(*sweep, "--out", tmp_path / "sweep.csv")
     assert len(pd.read_csv(tmp_path / "sweep.csv"))
+    # A head that was fitted to them scores new ones, and one that reads the model's own activations learns the same.
+    student = ["student", "--layer", "2", "--out"]
+    w2s(*student, tmp_path / "head", tmp_path / "acts", tmp_path / "rows.jsonl")
+    w2s(*student, tmp_path / "own", "--model", place / "model", tmp_path / "rows.jsonl")
+    for name in ("head", "own"):
+        w2s("predict", tmp_path / name, "--rows", tmp_path / "rows.jsonl", "--out", tmp_path / f"{name}.jsonl")
+    w2s(
+        *("predict", tmp_path / "head", "--rows", tmp_path / "rows.jsonl", "--store", tmp_path / "acts"),
+        *("--out", tmp_path / "stored.jsonl"),
+    )
+    head, own, stored = (pd.read_json(tmp_path / f"{n}.jsonl", lines=True)["label"] for n in ("head", "own", "stored"))
+    np.testing.assert_allclose(head, stored, atol=1e-5)
+    np.testing.assert_allclose(own, stored, atol=1e-5)
+    line = fails(
+        "student", "--kind", "lora", "--model", place / "model", tmp_path / "rows.jsonl", "--out", tmp_path / "o"
+    )
+    assert "no field 'text', which a fine-tuned student learns from: its rows are conversations: give it" in line
 
 
 BAD: dict[str, tuple[Any, str]] = {
@@ -176,7 +194,7 @@ def test_what_has_no_place_for_conversations_says_so(place: Path, tmp_path: Path
         "extract", place / "plain", *rows, *out
     )
     said = "its rows are conversations, and here texts are read"
-    assert said in fails("doctor", place / "model", *rows)
+    assert said in fails("ask", place / "model", *rows, "--out", tmp_path / "asked.jsonl")
     both = pd.DataFrame({"id": ["t"], "text": ["w1"], "messages": pd.Series([as_json(TALKS[0])], dtype=object)})
     with pytest.raises(InputError, match="rows: has both 'text' and 'messages', and one of them is read"):
         Extraction.plan(str(place / "model"), both)
@@ -186,6 +204,8 @@ def test_what_has_no_place_for_conversations_says_so(place: Path, tmp_path: Path
     with pytest.raises(InputError, match="row 't': a conversation has no characters to count"):
         numbers = table.assign(span=pd.Series([[0, 2]], dtype=object))
         Extraction.plan(str(place / "model"), numbers, position="span")
+    with pytest.raises(InputError, match="row 't': its span 'w' stands in its messages 8 times: give a longer piece"):
+        Extraction.plan(str(place / "model"), table.assign(span=["w"]), position="span")
     with pytest.raises(InputError, match=r"position 'role:tool' is nowhere in 1 of 1 rows \('t'\)"):
         Extraction.plan(str(place / "model"), table, position="role:tool")
 

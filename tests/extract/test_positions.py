@@ -18,8 +18,11 @@ from extract.encoding import Encoding
 from extract.extractor import Extraction
 from extract.marking import CutOff
 from extract.models.loading import Placement
+from extract.models.source import ModelSource
 from extract.named_positions import extract_positions, plan_positions
-from extract.positions import mark_of, named_positions
+from extract.planned_rows import rows_at
+from extract.positions import MARK, Mark, mark_of, named_positions
+from extract.rendering import Rendered
 from extract.repair import repair
 from tests.conftest import shard_file
 from w2s_probes import ActivationStore, InputError
@@ -181,6 +184,64 @@ def test_every_span_of_every_kind_of_tokenizer_ends_at_the_token_of_its_last_cha
                     encoding.encode_rows(tokenizer, row, [[(max(0, end - 3), end)]])
 
 
+def test_a_character_of_several_tokens_is_never_marked_by_the_wrong_one_of_them() -> None:
+    """Its first stands for an answer, its last for a span; a row that is cut between them is refused."""
+    tokenizer, text = fast("bytes"), "A b 龘"
+    whole = tokenizer(text)
+    pieces = [token for token in range(len(whole["input_ids"])) if _holds(whole, token, 4)]
+    assert len(pieces) > 1
+    row, last = pd.DataFrame({"id": ["r"], "text": [text]}), [[(4, 5)]]
+    mark = Mark("answer").find(Rendered(text, ((4, 5),), ("assistant",), conversation=True), None, "row 'r'")
+    assert mark is not None
+    whole_row = Encoding(None, "right", None).encode_rows(tokenizer, row, [[mark], *last])
+    assert whole_row.at is not None
+    assert whole_row.at.tolist() == [[pieces[0], pieces[-1]]]
+    for side, marks, limit in (
+        ("right", last, pieces[-1] + 1),  # begin, what is read, and the end, in the place of the last piece
+        ("left", [[mark]], len(pieces) + 1),  # without its first piece
+    ):
+        with pytest.raises(CutOff, match=r"cut off in 1 rows \('r'\)"):
+            Encoding(limit, side, None).encode_rows(tokenizer, row, marks)  # type: ignore[arg-type]
+        assert Encoding(limit + 1, side, None).encode_rows(tokenizer, row, marks).at is not None  # type: ignore[arg-type]
+
+
+def test_spans_are_of_the_rows_own_text_where_a_template_strips_it(place: Path, tmp_path: Path) -> None:
+    """A piece of the text, too, and one that is stripped away is nowhere."""
+    jinja = tmp_path / "t.jinja"
+    source = ModelSource.find(str(place / "model"))
+    text = " \n w1 w2 w3 \n"
+    marked: dict[Any, str | None] = {(3, 5): "w1", (6, 8): "w2", (0, 13): "w1 w2 w3", (0, 4): "w", (9, 12): "w3"}
+    marked |= {" w2": " w2", "\n w1": "w1", " w1": "w1", (0, 3): None, (1, 2): None, (11, 13): None, " \n ": None}
+    for strip in ("", " | trim", ".lstrip()", ".rstrip()"):
+        content = f"m['content']{strip}" if strip.startswith(".") else f"(m['content']{strip})"
+        jinja.write_text("{% for m in messages %}<s> w9  {{ " + content + " }}</s>{% endfor %}")
+        encoding = Encoding.plan(source, None, "right", str(jinja))
+        for span, said in marked.items():
+            given = list(span) if isinstance(span, tuple) else span
+            rows = pd.DataFrame({"id": ["x"], "text": [text], "span": pd.Series([given], dtype=object)})
+            if said is None:
+                with pytest.raises(InputError, match=r"position 'span' is nowhere in 1 of 1 rows \('x'\)"):
+                    rows_at(rows, ["span"], source, encoding)
+                continue
+            (table,), _ = rows_at(rows, ["span"], source, encoding)
+            ((begin, end),) = table[MARK]
+            read = encoding.rendered(source.tokenizer, table)[0].text
+            assert read[begin:end].strip() == said.strip()
+            own_end = len(text[: span[1]].rstrip()) if isinstance(span, tuple) else text.index(span) + len(span)
+            assert end == read.index("w1 w2 w3") - 3 + own_end
+        talk = pd.Series([(("user", text), ("assistant", "  w1 w2"))], dtype=object)
+        rows = pd.DataFrame({"id": ["x"], "text": ["t"], "messages": talk, "span": ["  w1"]})
+        (table,), _ = rows_at(rows, ["span"], source, encoding)
+        ((_, end),) = table[MARK]
+        assert encoding.rendered(source.tokenizer, table)[0].text[:end].count("w1") == 2
+        for there in (rows.assign(span=" w1"), rows.assign(span="w1 w2", messages=talk)):
+            with pytest.raises(InputError, match="stands in its messages 2 times"):
+                rows_at(there, ["span"], source, encoding)
+        outside = pd.DataFrame({"id": ["x"], "text": [text], "span": pd.Series([[6, 14]], dtype=object)})
+        with pytest.raises(InputError, match=r"its span \[6, 14\] is not in its text, which has 13 characters"):
+            rows_at(outside, ["span"], source, encoding)
+
+
 def _holds(encoded: Any, token: int, character: int) -> bool:
     span = encoded.token_to_chars(token)
     return span is not None and span.start <= character < span.end
@@ -233,6 +294,21 @@ def test_rows_without_the_position_are_refused_by_id(place: Path, position: str,
         Extraction.plan(str(place / "model"), rows, position=position)
 
 
+def test_of_several_positions_those_that_are_nowhere_are_named_with_their_rows(place: Path, tmp_path: Path) -> None:
+    positions = {"end": "last", "year": "regex:[0-9]{4}", "word": "regex:w[0-9]", "mark": "span"}
+    rows = table().assign(span=pd.Series([[6, 14], "none", [0, 2], "5"], dtype=object))
+    said = r"position 'regex:\[0-9\]\{4\}' is nowhere in 3 of 4 rows \('a', 'c', 'd'\), 'span' in 1 \('b'\): check it"
+    with pytest.raises(InputError, match=said):
+        plan_positions(str(place / "model"), rows, positions)
+    marks = {"number": r"regex:\b[0-9]+\b", "first": "regex:^w[0-9]"}
+    plans = plan_positions(str(place / "model"), table(), marks, missing="skip", max_length=3)
+    said = (
+        r"the marked position 'regex:.{2,4}\[0-9\]\+.{2,4}' is cut off in 3 rows \('b', 'c', 'd'\), of which 3 tokens"
+    )
+    with pytest.raises(InputError, match=said):
+        extract_positions(plans, tmp_path / "acts", placement=CPU)
+
+
 def test_rows_are_left_out_only_when_asked_and_by_name(place: Path, tmp_path: Path, w2s: Any, capsys: Any) -> None:
     call = ["extract", place / "model", "--rows", place / "rows.jsonl", "--out", tmp_path / "acts"]
     w2s(*call, "--position", "year=regex:[0-9]{4}", "--position", "end=last", "--missing", "skip")
@@ -258,10 +334,9 @@ def test_a_span_that_is_cut_off_is_refused_before_anything_is_computed(
 def test_what_reads_named_positions_alone_says_so(place: Path, tmp_path: Path, fails: Callable[..., str]) -> None:
     rows: list[Any] = ["--rows", place / "rows.jsonl"]
     Extraction.plan(str(place / "model"), table(), position="span").run(tmp_path / "acts", placement=CPU)
-    assert "holds position 'span'" in fails("doctor", tmp_path / "acts", "--model", place / "model", *rows)
-    for option in ("--offload", "--remote"):
-        line = fails("extract", place / "model", *rows, "--position", "span", option, "--out", tmp_path / "o")
-        assert f"{option} reads one of last, first, mean and all, not --position span" in line
+    assert "acts: holds span: give w2s doctor" in fails("doctor", place / "model", "--store", tmp_path / "acts", *rows)
+    line = fails("extract", place / "model", *rows, "--position", "span", "--remote", "--out", tmp_path / "o")
+    assert "--remote reads one of last, first, mean and all, not --position span" in line
     line = fails("extract", place / "model", *rows, "--position", "a=last", "--add", "--out", tmp_path / "acts")
     assert "--add adds to a store" in line
 
@@ -286,6 +361,22 @@ def test_rows_that_were_left_out_stay_so_when_rows_are_added_and_a_shard_is_repa
     file.unlink()
     repair(acts, placement=Placement("cpu"))
     assert shard_file(acts).read_bytes() == before
+    # Rows that another position left out and that are there now are said to be left out no more.
+    plans = plan_positions(
+        str(place / "model"), table(), {"end": "last", "year": "regex:[0-9]{4}"}, layers=[2], missing="skip"
+    )
+    end = extract_positions(plans, tmp_path / "two", placement=CPU, notes=notes)["end"]
+    assert end is not None
+    everything = Extraction.plan(str(place / "model"), table(), layers=[2])
+    added = add(everything, end.path, placement=CPU, notes=notes)
+    assert added is not None
+    assert added.ids.tolist() == ["b", "a", "c", "d"]
+    assert "left_out" not in added.manifest.notes
+    file = shard_file(end.path)
+    before = file.read_bytes()
+    file.unlink()
+    repair(end.path, placement=Placement("cpu"))
+    assert file.read_bytes() == before
     written = table().assign(span=pd.Series(["[6, 14]", "1912", "[0, 2]", "5"], dtype=object))
     keys = {Extraction.plan(str(place / "model"), rows, position="span").key for rows in (table(), written)}
     assert len(keys) == 1

@@ -1,6 +1,7 @@
 """`w2s repair`: whatever was done to a store's files, its shards are again what they were, or it is refused."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -352,7 +353,7 @@ def test_a_store_that_does_not_say_where_it_came_from_needs_to_be_told(place: Pa
 
 
 def test_what_was_pulled_by_layers_is_repaired_and_known_to_extract(
-    place: Path, tmp_path: Path, w2s: Call, monkeypatch: pytest.MonkeyPatch
+    place: Path, tmp_path: Path, w2s: Call, fails: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files of one layer each, several in one folder: a lost one comes out of its own layer, bit for bit."""
     pytest.importorskip("fsspec")
@@ -366,6 +367,17 @@ def test_what_was_pulled_by_layers_is_repaired_and_known_to_extract(
     before = files_of(tmp_path / "here")
     for layer, damage in ((1, Path.unlink), (2, lambda file: flip(file, file.stat().st_size - 9, 1))):
         damage(sorted((tmp_path / "here").glob(f"*layer-{layer:03d}*"))[-1])
+    command = f"`w2s pull file://{tmp_path}/there {tmp_path}/here --layers 1,2`"
+    said = f"here: was pulled from file://{tmp_path}/there: give --model and --rows, or pull again: {command}"
+    assert said in fails("repair", tmp_path / "here")  # its notes keep the last part of the paths alone
+    assert "give --model and --rows, or pull again" in fails(
+        "repair", tmp_path / "here", "--rows", place / "first.jsonl"
+    )
+    shutil.copytree(tmp_path / "here", tmp_path / "damaged")
+    w2s(*shlex.split(command.strip("`"))[1:])
+    assert files_of(tmp_path / "here") == before
+    shutil.rmtree(tmp_path / "here")
+    (tmp_path / "damaged").rename(tmp_path / "here")
     w2s("repair", tmp_path / "here", "--model", place / "model", "--rows", place / "first.jsonl")
     after = files_of(tmp_path / "here")
     assert sorted(content for name, content in after.items() if name.endswith(".h5")) == sorted(

@@ -132,16 +132,11 @@ def test_what_reads_texts_again_reads_the_stream_alone(place: Path, fails: Calla
     rows: list[Any] = ["--rows", place / "rows.jsonl"]
     model = place / "model"
     stream = "reads the residual stream alone"
-    assert stream in fails("doctor", place / "mlp", "--model", model, *rows)
-    assert stream in fails("doctor", model, "--store", place / "mlp", *rows)
-    assert stream in fails("extract", model, *rows, "--site", "mlp", "--offload", "--out", place / "o")
+    held = f"mlp: holds last, mlp: give w2s doctor {place / 'mlp'} --model {model} --rows ROWS"
+    assert held in fails("doctor", model, "--store", place / "mlp", *rows)
     assert stream in fails("extract", "some/model", *rows, "--site", "mlp", "--remote", "--out", place / "o")
     with pytest.raises(InputError, match=f"mlp, and saliency of tokens {stream}"):
         TokenReader.open(str(model), ActivationStore.open(place / "mlp"))
-    with pytest.raises(InputError, match="--offload reads the residual stream alone"):
-        from extract.offload.offloading import Offload
-
-        Extraction.plan(str(model), rows_of(place), site="mlp").run(place / "o", placement=Placement(offload=Offload()))
 
 
 def test_the_command_says_which_tokens_it_reads(

@@ -10,6 +10,7 @@ GROUPS = {
     "extraction": "tests.gpu_check.gpu_extraction",
     "tuning": "tests.gpu_check.gpu_tuning",
     "memory": "tests.gpu_check.gpu_memory",
+    "torch loops": "tests.gpu_check.gpu_loops",
 }
 
 

@@ -1,5 +1,8 @@
 """What is secret is unreadable in a text, and what is not stays."""
 
+import subprocess
+import sys
+
 import pytest
 
 from w2s_probes.redaction import redacted
@@ -34,3 +37,21 @@ def test_secrets_go_and_all_else_stays(monkeypatch: pytest.MonkeyPatch) -> None:
         "store.hf_datasets, basic arithmetic, Basic settings-of-rows and a bearer certificate",
     )
     assert [redacted(text) for text in kept] == list(kept)
+
+
+def test_a_traceback_of_a_command_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hush-hush-hush")
+    fails = """
+import sys
+from w2s_probes import cli
+def fails(words):
+    raise KeyError("hush-hush-hush at https://host/acts?X-Amz-Signature=1f2e")
+cli._run, sys.argv = fails, ["w2s", "verify"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", fails], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "KeyError: '*** at https://host/acts?X-Amz-Signature=***'" in done.stderr
+    assert "hush-hush" not in done.stderr
+    assert "1f2e" not in done.stderr

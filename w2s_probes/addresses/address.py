@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Address:
         text = str(text)
         links = [LINK.fullmatch(link) for link in text.split("::")]
         if links[0] is None:
-            here = Path(text).absolute().as_uri()
+            here = f"file://{Path(text).absolute()}"  # fsspec takes it letter by letter, `%20` too
             raise InputError(
                 f"{redacted(text)}: not an address: give one such as hf://datasets/NAME/acts or s3://BUCKET/acts; "
                 f"a folder here is {redacted(here)}"
@@ -75,6 +75,10 @@ class Address:
     def __str__(self) -> str:
         return self.hide(self.text)
 
+    def below(self, name: str) -> "Address":
+        """The address of a folder in this one."""
+        return replace(self, text=f"{self.text}/{name}")
+
     @property
     def keys(self) -> str:
         """How credentials for it are given."""
@@ -83,6 +87,14 @@ class Address:
     def hide(self, text: str) -> str:
         """The text without anything secret: of the environment, and of the options."""
         return redacted(text, _secrets(self.options))
+
+    def hide_in(self, value: Any) -> Any:
+        """A value fit for JSON with each text and name in it so; numbers stay, whatever their digits are."""
+        if isinstance(value, Mapping):
+            return {self.hide(str(name)): self.hide_in(part) for name, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.hide_in(part) for part in value]
+        return self.hide(value) if isinstance(value, str) else value
 
     def open(self) -> tuple[Any, str]:
         """fsspec's file system and the path in it; InputError where a package is missing or the kind is not known."""

@@ -9,6 +9,7 @@ from .remote_folder import RemoteFolder
 
 SUMS, ONE_SUM = "SHA256SUMS", ".sha256"  # of a folder, and after the name of a single file
 UNFINISHED = "SHA256SUMS.unfinished"  # while a folder is being pushed
+STORES = "stores.json"  # of a folder of stores, which it names; put there before the first of them
 LINE = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>.+)")
 
 

@@ -51,6 +51,11 @@ def fetch(folder: RemoteFolder, name: str, target: Path, size: int, checksum: st
     with replacing(target) as temporary:
         folder.get(name, temporary)
         if (got := temporary.stat().st_size) != size:
+            if (there := folder.size(name)) not in (None, size):
+                raise InputError(
+                    f"{folder.address}/{name}: has {there:,} bytes, {size:,} are listed: cut short or changed there: "
+                    "push it again with --force"
+                )
             raise InputError(
                 f"{folder.address}/{name}: {got:,} of {size:,} bytes came over: give the same command again, which "
                 "goes on from there"

@@ -9,10 +9,11 @@ from ..progress import Progress, silent
 from ..store.manifest import MANIFEST
 from ..store.shards import NAME
 from .address import Address
-from .checksum_lists import ONE_SUM, SUMS, UNFINISHED, as_text, is_usable, read_sums
+from .checksum_lists import ONE_SUM, STORES, SUMS, UNFINISHED, as_text, is_usable, read_sums
 from .delivery import Delivery
 from .hub_folder import beside, remote_folder
 from .remote_folder import RemoteFolder
+from .remote_store import stores_below
 from .scratch import scratch_folder
 
 
@@ -22,12 +23,21 @@ def push_files(place: Path, address: Address, *, force: bool = False, report: Pr
         folder = remote_folder(address)
         files, sums = {path.relative_to(place).as_posix(): path for path in _below(place)}, SUMS
         there = folder.files()
+        refuse_file(folder, there)
         if MANIFEST in there or any(NAME.fullmatch(name) for name in there):
             raise InputError(f"{folder.address}: holds a store or a part of one: give another address, or delete it")
+        others = [] if SUMS in there or UNFINISHED in there else [name for name in there if name not in files]
+        if STORES in others or stores_below(others):
+            raise InputError(f"{folder.address}: holds several stores: give another address, or delete them")
     else:
         folder, name = beside(address)
         files, sums = {name: place}, name + ONE_SUM
         there = {name: size for name in files if (size := folder.size(name)) is not None}
+        if not there and folder.below(name).is_folder():
+            raise InputError(
+                f"{address}: is a folder there, and {place} a file: give {address}/ to have it put into that, or "
+                "another address"
+            )
     if unfit := [name for name in (*files, sums) if not is_usable(name)]:
         raise InputError(f"{place}: {preview(unfit, 1)} is no name for a list of checksums: rename it")
     if not files:
@@ -51,6 +61,12 @@ def push_files(place: Path, address: Address, *, force: bool = False, report: Pr
             _send(folder, {name: files[name] for name in lacking}, (sums, written), marked, report)
     sent = sum(files[name].stat().st_size for name in lacking)
     return Delivery(str(address), place, len(files), len(lacking), sent)
+
+
+def refuse_file(folder: RemoteFolder, there: Mapping[str, int]) -> None:
+    """InputError where what is to be a folder is a file there."""
+    if not there and folder.is_file():
+        raise InputError(f"{folder.address}: is a file there: give another address, or delete it")
 
 
 def _send(

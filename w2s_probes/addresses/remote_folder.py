@@ -4,7 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ..io.files import replacing
 from .address import Address
@@ -28,6 +28,10 @@ class RemoteFolder:
         self.system = system
         self.root = root
 
+    def below(self, name: str) -> Self:
+        """A folder in it, over the same connection."""
+        return type(self)(self.address.below(name), self.system, self._path(name))
+
     def files(self) -> dict[str, int]:
         """The bytes of each file in it, at any depth; none where the folder is not there."""
         with Reaching(self.address, "its files cannot be listed"):
@@ -45,6 +49,11 @@ class RemoteFolder:
         """Whether the address is a file's."""
         with Reaching(self.address, "cannot be looked at"):
             return bool(self.system.isfile(self.root))
+
+    def is_folder(self) -> bool:
+        """Whether a folder is there, empty or not."""
+        with Reaching(self.address, "cannot be looked at"):
+            return bool(self.system.isdir(self.root))
 
     def size(self, name: str) -> int | None:
         """A file's bytes; None where it is not there."""

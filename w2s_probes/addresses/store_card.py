@@ -1,6 +1,8 @@
 """The card of a store at an address: README.md, what the activations are of, how they were made, how to get them."""
 
 import json
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from .. import __version__
@@ -15,6 +17,7 @@ MACHINE = ("device", "torch", "transformers", "nnsight")  # of a manifest's note
 
 def store_card(manifest: Manifest, address: Address) -> str:
     """The card; on the hub a dataset card, with its YAML front matter."""
+    manifest = _hidden(manifest, address)
     facts = [(name, value) for name, value in _facts(manifest) if value not in (None, "", {}, [])]
     table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in facts)
     layers = sorted(manifest.sites)
@@ -37,7 +40,7 @@ checksums (the first 16 digits of SHA-256). Rows are joined to labels by id; the
 
 ```sh
 pip install 'w2s-probes[remote]'
-w2s pull {address} acts --layers {one}
+w2s pull {shlex.quote(str(address))} acts --layers {one}
 ```
 
 ```python
@@ -46,7 +49,43 @@ from w2s_probes import ActivationStore
 X = ActivationStore.open("acts").layer({one})  # float32 (rows, width)
 ```
 """
-    return address.hide(_front_matter(model) + text if address.protocol == "hf" else text)
+    return _front_matter(model) + text if address.protocol == "hf" else text
+
+
+def stores_card(manifests: Mapping[str, Manifest], address: Address) -> str:
+    """The card of several stores at an address, such as those of named positions; each has a card of its own."""
+    manifests = {name: _hidden(manifest, address) for name, manifest in manifests.items()}
+    models = {_model(manifest) for manifest in manifests.values()}
+    model = models.pop() if len(models) == 1 else None
+    lines = "\n".join(
+        f"| `{_plain(address.hide(name))}` | {_cell(manifest.identity.get('position', '?'))} | {manifest.rows:,} "
+        f"| {', '.join(map(str, sorted(manifest.sites)))} of {manifest.depth} | {_cell(_model(manifest) or '?')} |"
+        for name, manifest in sorted(manifests.items())
+    )
+    one = min(manifests)
+    layers = sorted(manifests[one].sites)
+    its_own = shlex.quote(f"acts-{address.hide(one)}")
+    text = f"""{MARK}
+
+# Activations{f" of {_cell(model)}" if model else ""}, {len(manifests)} stores
+
+| store | position | rows | layers | model |
+|---|---|---|---|---|
+{lines}
+
+```sh
+pip install 'w2s-probes[remote]'
+w2s pull {shlex.quote(str(address))} acts
+w2s pull {shlex.quote(str(address.below(one)))} {its_own} --layers {layers[len(layers) // 2]}
+```
+"""
+    return _front_matter(model) + text if address.protocol == "hf" else text
+
+
+def _hidden(manifest: Manifest, address: Address) -> Manifest:
+    """The manifest with nothing secret in its texts, before Markdown and JSON have marks of their own put in these."""
+    texts = {"identity": address.hide_in(manifest.identity), "notes": address.hide_in(manifest.notes)}
+    return manifest.model_copy(update=texts)
 
 
 def _facts(manifest: Manifest) -> list[tuple[str, Any]]:
@@ -89,9 +128,13 @@ def _normed(manifest: Manifest) -> str:
 
 def _cell(value: Any) -> str:
     """A value in one cell of a Markdown table, as code where it is not a plain number."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = shortened(" ".join(text.split()), 300).replace("|", "\\|").replace("`", "'")
+    text = _plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return text if text.replace(",", "").replace(".", "").isdigit() else f"`{text}`"
+
+
+def _plain(text: str) -> str:
+    """A text that breaks neither a table's cell nor code in it."""
+    return shortened(" ".join(text.split()), 300).replace("|", "\\|").replace("`", "'")
 
 
 def _front_matter(model: str | None) -> str:

@@ -141,7 +141,7 @@ def conflict_audit(
 def _checked(given: dict[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
     """The probabilities (n,) by name; InputError where they are none, or of other rows."""
     refuse_other_ids({name: ids_of(values) for name, values in given.items()})
-    scores = {name: probabilities(np.asarray(values), name) for name, values in given.items()}
+    scores = {name: probabilities(values, name) for name, values in given.items()}
     rows = len(scores["truth"])
     for name, values in scores.items():
         if len(values) != rows:

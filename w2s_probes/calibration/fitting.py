@@ -9,6 +9,7 @@ from ..checks import probabilities
 from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..rows.folds import fold_numbers
+from ..tensors import as_numpy
 from .curves import CALIBRATION_RULES, LEAST_ROWS, CalibrationRule, Calibrator, logits
 
 FOLDS = 5
@@ -84,7 +85,7 @@ def _checked(
     p, y = probabilities(scores, "scores"), probabilities(labels, "labels")
     if len(p) != len(y):
         raise InputError(f"{len(p)} scores but {len(y)} labels: calibration needs those of the same rows")
-    w = np.ones(len(p)) if weights is None else np.asarray(weights, dtype=np.float64)
+    w = np.ones(len(p)) if weights is None else np.asarray(as_numpy(weights), dtype=np.float64)
     if w.shape != p.shape or not np.isfinite(w).all() or (w < 0).any():
         raise InputError(f"weights must be {len(p)} finite numbers, one a row, none below 0")
     p, y, w = p[w > 0], y[w > 0], w[w > 0]

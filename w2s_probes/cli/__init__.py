@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NoReturn, TextIO
 
 from ..errors import InputError
@@ -55,6 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if line is None:
             raise
         _refuse(line)
+    finally:
+        if arguments is None:  # after typer, which sets one of its own
+            sys.excepthook = _tell_fault
+
+
+def _tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback without anything secret: what libraries raise may quote signed addresses and headers."""
+    import traceback
+
+    _tell(redacted("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _run(arguments: list[str]) -> int:

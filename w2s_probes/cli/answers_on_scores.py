@@ -60,12 +60,15 @@ class SweepAnswer(JsonAnswer):
     best_students: list[SweepBestStudent] = Field(description="for each label set, with --students")
     no_best_student: dict[str, str] = Field(description="why a label set has none, with --students")
     left_out: dict[str, int] = Field(description="how many cells were left out, by the reason")
+    neighbors_found: list[float] | None = Field(
+        description="least and largest share of the true neighbours found by an approximate index; null where exact"
+    )
 
     @classmethod
     def unfinished(cls, out: Path, plan: list[str] | None = None) -> "SweepAnswer":
         nothing: dict[str, Any] = {"record": None, "plots": [], "lines": None, "best": [], "best_students": []}
         nothing |= {"no_best_student": {}}
-        return cls(out=out, finished=False, plan=plan or [], left_out={}, **nothing)
+        return cls(out=out, finished=False, plan=plan or [], left_out={}, neighbors_found=None, **nothing)
 
     @classmethod
     def of(
@@ -95,6 +98,7 @@ class SweepAnswer(JsonAnswer):
             best_students=students,
             no_best_student=reasons,
             left_out=result.left_out(),
+            neighbors_found=result.found(),
         )
 
 

@@ -29,7 +29,7 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    "demo": Verb(EXPERIMENT, "The whole method on a miniature: offline, about a minute.", "run:demo"),
+    "demo": Verb(EXPERIMENT, "The whole method on a miniature: offline, some minutes.", "run:demo"),
     "run": Verb(EXPERIMENT, "A recipe from weak supervisor to students and PGR.", "run:run"),
     "robust": Verb(EXPERIMENT, "Which students to keep, whatever the supervisor's errors.", "robust:robust"),
     "report": Verb(EXPERIMENT, "What a folder of results shows, as one HTML file.", "report:report"),
@@ -127,6 +127,7 @@ def _telling(command: Any, plugins: list[Any]) -> Any:
 def load(name: str) -> Any:
     """The command of this name, made from its function."""
     from .probe_options import with_options
+    from .refused_addresses import without_addresses
     from .spelt_help import spell_out
 
     module, _, attribute = VERBS[name].where.partition(":")
@@ -135,6 +136,8 @@ def load(name: str) -> Any:
         alone = typer.Typer(add_completion=False, rich_markup_mode="markdown", context_settings=SETTINGS)
         alone.command(name)(with_options(loaded))
         loaded = alone
+    for registered in loaded.registered_commands:
+        registered.callback = without_addresses(registered.callback)
     command: Any = typer.main.get_command(loaded)
     for each in getattr(command, "commands", {"": command}).values():
         spell_out(each)

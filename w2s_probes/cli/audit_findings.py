@@ -39,9 +39,7 @@ def of_fold(found: "FoldedAudit", drawn: int) -> list[str]:
 
 
 def _share(estimate: Estimate) -> str:
-    if np.isnan(estimate.value):
-        return "an unknown share"
-    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
+    return "an unknown share" if np.isnan(estimate.value) else f"{estimate:.1%}"
 
 
 def _two(estimate: Estimate) -> str:

@@ -1,7 +1,8 @@
 """`w2s doctor STORE --model MODEL`: a store of any origin beside the model that it is said to be of."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import typer
 
@@ -11,14 +12,11 @@ from ..printable import visible
 from ..store.activation_store import ActivationStore
 from . import terminal
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 def examine_store(
     store: Path,
     model: str,
-    rows: "pd.DataFrame",
+    rows: Sequence[Path],
     *,
     layers: str,
     position: Literal["last", "first", "mean", "all"] | None,
@@ -26,7 +24,10 @@ def examine_store(
     how: dict[str, Any],
     placement: tuple[str | None, str | None, int | None],
 ) -> None:
-    """Print what each layer holds; exit code 1 where something is off. `how` are options of `Subject.of`."""
+    """Print what each layer holds, by the rows of some files; exit code 1 where something is off.
+
+    `how` are options of `Subject.of`.
+    """
     opened = ActivationStore.open(store)
     chosen = opened.select(layers)
     said = opened.manifest.identity.get("position", "unknown")
@@ -36,14 +37,18 @@ def examine_store(
         raise InputError(f"{store}: holds one vector a row: --position is last, first or mean")
     with from_checkout():
         from extract.models.checkpoints import refuse_no_model
-        from extract.row_files import texts_of
-    texts_of(opened.ids.tolist(), rows, str(store))
+        from extract.positions import fields_of
+        from extract.row_files import read_rows, texts_of
+    # Of a store of ours; an import's position may be a word of another tool's.
+    fields = fields_of([said]) if "weights" in opened.manifest.identity else []
+    table = read_rows(*rows, fields=fields, conversations=True)
+    texts_of(opened.ids.tolist(), table, str(store))
     refuse_no_model(model, how["revision"], how["trust"])
     with from_checkout():  # worth the seconds that these take only now
         from extract.examining import Subject, examine
         from extract.examining.layer_finding import all_in_words, in_one_line
         from extract.models.loading import Placement
-    subject = Subject.of(opened, model, rows, position=position, **how)
+    subject = Subject.of(opened, model, table, position=position, **how)
     found = examine(
         subject, layers=chosen, placement=Placement(*placement), **({} if sample is None else {"sample": sample})
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checkout import from_checkout
+from ..rows.conversations import MESSAGES
 from . import terminal
 
 if TYPE_CHECKING:
@@ -39,13 +40,16 @@ def extracted(
     key_of: dict[str, Any] | None = None,
     asked_by: str = "",
 ) -> Path:
-    """The store of rows (id, text) by a model with these `options` of `Extraction.plan`, made if it is not there.
+    """The store of rows by a model with these `options` of `Extraction.plan`, made if it is not there.
 
+    The rows have `id`, `text` or `messages`, and what marks their position.
     With `key_of`, an identity that `asked_by` was fitted to, InputError where the model or an option has changed.
     """
     with from_checkout():
         from extract.extractor import Extraction
-    plan = Extraction.plan(model, rows[["id", "text"]], **options)
+        from extract.positions import fields_of
+    read = ("id", "text", MESSAGES, *fields_of([options.get("position") or "last"]))
+    plan = Extraction.plan(model, rows[[name for name in read if name in rows]], **options)
     for name, value in (key_of or {}).items():
         if name in plan.identity and plan.identity[name] != value:
             from ..errors import InputError

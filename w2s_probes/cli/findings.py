@@ -18,9 +18,18 @@ FEW = 10  # rows, below which a share of wrong labels is no comparison
 
 def of_approximation(graph: "Neighbors | None") -> list[str]:
     """The neighbours that an approximate index missed."""
-    if graph is None or graph.recall == 1:
+    return of_shares_found(None if graph is None or graph.recall == 1 else (graph.recall, graph.recall))
+
+
+def of_shares_found(found: tuple[float, float] | None) -> list[str]:
+    """The least and the largest share of the true neighbours that approximate indexes found; None: there were none."""
+    if found is None:
         return []
-    return [f"approximate neighbours: {graph.recall:.1%} of the true ones were found, measured on 256 rows"]
+    from ..neighbors.searching import SAMPLE
+
+    low, high = (f"{share:.1%}" for share in found)
+    share = low if low == high else f"{low} to {high}"
+    return [f"approximate neighbours: {share} of the true ones were found, measured on {SAMPLE} rows"]
 
 
 def of_filter(

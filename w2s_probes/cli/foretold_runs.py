@@ -62,7 +62,7 @@ def _remarks(cells: "pd.DataFrame", correlations: list[tuple[str, str, Any]]) ->
         return ["the recipe has no student-xent, so there is no gain to compare with"]
     if not known:
         return [f"{tasks} task{'s' * (tasks > 1)}: too few for a rank correlation of a measure and the gain"]
-    told = (f"{name} {found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" for name, found in known)
+    told = (f"{name} {found}" for name, found in known)
     return [f"Spearman's correlation with the gain over {tasks} tasks [95 %, over tasks]: {'; '.join(told)}"]
 
 

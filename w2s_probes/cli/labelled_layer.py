@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 # What reads stores and label files. What computes is imported where it is used: bad files are refused without it.
+from ..devices import PROCESSOR
 from ..errors import InputError, did_you_mean
 from ..labels.label_file import LabelFile
 from ..labels.label_set import raters_disagreement, truth_where_known
@@ -141,18 +142,24 @@ class LabelledLayer:
 
     def graph(self, probe: Any, in_sample: bool) -> "Neighbors | None":
         """The neighbours that a kNN or Topo probe asks for, kept beside the store; None for other probes."""
+        from ..neighbors.index_names import IndexName
         from ..neighbors.store_graphs import store_neighbors
         from ..probes import Probe, TopoProbe
 
+        index = str(getattr(probe, "index", "exact"))  # a further probe of the registry need not have one
         ids = None if in_sample else self.group_ids
         most = most_neighbors(ids, len(self.X))
         if isinstance(probe, TopoProbe):
             k = max(probe.k_cc, min(probe.graph_k, most))
         elif isinstance(probe, Probe) and probe.graph_k and not in_sample:
             k = probe.graph_k
+        elif in_sample and not IndexName.parse(index).is_exact:
+            raise InputError(
+                f"--in-sample with --index {index}: how many neighbours it finds of rows scored with themselves is not "
+                "measured: leave one of them out"
+            )
         else:
             return None
-        index = getattr(probe, "index", "exact")  # a further probe of the registry need not have one
         return store_neighbors(self.store, self.layer, k, self.X, ids=self.ids, group_ids=ids, index=index)
 
     def folds(self, probe: Any, in_sample: bool, seed: int) -> NDArray[np.object_]:
@@ -187,9 +194,17 @@ def refuse_no_probe(by: str, option: str = "--by") -> None:
 
 
 def probe_of(
-    by: str, k: int | None, l2: float | None, connectivity: Connectivity, index: str, alpha: float | None = None
+    by: str,
+    k: int | None,
+    l2: float | None,
+    connectivity: Connectivity,
+    index: str,
+    alpha: float | None = None,
+    device: str | None = None,
 ) -> Any:
     """The unfitted probe that the options name, with its default where a value is None; InputError if there is none."""
     refuse_no_probe(by)
-    entry, spreads = PROBES[by], {} if alpha is None else {"alpha": alpha}
-    return entry.make(k if entry.value == "k" else l2, connectivity=connectivity, index=index, **spreads)
+    entry = PROBES[by]
+    spreads: dict[str, Any] = {} if alpha is None else {"alpha": alpha}
+    spreads |= {"connectivity": connectivity, "index": index, "device": device or PROCESSOR}
+    return entry.make(k if entry.value == "k" else l2, **spreads)

@@ -31,7 +31,6 @@ def offload_as_typed(
     device_map: str | None,
     remote: bool = False,
     quantization: str | None = None,
-    site: str = "residual",
 ) -> "Offload | None":
     """How the model is to be read; None: whole. InputError for options that exclude each other."""
     with from_checkout():
@@ -43,7 +42,6 @@ def offload_as_typed(
         remote=remote,
         quantization=quantization,
         device_map=device_map,
-        site=site,
         **only_with_it,
     )
     if not asked:

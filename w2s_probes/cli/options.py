@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..devices import KINDS
 from ..filtering.judges import CHANNEL, CONFIDENT, OVERLAP, RATERS
 from ..probes.connectivity import Connectivity as Connectivity
 from ..probes.registry import PROBES
@@ -84,12 +85,29 @@ Index = Annotated[
         autocompletion=lambda incomplete: [n for n in ("exact", "cuda", "approximate") if n.startswith(incomplete)],
     ),
 ]
+
+
+def _devices(incomplete: str) -> list[str]:
+    return [name for name in KINDS if name.startswith(incomplete)]
+
+
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the fits of {readers:device}, channel and confident: cpu, unless you name a torch device, as cuda.",
+        autocompletion=_devices,
+    ),
+]
+FitDevice = Annotated[
+    str,
+    typer.Option("--device", help="Of what is fitted: cpu, or a torch device such as cuda.", autocompletion=_devices),
+]
 MaxMemory = Annotated[
     str | None,
     typer.Option(
         callback=limited,
         help="Such as 4GB: activations and neighbours of more than a quarter of it lie in memory-mapped files "
-        "(TMPDIR), and fits go in smaller batches.",
+        "(TMPDIR), and fits go in smaller batches. Labels, texts and libraries stay in memory beside.",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of the cross-fitting folds.")]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..devices import PROCESSOR
 from ..errors import InputError, did_you_mean
 from ..filtering.judges import (
     CHANNEL,
@@ -79,13 +80,13 @@ def refuse_other_options(
         refuse_no_cleanlab()
 
 
-def channel_of(rows: "LabelledLayer", l2: float | None, seed: int) -> "ChannelEstimate":
+def channel_of(rows: "LabelledLayer", l2: float | None, seed: int, device: str | None) -> "ChannelEstimate":
     """The noise channel of the judged rows' labels, with the logistic probe's own penalty where none is given."""
     from ..noise.channel import channel_model
     from ..probes.registry import PROBES
 
     penalty = PROBES["logistic"].default if l2 is None else l2
-    return channel_model(rows.X, rows.y, l2=penalty, groups=rows.groups, seed=seed)
+    return channel_model(rows.X, rows.y, l2=penalty, groups=rows.groups, seed=seed, device=device or PROCESSOR)
 
 
 def of_channel(found: "ChannelEstimate") -> list[str]:
@@ -113,6 +114,7 @@ def judged(
     *,
     l2: float | None,
     seed: int,
+    device: str | None,
     contamination: float | None,
     per_class: bool,
     prune: PruneBy | None,
@@ -134,14 +136,14 @@ def judged(
     from ..filtering.by_judgement import channel_filter, confident_filter
 
     if by == CHANNEL:
-        channel = channel_of(rows, l2, seed)
+        channel = channel_of(rows, l2, seed, device)
         result = channel_filter(rows.y, channel.posterior, contamination, per_class=per_class)
         return replace(result, folds=channel.folds), of_channel(channel)
     from ..probes.registry import PROBES
     from ..relabeling import relabel
     from ..rows.folds import fold_numbers
 
-    p = relabel(PROBES["logistic"].make(l2), rows.X, rows.y, groups=rows.groups, seed=seed)
+    p = relabel(PROBES["logistic"].make(l2, device=device or PROCESSOR), rows.X, rows.y, groups=rows.groups, seed=seed)
     chosen = prune or "prune_by_noise_rate"
     result = confident_filter(rows.y, p, contamination, filter_by=chosen, per_class=per_class)
     folds = fold_numbers(rows.X, rows.y, groups=rows.groups, seed=seed)

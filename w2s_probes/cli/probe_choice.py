@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..devices import PROCESSOR, refuse_no_device, refuse_no_name
 from ..errors import InputError
 from ..filtering.judges import CHANNEL, CONFIDENT
 from ..io.files import refuse_input, refuse_no_file
@@ -14,7 +15,11 @@ from ..probes.registry import PROBES
 from .options import BEST, JUDGES
 
 if TYPE_CHECKING:
+    from ..neighbors import Neighbors
     from ..sweep.chosen import ChosenCell
+
+
+SETTINGS = ("connectivity", "index", "alpha", "device")  # of some probes, and no values
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class ProbeChoice:
     connectivity: str | None = None
     index: str | None = None
     alpha: float | None = None
+    device: str | None = None
     cell: "ChosenCell | None" = None  # what a sweep chose, where one did
     labels: str = ""  # the name of the label file
 
@@ -67,35 +73,39 @@ class ProbeChoice:
         connectivity: str | None = None,
         index: str | None = None,
         alpha: float | None = None,
+        device: str | None = None,
     ) -> "ProbeChoice":
         """From the options as typed, `values` by probe; InputError for one that the probe does not read.
 
         `--knn-k 5` is `--k 5` of knn alone, so that an option of a sweep is never read as another probe's.
         """
         readers = {entry.flag: [name] for name, entry in PROBES.items()}
-        for option in ("k", "l2", "connectivity", "index", "alpha"):
+        for option in ("k", "l2", *SETTINGS):
             readers[f"--{option}"] = [name for name, entry in PROBES.items() if option in (entry.value, *entry.options)]
-        for option in ("--l2", "--logistic-l2"):
+        for option in ("--l2", "--logistic-l2", "--device"):
             readers[option] += [CHANNEL, CONFIDENT]  # which judge by a logistic probe
         ks = {"--k": k, **{PROBES[name].flag: v for name, v in values.items() if PROBES[name].value == "k"}}
         penalties = {"--l2": l2, **{PROBES[name].flag: v for name, v in values.items() if PROBES[name].value == "l2"}}
-        typed = {**ks, **penalties, "--connectivity": connectivity, "--index": index, "--alpha": alpha}
+        settings = dict(zip(SETTINGS, (connectivity, index, alpha, device), strict=True))
+        typed = {**ks, **penalties, **{f"--{name}": value for name, value in settings.items()}}
         for option, value in typed.items():
             if value is None:
                 continue
-            if by == BEST and option not in ("--connectivity", "--index", "--alpha"):
+            if by == BEST and option.removeprefix("--") not in SETTINGS:
                 raise InputError(f"{option}: --by best takes its value from the sweep: leave it out")
             # A probe that does not exist is refused elsewhere, by its name.
             if by not in readers[option] and (by in (*PROBES, *JUDGES) or ":" in by):
                 raise InputError(f"{option} is for {listed(readers[option])}: leave it out with --by {by}")
         if alpha is not None:
             refuse_alpha(alpha)
+        if device is not None:
+            refuse_no_name(device, "--device")
         neighbors = _only(ks)
         number = None if neighbors is None else int(neighbors)
-        return cls(layer, by, number, _only(penalties), connectivity, index, alpha)
+        return cls(layer, by, number, _only(penalties), connectivity, index, alpha, device)
 
     def judging(self, files: JudgedFiles, others: Collection[str] = ()) -> "ProbeChoice":
-        """The choice of a command that judges labels; InputError for a probe that does not exist.
+        """The choice of a command that judges labels; InputError for a probe, and for a device, that does not exist.
 
         `others`: what may judge in a probe's place.
         """
@@ -104,6 +114,7 @@ class ProbeChoice:
         choice = self.resolved(files.store, files.labels, files.sweep)
         if choice.by not in others:
             refuse_no_probe(choice.by)
+        refuse_no_device(choice.device or PROCESSOR)
         return choice
 
     def resolved(self, store: Path, labels: Path, source: Path | None) -> "ProbeChoice":
@@ -122,16 +133,20 @@ class ProbeChoice:
         chosen = self if self.layer != BEST else replace(self, layer=str(cell.layer))
         if self.by == BEST:
             chosen = replace(chosen, by=cell.probe, k=cell.k, l2=cell.l2)
-            for option in ("connectivity", "index", "alpha"):
+            for option in SETTINGS:
                 if getattr(self, option) is not None and option not in PROBES[cell.probe].options:
                     raise InputError(
                         f"--{option}: the sweep's best probe is {cell.probe}, which does not read it: leave it out"
                     )
         return replace(chosen, cell=cell, labels=label_set_name(labels))
 
-    def named(self, in_sample: bool) -> str:
-        """The probe as a verdict file has it: what flatters its scores, or was chosen by the truth, is marked."""
+    def named(self, in_sample: bool, graph: "Neighbors | None" = None) -> str:
+        """The probe as a verdict file has it: what flatters its scores, or was chosen by the truth, is marked.
+
+        So is the share of its neighbours that an approximate index found.
+        """
         marks = [", in-sample"] if in_sample else []
+        marks += [f", {graph.recall:.1%} of the neighbours found"] if graph is not None and graph.recall < 1 else []
         marks += [", chosen by truth"] if self.cell is not None and self.cell.oracle else []
         return self.by + "".join(marks)
 

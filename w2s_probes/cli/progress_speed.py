@@ -13,8 +13,8 @@ class Speed:
     _last: tuple[int, int | None] = (0, None)
 
     def at(self, done: int, total: int | None) -> None:
-        """Report a count."""
-        if self._first is None:
+        """Report a count. One out of another total is of another work, whose speed is measured anew."""
+        if self._first is None or total != self._last[1]:
             self._first = time.monotonic(), done
         self._last = done, total
 

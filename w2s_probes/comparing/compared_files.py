@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
+from ..metrics.intervals import interval_in_words
 from ..metrics.metric_names import DEFAULT_METRICS, Metric
 from ..metrics.paired_scores import with_interval
 from ..metrics.registry import METRICS
@@ -41,7 +42,8 @@ class FileComparison:
             if gap.status == OUTSIDE:
                 continue
             reason = f" ({gap.pgr.reason})" if gap.pgr.reason else ""
-            value = "" if np.isnan(gap.pgr.value) else f" {gap.pgr.value:.2f} [{gap.pgr.low:.2f}, {gap.pgr.high:.2f}]"
+            ends = interval_in_words(gap.pgr.low, gap.pgr.high, ".2f")
+            value = "" if np.isnan(gap.pgr.value) else f" {gap.pgr.value:.2f} {ends}"
             lines.append(f"PGR of {gap.name}, {METRICS[gap.metric].title}:{value} {gap.status}{reason}")
         return [*lines, *self._remarks(), "Intervals hold the choice of the rows, not the luck of a training."]
 

@@ -7,6 +7,7 @@ from ..checks import probabilities
 from ..errors import InputError
 from ..labels.label_set import ids_of
 from ..labels.verdicts import KEPT
+from ..tensors import as_numpy
 from ..ties import ROUNDING, levels
 from .disagreement import FilterResult, class_parts, farthest
 from .shares import refuse_shares, share_of
@@ -25,7 +26,7 @@ def raters_filter(
     raters disagree about any row.
     """
     refuse_shares(contamination)
-    labels, scores = probabilities(y, "labels"), np.asarray(disagreement, dtype=np.float64)
+    labels, scores = probabilities(y, "labels"), np.asarray(as_numpy(disagreement), dtype=np.float64)
     if scores.shape != labels.shape:
         raise InputError(f"{len(labels)} labels but the disagreement of {scores.size} rows")
     differ: NDArray[np.bool_] = scores > ROUNDING  # False for NaN

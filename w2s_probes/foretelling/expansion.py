@@ -9,6 +9,7 @@ from ..labels.label_set import ids_of, refuse_other_ids
 from ..neighbors import Neighbors
 from ..neighbors.symmetric import symmetric_edges
 from ..rows.groups import group_numbers
+from ..tensors import as_numpy
 from ..ties import above_half
 from .foretold_measure import NO_TRUTH, Foretold, known, unknown, without_interval
 from .jackknife import BLOCKS, jackknifed
@@ -48,7 +49,7 @@ def robust_expansion(
     """
     refuse_other_ids({"weak": ids_of(weak), "probe": ids_of(probe), "truth": ids_of(truth)})
     labels, scores = probabilities(weak, "weak"), probabilities(probe, "probe")
-    true = np.asarray(truth, dtype=np.float64)
+    true = np.asarray(as_numpy(truth), dtype=np.float64)
     if not len(labels) == len(scores) == len(true) == len(graph.indices):
         raise InputError(
             f"{len(labels)} weak labels, {len(scores)} scores, {len(true)} truths and a graph of {len(graph.indices)} "

@@ -18,6 +18,7 @@ from ..randomness import stream
 from ..relabeling import relabel
 from ..rows.folds import fold_numbers
 from ..rows.groups import group_ids, group_numbers, most_neighbors
+from ..tensors import as_numpy
 from .expansion import EXPANSION, NEIGHBOURS, robust_expansion
 from .foretold_measure import NO_STORE, NO_TRUTH, Foretold, unknown
 from .jackknife import BLOCKS
@@ -141,7 +142,7 @@ def foretell(
     if truth is None:
         measured += [unknown(name, "truth", 0, NO_TRUTH) for name in (CAPA, EXPANSION)]
     else:
-        true = np.asarray(truth, dtype=np.float64)
+        true = np.asarray(as_numpy(truth), dtype=np.float64)
         pairs = list(zip(sets, scores, strict=True))
         first = shared_errors(labels, scores[0], true, groups=groups, design=design)
         others = [shared_errors(p, q, true, design=design).estimate.value for p, q in pairs[1:]]
@@ -165,7 +166,7 @@ def _scored(
     """Out-of-sample scores (n,) of each label set (m, n); those of the logistic probe are solved together."""
     if type(probe) is LogisticProbe:
         fold = fold_numbers(X, sets[0], groups=groups, seed=seed)
-        for path in LogisticProbe.paths(X, sets, l2=[probe.l2], cv=fold):
+        for path in LogisticProbe.paths(X, sets, l2=[probe.l2], cv=fold, device=probe.device):
             yield np.asarray(path.out_of_fold[0])
         return
     deep = getattr(probe, "graph_k", 0)

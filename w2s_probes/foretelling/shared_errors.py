@@ -10,6 +10,7 @@ from ..metrics.audit_design import AuditDesign
 from ..metrics.influence import InfluenceEstimate
 from ..metrics.intervals import Estimate, quantile
 from ..rows.groups import group_numbers
+from ..tensors import as_numpy
 from .foretold_measure import NO_TRUTH, Foretold, known, unknown
 
 CAPA = "CAPA"
@@ -40,7 +41,7 @@ def shared_errors(
     """
     refuse_other_ids({"weak": ids_of(weak), "probe": ids_of(probe), "truth": ids_of(truth)})
     first, second = probabilities(weak, "weak"), probabilities(probe, "probe")
-    true = np.asarray(truth, dtype=np.float64)
+    true = np.asarray(as_numpy(truth), dtype=np.float64)
     if not len(first) == len(second) == len(true):
         raise InputError(f"{len(first)} weak labels, {len(second)} scores and {len(true)} truths: one a row is needed")
     numbers, rows = group_numbers(groups, len(first)), ~np.isnan(true)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io.json_files import read_json
+from ..metrics.intervals import interval_in_words
 
 TRACK_RECORD = Path(__file__).with_name("track_record.json")
 
@@ -28,7 +29,7 @@ class RankCorrelation:
     n: int  # cells: a task and a supervisor each
 
     def __str__(self) -> str:
-        return f"{self.value:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
+        return f"{self.value:+.2f} {interval_in_words(self.low, self.high, '+.2f')}"
 
 
 @dataclass(frozen=True)

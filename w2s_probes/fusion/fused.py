@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
 from ..errors import InputError
+from ..tensors import as_numpy
 from .strengths import Solver, best_alpha, distance
 from .tilted import Matrix, Tilt, centred, divergences
 
@@ -137,7 +138,7 @@ def _best(
 
 def _logits(values: ArrayLike, name: str) -> Matrix:
     """Logits (n, C) as float64; log-odds (n,) of label 1 are those of two classes."""
-    logits = np.asarray(values, dtype=np.float64)
+    logits = np.asarray(as_numpy(values), dtype=np.float64)
     if logits.ndim == 1:
         logits = np.column_stack([np.zeros_like(logits), logits])
     if logits.ndim != 2 or logits.shape[1] < 2:

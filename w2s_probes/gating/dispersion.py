@@ -8,6 +8,7 @@ from scipy.special import entr
 
 from ..errors import InputError, did_you_mean
 from ..labels.label_set import LabelSet
+from ..tensors import as_numpy
 
 Dispersion = Literal["variance", "entropy"]
 KINDS: tuple[Dispersion, ...] = ("variance", "entropy")
@@ -40,7 +41,7 @@ def dispersion(p: ArrayLike | LabelSet, kind: Dispersion = "variance") -> NDArra
 def numbers(values: ArrayLike | LabelSet, name: str) -> NDArray[np.float64]:
     """An array of numbers; InputError for anything else."""
     try:
-        return np.asarray(values, dtype=np.float64)
+        return np.asarray(as_numpy(values), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} must be an array of numbers, with rows of one length") from error
 

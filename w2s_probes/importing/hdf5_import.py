@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import InputError, did_you_mean, preview
-from ..io.files import sha256
+from ..io.files import last_part, sha256
 from ..io.tables import read_table
 from ..rows.ids import refuse_doubled, with_ids
 from ..store.activation_store import ActivationStore
@@ -99,7 +99,7 @@ def import_hdf5(
         "mapping": {name: value for name, value in vars(mapped).items() if value},
         "layout": layout,
         **identity_of(last_entry),
-        "model": model,
+        "model": model and last_part(model),
         "layers": sorted(part.words),
         "sites": [part.sites[layer] for layer in sorted(part.words)],
         "depth": depth,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..io.files import sha256
+from ..io.files import last_part, sha256
 from ..rows.ids import refuse_doubled
 from ..store.activation_store import ActivationStore
 from ..store.layers import LayerSpec
@@ -77,7 +77,7 @@ def import_activations(
     hashes = [sha256(path) for path in paths]
     identity = {
         "imported": hashes,
-        "model": model,
+        "model": model and last_part(model),
         "layers": sorted(first.words),
         "sites": [first.sites[layer] for layer in sorted(first.words)],
         "depth": depth,

@@ -120,6 +120,11 @@ class LmprobeLayout:
             old if old.is_dir() and not path.is_file() else path for path, old in zip(paths, first_form, strict=True)
         ]
         if lacking := [name for name, path in zip(rows["id"], paths, strict=True) if not path.exists()]:
+            if (folder / "_shard_index.json").is_file():
+                raise InputError(
+                    f"{folder}: rows {preview(lacking, 6)} lie in shards of a dataset: bring it here, by `w2s pull "
+                    "hf://datasets/NAME/DATASET FOLDER`, and give FOLDER"
+                )
             raise InputError(
                 f"{folder}: no file for {len(lacking)} of {len(paths)} rows of {where} ({preview(lacking, 6)}): each "
                 "is called by the hash of its text, which must be to the letter what lmprobe was given"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, did_you_mean
-from ..io.files import sha256
+from ..io.files import last_part, sha256
 from ..io.tables import read_table
 from ..rows.ids import refuse_doubled, with_ids
 from ..store.activation_store import ActivationStore
@@ -18,6 +18,7 @@ from ..store.layers import LayerSpec
 from .by_layer import Layers, chosen_layers, refuse_depth
 from .last_entry import LastEntry, identity_of, refuse_last_entry, settled
 from .layouts import ALL, LAYOUTS, Layout, PromptVectors
+from .lmprobe_dataset import import_lmprobe_dataset, is_lmprobe_dataset
 from .saved import words
 from .token_check import Tokenize, refuse_other_tokens
 from .token_store import RowTokens, write_token_store
@@ -92,7 +93,8 @@ def import_prompt_folder(
     """A store of the vectors at one position of each prompt's file, or of every token's, bit for bit.
 
     `layout` says whose files they are (`layouts.LAYOUTS`): `vllm`, whose files are called as the rows' ids, or
-    `lmprobe`, whose files are called by a hash of the rows' texts. `layers` are, of vLLM, those that the engine was
+    `lmprobe`, whose files are called by a hash of the rows' texts, or a dataset that it has pushed to the hub, whose
+    index has these texts. `layers` are, of vLLM, those that the engine was
     asked for, ascending (`eagle_aux_hidden_state_layer_ids`); of lmprobe those that are wanted, in our numbers, all
     unless given. `last_entry` must be said of a last layer of which the layout does not tell whether it is normed.
     With `tokenize`, the tokens of every text by its model, files with other tokens are refused by row. At position
@@ -122,6 +124,25 @@ def import_prompt_folder(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; it must hold one .safetensors file a row")
     table = with_ids(read_table(Path(rows)), str(rows))
+    if layout == "lmprobe" and is_lmprobe_dataset(folder):
+        if "text" not in table:
+            raise InputError(f"{rows}: lmprobe's prompts are found by the rows' `text`, and there is none")
+        texts = [str(text) for text in table["text"]]
+        return import_lmprobe_dataset(
+            folder,
+            texts,
+            ids,
+            out,
+            rows=Path(rows),
+            layers=named,
+            position=position,
+            depth=depth,
+            dtype=dtype,
+            last_entry=last_entry,
+            model=model,
+            tokens=None if tokenize is None else tokenize(ids, texts),
+            report=report,
+        )
     files = form.files(folder, table, str(rows))
     tokens = None if tokenize is None else tokenize(ids, [str(text) for text in _texts(table, rows)])
     part, row_tokens = _alike(files, ids, form, position, named, dtype, tokens, str(folder))
@@ -135,7 +156,7 @@ def import_prompt_folder(
         "imported": hash_of([_digest(path) for path in files]),
         "layout": layout,
         **identity_of(said),
-        "model": model,
+        "model": model and last_part(model),
         "layers": sorted(part.words),
         "depth": depth,
         "position": position,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..rows.offsets import offsets_of
 from ..store.activation_store import ActivationStore
 from ..store.dtypes import WORDS, to_float32
 from ..store.shards import Content
@@ -53,7 +54,7 @@ class RowTokens:
             if len(ids) and (int(ids.min()) < 0 or int(ids.max()) > MOST_ID):
                 raise InputError(f"{where}: row {name!r} names token {int(ids.min())}: no id of a token")
             rows.append(ids)
-        ends = np.concatenate([[0], np.cumsum([len(ids) for ids in rows])]).astype(np.int64)
+        ends = offsets_of([len(ids) for ids in rows])
         return cls(ends, np.concatenate(rows).astype(np.int32) if rows else np.empty(0, np.int32))
 
     def rows_of_a_part(self, token_bytes: int) -> int:

@@ -60,10 +60,13 @@ def read_csv(data: bytes, where: str) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=object)
 
 
-def csv_text(table: pd.DataFrame) -> str:
-    """The table as CSV. Missing values are empty cells, whole numbers stay whole, lists and the like are JSON."""
+def csv_text(table: pd.DataFrame, *, header: bool = True) -> str:
+    """The table as CSV, after a line of its columns' names.
+
+    Missing values are empty cells, whole numbers stay whole, lists and the like are JSON.
+    """
     columns = [_cells(table.iloc[:, at]) for at in range(table.shape[1])]
-    lines = [",".join(_quoted(str(name)) for name in table.columns)]
+    lines = [",".join(_quoted(str(name)) for name in table.columns)] if header else []
     lines += [",".join(cells) for cells in zip(*columns, strict=True)]
     return "\n".join(lines) + "\n"
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import socket
 import stat
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import InputError
+from ..redaction import redacted
 
 
 def _numberer() -> str:
@@ -27,6 +29,11 @@ HOST = _numberer()
 PARTIAL = re.compile(r"\.[0-9a-f]{8}\.(?P<host>[0-9a-f]{6})-(?P<pid>\d+)\.partial\..*", re.DOTALL)
 
 
+def partial(path: Path) -> Path:
+    """A name beside `path` for what this process is writing, by which `remove_abandoned` knows whose it is."""
+    return path.with_name(f".{uuid.uuid4().hex[:8]}.{HOST}-{os.getpid()}.partial.{path.name}")
+
+
 @contextmanager
 def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | None = None) -> Iterator[Path]:
     """A temporary path beside `path`, with the same suffixes, that takes its place when the block ends well.
@@ -36,7 +43,9 @@ def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | N
     has the umask's. What killed processes left in the folder is deleted when a process first writes there.
     """
     path = Path(path)
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{HOST}-{os.getpid()}.partial.{path.name}")
+    if is_address(path) and not path.parent.exists():
+        raise refused_target(path)
+    temporary = partial(path)
     made: list[Path] = []
     try:
         made = [folder for folder in path.parents if not folder.exists()]
@@ -111,8 +120,26 @@ def is_address(path: Path | str) -> bool:
 
 
 def refused_address(path: Path | str) -> InputError:
-    """The error where a place on this machine is needed; only its kind is said of the address: it may hold a secret."""
-    return InputError(f"{str(path).partition(':')[0]}://…: is an address: bring it here first, by `w2s pull`")
+    """The error where a place on this machine is to be read; of an address that may hold a secret it says the kind."""
+    shown = _shown(path)
+    words = ("w2s", "pull", shown, Path(path).name)
+    command = "w2s pull" if shown.endswith("…") else shlex.join(words)
+    return InputError(f"{shown}: is an address: bring it here first, by `{command}`")
+
+
+def refused_target(path: Path | str) -> InputError:
+    """The error where something is to be written on this machine."""
+    return InputError(
+        f"{_shown(path)}: is an address: give a place on this machine, and bring it there by `w2s push` afterwards"
+    )
+
+
+def _shown(path: Path | str) -> str:
+    """An address as it was typed, with the slash that `Path` has taken; its kind alone where it may hold a secret."""
+    kind, _, rest = str(path).partition(":")
+    rest = rest.lstrip("/")
+    secret = re.search(r"[?=:]", rest) or ("@" in rest and kind != "hf")
+    return f"{kind}://…" if secret else redacted(f"{kind}://{'/' if kind in ('file', 'local') else ''}{rest}")
 
 
 def is_plain(name: str) -> bool:
@@ -193,3 +220,15 @@ def sha256(path: Path) -> str:
     """The hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def last_part(name: str) -> str:
+    """The last part of a path that begins at the root, at home or here; any other name, as of the hub, as it is.
+
+    >>> last_part("/home/alice/llama"), last_part("org/llama")
+    ('llama', 'org/llama')
+    """
+    path = Path(name)
+    if not path.is_absolute() and not name.startswith(("~", "./", "../")) and name not in (".", ".."):
+        return name
+    return path.name if path.name not in ("", "..") else path.resolve().name

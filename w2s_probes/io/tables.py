@@ -4,8 +4,9 @@ import gzip
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -84,6 +85,43 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
             _write_pieces(temporary, [csv_text(table).encode()])
         else:
             _write_pieces(temporary, _json_lines(table))
+
+
+def write_table_parts(
+    parts: Iterable[pd.DataFrame], path: Path | str, *, types: Mapping[str, str] | None = None
+) -> None:
+    """Write a table that is given some rows at a time, as `write_table` does: memory is that of a part.
+
+    All parts have the same columns, and one at least is needed. `types` are pandas' of columns whose first part may
+    hold no value that tells what Parquet is to hold.
+    """
+    path = Path(path)
+    ending = table_format(path)
+    with replacing(path) as temporary:
+        if ending == ".parquet":
+            _write_parquet_parts(temporary, (part.astype(dict(types or {})) for part in parts), path)
+        elif ending.startswith(".csv"):
+            _write_pieces(temporary, (csv_text(part, header=not at).encode() for at, part in enumerate(parts)))
+        else:
+            _write_pieces(temporary, (piece for part in parts for piece in _json_lines(part)))
+
+
+def _write_parquet_parts(temporary: Path, parts: Iterator[pd.DataFrame], path: Path) -> None:
+    """Write a row group a part, of the types of the first; InputError for a part that has others."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def table(part: pd.DataFrame, schema: Any = None) -> Any:
+        try:
+            return pa.Table.from_pandas(part, schema, preserve_index=False)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise InputError(f"{path}: a column has values of several types; write .jsonl instead") from error
+
+    first = table(next(parts))
+    with pq.ParquetWriter(temporary, first.schema) as writer:
+        writer.write_table(first)
+        for part in parts:
+            writer.write_table(table(part, first.schema))
 
 
 def refuse_unwritable(table: pd.DataFrame, path: Path | str) -> None:

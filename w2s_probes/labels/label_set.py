@@ -15,6 +15,7 @@ from ..io.plain_values import as_text, is_missing
 from ..io.tables import read_table
 from ..rows.fields import number, typed
 from ..rows.ids import positions, text_ids, with_ids
+from ..tensors import as_numpy
 
 DISAGREEMENT = "disagreement"  # the field: the standard deviation of P(1) between a row's raters
 SHOWN = 5  # rows in a notebook
@@ -43,7 +44,7 @@ class LabelSet:
     def __post_init__(self) -> None:
         ids = np.asarray(self.ids, dtype=object)
         where = str(self.provenance.get("file", "labels"))
-        if ids.ndim != 1 or len(ids) != len(np.atleast_1d(self.p)):
+        if ids.ndim != 1 or len(ids) != len(np.atleast_1d(as_numpy(self.p))):
             raise InputError(f"{where}: {len(ids)} ids but {np.size(self.p)} labels")
         ids = np.array(text_ids(ids, where), dtype=object)
         object.__setattr__(self, "ids", ids)
@@ -207,7 +208,7 @@ def as_probabilities(
     values: ArrayLike, where: str, ids: Sequence[Any] | NDArray[Any], name: str = "label"
 ) -> NDArray[np.float64]:
     """Labels as float64, refused by row id where one is not a number in [0, 1]."""
-    p = np.asarray(values, dtype=np.float64)
+    p = np.asarray(as_numpy(values), dtype=np.float64)
     bad = ~((p >= 0) & (p <= 1))  # also true for NaN
     if bad.any():
         row = int(bad.argmax())

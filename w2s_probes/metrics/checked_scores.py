@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..labels.label_set import ids_of, refuse_other_ids
+from ..tensors import as_numpy
 from ..ties import above_half
 
 Classes = NDArray[np.bool_]
@@ -14,7 +15,7 @@ Scores = NDArray[np.float64]
 def checked(truth: ArrayLike, scores: ArrayLike, *, most: int | None = None) -> tuple[Classes, Scores]:
     """The classes (n,) by the truth, and the scores as (draws, n); InputError for other shapes or one class."""
     refuse_other_ids({"truth": ids_of(truth), "scores": ids_of(scores)})
-    t, s = np.asarray(truth, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    t, s = (np.asarray(as_numpy(values), dtype=np.float64) for values in (truth, scores))
     rows = np.atleast_2d(s)
     if t.ndim != 1 or rows.ndim != 2 or t.shape != rows.shape[1:] or (most is not None and s.ndim > most):
         raise InputError(f"truth has shape {t.shape} and scores {s.shape}: one number a row is needed of each")

@@ -24,11 +24,13 @@ LEAST_P = 1e-12  # below, a p-value is given as this
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, contrast, share or ratio with its 95 % interval; a number that is not known is NaN.
+    """A mean, contrast, share or ratio with its 95 % interval; a number that is not known is NaN, and then not written.
 
     >>> estimate = Estimate(0.857, 0.821, 0.886)
     >>> f"{estimate:.2f}"
     '0.86 [0.82, 0.89]'
+    >>> f"{Estimate(1.0, math.nan, math.nan):.2f}"
+    '1.00 (no interval)'
     """
 
     value: float
@@ -37,7 +39,12 @@ class Estimate:
     error: float = math.nan  # standard error; NaN where the interval was made without one
 
     def __format__(self, spec: str) -> str:
-        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+        return f"{self.value:{spec}} {interval_in_words(self.low, self.high, spec)}"
+
+
+def interval_in_words(low: float, high: float, spec: str) -> str:
+    """`[low, high]`, or that there is no interval."""
+    return "(no interval)" if math.isnan(low) or math.isnan(high) else f"[{low:{spec}}, {high:{spec}}]"
 
 
 NO_ESTIMATE = Estimate(math.nan, math.nan, math.nan)

@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError, did_you_mean
 from ..labels.label_set import ids_of, refuse_other_ids
 from ..rows.groups import group_numbers
+from ..tensors import as_numpy
 from ..ties import above_half, levels
 from .checked_scores import Scores, checked
+from .intervals import interval_in_words
 from .measured import units_of
 from .metric_names import Metric
 from .registry import METRICS, MetricEntry, Resampled
@@ -47,7 +49,7 @@ def accuracy(truth: ArrayLike, scores: ArrayLike) -> float:
 
 def mean_metric(metric: Metric, truth: ArrayLike, scores: ArrayLike) -> float:
     """The metric of scores (n,), or the mean of the metrics of several draws of a method (draws, n)."""
-    return float(np.mean([METRICS[metric](truth, drawn) for drawn in np.atleast_2d(np.asarray(scores))]))
+    return float(np.mean([METRICS[metric](truth, drawn) for drawn in np.atleast_2d(np.asarray(as_numpy(scores)))]))
 
 
 def entry_of(metric: str) -> MetricEntry:
@@ -97,7 +99,8 @@ class GapRecovered:
     def __repr__(self) -> str:
         if self.status == "undefined":
             return f"GapRecovered(undefined: the ceiling is not above the supervisor, gap {self.gap:.3f})"
-        return f"GapRecovered({self.value:.2f} [{self.low:.2f}, {self.high:.2f}], gap {self.gap:.3f}, {self.status})"
+        ends = interval_in_words(self.low, self.high, ".2f")
+        return f"GapRecovered({self.value:.2f} {ends}, gap {self.gap:.3f}, {self.status})"
 
     def _repr_html_(self) -> str:
         table = self.to_frame().to_html(index=False, border=0, float_format="{:.3f}".format, na_rep="")
@@ -184,7 +187,7 @@ def performance_gap_recovered(
 
 def hard_labels(weak: ArrayLike) -> bool:
     """Whether a supervisor's scores (n,) have so few values that they are labels, not scores."""
-    return int(levels(np.ravel(weak)).max(initial=-1)) < FEW_VALUES
+    return int(levels(np.ravel(as_numpy(weak))).max(initial=-1)) < FEW_VALUES
 
 
 def hardened(scores: ArrayLike) -> Scores:

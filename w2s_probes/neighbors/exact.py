@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..memory_limit import empty_rows, room
 from ..rows.duplicates import equal_rows
+from ..tensors import as_numpy
 from .exhaustive import SPARE, FlatSearch, RoughIndex, faiss_index
 from .final_order import SearchRows, settled, squared_norms
 from .graph import Neighbors
 from .ragged import tables
 from .row_blocks import BlockIndex
-from .screening import Precision, Screen, full_precision, low_precision
+from .screening import DEAR, Precision, Screen, full_precision, low_precision
 
-FEWEST, NARROWEST = 4096, 256  # rows and width from which screening has paid
+FEWEST, NARROWEST = 2048, 256  # rows and width from which screening has paid
+PRODUCTS = 128  # width from which NumPy's products have cost less than faiss's search: 1/2 to 1/3 of it at 1,024
 PRECISIONS = (low_precision, full_precision)  # the first that there is, and that pays
 BLOCK = 1 << 24  # numbers held at once
 SCREENED = 200  # bytes for each neighbour asked for, of pairs that may be one
@@ -66,6 +68,7 @@ def nearest(
 
 def as_rows(X: NDArray[Any], width: int | None = None) -> NDArray[np.float32]:
     """X as faiss reads it: C-contiguous float32 (n, d); InputError if it is no such matrix."""
+    X = as_numpy(X)
     if X.ndim != 2 or (width is not None and X.shape[1] != width):
         raise InputError(f"rows of shape {X.shape}: a matrix (rows, {width or 'width'}) is needed")
     return np.ascontiguousarray(X, dtype=np.float32)
@@ -115,14 +118,19 @@ def _searched(
     `among_themselves`: the queries are the rows, and none is its own neighbour.
     """
     n, d = rows.base.shape
-    if among_themselves and index is None and n >= max(FEWEST, 8 * k) and d >= NARROWEST and _has_room(n, d, k):
+    if among_themselves and index is None and may_screen(n, d, k) and _has_room(n, d, k):
         result = screened(rows, center, k)
         if result is not None:
             return result
-    if index is None and (rows.base.size >= MANY or room() is not None):
+    if index is None and (d >= PRODUCTS or rows.base.size >= MANY or room() is not None):
         return FlatSearch(rows, center, BlockIndex(rows.base, center)).run(k, among_themselves=among_themselves)
     rough = (index or faiss_index)(rows.base - center)
     return FlatSearch(rows, center, rough).run(k, among_themselves=among_themselves)
+
+
+def may_screen(n: int, d: int, k: int) -> bool:
+    """Whether pairs of n rows of width d are screened for k neighbours; of fewer rows too many would be left."""
+    return n >= max(FEWEST, int(DEAR * k)) and d >= NARROWEST
 
 
 def _has_room(n: int, d: int, k: int) -> bool:

@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..memory_limit import empty_rows
+from ..progress import report
 from ..rows.row_parts import row_parts
 from .final_order import SearchRows, settled, squared_norms
 
 SPARE = 8  # candidates searched beyond k, so that rounding at the k-th place can usually be settled among them
 LARGEST_NORM = 1e18  # the square of twice as much is still a float32
 BLOCK = 1 << 24  # candidates or numbers held at once
+REPORTED = 1 << 14  # queries at most between two reports
+ROWS_SEARCHED = "rows whose neighbours are found"  # as progress calls them
 
 
 class RoughIndex(Protocol):
@@ -51,17 +54,20 @@ class FlatSearch:
         indices = empty_rows((len(queries), k), np.int64)
         distances = empty_rows((len(queries), k), np.float64)
         asked, width = np.arange(len(queries)), min(self.n, k + among_themselves + SPARE)
+        first = True
         while len(asked):
             unsettled = []
-            step = max(1, BLOCK // max(width, queries.shape[1]))
+            step = max(1, min(REPORTED, BLOCK // max(width, queries.shape[1])))
             for part in (asked[start : start + step] for start in range(0, len(asked), step)):
                 candidates, far, reach = self._candidates(part, width, among_themselves)
                 indices[part], distances[part] = candidates[:, :k], far[:, :k]
+                if first:  # few rows are searched again
+                    report(ROWS_SEARCHED, int(part[-1]) + 1, len(queries))
                 if width < self.n:
                     # A row beyond the candidates could still tie with, or in truth precede, the k-th.
                     unsettled.append(part[far[:, k - 1] * (1 + self.rows.blur) >= reach])
             asked = np.concatenate(unsettled) if unsettled else asked[:0]
-            width = min(self.n, 4 * width)
+            width, first = min(self.n, 4 * width), False
         return indices, distances
 
     def _squares(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from ..errors import InputError
+from ..devices import KINDS
+from ..errors import InputError, nearest
 
 EXACT, APPROXIMATE = "exact", "approximate"
 LEAST_RECALL = 0.98  # share of the true neighbours that an approximate index must find, unless its name says less
@@ -23,10 +24,15 @@ class IndexName:
 
     @classmethod
     def parse(cls, text: str) -> "IndexName":
-        """The name as users write it; InputError for a recall that is no share, or of an index that is exact."""
+        """The name as users write it.
+
+        InputError for a recall that is no share, or of an index that is exact, and for a name that is misspelt.
+        """
         found = RECALL.fullmatch(text)
         if found is None:
+            _refuse_misspelt(text)
             return cls(text)
+        _refuse_misspelt(found["name"])
         try:
             share = float(found["recall"])
         except ValueError:
@@ -46,4 +52,19 @@ class IndexName:
     @property
     def is_device(self) -> bool:
         """Whether it is the name of a torch device."""
-        return self.name.partition(":")[0] in ("cpu", "cuda", "mps")
+        return self.name.partition(":")[0] in KINDS
+
+
+def _refuse_misspelt(text: str) -> None:
+    """InputError for what is nearly one of our names; what is like none of them is faiss's to read."""
+    word, colon, rest = text.partition(":")
+    if word.lower() in KINDS:
+        if word != word.lower():
+            raise InputError(f"index={text!r}: did you mean '{word.lower()}{colon}{rest}'?")
+        return
+    asked = f":recall={rest.partition('=')[2] or '0.9'}" if colon else ""
+    if rest.lower().startswith("rec") and not RECALL.fullmatch(text) and word.lower() != APPROXIMATE:
+        raise InputError(f"index={text!r}: did you mean '{word}{asked}'?")
+    near = nearest(word.lower(), (EXACT, APPROXIMATE))
+    if near and (word != near or (colon and near == APPROXIMATE)):
+        raise InputError(f"index={text!r}: did you mean '{near}{asked if near == APPROXIMATE else ''}'?")

@@ -1,5 +1,6 @@
 """Other ways to find candidates than faiss's exhaustive search: on a GPU, or approximately."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ..devices import forget_unused, opened, out_of_memory, sent, true_float32
+from ..devices import DeviceError, forget_unused, opened, out_of_memory, sent, true_float32
 from ..errors import InputError
 from ..randomness import stream
 from ..rows.row_parts import row_parts
@@ -20,20 +21,20 @@ TRAINED = 1 << 18  # rows at most by which an index is trained
 
 def on_device(device: str) -> Callable[[NDArray[np.float32]], RoughIndex]:
     """Exhaustive float32 search through torch on a device such as `cuda`; InputError where it is not there."""
-    opened(device, "index", "'exact'")
-    return lambda rows: _TorchIndex(rows, device)
+    place = opened(device, "index", "'exact'")
+    return lambda rows: _TorchIndex(rows, device, place)
 
 
 class _TorchIndex:
-    """Rows (n, d) on a device. InputError where it has no room for them and the distances of one query."""
+    """Rows (n, d) on a device. DeviceError where it has no room for them and the distances of one query."""
 
-    def __init__(self, rows: NDArray[np.float32], device: str) -> None:
+    def __init__(self, rows: NDArray[np.float32], device: str, place: Any) -> None:
         import torch
 
-        self.device, self.shape = device, rows.shape
+        self.device, self.place, self.shape = device, place, rows.shape
         self.cells = CELLS
         try:
-            self.rows = sent(rows, device)
+            self.rows = sent(rows, place)
             step = max(1, CELLS // rows.shape[1])
             self.squares = torch.cat([part.square().sum(dim=1) for part in torch.split(self.rows, step)])
         except RuntimeError as error:
@@ -63,7 +64,7 @@ class _TorchIndex:
         import torch
 
         try:
-            asked = sent(queries, self.device)
+            asked = sent(queries, self.place)
             far = torch.addmm(self.squares, asked, self.rows.T, alpha=-2)
             far += asked.square().sum(dim=1)[:, None]
             nearest = far.topk(indices.shape[1], dim=1, largest=False)
@@ -74,9 +75,9 @@ class _TorchIndex:
             return False
         return True
 
-    def _no_room(self) -> InputError:
+    def _no_room(self) -> DeviceError:
         rows, width = self.shape
-        return InputError(
+        return DeviceError(
             f"index={self.device!r}: {rows} rows of {width} numbers ({4e-9 * rows * width:.2g} GB) and their distances "
             "do not fit into its memory: use 'exact'"
         )
@@ -98,7 +99,7 @@ class ApproximateIndex:
         except RuntimeError as error:
             # faiss puts the place in its source before what it says.
             said = [line for line in str(error).splitlines() if line.strip()]
-            reason = said[-1].split("' failed: ")[-1] if said else "no reason given"
+            reason = re.split(r"' failed: |\.cpp:[0-9]+: ", said[-1])[-1] if said else "no reason given"
             raise InputError(
                 f"index={description!r} is neither 'exact', 'cuda', 'approximate' nor a faiss factory string that fits "
                 f"{len(X)} rows of {X.shape[1]} numbers: {reason.strip()}"

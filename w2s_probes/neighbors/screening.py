@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..progress import report
 from .final_order import LEAST, UNIT
 from .ragged import tables
 
@@ -128,6 +129,8 @@ class Screen:
                     self._prune()
                     kept = len(self.pairs)
                 merged, fresh = len(self.pairs.first), 0
+            left = self.n - rows.stop  # rows are compared with those after them
+            report("pairs of rows compared", self.n * self.n - left * left, self.n * self.n)
         if merged < len(self.pairs.first):
             self._tighten(*self.pairs.since(merged))
         self._prune()

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..memory_limit import empty_rows
+from ..progress import report
 from ..randomness import stream
 from ..rows.groups import largest_group
 from ..rows.row_parts import row_parts
 from .exact import as_int, as_rows, nearest
-from .exhaustive import RoughIndex
+from .exhaustive import ROWS_SEARCHED, RoughIndex
 from .graph import Neighbors
 from .index_names import APPROXIMATE, EXACT, IndexName
 from .other_indexes import ApproximateIndex, CellIndex, on_device
@@ -30,6 +31,7 @@ def search(
     *,
     group_ids: NDArray[np.intp] | None = None,
     index: str = EXACT,
+    inner: bool = False,
 ) -> Neighbors:
     """The k nearest rows of X (n, d) to each query (m, d), or to each row of X itself, which is then left out.
 
@@ -38,12 +40,13 @@ def search(
     same result), "approximate" (cells of which as many are searched as the recall needs; below FEW rows exactly) or a
     faiss factory string: then `recall` says which share of the true neighbours of 256 rows was found. InputError where
     that is below .98, or what a name such as "approximate:recall=0.9" asks; if there are too few rows; and for no
-    such index.
+    such index. `inner`: X is what a probe has kept of rows that an index was named for, and below FEW rows is then
+    searched exactly whatever its name: one with its cells asks for more rows than may be left.
     """
     X, k = as_rows(X), as_int(k, "k")
     queries = None if queries is None else as_rows(queries, X.shape[1])
     name = IndexName.parse(index)
-    few = name.name == APPROXIMATE and len(X) < FEW
+    few = not name.is_exact and len(X) < FEW and (name.name == APPROXIMATE or inner)
     if not (name.is_exact or few):
         return _approximate(X, k, queries, group_ids, name)
     rough = None if few or index == EXACT else on_device(index)
@@ -185,7 +188,7 @@ def _found(
     """
     asked, among_themselves = index.X if queries is None else queries, queries is None
     graph = Neighbors(empty_rows((len(asked), k), np.int64), empty_rows((len(asked), k), np.float64))
-    left, most = np.arange(len(asked)), len(index.X)
+    left, most, again = np.arange(len(asked)), len(index.X), False
     largest = largest_group(ids) if among_themselves else 0
     width = min(most, k + SPARE)
     while True:
@@ -199,11 +202,13 @@ def _found(
                 found = Neighbors(found.indices[:, :k], found.distances[:, :k])
                 few = rows[(found.indices < 0).any(axis=1)]
             graph.indices[rows], graph.distances[rows] = found.indices, found.distances
+            if not again:
+                report(ROWS_SEARCHED, part.stop, len(asked))
             short.append(few)
         left = np.concatenate(short) if short else left[:0]
         if not len(left) or width >= min(most, k + min(largest, LARGEST)):
             return graph, left
-        width = min(4 * width, most, k + LARGEST)
+        width, again = min(4 * width, most, k + LARGEST), True
 
 
 def _below(recall: float) -> str:

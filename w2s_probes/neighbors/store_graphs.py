@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..devices import refuse_no_device
 from ..errors import InputError
 from ..io.arrays import read_arrays, write_arrays
 from ..store.activation_store import ActivationStore
@@ -37,7 +38,10 @@ def store_neighbors(
     Where the store's folder cannot be written, or what lies there is damaged, the graph is searched and the caller
     never knows. `group_ids` and `index` are as for `search`.
     """
-    exact = IndexName.parse(index).is_exact
+    name = IndexName.parse(index)
+    exact = name.is_exact
+    if name.is_device:  # also where a kept graph needs none
+        refuse_no_device(name.name, "index")
     path = store.path / graph_name(store, layer, ids, group_ids, EXACT if exact else f"{index} {k}")
     if (kept := _kept(path, len(X), k, group_ids)) is not None:
         return kept

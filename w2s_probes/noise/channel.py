@@ -6,10 +6,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..devices import PROCESSOR
 from ..errors import InputError
 from ..metrics.intervals import NO_ESTIMATE, Estimate
 from ..metrics.resampling import drawn_counts, interval
-from ..probes.design import Design
+from ..probes.device_design import design_on
 from ..probes.problems import checked_penalties
 from ..probes.validation import soft_labels
 from ..randomness import stream
@@ -81,6 +82,7 @@ def channel_model(
     folds: int = 5,
     draws: int = 200,
     seed: int = 0,
+    device: str = PROCESSOR,
 ) -> ChannelEstimate:
     """Find the channel of weak labels y (n,), P(label = 1), on activations X (n, d), and P(true = 1) of each row.
 
@@ -94,12 +96,13 @@ def channel_model(
     groups, with the probes held still: of the choice of rows, not of the model. The rates are where P(label = 1) levels
     off at both ends of the scores; where classes overlap so far that it does not, they rest on the logistic shape.
 
-    InputError for labels of one class, lengths that differ, or too few distinct rows of a class for the folds.
+    The logistic fits are done on `device`, as those of `LogisticProbe`. InputError for labels of one class, lengths
+    that differ, or too few distinct rows of a class for the folds.
     """
     penalty = float(checked_penalties(l2)[0])
     if draws < 2:
         raise InputError(f"draws={draws} must be at least 2 (200 is usual)")
-    design = Design.of(X)
+    design = design_on(X, device)
     labels, _ = soft_labels(y, len(design.X))
     fold = fold_numbers(design.X, labels, groups=groups, folds=folds, seed=seed)
     taught = (fold[None] != np.arange(folds)[:, None]).astype(np.float64)

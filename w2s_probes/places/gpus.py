@@ -5,15 +5,28 @@ import os
 from ..errors import InputError
 
 SLICE = "MIG-"  # how the name of a slice begins
-VISIBLE = "CUDA_VISIBLE_DEVICES"  # which torch, on AMD's GPUs too, and all libraries of NVIDIA's heed
+CUDA, HIP = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"  # on AMD's GPUs the second counts where both are set
+
+
+def visible(gpus: str) -> dict[str, str]:
+    """The environment of a process that is to see these GPUs alone, whoever made them.
+
+    Both variables: one of AMD's that the process inherited would outweigh the other, and Ray refuses two that differ.
+    """
+    return {CUDA: gpus, HIP: gpus}
 
 
 def gpus_here() -> list[str]:
-    """The names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES spells them."""
+    """The names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES or, on AMD's, its own variable has them.
+
+    They are names for a process that is started here: not its own numbers of them, which begin at 0.
+    """
     import torch
 
     count = torch.cuda.device_count()  # asks the driver alone: no memory of a GPU is taken
-    named = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
+    spelt = os.environ.get(HIP) if torch.version.hip else None
+    spelt = os.environ.get(CUDA, "") if spelt is None else spelt
+    named = [name.strip() for name in spelt.split(",") if name.strip()]
     if not named:
         return [str(number) for number in range(count)]
     # A process sees but the first of several slices of a GPU, whoever names them; another process has the next one.

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..plugins import Plugin, load_same, loaded_plugins
-from .gpus import VISIBLE, shared_out
+from .gpus import shared_out, visible
 from .pool import TRIES, Outcome
 from .work import WorkUnit
 
@@ -92,7 +92,7 @@ class _Process:
     def __init__(self, jobs: int, gpus: str | None) -> None:
         self._environment = {name: str(threads(jobs, name)) for name in THREADS}
         if gpus is not None:
-            self._environment[VISIBLE] = gpus
+            self._environment |= visible(gpus)
         self._future: Future[Outcome] | None = None
         self._pool: Any = None
 

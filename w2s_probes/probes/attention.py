@@ -1,6 +1,6 @@
 """The attention probe: a row's log-odds are a weighted mean of what a linear score says of each of its tokens."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Self
 
@@ -11,15 +11,17 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ..devices import PROCESSOR
 from ..errors import InputError
 from ..labels.shuffled import shuffled_labels
 from ..randomness import stream
 from ..rows.groups import group_numbers
 from ..store.token_activations import Tokens
 from ..ties import above_half
+from .attention_cross_fitting import CrossFitted
 from .attention_fits import AttentionArrays, AttentionFits, as_raw_weights, checked_settings
 from .attention_pass import Pool
-from .attention_reading import TokenReading, read_tokens, token_frame
+from .attention_reading import Readings, TokenReading, all_of, log_odds_of, pooled_of, readings, token_frame
 from .attention_training import AttentionSettings
 from .token_rows import checked_tokens
 
@@ -40,9 +42,8 @@ class Pooling(str):
 
     def __call__(self, tokens: Tokens) -> NDArray[np.float32]:
         """Vectors (n, d): the rows' tokens averaged by attention, by the mean of the heads'."""
-        pooled = self.probe.read(tokens, pooled=True).pooled
-        assert pooled is not None
-        return pooled
+        passes = self.probe.readings(tokens, pooled=True)
+        return pooled_of(passes, len(tokens.offsets) - 1, self.probe.n_features_in_)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> str:
         return str(self)
@@ -96,6 +97,7 @@ class AttentionProbe(BaseEstimator):  # type: ignore[misc]
         heads: int = 1,
         pool: Pool = "attention",
         seed: int = 0,
+        device: str = PROCESSOR,
     ) -> None:
         self.hidden = hidden  # units of the layer that attention is read from
         self.l2 = l2  # penalty, at least 0
@@ -105,6 +107,7 @@ class AttentionProbe(BaseEstimator):  # type: ignore[misc]
         self.heads = heads
         self.pool = pool
         self.seed = seed
+        self.device = device  # of its fits and of what it reads: "cpu", or torch's "cuda"
 
     def fit(self, tokens: Tokens, y: ArrayLike, *, groups: ArrayLike | None = None, folds: int = FOLDS) -> Self:
         """Learn from rows of tokens and labels y (n,), P(label = 1) or two classes.
@@ -112,7 +115,7 @@ class AttentionProbe(BaseEstimator):  # type: ignore[misc]
         `groups` (n,) and `folds` are of `out_of_sample_` and what else is said of training rows: related rows share a
         fold. Nothing of these is trained before it is asked for.
         """
-        fits = AttentionFits.of(self._settings, tokens, y)
+        fits = AttentionFits.of(self._settings, tokens, y, together=FOLDS)
         (weights,) = fits.trained(fits.p[None], np.ones((1, len(fits.p)), dtype=bool))
         self._take(fits, weights)
         self._fits, self._groups, self._folds = fits, groups, folds
@@ -126,7 +129,7 @@ class AttentionProbe(BaseEstimator):  # type: ignore[misc]
         Labels are laid along the groups (n,) in random order, so that related rows keep labels that were neighbours. A
         figure of tokens is a band over at least 20 draws, not one half: a loud direction is hit by chance.
         """
-        fits = AttentionFits.of(self._settings, tokens, y)
+        fits = AttentionFits.of(self._settings, tokens, y, together=draws)
         codes, rng = group_numbers(groups, len(fits.p)), stream(self.seed, "permuted labels")
         dealt = np.stack([shuffled_labels(fits.p, codes, rng) for _ in range(draws)])
         return [self._like(fits, weights) for weights in fits.trained(dealt, np.ones(dealt.shape, dtype=bool))]
@@ -142,7 +145,7 @@ class AttentionProbe(BaseEstimator):  # type: ignore[misc]
 
     def decision_function(self, tokens: Tokens) -> NDArray[np.float64]:
         """Log-odds (n,) of the second class."""
-        return self.read(tokens).log_odds
+        return log_odds_of(self.readings(tokens))
 
     def token_scores(self, tokens: Tokens) -> pd.DataFrame:
         """A line a token: `id`, `position`, `token_id`, `attention`, `score`, `contribution`.
@@ -150,18 +153,27 @@ class AttentionProbe(BaseEstimator):  # type: ignore[misc]
         `score` is the row's log-odds if all attention lay on this token; contributions add up to the row's log-odds.
         They are attention x score where there is one head.
         """
-        return token_frame(tokens, self.read(tokens))
+        return pd.concat(list(self.token_score_parts(tokens)), ignore_index=True)
+
+    def token_score_parts(self, tokens: Tokens) -> Iterator[pd.DataFrame]:
+        """The lines of `token_scores`, some rows at a time: memory does not grow with the tokens."""
+        for rows, block, reading in self.readings(tokens):
+            yield token_frame(rows, block, reading)
 
     def read(self, tokens: Tokens, rows: NDArray[np.intp] | None = None, *, pooled: bool = False) -> TokenReading:
         """Some rows (all): log-odds, attention, scores and contributions, and `pooled` vectors where asked for."""
+        return all_of(self.readings(tokens, rows, pooled=pooled))
+
+    def readings(self, tokens: Tokens, rows: NDArray[np.intp] | None = None, *, pooled: bool = False) -> Readings:
+        """`read`, a pass at a time: the numbers of its rows, their tokens, and what is read of both."""
         check_is_fitted(self)
-        known = checked_tokens(tokens, self.skip_first, self.n_features_in_)
+        known = checked_tokens(tokens, self.skip_first, self.n_features_in_, len(self.hidden_coef_) + len(self.coef_))
         arrays = (self.hidden_coef_, self.hidden_intercept_, self.attention_coef_, self.coef_, self.intercept_)
         weights = as_raw_weights(*arrays, gated=self.gated)
-        return read_tokens(weights, known, self._pool, self.skip_first, rows=rows, pooled=pooled)
+        return readings(weights, known, self._pool, self.skip_first, rows=rows, pooled=pooled, device=self.device)
 
     @cached_property
-    def cross_fitted_(self) -> "CrossFitted":
+    def cross_fitted_(self) -> "CrossFitted[AttentionProbe]":
         """The training rows, each by a probe that learned no row of its fold; made when first asked for."""
         if "_fits" not in vars(self):
             raise InputError("this AttentionProbe has no training rows at hand (loaded, or not fitted): fit it")
@@ -205,7 +217,7 @@ class AttentionProbe(BaseEstimator):  # type: ignore[misc]
     def _settings(self) -> AttentionSettings:
         return checked_settings(
             AttentionSettings(
-                self.hidden, self.l2, self.gated, self.epochs, self.skip_first, self.heads, self._pool, self.seed
+                **{name: getattr(self, name) for name in self.get_params() if name != "pool"}, pool=self._pool
             )
         )
 
@@ -217,37 +229,3 @@ class AttentionProbe(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_clone__(self) -> "AttentionProbe":
         return type(self)(**{name: getattr(self._settings, name) for name in self.get_params()})
-
-
-@dataclass(frozen=True, eq=False)
-class CrossFitted:
-    """Training rows as probes read them that learned the other folds: no label of a row is in what is said of it."""
-
-    tokens: Tokens
-    folds: NDArray[np.intp]  # (n,) of each row
-    probes: list[AttentionProbe]  # one a fold, which learned no row of it
-
-    @property
-    def p(self) -> NDArray[np.float64]:
-        """P(second class) (n,)."""
-        return np.asarray(expit(self._read().log_odds))
-
-    @property
-    def pooled(self) -> NDArray[np.float32]:
-        """Vectors (n, d)."""
-        pooled = self._read(pooled=True).pooled
-        assert pooled is not None
-        return pooled
-
-    @property
-    def token_scores(self) -> pd.DataFrame:
-        """A line a token, as `AttentionProbe.token_scores`, and the `fold` that its probe did not learn."""
-        lengths = np.diff(self.tokens.offsets)
-        return token_frame(self.tokens, self._read()).assign(fold=np.repeat(self.folds, lengths))
-
-    def _read(self, *, pooled: bool = False) -> TokenReading:
-        parts = []
-        for number, probe in enumerate(self.probes):
-            rows = np.flatnonzero(self.folds == number)
-            parts.append((rows, probe.read(self.tokens, rows, pooled=pooled)))
-        return TokenReading.joined(self.tokens.offsets, parts)

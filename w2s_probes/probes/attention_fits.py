@@ -9,7 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, did_you_mean
 from ..labels.label_set import ids_of, refuse_other_ids
+from ..memory_limit import empty_rows
 from ..rows.folds import fold_numbers
+from ..rows.row_parts import row_parts
 from ..store.token_activations import Tokens
 from .attention_pass import AttentionWeights, Pool
 from .attention_training import AttentionSettings, train
@@ -58,16 +60,23 @@ class AttentionFits:
     moments: TokenMoments
 
     @classmethod
-    def of(cls, how: AttentionSettings, tokens: Tokens, y: ArrayLike) -> "AttentionFits":
-        """Checked rows and labels; InputError for labels of one class, and of other rows than the tokens."""
-        rows = checked_tokens(tokens, how.skip_first)
+    def of(cls, how: AttentionSettings, tokens: Tokens, y: ArrayLike, *, together: int = 1) -> "AttentionFits":
+        """Checked rows and labels, for fits of which so many are trained `together`.
+
+        InputError for labels of one class, and of other rows than the tokens.
+        """
+        hidden = how.hidden * (1 + how.gated) if how.pool == "attention" else 0
+        columns = 0 if how.pool == "mean" else together * (hidden + how.heads)
+        rows = checked_tokens(tokens, how.skip_first, columns=columns)
         refuse_other_ids({"tokens": tokens.ids, "labels": ids_of(y)})
         p, classes = soft_labels(y, len(rows.offsets) - 1)
-        return cls(how, rows, p, classes, is_soft(p), TokenMoments.of(rows, how.skip_first))
+        moments = TokenMoments.of(rows, how.skip_first, means=how.pool == "mean")
+        return cls(how, rows, p, classes, is_soft(p), moments)
 
     def folds(self, groups: ArrayLike | None, count: int) -> NDArray[np.intp]:
         """The fold (n,) of each row; rows of one group, and rows of equal means, share one."""
-        return fold_numbers(self.moments.means, self.p, groups=groups, folds=count, seed=self.how.seed)
+        stand_in = self.moments.equal[:, None].astype(np.float32)
+        return fold_numbers(stand_in, self.p, groups=groups, folds=count, seed=self.how.seed)
 
     def trained(self, labels: NDArray[np.float64], taught: NDArray[np.bool_]) -> list[AttentionArrays]:
         """Arrays of a probe for each label set (M, n), which learns the rows of its mask (M, n)."""
@@ -88,8 +97,12 @@ class AttentionFits:
 
     def _mean(self, y: NDArray[np.float64], taught: NDArray[np.bool_]) -> AttentionArrays:
         """The logistic probe of the rows' means, on inputs standardised as for attention."""
-        means = (self.moments.means[taught] - self.moments.mean) / self.moments.scale
-        probe = LogisticProbe(self.how.l2).fit(means, y[taught])
+        raw, rows = self.moments.means, np.flatnonzero(taught)
+        assert raw is not None
+        means = empty_rows((len(rows), raw.shape[1]), np.float32)
+        for part in row_parts(*means.shape):
+            means[part] = (raw[rows[part]] - self.moments.mean) / self.moments.scale
+        probe = LogisticProbe(self.how.l2, self.how.device).fit(means, y[taught])
         coef = probe.coef_ / self.moments.scale
         intercept = float(probe.intercept_[0] - coef[0] @ self.moments.mean)
         empty = np.empty(0, np.float32)

@@ -45,6 +45,11 @@ class AttentionWeights:
         """The arrays, in the order of the fields."""
         return [self.projection, self.offset, self.attention, self.intercept]
 
+    def to(self, place: torch.device) -> "AttentionWeights":
+        """The same weights on a device."""
+        projection, offset, attention, intercept = (part.to(place) for part in self.parts)
+        return AttentionWeights(projection, offset, attention, intercept, self.gated)
+
     def standardised(self, mean: Tensor, scale: Tensor) -> "AttentionWeights":
         """The same probes on raw activations, if these weights are of activations less `mean` (d,) over `scale`."""
         projection = self.projection / scale

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,10 +10,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from torch import Tensor
 
+from ..devices import PROCESSOR, sent
+from ..memory_limit import has_room
 from ..randomness import stream
+from ..rows.offsets import offsets_of
 from ..store.token_activations import TokenActivations, Tokens
+from .attention_on_device import gradient_there, on_device, read_there
 from .attention_pass import AttentionWeights, Pool, gradient, read
-from .token_rows import FLOAT, KEPT_BYTES, TokenMoments, parts
+from .token_rows import FLOAT, KEPT_BYTES, PASS_TOKENS, TokenMoments, parts
 
 BATCH = 128  # rows
 TRAINED_TOKENS = 4_096  # that go through the products at once: few enough to stay in the processor's cache
@@ -31,6 +36,7 @@ class AttentionSettings:
     heads: int
     pool: Pool
     seed: int
+    device: str = PROCESSOR
 
 
 def train(
@@ -44,14 +50,35 @@ def train(
 
     All see the same batches and begin alike. Each minimises its mean BCE + l2 · (‖v‖² + ‖W₁‖² / hidden + ‖w₂‖²) on
     standardised inputs. Tokens that need more memory than `KEPT_BYTES` are read part by part in each epoch, and rows
-    shuffled within parts.
+    shuffled within parts; what a memory limit has no room for is read batch by batch, with the same numbers. On a
+    device it is the same but for rounding; the weights come back to the processor.
     """
-    mean, scale = (torch.from_numpy(array.astype(np.float32)) for array in (moments.mean, moments.scale))
-    weights = _begun(labels, taught, tokens.width, how)
+    if how.device == PROCESSOR:
+        return _trained(tokens, labels, taught, moments, how, torch.device("cpu"), read, gradient)
+    with on_device(how.device, f"{len(labels)} attention probes of width {tokens.width} and their tokens") as place:
+        weights = _trained(tokens, labels, taught, moments, how, place, read_there, gradient_there)
+        return weights.to(torch.device("cpu"))
+
+
+def _trained(
+    tokens: Tokens,
+    labels: NDArray[np.float64],
+    taught: NDArray[np.bool_],
+    moments: TokenMoments,
+    how: AttentionSettings,
+    there: torch.device,
+    read: Any,
+    gradient: Any,
+) -> AttentionWeights:
+    """The same by the passes `read` and `gradient`, of weights and tokens that lie `there`."""
+    mean, scale = (torch.from_numpy(array.astype(np.float32)).to(there) for array in (moments.mean, moments.scale))
+    weights = _begun(labels, taught, tokens.width, how).to(there)
     y, mask = labels.T.astype(np.float32), taught.T.astype(np.float32)  # (n, M)
     kept = list(parts(np.diff(tokens.offsets), max(1, KEPT_BYTES // (FLOAT * tokens.width))))
     adam = _Adam(weights.parts)
-    for rows, passes in _batches(tokens, kept, how):
+
+    def slopes_of(rows: NDArray[np.intp], passes: Iterator[Pass]) -> list[Tensor]:
+        """The slope of a batch's loss by each of `weights.parts`; of its tokens nothing is kept."""
         raw = weights.standardised(mean, scale)
         share = mask[rows] / np.maximum(mask[rows].sum(axis=0), 1)  # (rows, M)
         total = _penalty_slopes(weights, how.l2)
@@ -63,7 +90,10 @@ def train(
             slopes[1][:, -how.heads :] = 0  # heads have no offset of their own: the intercept is
             for part, more in zip(total, slopes, strict=True):
                 part += more
-        adam.step(total)
+        return total
+
+    for rows, passes in _batches(tokens, kept, how, there):
+        adam.step(slopes_of(rows, passes))
     return weights.standardised(mean, scale)
 
 
@@ -97,37 +127,59 @@ def _penalty_slopes(weights: AttentionWeights, l2: float) -> list[Tensor]:
         by_projection,
         torch.zeros_like(weights.offset),
         2 * l2 * weights.attention,
-        torch.zeros(len(by_projection)),
+        torch.zeros_like(weights.intercept),
     ]
 
 
 Pass = tuple[slice, Tensor, NDArray[np.int64]]  # rows of a batch, their tokens, and where each row ends
+Batch = tuple[NDArray[np.intp], Iterator[Pass]]  # the rows of a batch, and its passes
 
 
-def _batches(
-    tokens: Tokens, kept: list[slice], how: AttentionSettings
-) -> Iterator[tuple[NDArray[np.intp], Iterator[Pass]]]:
-    """The rows of every batch of every epoch, and their passes. One part alone is read once, and stays in memory."""
+def _batches(tokens: Tokens, kept: list[slice], how: AttentionSettings, there: torch.device) -> Iterator[Batch]:
+    """Every batch of every epoch. One part alone is read once, and stays in memory where there is room for it."""
     rng = stream(how.seed, "attention batches")
-    alone = tokens if isinstance(tokens, TokenActivations) else None
-    if alone is None and len(kept) == 1:
-        alone = tokens.take(np.arange(len(tokens.offsets) - 1))
+    alone = len(kept) == 1 and _may_be_read(tokens, kept[0])
+    within = tokens.take(np.arange(len(tokens.offsets) - 1)) if alone else tokens
     for _ in range(how.epochs):
         for part in (kept[number] for number in rng.permutation(len(kept))):
-            rows = np.arange(part.start, part.stop)
-            within = tokens.take(rows) if alone is None else alone
-            before = part.start if alone is None else 0
-            order = rng.permutation(rows)
-            for start in range(0, len(order), BATCH):
-                batch = order[start : start + BATCH]
-                yield batch, _passes(within, batch - before)
+            yield from _part_batches(within, part, rng, there)
 
 
-def _passes(tokens: TokenActivations, rows: NDArray[np.intp]) -> Iterator[Pass]:
-    """Rows of a batch, as many at a time as a pass takes."""
-    for place in parts(np.diff(tokens.offsets)[rows], TRAINED_TOKENS):
-        block = tokens.take(rows[place])
-        yield place, torch.from_numpy(block.values), block.offsets
+def _part_batches(tokens: Tokens, part: slice, rng: np.random.Generator, there: torch.device) -> Iterator[Batch]:
+    """The batches of a part's rows, shuffled: from memory where the part has room there, else each read from disk."""
+    rows = np.arange(part.start, part.stop)
+    within, before = (tokens.take(rows), part.start) if _may_be_read(tokens, part) else (tokens, 0)
+    order, held = rng.permutation(rows), _held(within, there)
+    for start in range(0, len(order), BATCH):
+        batch = order[start : start + BATCH]
+        yield batch, _passes(within, batch - before, there, held)
+
+
+def _may_be_read(tokens: Tokens, part: slice) -> bool:
+    """Whether tokens that lie on disk have room in memory, part by part."""
+    size = int(tokens.offsets[part.stop] - tokens.offsets[part.start]) * tokens.width * FLOAT
+    return not isinstance(tokens, TokenActivations) and has_room(size)
+
+
+def _held(tokens: Tokens, there: torch.device) -> Tensor | None:
+    """The tokens on a device, sent there once for all batches; None where they are many, on disk, or not sent."""
+    if there.type == "cpu" or not isinstance(tokens, TokenActivations) or tokens.values.nbytes > KEPT_BYTES:
+        return None
+    held: Tensor = sent(tokens.values, there)
+    return held
+
+
+def _passes(tokens: Tokens, rows: NDArray[np.intp], there: torch.device, held: Tensor | None) -> Iterator[Pass]:
+    """Rows of a batch, as many at a time as a pass takes; their tokens are taken of those `held`, or sent `there`."""
+    lengths = tokens.offsets[rows + 1] - tokens.offsets[rows]
+    for place in parts(lengths, TRAINED_TOKENS if there.type == "cpu" else PASS_TOKENS):
+        if held is None:
+            block = tokens.take(rows[place])
+            yield place, sent(block.values, there), block.offsets
+            continue
+        ends = offsets_of(lengths[place])
+        at = np.arange(ends[-1]) + np.repeat(tokens.offsets[rows[place]] - ends[:-1], lengths[place])
+        yield place, held[torch.from_numpy(at).to(there)], ends
 
 
 class _Adam:

@@ -137,6 +137,10 @@ class Design:
         """What a solver computes in."""
         return nullcontext()
 
+    def has_room_after(self, error: BaseException) -> bool:
+        """Whether fewer fits at once may still fit into memory: False, as numbers of the processor's are planned."""
+        return False
+
     def put(self, values: NDArray[Any]) -> Any:
         """A matrix as the solver computes with it."""
         return values

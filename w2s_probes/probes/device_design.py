@@ -1,7 +1,7 @@
 """A layer's activations on a GPU, prepared for logistic fits there: the same fits, their matrices on the device."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..devices import opened, out_of_memory, sent, true_float32
-from ..errors import InputError
+from ..devices import PROCESSOR, DeviceError, forget_unused, in_words, opened, out_of_memory, sent, true_float32
 from ..randomness import stream
 from .design import POWERS, Design
 from .matrices import host
@@ -34,30 +33,22 @@ class DeviceDesign(Design):
     def of(cls, X: ArrayLike, device: str = "cuda") -> Design:
         """Prepare activations X (n, d) on this device; a `Design` of the processor where a device does not pay.
 
-        That is a small matrix, or one of fewer rows than columns. InputError where torch has no such device, it has no
-        float64, or X does not fit into its memory, and as `Design.of` says.
+        That is a small matrix, or one of fewer rows than columns. DeviceError where torch has no such device, it has no
+        float64, or X does not fit into its memory; InputError as `Design.of` says.
         """
-        there = opened(device, "device", "Design.of, on the processor")
+        there = opened(device, "device", "'cpu'")
         import torch
 
         given, center, scale, matrix, basis = cls._centred(X)
         if matrix.dtype != np.float32:
             return Design(given, center, scale, matrix, basis, Spectrum.of(matrix))
         try:
-            rows, scaled = sent(given, there), torch.from_numpy(matrix).to(there)
-            center_there = torch.from_numpy(center).to(there)
-            with true_float32():
+            with in_words(device, _held(given), "use 'cpu'"), true_float32():
+                rows, scaled = sent(given, there), torch.from_numpy(matrix).to(there)
+                center_there = torch.from_numpy(center).to(there)
                 spectrum = _spectrum(scaled)
-        except (RuntimeError, TypeError) as error:
-            if isinstance(error, TypeError):  # as MPS says it
-                raise InputError(f"device={device!r} has no float64, in which fits are checked: use 'cpu'") from error
-            if not out_of_memory(error):
-                raise
-            n, d = given.shape
-            raise InputError(
-                f"device={device!r}: {n} rows of {d} numbers, twice ({8e-9 * n * d:.2g} GB), do not fit into its "
-                "memory: use Design.of"
-            ) from error
+        except TypeError as error:  # as MPS says it
+            raise DeviceError(f"device={device!r} has no float64, in which fits are checked: use 'cpu'") from error
         design = cls(given, center, scale, matrix, None, spectrum, there, rows, scaled)
         design.__dict__["_center"] = center_there
         return design
@@ -69,9 +60,19 @@ class DeviceDesign(Design):
 
         return torch
 
-    def computing(self) -> AbstractContextManager[None]:
-        """Products inside are true to float32."""
-        return true_float32()
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Products inside are true to float32; DeviceError where what is computed has no room."""
+        with in_words(str(self.device), f"{_held(self.X)} and a fit", "use 'cpu'"), true_float32():
+            yield
+
+    def has_room_after(self, error: BaseException) -> bool:
+        """Whether memory was what lacked; what nothing uses any more is then let go, so that less may fit."""
+        if not out_of_memory(error):
+            return False
+        error.__traceback__ = None  # whose frames hold what was too much
+        forget_unused()
+        return True
 
     def put(self, values: NDArray[Any]) -> Any:
         """A matrix to the device."""
@@ -104,13 +105,14 @@ class DeviceDesign(Design):
 
     def at(self, theta: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Log-odds (k, r) of some rows (r,)."""
-        there = self.put(theta)
         found = np.empty((len(theta), len(rows)))
         step = max(1, BLOCK // self.X.shape[1])
-        for start in range(0, len(rows), step):
-            part = slice(start, start + step)
-            block = self._in_float64(self.rows[self.put(rows[part])])
-            found[:, part] = host(there[:, :-1] @ block.T + there[:, -1:])
+        with self.computing():
+            there = self.put(theta)
+            for start in range(0, len(rows), step):
+                part = slice(start, start + step)
+                block = self._in_float64(self.rows[self.put(rows[part])])
+                found[:, part] = host(there[:, :-1] @ block.T + there[:, -1:])
         return found
 
     @cached_property
@@ -153,6 +155,17 @@ class DeviceDesign(Design):
                 self.put(spectrum.vectors).to(g.dtype),
             )  # the array, so that its id stays its own
         return held[key][1]
+
+
+def design_on(X: ArrayLike, device: str = PROCESSOR) -> Design:
+    """The design of X (n, d) for fits on a device: `Design.of` for "cpu", else `DeviceDesign.of`."""
+    return Design.of(X) if device == PROCESSOR else DeviceDesign.of(X, device)
+
+
+def _held(X: NDArray[np.float32]) -> str:
+    """What a design holds on its device, in words."""
+    n, d = X.shape
+    return f"{n} rows of {d} numbers, twice ({8e-9 * n * d:.2g} GB),"
 
 
 def _spectrum(matrix: Any) -> Spectrum:

@@ -11,10 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
+from ..devices import PROCESSOR
 from ..errors import InputError
+from ..rows.linear_scores import linear_scores
 from ..rows.row_parts import row_parts
+from ..tensors import as_numpy
 from .base import Probe
 from .design import Design
+from .device_design import design_on
 from .minimize import minimize
 from .penalties import PENALTIES
 from .problems import (
@@ -38,16 +42,19 @@ class LogisticProbe(Probe):
 
     (The blog's objective: no factor ½. scikit-learn's `C` for n rows is 1 / (2 n l2).) Solved by L-BFGS
     preconditioned by the spectrum of X, which does not mind the outlier dimensions of transformers, to within 1e-6
-    of the minimum, and to rounding where X holds at most a million numbers. With `l2=0` and separable classes there
-    is no minimum: the fit is left once it separates them. For many penalties, folds or label sets see `path`.
+    of the minimum, and to rounding where `l2` is above 0 and X holds at most a million numbers. With `l2=0` and
+    separable classes there is no minimum: the fit is left once it separates them. For many penalties, folds or label
+    sets see `path`. On a torch `device` such as "cuda" it is fitted where that pays (`DeviceDesign.of`); rows are
+    scored on the processor.
 
     >>> probe = LogisticProbe(l2=0.1).fit([[-2.0], [-1.0], [1.0], [2.0]], [0.1, 0.2, 0.8, 0.9])
     >>> probe.predict([[-0.5], [0.5]]).tolist()
     [0, 1]
     """
 
-    def __init__(self, l2: float = 1e-2) -> None:
+    def __init__(self, l2: float = 1e-2, device: str = PROCESSOR) -> None:
         self.l2 = l2  # penalty, at least 0
+        self.device = device  # of its fits: "cpu", or torch's "cuda"
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from activations X (n, d), labels y (n,) and row weights (n,): their scale does not matter."""
@@ -55,7 +62,7 @@ class LogisticProbe(Probe):
         weights = checked_weights(sample_weight, len(matrix))
         both_classes(p, weights)
         penalty = checked_penalties(self.l2)
-        design, only = Design.of(matrix), np.zeros(1, dtype=np.intp)
+        design, only = design_on(matrix, self.device), np.zeros(1, dtype=np.intp)
         solution = minimize(design, Problems(p[None], weights[None], only, only, penalty))
         if solution.status[0] == STOPPED:
             warnings.warn(
@@ -79,15 +86,18 @@ class LogisticProbe(Probe):
         groups: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         seed: int = 0,
+        device: str = PROCESSOR,
     ) -> "RegularizationPath":
         """Fits on X (n, d) and labels y (n,) at every penalty, on all rows and without each fold, all together.
 
         `X` may be a `Design`, prepared once for several calls. `cv` is a number of folds, which keep groups (n,) and
         exact duplicates together; or a fold number for each row (n,); or None, for no folds. A fold's fit gives its
-        rows the weight 0, so folds cost no copies; docs/performance.md has times.
+        rows the weight 0, so folds cost no copies; docs/performance.md has times. `device` is that of the fits; a
+        `Design` has its own.
         """
-        labels = np.asarray(y)[None]
-        return cls.paths(X, labels, l2=l2, cv=cv, groups=groups, sample_weight=sample_weight, seed=seed)[0]
+        labels = np.asarray(as_numpy(y))[None]
+        more: dict[str, Any] = {"sample_weight": sample_weight, "seed": seed, "device": device}
+        return cls.paths(X, labels, l2=l2, cv=cv, groups=groups, **more)[0]
 
     @classmethod
     def paths(
@@ -100,13 +110,16 @@ class LogisticProbe(Probe):
         groups: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         seed: int = 0,
+        device: str = PROCESSOR,
     ) -> "list[RegularizationPath]":
         """One path for each of several label sets Y (L, n) of the same rows, fitted together; see `path`.
 
         Each set has its own folds where `cv` is a number: they are stratified by its labels.
         """
         penalties = checked_penalties(l2)
-        design = X if isinstance(X, Design) else Design.of(X)
+        if isinstance(X, Design) and device != PROCESSOR:
+            raise InputError(f"device={device!r}: a design lies on a device already: make it by DeviceDesign.of")
+        design = X if isinstance(X, Design) else design_on(X, device)
         n = len(design.X)
         labels, classes = checked_label_sets(Y, n)
         weights = checked_weights(sample_weight, n)
@@ -139,7 +152,7 @@ class LogisticProbe(Probe):
         return np.asarray(expit(self._log_odds(X)))
 
     def _log_odds(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.asarray(X @ self.coef_[0] + self.intercept_[0])
+        return linear_scores(X, self.coef_[0], self.intercept_[0])
 
 
 @dataclass(frozen=True, eq=False, repr=False)

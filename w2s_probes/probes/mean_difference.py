@@ -10,6 +10,7 @@ from scipy.special import expit
 
 from ..errors import InputError
 from ..rows.groups import group_numbers
+from ..rows.linear_scores import linear_scores
 from .base import Probe
 from .class_moments import CACHED, Array, ClassMoments, TakenOut, left_out
 
@@ -68,7 +69,7 @@ class MeanDifferenceProbe(Probe):
         return np.asarray(expit(self._log_odds(X)))
 
     def _log_odds(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.asarray(X @ self.coef_[0] + self.intercept_[0])
+        return linear_scores(X, self.coef_[0], self.intercept_[0])
 
     def _line(self, moments: ClassMoments) -> tuple[Array, float]:
         """Weights (d,) on rows about the mean of all, and the offset."""

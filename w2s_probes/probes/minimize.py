@@ -46,8 +46,15 @@ def minimize(design: Design, problems: Problems, theta: NDArray[np.float64] | No
     with design.computing():
         solved = met_labels(design, problems)
         rest = np.flatnonzero(np.isnan(solved.excess))
-        for fits in (rest[first : first + together] for first in range(0, len(rest), together)):
-            part = _minimize(design, problems[fits], begun[fits])
+        while len(rest):
+            fits, rest = rest[:together], rest[together:]
+            try:
+                part = _minimize(design, problems[fits], begun[fits])
+            except RuntimeError as error:
+                if len(fits) == 1 or not design.has_room_after(error):
+                    raise
+                rest, together = np.concatenate([fits, rest]), len(fits) // 2
+                continue
             for name in Solutions.__annotations__:
                 getattr(solved, name)[fits] = getattr(part, name)
     return solved

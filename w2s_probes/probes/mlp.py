@@ -9,10 +9,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit
 
+from ..devices import PROCESSOR
 from ..errors import InputError
 from ..neighbors import as_int
 from ..rows.duplicates import equal_rows
 from .base import Probe
+from .mlp_on_device import train_on_device
 from .mlp_training import Networks, StandardColumns, blocks, train
 from .problems import both_classes, checked_folds, checked_penalties
 from .registry import MLP_EPOCHS, MLP_HIDDEN
@@ -25,18 +27,27 @@ class MLPProbe(Probe):
     Minimises mean BCE(y, P) + l2 (‖W₁‖² + ‖w₂‖²), the biases free, by Adam on batches of at most 256 rows for `epochs`
     epochs at a rate that falls to 0: nothing stops it, so no row is held out for that. First weights and the order of
     the rows come of `seed`; the numbers are the same on one thread and on several. For many penalties or folds see
-    `path`. A fit of n rows of d columns costs about 6 x n x d x hidden x epochs operations.
+    `path`. A fit of n rows of d columns costs about 6 x n x d x hidden x epochs operations; on a torch `device` such
+    as "cuda" it is the same but for rounding, and rows are scored on the processor.
 
     >>> X = np.tile([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], (50, 1))
     >>> MLPProbe(1e-4, epochs=50).fit(X, np.tile([0.0, 0.0, 1.0, 1.0], 50)).predict(X[:4]).tolist()
     [0, 0, 1, 1]
     """
 
-    def __init__(self, l2: float = 1e-2, hidden: int = MLP_HIDDEN, epochs: int = MLP_EPOCHS, seed: int = 0) -> None:
+    def __init__(
+        self,
+        l2: float = 1e-2,
+        hidden: int = MLP_HIDDEN,
+        epochs: int = MLP_EPOCHS,
+        seed: int = 0,
+        device: str = PROCESSOR,
+    ) -> None:
         self.l2 = l2  # penalty, at least 0
         self.hidden = hidden  # units
         self.epochs = epochs  # passes over the rows
         self.seed = seed  # of the first weights and of the batches
+        self.device = device  # of its fits: "cpu", or torch's "cuda"
 
     @classmethod
     def with_value(cls, value: float, **options: Any) -> Self:
@@ -48,7 +59,7 @@ class MLPProbe(Probe):
         matrix, p = self._read(X, y)
         penalties = checked_penalties(self.l2)
         standard = StandardColumns.of(matrix)
-        networks = self._train(standard, p, np.ones((1, len(p)), dtype=bool), penalties)
+        networks, _ = self._train(standard, p, np.ones((1, len(p)), dtype=bool), penalties)
         return self._take(networks, 0, standard)
 
     @classmethod
@@ -63,6 +74,7 @@ class MLPProbe(Probe):
         hidden: int = MLP_HIDDEN,
         epochs: int = MLP_EPOCHS,
         seed: int = 0,
+        device: str = PROCESSOR,
     ) -> "MLPPath":
         """Fits on X (n, d) and labels y (n,) at every penalty, on all rows and without each fold, in one loop.
 
@@ -70,7 +82,7 @@ class MLPProbe(Probe):
         number for each row (n,). `seed` is that of the weights and batches, too. Columns are standardised by all rows;
         no label of a fold is read in the fit that scores it.
         """
-        penalties, made = checked_penalties(l2), cls(hidden=hidden, epochs=epochs, seed=seed)
+        penalties, made = checked_penalties(l2), cls(hidden=hidden, epochs=epochs, seed=seed, device=device)
         matrix = check_activations(X)
         p, classes = soft_labels(y, len(matrix))
         folds = checked_folds(equal_rows(matrix), p, cv, groups, seed)
@@ -79,24 +91,39 @@ class MLPProbe(Probe):
         for rows in taught:
             both_classes(p, rows.astype(np.float64))
         standard = StandardColumns.of(matrix)
-        networks = made._train(standard, p, np.tile(taught, (len(penalties), 1)), np.repeat(penalties, fits))
-        log_odds = networks.log_odds(standard.rows).reshape(len(p), len(penalties), fits)
+        masks = np.tile(taught, (len(penalties), 1))
+        networks, scored = made._train(standard, p, masks, np.repeat(penalties, fits), score=True)
+        log_odds = scored.reshape(len(p), len(penalties), fits)
         outside = log_odds[np.arange(len(p)), :, folds + 1].T.astype(np.float64)
         probes = [
-            cls(float(value), hidden, epochs, seed)._named(classes, matrix.shape[1], p)._take(networks, at, standard)
+            cls(float(value), hidden, epochs, seed, device)
+            ._named(classes, matrix.shape[1], p)
+            ._take(networks, at, standard)
             for value, at in zip(penalties, range(0, len(networks.b2), fits), strict=True)
         ]
         loss = -(p * log_expit(outside) + (1 - p) * log_expit(-outside)).mean(axis=1)
         return MLPPath(penalties, probes, np.asarray(expit(outside)), loss, folds)
 
     def _train(
-        self, standard: StandardColumns, p: NDArray[np.float64], taught: NDArray[np.bool_], l2: Sequence[float] | Any
-    ) -> Networks:
+        self,
+        standard: StandardColumns,
+        p: NDArray[np.float64],
+        taught: NDArray[np.bool_],
+        l2: Sequence[float] | Any,
+        *,
+        score: bool = False,
+    ) -> tuple[Networks, NDArray[np.float32]]:
+        """The networks of masks (M, n); and the log-odds (n, M) of all rows, where they are to score them."""
         sizes = {name: as_int(getattr(self, name), name) for name in ("hidden", "epochs")}
         for name, value in sizes.items():
             if value < 1:
                 raise InputError(f"{name}={value}: at least 1 is needed")
-        return train(standard.rows, p, taught, l2, **sizes, seed=self.seed)
+        none = np.empty(0, dtype=np.float32)
+        if self.device != PROCESSOR:
+            there = train_on_device(standard.rows, p, taught, l2, **sizes, seed=self.seed, device=self.device)
+            return there.networks, there.log_odds() if score else none
+        networks = train(standard.rows, p, taught, l2, **sizes, seed=self.seed)
+        return networks, networks.log_odds(standard.rows) if score else none
 
     def _named(self, classes: NDArray[Any], width: int, p: NDArray[np.float64]) -> Self:
         self.classes_, self.n_features_in_, self.soft_ = classes, width, is_soft(p)

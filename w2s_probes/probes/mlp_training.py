@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
+from ..memory_limit import empty_rows
 from ..randomness import stream
 from .class_moments import BLOCK
 
@@ -72,7 +73,7 @@ class StandardColumns:
         squares = sum((np.square(X[rows] - mean).sum(axis=0) for rows in blocks(X)), start=np.zeros(X.shape[1]))
         deviation = np.sqrt(squares / len(X))
         scale = np.where(deviation > CONSTANT * np.abs(mean), deviation, np.inf)
-        rows = np.empty_like(X)
+        rows = empty_rows(X.shape, X.dtype)
         for some in blocks(X):
             rows[some] = (X[some] - mean) / scale
         return cls(mean, scale, rows)
@@ -93,18 +94,23 @@ def train(
     All begin alike and see the same batches. Each minimises the mean BCE of its rows + l2 (‖W₁‖² + ‖w₂‖²), for a fixed
     number of epochs: nothing stops it, and nothing is chosen.
     """
-    networks = _begun(p, taught, rows.shape[1], hidden, seed)
+    networks = begun(p, taught, rows.shape[1], hidden, seed)
     mask, y = np.ascontiguousarray(taught.T, dtype=np.float32), p.astype(np.float32)
-    batch = min(BATCH, max(1, len(rows) // FEWEST_BATCHES))
+    batch = batch_rows(len(rows))
     adam = _FallingAdam(networks, np.asarray(l2, dtype=np.float32), epochs * -(-len(rows) // batch))
     with threadpool_limits(1, user_api="blas"):  # products too small to share out, whose sums hang on the threads
-        for some in _batches(len(rows), batch, epochs, seed):
+        for some in batches(len(rows), batch, epochs, seed):
             share = mask[some] / np.maximum(mask[some].sum(axis=0), 1)
             adam.step(networks.slopes(rows[some], y[some], share))
     return networks
 
 
-def _begun(p: NDArray[np.float64], taught: NDArray[np.bool_], width: int, hidden: int, seed: int) -> Networks:
+def batch_rows(n: int) -> int:
+    """Rows of a batch, of n."""
+    return min(BATCH, max(1, n // FEWEST_BATCHES))
+
+
+def begun(p: NDArray[np.float64], taught: NDArray[np.bool_], width: int, hidden: int, seed: int) -> Networks:
     """Networks before training, alike but for the intercept, which says the mean label of the rows of each."""
     rng, count = stream(seed, "mlp weights"), len(taught)
     first = rng.normal(size=(hidden, width)) / width**0.5
@@ -118,7 +124,8 @@ def _begun(p: NDArray[np.float64], taught: NDArray[np.bool_], width: int, hidden
     )
 
 
-def _batches(n: int, batch: int, epochs: int, seed: int) -> Iterator[NDArray[np.intp]]:
+def batches(n: int, batch: int, epochs: int, seed: int) -> Iterator[NDArray[np.intp]]:
+    """The rows (m,) of every batch of every epoch, each row once an epoch."""
     rng = stream(seed, "mlp batches")
     for _ in range(epochs):
         order = rng.permutation(n)

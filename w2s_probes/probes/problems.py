@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError
 from ..rows.folds import fold_numbers
 from ..rows.groups import group_ids
+from ..tensors import as_numpy
 from ..ties import above_half
 from .penalties import LARGEST_L2
 from .validation import soft_labels
@@ -53,7 +54,7 @@ class Solutions:
 
 def checked_penalties(l2: ArrayLike) -> NDArray[np.float64]:
     """Penalties (P,), or InputError."""
-    values = np.atleast_1d(np.asarray(l2, dtype=np.float64))
+    values = np.atleast_1d(np.asarray(as_numpy(l2), dtype=np.float64))
     if values.ndim != 1 or not len(values):
         raise InputError(f"l2 must be a list of penalties, at least one, got shape {np.shape(l2)}")
     wrong = ~((values >= 0) & (values <= LARGEST_L2))

@@ -26,7 +26,7 @@ ONCE = (NO_VALUE,)  # the values of such a probe, where a sweep has it
 # Other options of `w2s sweep` and keys of a recipe's `[probes]`: no setting of a probe may be called like one.
 OTHER_SETTINGS = frozenset([
     "address", "alpha", "attention", "backend", "calibrate", "calibrate_on", "choose_by", "classifier",
-    "classifiers", "connectivity", "contamination", "dry_run", "folds", "held_out", "help", "index", "jobs",
+    "classifiers", "connectivity", "contamination", "device", "dry_run", "folds", "held_out", "help", "index", "jobs",
     "json", "k", "l2", "labels", "layer", "layers", "max_memory", "mlp_epochs", "mlp_hidden", "oracle", "out",
     "overlap", "parts", "place", "plot", "plugin", "progress", "seed", "seeds", "shard", "store",
     "student_filter", "student_relabel", "students", "test", "transfer",
@@ -54,6 +54,7 @@ ENTRIES = (
         default=1e-2,
         where="logistic:LogisticProbe",
         values="Penalties λ of the logistic probe",
+        options=("device",),
         color="#D55E00",
         marker="s",
     ),
@@ -121,7 +122,7 @@ ENTRIES = (
         default=1e-2,
         where="mlp:MLPProbe",
         values="Penalties λ of the MLP probe",
-        options=("mlp_hidden", "mlp_epochs"),
+        options=("mlp_hidden", "mlp_epochs", "device"),
         color="#9911FF",
         marker="h",
     ),

@@ -32,8 +32,9 @@ def save_probe(
     `fitted_to` is the store and the layer that the probe was fitted to: what loads the file to read another layer, or
     a store of another model, then refuses it (`fitted_to.reads_of`). `notes`, fit for JSON, stand in the header too.
 
-    A neighbour graph is not kept: it is searched again when asked for. InputError for an estimator of another kind,
-    one that is not fitted, a layer of another width, or a path that cannot be written.
+    A neighbour graph is not kept: it is searched again when asked for; nor is the device that it was fitted on.
+    InputError for an estimator of another kind, one that is not fitted, a layer of another width, or a path that
+    cannot be written.
     """
     name = type(probe).__name__
     if name == "ClassifierProbe":
@@ -48,10 +49,14 @@ def save_probe(
     arrays = {key: v for key, v in fitted.items() if isinstance(v, np.ndarray) and v.dtype.kind in "fiub"}
     named = {key: v.tolist() for key, v in fitted.items() if isinstance(v, np.ndarray) and key not in arrays}
     plain = {key: v for key, v in fitted.items() if v is None or isinstance(v, int | float | str)}
-    parameters = {key: v.item() if isinstance(v, np.generic) else v for key, v in probe.get_params().items()}
+    # Without the device that it was fitted on: whoever loads it may have none.
+    own = {key: value for key, value in probe.get_params().items() if key != "device"}
+    parameters = {key: v.item() if isinstance(v, np.generic) else v for key, v in own.items()}
     record = {"probe": name, "parameters": parameters, "fitted": plain, "named": named}
     told = {} if notes is None else dict(notes)
     if fitted_to is not None:
+        if not isinstance(fitted_to, tuple) or len(fitted_to) != 2:
+            raise InputError(f"fitted_to={str(fitted_to)[:60]!r}: give a pair (store, layer)")
         told[READS] = _reads(probe, *fitted_to)
     write_arrays(Path(path), arrays, record | {"notes": told} if told or notes is not None else record)
 

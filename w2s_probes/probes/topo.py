@@ -146,7 +146,7 @@ class TopoProbe(Probe):
         return search(self.X_, k, group_ids=self.group_ids_, index=self.index)
 
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        neighbors = search(self.X_[self.core_], self.k_zeta, X, index=self.index)
+        neighbors = search(self.X_[self.core_], self.k_zeta, X, index=self.index, inner=True)
         return np.asarray(mean_over(self.p_[self.core_], neighbors.indices))
 
     def score_near(self, X: ArrayLike, nearest: Neighbors) -> NDArray[np.float64]:

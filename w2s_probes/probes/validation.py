@@ -10,6 +10,7 @@ from sklearn.utils import column_or_1d
 
 from ..errors import InputError
 from ..rows.row_parts import row_parts
+from ..tensors import as_numpy
 from ..ties import above_half
 
 # The end of a sentence about whole numbers in the place of labels.
@@ -23,7 +24,7 @@ def check_activations(X: ArrayLike) -> NDArray[np.float32]:
     """X as C-contiguous float32 (n, d); InputError if it is not a finite matrix."""
     if issparse(X):
         raise InputError("sparse input is not supported: activations are dense; give X.toarray()")
-    array = np.asarray(X)
+    array = np.asarray(as_numpy(X))
     if array.ndim != 2:
         raise InputError(
             f"activations must be a matrix (rows, width), got shape {array.shape}. Reshape your data: "
@@ -60,6 +61,7 @@ def soft_labels(y: ArrayLike, rows: int, *, one_sided: bool = False) -> tuple[ND
     """
     if y is None:
         raise InputError("a probe requires y to be passed, but the target y is None")
+    y = as_numpy(y)
     if np.iscomplexobj(np.asarray(y)):
         raise InputError("labels are complex numbers: they must be P(label = 1) in [0, 1], or two classes")
     values = column_or_1d(y, warn=True)
@@ -93,7 +95,7 @@ def labels_to_score(y: ArrayLike, rows: int, classes: NDArray[Any]) -> NDArray[n
 
     InputError if the length is wrong, or a label is neither in [0, 1] (where the classes are 0 and 1) nor one of them.
     """
-    values = column_or_1d(y, warn=True)
+    values = column_or_1d(as_numpy(y), warn=True)
     if values.shape != (rows,):
         raise InputError(f"labels have shape {values.shape}, but there are {rows} rows of activations")
     if classes.tolist() == [0, 1]:
@@ -114,7 +116,7 @@ def checked_weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float
     """Row weights (n,) that sum to 1, or InputError."""
     if sample_weight is None:
         return np.full(n, 1 / n)
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = np.asarray(as_numpy(sample_weight), dtype=np.float64)
     if weights.shape != (n,):
         raise InputError(f"sample_weight has shape {weights.shape}, but there are {n} rows of activations")
     if not np.isfinite(weights).all() or (weights < 0).any():

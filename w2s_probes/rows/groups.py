@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
+from ..tensors import as_numpy
 from .duplicates import equal_rows
 
 GROUP = "group"  # the column: rows of one group are related, a row without one stands alone
@@ -26,7 +27,7 @@ def group_numbers(groups: ArrayLike | None, rows: int) -> NDArray[np.intp] | Non
     """
     if groups is None:
         return None
-    array = np.asarray(groups, dtype=object)
+    array = np.asarray(as_numpy(groups), dtype=object)
     if array.shape != (rows,):
         raise InputError(f"groups have shape {array.shape} but there are {rows} rows: one group a row is needed")
     numbers = np.array(pd.factorize(array)[0], dtype=np.intp)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
+from ..tensors import as_numpy
 
 Values = NDArray[np.float64]
 
@@ -87,7 +88,7 @@ def paired_errors(draws: ArrayLike) -> Values:
 def numbers(values: ArrayLike, name: str) -> Values:
     """An array of numbers; InputError for anything else."""
     try:
-        return np.asarray(values, dtype=np.float64)
+        return np.asarray(as_numpy(values), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} must be an array of numbers, with rows of one length") from error
 

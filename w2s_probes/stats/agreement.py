@@ -11,6 +11,7 @@ from ..labels.label_set import ids_of, refuse_other_ids
 from ..metrics.influence import mean
 from ..metrics.intervals import NO_ESTIMATE, NORMAL, Estimate
 from ..rows.groups import group_numbers
+from ..tensors import as_numpy
 from ..ties import above_half
 
 
@@ -48,7 +49,7 @@ def agreement(
     agrees, as on a few errors all may; Wilson's (1927) interval is right there too.
     """
     refuse_other_ids({"student": ids_of(student), "weak": ids_of(weak), "truth": ids_of(truth)})
-    draws = np.atleast_2d(np.asarray(student, dtype=np.float64))
+    draws = np.atleast_2d(np.asarray(as_numpy(student), dtype=np.float64))
     classes = [above_half(probabilities(draw, "student")) for draw in draws]
     of_weak = above_half(probabilities(weak, "weak"))
     if classes[0].shape != of_weak.shape:

@@ -18,8 +18,9 @@ from .parts import part_count, parts_there
 from .read_again import SITE
 from .row_blocks import RowBlocks
 from .row_reader import RowReader
+from .shards import REPAIRED
 from .token_activations import StoredTokens, TokenActivations
-from .verification import Verification, manifest_faults, shard_faults
+from .verification import Verification, manifest_faults, pulled_or_repaired, shard_faults
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -172,8 +173,8 @@ class ActivationStore:
         """One layer of a ragged store, all rows or those asked for, left on disk and read a few rows at a time."""
         self._token_layer(layer)
         names = self.ids if ids is None else np.asarray(ids, dtype=object)
-        at, ends = self._reader.token_places(self._reader.positions(names))
-        return StoredTokens(ends, self._reader.ragged[1][at], names, self.manifest.width, partial(self.tokens, layer))
+        ends, token_ids = self._reader.token_ids(self._reader.positions(names))
+        return StoredTokens(ends, token_ids, names, self.manifest.width, partial(self.tokens, layer))
 
     def torch_dataset(
         self,
@@ -252,10 +253,8 @@ def check_listing(path: Path, manifest: Manifest) -> None:
         raise InputError(f"{path / MANIFEST}: its rows, layers and width need more bytes than its shards have")
     for shard in manifest.shards:
         if (size := size_on_disk(path, shard)) != shard.bytes:
-            raise InputError(
-                f"{path / shard.file}: {size} bytes, the manifest says {shard.bytes}: missing or truncated; "
-                "`w2s repair` makes it anew"
-            )
+            told = f"{path / shard.file}: {size} bytes, the manifest says {shard.bytes}: missing or truncated"
+            raise InputError(pulled_or_repaired(path, shard, f"{told}; {REPAIRED}"))
 
 
 def size_on_disk(path: Path, shard: Shard) -> int:

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..io.files import PARTIAL
 from ..neighbors.store_graphs import GRAPH
 from .manifest import ADDED, MANIFEST, Manifest
+from .origin import ORIGIN
 from .parts import parts_there
 from .read_again import what_is_held
 from .shards import NAME
@@ -102,7 +103,7 @@ def _own_files(store: Path) -> Iterator[Path]:
     for file in store.iterdir():
         if _is_addition(file):
             yield from _own_files(file)
-        elif file.name == MANIFEST or any(kind.fullmatch(file.name) for kind in (NAME, PARTIAL, GRAPH)):
+        elif file.name in (MANIFEST, ORIGIN) or any(kind.fullmatch(file.name) for kind in (NAME, PARTIAL, GRAPH)):
             yield file
 
 

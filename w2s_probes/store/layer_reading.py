@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -109,14 +110,28 @@ def _in_threads(read: Callable[[Piece], None], chosen: Sequence[Piece]) -> None:
 
 def _fill(piece: Piece, out: NDArray[Any]) -> None:
     """Fill an array with the piece's bytes; InputError if there are not enough."""
-    view, offset = out.reshape(-1).view(np.uint8).data, piece.offset  # of contiguous rows, so no copy
+    with opened(piece.file) as descriptor:
+        fill(descriptor, piece.file, piece.offset, out)
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[int]:
+    """The descriptor of a file, in a block in which it being missing or unreadable is InputError.
+
+    Opened for each read, which takes microseconds: a process may have fewer files open than stores have shards.
+    """
     try:
-        # Opened for each piece, which takes microseconds: a process may have fewer files open than stores have shards.
-        with piece.file.open("rb", buffering=0) as stream:
-            while len(view):
-                got = os.preadv(stream.fileno(), [view], offset)
-                if not got:
-                    raise InputError(f"{piece.file}: ends too early: truncated; `w2s repair` makes it anew")
-                view, offset = view[got:], offset + got
+        with file.open("rb", buffering=0) as stream:
+            yield stream.fileno()
     except OSError as error:
-        raise InputError(f"{piece.file}: cannot be read ({error.strerror}); `w2s repair` makes it anew") from error
+        raise InputError(f"{file}: cannot be read ({error.strerror}); `w2s repair` makes it anew") from error
+
+
+def fill(descriptor: int, file: Path, offset: int, out: NDArray[Any]) -> None:
+    """Fill contiguous rows with the bytes of an open file from `offset` on; InputError if there are not enough."""
+    view = out.reshape(-1).view(np.uint8).data  # of contiguous rows, so no copy
+    while len(view):
+        got = os.preadv(descriptor, [view], offset)
+        if not got:
+            raise InputError(f"{file}: ends too early: truncated; `w2s repair` makes it anew")
+        view, offset = view[got:], offset + got

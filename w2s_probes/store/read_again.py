@@ -16,6 +16,11 @@ def what_is_held(identity: Mapping[str, Any]) -> str:
     return ", ".join(text if len(text) <= 60 else f"{text[:57]}..." for text in said)
 
 
+def read_otherwise(identity: Mapping[str, Any]) -> bool:
+    """Whether a store holds another site than the residual stream, or a position that its rows mark."""
+    return SITE in identity or identity.get(POSITION, UNSAID) not in (*NAMED, UNSAID)
+
+
 def refuse_other_reading(identity: Mapping[str, Any], where: str, what: str) -> None:
     """InputError, naming `what` cannot do it, for a store of anything but the residual stream at a named position."""
     if (site := identity.get(SITE)) is not None:

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..memory_limit import empty_rows
 from ..rows.ids import Ids, places_of, positions, refuse_doubled
+from ..rows.offsets import offsets_of
 from .dtypes import WORDS
 from .layer_reading import Piece, WantedVectors, pieces, read_float32, read_words
 from .manifest import Manifest, Shard
 from .row_blocks import RowBlocks
 from .shards import locate_layers, read_header, read_offsets
+from .span_reading import Spans
 from .token_activations import TokenActivations
 
 
@@ -42,7 +44,7 @@ class RowReader:
         """Offsets (n + 1,) and token ids (tokens,) of all rows of a ragged store."""
         parts = [read_offsets(self.path / s.file, s.rows) for s in self._any_layer]
         lengths = np.concatenate([np.diff(offsets) for offsets, _ in parts])
-        return np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([tokens for _, tokens in parts])
+        return offsets_of(lengths), np.concatenate([tokens for _, tokens in parts])
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
         """The position (n,) of each id; InputError for ids that are not stored or asked twice."""
@@ -65,19 +67,22 @@ class RowReader:
 
     def tokens(self, layer: int, rows: NDArray[np.intp]) -> TokenActivations:
         """The rows at some positions of a ragged store; InputError where they are not finite."""
-        at, ends = self.token_places(rows)
-        values, finite = self._read(layer, len(self.ragged[1]), WantedVectors(at))
+        ends, token_ids = self.token_ids(rows)
+        values = empty_rows((int(ends[-1]), self.manifest.width), np.float32)
+        finite = self._spans(layer, rows).read_float32(self.manifest.dtype, values)
         if not finite.all():
             row = int(np.searchsorted(ends, int(finite.argmin()), side="right")) - 1
             self._refuse_non_finite(layer, int((~finite).sum()), int(rows[row]))
-        return TokenActivations(values, ends, self.ragged[1][at], self.ids[rows])
+        return TokenActivations(values, ends, token_ids, self.ids[rows])
 
-    def token_places(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The places of some rows' tokens in a layer, one row after another, and where each row begins and ends."""
-        offsets = self.ragged[0]
-        lengths = np.diff(offsets)[rows]
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        return np.repeat(offsets[rows] - ends[:-1], lengths) + np.arange(ends[-1]), ends
+    def token_ids(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Where each of some rows begins and ends, one after another, and their tokens; not copied where these are."""
+        offsets, token_ids = self.ragged
+        starts, ends = offsets[rows], offsets_of(offsets[rows + 1] - offsets[rows])
+        if (np.diff(rows) == 1).all():
+            first = int(starts[0]) if len(rows) else 0
+            return ends, token_ids[first : first + int(ends[-1])]
+        return ends, token_ids[np.repeat(starts - ends[:-1], np.diff(ends)) + np.arange(ends[-1])]
 
     def blocks(self, layer: int, rows: NDArray[np.intp], labels: NDArray[np.float64] | None) -> RowBlocks:
         """The rows at some positions, with P(label = 1) where it is given, left on disk in blocks."""
@@ -102,6 +107,20 @@ class RowReader:
             return [shard.rows for shard in shards]
         offsets, _ = self.ragged
         return [int(offsets[shard.stop] - offsets[shard.start]) for shard in shards]
+
+    def _spans(self, layer: int, rows: NDArray[np.intp]) -> Spans:
+        """The bytes of some rows' tokens."""
+        m, offsets = self.manifest, self.ragged[0]
+        shards = m.shards_of(layer)
+        starts = np.array([shard.start for shard in shards])
+        number = np.searchsorted(starts, rows, side="right") - 1
+        begins = np.zeros(len(shards), dtype=np.int64)
+        for one in np.unique(number):
+            count = int(offsets[shards[one].stop] - offsets[shards[one].start])
+            begins[one] = self._begin(shards[one], layer, count)
+        before = offsets[rows] - offsets[starts[number]]
+        at = begins[number] + before * (m.width * WORDS[m.dtype].itemsize)
+        return Spans([self.path / shard.file for shard in shards], number, at, offsets[rows + 1] - offsets[rows])
 
     def _read(
         self, layer: int, count: int, wanted: WantedVectors | None

@@ -23,7 +23,8 @@ DTYPE_ATTRIBUTE, KEY_ATTRIBUTE, CUT_ATTRIBUTE = "dtype", "key", "cut"
 # The layer is in the names of files that hold one alone: those that were made to be sent elsewhere.
 NAME = re.compile(r"shard-(?P<part>\d{5,})-(layer-\d{3,}-)?(?P<checksum>[0-9a-f]{16})\.h5")
 PAGE = 4096  # bytes; layers that begin with a page of the file are read twice as fast as others
-DAMAGED = "damaged; `w2s repair` makes it anew"
+REPAIRED = "`w2s repair` makes it anew"
+DAMAGED = f"damaged; {REPAIRED}"
 
 
 @dataclass(frozen=True)

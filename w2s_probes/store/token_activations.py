@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..rows.offsets import offsets_of
+
 
 class Tokens(Protocol):
     """Rows of tokens: row i has tokens offsets[i] up to offsets[i + 1]."""
@@ -60,7 +62,7 @@ class TokenActivations:
     def take(self, rows: NDArray[np.intp]) -> "TokenActivations":
         """Some rows, in the order asked; nothing is copied where they follow one another."""
         lengths = np.diff(self.offsets)[rows]
-        ends = np.concatenate([[0], np.cumsum(lengths)])
+        ends = offsets_of(lengths)
         names = None if self.ids is None else self.ids[rows]
         if len(rows) and (np.diff(rows) == 1).all():
             part = slice(int(self.offsets[rows[0]]), int(self.offsets[rows[-1] + 1]))
@@ -103,7 +105,7 @@ class JoinedTokens:
     def offsets(self) -> NDArray[np.int64]:
         """Where each row begins and ends (rows + 1,)."""
         lengths = [np.diff(part.offsets) for part in self.parts]
-        return np.concatenate([[0], np.cumsum([lengths[part][row] for part, row in self.places])]).astype(np.int64)
+        return offsets_of([lengths[part][row] for part, row in self.places])
 
     @cached_property
     def ids(self) -> NDArray[np.object_] | None:
@@ -126,7 +128,7 @@ class JoinedTokens:
         if len(self.parts) == 1:
             return self.parts[0].take(places[:, 1])
         lengths = np.diff(self.offsets)[rows]
-        ends = np.concatenate([[0], np.cumsum(lengths)])
+        ends = offsets_of(lengths)
         values, token_ids = np.empty((int(ends[-1]), self.width), np.float32), np.empty(int(ends[-1]), np.int32)
         for number, part in enumerate(self.parts):
             here = np.flatnonzero(places[:, 0] == number)

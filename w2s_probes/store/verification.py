@@ -10,7 +10,8 @@ from ..io.files import sha256
 from .dtypes import WORDS
 from .layer_reading import pieces, read_float32
 from .manifest import MANIFEST, Manifest, Shard, identity_key, is_as_written
-from .shards import DAMAGED, locate_layers, read_offsets
+from .origin import pull_again, read_origin
+from .shards import DAMAGED, REPAIRED, locate_layers, read_offsets
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,35 @@ class Verification:
 def manifest_faults(path: Path, manifest: Manifest) -> list[str]:
     """The faults of the manifest itself."""
     if identity_key(manifest.identity) != manifest.key or not is_as_written(path):
+        origin = read_origin(path)
+        pull = None if origin is None else pull_again(path, origin, [*manifest.sites])
+        again = f"give {pull}" if pull else "give the same `w2s extract` again"
         return [
-            f"{path / MANIFEST}: changed or damaged since it was written: delete it and give the same `w2s extract` "
-            "again, which keeps the shards"
+            f"{path / MANIFEST}: changed or damaged since it was written: delete it and {again}, which keeps the shards"
         ]
     return []
 
 
 def shard_faults(path: Path, manifest: Manifest, shard: Shard) -> list[str]:
-    """The faults of one shard; its numbers are looked at only where its checksum is right."""
+    """The faults of one shard; its numbers are looked at only where its checksum is right.
+
+    Of what was pulled they name the pull that brings it anew; what was added since stands in a folder of its own.
+    """
+    return [pulled_or_repaired(path, shard, fault) for fault in _faults(path, manifest, shard)]
+
+
+def pulled_or_repaired(path: Path, shard: Shard, fault: str) -> str:
+    """What is wrong with a shard, with the pull as its remedy where it was brought from an address."""
+    origin = read_origin(path) if fault.endswith(REPAIRED) and "/" not in shard.file else None
+    if origin is None:
+        return fault
+    return f"{fault.removesuffix(REPAIRED)}{pull_again(path, origin, shard.layers)} brings it anew"
+
+
+def _faults(path: Path, manifest: Manifest, shard: Shard) -> list[str]:
     file = path / shard.file
     if not file.is_file():
-        return [f"{file}: missing; `w2s repair` makes it anew"]
+        return [f"{file}: missing; {REPAIRED}"]
     if sha256(file)[:16] != shard.checksum:
         return [f"{file}: checksum differs from the manifest: changed or {DAMAGED}"]
     problems = []

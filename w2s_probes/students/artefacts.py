@@ -122,11 +122,11 @@ class SavedStudent:
         if self.reads is None or not model or "weights" not in identity:
             why = "its activations were imported" if self.reads else "it does not say which model it reads"
             raise InputError(f"{self.path}: {why}: give the rows' activations by --store")
-        if identity.get("template") is not None:
-            raise InputError(f"{self.path}: it reads texts through a chat template: give the activations by --store")
         options = {name: identity.get(name) for name in ("position", "dtype", "max_length", "truncation")}
         options["site"] = identity.get(SITE, "residual")
         options |= {"quantization": identity.get("quantization"), "layers": [self.reads["layer"]]}
+        # A template of a file is not kept there by its name: that of the model is another, which is found by the key.
+        options["chat_template"] = None if identity.get("template") is None else "own"
         return str(model), options
 
     def layer_in(self, store: ActivationStore, layer: int | str | None = None) -> int:

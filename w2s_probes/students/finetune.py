@@ -144,7 +144,7 @@ def finetune(
             stack.enter_context(one_thread())
         sets = TokenSets.tokenized(checkpoint, classifier, train, val, to_predict, settings, says)
         pad = set_padding(checkpoint, classifier, sets.tokens) if says is None else 0  # the mask hides it
-        in_training, loop = _engine(settings)
+        in_training, loop = _engine(settings, setup)
         student = in_training(classifier, settings, pad=pad, dtype=dtype, processes=processes, seed=seed)
         if start is not None and says is None:
             with environment_of({"ACCELERATE_USE_FSDP": "false"}):  # else the first process alone would read it
@@ -164,7 +164,8 @@ def finetune(
 
             def rebuilt() -> Any:
                 whole = opened()
-                set_padding(checkpoint, whole, sets.tokens)
+                if says is None:
+                    set_padding(checkpoint, whole, sets.tokens)
                 return whole
 
             trained = student.to_save(rebuilt)
@@ -193,8 +194,8 @@ def _check(
         raise InputError(f"{len(train)} rows to fine-tune on: at least 2 are needed")
     if val is not None and len(val) == 0:
         raise InputError("no validation rows: give some, or val=None to keep the last model")
-    if settings.engine != "loop" and speaks:
-        raise InputError(f"engine = {settings.engine!r} trains no model that says labels: choose 'loop'")
+    if settings.quantize is not None and speaks:
+        raise InputError("quantize: a model that says labels is saved whole, adapters merged: leave it out")
     if settings.over != "labels" and not speaks:
         raise InputError(f"over = {settings.over!r} is of a model that says labels: give says, or leave it out")
     if save and folder is None:
@@ -214,13 +215,17 @@ def _save(model: Any, settings: FineTuning, checkpoint: Checkpoint, place: Path,
     write_scoring(place, checkpoint, settings, says)
 
 
-def _engine(settings: FineTuning) -> tuple[type[ModelInTraining], type[TrainingLoop]]:
+def _engine(settings: FineTuning, setup: EngineSetup) -> tuple[Callable[..., ModelInTraining], type[TrainingLoop]]:
     """The model in training and its loop, of the engine that is asked for."""
     if settings.engine == "loop":
         return ModelInTraining, TrainingLoop
     from .finetuning.model_in_trainer import ModelInTrainer
     from .finetuning.trainer_loop import TrainerLoop
 
+    if setup.zero_stage is not None:
+        from .finetuning.model_under_zero import ModelUnderZero
+
+        return partial(ModelUnderZero, stage=setup.zero_stage), TrainerLoop
     return ModelInTrainer, TrainerLoop
 
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..devices import PROCESSOR, device_key, refuse_no_device
+
 # Modules that train are imported where they are used: stores and label files are read, and refused, without them.
 from ..labels.label_set import LabelSet
 from ..losses import LossName
@@ -29,15 +31,18 @@ def train_student(
     l2: float = 0.0,
     stop: Stop = "auroc",
     seed: int = 0,
+    device: str = PROCESSOR,
 ) -> WrittenStudent:
     """Train a `HeadStudent` on one layer of a store and a label file, and write it to the folder `out`.
 
     Rows are chosen by `choose_rows`. `test` is a file of other rows with `truth`, or else scored against `label`;
     with both, the supervisor's `label` is scored beside the student. Writes student.json, which knows the checksums
     of the others, head.safetensors, which `load_probe` reads, and, with a test, predictions.jsonl; predictions of an
-    earlier student there are removed. InputError for rows or files that do not fit, before anything is written.
+    earlier student there are removed. InputError for rows or files that do not fit, before anything is written, and
+    for a `device` that is not there, before anything is read.
     """
     refuse_places(out, "head", [labels, test])
+    refuse_no_device(device)
     opened = ActivationStore.open(store)
     index = opened.resolve(layer)
     table = read_labels_to_learn(labels, test)
@@ -55,7 +60,7 @@ def train_student(
         positions(opened.ids, tested.ids, str(store), of=str(test))
     X = opened.layer(index, ids=weak.ids)
     X_test = None if tested is None else opened.layer(index, ids=tested.ids)
-    head = HeadStudent(loss, epochs=epochs, l2=l2, stop=stop, seed=seed)
+    head = HeadStudent(loss, epochs=epochs, l2=l2, stop=stop, seed=seed, device=device)
     head.fit(X[~val], weak.p[~val], X[val], weak.p[val])
     p_val = head.predict_proba(X[val])[:, 1]
     validation = estimate("auroc", weak.p[val], p_val, groups_of(rows.table[val]))
@@ -66,7 +71,7 @@ def train_student(
     reads = f"layer {index}"
     student = WrittenStudent(out, "head", loss, reads, rows, validation, tested, scores, head=head, layer=index)
     record = {"kind": "head", "store": opened.key, "layer": index, "labels": str(labels), **_of_head(head)}
-    record |= student.record()
+    record |= device_key(device) | student.record()
     save_probe(head, out / HEAD, notes=record, fitted_to=(opened, index))
     student.write(record, p)
     return student
@@ -79,8 +84,8 @@ def _of_head(head: "HeadStudent") -> dict[str, Any]:
 
 
 def _parameters(head: "HeadStudent") -> dict[str, Any]:
-    """The head's settings without those that its loss does not read."""
+    """The head's settings without those that its loss does not read, and its device, which the record has apart."""
     from ..losses import Objective
 
-    weighted = Objective(head.loss).has_own_opinion
-    return {name: value for name, value in head.get_params().items() if weighted or name not in ("alpha", "warm_up")}
+    unread = ("device",) if Objective(head.loss).has_own_opinion else ("alpha", "warm_up", "device")
+    return {name: value for name, value in head.get_params().items() if name not in unread}

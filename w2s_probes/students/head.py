@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from ..devices import PROCESSOR
 from ..errors import InputError
 from ..losses import LossName
 from ..probes.base import Probe
 from ..probes.validation import check_activations
+from ..rows.linear_scores import linear_scores
 from .finetuning.settings import Stop
 from .head_lesson import WARM_UP, HeadLesson
 from .head_start import HeadStart
@@ -61,6 +63,7 @@ class HeadStudent(Probe):
         stop: Stop = "auroc",
         patience: int = 20,
         seed: int = 0,
+        device: str = PROCESSOR,
     ) -> None:
         self.loss = loss
         self.alpha = alpha  # the weight of the student's own prediction once warmed up, in the losses that have one
@@ -73,6 +76,7 @@ class HeadStudent(Probe):
         self.stop = stop  # the criterion on validation rows: see `stopping.Criterion`
         self.patience = patience  # epochs without a better one after which training ends
         self.seed = seed
+        self.device = device  # of its training: "cpu", or torch's "cuda"
 
     def fit(
         self,
@@ -115,13 +119,14 @@ class HeadStudent(Probe):
             seed=self.seed,
             start=None if start is None else HeadStart(start.coef_[0], float(start.intercept_[0])),
         )
-        (learned,) = learn(matrix, [lesson], rows, batch_size=self.batch_size, seed=self.seed)
+        place = None if self.device == PROCESSOR else self.device
+        (learned,) = learn(matrix, [lesson], rows, batch_size=self.batch_size, seed=self.seed, device=place)
         if isinstance(learned, InputError):
             raise learned
         return self._with(learned)
 
     @classmethod
-    def of_lesson(cls, lesson: HeadLesson, learned: Learned, *, batch_size: int) -> Self:
+    def of_lesson(cls, lesson: HeadLesson, learned: Learned, *, batch_size: int, device: str | None = None) -> Self:
         """The fitted student of a lesson that was learned."""
         student = cls(
             lesson.loss,
@@ -135,6 +140,7 @@ class HeadStudent(Probe):
             stop=lesson.stop,
             patience=lesson.patience,
             seed=lesson.seed,
+            device=device or PROCESSOR,
         )
         student.classes_, student.n_features_in_ = np.array([0, 1]), len(learned.coef)
         student.soft_ = learned.soft
@@ -146,4 +152,4 @@ class HeadStudent(Probe):
         return self
 
     def _score(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.asarray(expit(X @ self.coef_[0] + self.intercept_[0]))
+        return np.asarray(expit(linear_scores(X, self.coef_[0], self.intercept_[0])))

@@ -11,6 +11,7 @@ from ..checks import probabilities, scaled_weights
 from ..errors import InputError
 from ..losses import ExplicitConflict, LossName, Objective
 from ..probes.validation import soft_labels
+from ..tensors import as_numpy
 from .finetuning.settings import Stop
 from .head_start import HeadStart
 from .stopping import Criterion
@@ -77,7 +78,7 @@ class Pupil:
         rows = None if lesson.rows is None else _rows(lesson.rows, n)
         if lesson.conflict is not None and lesson.conflict.truth.shape != (n,):
             raise InputError(f"the truth of a conflict has shape {lesson.conflict.truth.shape}, but there are {n} rows")
-        given = np.asarray(lesson.labels)
+        given = np.asarray(as_numpy(lesson.labels))
         if given.shape != (n,):
             raise InputError(f"labels have shape {given.shape}, but there are {n} rows of activations")
         taught = probabilities(given if rows is None else given[rows], "labels")

@@ -1,14 +1,14 @@
 """One loop of matrix products in which any number of heads learn from the same rows."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..devices import opened, out_of_memory, true_float32
+from ..devices import in_words, opened, true_float32
 from ..errors import InputError
 from ..losses.batched import refuse_unbatched
 from .head_course import Course
@@ -43,9 +43,9 @@ def learn(
 ) -> list[Learned | InputError]:
     """A head for each lesson on X (n, d), or why there is none; X_val (m, d) are validation rows.
 
-    They learn on a torch `device`, the processor unless given. InputError where it is not there, or X does not fit.
+    They learn on a torch `device`, the processor unless given. DeviceError where it is not there, or X does not fit.
     """
-    there = None if device is None else opened(device, "device", "None, the processor")
+    there = None if device is None else opened(device, "device", "'cpu'")
     if X_val is not None and X_val.shape[1] != X.shape[1]:
         raise InputError(f"validation rows are {X_val.shape[1]} wide, but training rows {X.shape[1]}")
     if batch_size < 1:
@@ -66,17 +66,12 @@ def learn(
     if not pupils:
         return [error for error in found if isinstance(error, InputError)]
     with one_thread(), torch.inference_mode(), _computing(there):
-        try:
+        held = f"{len(pupils)} heads on {X.shape[0]} rows of {X.shape[1]} numbers"
+        said = in_words(device, held, "teach fewer together, or use 'cpu'") if device else nullcontext()
+        with said:
             standard = StandardRows.of(X, there)
             val = None if X_val is None else standard.others(X_val)
             taught = iter(teach(standard, val, pupils, batch=batch, seed=seed))
-        except RuntimeError as error:
-            if there is None or not out_of_memory(error):
-                raise
-            raise InputError(
-                f"device={device!r}: {len(pupils)} heads on {X.shape[0]} rows of {X.shape[1]} numbers do not fit into "
-                "its memory: teach fewer together, or leave device out"
-            ) from error
     results: list[Learned | InputError] = []
     for head in found:
         if isinstance(head, InputError):

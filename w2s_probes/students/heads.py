@@ -1,6 +1,7 @@
 """Many heads on one activation matrix, taught together."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -44,7 +45,8 @@ def train_heads(
     matrix = check_activations(X)
     rows = None if X_val is None else check_activations(X_val)
     found = learn(matrix, lessons, rows, batch_size=batch_size, seed=seed, device=device)
+    more: dict[str, Any] = {"batch_size": batch_size, "device": device}
     return [
-        learned if isinstance(learned, InputError) else HeadStudent.of_lesson(lesson, learned, batch_size=batch_size)
+        learned if isinstance(learned, InputError) else HeadStudent.of_lesson(lesson, learned, **more)
         for lesson, learned in zip(lessons, found, strict=True)
     ]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, preview
 from ..io.plain_values import is_missing
 from ..labels.label_set import read_label_table
+from ..rows.conversations import MESSAGES
 from ..rows.groups import GROUP
 from ..rows.ids import positions
 from ..store.activation_store import ActivationStore
@@ -76,7 +77,8 @@ def scored_rows(rows: pd.DataFrame, p: NDArray[np.float64]) -> pd.DataFrame:
 def texts_of(rows: pd.DataFrame, where: str) -> list[str]:
     """The texts of rows (n,); InputError, by id, for one that is missing or empty."""
     if "text" not in rows:
-        raise InputError(f"{where}: no field 'text', which a fine-tuned model reads; give it")
+        talks = ": its rows are conversations" if MESSAGES in rows else ""
+        raise InputError(f"{where}: no field 'text', which a fine-tuned model reads{talks}; give it")
     for name, text in zip(rows["id"].tolist(), rows["text"].tolist(), strict=True):
         if is_missing(text) or not isinstance(text, str) or not text.strip():
             raise InputError(f"{where}: row {name!r} has no text, which a fine-tuned model reads: give it")

@@ -12,6 +12,7 @@ from ..checkpoints.files import refuse_no_checkpoint
 from ..errors import InputError
 from ..labels.label_set import LabelSet, read_label_table
 from ..losses import LossName
+from ..rows.conversations import MESSAGES
 from ..rows.groups import groups_of
 from ..rows.ids import positions
 from .finetuning.engines import refuse_engine
@@ -111,16 +112,29 @@ def _with_texts(table: pd.DataFrame, where: str, texts: pd.DataFrame | None, row
         at = positions(texts["id"].to_numpy(dtype=object), table["id"].to_numpy(dtype=object), str(rows), of=where)
         table = table.assign(text=texts["text"].to_numpy(dtype=object)[at])
     elif "text" not in table:
-        raise InputError(f"{where}: no field 'text', which a fine-tuned student learns from: give it, or --rows FILE")
+        talks = ": its rows are conversations" if MESSAGES in table else ""
+        raise InputError(
+            f"{where}: no field 'text', which a fine-tuned student learns from{talks}: give it, or --rows FILE"
+        )
     texts_of(table, where if rows is None else str(rows))
     return table
 
 
 def rows_to_read(labels: Path, rows: Path | None, test: Path | None) -> pd.DataFrame:
-    """The rows (id, text) of a label file and of its test file, each once, with their texts from `rows` if given."""
+    """The rows of a label file and of its test file, each once: `id`, and `text` or `messages`, of `rows` if given."""
     texts = None if rows is None else read_label_table(rows)
-    tables = [_with_texts(read_labels_to_learn(labels, test), str(labels), texts, rows)]
-    if test is not None:
-        tables.append(_with_texts(read_label_table(test), str(test), texts, rows))
-    every = pd.concat([table[["id", "text"]] for table in tables])
-    return every.drop_duplicates("id").reset_index(drop=True)
+    given = [(read_labels_to_learn(labels, test), labels), *([] if test is None else [(read_label_table(test), test)])]
+    talks = [MESSAGES in (table if texts is None else texts) for table, _ in given]
+    if all(talks) and all("text" not in (table if texts is None else texts) for table, _ in given):
+        tables = [_with_messages(table, str(file), texts, rows) for table, file in given]
+    else:
+        tables = [_with_texts(table, str(file), texts, rows)[["id", "text"]] for table, file in given]
+    return pd.concat(tables).drop_duplicates("id").reset_index(drop=True)
+
+
+def _with_messages(table: pd.DataFrame, where: str, talks: pd.DataFrame | None, rows: Path | None) -> pd.DataFrame:
+    """Ids and messages of a table, from those of another file where there is one."""
+    if talks is None:
+        return table[["id", MESSAGES]]
+    at = positions(talks["id"].to_numpy(dtype=object), table["id"].to_numpy(dtype=object), str(rows), of=where)
+    return table[["id"]].assign(**{MESSAGES: pd.Series([talks[MESSAGES].iloc[row] for row in at], index=table.index)})

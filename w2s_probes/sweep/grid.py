@@ -8,9 +8,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ..devices import PROCESSOR, device_key, refuse_no_name
 from ..errors import InputError, did_you_mean
 from ..filtering.shares import refuse_shares
 from ..neighbors import as_int
+from ..printable import listed as listed_names
 from ..probes import Connectivity, Probe
 from ..probes.penalties import PENALTIES
 from ..probes.probe_entry import ProbeEntry
@@ -77,6 +79,7 @@ class Grid:
     index: str = "exact"  # as KNNProbe's
     students: StudentGrid | None = None  # heads that learn by the probes' scores; None: no students
     transfer: bool = False  # whether linear probes are compared with those of the held-out rows' labels
+    device: str = PROCESSOR  # of the fits of probes and students that have one: torch's, such as "cuda"
 
     def __post_init__(self) -> None:
         if self.students is not None:
@@ -105,6 +108,7 @@ class Grid:
             raise InputError(
                 "transfer compares linear probes, and none is swept: give logistic a penalty, or leave it out"
             )
+        refuse_no_name(self.device)
         if as_int(self.folds, "folds") < 2:
             raise InputError(f"folds={self.folds}: cross-fitting needs at least 2")
 
@@ -129,9 +133,17 @@ class Grid:
         """Neighbours a row that every cell can be read from; 0 where none reads neighbours."""
         return max((self.probe(name, value).graph_k for name in self.values for value in self.values[name]), default=0)
 
+    def refuse_idle_device(self) -> None:
+        """InputError for a device on which nothing of the grid is fitted."""
+        readers = [name for name, entry in PROBES.items() if "device" in entry.options]
+        if self.device != PROCESSOR and self.students is None and not any(self.values[name] for name in readers):
+            known = listed_names([*readers, "students"])
+            raise InputError(f"device={self.device!r} is for the fits of {known}, and none is swept: leave it out")
+
     def probe(self, name: str, value: float) -> Probe:
         """The unfitted probe of one cell."""
-        return PROBES[name].make(value, connectivity=self.connectivity, index=self.index)
+        options: dict[str, Any] = {"connectivity": self.connectivity, "index": self.index, "device": self.device}
+        return PROBES[name].make(value, **options)
 
     def record(self) -> dict[str, Any]:
         """For a file: every value, those of a probe under the name of its setting."""
@@ -146,6 +158,7 @@ class Grid:
         more: dict[str, Any] = {} if self.students is None else dict(self.students.record())
         if self.transfer:  # without any of these, keys stay as they were
             more["transfer"] = True
+        more |= device_key(self.device)
         lists = {name: list(value) if isinstance(value, tuple) else value for name, value in others.items()}
         return settings | lists | more
 

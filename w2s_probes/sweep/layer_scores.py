@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from ..devices import DeviceError
 from ..errors import InputError
 from ..filtering.disagreement import FilterResult, verdict
 from ..neighbors import Neighbors, search
 from ..neighbors.store_graphs import store_neighbors
 from ..probes import LogisticProbe, MLPProbe, TopoProbe
 from ..probes.design import Design
+from ..probes.device_design import design_on
 from ..probes.probe_entry import NO_VALUE
 from ..probes.registry import PROBES
 from ..relabeling import relabel
@@ -112,10 +114,17 @@ class SweptLayer:
         """The training rows nearest to each held-out row."""
         return search(self.X, self.k, self.other, index=self.grid.index)
 
+    def found(self, cell: SweepCell) -> list[float]:
+        """The share of the true neighbours that the index found for a cell: of training, then of held-out rows."""
+        if cell.probe not in ("knn", "topo"):  # of others that ask for the graph the held-out rows' search is their own
+            asks = cell.k is not None and bool(self.grid.probe(cell.probe, cell.k).graph_k)
+            return [self.graph.recall] if asks else []
+        return [self.graph.recall, *([self.outer_graph.recall] if len(self.other) else [])]
+
     @cached_property
     def design(self) -> Design:
         """The prepared activations that every logistic fit at this layer shares."""
-        return Design.of(self.X)
+        return design_on(self.X, self.grid.device)
 
     def part(self, rows: NDArray[np.bool_], values: Mapping[str, Sequence[float]]) -> "SweptLayer":
         """Some training rows (n,) alone, with these values of their probes; no rows are held out."""
@@ -151,6 +160,8 @@ class SweptLayer:
             else:
                 inner = relabel(probe, self.X, p, groups=self.groups, folds=self.grid.folds, seed=seed)
             outer = fitted.predict_proba(self.other)[:, 1] if len(self.other) else np.empty(0)
+        except DeviceError:  # the machine's lack, of which nothing is kept
+            raise
         except InputError as error:
             return LeftOut((cell,), str(error))
         return CellScores(cell, inner, outer, direction=self._direction(fitted))
@@ -168,6 +179,8 @@ class SweptLayer:
         cells = [SweepCell.of("logistic", l2) for l2 in penalties]
         try:
             path = LogisticProbe.path(self.design, p, l2=penalties, cv=self.grid.folds, groups=self.groups, seed=seed)
+        except DeviceError:
+            raise
         except InputError as error:  # most often: too few rows that are not equal, as at the embedding
             yield LeftOut(tuple(cells), str(error))
             return
@@ -182,7 +195,9 @@ class SweptLayer:
         cells = [SweepCell.of("mlp", l2) for l2 in penalties]
         try:
             folds = fold_numbers(self.X, p, groups=self.groups, folds=self.grid.folds, seed=seed)
-            path = MLPProbe.path(self.X, p, l2=penalties, cv=folds)
+            path = MLPProbe.path(self.X, p, l2=penalties, cv=folds, device=self.grid.device)
+        except DeviceError:
+            raise
         except InputError as error:
             yield LeftOut(tuple(cells), str(error))
             return
@@ -217,9 +232,11 @@ class SweptLayer:
         try:
             fitted = probe.fit(self.X, p, group_ids=self.group_ids, graph=self.graph)
             inner = fitted.out_of_sample_
-        except InputError as error:  # too few rows in the components
+            outer = fitted.score_near(self.other, self.outer_graph) if len(self.other) else np.empty(0)
+        except DeviceError:
+            raise
+        except InputError as error:  # too few rows in the components, or an index that finds too little among them
             return LeftOut((cell,), str(error))
-        outer = fitted.score_near(self.other, self.outer_graph) if len(self.other) else np.empty(0)
         return CellScores(cell, inner, outer, fitted.core_, fitted.core_scores_)
 
 

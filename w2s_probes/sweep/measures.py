@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..metrics.influence import InfluenceEstimate, mean, ranking
 from ..metrics.intervals import NO_ESTIMATE, Estimate
+from ..neighbors.searching import SAMPLE
 from ..rows.fields import TRUTHS, number
 from ..ties import above_half
 from .layer_scores import CellScores, LeftOut, SweepCell, filtered
@@ -20,6 +21,7 @@ COLUMNS += ["rows", "metric", "value", "low", "high", "n", "status", "oracle"]
 OK, ONE_CLASS = "ok", "one class"
 LEFT_OUT = "left out: "  # and the reason
 WEAK = "weak"
+FOUND = "neighbors_found"  # the metric of lines about what an approximate index found, of a cell that asked it
 COSINE = "transfer_cosine"  # the metric of lines that compare a linear probe with one of the held-out rows' labels
 STUDENT_PROBE = "student"  # in the column `probe`: a line about a head, which `method` and `loss` name
 OF_STUDENTS = ("method", "loss")  # columns that earlier versions did not write
@@ -108,6 +110,13 @@ class SweepScorer:
         for cell in left_out.cells:
             here = self._line(layer, cell, TRAINING, len(self.labels.training), seed)
             yield here | {"metric": "weak_brier", **values_of(NO_ESTIMATE), "status": LEFT_OUT + left_out.reason}
+
+    def found_lines(self, layer: int, seed: int, cell: SweepCell, found: Sequence[float]) -> Iterator[SweepLine]:
+        """The share of the true neighbours that the cell's index found, of each side's rows, where it is not all."""
+        for name, share in zip(self.sides, found, strict=False):
+            if share < 1:
+                here = self._line(layer, cell, name, SAMPLE, seed)
+                yield here | {"metric": FOUND, **values_of(Estimate(share, np.nan, np.nan)), "status": OK}
 
     def line(self, layer: int, cell: SweepCell, seed: int) -> SweepLine:
         """The beginning of a line about a cell's held-out rows."""

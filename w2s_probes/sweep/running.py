@@ -9,6 +9,7 @@ import pandas as pd
 from ..io.files import remove_abandoned
 from ..places import HERE, Place, WorkKind
 from ..progress import Progress
+from .device_memory import with_room
 from .unit import Unit, added_losses
 
 LAYERS = WorkKind(one="layer", many="layers", smaller="sweep fewer rows", again="sweep again")
@@ -17,7 +18,8 @@ LAYERS = WorkKind(one="layer", many="layers", smaller="sweep fewer rows", again=
 def run_units(units: Sequence[Unit], place: Place, width: int, progress: Progress) -> list[pd.DataFrame]:
     """The lines of every unit, in their order. What lies in the parts folder is read, not done again.
 
-    Where one layer takes more than the place has, its large arrays lie in files (`memory_limit`). A worker that dies
+    Where one layer takes more than the place has, its large arrays lie in files (`memory_limit`), and processes that
+    share a GPU are no more than it has room for. A worker that dies
     costs the units that it had in hand: they are done again by the others. Units whose students learn by a loss that is
     not the package's are done in this process: others do not know it.
     """
@@ -34,6 +36,7 @@ def run_units(units: Sequence[Unit], place: Place, width: int, progress: Progres
     if todo:
         if added_losses(todo[0].grid):
             place = HERE
+        place = with_room(place, todo[0].grid, max(unit.device_memory(width) for unit in todo))
         with closing(place.does(todo, unit_bytes, LAYERS)) as results:
             for done in results:
                 if done is not None:

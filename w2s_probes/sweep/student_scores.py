@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..devices import PROCESSOR
 from ..errors import InputError
 from ..randomness import stream
 from ..rows.groups import GROUP
@@ -92,7 +93,8 @@ def student_scores(
         else:
             usable.append((kind, seed, scores))
     lessons = [_lesson(kind, side, fit, scores, seed) for kind, seed, scores in usable]
-    trained = train_heads(layer.X[fit], lessons, layer.X[~fit])
+    device = None if layer.grid.device == PROCESSOR else layer.grid.device
+    trained = train_heads(layer.X[fit], lessons, layer.X[~fit], device=device)
     heads = {(kind, seed): head for (kind, seed, _), head in zip(usable, trained, strict=True)}
     for kind, seed in asked:
         head = heads.get((kind, seed))

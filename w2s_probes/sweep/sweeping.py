@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..devices import PROCESSOR, refuse_no_device
 from ..errors import InputError, did_you_mean
 from ..labels.label_file import Labels
 from ..places import HERE, Place
@@ -50,6 +51,7 @@ def sweep(
     student_filter: str | Sequence[str] = ("none",),
     student_relabel: str | Sequence[str] = (),
     index: str = "exact",
+    device: str = PROCESSOR,
     test: Labels | None = None,
     held_out: float | None = None,
     transfer: bool = False,
@@ -84,12 +86,17 @@ def sweep(
 
     A layer is read once; one neighbour graph and one factorisation serve all values, seeds and label sets of the same
     rows. Cells that a layer cannot serve (say, since most of its rows are equal) are left out with the reason.
+    `index` is where neighbours are searched, and `device` where logistic and MLP probes and students' heads are fitted,
+    as "cuda": the same fits but for rounding, and their results are kept apart.
     `parts` is a folder where each layer's results are kept as they are made: a sweep that was killed goes on.
     `place` says where it runs: here, in several processes, on a Ray or Dask cluster.
 
     Raises InputError for layers that are not stored, labels that do not fit the store or are of one class, values
-    that the rows cannot serve, a layer that is larger than the memory allowed, and a cluster that is not there.
+    that the rows cannot serve, a layer that is larger than the memory allowed, and a device or a cluster that is not
+    there.
     """
+    if place.backend == "local":
+        refuse_no_device(device)
     settings: dict[str, Numbers | bool] = {"knn_k": knn_k, "logistic_l2": logistic_l2, "topo_k": topo_k}
     settings |= {
         "mean_difference": mean_difference,
@@ -113,7 +120,7 @@ def sweep(
     rows = read_labels(files, tests, held_out, opened.ids, str(opened.path))
     if not any(values.values()):
         values = dict(published(min(len(labels.training) for labels in rows)))
-    grid = Grid(values, shares, connectivity, folds, folds_seeds, index, heads, transfer)
+    grid = Grid(values, shares, connectivity, folds, folds_seeds, index, heads, transfer, device)
     return SweepPlan.plan(opened, rows, grid, layers, parts).run(place, progress)
 
 
@@ -133,6 +140,7 @@ class SweepPlan:
     ) -> "SweepPlan":
         """Plan a sweep from checked inputs; only ids are read."""
         grid.refuse_too_few(min(len(label_set.training) for label_set in labels))
+        grid.refuse_idle_device()
         if grid.transfer and (without := [one.name for one in labels if one.held_out is None]):
             raise InputError(f"transfer is to the rows held out, of which {without[0]} has none: hold some out")
         numbers = store.select(layers)
@@ -167,8 +175,10 @@ class SweepPlan:
                 f"students: {count} heads at each layer, label set and seed, and a ceiling where there is truth"
             )
         memory = max(unit.memory(self.store.shape[2]) for unit in self.units)
+        there = max(unit.device_memory(self.store.shape[2]) for unit in self.units)
+        beside = f", and {there / 1e6:,.0f} MB on its device" if there else ""
         lines.append(
-            f"{kept} of {len(self.units)} layers kept from before; {memory / 1e6:,.0f} MB at most for one layer"
+            f"{kept} of {len(self.units)} layers kept from before; {memory / 1e6:,.0f} MB at most for one layer{beside}"
         )
         return lines
 

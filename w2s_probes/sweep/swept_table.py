@@ -9,7 +9,7 @@ from ..probes.probe_entry import NO_VALUE
 from ..probes.registry import PROBES
 from .choosing import Best, choose
 from .grid import ChooseBy
-from .measures import COSINE, HELD_OUT, OK, STUDENT_PROBE, TRAINING, WEAK, RowSet
+from .measures import COSINE, FOUND, HELD_OUT, OK, STUDENT_PROBE, TRAINING, WEAK, RowSet
 from .student_choice import BestStudent, BestStudents, choose_student
 from .student_grid import student_name
 
@@ -124,6 +124,11 @@ class SweptTable:
         metric = "auroc_gain" if (of["metric"] == "auroc_gain").any() else "weak_auroc"
         held_out = bool(((of["rows"] == HELD_OUT) & (of["metric"] == metric)).any())
         return metric, HELD_OUT if held_out else TRAINING
+
+    def found(self) -> tuple[float, float] | None:
+        """The least and the largest share of the true neighbours that an approximate index found; None where all."""
+        shares = self.table["value"][self.table["metric"] == FOUND]
+        return None if shares.empty else (float(shares.min()), float(shares.max()))
 
     def left_out(self) -> dict[str, int]:
         """The number of cells left out, by reason."""

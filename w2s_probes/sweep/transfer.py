@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..devices import DeviceError
 from ..errors import InputError
 from ..foretelling.foretold_measure import Foretold
 from ..foretelling.probe_cosine import mahalanobis_cosine
@@ -31,6 +32,8 @@ class Transfer:
         here = here | {"rows": HELD_OUT, "n": len(self.target), "metric": COSINE}
         try:
             found = mahalanobis_cosine(direction, self._of_target(cell), self.layer.other, groups=self.target.groups)
+        except DeviceError:
+            raise
         except InputError as error:  # one class of labels, too few rows that are not equal
             nothing = {"value": np.nan, "low": np.nan, "high": np.nan}
             return here | nothing | {"status": f"{LEFT_OUT}held-out rows: {error}"}
@@ -46,7 +49,8 @@ class Transfer:
     def _logistic(self) -> dict[float, NDArray[np.float64]]:
         """Weights (d,) of the logistic probes of the held-out rows, by penalty: one path for all."""
         penalties = self.layer.grid.values["logistic"]
-        path = LogisticProbe.path(self.layer.other, self.target.p, l2=penalties, cv=None)
+        device = self.layer.grid.device
+        path = LogisticProbe.path(self.layer.other, self.target.p, l2=penalties, cv=None, device=device)
         return {float(l2): path.coef_[at] for at, l2 in enumerate(penalties)}
 
 

@@ -13,7 +13,9 @@ import pandas as pd
 from ..io.files import replacing
 from ..io.json_files import parse_json
 from ..memory_limit import LEAST, memory_limit
-from ..neighbors.exact import FEWEST, NARROWEST
+from ..neighbors.exact import PRODUCTS, may_screen
+from ..neighbors.index_names import IndexName
+from ..neighbors.row_blocks import QUERIES, ROWS
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
 from ..probes.class_moments import BLOCK
 from ..probes.design import SMALL
@@ -25,9 +27,10 @@ from ..probes.spectrum import EXACT, RANK
 from ..store.activation_store import ActivationStore
 from ..store.manifest import identity_key
 from ..store.paired_store import PairedStore
+from .device_memory import device_memory
 from .grid import Grid
 from .layer_scores import SHORTER, CellScores, LeftOut, SweptLayer
-from .measures import SweepLine, SweepScorer, as_table
+from .measures import FOUND, SweepLine, SweepScorer, as_table
 from .student_measures import StudentScorer
 from .student_scores import Judges, stopping_rows, student_scores
 from .swept_labels import SweptLabels
@@ -73,6 +76,8 @@ class Unit:
             described["losses"] = losses
         if store.paired:
             described["paired"] = True
+        if not IndexName.parse(grid.index).is_exact:
+            described["found"] = FOUND
         return cls(store.path, layer, labels, grid, parts, identity_key(described)[:16], store.paired)
 
     @property
@@ -96,8 +101,12 @@ class Unit:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether it needs a GPU that is given to it alone."""
-        return False
+        """Whether it wants the GPUs that a job is given."""
+        return self.device_memory(1) > 0
+
+    def device_memory(self, width: int) -> int:
+        """Bytes that it takes on the device of its fits or its search, at most; 0 where it has none."""
+        return device_memory(self.grid, self._rows[0], width)
 
     def packed(self) -> "Unit":
         """The unit as it is sent to a cluster: without its label sets, and with absolute paths."""
@@ -120,7 +129,9 @@ class Unit:
         search = fit = 0
         if k:
             search = row * (2 * n + m) + 75 * n * k
-            if n >= max(FEWEST, 8 * k) and width >= NARROWEST:  # then pairs of rows are screened
+            if width >= PRODUCTS:  # a block of products, its smallest numbers, and those that may be neighbours
+                search += 12 * QUERIES * min(n, ROWS)
+            if may_screen(n, width, k):
                 search += 75 * n * k + 8 * n * min(n // DEAR, MOST * k)
             if n * n * width >= LOW_PAYS:
                 search += TORCH + row // 2 * n
@@ -212,24 +223,30 @@ class Unit:
             transfer = transfer_of(layer, labels.held_out)
             for scores in layer.steady_scores(p):
                 judges.hear(scores)
-                steady += self._judged(scorer, 0, scores, transfer)
+                steady += self._judged(scorer, 0, scores, transfer, layer)
             for seed in self.grid.seeds:
                 lines += [line | {"seed": seed} for line in steady]
                 of_seeds[seed] = judges.also()
                 for scores in layer.seeded_scores(p, seed):
                     of_seeds[seed].hear(scores)
-                    lines += self._judged(scorer, seed, scores, transfer)
+                    lines += self._judged(scorer, seed, scores, transfer, layer)
             if students is not None:
                 scored = list(student_scores(layer, labels.training, students, of_seeds))
                 lines += StudentScorer(labels, self.layer).lines(scored)
         return lines
 
     def _judged(
-        self, scorer: SweepScorer, seed: int, scores: CellScores | LeftOut, transfer: Transfer | None
+        self,
+        scorer: SweepScorer,
+        seed: int,
+        scores: CellScores | LeftOut,
+        transfer: Transfer | None,
+        layer: SweptLayer,
     ) -> list[SweepLine]:
         if isinstance(scores, LeftOut):
             return list(scorer.left_out_lines(self.layer, seed, scores))
         lines = list(scorer.cell_lines(self.layer, seed, scores))
+        lines += scorer.found_lines(self.layer, seed, scores.cell, layer.found(scores.cell))
         if transfer is not None and scores.direction is not None:
             lines.append(transfer.line(scorer.line(self.layer, scores.cell, seed), scores.cell, scores.direction))
         for contamination in self.grid.contamination:

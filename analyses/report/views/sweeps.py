@@ -93,7 +93,17 @@ def _headline(best: list[dict[str, Any]]) -> str:
             told.append(f"{where}, {MEASURES[SEEN]} {_ends(held_out[SEEN], '.3f').text} on rows held out")
         else:
             told.append(f"{where}, not measured on rows held out")
-    return "Best cell of " + "; of ".join(told) + "."
+    chance = [str(one["labels"]) for one in best if _is_chance(one)]
+    verdict = (
+        f" No cell tells the weak labels of {' and '.join(chance)} apart, the best one included." if chance else ""
+    )
+    return "Best cell of " + "; of ".join(told) + f".{verdict}"
+
+
+def _is_chance(best: dict[str, Any]) -> bool:
+    """Whether the interval of a best cell's agreement with the weak labels reaches one half, as `w2s sweep` says."""
+    seen = (best.get("held_out") or best.get("training") or {}).get(SEEN)
+    return isinstance(seen, list) and len(seen) == 3 and not (seen[1] is not None and seen[1] > 0.5)
 
 
 def _best(best: list[dict[str, Any]]) -> Table:

@@ -16,6 +16,7 @@ SETTINGS = {
     "connectivity": "Components of Topo",
     "folds": "Folds of the logistic probe",
     "index": "Neighbour search",
+    "device": "Device of the fits",
     "students": "Losses of students",
     "student_filter": "Filters of students",
     "student_relabel": "Relabellings of students",

@@ -85,6 +85,11 @@ def test_variables_are_filled_in_or_named(tmp_path: Path, monkeypatch: pytest.Mo
         read_recipe(path)
     monkeypatch.setenv("W2S_TEST_FOLDER", str(tmp_path))
     assert read_recipe(path).data.folder == tmp_path / "rows"
+    path = recipe_file(tmp_path, MINIMAL.replace('"rows"', '"$HF_TOKEN/rows"'))
+    monkeypatch.setenv("HF_TOKEN", "planted")
+    with pytest.raises(InputError, match=r"data.folder: \$HF_TOKEN is secret by its name") as refused:
+        read_recipe(path)
+    assert "planted" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 
 from analyses.report import write_report
 from analyses.report.load.folder import read_folder
+from analyses.report.views import sweeps
 from analyses.report.views.cards import cards
 from analyses.report.views.differences import against
 from tests.worlds.report_folders import (
@@ -255,6 +256,13 @@ def test_the_best_cell_of_a_sweep_is_re_estimated_on_rows_held_out(read: Read) -
     held_out = ["held-out" in one for one in headings[4:]]
     assert held_out == sorted(held_out, reverse=True)
     assert 0 < sum(held_out) < len(held_out)
+
+
+@pytest.mark.parametrize(("low", "chance"), [(0.286, True), (0.5, True), (None, True), (0.51, False)])
+def test_a_best_cell_that_is_no_better_than_chance_is_called_so(low: float | None, chance: bool) -> None:
+    best = {"labels": "mine", "probe": "knn", "layer": 2, "held_out": {"weak_auroc": [0.914, low, 0.996]}}
+    verdict = "No cell tells the weak labels of mine apart, the best one included."
+    assert (verdict in sweeps._headline([best])) == chance
 
 
 def test_what_was_swept_is_said_in_words_and_what_was_not_is_left_out(read: Read) -> None:

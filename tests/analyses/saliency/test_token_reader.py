@@ -13,7 +13,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from analyses.saliency import TokenReader, TokenSaliency, stored_token_scores, token_saliency
+from analyses.saliency import (
+    TokenReader,
+    TokenSaliency,
+    stored_token_score_parts,
+    stored_token_scores,
+    token_reader,
+    token_saliency,
+)
 from analyses.saliency.held_norms import held_norms
 from analyses.saliency.readouts import AttentionReadout, LinearReadout
 from analyses.saliency.token_pieces import token_pieces
@@ -21,7 +28,7 @@ from extract.encoding import Encoding
 from extract.extractor import Extraction, extract
 from w2s_probes import ActivationStore, InputError, KNNProbe, LogisticProbe
 from w2s_probes.io.tables import write_table
-from w2s_probes.probes import AttentionProbe
+from w2s_probes.probes import AttentionProbe, token_rows
 
 LAYERS = (0, 1, 2)  # of three blocks: what transformers reports of the last is after the final norm
 TEXT = "w3 w1 w4 w1 w5 w9 w2 w6"
@@ -357,3 +364,33 @@ def test_an_attention_probe_that_does_not_fit_is_refused(opened: Any) -> None:
     every = TokenReader(reader.source, reader.encoding, "all", reader.tracer, reader.causal)
     with pytest.raises(InputError, match="reads one vector a text: give position"):
         every.read(probe_of(), TEXT, layer=1)
+
+
+def test_texts_and_stored_rows_are_read_in_parts_with_the_same_numbers(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, store = opened("llama", "all")
+    texts = dict(zip(ROWS["id"], ROWS["text"], strict=True))
+    expected = reader.read_all(probe_of(), texts, layer=2, leave_out=True)
+    whole = stored_token_scores(store, probe_of(), layer=2)
+    monkeypatch.setattr(token_reader, "PART_TOKENS", 8)
+    monkeypatch.setattr(token_rows, "PASS_TOKENS", 8)
+    left_out: list[list[int]] = []
+    without_each = reader.tracer.without_each
+
+    def counted(rows: Any, layer: int, read: Any) -> Any:
+        left_out.append([len(ids) for ids in rows])
+        return without_each(rows, layer, read)
+
+    monkeypatch.setattr(type(reader.tracer), "without_each", lambda _tracer, *given: counted(*given))
+    each = reader.read_each(probe_of(), texts, layer=2, leave_out=True)
+    assert left_out == []
+    for at, (name, found) in enumerate(each):
+        assert left_out == [[8], [2, 5]][: min(at, 1) + 1]  # no part is read before it is asked for
+        assert found.log_odds == expected[name].log_odds
+        np.testing.assert_allclose(found.left_out, expected[name].left_out, atol=2e-5)
+    parts = list(stored_token_score_parts(store, probe_of(), layer=2))
+    assert [part["id"].unique().tolist() for part in parts] == [["a"], ["b", "c"]]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
+    with pytest.raises(InputError, match="layer 9 is outside"):
+        reader.read_each(probe_of(), texts, layer=9)

@@ -1,5 +1,6 @@
 """Planned costs against torch's own counters, a real store's bytes and the measured peak of a real forward pass."""
 
+import re
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from extract.costs.lengths import equal_lengths, given_lengths, token_lengths
 from extract.extractor import Extraction, extract
 from extract.forward.trace import ActivationReader
 from extract.models.source import ModelSource
+from extract.named_positions import extract_positions, plan_positions
 from w2s_probes import InputError
 from w2s_probes.checkpoints.batches import batches, padded
 from w2s_probes.checkpoints.blocks import trunk_of
@@ -288,3 +290,66 @@ def test_rows_that_cannot_be_counted_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         given_lengths(eight, rows, **options)
+
+
+def test_named_positions_templates_and_sites_are_the_bytes_and_rows_of_their_stores(
+    checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    texts = [" ".join(f"w{j}" for j in rng.integers(0, 40, 6)) + " 1873" * (n % 4 > 0) for n in range(40)]
+    rows = pd.DataFrame({"id": [f"r{n}" for n in range(40)], "text": texts})
+    jinja = tmp_path / "template.jinja"
+    jinja.write_text(
+        "{% for m in messages %}<s> {{ m['content'] }} </s>{% endfor %}{% if add_generation_prompt %} w1{% endif %}"
+    )
+    positions = {"end": "last", "year": "regex:[0-9]{4}", "mean": "mean"}
+    source = ModelSource.find(str(checkpoint()))
+    how: dict[str, Any] = {"chat_template": str(jinja), "missing": "skip"}
+    lengths = given_lengths(source, rows, positions=list(positions.values()), **how)
+    assert (len(lengths.tokens), lengths.left_out, lengths.limit) == (30, 10, 64)
+    assert lengths.tokens.tolist() == [10] * 30  # six words and the year, two marks, and the prompt for an answer
+    for site in ("mlp", "logits:w1,w2"):
+        costs = estimate(source, lengths.tokens, site=site, position=positions)
+        plans = plan_positions(source, rows, positions, site=site, **how)
+        stores = extract_positions(plans, tmp_path / site[:3])
+        written = sum(file.stat().st_size for file in (tmp_path / site[:3]).rglob("*") if file.is_file())
+        assert costs.store == pytest.approx(written, abs=3 * 3000)  # headers of small files are guessed
+        assert all(store is not None and len(store) == costs.rows == 30 for store in stores.values())
+        one = estimate(source, lengths.tokens, site=site)
+        assert costs.store == 3 * one.store
+        assert costs.host - one.host == 2 * 2 * 30 * len(costs.layers) * (32 if site == "mlp" else 2) * 4
+    head = 2 * 44 * 32 * 4  # of one vector at four layers
+    assert costs.flops - one.flops == head * (300 - 30)  # the mean of logits is of every token's
+    several = estimate(source, lengths.tokens, site="logits:w1,w2", position={"a": "last", "b": "first"})
+    assert several.flops - one.flops == head * 30
+    with pytest.raises(InputError, match=r"'regex:\[0-9\]\{4\}' is nowhere in 10 of 40 rows"):
+        given_lengths(source, rows, positions=["regex:[0-9]{4}"])
+
+
+def test_what_an_extraction_refuses_in_tokenizer_and_rows_is_refused_in_the_same_words(
+    checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [" ".join(f"w{j}" for j in range(n, n + 9)) for n in range(12)]
+    rows = pd.DataFrame({"id": [f"r{n}" for n in range(12)], "text": texts})
+    source = ModelSource.find(str(checkpoint()))
+    marked = {"end": "last", "a": "regex:^w[0-9]+", "b": "regex:w[0-9]+$", "c": "regex:w[0-9]+$"}
+    cut: dict[str, Any] = {"max_length": 6}
+    refused: list[tuple[dict[str, str], dict[str, Any]]] = [
+        ({"": "last"}, {"site": "logits:w1,nonesuchword"}),
+        ({"": "last"}, {"site": "logits:w1,#99999"}),
+        (marked, cut),
+        (marked, cut | {"truncation": "left"}),
+        ({"": "regex:w[0-9]+$"}, cut),
+        ({"": "last"}, cut | {"truncation": "off"}),
+    ]
+    for positions, options in refused:
+        with pytest.raises(InputError) as said:
+            extract_positions(plan_positions(source, rows, positions, **options), tmp_path / "acts")
+        with monkeypatch.context() as patched:
+            if len(positions) > 1:  # a sample stands for all rows, and yet all of them are named
+                patched.setattr("extract.costs.lengths.SAMPLE", 5)
+            with pytest.raises(InputError, match=f"^{re.escape(str(said.value))}$"):
+                given_lengths(source, rows, positions=list(positions.values()), **options)
+    assert not (tmp_path / "acts").exists()
+    kept = given_lengths(source, rows, positions=["regex:w[0-9]+$"], truncation="left", **cut)
+    assert (kept.tokens.tolist(), kept.cut) == ([6] * 12, 12)

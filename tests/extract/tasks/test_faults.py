@@ -129,6 +129,7 @@ def test_choices_that_are_no_list_are_named() -> None:
         ({"y": 1}, r"file, row 2: field 't' has no value"),
         ({"t": "a", "y": None}, r"file, row 2: field 'y' has no value"),
         ({"t": {"b": "c"}, "y": 1}, r"file, row 2: field 't' holds fields itself: name one, for example t.b"),
+        ({"t": [{"content": "c"}], "y": 1}, r"'t' holds fields itself: name one, for example t.content"),
     ],
 )
 def test_a_row_that_lacks_a_field_is_named(record: dict[str, Any], message: str) -> None:

@@ -65,6 +65,21 @@ def test_a_store_goes_there_in_a_commit_a_layer_and_comes_back(acts: ActivationS
     assert_same(tmp_path / "new", other, [0, 8, 16])
 
 
+def test_named_positions_go_there_as_stores_under_a_card_of_their_own(hub: Hub, tmp_path: Path) -> None:
+    stores = {name: small_store(tmp_path / "acts" / name, (8,), rows=10, seed=len(name)) for name in ("end", "claim")}
+    for address in ("hf://datasets/me/acts", "hf://datasets/me/acts@main/some/folder"):
+        push(tmp_path / "acts", address, options=options(hub))
+        assert push(tmp_path / "acts", address, options=options(hub)).sent == 0
+        here = tmp_path / f"from-{address[-4:]}"
+        pull(f"{address}/end", here / "alone", options=options(hub))
+        assert pull(address, here / "all", options=options(hub)).files == 2
+        for name, store in stores.items():
+            assert_same(here / "all" / name, store, [8])
+    card = hub.repositories["datasets/me/acts"]["README.md"].decode()
+    assert yaml.safe_load(card.split("---\n")[1])["tags"] == ["activations", "interpretability", "w2s-probes"]
+    assert "2 stores" in card
+
+
 def test_files_and_folders_go_there_in_one_commit(hub: Hub, tmp_path: Path) -> None:
     report = tmp_path / "report"
     (report / "sub").mkdir(parents=True)

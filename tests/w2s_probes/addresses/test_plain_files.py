@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.worlds.pushed import small_store
 from w2s_probes import InputError
 from w2s_probes.addresses import pull, push
 from w2s_probes.addresses.remote_folder import RemoteFolder
@@ -132,3 +133,28 @@ def test_a_list_cannot_lead_out_of_the_folder(report: Path, tmp_path: Path) -> N
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no files to push"):
         push(tmp_path / "empty", f"file://{tmp_path}/more")
+
+
+def test_files_folders_and_stores_do_not_take_each_others_places(report: Path, tmp_path: Path) -> None:
+    small_store(tmp_path / "acts", (8,), rows=10)
+    kinds = {"store": tmp_path / "acts", "folder": report, "file": report / "index.html"}
+    said = {
+        ("store", "file"): "is a file there",
+        ("folder", "file"): "is a file there",
+        ("file", "store"): "store: is a folder there, and .* a file: give .*store/ to have it put into that",
+        ("file", "folder"): "folder: is a folder there, and .* a file: give .*folder/ to have it put into that",
+        ("file", "empty"): "empty: is a folder there, and .* a file",
+        ("store", "folder"): "holds files pushed as such",
+        ("folder", "store"): "holds a store",
+    }
+    for base in (f"file://{tmp_path}/there", "memory://kinds"):
+        for name, place in kinds.items():
+            push(place, f"{base}/{name}")
+        (tmp_path / "there" / "empty").mkdir(exist_ok=True)
+        before = below(tmp_path / "there")
+        for (new, old), line in said.items():
+            for force in (False, True):
+                if old != "empty" or base.startswith("file"):
+                    with pytest.raises(InputError, match=line):
+                        push(kinds[new], f"{base}/{old}", force=force)
+        assert below(tmp_path / "there") == before

@@ -12,7 +12,9 @@ from tests.worlds.pushed import assert_same, files_of, round_trip, small_store
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.addresses import pull, push
 from w2s_probes.addresses.store_card import CARD
+from w2s_probes.store.cache import collect_garbage
 from w2s_probes.store.manifest import MANIFEST, Manifest
+from w2s_probes.store.origin import ORIGIN
 from w2s_probes.store.shards import read_header
 
 pytest.importorskip("fsspec")
@@ -26,8 +28,10 @@ def acts(tmp_path_factory: pytest.TempPathFactory) -> ActivationStore:
 def test_a_store_goes_to_a_folder_and_comes_back_by_layers_and_whole(acts: ActivationStore, tmp_path: Path) -> None:
     there = tmp_path / "there"
     round_trip(acts, f"file://{there}", tmp_path / "here", {})
-    assert files_of(there).keys() - files_of(tmp_path / "here").keys() == {CARD}
-    assert files_of(there).items() >= files_of(tmp_path / "here").items()
+    here = files_of(tmp_path / "here")
+    assert json.loads(here.pop(ORIGIN)) == {"pulled_from": f"file://{there}"}
+    assert files_of(there).keys() - here.keys() == {CARD}
+    assert files_of(there).items() >= here.items()
     # A plain copy of the address is the store, too.
     assert_same(there, acts, [0, 8, 16])
 
@@ -121,6 +125,11 @@ def test_a_push_cut_short_is_no_store_and_is_gone_on_with(acts: ActivationStore,
     assert not (tmp_path / "here").exists()
     assert push(acts.path, f"file://{there}").sent == 3
     assert files_of(there) == whole
+    torn.write_bytes(torn.read_bytes()[:-1])
+    with pytest.raises(InputError, match=f"{torn.name}: has .* are listed: cut short or changed there.*with --force"):
+        pull(f"file://{there}", tmp_path / "here", layers=16)
+    push(acts.path, f"file://{there}", force=True)
+    assert files_of(there) == whole
 
 
 def test_a_pull_cut_short_is_no_store_and_is_gone_on_with(
@@ -205,6 +214,39 @@ def test_another_store_is_in_the_way_unless_it_is_to_be_replaced(acts: Activatio
     assert (there / "notes.txt").read_text() == "mine"
 
 
+def test_of_two_stores_pushed_there_at_once_one_is_whole_and_the_other_is_told(
+    acts: ActivationStore, tmp_path: Path
+) -> None:
+    other, address = small_store(tmp_path / "other", seed=1), f"file://{tmp_path}/there"
+
+    def interrupting(doing: str, done: int, total: int) -> None:
+        if done == total:
+            push(other.path, address)
+
+    with pytest.raises(InputError, match=r"holds another store \(pushed there meanwhile\)"):
+        push(acts.path, address, report=interrupting)
+    pull(address, tmp_path / "here")
+    assert_same(tmp_path / "here", other, [0, 8, 16])
+    # The same store from two sides, and its replacement while it is pulled, end with a whole one.
+
+    def doubling(doing: str, done: int, total: int) -> None:
+        push(acts.path, f"{address}-same")
+
+    push(acts.path, f"{address}-same", report=doubling)
+    pull(f"{address}-same", tmp_path / "same")
+    assert_same(tmp_path / "same", acts, [0, 8, 16])
+
+    def replacing(doing: str, done: int, total: int) -> None:
+        if done == 2:
+            push(other.path, f"{address}-same", force=True)
+
+    with pytest.raises(InputError, match=r"it is listed there: push it again \(2 of 9 files are here\)"):
+        pull(f"{address}-same", tmp_path / "replaced", report=replacing)
+    assert not (tmp_path / "replaced" / MANIFEST).exists()
+    pull(f"{address}-same", tmp_path / "replaced")
+    assert_same(tmp_path / "replaced", other, [0, 8, 16])
+
+
 def test_what_is_not_there_or_not_to_be_overwritten_is_refused(acts: ActivationStore, tmp_path: Path) -> None:
     there, address = tmp_path / "there", f"file://{tmp_path}/there"
     push(acts.path, address)
@@ -271,3 +313,20 @@ def test_the_card_says_what_it_is_and_names_no_place_of_this_machine(acts: Activ
     told = push(acts.path, f"file://{there}")
     assert told.remarks == (f"file://{there}: its README.md is not ours, and is left as it is",)
     assert (there / CARD).read_text() == "# My own words"
+
+
+def test_a_changed_manifest_of_what_was_pulled_names_the_pull_that_mends_it(
+    acts: ActivationStore, tmp_path: Path
+) -> None:
+    address, here = f"file://{tmp_path}/there", tmp_path / "here"
+    push(acts.path, address)
+    pull(address, here, layers=8)
+    whole = (here / MANIFEST).read_text()
+    (here / MANIFEST).write_text(whole.replace('"depth": 16', '"depth": 17'))
+    problem = ActivationStore(here, Manifest.read(here)).verify().problems[0]
+    assert f"delete it and give `w2s pull {address} {here} --layers 8`, which keeps the shards" in problem
+    (here / MANIFEST).unlink()
+    assert pull(address, here, layers=8).sent == 0
+    assert (here / MANIFEST).read_text() == whole
+    collect_garbage(here, days=0)  # what a pull has left beside it goes with the store
+    assert not here.exists()

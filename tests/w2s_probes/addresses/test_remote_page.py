@@ -31,4 +31,4 @@ def test_what_the_page_shows_is_what_is_printed(
         if out:
             assert out == printed
             shown += 1
-    assert shown == 5
+    assert shown == 6

@@ -49,6 +49,12 @@ def test_a_store_goes_there_and_comes_back(acts: ActivationStore, tmp_path: Path
         pull("s3://bucket/some/acts", tmp_path / "lost", layers=8, options=options)
     assert push(acts.path, "s3://bucket/some/acts", options=options).sent == 1
     assert pull("s3://bucket/some/acts", tmp_path / "lost", layers=8, options=options).files == 2
+    # Named positions, at an address with a space and a letter beyond ASCII.
+    small_store(tmp_path / "several" / "end", (8,), rows=10, seed=1)
+    small_store(tmp_path / "several" / "claim", (8,), rows=10, seed=2)
+    push(tmp_path / "several", "s3://bucket/some acts/é", options=options)
+    assert pull("s3://bucket/some acts/é", tmp_path / "here", options=options).files == 2
+    assert_same(tmp_path / "here" / "end", ActivationStore.open(tmp_path / "several" / "end"), [8])
 
 
 def test_nothing_secret_is_said_or_written(

@@ -171,6 +171,10 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
         lambda w: [*filtered(w, "knn"), "--k", 9, "--index", "IVF"],
         "index='IVF' is neither 'exact', 'cuda', 'approximate' nor a faiss factory string",
     ),
+    "an approximate index of rows scored with themselves": (
+        lambda w: [*filtered(w, "knn"), "--k", 9, "--index", "approximate", "--in-sample"],
+        "--in-sample with --index approximate: how many neighbours it finds",
+    ),
     "a zeta and a contamination": (
         lambda w: [*filtered(w, "topo"), "--mode", "paper", "--contamination", 0.1],
         "--contamination is not used where a zeta decides",
@@ -194,6 +198,34 @@ BAD: dict[str, tuple[Callable[[Path], list[Any]], str]] = {
     "an index for somebody's classifier": (
         lambda w: [*filtered(w, "sklearn.naive_bayes:GaussianNB"), "--index", "exact"],
         "--index is for knn, topo and graph: leave it out with --by sklearn",
+    ),
+    "a device that is not there": (
+        lambda w: [*filtered(w, "logistic"), "--device", "cuda:77"],
+        "device='cuda:77': torch cannot use this device",
+    ),
+    "a device of a student that is not there": (
+        lambda w: ["student", w / "acts", w / "none.jsonl", "--layer", 1, "--device", "cuda:77", "--out", w / "new"],
+        "device='cuda:77': torch cannot use this device",  # before the labels are looked for
+    ),
+    "a device of a sweep that is not there": (
+        lambda w: ["sweep", w / "none", w / "weak.jsonl", "--device", "cuda:77", "--out", w / "new.csv"],
+        "device='cuda:77': torch cannot use this device",
+    ),
+    "a device of tokens that is not there": (
+        lambda w: ["tokens", w / "none", w / "x.jsonl", "--layer", 1, "--device", "cuda:77", "--out", w / "o.jsonl"],
+        "device='cuda:77': torch cannot use this device",
+    ),
+    "a device of a recipe that is not there": (
+        lambda w: ["run", "demo", "--out", w / "new", "--set", "device=cuda:77"],
+        "device='cuda:77': torch cannot use this device",
+    ),
+    "a device of a robust run that is not there": (
+        lambda w: ["robust", "demo", "--out", w / "new", "--set", "device=cuda:77"],
+        "device='cuda:77': torch cannot use this device",
+    ),
+    "a numbered device with GPUs for each process": (
+        lambda w: ["run", "demo", "--out", w / "new", "--gpus-per-job", 1, "--set", "device=cuda:1"],
+        "device = 'cuda:1' with --gpus-per-job: each process sees its own GPUs, the first as cuda: give 'cuda'",
     ),
     "a penalty for topo": (
         lambda w: [*filtered(w, "topo"), "--l2", 1],

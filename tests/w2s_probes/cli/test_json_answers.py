@@ -45,6 +45,37 @@ def answer(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
     return call
 
 
+def test_an_approximate_index_says_everywhere_what_it_found(
+    answer: Call, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2s_probes.neighbors.searching.FEW", 2)
+    asked = [world / "acts", world / "weak.jsonl", "--index", "approximate:recall=0", "--out"]
+    shares = {}
+    for verb in ("filter", "relabel"):
+        out = tmp_path / f"{verb}.jsonl"
+        found = answer(verb, *asked, out, "--layer", 2, "--by", "knn", "--k", 9)
+        shares[verb] = found["remarks"][0].split(": ")[1].split("%")[0]
+        assert found["remarks"][0].startswith("approximate neighbours: ")
+        assert 0 < float(shares[verb]) < 100
+        named = set(read_table(out)["probe"].dropna()) - {""}
+        assert named == {f"knn, {shares[verb]}% of the neighbours found"} == {found["probe"]}
+    out = tmp_path / "sweep.csv"
+    found = answer("sweep", *asked, out, "--layers", "1,2", "--knn-k", "9,3")
+    lines = read_table(out)
+    lines = lines[lines["metric"] == "neighbors_found"]
+    answer("sweep", *asked, tmp_path / "graph.csv", "--layers", 1, "--graph-k", "9")
+    graph = read_table(tmp_path / "graph.csv")
+    assert set(graph["rows"][graph["metric"] == "neighbors_found"]) == {"training"}
+    of_cells = lines.groupby(["layer", "k", "rows"])["value"].count()
+    assert set(of_cells) == {1}
+    assert set(lines["rows"]) == {"training", "held-out"}
+    values = lines["value"].astype(float)
+    assert found["neighbors_found"] == [values.min(), values.max()]
+    assert 0 < values.min() <= values.max() < 1
+    exactly = answer("sweep", *asked[:2], "--out", tmp_path / "exact.csv", "--layers", "1,2", "--knn-k", "9")
+    assert exactly["neighbors_found"] is None
+
+
 def test_filter_and_relabel_answer_what_they_wrote(answer: Call, world: Path, tmp_path: Path) -> None:
     judged = [world / "acts", world / "weak.jsonl", "--layer", 2, "--out", tmp_path / "out.jsonl"]
     found = answer("filter", *judged, "--by", "knn", "--k", 9)

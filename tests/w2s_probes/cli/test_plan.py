@@ -14,6 +14,7 @@ from analyses.costs import plan_recipe
 from analyses.experiment.row_sets import RowSets
 from analyses.experiment.splits import split_task
 from analyses.recipe.read import RECIPES, read_recipe
+from w2s_probes import InputError
 from w2s_probes.cli.units import amount, duration, spans
 
 Call = Callable[..., None]
@@ -95,6 +96,25 @@ def test_texts_that_are_cut_are_counted_with_their_side(
     assert "cut            50 texts, on the right: only their first 64 tokens are read\n" in capsys.readouterr().out
 
 
+def test_positions_by_name_and_rows_left_out_are_in_the_plan_and_in_the_command_that_it_proposes(
+    w2s: Call, fails: Failing, checkpoint: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [json.dumps({"text": f"w1 w{n + 2} {'1873' * (n % 2)}", "claim": "w1 "}) for n in range(8)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    call = ["plan", checkpoint(), "--rows", tmp_path / "rows.jsonl", "--tokens-per-s", 9]
+    named = ["--position", "claim=span:claim", "--position", "year=regex:[0-9]{4}"]
+    w2s(*call, *named, "--missing", "skip", "--site", "mlp")
+    text = capsys.readouterr().out
+    assert "stored         layers 1-3, mlp, position claim=span:claim, year=regex:[0-9]{4}, float32" in text
+    assert "rows           4, 12 tokens, the longest 3; 4 more in which a position is nowhere" in text
+    assert "--position claim=span:claim --position 'year=regex:[0-9]{4}' --site mlp --missing skip --out acts" in text
+    assert "'regex:[0-9]{4}' is nowhere in 4 of 8 rows" in fails(*call, *named)
+    assert "--position last: several are stored, so give each a name" in fails(*call, *named, "--position", "last")
+    assert "--missing and --tokens-per-row exclude each other" in fails(
+        *call, "--missing", "skip", "--tokens-per-row", 3
+    )
+
+
 def test_a_machine_that_is_too_small_or_cannot_time_it_says_so(
     w2s: Call, planning: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +175,12 @@ def test_a_recipe_is_planned_with_the_rows_of_its_run(w2s: Call, capsys: pytest.
     assert "--pilot DIR measures it" in text
     assert re.search(r"PGR \(rows only\), ρ = 0\.2 +PGR \(rows only\), ρ = 0\.5", text)
     assert len(re.findall(r"\[.*?, .*?\] (?:ok|unstable) in", text)) == 2 * 4
+
+
+def test_a_recipes_words_of_logits_are_looked_up_where_its_texts_are_counted() -> None:
+    recipe = read_recipe(DEMO, ["seeds=[0]", 'data.tasks=["miniature_mood"]', 'strong.site="logits:qqzzxx"'])
+    with pytest.raises(InputError, match="site logits: 'qqzzxx' is"):
+        plan_recipe(recipe)
 
 
 def test_without_the_tasks_files_the_recipes_sizes_count(tmp_path: Path) -> None:

@@ -104,3 +104,14 @@ def test_every_long_command_takes_the_option(
 ) -> None:
     w2s(command, "--help")
     assert "--progress" in capsys.readouterr().out
+
+
+def test_the_time_left_is_of_the_work_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    speed = Speed(0.0)
+    for second, done, total in ((0, 1, 3), (10, 0, 1000), (20, 100, 1000), (30, 200, 1000)):
+        now[0] = second
+        speed.at(done, total)
+    assert speed.left() == pytest.approx(80)  # at ten a second, whatever the steps before took
+    assert speed.elapsed() == 30

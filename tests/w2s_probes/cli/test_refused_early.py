@@ -47,13 +47,16 @@ extract MODEL --rows rows.jsonl --out o --chat-template none.jinja | chat templa
 extract MODEL --rows rows.jsonl --out o --quantization 5bit | quantization '5bit': give 8bit, 4bit, or JSON
 extract MODEL --rows rows.jsonl --out o --site resid | site 'resid': did you mean 'residual'?
 extract MODEL --rows rows.jsonl --out o --site logits | site 'logits': say which tokens, such as logits:yes,no
-extract MODEL --rows rows.jsonl --out o --site mlp --offload | --offload reads the residual stream alone
+extract MODEL --rows rows.jsonl --out o --site mlp --offload --quantization 4bit | --offload and --quantization exclude
 extract some/model --rows rows.jsonl --out o --site mlp --remote | --remote reads the residual stream alone
 extract MODEL --rows rows.jsonl --out o --position lst | position 'lst': did you mean 'last'?
 extract MODEL --rows rows.jsonl --out o --position regex:( | not a regular expression
 extract MODEL --rows rows.jsonl --out o --position a=last --position mean | several are stored, so give each a name
 extract MODEL --rows rows.jsonl --position a=last --position b=mean | say by --out in which
-extract MODEL --rows rows.jsonl --out o --position span --offload | --offload reads one of last, first, mean and all
+extract MODEL --rows rows.jsonl --out o --position span --remote | --remote reads one of last, first, mean and all
+plan MODEL --rows rows.jsonl --position a=last --position mean | several are stored, so give each a name
+plan MODEL --rows rows.jsonl --chat-template none.jinja | chat template none.jinja: not a readable file
+plan MODEL --rows 10 --tokens-per-row 5 --missing skip | --missing and --tokens-per-row exclude each other
 plan MODEL --rows rows.jsonl --position role | give it as role:ROLE
 plan MODEL --rows rows.jsonl --site mlp:x | site 'mlp:x': mlp has no tokens
 extract MODEL --rows rows.jsonl --add | say by --out to which
@@ -81,16 +84,42 @@ verify none | none: no such store
 repair none | none: no such store
 repair acts --rows rows.xyz | rows.xyz: unknown format
 repair acts --model ./none | model ./none: no such folder
+filter acts rows.jsonl --layer 1 --by topo --device cuda --out f.jsonl | is for logistic, mlp, channel and confident
+filter acts rows.jsonl --layer 1 --by logistic --device GPU --out f.jsonl | --device 'GPU' is no device: give 'cpu'
+sweep acts rows.jsonl --device gpu-0 --out s.csv | --device 'gpu-0' is no device: give 'cpu', 'cuda'
+student acts rows.jsonl --layer 1 --device / --out s | --device '/' is no device
+tokens acts rows.jsonl --layer 1 --device 0 --out t.jsonl | --device '0' is no device
 push none s3://b/x | none: no such file, folder or store
 push rows.jsonl b/x | b/x: not an address: give one such as
 push rows.jsonl s3://key:secret@b/x | s3://…: holds credentials or a query
-push s3://b/x s3://b/y | s3://…: is an address: bring it here first
+push s3://b/x s3://b/y | s3://b/x: is an address: bring it here first, by `w2s pull s3://b/x x`
+verify hf://datasets/me/acts@main | hf://datasets/me/acts@main: is an address: bring it here first
+repair s3://b/x | s3://b/x: is an address: bring it here first
+doctor s3://b/m | s3://b/m: is an address: bring it here first
+doctor m --store s3://b/x | s3://b/x: is an address: bring it here first
+extract s3://b/m --rows rows.jsonl --out o | s3://b/m: is an address: bring it here first
+extract MODEL --rows s3://b/r.jsonl --out o | s3://b/r.jsonl: is an address: bring it here first
+extract MODEL --rows rows.jsonl --out s3://b/o | s3://b/o: is an address: give a place on this machine
+import s3://b/a.npy --rows rows.jsonl --out o | s3://b/a.npy: is an address: bring it here first
+sweep s3://b/x rows.jsonl --out o.csv | s3://b/x: is an address: bring it here first
+sweep s3://key:secret@b/x rows.jsonl --out o.csv | s3://…: is an address: bring it here first, by `w2s pull`
+sweep acts rows.jsonl --out s3://b/o.csv | s3://b/o.csv: is an address: give a place on this machine
+filter acts s3://b/l.jsonl --layer 1 --out o.jsonl | s3://b/l.jsonl: is an address: bring it here first
+predict s3://b/st --rows rows.jsonl --out o.jsonl | s3://b/st: is an address: bring it here first
+compare s3://b/l.jsonl rows.jsonl | s3://b/l.jsonl: is an address: bring it here first
+audit fold rows.jsonl s3://b/l.jsonl | s3://b/l.jsonl: is an address: bring it here first
+run s3://b/r.toml --out o | s3://b/r.toml: is an address: bring it here first
+run demo --out s3://b/o | s3://b/o: is an address: give a place on this machine
+plan s3://b/r.toml | s3://b/r.toml: is an address: bring it here first
+report s3://b/run | s3://b/run: is an address: bring it here first
+results . s3://b/run | s3://b/run: is an address: bring it here first
+cache gc s3://b/x | s3://b/x: is an address: bring it here first
 pull b/x o | b/x: not an address
 pull s3:// o | s3://: names no place
 pull s3://b/x?token=1 o | s3://…: holds credentials or a query
 pull file:///none/x o --layers x | layer 'x' is not an index
-pull file:///none/x s3://b/o | file:///none/x: give a place on this machine
-verify s3://b/x | s3://…: is an address: bring it here first
+pull file:///none/x s3://b/o | s3://b/o: is an address: give a place on this machine
+verify s3://b/x | : is an address: bring it here first
 cache ls none | none: no such folder
 import none.npy --rows rows.jsonl --out i | none.npy: no such file
 import rows.xyz --rows rows.jsonl --out i | rows.xyz: unknown format

@@ -44,8 +44,9 @@ def imported(here: Path, *mapping: str, name: str = "acts", **given: Any) -> Any
 @pytest.mark.parametrize("packed", [None, "gzip"])
 def test_a_mapping_names_the_states_and_their_layers(here: Path, packed: str | None) -> None:
     saved(here, acts__states=DENSE, acts__numbers=[8, 16], packed=packed)
-    store = imported(here, "states=acts/states", "layers=acts/numbers", position="last", depth=32)
-    assert store.layers == [8, 16]
+    asked = ("states=acts/states", "layers=acts/numbers")
+    store = imported(here, *asked, position="last", depth=32, model="/home/alice/llama")
+    assert (store.layers, store.manifest.identity["model"]) == ([8, 16], "llama")
     assert [store.layer(layer).tolist() for layer in (8, 16)] == [DENSE[:, 0].tolist(), DENSE[:, 1].tolist()]
     assert imported(here, "states=acts/states", "layers=acts/numbers", layers="16", name="one").layers == [16]
     (here / "map.toml").write_text('states = "acts/states"\n')

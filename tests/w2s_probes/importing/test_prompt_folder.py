@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,9 @@ def test_the_token_at_the_position_is_kept_bit_for_bit_in_the_order_of_the_rows(
     folder: Path, position: str, token: int
 ) -> None:
     rows = folder.parent / "rows.jsonl"
-    store = import_prompt_folder(folder, rows, folder.parent / "acts", layers="2,3,6", depth=6, position=position)  # type: ignore[arg-type]
+    asked: dict[str, Any] = {"layers": "2,3,6", "depth": 6, "position": position, "model": "/home/alice/llama"}
+    store = import_prompt_folder(folder, rows, folder.parent / "acts", **asked)
+    assert store.manifest.identity["model"] == "llama"
     assert list(store.ids) == list(LENGTHS)
     for slot, layer in enumerate([2, 3, 6]):
         expected = np.stack([states_of(folder, name)[token, slot] for name in LENGTHS])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from w2s_probes import InputError, TopoProbe
 from w2s_probes.neighbors import Neighbors, nearest, search
 from w2s_probes.neighbors.other_indexes import CellIndex, cells_for
+from w2s_probes.progress import heard
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +100,66 @@ def test_what_topo_keeps_of_few_rows_is_searched_exactly() -> None:
     assert np.array_equal(few.indices, nearest(X[:240], 7, X[240:300]).indices)
     assert few.recall == 1
     assert search(X, 7, index="approximate:recall=0").recall < 1
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("approximate:recal=.9", "approximate:recall=.9"),
+        ("Approximate", "approximate"),
+        ("aproximate:recall=0.9", "approximate"),
+        ("exakt", "exact"),
+        ("approximate:0.9", "approximate:recall=0.9"),
+        ("CUDA", "cuda"),
+        ("IVF4,Flat:recal=0.5", "IVF4,Flat:recall=0.5"),
+    ],
+)
+def test_a_misspelt_name_is_answered_by_ours(given: str, meant: str) -> None:
+    with pytest.raises(InputError, match=f"did you mean '{re.escape(meant)}'"):
+        search(np.eye(4, dtype=np.float32), 1, index=given)
+
+
+@pytest.mark.parametrize("index", ["exact", "approximate"])
+def test_a_long_search_says_how_far_it_is(
+    clusters: NDArray[np.float32], index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2s_probes.rows.row_parts.BLOCK", 24 * 700)
+    monkeypatch.setattr("w2s_probes.neighbors.exhaustive.BLOCK", 24 * 700)
+    told: list[tuple[str, int, int]] = []
+    with heard(lambda *step: told.append(step)):
+        search(clusters, 5, index=index)
+    told = [step for step in told if step[2] > 256]  # without the sample of the recall
+    done = [step[1] for step in told]
+    assert {step[0] for step in told} == {"rows whose neighbours are found"}
+    assert len(done) >= 4
+    assert done == sorted(set(done))
+    assert done[-1] == told[-1][2] >= 2990  # of distinct rows, or of all
+    search(clusters, 5, index=index)
+    assert len(told) == len(done)  # nobody listens any more
+
+
+def test_pairs_that_are_screened_are_counted() -> None:
+    told: list[tuple[str, int, int]] = []
+    X = np.random.default_rng(0).normal(size=(4200, 256)).astype(np.float32)
+    X[:, :8] *= 30  # of few dimensions, so that screening pays
+    with heard(lambda *step: told.append(step)):
+        search(X, 3)
+    shares = [done / total for doing, done, total in told if doing == "pairs of rows compared"]
+    assert len(shares) >= 4
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_few_rows_that_a_probe_has_kept_are_searched_exactly(clusters: NDArray[np.float32]) -> None:
+    y = (np.arange(3000) % 60 < 30).astype(float)
+    probe = TopoProbe(9, 5, index="IVF60,Flat:recall=0").fit(clusters, y)
+    few = np.flatnonzero(probe.core_)[:50]  # fewer than the index has cells
+    probe.core_ = np.isin(np.arange(3000), few)
+    scores = probe.predict_proba(clusters[:20] + np.float32(0.5))[:, 1]
+    true = nearest(clusters[few], 5, clusters[:20] + np.float32(0.5)).indices
+    assert scores == pytest.approx(y[few][true].mean(axis=1))
+
+
+def test_faiss_is_quoted_without_the_place_in_its_source() -> None:
+    with pytest.raises(InputError, match=r"fits 4 rows of 4 numbers: could not parse index string Blah$"):
+        search(np.eye(4, dtype=np.float32), 1, index="Blah")

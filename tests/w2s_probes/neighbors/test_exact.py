@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
 from w2s_probes import InputError
@@ -22,14 +23,15 @@ from w2s_probes.rows.duplicates import equal_rows
 
 def brute_force(X: NDArray[np.float32], k: int, queries: NDArray[np.float32] | None = None) -> NDArray[np.intp]:
     """Neighbours from float64 differences; self left out; ties by row index."""
-    wide = X.astype(np.float64)
-    nearest_rows = []
-    for row, query in enumerate(X if queries is None else queries):
-        distances = ((wide - query) ** 2).sum(axis=1)
-        if queries is None:
-            distances[row] = np.inf
-        nearest_rows.append(np.argsort(distances, kind="stable")[:k])
-    return np.array(nearest_rows)
+    distances = float64_distances(X if queries is None else queries, X)
+    if queries is None:
+        np.fill_diagonal(distances, np.inf)
+    return np.argsort(distances, axis=1, kind="stable")[:, :k]
+
+
+def float64_distances(rows: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Squared distances (rows, others): each the sum of squared differences."""
+    return np.asarray(cdist(rows.astype(np.float64), others.astype(np.float64), "sqeuclidean"))
 
 
 @given(st.integers(0, 10**6), st.integers(2, 40), st.integers(1, 4), st.integers(1, 39))
@@ -175,7 +177,7 @@ def test_the_bounds_of_screening_hold_for_every_pair(case: str, precision: Any) 
     product = products.product(slice(0, len(X)), slice(0, len(X)))
     above = screen._upper(rows, columns, product)
     below = screen.low[rows] + screen.low[columns] - 2 * screen._reached(product)
-    true = np.stack([((X.astype(np.float64) - row.astype(np.float64)) ** 2).sum(axis=1) for row in X])
+    true = float64_distances(X, X)
     assert (below <= true).all()
     assert (true <= above).all()
 

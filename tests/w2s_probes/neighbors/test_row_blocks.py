@@ -47,6 +47,17 @@ def test_a_graph_by_blocks_is_the_graph(monkeypatch: pytest.MonkeyPatch) -> None
     assert np.array_equal(nearest(X, 9).indices, brute_force(X, 9))
 
 
+def test_wide_rows_have_the_same_neighbours_by_blocks_and_by_faiss_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    X = (rng.normal(size=(700, 200)) * 10 ** rng.uniform(-2, 2, size=200) + 30).astype(np.float32)
+    by_blocks = [nearest(X, 60), nearest(X, 60, X[:90] + 1)]
+    monkeypatch.setattr("w2s_probes.neighbors.exact.PRODUCTS", 10**9)
+    monkeypatch.setattr("w2s_probes.neighbors.exact.BlockIndex", None)  # nothing is searched by blocks any more
+    for blocks, faiss in zip(by_blocks, [nearest(X, 60), nearest(X, 60, X[:90] + 1)], strict=True):
+        assert np.array_equal(blocks.indices, faiss.indices)
+        assert np.array_equal(blocks.distances, faiss.distances)
+
+
 @pytest.mark.parametrize("connectivity", ["strong", "weak", "mutual"])
 def test_topo_by_a_few_rows_at_a_time_is_topo(connectivity: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     data = planted(n=240)

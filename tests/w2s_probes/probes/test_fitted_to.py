@@ -72,6 +72,8 @@ def test_other_rows_of_the_same_layer_are_read_and_another_layer_or_model_is_ref
         save_probe(load_probe(place / "two.safetensors"), place / "x.safetensors", fitted_to=(narrow, 2))
     with pytest.raises(InputError, match="layer 7"):
         save_probe(load_probe(place / "two.safetensors"), place / "x.safetensors", fitted_to=(store, 7))
+    with pytest.raises(InputError, match=r"fitted_to=.*give a pair \(store, layer\)"):
+        save_probe(load_probe(place / "two.safetensors"), place / "x.safetensors", fitted_to="acts")  # type: ignore[arg-type]
     assert not (place / "x.safetensors").exists()
 
 

@@ -14,7 +14,7 @@ from tests.w2s_probes.sweep.test_sweep import sides, value
 from tests.worlds.sweeping import planted_store
 from w2s_probes import InputError, LogisticProbe, auroc, load_probe, relabel, save_probe
 from w2s_probes.probes import MLPProbe
-from w2s_probes.probes.mlp_training import Networks, StandardColumns, _batches, _begun, train
+from w2s_probes.probes.mlp_training import Networks, StandardColumns, batches, begun, train
 from w2s_probes.rows.folds import fold_numbers
 from w2s_probes.sweep import sweep
 
@@ -64,7 +64,7 @@ def test_networks_of_several_penalties_and_folds_are_those_of_a_loop_in_torch() 
     standard = StandardColumns.of(X)
     assert standard.rows == pytest.approx((X - X.mean(axis=0)) / X.std(axis=0), abs=1e-5)
     found = train(standard.rows, weak, taught, l2, hidden=hidden, epochs=epochs, seed=3)
-    first = _begun(weak, taught, 6, hidden, 3)
+    first = begun(weak, taught, 6, hidden, 3)
     batch = 300 // 16
     steps = epochs * -(-300 // batch)
     rows, y = (torch.from_numpy(a).double() for a in (standard.rows, weak))
@@ -74,7 +74,7 @@ def test_networks_of_several_penalties_and_folds_are_those_of_a_loop_in_torch() 
         groups = [{"params": pulled, "weight_decay": 2 * l2[number]}, {"params": [weights["b1"], weights["b2"]]}]
         adam = torch.optim.Adam(groups, lr=3e-3)
         falling = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: 1 - step / steps)
-        for some in _batches(300, batch, epochs, 3):
+        for some in batches(300, batch, epochs, 3):
             own = some[taught[number, some]]
             log_odds = torch.relu(rows[own] @ weights["W1"].T + weights["b1"]) @ weights["w2"] + weights["b2"]
             adam.zero_grad()

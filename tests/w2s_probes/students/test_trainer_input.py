@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import os
+import subprocess
+import sys
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
@@ -11,6 +13,8 @@ from pydantic import ValidationError
 
 from tests.worlds.sharded import FSDP
 from w2s_probes import InputError
+from w2s_probes.devices import DeviceError
+from w2s_probes.io.files import HOST
 from w2s_probes.places.local import cores
 from w2s_probes.students.finetuning import engines
 from w2s_probes.students.finetuning.accelerate_config import read_accelerate_config
@@ -45,6 +49,7 @@ tpu_use_cluster: false
 tpu_use_sudo: false
 use_cpu: false
 """
+ZERO = "distributed_type: DEEPSPEED\nnum_processes: 2\nuse_cpu: true\ndeepspeed_config:\n  zero_stage: 2\n"
 
 
 def settings(path: Path | None = None, **more: Any) -> FineTuning:
@@ -57,7 +62,7 @@ def settings(path: Path | None = None, **more: Any) -> FineTuning:
         ("a: [", "cannot be read as YAML"),
         ("- 1", "is no configuration of accelerate"),
         ("num_processes: 2\n", "distributed_type: field required"),
-        (FSDP.replace("FSDP", "FDSP"), "distributed_type: input should be 'NO' or 'FSDP'"),
+        (FSDP.replace("FSDP", "FDSP"), "distributed_type: input should be 'NO', 'FSDP' or 'DEEPSPEED'"),
         (FSDP.replace("num_processes", "num_proceses"), "unknown key 'num_proceses'; did you mean 'num_processes'"),
         (FSDP + "  fsdp_offload_parms: true\n", "'fsdp_config.fsdp_offload_parms'; did you mean .*offload_params'"),
         (FSDP.replace("fsdp_version: 2", "fsdp_version: 1"), "fsdp_version: 2 is what is driven"),
@@ -66,7 +71,15 @@ def settings(path: Path | None = None, **more: Any) -> FineTuning:
         ("distributed_type: NO\nnum_processes: 2\n", "num_processes: 2, and distributed_type NO is of one"),
         ("distributed_type: FSDP\nnum_processes: 2\n", "fsdp_config is lacking"),
         ("distributed_type: MULTI_GPU\nnum_processes: 2\n", "gives every process the whole model"),
-        ("distributed_type: DEEPSPEED\nnum_processes: 2\n", "DEEPSPEED is not driven: choose FSDP"),
+        ("distributed_type: DEEPSPEED\nnum_processes: 2\n", "deepspeed_config is lacking"),
+        (ZERO.replace("stage: 2", "stage: 0"), "zero_stage: 0 gives every process the whole model"),
+        (ZERO.replace("stage: 2", "stage: 4"), "zero_stage: input should be 1, 2 or 3"),
+        (ZERO.replace("zero_stage", "stage"), "unknown key 'deepspeed_config.stage'; did you mean .*zero_stage"),
+        (ZERO + "  offload_optimizer_device: cpu\n", "offload_optimizer_device: cpu: nothing is moved"),
+        (ZERO + "  zero3_init_flag: true\n", "zero3_init_flag: true: every process reads the checkpoint"),
+        (ZERO + "  gradient_accumulation_steps: 4\n", "gradient_accumulation_steps: 4: batch_size and batch_tokens"),
+        (ZERO + "  gradient_clipping: 1.0\n", "gradient_clipping: 1.0: clip of the fine-tuning says it"),
+        (ZERO + "  deepspeed_config_file: a.json\n", "deepspeed_config_file: a.json: DeepSpeed's own file"),
         (FSDP + "  activation_checkpointing: true\n", "set gradient_checkpointing of the fine-tuning"),
         (FSDP.replace("num_processes: 2", "num_processes: 0"), "num_processes: input should be greater"),
     ],
@@ -85,6 +98,14 @@ def test_what_accelerate_itself_writes_is_followed(tmp_path: Path) -> None:
     assert config.num_processes == 8
     assert config.environment["FSDP_VERSION"] == "2"
     assert config.environment["FSDP_RESHARD_AFTER_FORWARD"] == "true"
+    (tmp_path / "a.yaml").write_text(
+        ZERO + "  gradient_accumulation_steps: 1\n  offload_optimizer_device: none\n  offload_param_device: none\n"
+        "  zero3_init_flag: false\n  zero3_save_16bit_model: false\n"
+    )
+    config = read_accelerate_config(tmp_path / "a.yaml")
+    assert config.zero_stage == 2
+    assert config.environment["DS_ACCELERATOR"] == "cpu"
+    assert "ACCELERATE_USE_FSDP" not in config.environment
     (tmp_path / "a.yaml").write_text("distributed_type: NO\nmixed_precision: no\n")  # which YAML reads as false
     assert "ACCELERATE_USE_FSDP" not in read_accelerate_config(tmp_path / "a.yaml").environment
 
@@ -120,6 +141,17 @@ def test_more_processes_than_devices_and_other_numbers_than_were_started_are_ref
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
     with pytest.raises(InputError, match="mixed_precision: the fine-tuning's dtype"):
         EngineSetup.of(settings())
+    monkeypatch.setattr(engines, "version", lambda package: "99.0.0")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    place.write_text(ZERO)
+    with pytest.raises(InputError, match="says FSDP, and `accelerate` DEEPSPEED: start by torchrun"):
+        EngineSetup.of(settings(place))
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "false")
+    assert EngineSetup.of(settings(place)).zero_stage == 2
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(InputError, match="sets DeepSpeed up for itself: start by torchrun"):
+        EngineSetup.of(settings(place))
 
 
 def test_engines_that_are_not_installed_or_too_old_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +170,12 @@ def test_engines_that_are_not_installed_or_too_old_are_named(tmp_path: Path, mon
         InputError, match=r"quantize = 'nf4' needs bitsandbytes, .* pip install 'w2s-probes\[trainer\]'"
     ):
         refuse_engine(settings(quantize="nf4"))
+    (tmp_path / "zero.yaml").write_text(ZERO)
+    with pytest.raises(InputError, match=r"DEEPSPEED needs deepspeed, .* pip install 'w2s-probes\[deepspeed\]'"):
+        refuse_engine(settings(tmp_path / "zero.yaml"))
+    versions["deepspeed"] = "0.18.9"
+    with pytest.raises(InputError, match=r"DEEPSPEED needs deepspeed 0\.19\.8 or newer, and here is 0\.18\.9"):
+        refuse_engine(settings(tmp_path / "zero.yaml"))
     versions["accelerate"] = "1.9.2"
     with pytest.raises(InputError, match=r"needs accelerate 1\.15 or newer, and here is 1\.9\.2"):
         refuse_engine(settings())
@@ -160,9 +198,13 @@ def test_settings_that_only_the_trainer_follows_ask_for_it() -> None:
 def test_kinds_that_the_trainer_does_not_train_are_refused() -> None:
     from analyses.recipe.training import Training
 
-    for kind in ("head", "lm"):
-        with pytest.raises(ValidationError, match=f"is of kinds 'lora' and 'full', and kind is '{kind}'"):
-            Training.model_validate({"kind": kind, "finetuning": {"engine": "trainer"}})
+    for kind, more, said in (
+        ("head", {}, "is of kinds 'lora', 'full' and 'lm', and kind is 'head'"),
+        ("lm", {"quantize": "nf4"}, "quantize is of kind 'lora', and kind is 'lm'"),
+    ):
+        with pytest.raises(ValidationError, match=said):
+            Training.model_validate({"kind": kind, "finetuning": {"engine": "trainer"} | more})
+    assert Training.model_validate({"kind": "lm", "finetuning": {"engine": "trainer"}}).finetuning.kind == "lora"
     assert Training.model_validate({"kind": "full", "finetuning": {"engine": "trainer"}}).finetuning.kind == "full"
 
 
@@ -188,11 +230,17 @@ def dying(report: Report) -> None:
     distributed.barrier()
 
 
-def test_a_refusal_and_a_death_in_a_worker_are_told_here() -> None:
+def test_a_refusal_and_a_death_in_a_worker_are_told_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2s_probes.students.finetuning.worker_processes.gettempdir", lambda: str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f".01234567.{HOST}-{ended.pid}.partial.w2s-processes"  # by a command that was killed
+    left.mkdir()
     environment = {"ACCELERATE_USE_CPU": "true"}
     reports: list[dict[str, Any]] = []
     with pytest.raises(InputError, match=r"^the rows are too few$"):
         WorkerProcesses(1, True, environment).call(refusing, reports.append)
     assert reports == [{"step": 3}]
-    with pytest.raises(RuntimeError, match=r"process [01] of 2 ended before its work did"):
+    with pytest.raises(DeviceError, match=r"^process 1 of 2 of a training was ended by SIGKILL \(perhaps for want"):
         WorkerProcesses(2, True, environment).call(dying)
+    assert list(tmp_path.iterdir()) == []

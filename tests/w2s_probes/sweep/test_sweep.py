@@ -330,3 +330,15 @@ def test_rows_related_to_training_rows_are_no_test(world: Swept) -> None:
         read_labels(split[:130], None, None, order, "")
     with pytest.raises(InputError, match="names the rows to hold out; leave the share out"):
         read_labels(split, None, 0.2, order, "")
+
+
+def test_held_out_rows_that_an_index_cannot_serve_cost_the_cell_and_not_the_sweep(
+    world: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> Any:
+        raise InputError("an index that finds too little")
+
+    monkeypatch.setattr(TopoProbe, "score_near", refused)
+    found = sweep(world.path, {"weak": world.table}, layers="2", knn_k=[7], topo_k=[4])
+    assert found.left_out() == {"left out: an index that finds too little": 1}
+    assert value(found, probe="knn", rows="held-out", metric="weak_brier") > 0

@@ -62,6 +62,7 @@ def doctor(
     """
     from ...store.activation_store import ActivationStore
     from ...store.manifest import MANIFEST, Manifest
+    from ...store.read_again import read_otherwise, what_is_held
     from ..answers_on_doctoring import DoctorAnswer
     from ..examined_store import examine_store
 
@@ -78,7 +79,7 @@ def doctor(
         examine_store(
             Path(subject),
             model,
-            read_rows(*rows),
+            rows,
             layers=layers,
             position=position,
             sample=sample,
@@ -90,7 +91,7 @@ def doctor(
         raise InputError(f"{subject}: is a store: give the --model and the --rows that it is said to be of")
     if sample is not None:
         raise InputError("--sample is of a STORE: give its --model, or leave it out")
-    table = read_rows(*rows) if rows else None
+    table = read_rows(*rows, conversations=True) if rows else None
     opened = None
     if store is not None:
         if (
@@ -104,6 +105,9 @@ def doctor(
         ):
             raise InputError("--store says itself what was extracted: leave out --layers, --position, --dtype and such")
         opened = ActivationStore.open(store)
+        if read_otherwise(opened.manifest.identity):
+            held = what_is_held(opened.manifest.identity)
+            raise InputError(f"{store}: holds {held}: give w2s doctor {store} --model {subject} --rows ROWS")
     with from_checkout():
         if opened is None:
             refuse_no_model(subject, revision, trust)

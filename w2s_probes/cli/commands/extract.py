@@ -115,8 +115,8 @@ def extract(
     trust = Trust(allow_pickle, trust_remote_code)
     refuse_options(layers, chat_template, quantization, site)
     positions = named_positions(position)
-    if remote or offload:
-        refuse_marked(list(positions.values()), "--remote" if remote else "--offload")
+    if remote:
+        refuse_marked(list(positions.values()), "--remote")
     named = "" not in positions
     if add and named:
         raise InputError("--add adds to a store: to that of a name as --position last --out acts/NAME")
@@ -126,7 +126,6 @@ def extract(
         raise InputError(f"--remote reads the residual stream alone, not --site {site[:60]}: leave one of them out")
     offloading = offload_as_typed(
         asked=offload,
-        site=site,
         max_memory=max_memory,
         scratch=scratch,
         device_map=device_map,

@@ -7,6 +7,7 @@ import typer
 
 from ...errors import InputError
 from ...filtering.judges import RATERS, PruneBy, Similarity
+from ...progress import heard
 from .. import progress, terminal
 from ..options import (
     JUDGES,
@@ -14,6 +15,7 @@ from ..options import (
     Alpha,
     Audit,
     Connect,
+    Device,
     FilterBy,
     From,
     Index,
@@ -74,6 +76,7 @@ def filter_labels(
     audit: Audit = None,
     sweep: From = None,
     index: Index = None,
+    device: Device = None,
     in_sample: InSample = False,
     max_memory: MaxMemory = None,
     seed: Seed = 0,
@@ -98,7 +101,7 @@ def filter_labels(
     from ..labelled_layer import STUDENTS_OF_PAIRS, LabelledLayer, probe_of
 
     files = JudgedFiles(store, labels, out, audit, sweep)
-    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files, JUDGES)
+    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha, device).judging(files, JUDGES)
     by, k, l2 = choice.by, choice.k, choice.l2
     for option, given in (("--zeta", zeta), ("--mode", mode), ("--max-removed", max_removed)):
         if by != "topo" and given is not None:
@@ -128,13 +131,14 @@ def filter_labels(
         from ..answers_on_labels import FilterAnswer
         from ..findings import of_approximation, of_filter, teaches
 
-        probe = None if by in JUDGES else probe_of(by, k, l2, connected, index or "exact", alpha)
+        probe = None if by in JUDGES else probe_of(by, k, l2, connected, index or "exact", alpha, device)
         if isinstance(probe, TopoProbe):
             probe = TopoProbe(k or settings["k_cc"], k or settings["k_zeta"], connected, index or "exact")
         truth = rows.known_truth(audit)
         design = rows.audit_design(audit, truth)
         step("neighbours", 1, 3)
-        graph = None if probe is None else rows.graph(probe, in_sample)
+        with heard(step):
+            graph = None if probe is None else rows.graph(probe, in_sample)
         step("scores", 2, 3)
         said: list[str] = []
         if isinstance(probe, TopoProbe):
@@ -158,6 +162,7 @@ def filter_labels(
                 rows,
                 l2=l2,
                 seed=seed,
+                device=device,
                 contamination=contamination,
                 per_class=per_class,
                 prune=filter_by,
@@ -171,7 +176,7 @@ def filter_labels(
         dropped = rows.dropped[rows.training]
         advise = not per_class and zeta is None and count_is_given(by, contamination)
         findings = of_filter(result, truth, rows.groups, labels, design=design, dropped=dropped, advise=advise)
-        write_table(rows.judged(verdict, choice.named(in_sample)), out)
+        write_table(rows.judged(verdict, choice.named(in_sample, graph)), out)
         step(f"{out} written", 3, 3)
     remarks = [*choice.said(), *rows.read_as, *of_approximation(graph), *said, *findings, *rows.relabelled(labels)]
     for line in remarks:
@@ -183,4 +188,4 @@ def filter_labels(
         terminal.say(STUDENTS_OF_PAIRS)
     else:
         terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
-    terminal.answer_json(FilterAnswer.of(rows, result, truth, choice.named(in_sample), out, remarks))
+    terminal.answer_json(FilterAnswer.of(rows, result, truth, choice.named(in_sample, graph), out, remarks))

@@ -1,7 +1,7 @@
 """`w2s plan`: what an extraction or a recipe will cost, and what its test rows can show; nothing is run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -10,16 +10,10 @@ from ...checkpoints.files import CONFIG
 from ...errors import InputError
 from .. import terminal
 from ..options import SetOption
+from ..plan_costs import Rates, cost_lines, lines_of_here, position_lines, tuning_here
 from ..plan_debates import debate_line
-from ..plan_intervals import fact_line, intervals, pilot_of_run
-from ..units import amount, duration, roughly, spans
-
-if TYPE_CHECKING:
-    from extract.costs.estimate import Costs
-    from extract.costs.lengths import Lengths
-    from extract.models.source import ModelSource
-
-Rates = dict[str, float | None]  # as `Costs.seconds` calls them
+from ..plan_intervals import intervals, pilot_of_run
+from ..units import amount, duration
 
 
 def plan(
@@ -29,12 +23,24 @@ def plan(
     rows: Annotated[list[str], typer.Option(help="With a model: how many, or a file; may be repeated.")] = [],  # noqa: B006
     layers: Annotated[str | None, typer.Option(help="With a model: as of `w2s extract`; else all.")] = None,
     site: Annotated[str | None, typer.Option(help="With a model: as of `w2s extract`; else residual.")] = None,
-    position: Annotated[str | None, typer.Option(help="With a model: as of `w2s extract`; else last.")] = None,
+    position: Annotated[
+        list[str],
+        typer.Option(help="With a model: as of `w2s extract`, NAME=POSITION for several; else last."),
+    ] = [],  # noqa: B006
+    missing: Annotated[
+        Literal["refuse", "skip"] | None, typer.Option(help="With a model: as of `w2s extract`; else refuse.")
+    ] = None,
+    chat_template: Annotated[
+        str | None, typer.Option(help="With a model: as of `w2s extract`; texts are counted as it writes them.")
+    ] = None,
     dtype: Annotated[
         Literal["auto", "float32", "float16", "bfloat16"] | None,
         typer.Option(help="With a model; else its config's."),
     ] = None,
     max_length: Annotated[int | None, typer.Option(help="With a model: tokens at which texts are cut.")] = None,
+    truncation: Annotated[
+        Literal["right", "left", "off"] | None, typer.Option(help="With a model: as of `w2s extract`; else right.")
+    ] = None,
     test_rows: Annotated[int | None, typer.Option(help="With a model: say what so many test rows can show.")] = None,
     revision: Annotated[str | None, typer.Option(help="Of a hub model: branch, tag or commit.")] = None,
     blocks: Annotated[str | None, typer.Option(help="Path of the list of blocks, where it cannot be found.")] = None,
@@ -62,6 +68,7 @@ def plan(
     counted = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
     bare = {"rows": rows, "layers": layers, "position": position, "dtype": dtype, "max_length": max_length}
     bare |= {"site": site, "test_rows": test_rows, "revision": revision, "blocks": blocks}
+    bare |= {"missing": missing, "chat_template": chat_template, "truncation": truncation}
     with from_checkout():
         from analyses.recipe.read import named_recipe
     # A folder of a recipe's name is most often what `w2s run` wrote; one with a config is a model.
@@ -107,7 +114,18 @@ def _next(target: str, bare: dict[str, Any], settings: list[str], *, recipe: boo
         return ["w2s", "run", target, *chosen, "--out", Path("runs", Path(target).stem)]
     files = [rows for rows in bare["rows"] if not rows.isdecimal()] or ["ROWS"]
     words: list[object] = ["w2s", "extract", target, *(word for file in files for word in ("--rows", file))]
-    for name in ("layers", "site", "position", "dtype", "max_length", "revision", "blocks"):
+    words += [word for one in bare["position"] for word in ("--position", one)]
+    for name in (
+        "layers",
+        "site",
+        "missing",
+        "dtype",
+        "max_length",
+        "truncation",
+        "chat_template",
+        "revision",
+        "blocks",
+    ):
         if bare[name] is not None:
             words += [f"--{name.replace('_', '-')}", bare[name]]
     return [*words, "--out", "acts"]
@@ -120,32 +138,37 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
     recipe = read_recipe(path, settings, terminal.say)
     with from_checkout():
         from analyses.costs import plan_recipe
+        from analyses.device_costs import device_bytes
     from ..answers_on_runs import PlannedModel, PlannedRun
 
     costs = plan_recipe(recipe, **counted)
     lines: list[str] = []
     models = []
     for role, part in costs.models.items():
-        lines += _costs(f"{role} model: {part.model}", part.costs, part.lengths, rates, at_most=part.at_most)
+        lines += cost_lines(f"{role} model: {part.model}", part.costs, part.lengths, rates, at_most=part.at_most)
         cut = part.lengths.cut
         models.append(PlannedModel.of(role, part.model, part.costs, cut, rates, at_most=part.at_most))
         options = part.options | {"batch_tokens": counted["batch_tokens"]}
-        lines += _here(part.source, part.lengths, options, rates)
+        lines += lines_of_here(part.source, part.lengths, options, rates)
         table = "weak" if role.startswith("weak") else "strong"
-        lines += _remarks(part.source, part.costs, f"--set {table}.position={{}}")
+        lines += position_lines(part.source, part.costs.position, f"--set {table}.position={{}}")
     parts = f"tasks {costs.tasks} x seeds {costs.seeds} x (weak supervisor, ceiling and {costs.methods} methods)"
     lines.append(f"then {costs.fits} fits: {parts}; a probe's ceiling, the probe taught the truth, is fitted beside it")
+    if there := device_bytes(recipe, max(part.costs.width for part in costs.models.values())):
+        lines.append(
+            f"on {recipe.device}: probes and heads of {recipe.data.n_train:,} rows, {amount(there, 'B')} at most"
+        )
     if costs.gold is not None:
         lines.append(costs.gold.line)
     if costs.debate is not None:
         lines.append(debate_line(costs.debate))
     if costs.flops is not None:
         lines.append(f"fine-tuning: {amount(costs.flops, 'FLOP')}, {costs.students} students among them")
-        lines += _tuning_here(costs.tuned, costs.flops, rates)
+        lines += tuning_here(costs.tuned, costs.flops, rates)
     for asked in costs.asked:
         size = f"at most {asked.costs.rows:,} prompts, {asked.costs.tokens:,} tokens, {amount(asked.flops, 'FLOP')}"
         lines.append(f"asking {asked.source.name} for {asked.what}: {size}, {duration(asked.costs.seconds(**rates))}")
-        lines += _tuning_here(asked, asked.flops, rates)
+        lines += tuning_here(asked, asked.flops, rates)
     counts: dict[str, Any] = {
         name: getattr(costs, name) for name in ("tasks", "seeds", "methods", "fits", "students", "test_rows")
     }
@@ -163,8 +186,15 @@ def _model(name: str, options: dict[str, Any], rates: Rates) -> tuple[list[str],
         from extract.costs.given_rows import given_rows
         from extract.models.checkpoints import refuse_no_model
         from extract.options import refuse_options
-    refuse_options(options["layers"] or "all", site=options["site"], position=options["position"])
-    rows = given_rows(options["rows"], tokens_per_row=options["tokens_per_row"])
+        from extract.positions import fields_of, named_positions
+    positions = named_positions(options["position"] or ["last"])
+    refuse_options(options["layers"] or "all", options["chat_template"], site=options["site"])
+    per_row = options["tokens_per_row"]
+    for option in ("missing", "chat_template", "truncation"):
+        if options[option] is not None and per_row is not None:
+            said = f"--{option.replace('_', '-')} and --tokens-per-row exclude each other"
+            raise InputError(f"{said}: with that no text is read")
+    rows = given_rows(options["rows"], tokens_per_row=per_row, fields=fields_of(positions.values()))
     with from_checkout():
         refuse_no_model(name, options["revision"], weights=False)
         # Only what has passed so far is worth the seconds that these take.
@@ -172,114 +202,25 @@ def _model(name: str, options: dict[str, Any], rates: Rates) -> tuple[list[str],
         from extract.costs.lengths import given_lengths
         from extract.models.source import ModelSource
     source = ModelSource.describe(name, revision=options["revision"], blocks=options["blocks"])
-    lengths = given_lengths(source, rows, tokens_per_row=options["tokens_per_row"], max_length=options["max_length"])
-    usual = {"layers": "all", "site": "residual", "position": "last", "dtype": "auto", "batch_tokens": None}
+    lengths = given_lengths(
+        source,
+        rows,
+        tokens_per_row=per_row,
+        max_length=options["max_length"],
+        chat_template=options["chat_template"],
+        truncation=options["truncation"] or "right",
+        site=options["site"] or "residual",
+        positions=list(positions.values()),
+        missing=options["missing"] or "refuse",
+    )
+    usual = {"layers": "all", "site": "residual", "dtype": "auto", "batch_tokens": None}
     chosen: dict[str, Any] = {option: options[option] or default for option, default in usual.items()}
+    chosen["position"] = positions
     costs = estimate(source, lengths.tokens, **chosen)
-    lines = _costs(f"model: {name}", costs, lengths, rates) + _here(source, lengths, chosen, rates)
+    lines = cost_lines(f"model: {name}", costs, lengths, rates) + lines_of_here(source, lengths, chosen, rates)
+    for one in dict.fromkeys(positions.values()):
+        lines += position_lines(source, one, "--position {}")
     from ..answers_on_runs import PlannedModel
 
     planned = PlannedModel.of("model", name, costs, lengths.cut, rates)
-    return lines + _remarks(source, costs, "--position {}"), {"models": [planned], "recipe": None}
-
-
-def _costs(title: str, costs: "Costs", lengths: "Lengths", rates: Rates, *, at_most: bool = False) -> list[str]:
-    visited, experts = costs.experts
-    routed = ""
-    if experts:
-        how_many = f"a token visits {visited}" if visited else "the config names no number that a token visits: all"
-        routed = f"; {how_many} of {experts} experts"
-    site = "" if costs.site == "residual" else f"{costs.site}, "
-    facts = {
-        "parameters": f"{amount(costs.parameters)}, of them {amount(costs.block_parameters)} in {costs.depth} blocks "
-        f"of width {costs.width}{routed}",
-        "stored": f"layers {spans(costs.layers)}, {site}position {costs.position}, {costs.dtype}",
-        "rows": f"{'at most ' if at_most else ''}{costs.rows:,}, {costs.tokens:,} tokens, the longest "
-        f"{costs.longest:,}",
-        "cut": _cut(lengths),
-        "disk": amount(costs.store, "B"),
-        "host memory": f"{amount(costs.host, 'B')} beside a GPU; without one, the device's on top",
-        "device memory": f"{amount(costs.device, 'B')}: weights {amount(costs.weights, 'B')}, a batch of up to "
-        f"{costs.batch_tokens:,} tokens {amount(costs.working, 'B')}",
-        "forward": f"{amount(costs.flops, 'FLOP')} in {costs.blocks_run} blocks, where a token meets "
-        f"{amount(costs.active_parameters)} parameters",
-        "time": f"{duration(costs.seconds(**rates))} at {_rate(costs, rates)}",
-    }
-    return [title, *(fact_line(name, text) for name, text in facts.items())]
-
-
-def _cut(lengths: "Lengths") -> str:
-    """The number of texts that lose something at the limit, and the side on which they do."""
-    rows = len(lengths.tokens)
-    if lengths.limit is None:
-        return "none: the model reads texts of any length"
-    limit = f"{lengths.limit:,} tokens"
-    if not lengths.cut:
-        return f"none{' of a sample of them' if lengths.sampled else ''}: texts of up to {limit} are read whole"
-    if lengths.assumed:
-        return f"{lengths.cut:,} texts, on the right: only their first {limit} are read"
-    about = "about " if lengths.sampled else ""
-    return f"{about}{lengths.cut:,} of {rows:,} texts, on the right: they have more than {limit} and lose their end"
-
-
-def _here(source: "ModelSource", lengths: "Lengths", options: dict[str, Any], rates: Rates) -> list[str]:
-    """The lines on this machine: estimated time, unless a rate was given, memory and batches."""
-    with from_checkout():
-        from extract.costs.estimate import estimate
-        from extract.costs.speed import Machine, measure
-    machine = Machine.here()
-    chosen = options | {"batch_tokens": options["batch_tokens"] or machine.batch_tokens(source.width)}
-    costs = estimate(source, lengths.tokens, **chosen)
-    facts = {}
-    if rates == dict.fromkeys(rates):
-        try:
-            speed = measure(source, costs, machine)
-            facts["this machine"] = (
-                f"about {roughly(speed.seconds(costs))} on {machine}: an estimate, from {speed.timed} that did "
-                f"{amount(speed.flops_per_s, 'FLOP/s')} just now; loading the model comes on top"
-            )
-        except InputError as error:
-            facts["this machine"] = f"{machine}, time not estimated: {error}"
-    need = machine.memory(costs)
-    batches = f"in batches of up to {costs.batch_tokens:,} tokens"
-    free = "" if machine.free is None else f" of {amount(machine.free, 'B')} free"
-    too_much = machine.free is not None and need > machine.free
-    less = need - costs.weights + costs.offloaded_weights
-    offload = f": it does not fit; block by block (w2s extract --offload) {amount(less, 'B')} and the states"
-    facts["memory here"] = f"{amount(need, 'B')}{free}, {batches}{offload if too_much else ''}"
-    return [fact_line(name, text) for name, text in facts.items()]
-
-
-def _tuning_here(part: Any, flops: float, rates: Rates) -> list[str]:
-    """The line on the time of all fine-tuning or asking on this machine, unless a rate was given."""
-    if rates != dict.fromkeys(rates):
-        return []
-    with from_checkout():
-        from extract.costs.speed import Machine, measure
-    try:
-        machine = Machine.here()
-        speed = measure(part.source, part.costs, machine)
-    except InputError as error:
-        return [fact_line("this machine", f"time not estimated: {error}")]
-    time = roughly(flops / speed.flops_per_s)
-    return [fact_line("this machine", f"about {time} on {machine}: an estimate, from {speed.timed}, forward alone")]
-
-
-def _remarks(source: "ModelSource", costs: "Costs", option: str) -> list[str]:
-    with from_checkout():
-        from extract.models.pooling import position_remarks
-    found = position_remarks(source, costs.position, option=option)
-    return [fact_line("position", remark.removeprefix(f"model {source.name}: ")) for remark in found]
-
-
-def _rate(costs: "Costs", rates: Rates) -> str:
-    if rates["tokens_per_s"] is not None:
-        return amount(rates["tokens_per_s"], "tokens/s")
-    if rates["flops_per_s"] is not None:
-        return amount(rates["flops_per_s"], "FLOP/s")
-    with from_checkout():
-        from extract.costs.estimate import UTILISATION, default_rate
-    return (
-        f"{amount(default_rate(costs.dtype), 'FLOP/s')}, {UTILISATION:.0%} of an A100's peak in "
-        f"{costs.dtype}: for others give --flops-per-s or --tokens-per-s"
-    )
+    return lines, {"models": [planned], "recipe": None}

@@ -47,6 +47,7 @@ def predict(
     from ...io.files import refuse_input, refuse_no_file
     from ...io.tables import table_format, write_table
     from ...probes.fitted_to import check_fitted_to
+    from ...rows.conversations import MESSAGES
     from ...store.activation_store import ActivationStore
     from ...students.artefacts import SavedStudent
     from ...students.predicting import predict as predict_rows
@@ -66,7 +67,8 @@ def predict(
             saved.layer_in(opened, layer)
         else:
             saved.extraction  # noqa: B018  # refuses a head whose model is not recorded
-            texts_of(table, str(rows))
+            if MESSAGES not in table:
+                texts_of(table, str(rows))
     elif saved.speaks and model is not None:
         raise InputError(f"{saved.path}: is a whole model that says its labels: leave --model out")
     elif opened is not None or layer is not None:

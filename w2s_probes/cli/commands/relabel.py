@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from ...filtering.judges import CHANNEL
+from ...progress import heard
 from .. import progress, terminal
 from ..options import (
     L2,
     Alpha,
     Audit,
     Connect,
+    Device,
     From,
     Index,
     InSample,
@@ -45,6 +47,7 @@ def relabel(
     audit: Audit = None,
     sweep: From = None,
     index: Index = None,
+    device: Device = None,
     in_sample: InSample = False,
     max_memory: MaxMemory = None,
     seed: Seed = 0,
@@ -64,7 +67,7 @@ def relabel(
     from ..labelled_layer import STUDENTS_OF_PAIRS, LabelledLayer, probe_of
 
     files = JudgedFiles(store, labels, out, audit, sweep)
-    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha).judging(files, (CHANNEL,))
+    choice = ProbeChoice.typed(layer, by, k, l2, values, connectivity, index, alpha, device).judging(files, (CHANNEL,))
     refuse_other_options(choice.by, in_sample=in_sample)
     with progress.steps(show) as step:
         step(f"layer {choice.layer} of {store}", 0, 3)
@@ -78,21 +81,22 @@ def relabel(
 
         probe = None
         if choice.by != CHANNEL:
-            probe = probe_of(choice.by, choice.k, choice.l2, connectivity or "strong", index or "exact", alpha)
+            probe = probe_of(choice.by, choice.k, choice.l2, connectivity or "strong", index or "exact", alpha, device)
         truth = rows.known_truth(audit)
         design = rows.audit_design(audit, truth)
         step("neighbours", 1, 3)
-        graph = None if in_sample or probe is None else rows.graph(probe, in_sample)
+        with heard(step):
+            graph = None if in_sample or probe is None else rows.graph(probe, in_sample)
         step("scores", 2, 3)
         said: list[str] = []
         if probe is None:
-            channel = channel_of(rows, choice.l2, seed)
+            channel = channel_of(rows, choice.l2, seed, device)
             p, said = channel.posterior, of_channel(channel)
         else:
             p = out_of_sample_scores(probe, rows.X, rows.y, in_sample, groups=rows.groups, seed=seed, graph=graph)
         verdict = relabelling_verdict(rows.y, p) | {"fold": rows.folds(probe, in_sample, seed)}
         findings = of_new_labels(rows.y, p, truth, rows.groups, labels, design)
-        write_table(rows.judged(verdict, choice.named(in_sample)), out)
+        write_table(rows.judged(verdict, choice.named(in_sample, graph)), out)
         step(f"{out} written", 3, 3)
     how = " in-sample" if in_sample else ""
     remarks = [*choice.said(), *rows.read_as, *of_approximation(graph), *said]
@@ -105,4 +109,4 @@ def relabel(
     else:
         terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
     change = label_change(rows.y, p, truth, groups=rows.groups, design=design)
-    terminal.answer_json(RelabelAnswer.of(rows, change, choice.named(in_sample), out, in_sample, remarks))
+    terminal.answer_json(RelabelAnswer.of(rows, change, choice.named(in_sample, graph), out, in_sample, remarks))

@@ -66,11 +66,13 @@ def repair(
 
     with from_checkout():
         from extract.models.checkpoints import Trust, refuse_no_model
+        from extract.positions import fields_of
         from extract.row_files import read_rows
     trust = Trust(allow_pickle, trust_remote_code)
     asked = offload_as_typed(asked=offload, max_memory=max_memory, scratch=scratch, device_map=device_map)
-    table = read_rows(*rows) if rows else None
-    Manifest.read(store)
+    identity = Manifest.read(store).identity
+    fields = fields_of([str(identity["position"])]) if "weights" in identity else []  # imports are refused below
+    table = read_rows(*rows, fields=fields, conversations=True) if rows else None
     with from_checkout():
         if model is not None:
             refuse_no_model(model, None, trust)

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ...checkout import from_checkout, from_models
+from ...devices import PROCESSOR, refuse_no_device, refuse_no_name
 from ...errors import InputError
 from ...students.finetuning.settings import Stop
 from .. import progress, terminal
-from ..options import From, Kind, MaxMemory, ShowProgress
+from ..options import FitDevice, From, Kind, MaxMemory, ShowProgress
 from ..probe_choice import ProbeChoice
 
 if TYPE_CHECKING:
     from ...students.finetuning.label_speaker import Says
     from ...students.written_student import WrittenStudent
 
-DEFAULTS: dict[str, Any] = {"kind": "head", "loss": "xent", "l2": 0.0, "stop": "auroc", "seed": 0}
+DEFAULTS: dict[str, Any] = {"kind": "head", "loss": "xent", "l2": 0.0, "stop": "auroc", "seed": 0, "device": PROCESSOR}
 EPOCHS = 200  # of a head
 
 
@@ -86,6 +87,7 @@ def student(
         str | None, typer.Option(help="Of kind lm: `own`, a Jinja file, or `none`, as for `w2s ask`.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the training, and of the rows that stop it.")] = 0,
+    device: FitDevice = "cpu",
     sweep: From = None,
     max_memory: MaxMemory = None,
     show: ShowProgress = "auto",
@@ -113,7 +115,10 @@ def student(
     if max_memory is not None and kind != "head":
         raise InputError("--max-memory is of a head, whose activations it leaves on disk: leave it out")
     given = {"layer": layer, "position": position, "rows": rows, "l2": l2 or None, "tune": tune, "model": model}
+    given["device"] = None if device == PROCESSOR else device
     _refuse_others(kind, files, given | {"from": sweep})
+    refuse_no_name(device, "--device")
+    refuse_no_device(device)
     labels, said = files[-1], []
     if kind != "head":
         if model is None:
@@ -132,7 +137,7 @@ def student(
         with from_models(), progress.steps(show) as step:
             step(f"{loss} head on {labels}", 0, 1)
             at = choice.layer if choice else layer or ""
-            more: dict[str, Any] = {"epochs": epochs or EPOCHS, "l2": l2, "stop": stop}
+            more: dict[str, Any] = {"epochs": epochs or EPOCHS, "l2": l2, "stop": stop, "device": device}
             written = train_student(place, labels, at, out, test=test, **common, **more)
             step(f"{out} written", 1, 1)
         said = choice.said() if choice else [f"activations: {place}"]
@@ -142,7 +147,7 @@ def student(
         terminal.say(line)
     if test is None:
         options: dict[str, Any] = {"kind": kind, "layer": layer, "model": model, "position": position, "rows": rows}
-        options |= {"loss": loss, "epochs": epochs, "seed": seed, "l2": l2, "stop": stop} | asked
+        options |= {"loss": loss, "epochs": epochs, "seed": seed, "l2": l2, "stop": stop, "device": device} | asked
         _say_next(files, options, tune, out)
     else:
         terminal.next_command("w2s", "report", out)
@@ -151,7 +156,7 @@ def student(
 
 def _refuse_others(kind: str, files: list[Path], options: dict[str, Any]) -> None:
     """InputError for files and options that a student of this kind does not read, or lacks."""
-    heads, models = ("layer", "position", "l2"), ("tune",)
+    heads, models = ("layer", "position", "l2", "device"), ("tune",)
     for name in models if kind == "head" else heads:
         if options[name]:
             raise InputError(f"--{name} is of {'fine-tuning' if kind == 'head' else 'a head'}: leave it out")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ...devices import refuse_no_device, refuse_no_name
 from ...errors import InputError
 from ...io.files import refuse_input, refuse_no_file
 from ...printable import listed
@@ -15,7 +16,7 @@ from ...probes.registry import ONCE, PROBES
 from ...share import Share
 from .. import progress, terminal
 from ..number_lists import numbers, seeds_of, whole
-from ..options import ChooseBy, Connectivity, ShowProgress, StorePath
+from ..options import ChooseBy, Connectivity, FitDevice, ShowProgress, StorePath
 from ..probe_options import with_sweep_values
 from ..student_options import SweptStudents
 from ..units import in_bytes
@@ -66,8 +67,10 @@ def sweep(
         str, typer.Option(help="Probes whose scores other students learn in place of the weak labels.")
     ] = "",
     index: Annotated[
-        str, typer.Option(help="exact, a torch device such as cuda, or a faiss factory string.")
+        str,
+        typer.Option(help="exact, a torch device such as cuda, `approximate`, or a faiss factory string."),
     ] = "exact",
+    device: FitDevice = "cpu",
     test: Annotated[
         Path | None, typer.Option(help="Rows to hold out, with `id`, `label`, and perhaps `truth`.")
     ] = None,
@@ -127,6 +130,7 @@ def sweep(
     if choose_by in ("auroc", "accuracy") and not oracle:
         raise InputError(f"--choose-by {choose_by} reads the truth: add --oracle, and the choice is marked so")
     refuse_no_layers(layers)
+    refuse_no_name(device, "--device")
     heads = SweptStudents(students, student_filter, student_relabel)
     heads.refuse_unknown()
     wanted = _Wanted(values, classifier or [], contamination, connectivity, folds, seeds, heads, transfer)
@@ -134,6 +138,8 @@ def sweep(
     for file in (*labels, test):
         if file is not None:
             refuse_no_table(file)
+    if backend == "local" and not dry_run:
+        refuse_no_device(device)
     memory = in_bytes(max_memory, "--max-memory") if max_memory else free_memory()
     if memory is not None and not max_memory:
         memory = round(FREE * memory)
@@ -147,7 +153,7 @@ def sweep(
     from ..answers_on_scores import SweepAnswer
 
     where = Place(backend, address, jobs, memory if max_memory or backend == "local" else None)
-    grid = wanted.grid(min(len(one.training) for one in rows), index)
+    grid = wanted.grid(min(len(one.training) for one in rows), index, device)
     if oracle and (without := [one.name for one in rows if one.training.truth is None]):
         raise InputError(f"--choose-by {choose_by}: the rows of {without[0]} have no `truth` to choose by")
     planned = SweepPlan.plan(opened, rows, grid, layers, parts_path(out))
@@ -212,7 +218,7 @@ class _Wanted:
         students = self.students.grid([])
         return any(PROBES[name].pairs for name in [*names, *(() if students is None else students.judges)])
 
-    def grid(self, rows: int, index: str) -> "Grid":
+    def grid(self, rows: int, index: str, device: str) -> "Grid":
         """The grid for this number of training rows; InputError for options that nothing in it reads."""
         from ...sweep import Grid
         from ...sweep.grid import published
@@ -237,11 +243,12 @@ class _Wanted:
                 raise InputError(f"{option} is for the cells of {flags}, of which there are none: leave it out")
         seeds = seeds_of(self.seeds) or [0]
         folds = self.folds or 5
-        return Grid(values, shares, self.connectivity or "strong", folds, seeds, index, students, self.transfer)
+        return Grid(values, shares, self.connectivity or "strong", folds, seeds, index, students, self.transfer, device)
 
 
 def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:
     from .. import heatmap
+    from ..findings import of_shares_found
 
     of_students = result.best_students(by if oracle else "weak_auroc", oracle=oracle) if result.has_students else None
     students = {} if of_students is None else {one.labels: one for one in of_students.found}
@@ -261,6 +268,8 @@ def _show(result: "SweepResult", by: ChooseBy, oracle: bool) -> None:
             terminal.say(
                 "no rows were held out: that value is the best of many, and too good; give --test or --held-out"
             )
+    for line in of_shares_found(result.found()):
+        terminal.say(line)
     for reason, count in result.left_out().items():
         terminal.say(f"{count} cells {reason}")
 

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from ...devices import refuse_no_device, refuse_no_name
 from ...errors import InputError
 from .. import progress, terminal
-from ..options import LabelsPath, Seed, ShowProgress
+from ..options import FitDevice, LabelsPath, MaxMemory, Seed, ShowProgress
 
 
 def tokens(
@@ -32,7 +33,9 @@ def tokens(
     skip_first: Annotated[
         bool, typer.Option("--skip-first", help="Leave first tokens out, which are far off all others in many models.")
     ] = False,
+    max_memory: MaxMemory = None,
     seed: Seed = 0,
+    device: FitDevice = "cpu",
     show: ShowProgress = "auto",
 ) -> None:
     """Score every token by a probe that learned the rows' weak labels: score x attention adds up to the row's log-odds.
@@ -46,7 +49,7 @@ def tokens(
     import numpy as np
 
     from ...io.files import refuse_input, refuse_no_file
-    from ...io.tables import table_format, write_table
+    from ...io.tables import table_format, write_table_parts
     from ...labels.label_file import LabelFile
     from ...rows.groups import groups_of
     from ...rows.ids import positions
@@ -55,6 +58,8 @@ def tokens(
     table_format(out)
     refuse_no_file(out)
     refuse_input(out, labels)
+    refuse_no_name(device, "--device")
+    refuse_no_device(device)
     with progress.steps(show) as step:
         step(f"labels of {labels}", 0, 3)
         opened = ActivationStore.open(store)
@@ -63,7 +68,8 @@ def tokens(
         weak, training = file.weak, file.training
         if not training.any():
             raise InputError(f"{labels}: no row has split = train")
-        rows = training | np.isin(weak.ids, opened.ids)
+        stored = set(opened.ids)  # NumPy's isin compares each text with each
+        rows = training | np.fromiter((name in stored for name in weak.ids), bool, len(training))
         positions(opened.ids, weak.ids[rows], str(store), of=str(labels))
         read = opened.stored_tokens(index, ids=weak.ids[rows])
         from ...probes.validation import soft_labels
@@ -75,15 +81,15 @@ def tokens(
         from ..answers_on_tokens import TokensAnswer
 
         step(f"tokens of layer {index}", 1, 3)
-        probe = AttentionProbe(hidden, l2, gated, epochs, skip_first, heads, pool, seed)
+        probe = AttentionProbe(hidden, l2, gated, epochs, skip_first, heads, pool, seed, device)
         groups = groups_of(file.frame[rows])
         scored = score_tokens(probe, read, weak.p[rows], learned=training[rows], groups=groups)
         step("tokens written", 2, 3)
-        write_table(scored.frame, out)
+        write_table_parts(scored.parts(), out, types={"fold": "Int64"})
         step(f"{out} written", 3, 3)
     absent = int((~rows).sum())
     remarks = [
-        f"{len(scored.frame)} tokens of {int(rows.sum())} rows at layer {index}, {training.sum()} of them learned"
+        f"{len(read.token_ids)} tokens of {int(rows.sum())} rows at layer {index}, {training.sum()} of them learned"
     ]
     remarks += [f"{absent} rows of {labels}, none of them of split train, are not in {store}"] if absent else []
     remarks += scored.remarks
@@ -98,7 +104,7 @@ def tokens(
             out=str(out),
             rows=int(rows.sum()),
             learned=int(training.sum()),
-            tokens=len(scored.frame),
+            tokens=len(read.token_ids),
             auroc=scored.attention,
             auroc_of_mean=scored.mean,
             remarks=remarks,

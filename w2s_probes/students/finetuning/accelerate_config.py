@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ...errors import InputError, reason
 from ...io.json_files import refuse_unreasonable
 from ...io.validated import validated
+from .zero_config import ZeroConfig
 
 PREFIX = "fsdp_"
 # What `accelerate config` writes beside, and no number hangs on.
@@ -79,7 +80,7 @@ class AccelerateConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     compute_environment: Literal["LOCAL_MACHINE"] = "LOCAL_MACHINE"
-    distributed_type: Literal["NO", "FSDP"]
+    distributed_type: Literal["NO", "FSDP", "DEEPSPEED"]
     num_processes: int = Field(1, ge=1)  # over all machines
     num_machines: int = Field(1, ge=1)
     machine_rank: int = Field(0, ge=0)
@@ -87,6 +88,7 @@ class AccelerateConfig(BaseModel):
     use_cpu: bool = False
     gpu_ids: str = "all"
     fsdp_config: Sharding | None = None
+    deepspeed_config: ZeroConfig | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -99,8 +101,6 @@ class AccelerateConfig(BaseModel):
             if values.get(name) is False:
                 values[name] = no
         kind = values.get("distributed_type")
-        if kind == "DEEPSPEED":
-            raise ValueError("distributed_type: DEEPSPEED is not driven: choose FSDP, which shards as its stage 3 does")
         if str(kind).startswith("MULTI_"):
             raise ValueError(
                 f"distributed_type: {kind} gives every process the whole model, as engine = 'loop' does under torchrun:"
@@ -110,9 +110,7 @@ class AccelerateConfig(BaseModel):
             raise ValueError(
                 f"mixed_precision: {values['mixed_precision']!s:.20}: the fine-tuning's dtype says it: write 'no'"
             )
-        if not values.get("fsdp_config"):
-            values.pop("fsdp_config", None)
-        for name in ("deepspeed_config", "megatron_lm_config", "parallelism_config", "dynamo_config", "fp8_config"):
+        for name in (f"{part}_config" for part in ("fsdp", "deepspeed", "megatron_lm", "parallelism", "dynamo", "fp8")):
             if not values.get(name):
                 values.pop(name, None)
         return values
@@ -123,13 +121,24 @@ class AccelerateConfig(BaseModel):
             raise ValueError(f"num_processes: {self.num_processes}, and distributed_type NO is of one: choose FSDP")
         if self.distributed_type == "FSDP" and self.fsdp_config is None:
             raise ValueError("fsdp_config is lacking: give fsdp_version: 2 in it")
+        if self.distributed_type == "DEEPSPEED" and self.deepspeed_config is None:
+            raise ValueError("deepspeed_config is lacking: give zero_stage in it, 1 to 3")
         return self
 
     @property
+    def zero_stage(self) -> int | None:
+        """What DeepSpeed splits over the processes; None where it does not train."""
+        zero = self.deepspeed_config
+        return zero.zero_stage if zero is not None and self.distributed_type == "DEEPSPEED" else None
+
+    @property
     def environment(self) -> dict[str, str]:
-        """The variables from which accelerate takes all this."""
+        """The variables from which accelerate, and DeepSpeed, take all this."""
         said = {"ACCELERATE_MIXED_PRECISION": "no", "ACCELERATE_USE_CPU": str(self.use_cpu).lower()}
-        return said | (self.fsdp_config.environment if self.fsdp_config and self.num_processes > 1 else {})
+        if self.zero_stage is not None and self.use_cpu:
+            said["DS_ACCELERATOR"] = "cpu"
+        sharded = self.fsdp_config if self.distributed_type == "FSDP" and self.num_processes > 1 else None
+        return said | (sharded.environment if sharded else {})
 
 
 def read_accelerate_config(path: Path) -> AccelerateConfig:
@@ -148,18 +157,24 @@ def read_accelerate_config(path: Path) -> AccelerateConfig:
     return validated(AccelerateConfig, {str(name): value for name, value in values.items()}, str(path))
 
 
-def refuse_other_sharding(environment: Mapping[str, str]) -> None:
-    """InputError where `accelerate launch` has said by variables what no configuration could."""
+def refuse_other_sharding(environment: Mapping[str, str], config: AccelerateConfig | None = None) -> None:
+    """InputError where `accelerate launch` has said by variables what no configuration could, or what this one doesn't.
+
+    `environment` is with the configuration's own variables.
+    """
+    zero = config is not None and config.zero_stage is not None
 
     def said(name: str) -> str:
         return environment.get(name, "").lower()
 
     if said("ACCELERATE_USE_DEEPSPEED") == "true":
-        raise InputError("accelerate launch: DeepSpeed is not driven: choose FSDP")
-    if int(environment.get("WORLD_SIZE", "1")) > 1 and said("ACCELERATE_USE_FSDP") != "true":
+        raise InputError("accelerate launch sets DeepSpeed up for itself: start by torchrun, and give `accelerate`")
+    if zero and said("ACCELERATE_USE_FSDP") == "true":
+        raise InputError("accelerate launch: says FSDP, and `accelerate` DEEPSPEED: start by torchrun")
+    if int(environment.get("WORLD_SIZE", "1")) > 1 and said("ACCELERATE_USE_FSDP") != "true" and not zero:
         raise InputError(
             "engine = 'trainer' in several processes shards the model: give `accelerate`, a file with distributed_type:"
-            " FSDP, or take engine = 'loop'"
+            " FSDP or DEEPSPEED, or take engine = 'loop'"
         )
     if said("ACCELERATE_USE_FSDP") == "true" and environment.get("FSDP_VERSION") != "2":
         raise InputError("accelerate launch: write fsdp_version: 2 into its configuration: no other is driven")

@@ -14,6 +14,7 @@ from .worker_processes import WorkerProcesses
 
 # The releases that it has been run with: the Trainer, and how accelerate shards, change from one to the next.
 NEEDS = {"transformers": (5, 23), "accelerate": (1, 15)}
+SPLITTER = "deepspeed"
 QUANTIZER = "bitsandbytes"
 INSTALL = "pip install 'w2s-probes[trainer]'"
 
@@ -24,6 +25,7 @@ class EngineSetup:
 
     environment: Mapping[str, str]
     workers: WorkerProcesses | None = None  # None: this process trains, alone or as one of those that have been started
+    zero_stage: int | None = None  # of a model that DeepSpeed splits over several processes
 
     @classmethod
     def of(cls, settings: FineTuning, loss: str | None = None) -> "EngineSetup":
@@ -32,10 +34,10 @@ class EngineSetup:
         environment: dict[str, str] = {} if config is None else config.environment
         started = int(os.environ.get("WORLD_SIZE", "1"))
         if settings.engine == "trainer":
-            refuse_other_sharding(os.environ | environment)
+            refuse_other_sharding(os.environ | environment, config)
         if settings.quantize is not None and max(started, 1 if config is None else config.num_processes) > 1:
             raise InputError(
-                f"quantize = {settings.quantize!r} is of one process: split by FSDP, four bits have been read wrongly: "
+                f"quantize = {settings.quantize!r} is of one process: split over several, four bits were read wrongly: "
                 "leave out `accelerate`, or `quantize`"
             )
         if config is None or config.num_processes == started == 1:
@@ -46,7 +48,7 @@ class EngineSetup:
                 raise InputError(
                     f"{where}: num_processes: {config.num_processes}, but {started} have been started: write {started}"
                 )
-            return cls(environment)
+            return cls(environment, zero_stage=config.zero_stage)
         if config.num_machines > 1:
             raise InputError(
                 f"{where}: num_machines: {config.num_machines}: give the command on each by torchrun or accelerate "
@@ -61,7 +63,7 @@ class EngineSetup:
             environment["CUDA_VISIBLE_DEVICES"] = config.gpu_ids
         workers = WorkerProcesses(config.num_processes, config.use_cpu, environment)
         workers.refuse_too_many(where)
-        return cls(environment, workers)
+        return cls(environment, workers, config.zero_stage)
 
 
 def refuse_engine(settings: FineTuning) -> AccelerateConfig | None:
@@ -76,7 +78,13 @@ def refuse_engine(settings: FineTuning) -> AccelerateConfig | None:
         _refuse_older("engine = 'trainer'", package, least)
     if settings.quantize is not None:
         refuse_unquantized(f"quantize = {settings.quantize!r}")
-    return None if settings.accelerate is None else read_accelerate_config(Path(settings.accelerate))
+    if settings.accelerate is None:
+        return None
+    config = read_accelerate_config(Path(settings.accelerate))
+    if config.zero_stage is not None:
+        needs = f"{settings.accelerate}: distributed_type: DEEPSPEED"
+        _refuse_older(needs, SPLITTER, (0, 19, 8), f"pip install 'w2s-probes[{SPLITTER}]'")
+    return config
 
 
 def refuse_unquantized(what: str) -> None:
@@ -84,11 +92,11 @@ def refuse_unquantized(what: str) -> None:
     _refuse_older(what, QUANTIZER, ())
 
 
-def _refuse_older(what: str, package: str, least: tuple[int, ...]) -> None:
+def _refuse_older(what: str, package: str, least: tuple[int, ...], install: str = INSTALL) -> None:
     try:
         here = version(package)
     except PackageNotFoundError as error:
-        raise InputError(f"{what} needs {package}, which is not installed: {INSTALL}") from error
+        raise InputError(f"{what} needs {package}, which is not installed: {install}") from error
     if tuple(int(part) for part in here.split(".")[: len(least)] if part.isdecimal()) < least:
         wanted = ".".join(map(str, least))
-        raise InputError(f"{what} needs {package} {wanted} or newer, and here is {here}: {INSTALL}")
+        raise InputError(f"{what} needs {package} {wanted} or newer, and here is {here}: {install}")

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from ...checkpoints.loading import refuse_two_way, usable
 from ...checkpoints.tokens import Tokens
@@ -57,8 +57,11 @@ class LabelSpeaker(nn.Module):
         self.head = {"of": _with_words_head(model, words if over == "labels" else None)}  # in no module list: it is one
         self.model = model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
-        """`logits` (rows, 2), or (rows, 3) with the log-total, float32; padding is on the right."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+        """`logits` (rows, 2), or (rows, 3) with the log-total, float32; padding is on the right.
+
+        In a class that FSDP and DeepSpeed look into.
+        """
         self.head["of"].last = attention_mask.sum(dim=1) - 1
         found = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
         wide = 2 if self.over == "labels" else found.shape[-1]
@@ -68,13 +71,28 @@ class LabelSpeaker(nn.Module):
                 "be trained to say labels: choose another model, or kind 'lora' or 'full'"
             )
         if self.over == "labels":
-            return SimpleNamespace(logits=found[:, 0].float())
+            return SequenceClassifierOutput(logits=found[:, 0].float().clone())  # no view: FSDP hangs on to it
         every = found[:, 0].float()
-        return SimpleNamespace(logits=torch.cat([every[:, list(self.words)], every.logsumexp(-1, keepdim=True)], 1))
+        return SequenceClassifierOutput(
+            logits=torch.cat([every[:, list(self.words)], every.logsumexp(-1, keepdim=True)], 1)
+        )
 
     def get_input_embeddings(self) -> Any:
         """The table of tokens."""
         return self.model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> Any:
+        """The head, which may share its weights with that table."""
+        return self.head["of"]
+
+    @property
+    def _no_split_modules(self) -> Any:
+        """The classes of blocks, each of which FSDP gathers at once."""
+        return self.model._no_split_modules
+
+    def tie_weights(self) -> None:
+        """Have head and table share their weights again, where they do, after a move."""
+        self.model.tie_weights()
 
     def save_pretrained(self, place: Path) -> None:
         """Write the whole causal model, adapters merged into its weights, in float32.

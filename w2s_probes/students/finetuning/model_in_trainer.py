@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,6 +27,13 @@ class ModelInTrainer(ModelInTraining):
         """Whether each process holds a part of every parameter."""
         return self.processes.size > 1
 
+    def share_out(self, trainer: Any) -> None:
+        """Have accelerate shard a model on processors, too: torch does so, and it would on accelerators alone."""
+        if self.sharded and not trainer.is_fsdp_enabled:
+            shared = trainer.accelerator.state
+            shared.distributed_type, shared.fsdp_plugin = DistributedType.FSDP, FullyShardedDataParallelPlugin()
+            trainer.is_fsdp_enabled = True
+
     def adopt(self, model: Any, accelerator: Any) -> None:
         """Take the model that is trained in place of the one that was given, and its parameters by the same names."""
         if self.sharded:  # in place, but for the parameters
@@ -34,6 +42,11 @@ class ModelInTrainer(ModelInTraining):
             self.named = {name: parameters[name] for name in self.named}
             self.parameters = list(self.named.values())
         self.accelerator = accelerator
+
+    def clipped(self, value: float) -> float:
+        """Clip the gradient; its norm before. `value` is the loss of the update that is to be made."""
+        norm = self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip)
+        return float(_whole(norm))
 
     def copied(self) -> dict[str, Tensor]:
         """What this process holds of the trainable parameters, by name, on the processor."""

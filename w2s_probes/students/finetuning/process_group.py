@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
+from ...devices import own_gpu
 from ...errors import InputError
 from .worker_processes import WorkerProcesses
 
@@ -34,7 +35,7 @@ class ProcessGroup:
             if on_processor:
                 return cls(0, 1, torch.device("cpu"))
             if torch.cuda.is_available():
-                return cls(0, 1, torch.device("cuda", torch.cuda.current_device()))
+                return cls(0, 1, own_gpu())
             return cls(0, 1, torch.device("mps" if torch.backends.mps.is_available() else "cpu"))
         try:
             from accelerate import PartialState

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
@@ -94,17 +92,10 @@ class UpdatesTrainer(Trainer):  # type: ignore[misc]
             dataloader_pin_memory=False,
         )
         super().__init__(loop.student.model, arguments, callbacks=[Hooks(self, state, check)])
-        self._shard_on_processor()
-
-    def _shard_on_processor(self) -> None:
-        """Have a model sharded on processors, too: torch does so, and accelerate would on accelerators alone."""
-        if self.loop.student.sharded and not self.is_fsdp_enabled:
-            shared = self.accelerator.state
-            shared.distributed_type, shared.fsdp_plugin = DistributedType.FSDP, FullyShardedDataParallelPlugin()
-            self.is_fsdp_enabled = True
+        loop.student.share_out(self)
 
     def _move_model_to_device(self, model: nn.Module, device: torch.device) -> None:
-        """The student has placed it, or FSDP will."""
+        """The student has placed it, or what shards it will."""
 
     def get_train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """The updates that are left, each process all of their rows: it takes its share when it reads them."""
@@ -145,18 +136,13 @@ class Hooks(TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Begin, with the model as the Trainer has wrapped it."""
-        self.loop.student.adopt(self.trainer.model, self.trainer.accelerator)
+        self.loop.student.adopt(self.trainer.model_wrapped, self.trainer.accelerator)
         self.check()
         self.loop._begin(self.state)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Clip the gradient; refuse one that is not finite, while nothing is changed."""
-        accelerator: Accelerator = self.trainer.accelerator
-        norm = accelerator.clip_grad_norm_(self.loop.student.parameters, self.loop.settings.clip)
-        assert norm is not None
-        self.loop.refuse_divergence(
-            self.loop.value, float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
-        )
+        self.loop.refuse_divergence(self.loop.value, self.loop.student.clipped(self.loop.value))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """Count the update, evaluate and write where it is time to, and stop where the loop does."""

@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 import time
-import uuid
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...io.files import remove_abandoned, replacing
+from ...io.files import partial, remove_abandoned, replacing
 from ...io.json_files import parse_json
 
 STATE = "state.safetensors"  # parameters, optimiser, best parameters; beside them in its metadata the numbers
@@ -142,9 +141,8 @@ class TrainingFolder:
         """Have `save` fill a folder that then takes the model's place."""
         if self.path is None or not self.writes:
             return
-        for abandoned in self.path.glob(f".*.{MODEL}"):  # by a killed process
-            shutil.rmtree(abandoned, ignore_errors=True)
-        temporary = self.path / f".{uuid.uuid4().hex[:8]}.{MODEL}"
+        remove_abandoned(self.path)  # what a killed process has left, and not what another is writing
+        temporary = partial(self.path / MODEL)
         try:
             temporary.mkdir(parents=True)
             save(temporary)

@@ -3,17 +3,21 @@
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGKILL
-from tempfile import TemporaryDirectory
+from signal import SIGKILL, Signals
+from tempfile import gettempdir
 from typing import Any
 
+from ...devices import DeviceError
 from ...errors import InputError
+from ...io.files import partial, remove_abandoned
 from ...places.local import cores, end_without, threads
 from ...plugins import load_same, loaded_plugins
 
@@ -24,6 +28,10 @@ PATIENCE = 5.0  # seconds in which the others end of themselves once one has end
 TAIL = 2000  # characters of a worker's last words that are shown
 
 Report = Callable[[dict[str, Any]], None]
+
+
+class WorkerDiedError(DeviceError):
+    """A process of a training was killed: the machine's lack, too, of which nothing is concluded."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,10 @@ class WorkerProcesses:
         """What `function` returns in the first process; all are called, with a function that they may report by.
 
         `function` and what it returns are pickled. Reports, fit for JSON, of the first process reach `report`. Its
-        InputError is raised here; RuntimeError, with its last words, where a process ends otherwise. When this process
-        ends, however it does, so do they.
+        InputError is raised here; WorkerDiedError, of one line, where a process was killed, and RuntimeError, with its
+        last words, where its own code has failed. When this process ends, however it does, so do they.
         """
-        with TemporaryDirectory(prefix="w2s-processes-") as name:
-            folder = Path(name)
+        with _folder() as folder:
             call = {"path": sys.path, "plugins": loaded_plugins(), "call": pickle.dumps(function)}
             (folder / CALL).write_bytes(pickle.dumps(call))
             logs = [(folder / f"log-{rank}").open("w+b") for rank in range(self.size)]
@@ -81,11 +88,24 @@ class WorkerProcesses:
                     if isinstance(result, InputError):
                         raise result
                     return result
-            failed = next((rank for rank, code in enumerate(codes) if code), 0)
-            raise RuntimeError(
-                f"process {failed} of {self.size} ended before its work did, with status {codes[failed]}"
-                f"{' (killed, perhaps for want of memory)' if codes[failed] == -SIGKILL else ''}: {words[failed]}"
+            raise self._ended(codes, words)
+
+    def _ended(self, codes: "list[int | None]", words: list[str]) -> Exception:
+        """What to raise: of those that ended, a process that was killed is the cause, and the others' words are not."""
+        died = next((rank for rank, code in enumerate(codes) if code is not None and code < 0), None)
+        if died is not None:
+            signal = -int(codes[died] or 0)
+            name = Signals(signal).name if signal in set(Signals) else f"signal {signal}"
+            want = " (perhaps for want of memory)" if signal == SIGKILL else ""
+            return WorkerDiedError(
+                f"process {died} of {self.size} of a training was ended by {name}{want}: give the same command again, "
+                "which goes on from the last state that was written"
             )
+        failed = next((rank for rank, code in enumerate(codes) if code), 0)
+        said = f": {words[failed]}" if words[failed] else ""
+        return RuntimeError(
+            f"process {failed} of {self.size} ended before its work did, with status {codes[failed]}{said}"
+        )
 
     def _start(self, folder: Path, rank: int, log: Any) -> "subprocess.Popen[bytes]":
         share = str(threads(self.size, "OMP_NUM_THREADS"))
@@ -94,6 +114,18 @@ class WorkerProcesses:
         environment |= {"LOCAL_WORLD_SIZE": str(self.size), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-m", __name__, str(folder), str(os.getpid())]
         return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for a call, which this user alone may read; those of processes that were killed are deleted."""
+    folder = partial(Path(gettempdir()) / "w2s-processes")
+    remove_abandoned(folder.parent)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forward(folder: Path, heard: int, report: Report | None) -> int:
