@@ -12,6 +12,7 @@ from scipy.linalg import lstsq
 
 from ..memory_limit import empty_rows
 from ..rows.duplicates import equal_rows
+from .matrices import in_eights
 from .spectrum import EXACT, Spectrum
 from .validation import check_activations
 
@@ -166,11 +167,12 @@ class Design:
 
     def backward(self, residual: NDArray[Any], exact: bool = False) -> NDArray[Any]:
         """Gradients (k, r + 1) of a loss whose derivatives by the log-odds are `residual` (k, n)."""
-        out = np.empty((len(residual), self.matrix.shape[1] + 1), residual.dtype)
-        out[:, -1] = residual.sum(axis=1)
+        fits = residual if exact or self.matrix.dtype == np.float64 else in_eights(residual)
+        out = np.empty((len(fits), self.matrix.shape[1] + 1), residual.dtype)
+        out[:, -1] = fits.sum(axis=1)
         if not exact:
-            np.matmul(residual, self.matrix, out=out[:, :-1])
-            return out
+            np.matmul(fits, self.matrix, out=out[:, :-1])
+            return out[: len(residual)]
         out[:, :-1], start = 0, 0
         for block in self._exactly():
             out[:, :-1] += residual[:, start : start + len(block)] @ block

@@ -6,14 +6,16 @@ limit of small penalties. An iterative solver comes close to it only slowly: har
 worst case that there is, and the training rows of five folds of 5,000 rows of width 4,096 are that.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.linalg.blas import dsyrk
 from scipy.special import logit
 
 from .bounds import least_loss
 from .design import Design
+from .left_out import RowSets, factored
 from .matrices import host
 from .problems import CONVERGED, Problems, Solutions
 
@@ -62,34 +64,56 @@ def interpolated(design: Design, problems: Problems) -> NDArray[np.float64]:
     """Parameters θ (k, r + 1) of smallest weights that give each row with a weight its label; NaN where none do.
 
     With w = Xᵀα, and K = XXᵀ of these rows: Kα + b = logit(label) and Σ α = 0. O(n² d) for the products of n rows,
-    which fits share where that is less, and a Cholesky factor, O(m³), for each set of m rows.
+    which fits share where that is less, and Cholesky factors, O(m³), which share the rows before a fold (`factored`).
     """
     bias = np.full(len(problems.l2), np.nan)
     shares = np.zeros((len(problems.l2), len(design.X)))
-    used = {int(weight): np.flatnonzero(problems.weights[weight] > 0) for weight in np.unique(problems.weight_of)}
-    union = np.unique(np.concatenate(list(used.values())))
-    apart = len(union) > SHARED * design.matrix.shape[1] or sum(len(rows) ** 2 for rows in used.values()) < (
-        len(union) ** 2
-    )
-    products = None if apart else _products(design, union)
-    for weight, rows in used.items():
-        fits = np.flatnonzero(problems.weight_of == weight)
-        targets = logit(problems.labels[problems.label_of[fits]][:, rows])
-        if products is None:
-            gram = _products(design, rows)
-        else:
-            places = np.searchsorted(union, rows)
-            gram = products.T[np.ix_(places, places)].T  # of its transpose, whose rows lie together
-        try:
-            factor = cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
-        except LinAlgError:  # rows that are not independent
-            continue
-        solved = cho_solve(factor, np.column_stack([targets.T, np.ones(len(rows))]), check_finite=False)
-        bias[fits] = solved[:, :-1].sum(axis=0) / solved[:, -1].sum()
-        shares[np.ix_(fits, rows)] = solved[:, :-1].T - bias[fits, None] * solved[:, -1]
+    numbers = np.unique(problems.weight_of)
+    used = [np.flatnonzero(problems.weights[number] > 0) for number in numbers]
+    for family, sets, gram in _with_products(design, used):
+        for at, factor in factored(gram, sets):
+            fits = np.flatnonzero(problems.weight_of == numbers[family[at]])
+            labels = problems.labels[problems.label_of[fits]][:, sets.order]
+            # Labels that this set of rows is without may be 0 or 1.
+            targets = logit(np.where(np.isin(sets.order, used[family[at]]), labels, 0.5))
+            solved = factor.solve(np.column_stack([targets.T, np.ones(len(sets.order))]))
+            bias[fits] = solved[:, :-1].sum(axis=0) / solved[:, -1].sum()
+            shares[np.ix_(fits, sets.order)] = solved[:, :-1].T - bias[fits, None] * solved[:, -1]
     theta = host(design.backward(design.put(shares), exact=True))
     theta[:, -1] = bias
     return theta
+
+
+def _with_products(
+    design: Design, used: list[NDArray[np.intp]]
+) -> Iterator[tuple[list[int], RowSets, NDArray[np.float64]]]:
+    """Families of sets of rows, and the products of each family's rows, which families share where that is less."""
+    families = RowSets.families(used)
+    union = np.unique(np.concatenate(used))
+    apart = (
+        len(union) > SHARED * design.matrix.shape[1]
+        or sum(len(sets.order) ** 2 for _, sets in families) < len(union) ** 2
+    )
+    products = None
+    if len(families) > 1 and not apart:
+        products = _products(design, union)
+        _mirror(products)
+    for family, sets in families:
+        if products is None:
+            yield family, sets, _products(design, sets.order)
+        else:
+            places = np.searchsorted(union, sets.order)
+            yield family, sets, products.T[np.ix_(places, places)].T  # of its transpose, whose rows lie together
+
+
+def _mirror(products: NDArray[np.float64]) -> None:
+    """Write the lower half of a matrix over its upper half, some columns at a time."""
+    step = max(1, BLOCK // len(products))
+    for start in range(0, len(products), step):
+        stop = start + step
+        own = np.tril(products[start:stop, start:stop])
+        products[start:stop, start:stop] = own + np.tril(own, -1).T
+        products[start:stop, stop:] = products[stop:, start:stop].T
 
 
 def _products(design: Design, rows: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -45,6 +45,8 @@ def minimize(design: Design, problems: Problems, theta: NDArray[np.float64] | No
     together = max(1, min(TOGETHER, (BATCH if limit is None else limit // (2 * NUMBERS)) // n))
     with design.computing():
         solved = met_labels(design, problems)
+        if theta is None:
+            _begin_nearer(begun, design, problems, solved)
         rest = np.flatnonzero(np.isnan(solved.excess))
         while len(rest):
             fits, rest = rest[:together], rest[together:]
@@ -121,6 +123,25 @@ def _start(design: Design, problems: Problems) -> NDArray[np.float64]:
     means = np.clip(means, 1e-6, 1 - 1e-6)
     theta[:, -1] = np.log(means) - np.log1p(-means)
     return theta
+
+
+def _begin_nearer(theta: NDArray[np.float64], design: Design, problems: Problems, met: Solutions) -> None:
+    """Move fits with a penalty from their start θ (k, r + 1) towards the fit that meets the same labels without one.
+
+    Along that line the loss is about a parabola, from the start's to the least there is, and the penalty's term is one:
+    the smaller the penalty, the nearer to the fit without.
+    """
+    penalty, labels, weights = design.penalty(problems.l2), problems.labels, problems.weights
+    for at in np.flatnonzero(np.isfinite(met.excess)):
+        label, weight = problems.label_of[at], problems.weight_of[at]
+        fits = np.flatnonzero((problems.label_of == label) & (problems.weight_of == weight) & (problems.l2 > 0))
+        if not len(fits):
+            continue
+        y, z = labels[label], theta[fits[0], -1]
+        gained = weights[weight] @ (np.logaddexp(0, z) - y * z) - least_loss(y[None], weights[weight][None])[0]
+        lost = penalty[fits] * (met.theta[at, :-1] @ met.theta[at, :-1])
+        share = gained / np.maximum(gained + lost, np.finfo(np.float64).tiny)
+        theta[fits] += share[:, None] * (met.theta[at] - theta[fits])
 
 
 class _Batch:

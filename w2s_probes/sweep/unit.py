@@ -167,12 +167,12 @@ class Unit:
     def _met(self, width: int) -> int:
         """Bytes of fits that meet their labels, where rows are no more than columns, of all folds or without one.
 
-        The rows' products, and a factor for each set of them.
+        The rows' products, the products that are left of them, and the factors that sets of rows share.
         """
         n = self._rows[0]
         if 0 not in self.grid.values["logistic"] or n - n // self.grid.folds > width:
             return 0
-        return 16 * min(n, 2 * width) ** 2 + 64 * MET
+        return 20 * min(n, 2 * width) ** 2 + 64 * MET
 
     def _further(self, width: int) -> int:
         """Bytes of probes other than those of the study."""
