@@ -18,6 +18,7 @@ from .validation import check_activations
 
 SMALL = 1_000_000  # numbers up to which float64 costs nothing worth saving
 BLOCK = 1 << 18  # numbers converted to float64 at once: they stay in the cache
+PRODUCTS = 1 << 21  # numbers multiplied at once in float32
 HELD_OUT = 1 << 24  # numbers scored at once in float64
 POWERS = 8  # iterations, after which the largest eigenvalue is known to a few parts in ten
 HUGE = 1e38  # a third of the largest float32
@@ -161,8 +162,13 @@ class Design:
     def forward(self, theta: NDArray[Any], exact: bool = False) -> NDArray[Any]:
         """Log-odds (k, n) at parameters θ (k, r + 1)."""
         if not exact:
-            # In this order BLAS is a third faster for few fits; rows of fits again, or all that follows is slower.
-            return np.ascontiguousarray((self.matrix @ theta[:, :-1].T + theta[:, -1]).T)
+            # In this order, in such blocks, BLAS takes two thirds of the time for few fits; rows of fits again, or all
+            # that follows is slower.
+            directions, found = np.ascontiguousarray(theta[:, :-1].T), np.empty((len(self.X), len(theta)), theta.dtype)
+            step = max(1, PRODUCTS // len(directions))
+            for start in range(0, len(found), step):
+                np.matmul(self.matrix[start : start + step], directions, out=found[start : start + step])
+            return np.ascontiguousarray(found.T) + theta[:, -1:]
         return np.hstack([theta[:, :-1] @ block.T + theta[:, -1:] for block in self._exactly()])
 
     def backward(self, residual: NDArray[Any], exact: bool = False) -> NDArray[Any]:

@@ -166,8 +166,8 @@ def _leading(X: NDArray[Any], rank: int) -> tuple[NDArray[np.float64], NDArray[A
     n, d = X.shape
     basis = stream(0, "spectrum").standard_normal((d, rank), dtype=np.float32).astype(X.dtype)
     for _ in range(PASSES - 1):
-        # SciPy's is three times as fast as NumPy's for a tall matrix.
-        basis = qr(X.T @ (X @ basis), mode="economic", overwrite_a=True, check_finite=False)[0]
+        # Of Fortran's order, and by SciPy: a third of the time of NumPy's QR.
+        basis = qr(((X @ basis).T @ X).T, mode="economic", overwrite_a=True, check_finite=False)[0]
     image = (X @ basis).astype(np.float64)
     values, rotation = eigh(image.T @ image / n, driver="evd")
     return np.maximum(values, 0), basis @ rotation.astype(X.dtype)
