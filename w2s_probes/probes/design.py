@@ -168,7 +168,7 @@ class Design:
             step = max(1, PRODUCTS // len(directions))
             for start in range(0, len(found), step):
                 np.matmul(self.matrix[start : start + step], directions, out=found[start : start + step])
-            return np.ascontiguousarray(found.T) + theta[:, -1:]
+            return np.asarray(np.ascontiguousarray(found.T) + theta[:, -1:])
         return np.hstack([theta[:, :-1] @ block.T + theta[:, -1:] for block in self._exactly()])
 
     def backward(self, residual: NDArray[Any], exact: bool = False) -> NDArray[Any]:
