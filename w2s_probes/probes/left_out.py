@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.linalg.blas import dsyrk, dtrsm
 
+TOGETHER = 16  # sets of one family: of more, most rows are better eliminated anew, at once, than one fold after another
+
 
 @dataclass(frozen=True, eq=False)
 class RowSets:
@@ -24,11 +26,18 @@ class RowSets:
     def families(cls, sets: Sequence[NDArray[np.intp]]) -> "list[tuple[list[int], RowSets]]":
         """Sets of rows, by their places in `sets`, in as few such families as the sets one after another allow."""
         families: list[list[int]] = []
-        for at in range(len(sets)):
-            if families and cls._are_one([sets[i] for i in [*families[-1], at]]):
+        having = np.zeros(1 + max(int(rows.max()) for rows in sets), dtype=np.intp)  # sets of the family with each row
+        for at, rows in enumerate(sets):
+            having[rows] += 1
+            sizes = [len(sets[i]) for i in (families[-1] if families else [])] + [len(rows)]
+            counted = having[having > 0]
+            few = len(sizes) <= TOGETHER and counted.min() >= len(sizes) - 1
+            if families and few and sizes.count(len(counted)) <= 1:
                 families[-1].append(at)
             else:
                 families.append([at])
+                having[:] = 0
+                having[rows] = 1
         parted: list[list[int]] = []
         for family in families:  # sets that have few rows in common would share less than the products of them all cost
             each = sum(len(sets[at]) ** 2 for at in family)
@@ -37,20 +46,9 @@ class RowSets:
         return [(family, cls._of([sets[at] for at in family])) for family in parted]
 
     @classmethod
-    def _are_one(cls, sets: Sequence[NDArray[np.intp]]) -> bool:
-        _, without = cls._without(sets)
-        missing = np.concatenate(without)
-        return len(np.unique(missing)) == len(missing) and sum(len(rows) == 0 for rows in without) <= 1
-
-    @staticmethod
-    def _without(sets: Sequence[NDArray[np.intp]]) -> tuple[NDArray[np.intp], list[NDArray[np.intp]]]:
-        """The rows of all sets, and those of them that each set is without."""
-        union = np.unique(np.concatenate(sets))
-        return union, [np.setdiff1d(union, rows, assume_unique=True) for rows in sets]
-
-    @classmethod
     def _of(cls, sets: Sequence[NDArray[np.intp]]) -> "RowSets":
-        union, without = cls._without(sets)
+        union = np.unique(np.concatenate(sets))
+        without = [np.setdiff1d(union, rows, assume_unique=True) for rows in sets]
         shared = np.setdiff1d(union, np.concatenate(without))
         blocks, left_out = [shared] if len(shared) else [], list[int | None]()
         for rows in without:

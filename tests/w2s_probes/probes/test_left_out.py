@@ -27,6 +27,7 @@ SETS = {
     "halves, which share nothing": ([EVERY[::2], EVERY[1::2]], 2),
     "folds of two label sets": ([*WITHOUT, *OTHERS], 2),
     "all rows twice": ([EVERY, *WITHOUT, EVERY, *WITHOUT], 2),
+    "all and each row left out": ([EVERY, *(np.delete(EVERY, row) for row in range(ROWS))], 4),
     "rows of their own": ([EVERY[:30], EVERY[:30]], 2),
 }
 
