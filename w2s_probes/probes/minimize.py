@@ -18,6 +18,7 @@ from .interpolate import ROUNDING, met_labels
 from .matrices import column, dots, doubled, host, products
 from .problems import CONVERGED, SEPARABLE, STOPPED, Problems, Solutions
 from .spectrum import EXACT, Spectrum
+from .starting import begin_nearer, start
 
 MEMORY = 10  # pairs of steps and changes of gradient
 MOST_STEPS = 500
@@ -40,13 +41,13 @@ def minimize(design: Design, problems: Problems, theta: NDArray[np.float64] | No
     A float32 design is checked in float64 at the end, and what float32 could not settle goes on in float64. `theta`
     (k, r + 1) are parameters to begin at, such as solutions of problems that are much alike.
     """
-    begun = _start(design, problems) if theta is None else theta
+    begun = start(design, problems) if theta is None else theta
     limit, n = room(), problems.labels.shape[1]
     together = max(1, min(TOGETHER, (BATCH if limit is None else limit // (2 * NUMBERS)) // n))
     with design.computing():
         solved = met_labels(design, problems)
         if theta is None:
-            _begin_nearer(begun, design, problems, solved)
+            begin_nearer(begun, design, problems, solved)
         rest = np.flatnonzero(np.isnan(solved.excess))
         while len(rest):
             fits, rest = rest[:together], rest[together:]
@@ -114,34 +115,6 @@ def _choose(design: Design, problems: Problems, theta: NDArray[np.float64]) -> N
         if rows.sum() <= width:
             fits = np.flatnonzero((problems.l2 == 0) & (problems.weight_of == weight))
             theta[fits] = design.smallest(theta[fits], rows)
-
-
-def _start(design: Design, problems: Problems) -> NDArray[np.float64]:
-    """Weights of 0 and the log-odds of the mean label: the minimum at an infinite penalty."""
-    theta = np.zeros((len(problems.l2), design.matrix.shape[1] + 1))
-    means = (problems.weights @ problems.labels.T)[problems.weight_of, problems.label_of]
-    means = np.clip(means, 1e-6, 1 - 1e-6)
-    theta[:, -1] = np.log(means) - np.log1p(-means)
-    return theta
-
-
-def _begin_nearer(theta: NDArray[np.float64], design: Design, problems: Problems, met: Solutions) -> None:
-    """Move fits with a penalty from their start θ (k, r + 1) towards the fit that meets the same labels without one.
-
-    Along that line the loss is about a parabola, from the start's to the least there is, and the penalty's term is one:
-    the smaller the penalty, the nearer to the fit without.
-    """
-    penalty, labels, weights = design.penalty(problems.l2), problems.labels, problems.weights
-    for at in np.flatnonzero(np.isfinite(met.excess)):
-        label, weight = problems.label_of[at], problems.weight_of[at]
-        fits = np.flatnonzero((problems.label_of == label) & (problems.weight_of == weight) & (problems.l2 > 0))
-        if not len(fits):
-            continue
-        y, z = labels[label], theta[fits[0], -1]
-        gained = weights[weight] @ (np.logaddexp(0, z) - y * z) - least_loss(y[None], weights[weight][None])[0]
-        lost = penalty[fits] * (met.theta[at, :-1] @ met.theta[at, :-1])
-        share = gained / np.maximum(gained + lost, np.finfo(np.float64).tiny)
-        theta[fits] += share[:, None] * (met.theta[at] - theta[fits])
 
 
 class _Batch:
