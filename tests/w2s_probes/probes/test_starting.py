@@ -1,5 +1,7 @@
 """A path whose labels can be met begins its small penalties at the fit without one, and ends where it did."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -13,7 +15,7 @@ from w2s_probes.probes.starting import begin_nearer, start
 L2 = [1e-6, 1e-2, 1e2]
 
 
-def rows() -> tuple[np.ndarray, np.ndarray]:
+def rows() -> tuple[Any, Any]:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(90, 120)) / np.sqrt(np.arange(1, 121)) + rng.normal(size=120)
     return X.astype(np.float32), expit(3 * X[:, 0] + rng.normal(size=90))
@@ -29,7 +31,7 @@ def test_a_start_is_on_the_side_of_the_fit_without_a_penalty_that_the_penalty_as
     theta = plain.copy()
     begin_nearer(theta, design, problems, met)
 
-    def objective(at: np.ndarray) -> np.ndarray:
+    def objective(at: Any) -> Any:
         logits = design.forward(at, exact=True)
         return (np.logaddexp(0, logits) - p * logits) @ weights[0] + design.penalty(penalties) * (at[:, :-1] ** 2).sum(
             axis=1
