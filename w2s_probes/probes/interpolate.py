@@ -15,7 +15,7 @@ from scipy.special import logit
 
 from .bounds import least_loss
 from .design import Design
-from .left_out import RowSets, factored
+from .left_out import RowFamily, factored
 from .matrices import host
 from .problems import CONVERGED, Problems, Solutions
 
@@ -86,9 +86,9 @@ def interpolated(design: Design, problems: Problems) -> NDArray[np.float64]:
 
 def _with_products(
     design: Design, used: list[NDArray[np.intp]]
-) -> Iterator[tuple[list[int], RowSets, NDArray[np.float64]]]:
+) -> Iterator[tuple[list[int], RowFamily, NDArray[np.float64]]]:
     """Families of sets of rows, and the products of each family's rows, which families share where that is less."""
-    families = RowSets.families(used)
+    families = RowFamily.families(used)
     union = np.unique(np.concatenate(used))
     apart = (
         len(union) > SHARED * design.matrix.shape[1]

@@ -12,7 +12,7 @@ TOGETHER = 16  # sets of one family: of more, most rows are better eliminated an
 
 
 @dataclass(frozen=True, eq=False)
-class RowSets:
+class RowFamily:
     """Sets of rows of which no two leave out the same row, as all rows and those without each fold are.
 
     Rows are put in blocks: first those that every set has, then those that one set is without, set by set.
@@ -23,7 +23,7 @@ class RowSets:
     left_out: tuple[int | None, ...]  # the block that each set is without; None for a set of all rows
 
     @classmethod
-    def families(cls, sets: Sequence[NDArray[np.intp]]) -> "list[tuple[list[int], RowSets]]":
+    def families(cls, sets: Sequence[NDArray[np.intp]]) -> "list[tuple[list[int], RowFamily]]":
         """Sets of rows, by their places in `sets`, in as few such families as the sets one after another allow."""
         families: list[list[int]] = []
         having = np.zeros(1 + max(int(rows.max()) for rows in sets), dtype=np.intp)  # sets of the family with each row
@@ -46,7 +46,7 @@ class RowSets:
         return [(family, cls._of([sets[at] for at in family])) for family in parted]
 
     @classmethod
-    def _of(cls, sets: Sequence[NDArray[np.intp]]) -> "RowSets":
+    def _of(cls, sets: Sequence[NDArray[np.intp]]) -> "RowFamily":
         union = np.unique(np.concatenate(sets))
         without = [np.setdiff1d(union, rows, assume_unique=True) for rows in sets]
         shared = np.setdiff1d(union, np.concatenate(without))
@@ -68,8 +68,8 @@ class _Eliminated:
     after: NDArray[np.float64]  # (m - stop, b)
 
 
-def factored(gram: NDArray[np.float64], sets: RowSets) -> "Iterator[tuple[int, Factor]]":
-    """The factor of each set, by its number: gram (m, m), its lower half, has the rows in `RowSets.order`.
+def factored(gram: NDArray[np.float64], sets: RowFamily) -> "Iterator[tuple[int, Factor]]":
+    """The factor of each set, by its number: gram (m, m), its lower half, has the rows in `RowFamily.order`.
 
     Blocks are eliminated one after another. A set without a block shares what was eliminated before it, and needs a
     factor of what is left after it: of five equal folds and all rows, half the products of six factors. A set whose

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from w2s_probes.probes.left_out import RowSets, factored
+from w2s_probes.probes.left_out import RowFamily, factored
 
 ROWS = 60
 EVERY = np.arange(ROWS)
@@ -39,7 +39,7 @@ def gram(rank: int) -> Any:
 
 def solutions(K: Any, sets: Sequence[Any]) -> tuple[dict[int, float], int]:
     """How far each set's solution is from the system's own, by its place, and the number of families."""
-    off, families = {}, RowSets.families(sets)
+    off, families = {}, RowFamily.families(sets)
     for family, some in families:
         half = np.asfortranarray(np.tril(K[np.ix_(some.order, some.order)]))  # the upper half is never read
         for at, factor in factored(half, some):
