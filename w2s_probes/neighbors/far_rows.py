@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ..rows.row_parts import row_parts
 from .final_order import LEAST, squared_norms
 
-SAMPLE = 512  # rows by which a center is found: its error adds a five-hundredth to the squared norms
-STEPS = 3  # from the mean towards where half of the rows lie; one does unless far rows are nearly half
+SAMPLE = 256  # rows by which a center is found: its error adds a 256th to the squared norms
+STEPS = 2  # from the mean towards where half of the rows lie; one does unless far rows are nearly half
 ORDINARY = 4.0  # norms, of the median of all: the mean of rows up to there is the center
 GAP = 3.0  # norms beyond such a gap are far: equally wide clusters so far apart have no neighbours in each other
 ROUNDED = 1e-3  # relative error of computed squared norms, many times over
