@@ -134,7 +134,7 @@ def _searched(
     )
     if among_themselves and index is None and may_screen(n, d, k) and _has_room(n, d, k):
         apart = spread.far if len(done) * 2 > len(spread.far) or len(spread.far) <= n * FEW_FAR else done
-        result = screened(rows, spread.center, k, apart=apart)
+        result = screened(rows, spread.center, k, PRECISIONS, apart)
         asked[:] = result is None
         asked[apart] = True
     indices, distances = result or (empty_rows((m, k), np.int64), empty_rows((m, k), np.float64))
