@@ -68,3 +68,16 @@ def heard(progress: Progress) -> Iterator[None]:
 def report(doing: str, done: int, total: int) -> None:
     """Tell whoever listens (`heard`); nobody does elsewhere."""
     _listener.get()(doing, done, total)
+
+
+@contextmanager
+def prefixed(prefix: str) -> Iterator[None]:
+    """A block whose reports name a part of what is done: each step's name has this before it.
+
+    >>> with heard(lambda doing, done, total: print(f"{doing}: {done} of {total}")), prefixed("far rows: "):
+    ...     report("pairs compared", 5, 10)
+    far rows: pairs compared: 5 of 10
+    """
+    outer = _listener.get()
+    with heard(lambda doing, done, total: outer(prefix + doing, done, total)):
+        yield

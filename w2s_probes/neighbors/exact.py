@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..memory_limit import empty_rows, room
+from ..progress import report
 from ..rows.duplicates import equal_rows
 from ..tensors import as_numpy
-from .exhaustive import SPARE, FlatSearch, RoughIndex, faiss_index
-from .final_order import SearchRows, settled, squared_norms
+from .exhaustive import ROWS_SEARCHED, SPARE, FlatSearch, RoughIndex, faiss_index
+from .far_first import far_first
+from .far_rows import Spread, centred_squares
+from .final_order import SearchRows, settled, squared_norms, taken
 from .graph import Neighbors
 from .ragged import tables
 from .row_blocks import BlockIndex
@@ -23,6 +26,8 @@ PRODUCTS = 128  # width from which NumPy's products have cost less than faiss's 
 PRECISIONS = (low_precision, full_precision)  # the first that there is, and that pays
 BLOCK = 1 << 24  # numbers held at once
 SCREENED = 200  # bytes for each neighbour asked for, of pairs that may be one
+LARGEST_NORM = 1e18  # the square of twice as much is still a float32
+FEW_FAR = 1 / 8  # of the rows: so many far ones are left out of a screen, which would keep all of their pairs
 MANY = 1 << 26  # numbers of which an exhaustive search makes no copies: a quarter of a gigabyte
 
 
@@ -55,7 +60,7 @@ def nearest(
         return Neighbors(*_distinct(X, k, queries, index))
     first = np.full(distinct, n)
     np.minimum.at(first, group, np.arange(n))
-    base = np.take(X, first, axis=0, out=empty_rows((distinct, X.shape[1]), np.float32), mode="clip")  # unbuffered
+    base = taken(X, first)
     if queries is not None:
         return _members(Neighbors(*_distinct(base, min(distinct, k), queries, index)), group, k)
     neighbors = _members(_with_themselves(base, min(distinct, k + 1), index), group, k + 1)
@@ -101,14 +106,12 @@ def _distinct(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The search among rows X (n, d) of which no two are equal."""
     rows = SearchRows.of(X if queries is None else queries, X)
-    center = rows.base.mean(axis=0, dtype=np.float64).astype(np.float32)
-    indices, distances = _searched(rows, center, k, queries is None, index)
+    indices, distances = _searched(rows, k, queries is None, index)
     return indices, distances * rows.unit**2
 
 
 def _searched(
     rows: SearchRows,
-    center: NDArray[np.float32],
     k: int,
     among_themselves: bool,
     index: Callable[[NDArray[np.float32]], RoughIndex] | None,
@@ -117,15 +120,37 @@ def _searched(
 
     `among_themselves`: the queries are the rows, and none is its own neighbour.
     """
-    n, d = rows.base.shape
+    m, (n, d) = len(rows.queries), rows.base.shape
+    spread = Spread.of(rows.base)
+    squares = spread.squares if among_themselves else centred_squares(rows.queries, spread.center)
+    largest = float(np.sqrt(spread.squares.max()))
+    huge = max(largest, float(np.sqrt(squares.max(initial=0)))) * rows.unit
+    if not huge <= LARGEST_NORM:
+        raise InputError(f"activations of norm {huge:.1e} are too large for distances in float32: scale them")
+
+    asked, result = np.ones(m, dtype=bool), None
+    done, *of_far = far_first(
+        rows, spread, squares, k, among_themselves, lambda part, k, themselves: _searched(part, k, themselves, index)
+    )
     if among_themselves and index is None and may_screen(n, d, k) and _has_room(n, d, k):
-        result = screened(rows, center, k)
-        if result is not None:
-            return result
+        apart = spread.far if len(done) * 2 > len(spread.far) or len(spread.far) <= n * FEW_FAR else done
+        result = screened(rows, spread.center, k, PRECISIONS, apart)
+        asked[:] = result is None
+        asked[apart] = True
+    indices, distances = result or (empty_rows((m, k), np.int64), empty_rows((m, k), np.float64))
+    asked[done] = False
+    indices[done], distances[done] = of_far
+    if not asked.any():
+        if len(done):
+            report(ROWS_SEARCHED, m, m)
+        return indices, distances
     if index is None and (d >= PRODUCTS or rows.base.size >= MANY or room() is not None):
-        return FlatSearch(rows, center, BlockIndex(rows.base, center)).run(k, among_themselves=among_themselves)
-    rough = (index or faiss_index)(rows.base - center)
-    return FlatSearch(rows, center, rough).run(k, among_themselves=among_themselves)
+        rough: RoughIndex = BlockIndex(rows.base, spread.center)
+    else:
+        rough = (index or faiss_index)(rows.base - spread.center)
+    flat = FlatSearch(rows, spread.center, squares, largest, rough)
+    flat.run(np.flatnonzero(asked), among_themselves, indices, distances)
+    return indices, distances
 
 
 def may_screen(n: int, d: int, k: int) -> bool:
@@ -144,10 +169,17 @@ def screened(
     center: NDArray[np.float32],
     k: int,
     precisions: Sequence[Callable[[NDArray[np.float32], NDArray[np.float64]], Precision | None]] = PRECISIONS,
+    apart: NDArray[np.intp] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
-    """The k nearest rows of each row, none of them equal, by way of `Screen`; None where that does not pay."""
+    """The k nearest rows of each row, none of them equal, by way of `Screen`; None where that does not pay.
+
+    Rows `apart` are neighbours of others alone: their own places are left empty.
+    """
+    wanted = np.ones(len(rows.base), dtype=bool)
+    wanted[[] if apart is None else apart] = False
     # In random order the first rows are like all others.
     order = np.random.default_rng(0).permutation(len(rows.base))
+    order = order[np.argsort(~wanted[order], kind="stable")]
     mixed = rows.base[order]
     mixed -= center
     largest = max(float(mixed.max()), -float(mixed.min()))
@@ -156,22 +188,25 @@ def screened(
     squares = squared_norms(mixed)
     for precision in precisions:
         products = precision(mixed, squares)
-        pairs = Screen(squares, k, products).run() if products else None
+        pairs = Screen(squares, k, products, int(wanted.sum())).run() if products else None
         if pairs is not None:
             first, second = (order[side] for side in pairs)
-            return _from_pairs(rows, first, second, k)
+            return _from_pairs(rows, first, second, k, wanted)
     return None
 
 
 def _from_pairs(
-    rows: SearchRows, first: NDArray[np.int64], second: NDArray[np.int64], k: int
+    rows: SearchRows, first: NDArray[np.int64], second: NDArray[np.int64], k: int, wanted: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Each row's k nearest among the pairs that it is in."""
-    n = len(rows.base)
+    """Each wanted row's k nearest among the pairs that it is in."""
+    n, done = len(rows.base), 0
     far = rows.direct(first, second)
-    other = np.concatenate([second, first])
+    row, other = np.concatenate([first, second]), np.concatenate([second, first])
+    if not wanted.all():
+        entry = np.flatnonzero(wanted[row])
+        row, other, far = row[entry], other[entry], far[entry % len(far)]
     indices, distances = np.empty((n, k), dtype=np.int64), np.empty((n, k))
-    for part, entries, there in tables(np.concatenate([first, second]), n):
+    for part, entries, there in tables(row, n):
         table = np.where(there, far[entries % len(far)], np.float32(np.inf))
         nearer = np.argpartition(table, min(k + SPARE, table.shape[1]) - 1, axis=1)[:, : k + SPARE]
         near = np.take_along_axis(table, nearer, 1)
@@ -182,6 +217,8 @@ def _from_pairs(
         if again.any():
             result = settled(rows, part[again], other[entries[again]], table[again])
             indices[part[again]], distances[part[again]] = result[0][:, :k], result[1][:, :k]
+        done += len(part)
+        report(ROWS_SEARCHED, done, n)
     return indices, distances
 
 

@@ -6,14 +6,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from ..memory_limit import empty_rows
 from ..progress import report
-from ..rows.row_parts import row_parts
-from .final_order import SearchRows, settled, squared_norms
+from .final_order import SearchRows, settled
 
 SPARE = 8  # candidates searched beyond k, so that rounding at the k-th place can usually be settled among them
-LARGEST_NORM = 1e18  # the square of twice as much is still a float32
 BLOCK = 1 << 24  # candidates or numbers held at once
 REPORTED = 1 << 14  # queries at most between two reports
 ROWS_SEARCHED = "rows whose neighbours are found"  # as progress calls them
@@ -34,46 +30,52 @@ def faiss_index(rows: NDArray[np.float32]) -> RoughIndex:
 
 
 class FlatSearch:
-    """The k nearest of the rows (n, d) to each query (m, d), by an index of the rows without their center (d,)."""
+    """The k nearest of the rows (n, d) to queries (m, d), by an index of the rows without a center (d,).
 
-    def __init__(self, rows: SearchRows, center: NDArray[np.float32], index: RoughIndex) -> None:
+    `squares` (m,) are the queries' squared norms without it, and `largest` is the norm of the longest row.
+    """
+
+    def __init__(
+        self,
+        rows: SearchRows,
+        center: NDArray[np.float32],
+        squares: NDArray[np.float64],
+        largest: float,
+        index: RoughIndex,
+    ) -> None:
         self.rows, self.center, self.index = rows, center, index
         self.n = len(rows.base)
-        self.norms = np.sqrt(self._squares(rows.queries))
-        self.largest = float(np.sqrt(self._squares(rows.base).max()))
-        huge = max(self.largest, float(self.norms.max(initial=0))) * rows.unit
-        if not huge <= LARGEST_NORM:
-            raise InputError(f"activations of norm {huge:.1e} are too large for distances in float32: scale them")
+        self.norms, self.largest = np.sqrt(squares), largest
 
-    def run(self, k: int, among_themselves: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Neighbours (m, k) and their squared distances, in the rows' unit.
+    def run(
+        self,
+        asked: NDArray[np.intp],
+        among_themselves: bool,
+        indices: NDArray[np.int64],
+        distances: NDArray[np.float64],
+    ) -> None:
+        """Write the neighbours (m, k) of the queries `asked` and their squared distances, in the rows' unit.
 
-        With `among_themselves`, queries are the rows themselves, left out.
+        With `among_themselves`, queries are the rows themselves, left out. A query about which rounding leaves a doubt
+        is searched again among more candidates: few are, unless distances differ by less than rounding of the norms.
         """
-        queries = self.rows.queries
-        indices = empty_rows((len(queries), k), np.int64)
-        distances = empty_rows((len(queries), k), np.float64)
-        asked, width = np.arange(len(queries)), min(self.n, k + among_themselves + SPARE)
-        first = True
+        queries, k = self.rows.queries, indices.shape[1]
+        found, width = len(queries) - len(asked), min(self.n, k + among_themselves + SPARE)
         while len(asked):
             unsettled = []
             step = max(1, min(REPORTED, BLOCK // max(width, queries.shape[1])))
             for part in (asked[start : start + step] for start in range(0, len(asked), step)):
                 candidates, far, reach = self._candidates(part, width, among_themselves)
                 indices[part], distances[part] = candidates[:, :k], far[:, :k]
-                if first:  # few rows are searched again
-                    report(ROWS_SEARCHED, int(part[-1]) + 1, len(queries))
-                if width < self.n:
-                    # A row beyond the candidates could still tie with, or in truth precede, the k-th.
-                    unsettled.append(part[far[:, k - 1] * (1 + self.rows.blur) >= reach])
-            asked = np.concatenate(unsettled) if unsettled else asked[:0]
-            width, first = min(self.n, 4 * width), False
-        return indices, distances
-
-    def _squares(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """|x|² of each row (n,) without the center."""
-        parts = row_parts(len(rows), rows.shape[1])
-        return np.concatenate([squared_norms(rows[part] - self.center) for part in parts] or [np.empty(0)])
+                # A row beyond the candidates could still tie with, or in truth precede, the k-th.
+                doubtful = far[:, k - 1] * (1 + self.rows.blur) >= reach
+                unsettled.append(part[doubtful & (width < self.n)])
+                settled_now = len(part) - len(unsettled[-1])
+                if settled_now:
+                    found += settled_now
+                    report(ROWS_SEARCHED, found, len(queries))
+            asked = np.concatenate(unsettled)
+            width = min(self.n, 4 * width)
 
     def _candidates(
         self, query: NDArray[np.intp], width: int, among_themselves: bool

@@ -6,6 +6,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from ..memory_limit import empty_rows
+
 BLOCK = 1 << 18  # numbers held at once while distances are computed again in float64: what a processor keeps near
 UNIT = float(np.finfo(np.float32).eps) / 2  # the largest relative error of one float32 operation
 
@@ -38,6 +40,18 @@ class SearchRows:
         # By way of float64: 1 / unit may be no float32 number.
         scaled = [in_unit(side, unit) for side in sides]
         return cls(scaled[-1], scaled[0], (queries, base), float(unit))
+
+    def part(self, queries: NDArray[np.intp] | None, base: NDArray[np.intp]) -> "SearchRows":
+        """Some rows by number, copied, in the same unit; and some queries, or those rows themselves."""
+
+        def sides(
+            asked: NDArray[np.float32], searched: NDArray[np.float32]
+        ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            some = taken(searched, base)
+            return some if queries is None else taken(asked, queries), some
+
+        given = None if self.given is None else sides(*self.given)
+        return SearchRows(*sides(self.queries, self.base), given, self.unit)
 
     @property
     def floor(self) -> float:
@@ -77,6 +91,12 @@ class SearchRows:
         return distances / self.unit**2
 
 
+def taken(rows: NDArray[np.float32], numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    """The rows (r, d) of these numbers (r,), copied to where there is room for them."""
+    out = empty_rows((len(numbers), rows.shape[1]), np.float32)
+    return np.take(rows, numbers, axis=0, out=out, mode="clip")  # unbuffered
+
+
 def in_unit(rows: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
     """Rows (n, d) divided by a power of two; themselves where that is 1."""
     if unit == 1:
@@ -101,7 +121,8 @@ def settled(
     candidates = np.take_along_axis(candidates, order, 1)
     far = np.take_along_axis(distances, order, 1).astype(np.float64)
     with np.errstate(invalid="ignore"):  # inf - inf
-        close = np.diff(far, axis=1) <= 2 * rows.blur * far[:, 1:]
+        # An empty place makes no doubt: the last of few candidates is what it is among many.
+        close = (np.diff(far, axis=1) <= 2 * rows.blur * far[:, 1:]) & np.isfinite(far[:, 1:])
     doubtful = np.zeros(far.shape, dtype=bool)
     doubtful[:, 1:] |= close
     doubtful[:, :-1] |= close

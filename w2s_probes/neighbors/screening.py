@@ -101,10 +101,14 @@ class _Pairs:
 
 
 class Screen:
-    """The search for candidate pairs among rows, given their squared norms (n,) and products."""
+    """The search for candidate pairs among rows, given their squared norms (n,) and products.
 
-    def __init__(self, squares: NDArray[np.float64], k: int, precision: Precision) -> None:
+    Neighbours are found for the first `wanted` rows, or for all; the others are candidates alone, and keep no pair.
+    """
+
+    def __init__(self, squares: NDArray[np.float64], k: int, precision: Precision, wanted: int | None = None) -> None:
         self.n, self.k, self.precision = len(squares), k, precision
+        self.wanted = self.n if wanted is None else wanted
         self.height = max(256, 4 * k)  # of the first strip, which has to hold k neighbours for every row
         slack = 2 * precision.rounding + precision.rounding**2 + precision.sums + 512 * UNIT
         # What sums lose of numbers that are too small for float32; beside those of ordinary rows it is nothing.
@@ -119,8 +123,8 @@ class Screen:
         if self._first_strip() > min(self.n / DEAR, MOST * self.k):
             return None
         merged, fresh, kept = len(self.pairs.first), 0, len(self.pairs)
-        for start in range(self.height, self.n, ROWS):
-            rows = slice(start, min(start + ROWS, self.n))
+        for start in range(self.height, self.wanted, ROWS):
+            rows = slice(start, min(start + ROWS, self.wanted))
             for columns in _parts(start, self.n, COLUMNS):
                 fresh += self._collect(rows, columns, self.precision.product(rows, columns))
             if fresh * 8 > self.n * self.k:
@@ -130,7 +134,8 @@ class Screen:
                     kept = len(self.pairs)
                 merged, fresh = len(self.pairs.first), 0
             left = self.n - rows.stop  # rows are compared with those after them
-            report("pairs of rows compared", self.n * self.n - left * left, self.n * self.n)
+            unwanted = self.n - self.wanted
+            report("pairs of rows compared", self.n**2 - left**2, self.n**2 - unwanted**2)
         if merged < len(self.pairs.first):
             self._tighten(*self.pairs.since(merged))
         self._prune()
@@ -154,6 +159,7 @@ class Screen:
                 smallest = np.partition(bounds[part], self.k - 1, axis=1)[:, : self.k]
                 self.nearest[rows[part]] = smallest
                 self.limit[rows[part]] = smallest[:, -1]
+        self.nearest[self.wanted :], self.limit[self.wanted :] = -np.inf, -np.inf
         candidates = 0
         for part in _parts(0, self.n, COLUMNS):
             self._collect(strip, part, products[:, part])
