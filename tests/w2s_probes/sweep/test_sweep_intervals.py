@@ -10,7 +10,7 @@ from w2s_probes.sweep.measures import SweepLine, side_lines, weak_ranking
 from w2s_probes.sweep.swept_labels import Side
 
 N = 40
-TRUTH = np.arange(N) % 2 * 1.0
+TRUTH = (np.arange(N) % 2).astype(np.float64)
 
 
 def lines(p: NDArray[np.float64], weak: NDArray[np.float64], groups: NDArray[np.intp] | None) -> dict[str, SweepLine]:
