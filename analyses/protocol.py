@@ -14,6 +14,7 @@ from extract.extractor import Extraction
 from w2s_probes.errors import InputError
 from w2s_probes.io.tables import write_table
 from w2s_probes.places import HERE, Place
+from w2s_probes.places.sole_writer import sole_writer
 from w2s_probes.progress import Progress, silent
 from w2s_probes.share import WHOLE, Share
 from w2s_probes.students.finetuning.settings import Tracker
@@ -53,6 +54,7 @@ from .results.names import (
     trial_key,
 )
 from .results.run_folder import (
+    recipe_key,
     refuse_overwritten,
     remove_earlier,
     write_gold,
@@ -89,7 +91,8 @@ def run(
     cluster. Processes that run a recipe with one cache share its trainings; each begins with the trials of its
     `share`, and all end with the same results. Files that an earlier run into `out` wrote for other tasks, seeds and
     filters are deleted at the end. Raises InputError for tasks, models and sizes that do not fit, and for a place that
-    is not there, before any training; and for a method that cannot be used anywhere.
+    is not there, before any training; where a process runs another recipe into `out`; and for a method that cannot be
+    used anywhere.
     """
     began = time.monotonic()
     refuse_processes(place, share, processes())
@@ -112,45 +115,46 @@ def run(
     refuse_unfused(recipe, sources.find)
     refuse_unasked(recipe, methods, sources.find, splits)
     refuse_debates(recipe, methods, splits, sources)
-    with ExitStack() as stack:
-        teacher: Teacher = Here(clock)
-        at_once = 1
-        if processes() == 1:
-            teacher = crew = stack.enter_context(closing(Crew(clock, place, shared=share is not None)))
-            sources.extract, at_once = crew.extract, crew.trials_at_once
-        this = _Run(recipe, Path(out), methods, sources, clock, Path(cache or out), track)
-        if isinstance(teacher, Crew) and not teacher.alone:
-            for plan, folder in this.extractions(splits):
-                teacher.begin(plan, folder, among=len(splits))
-        by_task = this.tasks(splits, teacher, at_once, share or WHOLE)
-    this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
-    metrics = recipe.results.every_metric
-    lines = []
-    for task, judged in by_task.items():
-        clock.report(f"{task}: intervals of its results")
-        lines += task_rows(task, judged, recipe.n_boot, metrics)
-    results = results_table(lines)
-    clock.report("comparisons over tasks")
-    models = {name: source.weights for name, source in sources.by_name.items()}
-    seconds = round(time.monotonic() - began, 1)
-    write_table(compare(by_task, recipe.baseline, metrics), this.out / COMPARISONS)
-    clock.finish()
-    rows = {task.name: task.source for task in loaded}
-    failed = [asdict(failure) for failure in this.failed]
-    used = {(task, seed): by_task[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
-    test_sets = {
-        task: {name: table_hash(table) for name, table in next(iter(seeds.values())).tests.items()}
-        for task, seeds in splits.items()
-    }
-    files = trial_files(used, test_sets)
-    files |= write_gold(this.out, results, this.record, recipe)
-    remove_earlier(this.out, files)
-    remove_other_students(this.out, this.students)
-    write_recipe(this.out / RECIPE, recipe)
-    write_table(results, this.out / RESULTS)
-    more = {"models": models, "rows": rows, "runs": this.record, "failed": failed, "seconds": seconds}
-    more |= {"test_sets": test_sets} if any(test_sets.values()) else {}
-    write_record(this.out / RECORD, recipe, files, **more)
+    with sole_writer(Path(out), Path(out) / RECORD, work=recipe_key(recipe)):
+        with ExitStack() as stack:
+            teacher: Teacher = Here(clock)
+            at_once = 1
+            if processes() == 1:
+                teacher = crew = stack.enter_context(closing(Crew(clock, place, shared=share is not None)))
+                sources.extract, at_once = crew.extract, crew.trials_at_once
+            this = _Run(recipe, Path(out), methods, sources, clock, Path(cache or out), track)
+            if isinstance(teacher, Crew) and not teacher.alone:
+                for plan, folder in this.extractions(splits):
+                    teacher.begin(plan, folder, among=len(splits))
+            by_task = this.tasks(splits, teacher, at_once, share or WHOLE)
+        this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
+        metrics = recipe.results.every_metric
+        lines = []
+        for task, judged in by_task.items():
+            clock.report(f"{task}: intervals of its results")
+            lines += task_rows(task, judged, recipe.n_boot, metrics)
+        results = results_table(lines)
+        clock.report("comparisons over tasks")
+        models = {name: source.weights for name, source in sources.by_name.items()}
+        seconds = round(time.monotonic() - began, 1)
+        write_table(compare(by_task, recipe.baseline, metrics), this.out / COMPARISONS)
+        clock.finish()
+        rows = {task.name: task.source for task in loaded}
+        failed = [asdict(failure) for failure in this.failed]
+        used = {(task, seed): by_task[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
+        test_sets = {
+            task: {name: table_hash(table) for name, table in next(iter(seeds.values())).tests.items()}
+            for task, seeds in splits.items()
+        }
+        files = trial_files(used, test_sets)
+        files |= write_gold(this.out, results, this.record, recipe)
+        remove_earlier(this.out, files)
+        remove_other_students(this.out, this.students)
+        write_recipe(this.out / RECIPE, recipe)
+        write_table(results, this.out / RESULTS)
+        more = {"models": models, "rows": rows, "runs": this.record, "failed": failed, "seconds": seconds}
+        more |= {"test_sets": test_sets} if any(test_sets.values()) else {}
+        write_record(this.out / RECORD, recipe, files, **more)
     return results
 
 

@@ -17,6 +17,7 @@ from w2s_probes.places.sealed import Sealed
 from w2s_probes.progress import silent
 from w2s_probes.share import Share
 from w2s_probes.store.manifest import identity_key
+from w2s_probes.students.finetuning.worker_processes import WorkerDiedError
 
 from .activations import Activations
 from .lesson import Lesson
@@ -60,7 +61,11 @@ class LessonUnit:
             known = {lesson.key: Taught(kept) for lesson in self.lessons if (kept := lesson.kept()) is not None}
             missing = [lesson for lesson in self.lessons if lesson.key not in known]
             if missing:
-                known |= zip((lesson.key for lesson in missing), teach(missing), strict=True)
+                try:
+                    taught = teach(missing)
+                except WorkerDiedError as error:
+                    raise WorkerDiedError(f"{self.name}: {error}") from error
+                known |= zip((lesson.key for lesson in missing), taught, strict=True)
             return [known[lesson.key] for lesson in self.lessons]
 
     def packed(self) -> Sealed:

@@ -16,6 +16,7 @@ from w2s_probes.io.json_files import read_json
 from w2s_probes.io.sealed import FILES, write_sealed
 from w2s_probes.io.tables import write_table
 from w2s_probes.rows.groups import GROUP
+from w2s_probes.store.manifest import identity_key
 
 from ..experiment.outcomes import Outcome
 from ..experiment.row_sets import OTHER_TEST, PLAIN, SPREAD, RowSets
@@ -125,6 +126,11 @@ def write_gold(out: Path, results: pd.DataFrame, runs: Mapping[str, Any], recipe
     for name, table in there.items():
         write_table(table, out / name)
     return set(there)
+
+
+def recipe_key(recipe: Recipe) -> str:
+    """A hash of all that a recipe says: runs of equal ones write equal files."""
+    return identity_key({"recipe": recipe.model_dump(mode="json")})
 
 
 def refuse_overwritten(out: Path, recipe: Recipe) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from w2s_probes.devices import refuse_no_device
 from w2s_probes.errors import InputError
 from w2s_probes.places import HERE, Place
+from w2s_probes.places.sole_writer import sole_writer
 from w2s_probes.progress import Progress, silent
 
 from ..experiment.asked_models import refuse_unasked
@@ -29,12 +30,13 @@ from ..recipe.layer_checks import refuse_layers
 from ..recipe.rater_keys import reads_truth
 from ..recipe.schema import Recipe
 from ..results.names import AVERAGE, GATE, SHUFFLED
+from ..results.run_folder import recipe_key
 from .attacked_trials import AttackedStudents, AttackedTrial
 from .attacks import OWN, attacks_of, divided
 from .choosing import Choice, permuted_line
 from .measured_payoffs import measured, payoff_means, permuted_payoffs
 from .replays import played
-from .robust_files import HELD_OUT_ROWS, TEST_ROWS
+from .robust_files import HELD_OUT_ROWS, ROBUST_RECORD, TEST_ROWS
 from .robust_result import RobustResult
 from .written_files import write_robust
 
@@ -58,7 +60,8 @@ def run_robust(
     judge by their truth. With `oracle` the recipe's test rows are judged as well, which describes and chooses nothing,
     and methods that read the truth may take part; both are marked. Labels, activations and everything that was trained
     are kept in `cache` (`out` unless given): a run that was killed goes on, and files in `out` are written at the end.
-    InputError for recipes that do not fit, before anything is trained.
+    InputError for recipes that do not fit, and where a process runs another recipe into `out`, before anything is
+    trained.
     """
     began = time.monotonic()
     refuse_no_device(recipe.device)
@@ -73,15 +76,16 @@ def run_robust(
     refuse_layers(recipe, sources.find)
     refuse_unknown_words(recipe, methods, sources.find)
     refuse_unasked(recipe, methods, sources.find, loaded)
-    with closing(Crew(clock, place)) as crew:
-        sources.extract = crew.extract
-        trials = robust_trials(recipe, loaded, methods, Path(cache or out), sources, clock, describe=oracle)
-        runs = conduct((trial.run() for trial in trials), crew, crew.trials_at_once)
-    clock.report("payoffs, their resamples, and replays")
-    result = chosen(recipe, runs, methods, oracle=oracle)
-    clock.finish()
-    models = {name: source.weights for name, source in sources.by_name.items()}
-    write_robust(Path(out), result, models=models, seconds=round(time.monotonic() - began, 1))
+    with sole_writer(Path(out), Path(out) / ROBUST_RECORD, work=f"{recipe_key(recipe)}{'-oracle' * oracle}"):
+        with closing(Crew(clock, place)) as crew:
+            sources.extract = crew.extract
+            trials = robust_trials(recipe, loaded, methods, Path(cache or out), sources, clock, describe=oracle)
+            runs = conduct((trial.run() for trial in trials), crew, crew.trials_at_once)
+        clock.report("payoffs, their resamples, and replays")
+        result = chosen(recipe, runs, methods, oracle=oracle)
+        clock.finish()
+        models = {name: source.weights for name, source in sources.by_name.items()}
+        write_robust(Path(out), result, models=models, seconds=round(time.monotonic() - began, 1))
     return result
 
 

@@ -18,6 +18,8 @@ class Chore:
     seconds: float = 0.0
     wrong: str = ""  # the reason for which it cannot be done
     deaths: Path | None = None  # a folder: it kills its process unless it has done so before
+    deadly: bool = False  # it kills every process
+    huge: bool = False  # memory has no room for it
     on_gpu: bool = True
     shared: tuple[Any, ...] = ()
 
@@ -29,6 +31,10 @@ class Chore:
         if self.deaths is not None and not (note := self.deaths / self.key).exists():
             note.touch()
             os.kill(os.getpid(), SIGKILL)
+        if self.deadly:
+            os.kill(os.getpid(), SIGKILL)
+        if self.huge:
+            raise MemoryError("Unable to allocate 99. GiB for an array\nand more")
         began = time.monotonic()
         time.sleep(self.seconds)
         if self.wrong:

@@ -16,6 +16,13 @@ from .remote_folder import RemoteFolder
 from .remote_store import stores_below
 from .scratch import scratch_folder
 
+OWN = (
+    MANIFEST,
+    STORES,
+    SUMS,
+    UNFINISHED,
+)  # by which a store, several or a folder are known: never a single file's name
+
 
 def push_files(place: Path, address: Address, *, force: bool = False, report: Progress = silent) -> Delivery:
     """Bring a file or a folder over; InputError where files there have other content, unless `force` replaces them."""
@@ -31,6 +38,11 @@ def push_files(place: Path, address: Address, *, force: bool = False, report: Pr
             raise InputError(f"{folder.address}: holds several stores: give another address, or delete them")
     else:
         folder, name = beside(address)
+        if name in OWN or NAME.fullmatch(name):
+            raise InputError(
+                f"{address}: {name} is the name of a file that a store, or a pushed folder, has of its own: give the "
+                "file another name there, or push the folder that it is of"
+            )
         files, sums = {name: place}, name + ONE_SUM
         there = {name: size for name in files if (size := folder.size(name)) is not None}
         if not there and folder.below(name).is_folder():

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..io.files import HOST, remove_abandoned, sha256
+from ..places.sole_writer import sole_writer
 
 MARK = "w2s-export.json"  # the record in a folder, by which it is known as ours
 
@@ -27,9 +28,17 @@ def refuse_foreign(path: Path) -> None:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path` that takes its place, or an earlier export's, when the block ends well."""
+    """A temporary folder beside `path` that takes its place, or an earlier export's, when the block ends well.
+
+    InputError where another process writes there.
+    """
     refuse_foreign(path)
-    path = path.resolve()
+    with sole_writer(path, path.resolve()), _replacing(path.resolve()) as temporary:
+        yield temporary
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
     name = f".{uuid.uuid4().hex[:8]}.{HOST}-{os.getpid()}.partial.{path.name}"
     temporary, old = path.with_name(name), path.with_name(f"{name}.old")
     made = [folder for folder in path.parents if not folder.exists()]

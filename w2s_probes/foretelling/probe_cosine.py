@@ -11,6 +11,7 @@ from ..metrics.intervals import Estimate, share_interval
 from ..probes.registry import HEAVY
 from ..probes.validation import check_activations
 from ..rows.groups import group_numbers
+from ..tensors import as_numpy
 from .foretold_measure import Foretold, known, unknown
 
 COSINE = "Mahalanobis cosine"
@@ -58,7 +59,7 @@ def direction_of(probe: Any, width: int) -> NDArray[np.float64]:
     weights = getattr(probe, "coef_", None) if hasattr(probe, "get_params") else probe
     if weights is None or name in HEAVY:  # of those `coef_` is of the last of several steps
         raise InputError(f"{name} has no direction: give a fitted linear probe, such as the logistic one")
-    vector = np.asarray(weights, dtype=np.float64)
+    vector = np.asarray(as_numpy(weights), dtype=np.float64)
     if vector.ndim == 2 and len(vector) > 1:
         raise InputError(f"{name} has {len(vector)} directions, of as many classes: give a probe of two classes")
     vector = vector[0] if vector.ndim == 2 else vector

@@ -105,7 +105,7 @@ def fuse_static(strong: ArrayLike, base: ArrayLike, tuned: ArrayLike, alpha: Arr
     P, Q, T = _logits(strong, "strong"), _logits(base, "base"), _logits(tuned, "tuned")
     if not P.shape == Q.shape == T.shape:
         raise InputError(f"logits of shapes {P.shape}, {Q.shape} and {T.shape}: give equal ones")
-    given = np.asarray(alpha, dtype=np.float64)
+    given = np.asarray(as_numpy(alpha), dtype=np.float64)
     if given.shape not in ((), (len(P),)) or not np.isfinite(given).all():
         raise InputError(f"alpha of shape {given.shape} for {len(P)} rows: one finite number is needed, or one a row")
     strengths = np.broadcast_to(given, (len(P),))

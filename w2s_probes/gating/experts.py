@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from ..errors import InputError
 from ..labels.label_set import LabelSet
+from ..tensors import as_numpy
 from .dispersion import numbers, signals
 from .mixing import Gated, mixed, refuse_weak_labels
 from .objectives import loss_and_slopes, mixture_losses, own_losses
@@ -36,7 +37,7 @@ class LinearHead:
 
     def logits(self, X: NDArray[np.floating]) -> NDArray[np.float64]:
         """The log-odds (n,) of rows (n, d)."""
-        return np.asarray(np.asarray(X, dtype=np.float64) @ self.coef + self.intercept)
+        return np.asarray(np.asarray(as_numpy(X), dtype=np.float64) @ as_numpy(self.coef) + self.intercept)
 
 
 class GatedExperts:
@@ -73,7 +74,7 @@ class GatedExperts:
         """
         refuse_weak_labels(truth, "a pair of gated experts")
         y = numbers(truth, "true labels")
-        held_out = np.asarray(held_out)
+        X_weak, X_strong, held_out = as_numpy(X_weak), as_numpy(X_strong), np.asarray(as_numpy(held_out))
         if not len(X_weak) == len(X_strong) == len(y) == len(held_out):
             raise InputError(
                 f"{len(X_weak)} rows of the weak model, {len(X_strong)} of the strong one, {len(y)} true labels, "
@@ -167,7 +168,10 @@ class GatedExperts:
 
     def _inputs(self, X_weak: NDArray[np.floating], X_strong: NDArray[np.floating]) -> "_Inputs":
         """Standardised activations of both models, and the log-odds by the heads that the experts start from."""
-        scaled = [(np.asarray(X) - mean) / std for X, (mean, std) in zip((X_weak, X_strong), self._scales, strict=True)]
+        scaled = [
+            (np.asarray(as_numpy(X)) - mean) / std
+            for X, (mean, std) in zip((X_weak, X_strong), self._scales, strict=True)
+        ]
         starts = [head.logits(X) for head, X in zip(self._starts, (X_weak, X_strong), strict=True)]
         return scaled[0], scaled[1], starts[0], starts[1]
 

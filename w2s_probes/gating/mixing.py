@@ -84,7 +84,7 @@ def pair(weak: ArrayLike | LabelSet, strong: ArrayLike | LabelSet) -> tuple[NDAr
     found = []
     for name, given in (("weak", weak), ("strong", strong)):
         class_probabilities(given, f"{name} predictions")
-        found.append(np.asarray(given, dtype=np.float64))
+        found.append(numbers(given, f"{name} predictions"))
     if found[0].shape != found[1].shape:
         raise InputError(
             f"weak predictions have the shape {found[0].shape} and strong ones {found[1].shape}: give both of the same "

@@ -8,8 +8,8 @@ Times are those of the file system (each compared with that of a file touched no
 """
 
 import os
+import socket
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -22,13 +22,14 @@ from typing import IO, TypeVar
 from ..errors import InputError
 from ..io.files import HOST, is_alive
 from .open_files import allow_open_files
+from .renewal import Renewal
 
 CLAIMS = "claims"  # the folder
 LEASE = 60.0  # seconds: longer than any pause of a process that lives, caches of network disks included
-RENEWALS = 6  # in each lease
 POLL = 0.05, 1.0  # seconds between looks of one that waits, at first and in the end
 AGAIN = 100  # times that a claim is tried while others delete its folder
 LONGEST = 4096  # bytes of a claim's file that are read: who has renewed it
+UNNAMED = "-"  # work that is told apart by its result alone
 Made = TypeVar("Made")
 
 
@@ -70,7 +71,7 @@ def keeping(tickets: Iterable[Ticket]) -> Iterator[None]:
             if (descriptor := ticket.opened()) is not None:
                 opened.append(descriptor)
                 leases.append(ticket.lease)
-        with _Renewal(min(leases, default=LEASE)) as renewal:
+        with Renewal(min(leases, default=LEASE)) as renewal:
             for descriptor in opened:
                 renewal.add(descriptor)
             yield
@@ -89,18 +90,21 @@ class Claim:
     _descriptor: int = field(repr=False)
     _claims: "Claims" = field(repr=False)
 
-    def release(self, made: bool = False) -> None:
-        """Let others have it. Where the result was `made` nobody needs it: its files are deleted."""
+    def release(self, made: bool = False, *, joined: bool = False) -> None:
+        """Let others have it. Where the result was `made` nobody needs it: its files are deleted.
+
+        One that others have `joined`, and keep, stays theirs.
+        """
         if self not in self._claims.held:
             return
         self._claims.held.discard(self)
         self._claims.renewal.remove(self._descriptor)
         if made:
             for number in range(1, self.number + 1):
-                _unlink(_file(self.path, number))
+                _unlink(claim_file(self.path, number))
             with suppress(OSError):  # others are in it
                 self.ticket.file.parent.rmdir()
-        else:
+        elif not joined:
             with suppress(OSError):
                 os.utime(self._descriptor, (0, 0))  # dead at once
         os.close(self._descriptor)
@@ -131,19 +135,20 @@ class Claims:
         allow_open_files()
         self.lease = lease
         self.held: set[Claim] = set()
-        self.renewal = _Renewal(lease)
+        self.renewal = Renewal(lease)
         self._clocks: dict[Path, IO[bytes]] = {}
 
-    def take(self, path: Path) -> Claim | None:
+    def take(self, path: Path, work: str = UNNAMED) -> Claim | None:
         """The claim on the result at `path`; None while another process has it.
 
-        Look then whether the result is there by now: the last holder may just have made it.
+        Look then whether the result is there by now: the last holder may just have made it. `work`, one word, is noted
+        for those who read the `holder`.
         """
         path = Path(path).absolute()
         for last_try in [False] * AGAIN + [True]:
             try:
                 (path.parent / CLAIMS).mkdir(parents=True, exist_ok=True)
-                return self._take(path)
+                return self._take(path, work)
             except FileNotFoundError as error:  # the folder, empty for a moment, has been deleted
                 if last_try:
                     raise _no_claim(path, error) from error
@@ -179,18 +184,16 @@ class Claims:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _take(self, path: Path) -> Claim | None:
-        last = 0
-        while _there(_file(path, last + 1)):
-            last += 1
-        if last and not self._is_dead(_file(path, last)):
+    def _take(self, path: Path, work: str) -> Claim | None:
+        last = last_number(path)
+        if last and not self._is_dead(claim_file(path, last)):
             return None
-        mine = _file(path, last + 1)
+        mine = claim_file(path, last + 1)
         try:
             descriptor = os.open(mine, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
             return None
-        mark = f"{uuid.uuid4().hex} {_signature()}"
+        mark = f"{uuid.uuid4().hex} {work} {_name()} {_signature()}"
         claim = Claim(path, last + 1, Ticket(mine, mark, self.lease), descriptor, self)
         self.held.add(claim)
         try:
@@ -231,55 +234,30 @@ class Claims:
         return os.fstat(clock.fileno()).st_mtime_ns
 
 
-class _Renewal:
-    """A thread that touches open files several times in a lease; started with the first of them."""
-
-    def __init__(self, lease: float) -> None:
-        self._pause, self._open = lease / RENEWALS, set[int]()
-        self._lock, self._ended = threading.Lock(), threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def add(self, descriptor: int) -> None:
-        with self._lock:
-            self._open.add(descriptor)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._renew, daemon=True)
-                self._thread.start()
-
-    def remove(self, descriptor: int) -> None:
-        with self._lock:
-            self._open.discard(descriptor)
-
-    def end(self) -> None:
-        self._ended.set()
-
-    def __enter__(self) -> "_Renewal":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._open.clear()
-        self.end()
-
-    def _renew(self) -> None:
-        while not self._ended.wait(self._pause):
-            with self._lock:  # a file is not closed, and its number given to another, while it is touched
-                for descriptor in self._open:
-                    with suppress(OSError):  # deleted on a network disk: the claim is lost, the work goes on
-                        os.utime(descriptor)
-
-
 def _signature() -> str:
     """This process, as a line of a claim's file names it."""
     return f"{HOST} {os.getpid()}\n"
 
 
-def _file(path: Path, number: int) -> Path:
+def claim_file(path: Path, number: int) -> Path:
     return path.parent / CLAIMS / f"{path.name}.{number}"
 
 
 def _no_claim(path: Path, error: OSError) -> InputError:
     return InputError(f"cannot claim {path}: {error.strerror or error}")
+
+
+def last_number(path: Path) -> int:
+    """The highest number of a claim on a result; 0 where there is none."""
+    last = 0
+    while _there(claim_file(path, last + 1)):
+        last += 1
+    return last
+
+
+def _name() -> str:
+    """The name of this machine, in one word."""
+    return "".join(socket.gethostname().split()) or "?"
 
 
 def _there(file: Path) -> bool:

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from socket import gethostname
 from typing import Any, Generic, Protocol, TypeVar
 
+from ..devices import out_of_memory
 from ..errors import InputError
 from ..plugins import Plugin, load_same
 from ..registries import installed_packages
@@ -21,6 +22,7 @@ from .work import PACKAGES, UNITS, WorkKind, WorkUnit
 TRIES = 4  # workers that may die over one unit, as many as Dask allows
 LOOK = 5.0  # seconds between looks at whether there are workers
 ALONE = 600.0  # seconds without any, after which the work ends: a batch system may take long to start some
+SHOWN = 120  # characters of what an error says
 ABSENT = "not installed"  # in the place of a version
 Outcome = Any  # a unit's result, or an InputError: returned, not raised, as each library wraps what is raised
 Given = TypeVar("Given", bound=WorkUnit[Any])
@@ -90,6 +92,8 @@ class Handout(Generic[Given]):
                 results.append((unit, _result(future.result())))
                 continue
             _refuse_without_library(error)
+            if isinstance(error, MemoryError) or out_of_memory(error):
+                raise self._short_of_memory(unit, error) from error
             if not self.workers.lost(error):
                 raise error
             self._deaths[unit.key] += 1
@@ -118,10 +122,17 @@ class Handout(Generic[Given]):
             self.deserted = True
 
     def _deadly(self, unit: Given, error: BaseException) -> InputError:
+        return self._named(f"workers died over {unit.name} again and again ({type(error).__name__})")
+
+    def _short_of_memory(self, unit: Given, error: BaseException) -> InputError:
+        said = next(iter(str(error).strip().splitlines()), type(error).__name__)[:SHOWN]
+        return self._named(f"{unit.name}: its worker is out of memory ({said})")
+
+    def _named(self, what: str) -> InputError:
         takes = "" if self.unit_bytes is None else f"; it takes about {self.unit_bytes / 1e9:.2g} GB"
         return InputError(
-            f"workers died over {unit.name} again and again ({type(error).__name__}){takes}: give each worker more "
-            f"memory, or do fewer {self.kind.many} at a time"
+            f"{what}{takes}: give each worker more memory, or do fewer {self.kind.many} at a time; what is finished is "
+            f"kept: {self.kind.again}"
         )
 
 

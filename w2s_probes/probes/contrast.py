@@ -9,6 +9,7 @@ from scipy.special import expit
 
 from ..errors import InputError
 from ..randomness import stream
+from ..tensors import as_numpy
 from .base import Probe
 from .logistic import LogisticProbe
 
@@ -86,7 +87,7 @@ class ContrastProbe(Probe):
 
 def paired_sides(plus: ArrayLike, minus: ArrayLike) -> NDArray[np.float32]:
     """X (n, 2d) for `ContrastProbe`, of the sides x⁺ (n, d) and x⁻ (n, d) of the same rows in one order."""
-    sides = [np.asarray(side, dtype=np.float32) for side in (plus, minus)]
+    sides = [np.asarray(as_numpy(side), dtype=np.float32) for side in (plus, minus)]
     if sides[0].ndim != 2 or sides[0].shape != sides[1].shape:
         shapes = " and ".join(str(side.shape) for side in sides)
         raise InputError(f"the two sides have shapes {shapes}: give the same rows and columns of both")
@@ -95,7 +96,7 @@ def paired_sides(plus: ArrayLike, minus: ArrayLike) -> NDArray[np.float32]:
 
 def shuffled_sides(X: ArrayLike, *, seed: int = 0) -> NDArray[np.float32]:
     """The control: the x⁻ of X (n, 2d) dealt out at random among the rows, so that no pair is one."""
-    matrix = np.asarray(X, dtype=np.float32)
+    matrix = np.asarray(as_numpy(X), dtype=np.float32)
     half = _width(matrix)
     order = stream(seed, "shuffled sides").permutation(len(matrix))
     return np.hstack([matrix[:, :half], matrix[order, half:]])
@@ -103,7 +104,7 @@ def shuffled_sides(X: ArrayLike, *, seed: int = 0) -> NDArray[np.float32]:
 
 def swapped_sides(X: ArrayLike, *, seed: int = 0) -> NDArray[np.float32]:
     """The control: x⁺ and x⁻ of each pair of X (n, 2d) change places if a coin says so, so that no side has a sense."""
-    matrix = np.array(X, dtype=np.float32)
+    matrix = np.array(as_numpy(X), dtype=np.float32)
     half = _width(matrix)
     swapped = stream(seed, "swapped sides").random(len(matrix)) < 0.5
     matrix[swapped] = np.roll(matrix[swapped], half, axis=1)

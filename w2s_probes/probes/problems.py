@@ -76,9 +76,10 @@ def both_classes(p: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
 
 def checked_label_sets(Y: ArrayLike, n: int) -> tuple[NDArray[np.float64], list[NDArray[Any]]]:
     """Label sets as P(second class) (L, n), and the two classes of each."""
-    if not len(np.shape(Y)) == 2 or not len(np.asarray(Y)):
-        raise InputError(f"label sets must be a matrix (sets, rows), at least one set, got shape {np.shape(Y)}")
-    sets = [soft_labels(y, n) for y in np.asarray(Y)]
+    table = np.asarray([as_numpy(y) for y in Y] if isinstance(Y, list | tuple) else as_numpy(Y))
+    if table.ndim != 2 or not len(table):
+        raise InputError(f"label sets must be a matrix (sets, rows), at least one set, got shape {table.shape}")
+    sets = [soft_labels(y, n) for y in table]
     return np.stack([p for p, _ in sets]), [classes for _, classes in sets]
 
 

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, preview
 from ..labels.label_set import LabelSet
+from ..tensors import as_numpy
 from ..ties import ROUNDING
 
 LEAST_RATERS = 2
@@ -61,6 +62,7 @@ def disagreement(p: NDArray[np.float64]) -> NDArray[np.float64]:
     It lies in [0, ½]: ½ where half of the raters say 0 and half say 1. NaN where fewer than two raters have judged a
     row, about which nothing is known: not 0.
     """
+    p = np.asarray(as_numpy(p), dtype=np.float64)
     judged = ~np.isnan(p)
     count = judged.sum(axis=1)
     few = count < LEAST_RATERS

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from ..tensors import as_numpy
+
 CombiningRule = Literal["mean", "log-odds", "dawid-skene", "weights"]
 RULES: tuple[CombiningRule, ...] = get_args(CombiningRule)
 SUREST = 0.01  # log-odds: a rater that says 0 or 1 counts as one that says this or 1 less it, lest it decide alone
@@ -34,6 +36,7 @@ class Combiner:
 
     def combine(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
         """P(label = 1) (n,) of labels (n, r), NaN where a rater has not judged a row; NaN where none has."""
+        p = np.asarray(as_numpy(p), dtype=np.float64)
         judged = ~np.isnan(p)
         none = ~judged.any(axis=1)
         filled = np.where(judged, p, 0.5)

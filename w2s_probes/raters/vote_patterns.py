@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from ..randomness import stream
+from ..tensors import as_numpy
 
 MOST_EXACT = 8  # soft raters whose 2^r votes a row are all counted; of more, some are drawn
 DRAWN = 16  # votes drawn of each row then
@@ -40,7 +41,8 @@ class VotePatterns:
 
         O(n 2^r) at most.
         """
-        truth = np.full(len(p), np.nan) if known is None else known
+        p = np.asarray(as_numpy(p), dtype=np.float64)
+        truth = np.full(len(p), np.nan) if known is None else np.asarray(as_numpy(known), dtype=np.float64)
         rows = np.flatnonzero(~np.isnan(p).all(axis=1))  # others say nothing
         hard = bool((np.isnan(p) | (p == 0) | (p == 1)).all())
         if not hard and p.shape[1] <= MOST_EXACT:

@@ -10,6 +10,7 @@ from scipy.special import ndtr, stdtr
 from scipy.stats import rankdata
 
 from ..metrics.intervals import quantile
+from ..tensors import as_numpy
 from .signflip import SignFlip, sign_flip
 from .smallest_effect import smallest_effect
 from .tasks import PerTask, aligned
@@ -97,6 +98,7 @@ def wilcoxon(d: NDArray[np.float64], *, zeros: Zeros = "drop") -> tuple[float, f
     Exact up to `EXACT` differences by convolving one coin after the other, in O(n³); beyond, normal.
     All zeros give 0 and 1.
     """
+    d = np.asarray(as_numpy(d), dtype=np.float64)
     if not len(d):
         return NAN, NAN
     if zeros == "drop":

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..randomness import stream
+from ..tensors import as_numpy
 
 EXACT = 21  # differences up to which all 2^n signs are tried (some .1 s)
 DRAWS = 100_000  # of signs beyond: a p of .05 is known to .0014
@@ -33,6 +34,7 @@ def sign_flip(d: NDArray[np.float64], *, seed: int = 0) -> SignFlip:
     them; beyond, `DRAWS` seeded draws of signs, the observed one counted among them. Unlike Wilcoxon's test it is
     about the mean, so that many small gains do not outweigh a few large losses.
     """
+    d = np.asarray(as_numpy(d), dtype=np.float64)
     if not len(d):
         return SignFlip(NAN, NAN, NAN)
     observed, slack = float(d.sum()), ROUNDING * float(np.abs(d).sum())

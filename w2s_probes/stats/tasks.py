@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, preview
+from ..tensors import as_numpy
 
 PerTask = ArrayLike | Mapping[str, float]  # one number a task; a mapping or a pandas Series names the tasks
 
@@ -40,7 +41,7 @@ def aligned(values: Mapping[str, PerTask]) -> tuple[list[str], NDArray[np.float6
                 )
         table = np.array([[mapping[name] for name in names] for mapping in named.values()], dtype=np.float64)
     else:
-        arrays = {kind: np.asarray(numbers, dtype=np.float64) for kind, numbers in values.items()}
+        arrays = {kind: np.asarray(as_numpy(numbers), dtype=np.float64) for kind, numbers in values.items()}
         shapes = {kind: array.shape for kind, array in arrays.items()}
         if any(array.ndim != 1 for array in arrays.values()) or len(set(shapes.values())) > 1:
             raise InputError(f"shapes {shapes}: one number a task is needed of each")

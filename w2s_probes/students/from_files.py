@@ -8,10 +8,12 @@ from ..devices import PROCESSOR, device_key, refuse_no_device
 # Modules that train are imported where they are used: stores and label files are read, and refused, without them.
 from ..labels.label_set import LabelSet
 from ..losses import LossName
+from ..places.sole_writer import sole_writer
 from ..rows.groups import groups_of
 from ..rows.ids import positions
 from ..store.activation_store import ActivationStore
 from .finetuning.settings import STUDENT_HEAD as HEAD
+from .finetuning.settings import STUDENT_RECORD as RECORD
 from .finetuning.settings import Stop
 from .written_student import WrittenStudent, read_labels_to_learn, refuse_places
 
@@ -38,8 +40,8 @@ def train_student(
     Rows are chosen by `choose_rows`. `test` is a file of other rows with `truth`, or else scored against `label`;
     with both, the supervisor's `label` is scored beside the student. Writes student.json, which knows the checksums
     of the others, head.safetensors, which `load_probe` reads, and, with a test, predictions.jsonl; predictions of an
-    earlier student there are removed. InputError for rows or files that do not fit, before anything is written, and
-    for a `device` that is not there, before anything is read.
+    earlier student there are removed. InputError for rows or files that do not fit, before anything is written,
+    for a `device` that is not there, before anything is read, and where another process trains a student in `out`.
     """
     refuse_places(out, "head", [labels, test])
     refuse_no_device(device)
@@ -58,22 +60,23 @@ def train_student(
     positions(opened.ids, weak.ids, str(store), of=str(labels))
     if tested is not None:
         positions(opened.ids, tested.ids, str(store), of=str(test))
-    X = opened.layer(index, ids=weak.ids)
-    X_test = None if tested is None else opened.layer(index, ids=tested.ids)
-    head = HeadStudent(loss, epochs=epochs, l2=l2, stop=stop, seed=seed, device=device)
-    head.fit(X[~val], weak.p[~val], X[val], weak.p[val])
-    p_val = head.predict_proba(X[val])[:, 1]
-    validation = estimate("auroc", weak.p[val], p_val, groups_of(rows.table[val]))
-    scores = p = None
-    if tested is not None and X_test is not None:
-        p = head.predict_proba(X_test)[:, 1]
-        scores = tested.score(p)
-    reads = f"layer {index}"
-    student = WrittenStudent(out, "head", loss, reads, rows, validation, tested, scores, head=head, layer=index)
-    record = {"kind": "head", "store": opened.key, "layer": index, "labels": str(labels), **_of_head(head)}
-    record |= device_key(device) | student.record()
-    save_probe(head, out / HEAD, notes=record, fitted_to=(opened, index))
-    student.write(record, p)
+    with sole_writer(out, out / RECORD):
+        X = opened.layer(index, ids=weak.ids)
+        X_test = None if tested is None else opened.layer(index, ids=tested.ids)
+        head = HeadStudent(loss, epochs=epochs, l2=l2, stop=stop, seed=seed, device=device)
+        head.fit(X[~val], weak.p[~val], X[val], weak.p[val])
+        p_val = head.predict_proba(X[val])[:, 1]
+        validation = estimate("auroc", weak.p[val], p_val, groups_of(rows.table[val]))
+        scores = p = None
+        if tested is not None and X_test is not None:
+            p = head.predict_proba(X_test)[:, 1]
+            scores = tested.score(p)
+        reads = f"layer {index}"
+        student = WrittenStudent(out, "head", loss, reads, rows, validation, tested, scores, head=head, layer=index)
+        record = {"kind": "head", "store": opened.key, "layer": index, "labels": str(labels), **_of_head(head)}
+        record |= device_key(device) | student.record()
+        save_probe(head, out / HEAD, notes=record, fitted_to=(opened, index))
+        student.write(record, p)
     return student
 
 

@@ -1,6 +1,8 @@
 """A fine-tuned student from a label file with texts to a folder: chosen rows, training, test, and the files written."""
 
+import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +14,12 @@ from ..checkpoints.files import refuse_no_checkpoint
 from ..errors import InputError
 from ..labels.label_set import LabelSet, read_label_table
 from ..losses import LossName
+from ..places.sole_writer import sole_writer
 from ..rows.conversations import MESSAGES
 from ..rows.groups import groups_of
 from ..rows.ids import positions
 from .finetuning.engines import refuse_engine
+from .finetuning.settings import STUDENT_RECORD as RECORD
 from .finetuning.settings import FineTuning
 from .predicting import texts_of
 from .written_student import StudentKind, WrittenStudent, read_labels_to_learn, refuse_places
@@ -47,7 +51,8 @@ def tune_student(
     folder `model` (adapters in peft's format, or all weights, with the tokenizer) and, with a test, predictions.jsonl.
     With `says`, which makes of the model how it is asked, it learns to say labels (kind lm), and is written whole.
     A training that was killed goes on where it is called again. Under torchrun several processes share it, and the
-    first one writes. InputError for rows or files that do not fit, before anything is trained.
+    first one writes. InputError for rows or files that do not fit, and where another process trains a student in `out`,
+    before anything is trained.
     """
     kind: StudentKind = settings.kind if says is None else "lm"
     refuse_places(out, kind, [labels, rows, test])
@@ -75,32 +80,34 @@ def tune_student(
         at = positions(test_table["id"].to_numpy(dtype=object), tested.ids, str(test))
         predict["test"] = [str(test_table["text"].iloc[row]) for row in at]
     said = None if says is None else says(model)
-    done = finetune(
-        model,
-        Texts(learned[~val].tolist(), weak.p[~val]),
-        Texts(learned[val].tolist(), weak.p[val]),
-        predict,
-        settings=settings,
-        objective=Objective(loss, alpha=ALPHA, warm_up=WARM_UP),
-        seed=seed,
-        folder=out,
-        save=True,
-        report=report,
-        says=said,
-    )
-    validation = estimate("auroc", weak.p[val], done.scores["val"], groups_of(chosen.table[val]))
-    p = done.scores.get("test")
-    scores = None if tested is None or p is None else tested.score(p)
-    student = WrittenStudent(out, kind, loss, str(model), chosen, validation, tested, scores, tuned=done)
-    facts = settings.facts(speaks=said is not None)
-    parameters = {"loss": loss, "seed": seed, **facts, "learning_rate": settings.rate}
-    record: dict[str, Any] = {"kind": kind, "model": str(model), "labels": str(labels)}
-    record |= {} if said is None else {"says": said.facts}
-    record |= {"parameters": parameters, "best_step": done.best_step, "cut": done.cut, "seconds": done.seconds}
-    if done.best_alpha is not None:
-        record["alpha_at_best_step"] = done.best_alpha
-    if ProcessGroup.join().first:
-        student.write(record | student.record(), p)
+    # Of torchrun's processes one has the claim for all.
+    with sole_writer(out, out / RECORD) if os.environ.get("RANK", "0") == "0" else nullcontext():
+        done = finetune(
+            model,
+            Texts(learned[~val].tolist(), weak.p[~val]),
+            Texts(learned[val].tolist(), weak.p[val]),
+            predict,
+            settings=settings,
+            objective=Objective(loss, alpha=ALPHA, warm_up=WARM_UP),
+            seed=seed,
+            folder=out,
+            save=True,
+            report=report,
+            says=said,
+        )
+        validation = estimate("auroc", weak.p[val], done.scores["val"], groups_of(chosen.table[val]))
+        p = done.scores.get("test")
+        scores = None if tested is None or p is None else tested.score(p)
+        student = WrittenStudent(out, kind, loss, str(model), chosen, validation, tested, scores, tuned=done)
+        facts = settings.facts(speaks=said is not None)
+        parameters = {"loss": loss, "seed": seed, **facts, "learning_rate": settings.rate}
+        record: dict[str, Any] = {"kind": kind, "model": str(model), "labels": str(labels)}
+        record |= {} if said is None else {"says": said.facts}
+        record |= {"parameters": parameters, "best_step": done.best_step, "cut": done.cut, "seconds": done.seconds}
+        if done.best_alpha is not None:
+            record["alpha_at_best_step"] = done.best_alpha
+        if ProcessGroup.join().first:
+            student.write(record | student.record(), p)
     return student
 
 

@@ -163,7 +163,7 @@ def _hits(p: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.floa
 def _estimated(metric: str, measured: InfluenceEstimate | None, groups: NDArray[np.intp] | None) -> SweepLine:
     if measured is None:
         return {"metric": metric, **values_of(NO_ESTIMATE), "status": ONE_CLASS}
-    estimate = measured.estimate(groups) if metric in ("auroc_gain", "weak_brier") else measured.share(groups)
+    estimate = measured.estimate(groups) if metric == "auroc_gain" else measured.share(groups)
     return {"metric": metric, **values_of(estimate), "status": OK}
 
 

@@ -22,6 +22,7 @@ from ..progress import Progress, silent
 from ..share import Share
 from ..store.activation_store import ActivationStore
 from ..store.layers import LayerSpec
+from ..store.manifest import identity_key
 from .grid import Grid, Numbers, asked, listed, published, reads_pairs
 from .measures import SweepScorer, as_table
 from .result import SweepResult
@@ -147,6 +148,11 @@ class SweepPlan:
         by_rows = _same_rows(labels)
         units = [Unit.of(store, number, sets, grid, parts) for number in numbers for sets in by_rows]
         return cls(store, numbers, labels, grid, units)
+
+    @property
+    def key(self) -> str:
+        """A hash of all that determines the result."""
+        return identity_key({"units": [unit.key for unit in self.units]})
 
     def description(self) -> list[str]:
         """The plan in lines: rows, cells and layers, units kept of an earlier run, and the memory of a layer."""

@@ -36,7 +36,7 @@ from .student_scores import Judges, stopping_rows, student_scores
 from .swept_labels import SweptLabels
 from .transfer import Transfer, transfer_of
 
-FORMAT = 4  # goes up when the same key would stand for other numbers
+FORMAT = 5  # goes up when the same key would stand for other numbers
 BYTES = 4  # of a float32
 LIBRARIES = 32_000_000  # that linear algebra, searches and HDF5 take for themselves when they are first used
 TORCH = 300_000_000  # which large searches load

@@ -158,3 +158,21 @@ def test_files_folders_and_stores_do_not_take_each_others_places(report: Path, t
                     with pytest.raises(InputError, match=line):
                         push(kinds[new], f"{base}/{old}", force=force)
         assert below(tmp_path / "there") == before
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "stores.json", "SHA256SUMS", "SHA256SUMS.unfinished", "shard-00000-0123456789abcdef.h5"]
+)
+@pytest.mark.parametrize("force", [False, True])
+def test_a_single_file_never_takes_the_name_of_what_a_store_is_known_by(tmp_path: Path, name: str, force: bool) -> None:
+    small_store(tmp_path / "acts")
+    address = f"file://{tmp_path}/there"
+    push(tmp_path / "acts", address)
+    before = below(tmp_path / "there")
+    (tmp_path / name).write_text("{}")
+    (tmp_path / "other.json").write_text("{}")
+    for source, place in ((name, f"{address}/"), ("other.json", f"{address}/{name}")):
+        with pytest.raises(InputError, match=rf"there/{name}: {name} is the name of a file that a store"):
+            push(tmp_path / source, place, force=force)
+    assert below(tmp_path / "there") == before
+    assert pull(address, tmp_path / "back").sent > 0

@@ -1,4 +1,4 @@
-"""A LabelSet goes wherever an array of labels goes, in every public function; two of them are never joined by order."""
+"""A LabelSet or a tensor goes wherever an array of labels goes, in every public function; sets are joined by id."""
 
 import inspect
 from collections.abc import Callable
@@ -37,6 +37,7 @@ from w2s_probes.simulated import error_balance, first_features, hard, mistaken, 
 from w2s_probes.stats import agreement
 from w2s_probes.store import TokenActivations
 from w2s_probes.students import HeadStudent, Texts
+from w2s_probes.tensors import as_numpy
 
 DATA = planted(n=200)
 X, N = DATA.X, len(DATA.X)
@@ -216,6 +217,28 @@ def test_two_label_sets_do_what_their_arrays_do_unless_their_rows_differ(name: s
         call(labels(first), labels(second, TURNED))
     with pytest.raises(InputError, match="give both of the same rows"):
         call(labels(first), labels(second[:-1], IDS[:-1]))
+
+
+def tensor(array: Any) -> Any:
+    """The numbers in a format that numpy lacks, with a gradient, and as numpy would have them."""
+    torch = pytest.importorskip("torch")
+    given = torch.tensor(np.asarray(array, dtype=np.float64)).to(torch.bfloat16).requires_grad_()
+    return given, as_numpy(given).astype(np.float64)
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_a_tensor_with_a_gradient_does_what_its_array_does(name: str) -> None:
+    call, array = ONE[name]
+    given, plain = tensor(array)
+    assert np.array_equal(call(given), call(plain), equal_nan=not isinstance(call(plain), list))
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_two_tensors_do_what_their_arrays_do(name: str) -> None:
+    call, first, second = TWO[name]
+    (one, plain), (other, also) = tensor(first), tensor(second)
+    for given in ((one, also), (plain, other), (one, other)):
+        assert np.allclose(call(*given), call(plain, also), rtol=0, atol=1e-7, equal_nan=True)
 
 
 def test_a_label_set_is_its_probabilities_as_an_array() -> None:

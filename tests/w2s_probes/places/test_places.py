@@ -123,6 +123,27 @@ def test_a_process_that_is_killed_takes_no_other_along(tmp_path: Path, monkeypat
     assert (tmp_path / "mortal").exists()
 
 
+def test_the_unit_over_which_processes_die_or_lack_memory_is_named_and_what_is_finished_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(local, "cores", lambda: 2)
+    remedy = (
+        "it takes about 2 GB: give each worker more memory, or do fewer units at a time; what is finished is kept: "
+    )
+    for chore, said in (
+        (Chore("bad", deadly=True), r"workers died over chore bad again and again \(TerminatedWorkerError\); "),
+        (
+            Chore("bad", huge=True),
+            r"chore bad: its worker is out of memory \(Unable to allocate 99. GiB for an array\); ",
+        ),
+    ):
+        finished = []
+        with pytest.raises(InputError, match=f"^{said}{remedy}give the same command again$"):
+            for done in Place(jobs=2).does([*chores(1), chore], 2 * 10**9):
+                finished.append(done)
+        assert [done[0].key for done in finished if done is not None] in (["0"], [])
+
+
 def test_what_is_wrong_with_a_unit_ends_the_work_in_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "cores", lambda: 2)
     for jobs in (1, 2):

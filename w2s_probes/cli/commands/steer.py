@@ -85,6 +85,7 @@ def steer(
     refuse_pattern(pattern)
     from ...labels.label_file import LabelFile
     from ...labels.label_set import read_label_table
+    from ...places.sole_writer import sole_writer
     from ...store.activation_store import ActivationStore
 
     opened = ActivationStore.open(store)
@@ -120,9 +121,10 @@ def steer(
         prompt=pattern,
         chat_template=chat_template,
     )
-    with progress.rows(show) as report:
-        found = plan.run(placement=Placement(device_map, attn, batch_tokens), progress=report)
-    record = write_steered(found, out)
+    with sole_writer(out, out):
+        with progress.rows(show) as report:
+            found = plan.run(placement=Placement(device_map, attn, batch_tokens), progress=report)
+        record = write_steered(found, out)
     for line in record["remarks"]:
         terminal.say(line)
     table, figure = steer_table_path(out), steer_figure_path(out)

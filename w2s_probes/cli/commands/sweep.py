@@ -149,6 +149,7 @@ def sweep(
     opened, files, tests = joined_labels(plain, labels, test, paired=wanted.reads_pairs)
     rows = read_labels(files, tests, held_out, opened.ids, str(opened.path))
     from ...places import Place
+    from ...places.sole_writer import sole_writer
     from ...sweep.sweeping import SweepPlan
     from ..answers_on_scores import SweepAnswer
 
@@ -163,13 +164,17 @@ def sweep(
             terminal.answer(line)
         terminal.answer_json(SweepAnswer.unfinished(out, description))
         return
-    with progress.steps(show) as report:
-        result = planned.run_share(share, where, report)
-    if result is None:
-        terminal.say(f"{out}: share {share.index}/{share.count} is done; the table is written when the others are, too")
-        terminal.answer_json(SweepAnswer.unfinished(out))
-        return
-    result.write(out, choose_by, oracle=oracle)
+    work = planned.key + choose_by + "-oracle" * oracle
+    with sole_writer(out, parts_path(out) / record_path(out).name, work=work):
+        with progress.steps(show) as report:
+            result = planned.run_share(share, where, report)
+        if result is None:
+            terminal.say(
+                f"{out}: share {share.index}/{share.count} is done; the table is written when the others are, too"
+            )
+            terminal.answer_json(SweepAnswer.unfinished(out))
+            return
+        result.write(out, choose_by, oracle=oracle)
     _show(result, choose_by, oracle)
     plots = [] if plot is None else _draw(result, plot)
     terminal.say(f"Written: {', '.join([str(out), *plots])}")
