@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ EIGHT = {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336,
 EIGHT |= {"num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "dtype": "bfloat16"}
 EIGHT |= {"max_position_embeddings": 8192}
 DEMO = RECIPES / "demo.toml"
+MINIATURE = RECIPES.parents[1] / "data" / "miniature"
 
 
 @pytest.fixture
@@ -181,6 +183,46 @@ def test_a_recipes_words_of_logits_are_looked_up_where_its_texts_are_counted() -
     recipe = read_recipe(DEMO, ["seeds=[0]", 'data.tasks=["miniature_mood"]', 'strong.site="logits:qqzzxx"'])
     with pytest.raises(InputError, match="site logits: 'qqzzxx' is"):
         plan_recipe(recipe)
+
+
+def test_a_recipes_position_is_looked_for_in_every_row_that_the_run_will_read(w2s: Call, fails: Failing) -> None:
+    one = ["seeds=[0]", 'data.tasks=["miniature_mood"]', "data.n_train=300"]
+    call = ["plan", DEMO, "--tokens-per-s", 9, *(word for setting in one for word in ("--set", setting))]
+    nowhere = fails(*call, "--set", 'strong.position="regex:zzzqq"')
+    assert re.search(
+        r"task miniature_mood: position 'regex:zzzqq' is nowhere in (\d+) of \1 rows .*: check it", nowhere
+    )
+    (row_id, text), *_ = (
+        split_task(read_recipe(DEMO, one), "miniature_mood")[0].test[["id", "text"]].to_numpy().tolist()
+    )
+    others = rf"regex:^(?!{re.escape(text)}$)."
+    assert f"is nowhere in 1 of 1600 rows ('{row_id}'): mend or drop them\n" in fails(
+        *call, "--set", f"strong.position={json.dumps(others)}"
+    )
+    w2s(*call, "--set", 'strong.position="regex:[a-z]+"')
+
+
+def test_a_recipes_position_that_is_not_read_is_said_without_options_that_a_recipe_does_not_have(
+    fails: Failing, tmp_path: Path
+) -> None:
+    model = tmp_path / "short"
+    shutil.copytree(MINIATURE / "strong", model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 4}))
+    settings = ["seeds=[0]", 'data.tasks=["miniature_mood"]', f"strong.model={model}", 'strong.position="regex:[a-z]+"']
+    line = fails("plan", DEMO, "--tokens-per-s", 9, *(word for one in settings for word in ("--set", one)))
+    assert "task miniature_mood: the marked position 'regex:[a-z]+' is cut off in " in line
+    assert line.endswith("of which 4 tokens are read, cut on the right: drop them, or choose another position\n")
+
+
+def test_models_between_weak_and_strong_are_planned_where_a_method_reads_them() -> None:
+    weak = f"{MINIATURE}/weak"
+    common = ["seeds=[0]", 'data.tasks=["miniature_mood"]']
+    said = "intermediate=[{model='" + weak + "', position='regex:[a-z]+'}]"
+    with_it = plan_recipe(read_recipe(DEMO, [*common, said, 'methods=["student-xent", "bootstrap"]']))
+    assert with_it.models["intermediate 1"].model == weak
+    assert with_it.models["intermediate 1"].costs.rows == with_it.models["strong"].costs.rows
+    assert "intermediate 1" not in plan_recipe(read_recipe(DEMO, [*common, said])).models
 
 
 def test_without_the_tasks_files_the_recipes_sizes_count(tmp_path: Path) -> None:
