@@ -36,6 +36,7 @@ from .recipe.schema import Recipe, Strong, Weak
 from .recipe.training import Training
 from .results.names import REFERENCES
 from .supervisors.held_out import refuse_without_truth
+from .tuning_memory import TuningMemory, tuning_memory
 
 # Forward passes' worth of work for a training row and epoch: forward, and backward through activations and weights.
 PASSES = {"full": 3, "lora": 2}
@@ -75,6 +76,9 @@ class RecipePlan:
     gold: GoldCosts | None  # the true labels of gold rows; None where no method reads any
     tuned: ModelPlan | None  # one pass of the first model that is fine-tuned over its training rows; None likewise
     asked: list[AskingPlan] = field(default_factory=list)  # models that are asked, each for one supervisor or method
+    memory: list[tuple[str, TuningMemory]] = field(
+        default_factory=list
+    )  # of each model that is fine-tuned, by its name
 
     @property
     def fits(self) -> int:
@@ -144,7 +148,11 @@ def plan_recipe(
     given: dict[str, Any] = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
     asked = plan_askings(recipe, methods, by_name, describe, test_rows=_test_rows(recipe), **given)
     gold = gold_costs(recipe, methods, splits)
-    return RecipePlan(plans, *sizes, students, flops, debate, gold, passes[0][1] if passes else None, asked)
+    memory = [
+        (part.model, tuning_memory(part.source, part.costs, training.finetuning))
+        for (_, part), (_, training, _) in zip(passes, parts, strict=True)
+    ]
+    return RecipePlan(plans, *sizes, students, flops, debate, gold, passes[0][1] if passes else None, asked, memory)
 
 
 def _layers(recipe: Recipe, methods: dict[str, Method], describe: Callable[[str], ModelSource]) -> list[int]:

@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from transformers import LlamaConfig, LlamaModel
 
 from analyses.costs import plan_recipe
 from analyses.experiment.row_sets import RowSets
 from analyses.experiment.splits import split_task
 from analyses.recipe.read import RECIPES, read_recipe
+from analyses.tuning_memory import KEPT, tuning_memory
+from extract.costs.estimate import estimate
+from extract.costs.flops import block_work
+from extract.models.source import ModelSource
 from w2s_probes import InputError
 from w2s_probes.cli.units import amount, duration, spans
+from w2s_probes.students.finetuning.settings import FineTuning
 
 Call = Callable[..., None]
 Failing = Callable[..., str]
@@ -143,9 +150,93 @@ def test_a_plan_says_where_the_model_asks_for_another_position(
 
 def test_fine_tuning_is_timed_on_this_machine_as_well(w2s: Call, capsys: pytest.CaptureFixture[str]) -> None:
     w2s("plan", RECIPES / "demo_finetuned.toml", "--set", "seeds=[0]")
+    text = capsys.readouterr().out
+    assert re.search(r"fine-tuning: .*\n  this machine   about .* an estimate, from one of its", text)
     assert re.search(
-        r"fine-tuning: .*\n  this machine   about .* an estimate, from one of its", capsys.readouterr().out
+        r"\n  memory         \S+strong: full, whole in one process, products in bfloat16: .* a process = ", text
     )
+    assert "\n                 reckoned from config, settings and rows, and not measured" in text
+    assert re.search(r"\n  host memory    \S+ .B while the first process reads the checkpoint", text)
+
+
+def told(settings: dict[str, Any], **config: Any) -> FineTuning:
+    """A fine-tuning whose model the configuration splits, if there is one."""
+    return FineTuning(**settings, **({"engine": "trainer"} | config if config else {}))
+
+
+def test_the_memory_of_a_fine_tuning_is_that_of_its_kind_split_as_its_file_says(eight: Path, tmp_path: Path) -> None:
+    source = ModelSource.describe(str(eight))
+    costs = estimate(source, np.full(100, 128))
+    files = {"FSDP": "distributed_type: FSDP\nnum_processes: 8\nfsdp_config:\n  fsdp_version: 2\n"}
+    files |= {
+        f"stage {n}": f"distributed_type: DEEPSPEED\nnum_processes: 8\ndeepspeed_config:\n  zero_stage: {n}\n"
+        for n in (1, 2, 3)
+    }
+    P, B = costs.parameters, costs.block_parameters
+    found = {"whole": tuning_memory(source, costs, told({"kind": "full"}))}
+    for name, text in files.items():
+        (tmp_path / "how.yaml").write_text(text)
+        found[name] = tuning_memory(source, costs, told({"kind": "full"}, accelerate=f"{tmp_path}/how.yaml"))
+        assert found[name].what == f"full, split over 8 processes by {'DeepSpeed, ' * ('stage' in name)}{name}"
+    for name, weights, gradients in (
+        ("whole", 4 * P, 4 * P),
+        ("FSDP", P / 2, P / 2),
+        ("stage 1", 4.5 * P, 4 * P),
+        ("stage 2", 4.5 * P, P / 2),
+        ("stage 3", P, P / 2),
+    ):
+        n = 1 if name == "whole" else 8
+        assert (found[name].weights, found[name].gradients) == pytest.approx((weights, gradients))
+        assert (found[name].moments, found[name].copies) == pytest.approx((8 * P / n, 2 * B))
+        assert (found[name].loading, found[name].writing) == pytest.approx((4 * P, 16 * P + 4 * P / n))
+        assert found[name].all_read == ("stage" in name)
+        assert found[name].tokens == (4096 if n == 1 else 512)
+    assert found["whole"].gathered == 0
+    assert found["FSDP"].gathered == pytest.approx(4 * (P - B + 2 * B / 32) + 4 * (P - B))
+
+
+def test_adapters_four_bits_and_checkpointed_passes_take_less(eight: Path) -> None:
+    source = ModelSource.describe(str(eight))
+    costs = estimate(source, np.full(100, 128))
+    P, B = costs.parameters, costs.block_parameters
+    adapters = 8 * 32 * (4 * 4096 + 2 * 1024 + 2 * 4096 + 3 * (4096 + 14336))  # rank x blocks x sides of 7 matrices
+    lora, four = (tuning_memory(source, costs, told({}, **more)) for more in ({}, {"quantize": "nf4"}))
+    assert lora.weights == pytest.approx(2 * P + 4 * adapters)
+    assert four.weights == pytest.approx(0.52 * B + 2 * (P - B) + 4 * adapters)
+    assert (lora.gradients, lora.moments, lora.copies) == (4 * adapters, 8 * adapters, 0)
+    plain, again = (
+        tuning_memory(source, costs, FineTuning(kind="full", gradient_checkpointing=on)) for on in (False, True)
+    )
+    assert again.copies == pytest.approx(plain.copies / 32)
+    assert again.activations == pytest.approx(plain.activations / 32 + 4096 * 32 * 4 * 4096)
+
+
+@pytest.mark.parametrize(("dtype", "low"), [(torch.bfloat16, True), (torch.float32, False)])
+def test_what_the_way_back_keeps_is_what_autograd_saves(dtype: torch.dtype, low: bool) -> None:
+    sizes = {"hidden_size": 256, "intermediate_size": 896, "num_attention_heads": 4, "num_key_value_heads": 1}
+    found = []
+    for depth in (1, 3):
+        config = LlamaConfig(**sizes, num_hidden_layers=depth, vocab_size=64, pad_token_id=0, use_cache=False)
+        model = LlamaModel(config).train()
+        own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+        saved: dict[int, torch.Tensor] = {}
+
+        def keep(tensor: torch.Tensor, own: set[int] = own, saved: dict[int, torch.Tensor] = saved) -> torch.Tensor:
+            if tensor.untyped_storage().data_ptr() not in own:
+                saved[tensor.untyped_storage().data_ptr()] = tensor
+            return tensor
+
+        ids = torch.ones(2, 65, dtype=torch.long)
+        with (
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+            torch.autocast("cpu", dtype=torch.bfloat16, enabled=low),
+        ):
+            model(input_ids=ids)
+        found.append(sum(t.untyped_storage().nbytes() for t in saved.values()))
+    weights = sum(p.numel() for p in model.layers[0].parameters() if p.dim() == 2)
+    held = block_work(model.layers[0], config, 0).held
+    each = (found[1] - found[0]) / 2 - 2 * weights * low  # which are kept in bfloat16 once more
+    assert each / ids.numel() / held == pytest.approx(KEPT[low], rel=0.1)
 
 
 def read(sets: RowSets, role: str) -> list[pd.DataFrame]:
