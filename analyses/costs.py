@@ -12,7 +12,9 @@ import pandas as pd
 from extract.asking.saying import Saying
 from extract.costs.estimate import Costs, estimate
 from extract.costs.lengths import Lengths, assumed_lengths, count_tokens
+from extract.marking import CutOff
 from extract.models.source import ModelSource
+from extract.positions import mark_of
 from extract.tasks import find_task
 from extract.tasks.contrast import contrast_rows
 from w2s_probes.errors import InputError
@@ -34,11 +36,13 @@ from .recipe.schema import Recipe, Strong, Weak
 from .recipe.training import Training
 from .results.names import REFERENCES
 from .supervisors.held_out import refuse_without_truth
+from .tuning_memory import TuningMemory, tuning_memory
 
 # Forward passes' worth of work for a training row and epoch: forward, and backward through activations and weights.
 PASSES = {"full": 3, "lora": 2}
 EVERY_TOKEN = "every-token strong"  # the role of the strong model's second reading, for attention probes
 PAIRS = "contrast-pair strong"  # and of its reading of both sides of each row
+SKIP = ", or leave them out by --missing skip"  # a remedy of extractions, which no recipe has
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ class RecipePlan:
     gold: GoldCosts | None  # the true labels of gold rows; None where no method reads any
     tuned: ModelPlan | None  # one pass of the first model that is fine-tuned over its training rows; None likewise
     asked: list[AskingPlan] = field(default_factory=list)  # models that are asked, each for one supervisor or method
+    memory: list[tuple[str, TuningMemory]] = field(
+        default_factory=list
+    )  # of each model that is fine-tuned, by its name
 
     @property
     def fits(self) -> int:
@@ -104,6 +111,8 @@ def plan_recipe(
     layers = _layers(recipe, methods, describe)
     read |= {f"strong, layer {layer}": recipe.strong.model_copy(update={"layer": layer}) for layer in layers[1:]}
     read |= {f"strong, layer {one.layer}": one for one in layers_read(recipe, methods)}
+    if "bootstrap" in methods and recipe.student.kind == "head":
+        read |= {f"intermediate {number}": one for number, one in enumerate(recipe.intermediate, start=1)}
     heads = [one for one in recipe.weak.trained if one.kind in ("head", "boosted") and one.model is not None]
     read |= {"weak" if len(heads) == 1 else f"weak {number}": one for number, one in enumerate(heads, start=1)}
     plans = {}
@@ -113,10 +122,15 @@ def plan_recipe(
         needed = [_needed(recipe, sets, with_weak) for sets in splits.values()]
         needed = [_sides(recipe, *task) for task in zip(splits, needed, strict=True)] if role == PAIRS else needed
         site = settings.site if isinstance(settings, Strong) else "residual"
-        lengths = Lengths.joined([_lengths(source, rows, tokens_per_row, site=site) for rows in needed])
-        lengths = heard_lengths(recipe, lengths) if role.startswith("weak") else lengths
         position = "mean" if settings.position == "attention" else settings.position
-        options: dict[str, Any] = {"layers": settings.layer, "position": "all" if role == EVERY_TOKEN else position}
+        position = "all" if role == EVERY_TOKEN else position
+        counted = [
+            _lengths(source, rows, tokens_per_row, site=site, position=position, task=task)
+            for task, rows in zip(splits, needed, strict=True)
+        ]
+        lengths = Lengths.joined(counted)
+        lengths = heard_lengths(recipe, lengths) if role.startswith("weak") else lengths
+        options: dict[str, Any] = {"layers": settings.layer, "position": position}
         options |= {"site": site} if isinstance(settings, Strong) else {}
         costs = estimate(source, lengths.tokens, **options, batch_tokens=batch_tokens)
         plans[role] = ModelPlan(source, costs, lengths, options, any(isinstance(n, int) for n in needed))
@@ -131,10 +145,14 @@ def plan_recipe(
     sizes = (len(splits), len(recipe.seeds), len(recipe.methods), recipe.data.n_test)
     debate = debate_costs(recipe, splits, tokens_per_row)
     by_name = {Path(task).stem: sets for task, sets in splits.items()}
-    counted: dict[str, Any] = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
-    asked = plan_askings(recipe, methods, by_name, describe, test_rows=_test_rows(recipe), **counted)
+    given: dict[str, Any] = {"tokens_per_row": tokens_per_row, "batch_tokens": batch_tokens}
+    asked = plan_askings(recipe, methods, by_name, describe, test_rows=_test_rows(recipe), **given)
     gold = gold_costs(recipe, methods, splits)
-    return RecipePlan(plans, *sizes, students, flops, debate, gold, passes[0][1] if passes else None, asked)
+    memory = [
+        (part.model, tuning_memory(part.source, part.costs, training.finetuning))
+        for (_, part), (_, training, _) in zip(passes, parts, strict=True)
+    ]
+    return RecipePlan(plans, *sizes, students, flops, debate, gold, passes[0][1] if passes else None, asked, memory)
 
 
 def _layers(recipe: Recipe, methods: dict[str, Method], describe: Callable[[str], ModelSource]) -> list[int]:
@@ -244,8 +262,13 @@ def _lengths(
     saying: Saying | None = None,
     *,
     site: str = "residual",
+    position: str = "last",
+    task: str = "",
 ) -> Lengths:
-    """The lengths of rows, or of their prompts where the model is to say labels."""
+    """The lengths of rows, or of their prompts where the model is to say labels.
+
+    InputError, naming the task, for rows in which the position is nowhere, or is cut off.
+    """
     count = rows if isinstance(rows, int) else len(rows)
     if tokens_per_row is not None:
         return assumed_lengths(source, count, tokens_per_row)
@@ -256,4 +279,12 @@ def _lengths(
     if saying is not None:
         tokens = np.array([len(row) for row in saying.of(rows[["id", "text"]]).tokens], dtype=np.int64)
         return Lengths(tokens, 0, source.window)
-    return count_tokens(source, rows, site=site)
+    if mark_of(position) is None:
+        return count_tokens(source, rows, site=site)
+    try:
+        return count_tokens(source, rows, site=site, positions=[position])
+    except CutOff as error:
+        what, _, _ = str(error).rpartition(": ")
+        raise InputError(f"task {task}: {what}: drop them, or choose another position") from error
+    except InputError as error:
+        raise InputError(f"task {task}: {error}".removesuffix(SKIP)) from error

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from transformers import LlamaConfig, LlamaModel
 
 from analyses.costs import plan_recipe
 from analyses.experiment.row_sets import RowSets
 from analyses.experiment.splits import split_task
 from analyses.recipe.read import RECIPES, read_recipe
+from analyses.tuning_memory import KEPT, tuning_memory
+from extract.costs.estimate import estimate
+from extract.costs.flops import block_work
+from extract.models.source import ModelSource
 from w2s_probes import InputError
 from w2s_probes.cli.units import amount, duration, spans
+from w2s_probes.students.finetuning.settings import FineTuning
 
 Call = Callable[..., None]
 Failing = Callable[..., str]
@@ -23,6 +31,7 @@ EIGHT = {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336,
 EIGHT |= {"num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "dtype": "bfloat16"}
 EIGHT |= {"max_position_embeddings": 8192}
 DEMO = RECIPES / "demo.toml"
+MINIATURE = RECIPES.parents[1] / "data" / "miniature"
 
 
 @pytest.fixture
@@ -141,9 +150,93 @@ def test_a_plan_says_where_the_model_asks_for_another_position(
 
 def test_fine_tuning_is_timed_on_this_machine_as_well(w2s: Call, capsys: pytest.CaptureFixture[str]) -> None:
     w2s("plan", RECIPES / "demo_finetuned.toml", "--set", "seeds=[0]")
+    text = capsys.readouterr().out
+    assert re.search(r"fine-tuning: .*\n  this machine   about .* an estimate, from one of its", text)
     assert re.search(
-        r"fine-tuning: .*\n  this machine   about .* an estimate, from one of its", capsys.readouterr().out
+        r"\n  memory         \S+strong: full, whole in one process, products in bfloat16: .* a process = ", text
     )
+    assert "\n                 reckoned from config, settings and rows, and not measured" in text
+    assert re.search(r"\n  host memory    \S+ .B while the first process reads the checkpoint", text)
+
+
+def told(settings: dict[str, Any], **config: Any) -> FineTuning:
+    """A fine-tuning whose model the configuration splits, if there is one."""
+    return FineTuning(**settings, **({"engine": "trainer"} | config if config else {}))
+
+
+def test_the_memory_of_a_fine_tuning_is_that_of_its_kind_split_as_its_file_says(eight: Path, tmp_path: Path) -> None:
+    source = ModelSource.describe(str(eight))
+    costs = estimate(source, np.full(100, 128))
+    files = {"FSDP": "distributed_type: FSDP\nnum_processes: 8\nfsdp_config:\n  fsdp_version: 2\n"}
+    files |= {
+        f"stage {n}": f"distributed_type: DEEPSPEED\nnum_processes: 8\ndeepspeed_config:\n  zero_stage: {n}\n"
+        for n in (1, 2, 3)
+    }
+    P, B = costs.parameters, costs.block_parameters
+    found = {"whole": tuning_memory(source, costs, told({"kind": "full"}))}
+    for name, text in files.items():
+        (tmp_path / "how.yaml").write_text(text)
+        found[name] = tuning_memory(source, costs, told({"kind": "full"}, accelerate=f"{tmp_path}/how.yaml"))
+        assert found[name].what == f"full, split over 8 processes by {'DeepSpeed, ' * ('stage' in name)}{name}"
+    for name, weights, gradients in (
+        ("whole", 4 * P, 4 * P),
+        ("FSDP", P / 2, P / 2),
+        ("stage 1", 4.5 * P, 4 * P),
+        ("stage 2", 4.5 * P, P / 2),
+        ("stage 3", P, P / 2),
+    ):
+        n = 1 if name == "whole" else 8
+        assert (found[name].weights, found[name].gradients) == pytest.approx((weights, gradients))
+        assert (found[name].moments, found[name].copies) == pytest.approx((8 * P / n, 2 * B))
+        assert (found[name].loading, found[name].writing) == pytest.approx((4 * P, 16 * P + 4 * P / n))
+        assert found[name].all_read == ("stage" in name)
+        assert found[name].tokens == (4096 if n == 1 else 512)
+    assert found["whole"].gathered == 0
+    assert found["FSDP"].gathered == pytest.approx(4 * (P - B + 2 * B / 32) + 4 * (P - B))
+
+
+def test_adapters_four_bits_and_checkpointed_passes_take_less(eight: Path) -> None:
+    source = ModelSource.describe(str(eight))
+    costs = estimate(source, np.full(100, 128))
+    P, B = costs.parameters, costs.block_parameters
+    adapters = 8 * 32 * (4 * 4096 + 2 * 1024 + 2 * 4096 + 3 * (4096 + 14336))  # rank x blocks x sides of 7 matrices
+    lora, four = (tuning_memory(source, costs, told({}, **more)) for more in ({}, {"quantize": "nf4"}))
+    assert lora.weights == pytest.approx(2 * P + 4 * adapters)
+    assert four.weights == pytest.approx(0.52 * B + 2 * (P - B) + 4 * adapters)
+    assert (lora.gradients, lora.moments, lora.copies) == (4 * adapters, 8 * adapters, 0)
+    plain, again = (
+        tuning_memory(source, costs, FineTuning(kind="full", gradient_checkpointing=on)) for on in (False, True)
+    )
+    assert again.copies == pytest.approx(plain.copies / 32)
+    assert again.activations == pytest.approx(plain.activations / 32 + 4096 * 32 * 4 * 4096)
+
+
+@pytest.mark.parametrize(("dtype", "low"), [(torch.bfloat16, True), (torch.float32, False)])
+def test_what_the_way_back_keeps_is_what_autograd_saves(dtype: torch.dtype, low: bool) -> None:
+    sizes = {"hidden_size": 256, "intermediate_size": 896, "num_attention_heads": 4, "num_key_value_heads": 1}
+    found = []
+    for depth in (1, 3):
+        config = LlamaConfig(**sizes, num_hidden_layers=depth, vocab_size=64, pad_token_id=0, use_cache=False)
+        model = LlamaModel(config).train()
+        own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+        saved: dict[int, torch.Tensor] = {}
+
+        def keep(tensor: torch.Tensor, own: set[int] = own, saved: dict[int, torch.Tensor] = saved) -> torch.Tensor:
+            if tensor.untyped_storage().data_ptr() not in own:
+                saved[tensor.untyped_storage().data_ptr()] = tensor
+            return tensor
+
+        ids = torch.ones(2, 65, dtype=torch.long)
+        with (
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+            torch.autocast("cpu", dtype=torch.bfloat16, enabled=low),
+        ):
+            model(input_ids=ids)
+        found.append(sum(t.untyped_storage().nbytes() for t in saved.values()))
+    weights = sum(p.numel() for p in model.layers[0].parameters() if p.dim() == 2)
+    held = block_work(model.layers[0], config, 0).held
+    each = (found[1] - found[0]) / 2 - 2 * weights * low  # which are kept in bfloat16 once more
+    assert each / ids.numel() / held == pytest.approx(KEPT[low], rel=0.1)
 
 
 def read(sets: RowSets, role: str) -> list[pd.DataFrame]:
@@ -181,6 +274,46 @@ def test_a_recipes_words_of_logits_are_looked_up_where_its_texts_are_counted() -
     recipe = read_recipe(DEMO, ["seeds=[0]", 'data.tasks=["miniature_mood"]', 'strong.site="logits:qqzzxx"'])
     with pytest.raises(InputError, match="site logits: 'qqzzxx' is"):
         plan_recipe(recipe)
+
+
+def test_a_recipes_position_is_looked_for_in_every_row_that_the_run_will_read(w2s: Call, fails: Failing) -> None:
+    one = ["seeds=[0]", 'data.tasks=["miniature_mood"]', "data.n_train=300"]
+    call = ["plan", DEMO, "--tokens-per-s", 9, *(word for setting in one for word in ("--set", setting))]
+    nowhere = fails(*call, "--set", 'strong.position="regex:zzzqq"')
+    assert re.search(
+        r"task miniature_mood: position 'regex:zzzqq' is nowhere in (\d+) of \1 rows .*: check it", nowhere
+    )
+    (row_id, text), *_ = (
+        split_task(read_recipe(DEMO, one), "miniature_mood")[0].test[["id", "text"]].to_numpy().tolist()
+    )
+    others = rf"regex:^(?!{re.escape(text)}$)."
+    assert f"is nowhere in 1 of 1600 rows ('{row_id}'): mend or drop them\n" in fails(
+        *call, "--set", f"strong.position={json.dumps(others)}"
+    )
+    w2s(*call, "--set", 'strong.position="regex:[a-z]+"')
+
+
+def test_a_recipes_position_that_is_not_read_is_said_without_options_that_a_recipe_does_not_have(
+    fails: Failing, tmp_path: Path
+) -> None:
+    model = tmp_path / "short"
+    shutil.copytree(MINIATURE / "strong", model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 4}))
+    settings = ["seeds=[0]", 'data.tasks=["miniature_mood"]', f"strong.model={model}", 'strong.position="regex:[a-z]+"']
+    line = fails("plan", DEMO, "--tokens-per-s", 9, *(word for one in settings for word in ("--set", one)))
+    assert "task miniature_mood: the marked position 'regex:[a-z]+' is cut off in " in line
+    assert line.endswith("of which 4 tokens are read, cut on the right: drop them, or choose another position\n")
+
+
+def test_models_between_weak_and_strong_are_planned_where_a_method_reads_them() -> None:
+    weak = f"{MINIATURE}/weak"
+    common = ["seeds=[0]", 'data.tasks=["miniature_mood"]']
+    said = "intermediate=[{model='" + weak + "', position='regex:[a-z]+'}]"
+    with_it = plan_recipe(read_recipe(DEMO, [*common, said, 'methods=["student-xent", "bootstrap"]']))
+    assert with_it.models["intermediate 1"].model == weak
+    assert with_it.models["intermediate 1"].costs.rows == with_it.models["strong"].costs.rows
+    assert "intermediate 1" not in plan_recipe(read_recipe(DEMO, [*common, said])).models
 
 
 def test_without_the_tasks_files_the_recipes_sizes_count(tmp_path: Path) -> None:

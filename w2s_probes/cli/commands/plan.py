@@ -13,6 +13,7 @@ from ..options import SetOption
 from ..plan_costs import Rates, cost_lines, lines_of_here, position_lines, tuning_here
 from ..plan_debates import debate_line
 from ..plan_intervals import intervals, pilot_of_run
+from ..plan_tuning import memory_lines
 from ..units import amount, duration
 
 
@@ -165,6 +166,8 @@ def _recipe(path: Path, settings: list[str], counted: dict[str, Any], rates: Rat
     if costs.flops is not None:
         lines.append(f"fine-tuning: {amount(costs.flops, 'FLOP')}, {costs.students} students among them")
         lines += tuning_here(costs.tuned, costs.flops, rates)
+    for model, memory in costs.memory:
+        lines += memory_lines(model, memory)
     for asked in costs.asked:
         size = f"at most {asked.costs.rows:,} prompts, {asked.costs.tokens:,} tokens, {amount(asked.flops, 'FLOP')}"
         lines.append(f"asking {asked.source.name} for {asked.what}: {size}, {duration(asked.costs.seconds(**rates))}")
