@@ -4,8 +4,6 @@ import importlib.util
 import logging
 import os
 import shlex
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -27,7 +25,8 @@ from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe
 from tests.conftest import ROOT
 from tests.worlds.experiments import completed, experiment, taught
-from tests.worlds.mortal_lessons import MortalLesson, noted
+from tests.worlds.loaded import forked_workers, start
+from tests.worlds.mortal_lessons import MortalLesson, mortal_command, noted
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.losses import LOSSES
 from w2s_probes.places import Place, cluster, local
@@ -42,6 +41,12 @@ has_ray = importlib.util.find_spec("ray") is not None
 
 def recipe() -> Recipe:
     return read_recipe(RECIPES / "demo_finetuned.toml", SMALL)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forked() -> Iterator[None]:
+    with forked_workers():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -96,21 +101,6 @@ def assert_one_death_costs_nothing(serial: Path, out: Path, journal: Path, place
     assert str(os.getpid()) not in {file.name.split()[2] for file in journal.iterdir()}
 
 
-SHARD = """
-import sys
-from pathlib import Path
-
-from analyses.lessons import crew
-from tests.conftest import ROOT
-from tests.worlds.mortal_lessons import MortalLesson
-from w2s_probes.cli import main
-
-MortalLesson.journal, MortalLesson.dies = Path(sys.argv[1]), (sys.argv[2], 5)
-crew.LessonUnit = MortalLesson
-main(sys.argv[3:])
-"""
-
-
 def test_of_two_commands_that_share_a_cache_one_is_killed_and_the_other_takes_over(
     serial: Path, tmp_path: Path
 ) -> None:
@@ -118,15 +108,14 @@ def test_of_two_commands_that_share_a_cache_one_is_killed_and_the_other_takes_ov
     out, journal = tmp_path / "out", tmp_path / "journal"
     journal.mkdir()
     asked = ["run", "demo_finetuned", "--out", str(out), *(part for one in SMALL for part in ("--set", one))]
+    said = [tmp_path / f"said-{share}" for share in range(2)]
     running = [
-        subprocess.Popen(
-            [sys.executable, "-c", SHARD, str(journal), DIES[0], *asked, "--shard", f"{share}/2"],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
-        for share in range(2)
-    ]  # fmt: skip
-    said = [process.communicate(timeout=300)[0] for process in running]
-    assert sorted(process.returncode for process in running) == [-SIGKILL, 0], said
+        start(mortal_command, journal, DIES, [*asked, "--shard", f"{share}/2"], said=said[share]) for share in range(2)
+    ]
+    for process in running:
+        process.join(timeout=300)
+    codes = {process.exitcode for process in running}
+    assert codes == {-SIGKILL, 0}, [file.read_text() for file in said]
     assert_serial(serial, out)
     assert_one_death(journal, out)
 
