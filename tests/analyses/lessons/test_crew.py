@@ -24,13 +24,14 @@ from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe
 from tests.conftest import ROOT
-from tests.worlds.experiments import completed, experiment, taught
+from tests.worlds.experiments import completed, experiment, small_recipe, taught
 from tests.worlds.loaded import forked_workers, start
 from tests.worlds.mortal_lessons import MortalLesson, mortal_command, noted
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.losses import LOSSES
 from w2s_probes.places import Place, cluster, local
 from w2s_probes.places.pool import versions
+from w2s_probes.probes.saving import load_probe
 
 SMALL = ["seeds=[0]", "data.n_train=64", "data.n_val=40", "data.n_test=80", "weak={kind='text', n_truth=60}"]
 SMALL += ["n_boot=50", 'data.tasks=["miniature_price"]', 'methods=["student-xent", "s2s-1", "filter-knn"]']
@@ -162,6 +163,20 @@ def test_a_loss_that_workers_do_not_know_is_taught_by_the_command(
     alone = taught(made.lesson(made.weak_train, loss="xent"))["test"]
     np.testing.assert_allclose(first["test"], alone, atol=1e-6)
     assert np.abs(second["test"] - alone).max() > 0.1
+
+
+def test_students_that_other_processes_train_are_kept_too(tmp_path: Path) -> None:
+    recipe = small_recipe('methods=["student-xent", "student-entropy"]', "keep_students=true", "student.epochs=5")
+    run(recipe, tmp_path / "here", cache=tmp_path / "one")
+    without = small_recipe('methods=["student-xent", "student-entropy"]', "student.epochs=5")
+    run(without, tmp_path / "scores", cache=tmp_path / "two")  # whose scores are there then, and the students are not
+    run(recipe, tmp_path / "jobs", cache=tmp_path / "two", place=Place(jobs=2))
+    names = [f"miniature_price-0-{name}" for name in ("ceiling", "student-entropy", "student-xent", "weak")]
+    for out in ("here", "jobs"):
+        assert sorted(folder.name for folder in (tmp_path / out / "students").iterdir()) == names
+    for name in names:
+        heads = [load_probe(tmp_path / out / "students" / name / "head.safetensors") for out in ("here", "jobs")]
+        np.testing.assert_allclose(heads[0].coef_, heads[1].coef_, rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
