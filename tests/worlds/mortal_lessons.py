@@ -68,7 +68,7 @@ def mortal_command(journal: Path, dies: tuple[str, int], words: Sequence[str]) -
     from w2s_probes.cli import main
 
     MortalLesson.journal, MortalLesson.dies = journal, dies
-    crew.LessonUnit = MortalLesson  # type: ignore[misc]
+    crew.LessonUnit = MortalLesson  # type: ignore[attr-defined]
     main(list(words))
 
 
