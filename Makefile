@@ -29,6 +29,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 COMPILE := -m tests.worlds.forked < /dev/null
 export HF_HUB_OFFLINE ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
+# Where this is set, as in many containers, nothing is compiled but for the process at hand: each that imports torch and
+# transformers then compiles them anew, twice the time of the import, and the tests start some hundred such processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo check lint test all-tests wheel test-wheel test-lowest test-python docs api schema bench bench-long gpu-check simulate study harden census encoder miniature environments \
   clean

@@ -2,11 +2,13 @@
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any, ClassVar
 
+from analyses.lessons import crew
 from analyses.lessons.teaching import Taught
 from analyses.lessons.units import LessonUnit
 from w2s_probes.losses import Objective
@@ -59,6 +61,15 @@ class MortalLesson(LessonUnit):
     def _note(self, what: str, name: str, number: int) -> None:
         file = self.journal / f"{what} {time.monotonic_ns()} {os.getpid()}"
         file.write_text(f"{name}\n{number}")
+
+
+def mortal_command(journal: Path, dies: tuple[str, int], words: Sequence[str]) -> None:
+    """Run `w2s` with such lessons."""
+    from w2s_probes.cli import main
+
+    MortalLesson.journal, MortalLesson.dies = journal, dies
+    crew.LessonUnit = MortalLesson  # type: ignore[attr-defined]
+    main(list(words))
 
 
 def noted(journal: Path, what: str) -> list[tuple[str, int, int]]:

@@ -4,8 +4,6 @@ import importlib.util
 import logging
 import os
 import shlex
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -26,12 +24,14 @@ from analyses.protocol import run
 from analyses.recipe.read import RECIPES, read_recipe
 from analyses.recipe.schema import Recipe
 from tests.conftest import ROOT
-from tests.worlds.experiments import completed, experiment, taught
-from tests.worlds.mortal_lessons import MortalLesson, noted
+from tests.worlds.experiments import completed, experiment, small_recipe, taught
+from tests.worlds.loaded import forked_workers, start
+from tests.worlds.mortal_lessons import MortalLesson, mortal_command, noted
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.losses import LOSSES
 from w2s_probes.places import Place, cluster, local
 from w2s_probes.places.pool import versions
+from w2s_probes.probes.saving import load_probe
 
 SMALL = ["seeds=[0]", "data.n_train=64", "data.n_val=40", "data.n_test=80", "weak={kind='text', n_truth=60}"]
 SMALL += ["n_boot=50", 'data.tasks=["miniature_price"]', 'methods=["student-xent", "s2s-1", "filter-knn"]']
@@ -42,6 +42,12 @@ has_ray = importlib.util.find_spec("ray") is not None
 
 def recipe() -> Recipe:
     return read_recipe(RECIPES / "demo_finetuned.toml", SMALL)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forked() -> Iterator[None]:
+    with forked_workers():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -96,21 +102,6 @@ def assert_one_death_costs_nothing(serial: Path, out: Path, journal: Path, place
     assert str(os.getpid()) not in {file.name.split()[2] for file in journal.iterdir()}
 
 
-SHARD = """
-import sys
-from pathlib import Path
-
-from analyses.lessons import crew
-from tests.conftest import ROOT
-from tests.worlds.mortal_lessons import MortalLesson
-from w2s_probes.cli import main
-
-MortalLesson.journal, MortalLesson.dies = Path(sys.argv[1]), (sys.argv[2], 5)
-crew.LessonUnit = MortalLesson
-main(sys.argv[3:])
-"""
-
-
 def test_of_two_commands_that_share_a_cache_one_is_killed_and_the_other_takes_over(
     serial: Path, tmp_path: Path
 ) -> None:
@@ -118,15 +109,14 @@ def test_of_two_commands_that_share_a_cache_one_is_killed_and_the_other_takes_ov
     out, journal = tmp_path / "out", tmp_path / "journal"
     journal.mkdir()
     asked = ["run", "demo_finetuned", "--out", str(out), *(part for one in SMALL for part in ("--set", one))]
+    said = [tmp_path / f"said-{share}" for share in range(2)]
     running = [
-        subprocess.Popen(
-            [sys.executable, "-c", SHARD, str(journal), DIES[0], *asked, "--shard", f"{share}/2"],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
-        for share in range(2)
-    ]  # fmt: skip
-    said = [process.communicate(timeout=300)[0] for process in running]
-    assert sorted(process.returncode for process in running) == [-SIGKILL, 0], said
+        start(mortal_command, journal, DIES, [*asked, "--shard", f"{share}/2"], said=said[share]) for share in range(2)
+    ]
+    for process in running:
+        process.join(timeout=300)
+    codes = {process.exitcode for process in running}
+    assert codes == {-SIGKILL, 0}, [file.read_text() for file in said]
     assert_serial(serial, out)
     assert_one_death(journal, out)
 
@@ -173,6 +163,20 @@ def test_a_loss_that_workers_do_not_know_is_taught_by_the_command(
     alone = taught(made.lesson(made.weak_train, loss="xent"))["test"]
     np.testing.assert_allclose(first["test"], alone, atol=1e-6)
     assert np.abs(second["test"] - alone).max() > 0.1
+
+
+def test_students_that_other_processes_train_are_kept_too(tmp_path: Path) -> None:
+    recipe = small_recipe('methods=["student-xent", "student-entropy"]', "keep_students=true", "student.epochs=5")
+    run(recipe, tmp_path / "here", cache=tmp_path / "one")
+    without = small_recipe('methods=["student-xent", "student-entropy"]', "student.epochs=5")
+    run(without, tmp_path / "scores", cache=tmp_path / "two")  # whose scores are there then, and the students are not
+    run(recipe, tmp_path / "jobs", cache=tmp_path / "two", place=Place(jobs=2))
+    names = [f"miniature_price-0-{name}" for name in ("ceiling", "student-entropy", "student-xent", "weak")]
+    for out in ("here", "jobs"):
+        assert sorted(folder.name for folder in (tmp_path / out / "students").iterdir()) == names
+    for name in names:
+        heads = [load_probe(tmp_path / out / "students" / name / "head.safetensors") for out in ("here", "jobs")]
+        np.testing.assert_allclose(heads[0].coef_, heads[1].coef_, rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture(scope="module")

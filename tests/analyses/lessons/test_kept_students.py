@@ -14,8 +14,6 @@ from analyses.report.load.folder import read_folder
 from tests.worlds.experiments import small_recipe
 from w2s_probes.io.sealed import not_as_written
 from w2s_probes.io.tables import read_table
-from w2s_probes.places.place import Place
-from w2s_probes.probes.saving import load_probe
 from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.students.artefacts import SavedStudent
 from w2s_probes.students.predicting import predict
@@ -147,17 +145,3 @@ def test_fine_tuned_students_of_a_run_are_kept_and_open_again(kind: str, tmp_pat
         np.testing.assert_allclose(p, scores[name].astype(float)[labels["id"]], atol=1e-6)
     unfinished = list((tmp_path / "kept").glob("unfinished/*"))
     assert unfinished == []
-
-
-def test_students_that_other_processes_train_are_kept_too(tmp_path: Path) -> None:
-    recipe = small_recipe('methods=["student-xent", "student-entropy"]', "keep_students=true", "student.epochs=5")
-    run(recipe, tmp_path / "here", cache=tmp_path / "one")
-    without = small_recipe('methods=["student-xent", "student-entropy"]', "student.epochs=5")
-    run(without, tmp_path / "scores", cache=tmp_path / "two")  # whose scores are there then, and the students are not
-    run(recipe, tmp_path / "jobs", cache=tmp_path / "two", place=Place(jobs=2))
-    names = [f"{TASK}-{name}" for name in ("ceiling", "student-entropy", "student-xent", "weak")]
-    for out in ("here", "jobs"):
-        assert sorted(folder.name for folder in (tmp_path / out / "students").iterdir()) == names
-    for name in names:
-        heads = [load_probe(tmp_path / out / "students" / name / "head.safetensors") for out in ("here", "jobs")]
-        np.testing.assert_allclose(heads[0].coef_, heads[1].coef_, rtol=1e-4, atol=1e-6)
