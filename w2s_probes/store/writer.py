@@ -112,9 +112,10 @@ class StoreWriter:
             raise InputError(f"layers {sorted(content.layers)} were given, the store has {sorted(self.manifest.sites)}")
         if list(content.ids) != list(self.ids[self.rows_of(part)]):
             raise InputError(f"the ids given are not those of part {part}")
-        write_shard(self.path, part, content, self.manifest.dtype, self.manifest.key)
+        # First, so that a shard is never without the notes of what computed it.
         if not (self.path / MANIFEST).exists():
             self.manifest.write(self.path, first=True)
+        write_shard(self.path, part, content, self.manifest.dtype, self.manifest.key)
         same_or_refuse(self.path, self.manifest.identity)  # another process may have been first, with something else
 
     def finish(self, notes: dict[str, Any]) -> ActivationStore | None:
