@@ -31,8 +31,8 @@ class RowFamily:
             having[rows] += 1
             sizes = [len(sets[i]) for i in (families[-1] if families else [])] + [len(rows)]
             counted = having[having > 0]
-            few = len(sizes) <= TOGETHER and counted.min() >= len(sizes) - 1
-            if families and few and sizes.count(len(counted)) <= 1:
+            disjoint = counted.min() >= len(sizes) - 1 and sizes.count(len(counted)) <= 1  # in what they leave out
+            if families and len(sizes) <= TOGETHER and disjoint:
                 families[-1].append(at)
             else:
                 families.append([at])
