@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from tests.w2s_probes.students.test_trainer_engine import SHARDED, Ending, Stopped, of_trainer, trained, weights
+from tests.w2s_probes.students.test_trainer_engine import SHARDED, Ending, Stopped, of_trainer, same, trained
 from tests.worlds.sharded import FSDP, MINIATURE, in_two, moods
 from w2s_probes.students import FineTuning
 from w2s_probes.students.finetune import FineTuned
@@ -22,17 +21,6 @@ ADAPTERS = FineTuning(**SHARDED.model_dump() | {"kind": "lora", "learning_rate":
 def _keep_every_update(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_folder, "SECONDS", 0.0)
     monkeypatch.setattr(training_folder, "SHARE", 0.0)
-
-
-def same(found: FineTuned, alone: FineTuned) -> None:
-    np.testing.assert_allclose(found.scores["test"], alone.scores["test"], atol=1e-5)
-    assert (found.best_step, found.stopped) == (alone.best_step, alone.stopped)
-    for mine, yours in zip(alone.history, found.history, strict=True):
-        assert yours.loss == pytest.approx(mine.loss, abs=1e-5)
-        assert yours.auroc == pytest.approx(mine.auroc, abs=1e-5)
-    assert weights(found).keys() == weights(alone).keys()
-    for name, tensor in weights(alone).items():
-        torch.testing.assert_close(weights(found)[name], tensor, atol=1e-5, rtol=0)
 
 
 @pytest.mark.filterwarnings("ignore")  # DeepSpeed's own

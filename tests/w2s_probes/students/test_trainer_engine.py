@@ -70,6 +70,17 @@ def weights(tuned: FineTuned) -> dict[str, torch.Tensor]:
     return load_file(file)
 
 
+def same(found: FineTuned, alone: FineTuned) -> None:
+    np.testing.assert_allclose(found.scores["test"], alone.scores["test"], atol=1e-5)
+    assert (found.best_step, found.stopped) == (alone.best_step, alone.stopped)
+    for mine, yours in zip(alone.history, found.history, strict=True):
+        assert yours.loss == pytest.approx(mine.loss, abs=1e-5)
+        assert yours.auroc == pytest.approx(mine.auroc, abs=1e-5)
+    assert weights(found).keys() == weights(alone).keys()
+    for name, tensor in weights(alone).items():
+        torch.testing.assert_close(weights(found)[name], tensor, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("family", "kind", "loss", "weighted"),
     [("bert", "full", "logconf-batch", True), ("llama", "lora", "window", False)],
@@ -146,14 +157,7 @@ def test_two_sharded_processes_give_what_one_gives(tmp_path: Path) -> None:
         return trained(MINIATURE / "weak", sharded, folder=place, **rows)
 
     for found in in_two(in_parts, tmp_path / "meeting"):
-        np.testing.assert_allclose(found.scores["test"], alone.scores["test"], atol=1e-5)
-        assert (found.best_step, found.stopped) == (alone.best_step, alone.stopped)
-        for mine, yours in zip(alone.history, found.history, strict=True):
-            assert yours.loss == pytest.approx(mine.loss, abs=1e-5)
-            assert yours.auroc == pytest.approx(mine.auroc, abs=1e-5)
-        assert weights(found).keys() == weights(alone).keys()
-        for name, tensor in weights(alone).items():
-            torch.testing.assert_close(weights(found)[name], tensor, atol=1e-5, rtol=0)
+        same(found, alone)
     assert not np.allclose(alone.scores["test"], alone.scores["test"].mean(), atol=1e-3)
     files = [sorted(f.name for f in (tmp_path / n).rglob("*")) for n in ("1", "2")]
     assert files[0] == files[1]
