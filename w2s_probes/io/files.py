@@ -53,9 +53,9 @@ def replacing(path: Path, *, keep: bool = False, name: Callable[[Path], str] | N
         _clear_once(path.parent)
         mode = _begin(temporary, path)
         yield temporary
-        target = path.with_name(name(temporary)) if name else path
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
+        target = path.with_name(name(temporary)) if name else path
         before = _mode(target)
         wanted = mode if before is None else before
         if _mode(temporary) != wanted:  # some libraries write to a file of their own, and rename it to this one

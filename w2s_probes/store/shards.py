@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,14 +56,23 @@ def layer_name(layer: int) -> str:
     return f"layer_{layer:03d}"
 
 
-def write_shard(folder: Path, part: int, content: Content, dtype: StoredDtype, key: str) -> Path:
-    """Write a shard under a temporary name, then rename it to one that holds its part and its checksum.
+def write_shard(
+    folder: Path,
+    part: int,
+    content: Content,
+    dtype: StoredDtype,
+    key: str,
+    *,
+    before: Callable[[], None] = lambda: None,
+) -> Path:
+    """Write a shard under a temporary name, call `before`, then rename it to one of its part and its checksum.
 
     Datasets are contiguous and uncompressed: reading a layer is one sequential read of its own bytes.
     """
 
     def checksummed(file: Path) -> str:
         named.append(f"shard-{part:05d}-{sha256(file)[:16]}.h5")
+        before()
         return named[0]
 
     named: list[str] = []

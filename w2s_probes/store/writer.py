@@ -112,11 +112,13 @@ class StoreWriter:
             raise InputError(f"layers {sorted(content.layers)} were given, the store has {sorted(self.manifest.sites)}")
         if list(content.ids) != list(self.ids[self.rows_of(part)]):
             raise InputError(f"the ids given are not those of part {part}")
-        # First, so that a shard is never without the notes of what computed it.
+        write_shard(self.path, part, content, self.manifest.dtype, self.manifest.key, before=self._begin)
+        same_or_refuse(self.path, self.manifest.identity)  # another process may have been first, with something else
+
+    def _begin(self) -> None:
+        """Write the first manifest: a shard is never without its notes, and a manifest never before a whole shard."""
         if not (self.path / MANIFEST).exists():
             self.manifest.write(self.path, first=True)
-        write_shard(self.path, part, content, self.manifest.dtype, self.manifest.key)
-        same_or_refuse(self.path, self.manifest.identity)  # another process may have been first, with something else
 
     def finish(self, notes: dict[str, Any]) -> ActivationStore | None:
         """List the shards, with notes, and open the finished store; None while parts are missing."""

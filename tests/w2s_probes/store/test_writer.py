@@ -1,6 +1,8 @@
 """Writing a store: killed, repeated, shared among processes, or interfered with, it ends whole or is refused."""
 
 import os
+import resource
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +119,24 @@ def test_a_writer_killed_before_its_first_manifest_can_begin_again(
     assert [partial.exists() for partial in (gone, busy, elsewhere)] == [False, True, True]
 
 
+def test_a_writer_killed_before_its_first_shard_has_its_name_leaves_the_notes(
+    tmp_path: Path, arrays: dict[int, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"row-{i}" for i in range(10)]
+    writer = writer_of(tmp_path / "s", names, arrays)
+    writer.note({"device": "abacus"})
+
+    def killed(source: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", killed)
+        writer.write(0, content(arrays, writer.rows_of(0)))
+    assert [file.name for file in (tmp_path / "s").iterdir()] == ["manifest.json"]
+    write(tmp_path / "s", arrays)
+    assert ActivationStore.open(tmp_path / "s").manifest.notes["device"] == "abacus"
+
+
 def test_a_shard_that_is_lost_or_of_another_length_is_written_again(
     tmp_path: Path, arrays: dict[int, NDArray[np.float32]]
 ) -> None:
@@ -152,24 +172,22 @@ def test_other_layers_or_rows_than_the_stores_are_refused(
         writer.write(0, Content(["b"], {0: np.zeros((1, 3), np.float32)}))
 
 
+@pytest.mark.parametrize("parts", [0, 1])
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(
-    tmp_path: Path, arrays: dict[int, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, arrays: dict[int, NDArray[np.float32]], parts: int
 ) -> None:
-    import resource
-    import signal
-
-    names = write(tmp_path / "s", arrays, stop=1)
+    names = write(tmp_path / "s", arrays, stop=parts)
     writer = writer_of(tmp_path / "s", names, arrays)
-    before = sorted(p.name for p in (tmp_path / "s").iterdir())
+    before = sorted(tmp_path.rglob("*"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit then fails like a full disk
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-        with pytest.raises(InputError, match=r"cannot write .*shard-00001"):
-            writer.write(1, content(arrays, writer.rows_of(1)))
+        with pytest.raises(InputError, match=rf"cannot write .*shard-0000{parts}"):
+            writer.write(parts, content(arrays, writer.rows_of(parts)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
-    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == before
+    assert sorted(tmp_path.rglob("*")) == before
     write(tmp_path / "s", arrays)
     assert ActivationStore.open(tmp_path / "s").verify().ok
