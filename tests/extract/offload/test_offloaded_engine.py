@@ -7,7 +7,6 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from transformers.models.llama import modeling_llama
 
 from extract.extractor import Extraction
@@ -23,6 +22,7 @@ from extract.offload.offloading import Offload, Room
 from extract.offload.shells import Shells
 from tests.conftest import save_checkpoint
 from tests.extract.forward.test_families import FAMILIES, LENGTHS, whole_model
+from tests.extract.offload.scarce_memory import scarce_memory
 from w2s_probes import InputError
 from w2s_probes.checkpoints.batches import batches, padded
 from w2s_probes.checkpoints.blocks import trunk_of
@@ -141,21 +141,14 @@ def test_half_precision_is_the_ordinary_ones_bit_for_bit(source: ModelSource) ->
 
 def test_a_batch_beyond_memory_is_led_through_in_halves(source: ModelSource, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, _ = both_ways(source, [0, 1, 2, 3], "all")
-    walk, most = Shells.pass_through, 30
-
-    def small(self: Shells, ids: Any, *arguments: Any, **options: Any) -> Any:
-        if ids.numel() > most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return walk(self, ids, *arguments, **options)
-
-    monkeypatch.setattr(Shells, "pass_through", small)
+    memory = scarce_memory(monkeypatch, 30)
     large, layers = Placement("cpu", batch_tokens=60, offload=Offload()), [0, 1, 2, 3]
     engine = OffloadedEngine(source, layers=layers, position="all", dtype="float32", placement=large)
     found = engine.read(tokens(), NAMES)
-    assert engine.budget <= most
+    assert engine.budget <= memory.most
     for layer, words in plain.items():
         assert found[layer] == pytest.approx(words, abs=2e-6)
-    most = 5
+    memory.most = 5
     with pytest.raises(InputError, match="a block and a short row do not fit into memory together"):
         offloaded(source)
     monkeypatch.setattr(CheckPass, "go_through", lambda *_: None)

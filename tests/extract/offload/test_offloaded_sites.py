@@ -17,12 +17,12 @@ from extract.models.loading import Placement
 from extract.models.source import ModelSource
 from extract.offload.offloaded_engine import OffloadedEngine
 from extract.offload.offloading import Offload, Room
-from extract.offload.shells import Shells
 from extract.repair import repair
 from extract.site import Site
 from tests.conftest import save_checkpoint, shard_file
 from tests.extract.forward.test_families import FAMILIES, LENGTHS
 from tests.extract.forward.test_sites import MORE
+from tests.extract.offload.scarce_memory import scarce_memory
 from w2s_probes import ActivationStore, InputError
 from w2s_probes.checkpoints.tokens import Tokens
 from w2s_probes.io.tables import write_table
@@ -86,14 +86,7 @@ def test_few_layers_half_precision_small_sweeps_and_little_memory_change_nothing
         assert whole == offloaded
     whole, offloaded = both_ways(source, SITES[0], "mean", layers=[2], dtype="bfloat16")
     assert whole == offloaded
-    walk, most = Shells.pass_through, 30
-
-    def small(self: Shells, ids: Any, *arguments: Any, **options: Any) -> Any:
-        if ids.numel() > most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return walk(self, ids, *arguments, **options)
-
-    monkeypatch.setattr(Shells, "pass_through", small)
+    memory = scarce_memory(monkeypatch, 30)
     monkeypatch.setattr(Room, "of", lambda *_, **__: Room(memory=0, disk=0))  # a batch a sweep
     about: dict[str, Any] = {"layers": [1, 2, 3], "position": "all", "dtype": "float32"}
     for site in SITES:
@@ -101,7 +94,7 @@ def test_few_layers_half_precision_small_sweeps_and_little_memory_change_nothing
         large = Placement("cpu", batch_tokens=60, offload=Offload())
         engine = OffloadedEngine(source, site=site, placement=large, **about)
         found = engine.read(tokens(), NAMES)
-        assert engine.budget <= most
+        assert engine.budget <= memory.most
         for layer, words in plain.items():
             np.testing.assert_allclose(words, found[layer], atol=2e-6)
 
