@@ -16,8 +16,8 @@ from tests.benchmarks.data import activations
 from tests.benchmarks.timing import Line, in_turns, seconds
 from w2s_probes import KNNProbe, topo_filter
 from w2s_probes.neighbors import nearest
-from w2s_probes.neighbors.exact import screened
 from w2s_probes.neighbors.final_order import SearchRows
+from w2s_probes.neighbors.screened_search import screened
 from w2s_probes.neighbors.screening import full_precision
 
 ROOT = Path(__file__).parents[2]

@@ -113,22 +113,22 @@ def test_fits_go_in_batches_that_memory_has_room_for(world: Swept, monkeypatch: 
 
 
 def test_pairs_are_screened_where_memory_has_room_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    from w2s_probes.neighbors import exact
+    from w2s_probes.neighbors import distinct, screened_search
 
     screened: list[int] = []
-    made = exact.screened
+    made = screened_search.screened
 
     def counted(rows: Any, *rest: Any) -> Any:
         screened.append(len(rows.base))
         return made(rows, *rest)
 
-    monkeypatch.setattr(exact, "screened", counted)
-    monkeypatch.setattr(exact, "FEWEST", 100)
+    monkeypatch.setattr(distinct, "screened", counted)
+    monkeypatch.setattr(screened_search, "FEWEST", 100)
     X = np.random.default_rng(0).normal(size=(400, 300)).astype(np.float32)
     plain = search(X, 5)
     assert screened == [400]
     with memory_limit(LEAST):
-        monkeypatch.setattr(exact, "SCREENED", LEAST)
+        monkeypatch.setattr(screened_search, "SCREENED", LEAST)
         assert np.array_equal(search(X, 5).indices, plain.indices)
     assert screened == [400]
 

@@ -1,6 +1,6 @@
 """Exact Euclidean nearest neighbours: a row is never its own neighbour, and ties go to the lower row index."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import index as index_of
 from typing import Any
 
@@ -8,27 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..memory_limit import empty_rows, room
-from ..progress import report
 from ..rows.duplicates import equal_rows
 from ..tensors import as_numpy
-from .exhaustive import ROWS_SEARCHED, SPARE, FlatSearch, RoughIndex, faiss_index
-from .far_first import far_first
-from .far_rows import Spread, centred_squares
-from .final_order import SearchRows, settled, squared_norms, taken
+from .distinct import search_distinct
+from .exhaustive import RoughIndex
+from .final_order import SearchRows, taken
 from .graph import Neighbors
-from .ragged import tables
-from .row_blocks import BlockIndex
-from .screening import DEAR, Precision, Screen, full_precision, low_precision
 
-FEWEST, NARROWEST = 2048, 256  # rows and width from which screening has paid
-PRODUCTS = 128  # width from which NumPy's products have cost less than faiss's search: 1/2 to 1/3 of it at 1,024
-PRECISIONS = (low_precision, full_precision)  # the first that there is, and that pays
 BLOCK = 1 << 24  # numbers held at once
-SCREENED = 200  # bytes for each neighbour asked for, of pairs that may be one
-LARGEST_NORM = 1e18  # the square of twice as much is still a float32
-FEW_FAR = 1 / 8  # of the rows: so many far ones are left out of a screen, which would keep all of their pairs
-MANY = 1 << 26  # numbers of which an exhaustive search makes no copies: a quarter of a gigabyte
 
 
 def nearest(
@@ -106,120 +93,8 @@ def _distinct(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The search among rows X (n, d) of which no two are equal."""
     rows = SearchRows.of(X if queries is None else queries, X)
-    indices, distances = _searched(rows, k, queries is None, index)
+    indices, distances = search_distinct(rows, k, queries is None, index)
     return indices, distances * rows.unit**2
-
-
-def _searched(
-    rows: SearchRows,
-    k: int,
-    among_themselves: bool,
-    index: Callable[[NDArray[np.float32]], RoughIndex] | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Neighbours and their squared distances in the rows' unit.
-
-    `among_themselves`: the queries are the rows, and none is its own neighbour.
-    """
-    m, (n, d) = len(rows.queries), rows.base.shape
-    spread = Spread.of(rows.base)
-    squares = spread.squares if among_themselves else centred_squares(rows.queries, spread.center)
-    largest = float(np.sqrt(spread.squares.max()))
-    huge = max(largest, float(np.sqrt(squares.max(initial=0)))) * rows.unit
-    if not huge <= LARGEST_NORM:
-        raise InputError(f"activations of norm {huge:.1e} are too large for distances in float32: scale them")
-
-    asked, result = np.ones(m, dtype=bool), None
-    done, *of_far = far_first(
-        rows, spread, squares, k, among_themselves, lambda part, k, themselves: _searched(part, k, themselves, index)
-    )
-    if among_themselves and index is None and may_screen(n, d, k) and _has_room(n, d, k):
-        apart = spread.far if len(done) * 2 > len(spread.far) or len(spread.far) <= n * FEW_FAR else done
-        result = screened(rows, spread.center, k, PRECISIONS, apart)
-        asked[:] = result is None
-        asked[apart] = True
-    indices, distances = result or (empty_rows((m, k), np.int64), empty_rows((m, k), np.float64))
-    asked[done] = False
-    indices[done], distances[done] = of_far
-    if not asked.any():
-        if len(done):
-            report(ROWS_SEARCHED, m, m)
-        return indices, distances
-    if index is None and (d >= PRODUCTS or rows.base.size >= MANY or room() is not None):
-        rough: RoughIndex = BlockIndex(rows.base, spread.center)
-    else:
-        rough = (index or faiss_index)(rows.base - spread.center)
-    flat = FlatSearch(rows, spread.center, squares, largest, rough)
-    flat.run(np.flatnonzero(asked), among_themselves, indices, distances)
-    return indices, distances
-
-
-def may_screen(n: int, d: int, k: int) -> bool:
-    """Whether pairs of n rows of width d are screened for k neighbours; of fewer rows too many would be left."""
-    return n >= max(FEWEST, int(DEAR * k)) and d >= NARROWEST
-
-
-def _has_room(n: int, d: int, k: int) -> bool:
-    """Whether memory has room for the pairs that are screened, and copies of the rows (n, d)."""
-    room_left = room()
-    return room_left is None or n * (SCREENED * k + 8 * d) <= room_left // 2
-
-
-def screened(
-    rows: SearchRows,
-    center: NDArray[np.float32],
-    k: int,
-    precisions: Sequence[Callable[[NDArray[np.float32], NDArray[np.float64]], Precision | None]] = PRECISIONS,
-    apart: NDArray[np.intp] | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
-    """The k nearest rows of each row, none of them equal, by way of `Screen`; None where that does not pay.
-
-    Rows `apart` are neighbours of others alone: their own places are left empty.
-    """
-    wanted = np.ones(len(rows.base), dtype=bool)
-    wanted[[] if apart is None else apart] = False
-    # In random order the first rows are like all others.
-    order = np.random.default_rng(0).permutation(len(rows.base))
-    order = order[np.argsort(~wanted[order], kind="stable")]
-    mixed = rows.base[order]
-    mixed -= center
-    largest = max(float(mixed.max()), -float(mixed.min()))
-    if not 1e-15 < largest or not largest * rows.unit < 1e15:  # squares of squares would not be float32 numbers
-        return None
-    squares = squared_norms(mixed)
-    for precision in precisions:
-        products = precision(mixed, squares)
-        pairs = Screen(squares, k, products, int(wanted.sum())).run() if products else None
-        if pairs is not None:
-            first, second = (order[side] for side in pairs)
-            return _from_pairs(rows, first, second, k, wanted)
-    return None
-
-
-def _from_pairs(
-    rows: SearchRows, first: NDArray[np.int64], second: NDArray[np.int64], k: int, wanted: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Each wanted row's k nearest among the pairs that it is in."""
-    n, done = len(rows.base), 0
-    far = rows.direct(first, second)
-    row, other = np.concatenate([first, second]), np.concatenate([second, first])
-    if not wanted.all():
-        entry = np.flatnonzero(wanted[row])
-        row, other, far = row[entry], other[entry], far[entry % len(far)]
-    indices, distances = np.empty((n, k), dtype=np.int64), np.empty((n, k))
-    for part, entries, there in tables(row, n):
-        table = np.where(there, far[entries % len(far)], np.float32(np.inf))
-        nearer = np.argpartition(table, min(k + SPARE, table.shape[1]) - 1, axis=1)[:, : k + SPARE]
-        near = np.take_along_axis(table, nearer, 1)
-        result = settled(rows, part, other[np.take_along_axis(entries, nearer, 1)], near)
-        indices[part], distances[part] = result[0][:, :k], result[1][:, :k]
-        # A tie may reach beyond.
-        again = near.max(axis=1) * (1 - 2 * rows.blur) - 2 * rows.lost <= result[1][:, k - 1]
-        if again.any():
-            result = settled(rows, part[again], other[entries[again]], table[again])
-            indices[part[again]], distances[part[again]] = result[0][:, :k], result[1][:, :k]
-        done += len(part)
-        report(ROWS_SEARCHED, done, n)
-    return indices, distances
 
 
 def _members(groups: Neighbors, group: NDArray[np.intp], k: int) -> Neighbors:

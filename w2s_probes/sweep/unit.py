@@ -13,9 +13,10 @@ import pandas as pd
 from ..io.files import replacing
 from ..io.json_files import parse_json
 from ..memory_limit import LEAST, memory_limit
-from ..neighbors.exact import PRODUCTS, may_screen
+from ..neighbors.distinct import PRODUCTS
 from ..neighbors.index_names import IndexName
 from ..neighbors.row_blocks import QUERIES, ROWS
+from ..neighbors.screened_search import may_screen
 from ..neighbors.screening import DEAR, LOW_PAYS, MOST
 from ..probes.class_moments import BLOCK
 from ..probes.design import SMALL

@@ -14,9 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from w2s_probes import InputError
 from w2s_probes.neighbors import nearest
-from w2s_probes.neighbors.exact import screened
 from w2s_probes.neighbors.exhaustive import FlatSearch
 from w2s_probes.neighbors.final_order import SearchRows, squared_norms
+from w2s_probes.neighbors.screened_search import screened
 from w2s_probes.neighbors.screening import Screen, full_precision, low_precision
 from w2s_probes.rows.duplicates import equal_rows
 
@@ -187,7 +187,7 @@ def test_a_graph_of_many_rows_is_screened_and_equals_the_plain_search(monkeypatc
     X = (rng.normal(size=(4500, 20)) @ rng.normal(size=(20, 256)) + rng.normal(size=(4500, 256))).astype(np.float32)
     X[4400:] = X[:100]  # duplicates are searched once
     found = nearest(X, 9)
-    monkeypatch.setattr("w2s_probes.neighbors.exact.FEWEST", 10**9)
+    monkeypatch.setattr("w2s_probes.neighbors.screened_search.FEWEST", 10**9)
     plain = nearest(X, 9)
     assert np.array_equal(found.indices, plain.indices)
     assert found.distances == pytest.approx(plain.distances, rel=1e-5)

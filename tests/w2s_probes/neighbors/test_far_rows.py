@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.w2s_probes.neighbors.test_exact import brute_force
-from w2s_probes.neighbors import exact as exact_module
-from w2s_probes.neighbors import nearest, search
+from w2s_probes.neighbors import distinct, nearest, search
 from w2s_probes.neighbors.exhaustive import FlatSearch
 from w2s_probes.neighbors.far_first import TRIED, far_first
 from w2s_probes.neighbors.far_rows import ORDINARY, Spread, far_rows, robust_center
@@ -70,7 +69,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 @pytest.fixture
 def by_all_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exact_module, "may_screen", lambda *_: False)
+    monkeypatch.setattr(distinct, "may_screen", lambda *_: False)
 
 
 @pytest.mark.usefixtures("by_all_products")
@@ -80,7 +79,7 @@ def test_as_few_rows_are_searched_again_with_far_rows_as_without(
     kind: str, by: str, looked_at: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if by == "faiss":
-        monkeypatch.setattr(exact_module, "PRODUCTS", 10**9)
+        monkeypatch.setattr(distinct, "PRODUCTS", 10**9)
     nearest(alike(), K)
     assert sum(queries for queries, _ in looked_at) == N
     looked_at.clear()
@@ -110,7 +109,7 @@ def test_screening_pays_with_far_rows_and_leaves_as_few_pairs(
         return result
 
     monkeypatch.setattr(Screen, "run", counted)
-    monkeypatch.setattr(exact_module, "PRECISIONS", (full_precision,))
+    monkeypatch.setattr(distinct, "PRECISIONS", (full_precision,))
     nearest(alike(), K)
     X = FAR[kind](alike())
     found = nearest(X, K)
@@ -118,7 +117,7 @@ def test_screening_pays_with_far_rows_and_leaves_as_few_pairs(
     assert 0 < without
     assert 0 < others[0] < 1.2 * without
     assert sum(queries for queries, _ in looked_at) < N  # far rows alone
-    monkeypatch.setattr(exact_module, "may_screen", lambda *_: False)
+    monkeypatch.setattr(distinct, "may_screen", lambda *_: False)
     by_products = nearest(X, K)
     assert np.array_equal(found.indices, by_products.indices)
     assert np.array_equal(found.distances, by_products.distances)
@@ -168,7 +167,7 @@ def test_far_rows_that_have_neighbours_outside_are_searched_among_all(monkeypatc
         done.append(len(result[0]))
         return result
 
-    monkeypatch.setattr(exact_module, "far_first", noted)
+    monkeypatch.setattr(distinct, "far_first", noted)
     for directions, found in ((150, 0), (1, 150)):
         done.clear()
         X = with_far(alike(), 150 / N, 100, directions=directions)
@@ -204,7 +203,7 @@ def test_progress_counts_rows_once_they_are_found_and_ends_with_the_search(
     kind: str | None, screen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not screen:
-        monkeypatch.setattr(exact_module, "may_screen", lambda *_: False)
+        monkeypatch.setattr(distinct, "may_screen", lambda *_: False)
     monkeypatch.setattr("w2s_probes.neighbors.exhaustive.REPORTED", 300)
     events: list[Any] = []
     candidates = FlatSearch._candidates

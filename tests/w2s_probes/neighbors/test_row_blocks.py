@@ -36,7 +36,7 @@ def test_a_graph_by_blocks_is_the_graph(monkeypatch: pytest.MonkeyPatch) -> None
     X = rng.integers(-2, 3, size=(400, 4)).astype(np.float32)  # ties and duplicates
     queries = rng.integers(-2, 3, size=(50, 4)).astype(np.float32)
     whole = [nearest(X, 9), nearest(X, 9, queries), search(X, 5, group_ids=np.arange(400) // 3)]
-    monkeypatch.setattr("w2s_probes.neighbors.exact.MANY", 1)
+    monkeypatch.setattr("w2s_probes.neighbors.distinct.MANY", 1)
     monkeypatch.setattr("w2s_probes.neighbors.row_blocks.ROWS", 64)
     monkeypatch.setattr("w2s_probes.rows.row_parts.BLOCK", 100)
     for a, b in zip(
@@ -51,8 +51,8 @@ def test_wide_rows_have_the_same_neighbours_by_blocks_and_by_faiss_bit_for_bit(m
     rng = np.random.default_rng(2)
     X = (rng.normal(size=(700, 200)) * 10 ** rng.uniform(-2, 2, size=200) + 30).astype(np.float32)
     by_blocks = [nearest(X, 60), nearest(X, 60, X[:90] + 1)]
-    monkeypatch.setattr("w2s_probes.neighbors.exact.PRODUCTS", 10**9)
-    monkeypatch.setattr("w2s_probes.neighbors.exact.BlockIndex", None)  # nothing is searched by blocks any more
+    monkeypatch.setattr("w2s_probes.neighbors.distinct.PRODUCTS", 10**9)
+    monkeypatch.setattr("w2s_probes.neighbors.distinct.BlockIndex", None)  # nothing is searched by blocks any more
     for blocks, faiss in zip(by_blocks, [nearest(X, 60), nearest(X, 60, X[:90] + 1)], strict=True):
         assert np.array_equal(blocks.indices, faiss.indices)
         assert np.array_equal(blocks.distances, faiss.distances)

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from tests.w2s_probes.neighbors.test_exact import float64_distances
 from w2s_probes import InputError, KNNProbe
-from w2s_probes.neighbors import exact as exact_module
-from w2s_probes.neighbors import nearest, search
-from w2s_probes.neighbors.exact import screened
+from w2s_probes.neighbors import distinct, nearest, screened_search, search
 from w2s_probes.neighbors.final_order import SearchRows
+from w2s_probes.neighbors.screened_search import screened
 from w2s_probes.neighbors.screening import full_precision, low_precision
 
 SCALES = [1e-44, 1e-40, 1e-30, 1e-25, 1e-22, 1e-19, 1e-10, 1e-9, 1e9, 1e15, 9e17]  # of the longest row
@@ -104,9 +103,9 @@ def test_screened_graphs_are_exact_at_every_scale_too(kind: str, scale: float, p
 
 
 def test_the_way_that_large_graphs_take_is_taken_at_small_scales(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exact_module, "FEWEST", 100)
-    monkeypatch.setattr(exact_module, "NARROWEST", 8)
-    monkeypatch.setattr(exact_module, "PRECISIONS", (full_precision,))
+    monkeypatch.setattr(screened_search, "FEWEST", 100)
+    monkeypatch.setattr(screened_search, "NARROWEST", 8)
+    monkeypatch.setattr(distinct, "PRECISIONS", (full_precision,))
     X = (rows("plain", n=1500, d=16) * 1e-25).astype(np.float32)
     refuse_wrong(X, nearest(X, 5).indices)
 
