@@ -85,10 +85,11 @@ def with_plugins(paths: list[Path]) -> None:
     _plugins = [path.relative_to(here) if path.is_relative_to(here) else path for path in paths]
 
 
-def next_command(*words: object) -> None:
-    """The command that one would type next, filled in, ready for a shell."""
+def next_command(*words: object, max_memory: str | None = None) -> None:
+    """The command that one would type next, filled in, ready for a shell; under the limit of memory that was typed."""
+    limit = () if max_memory is None else ("--max-memory", max_memory)
     plugins = [word for path in _plugins for word in ("--plugin", path)]
-    say(f"Next: {shlex.join(map(str, (*words, *plugins)))}")
+    say(f"Next: {shlex.join(map(str, (*words, *limit, *plugins)))}")
 
 
 def sweep_next(store: Path, rows: list[Path]) -> None:

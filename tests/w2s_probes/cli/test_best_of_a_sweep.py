@@ -33,6 +33,12 @@ def best(record: Path) -> dict[str, Any]:
     return found
 
 
+def next_words(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The words after `w2s` of the last Next line that was said."""
+    *_, line = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Next: w2s ")]
+    return shlex.split(line)[2:]
+
+
 @pytest.mark.parametrize("name", ["sweep.json", "sweep.csv"])
 @pytest.mark.parametrize("command", ["filter", "relabel"])
 def test_the_best_cell_is_used_by_its_record_or_its_table(
@@ -49,7 +55,7 @@ def test_the_best_cell_is_used_by_its_record_or_its_table(
 
 
 def test_the_layer_alone_can_be_taken_with_another_probe_also_by_a_student(
-    world: Path, swept: Path, tmp_path: Path, w2s: Call
+    world: Path, swept: Path, tmp_path: Path, w2s: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
     layer = best(swept)["layer"]
     where = [world / "acts", world / "weak.jsonl", "--layer", "best", "--from", swept]
@@ -57,6 +63,23 @@ def test_the_layer_alone_can_be_taken_with_another_probe_also_by_a_student(
     assert set(read_table(tmp_path / "kept.jsonl")["layer"]) == {layer}
     w2s("student", *where, "--epochs", 1, "--out", tmp_path / "student")
     assert json.loads((tmp_path / "student" / "student.json").read_text())["layer"] == layer
+    again = [str(world / "test.jsonl") if word == "FILE" else word for word in next_words(capsys)]
+    assert again[again.index("--from") + 1] == str(swept)
+    w2s(*again)
+    assert json.loads((tmp_path / "student" / "student.json").read_text())["test"]["rows"] == 60
+
+
+def test_the_next_lines_keep_the_limit_of_memory(
+    world: Path, tmp_path: Path, w2s: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limit = ["--max-memory", "4GB"]
+    words = ["sweep", str(world / "acts"), str(world / "weak.jsonl"), "--k", "3", "--layer", "1"]
+    words += ["--out", str(tmp_path / "sweep.csv"), *limit]
+    for verb in ("filter", "student", "student"):
+        w2s(*words)
+        words = next_words(capsys)
+        assert words[0] == verb
+        assert words[-2:] == limit
 
 
 def test_a_sweep_says_the_weak_labels_own_number_and_its_next_line_runs(

@@ -187,5 +187,6 @@ def filter_labels(
     elif rows.store.paired:
         terminal.say(STUDENTS_OF_PAIRS)
     else:
-        terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
+        words = ("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
+        terminal.next_command(*words, max_memory=max_memory)
     terminal.answer_json(FilterAnswer.of(rows, result, truth, choice.named(in_sample, graph), out, remarks))

@@ -107,6 +107,7 @@ def relabel(
     if rows.store.paired:
         terminal.say(STUDENTS_OF_PAIRS)
     else:
-        terminal.next_command("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
+        words = ("w2s", "student", store, out, "--layer", rows.layer, "--out", out.parent / "student")
+        terminal.next_command(*words, max_memory=max_memory)
     change = label_change(rows.y, p, truth, groups=rows.groups, design=design)
     terminal.answer_json(RelabelAnswer.of(rows, change, choice.named(in_sample, graph), out, in_sample, remarks))

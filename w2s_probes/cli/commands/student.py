@@ -148,7 +148,7 @@ def student(
     if test is None:
         options: dict[str, Any] = {"kind": kind, "layer": layer, "model": model, "position": position, "rows": rows}
         options |= {"loss": loss, "epochs": epochs, "seed": seed, "l2": l2, "stop": stop, "device": device} | asked
-        _say_next(files, options, tune, out)
+        _say_next(files, options | {"from": sweep}, tune, out, max_memory)
     else:
         terminal.next_command("w2s", "report", out)
     terminal.answer_json(StudentAnswer.of(written, files[0] if len(files) == 2 else None, model, labels))
@@ -224,12 +224,12 @@ def _activations(
         return extracted(model, table, {"layers": layer, "position": position}, report)
 
 
-def _say_next(files: list[Path], options: dict[str, Any], tune: list[str], out: Path) -> None:
+def _say_next(files: list[Path], options: dict[str, Any], tune: list[str], out: Path, max_memory: str | None) -> None:
     """Propose the same with a test."""
     again: list[object] = ["w2s", "student", *files]
     for name, value in options.items():
         again += [f"--{name}", value] if value not in (None, DEFAULTS.get(name)) else []
     for setting in tune:
         again += ["--tune", setting]
-    terminal.next_command(*again, "--out", out, "--test", "FILE")
+    terminal.next_command(*again, "--out", out, "--test", "FILE", max_memory=max_memory)
     terminal.say("(FILE: other rows with `truth`, and beside it the supervisor's `label`)")

@@ -184,7 +184,8 @@ def sweep(
             terminal.say(f"{one}: no cell tells the weak labels apart, the best one included: no probe to filter by")
             continue
         best = ["--layer", "best", "--by", "best", "--from", record_path(out)]
-        terminal.next_command("w2s", "filter", store, path, *best, "--out", out.parent / f"{one}-kept.jsonl")
+        best += ["--out", out.parent / f"{one}-kept.jsonl"]
+        terminal.next_command("w2s", "filter", store, path, *best, max_memory=max_memory)
 
 
 @dataclass(frozen=True)
