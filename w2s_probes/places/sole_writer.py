@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..io.files import HOST, is_address, is_alive, refused_target
-from .claims import AGAIN, POLL, UNNAMED, Claims, Ticket, claim_file, keeping, last_number
+from .claims import AGAIN, POLL, UNNAMED, Claim, Claims, Ticket, claim_file, keeping, last_number
 
 
 @dataclass(frozen=True)
@@ -62,32 +62,51 @@ def sole_writer(out: Path, result: Path, *, work: str = UNNAMED) -> Iterator[Non
 def _taken(out: Path, result: Path, work: str) -> Iterator[None]:
     with Claims() as claims:
         for _ in range(AGAIN):
-            try:
-                claim = claims.take(result, work)
-            except InputError as error:
-                if isinstance(cause := error.__cause__, OSError):
-                    raise InputError(f"cannot write {out}: {cause.strerror or cause}") from cause
-                raise
+            claim = _claimed(claims, out, result, work)
             if claim is not None:
-                try:
+                with _as_first(claim):
                     yield
-                finally:
-                    joined = _others(claim.ticket.file)
-                    claim.release(made=not joined, joined=joined)
                 return
             holder = Holder.of(result)
-            if holder is not None and holder.work == work != UNNAMED:
-                try:
-                    with keeping([holder.ticket]):
-                        yield
-                finally:
-                    if holder.pid != os.getpid():
-                        _clear(result, holder)
-                return
             if holder is not None:
-                raise _refused(out, holder)
+                if holder.work != work or work == UNNAMED:
+                    raise _refused(out, holder)
+                with _beside(holder, result):
+                    yield
+                return
             time.sleep(POLL[0])
         raise InputError(f"{out}: another process is writing there: wait until it has ended, or give another --out")
+
+
+def _claimed(claims: Claims, out: Path, result: Path, work: str) -> Claim | None:
+    """The claim on the result, if nobody has it; InputError about `out` where no claim can be written."""
+    try:
+        return claims.take(result, work)
+    except InputError as error:
+        if isinstance(cause := error.__cause__, OSError):
+            raise InputError(f"cannot write {out}: {cause.strerror or cause}") from cause
+        raise
+
+
+@contextmanager
+def _as_first(claim: Claim) -> Iterator[None]:
+    """Have the claim while the block lasts; those who have joined have it afterwards."""
+    try:
+        yield
+    finally:
+        joined = _others(claim.ticket.file)
+        claim.release(made=not joined, joined=joined)
+
+
+@contextmanager
+def _beside(holder: Holder, result: Path) -> Iterator[None]:
+    """Join the holder of a claim while the block lasts."""
+    try:
+        with keeping([holder.ticket]):
+            yield
+    finally:
+        if holder.pid != os.getpid():
+            _clear(result, holder)
 
 
 def _refused(out: Path, holder: Holder) -> InputError:
