@@ -11,10 +11,8 @@ import pandas as pd
 
 from extract.asking.saying import Saying
 from extract.costs.estimate import Costs, estimate
-from extract.costs.lengths import Lengths, assumed_lengths, count_tokens
-from extract.marking import CutOff
+from extract.costs.lengths import Lengths, assumed_lengths
 from extract.models.source import ModelSource
-from extract.positions import mark_of
 from extract.tasks import find_task
 from extract.tasks.contrast import contrast_rows
 from w2s_probes.errors import InputError
@@ -31,6 +29,7 @@ from .experiment.task_models import every_row
 from .experiment.trusted_rows import reads_trusted
 from .gold_costs import GoldCosts, gold_costs
 from .methods import find_methods
+from .position_checks import lengths_at
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe, Strong, Weak
 from .recipe.training import Training
@@ -42,7 +41,6 @@ from .tuning_memory import TuningMemory, tuning_memory
 PASSES = {"full": 3, "lora": 2}
 EVERY_TOKEN = "every-token strong"  # the role of the strong model's second reading, for attention probes
 PAIRS = "contrast-pair strong"  # and of its reading of both sides of each row
-SKIP = ", or leave them out by --missing skip"  # a remedy of extractions, which no recipe has
 
 
 @dataclass(frozen=True)
@@ -279,12 +277,4 @@ def _lengths(
     if saying is not None:
         tokens = np.array([len(row) for row in saying.of(rows[["id", "text"]]).tokens], dtype=np.int64)
         return Lengths(tokens, 0, source.window)
-    if mark_of(position) is None:
-        return count_tokens(source, rows, site=site)
-    try:
-        return count_tokens(source, rows, site=site, positions=[position])
-    except CutOff as error:
-        what, _, _ = str(error).rpartition(": ")
-        raise InputError(f"task {task}: {what}: drop them, or choose another position") from error
-    except InputError as error:
-        raise InputError(f"task {task}: {error}".removesuffix(SKIP)) from error
+    return lengths_at(source, rows, site=site, position=position, task=task)

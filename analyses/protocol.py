@@ -38,6 +38,7 @@ from .lessons.engine import Here, Rounds, StepLessons, Teacher, conduct
 from .lessons.engine_checks import refuse_engines
 from .lessons.result_cache import table_hash
 from .methods import find_method, find_methods
+from .position_checks import refuse_positions
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe
 from .results.comparisons import compare
@@ -115,6 +116,8 @@ def run(
     refuse_unfused(recipe, sources.find)
     refuse_unasked(recipe, methods, sources.find, splits)
     refuse_debates(recipe, methods, splits, sources)
+    if reads_known_rows(recipe, methods):
+        refuse_positions(recipe, methods, splits, sources.find)
     with sole_writer(Path(out), Path(out) / RECORD, work=recipe_key(recipe)):
         with ExitStack() as stack:
             teacher: Teacher = Here(clock)

@@ -194,6 +194,12 @@ def test_bad_runs_end_with_one_line_and_no_results(name: str, tmp_path: Path, fa
     assert not (tmp_path / "out" / "results.csv").exists()
 
 
+def test_a_position_that_rows_lack_is_refused_before_anything_is_trained(tmp_path: Path, fails: Call) -> None:
+    said = fails(*demo(tmp_path / "out", "strong.position='regex:zzzqq'"))
+    assert re.search(r"w2s: task \w+: position 'regex:zzzqq' is nowhere in (\d{3,}) of \1 rows .*: check it\n", said)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_output_folder_of_a_recipe_by_name_hides_neither_the_recipe_nor_its_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w2s: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,55 @@
+"""Whether the positions of a recipe are in its rows: known before anything is trained, as before it is planned."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from extract.costs.lengths import Lengths, count_tokens
+from extract.marking import CutOff
+from extract.positions import mark_of
+from extract.tasks.contrast import contrast_rows
+from w2s_probes.errors import InputError
+
+from .experiment.method import Method
+from .experiment.paired_tasks import contrast_in, reads_pairs
+from .experiment.row_sets import RowSets
+from .experiment.task_models import every_row
+from .experiment.trusted_rows import reads_trusted
+from .recipe.schema import Recipe, Strong
+
+if TYPE_CHECKING:
+    from extract.models.source import ModelSource
+
+SKIP = ", or leave them out by --missing skip"  # a remedy of extractions, which no recipe has
+
+
+def lengths_at(source: "ModelSource", rows: pd.DataFrame, *, site: str, position: str, task: str) -> Lengths:
+    """The tokens of rows (id, text); InputError, naming the task, where the position is nowhere, or is cut off."""
+    if mark_of(position) is None:
+        return count_tokens(source, rows, site=site)
+    try:
+        return count_tokens(source, rows, site=site, positions=[position])
+    except CutOff as error:
+        what, _, _ = str(error).rpartition(": ")
+        raise InputError(f"task {task}: {what}: drop them, or choose another position") from error
+    except InputError as error:
+        raise InputError(f"task {task}: {error}".removesuffix(SKIP)) from error
+
+
+def refuse_positions(
+    recipe: Recipe,
+    methods: Mapping[str, Method],
+    splits: Mapping[str, Mapping[int, RowSets]],
+    find: "Callable[[str], ModelSource]",
+) -> None:
+    """InputError, naming the task, for rows in which a position that is looked for is nowhere, or is cut off."""
+    read: list[Strong] = [recipe.strong, *(recipe.intermediate if "bootstrap" in methods else [])]
+    trusted = reads_trusted(methods.values())
+    for model in (one for one in read if mark_of(one.position) is not None):
+        for task, seeds in splits.items():
+            sets = [sets.tables if trusted else sets.read_by_students for sets in seeds.values()]
+            rows = every_row([table for tables in sets for table in tables.values()])
+            contrast = contrast_in(task, recipe.data.tasks) if model is recipe.strong and reads_pairs(methods) else None
+            for texts in (rows, *([] if contrast is None else [contrast_rows(rows, contrast)])):
+                lengths_at(find(str(model.model)), texts, site=model.site, position=model.position, task=task)
