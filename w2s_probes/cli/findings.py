@@ -25,7 +25,7 @@ def of_shares_found(found: tuple[float, float] | None) -> list[str]:
     """The least and the largest share of the true neighbours that approximate indexes found; None: there were none."""
     if found is None:
         return []
-    from ..neighbors.searching import SAMPLE
+    from ..neighbors.approximate import SAMPLE
 
     low, high = (f"{share:.1%}" for share in found)
     share = low if low == high else f"{low} to {high}"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..metrics.influence import InfluenceEstimate, mean, ranking
 from ..metrics.intervals import NO_ESTIMATE, Estimate
-from ..neighbors.searching import SAMPLE
+from ..neighbors.approximate import SAMPLE
 from ..rows.fields import TRUTHS, number
 from ..ties import above_half
 from .layer_scores import CellScores, LeftOut, SweepCell, filtered

@@ -36,7 +36,7 @@ def test_rows_of_one_group_are_never_neighbours(seed: int, n: int, k: int, group
 
 
 def test_large_groups_are_searched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("w2s_probes.neighbors.searching.LARGEST", 20)
+    monkeypatch.setattr("w2s_probes.neighbors.some_rows.LARGEST", 20)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 3)).astype(np.float32)
     ids = np.where(np.arange(200) < 60, 0, np.where(np.arange(200) < 110, 1, np.arange(200)))
