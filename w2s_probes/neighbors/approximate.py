@@ -52,7 +52,7 @@ def approximate(
             f"{name.least_recall:.1%} are asked: use 'approximate', which looks as far as that needs, or 'exact', or "
             f"take it as it is: '{name.name}:recall={_below(recall)}'"
         )
-    if len(short):  # the index found too few: these rows are searched exactly
+    if len(short):  # the index has too few neighbours of these rows, which are searched exactly
         exact = search_some(X, short, k, group_ids=ids) if queries is None else nearest(X, k, queries[short])
         graph.indices[short], graph.distances[short] = exact.indices, exact.distances
     return Neighbors(graph.indices, graph.distances, recall)
@@ -64,15 +64,18 @@ def _cells(X: NDArray[np.float32], queries: NDArray[np.float32], true: NDArray[n
     InputError where these are so many that an exact search costs no more.
     """
     index = CellIndex(X)
-    recalls = index.recalls(queries, true)
+    within = ~index.beyond(queries)
+    if not within.any():  # then it is asked for nothing
+        return index
+    recalls = index.recalls(queries[within], true[within])
     goal = name.least_recall + (1 - name.least_recall) / 4  # bytes in place of numbers lose some neighbours more
     needed, most = int(np.searchsorted(recalls, goal)) + 1, max(1, int(MOST_CELLS * len(recalls)))
     if needed > most:
-        within = recalls[most - 1]
+        share = recalls[most - 1]
         raise InputError(
-            f"index={name.name!r}: {most} of {len(recalls)} cells hold {within:.1%} of the true neighbours of "
-            f"{len(true)} rows, and {name.least_recall:.1%} are asked; to look further costs more than 'exact': use "
-            f"that, or ask for less: '{name.name}:recall={_below((4 * within - 1) / 3)}'"
+            f"index={name.name!r}: {most} of {len(recalls)} cells hold {share:.1%} of the true neighbours of "
+            f"{within.sum()} rows, and {name.least_recall:.1%} are asked; to look further costs more than 'exact': use "
+            f"that, or ask for less: '{name.name}:recall={_below((4 * share - 1) / 3)}'"
         )
     index.probe(needed)
     return index
@@ -83,11 +86,13 @@ def _found(
 ) -> tuple[Neighbors, NDArray[np.intp]]:
     """What an index finds for each query, or each row outside of its own group, and for which it finds too few.
 
-    Some thousand rows at a time, each a little wider than it needs; rows of large groups again, wider.
+    For those that are beyond its rows it is not asked. Some thousand rows at a time, each a little wider than it needs;
+    rows of large groups again, wider.
     """
     asked, among_themselves = index.X if queries is None else queries, queries is None
     graph = Neighbors(empty_rows((len(asked), k), np.int64), empty_rows((len(asked), k), np.float64))
-    left, most, again = np.arange(len(asked)), len(index.X), False
+    beyond = index.beyond(asked)
+    left, most, again = np.flatnonzero(~beyond), index.size, False
     largest = largest_group(ids) if among_themselves else 0
     width = min(most, k + SPARE)
     while True:
@@ -102,11 +107,11 @@ def _found(
                 few = rows[(found.indices < 0).any(axis=1)]
             graph.indices[rows], graph.distances[rows] = found.indices, found.distances
             if not again:
-                report(ROWS_SEARCHED, part.stop, len(asked))
+                report(ROWS_SEARCHED, len(asked) - len(left) + part.stop, len(asked))
             short.append(few)
         left = np.concatenate(short) if short else left[:0]
         if not len(left) or width >= min(most, k + min(largest, LARGEST)):
-            return graph, left
+            return graph, np.sort(np.concatenate([np.flatnonzero(beyond), left]))
         width, again = min(4 * width, most, k + LARGEST), True
 
 

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..randomness import stream
 from ..rows.row_parts import row_parts
 from .exhaustive import RoughIndex
+from .far_rows import Spread, centred_squares, lower_norms
 from .final_order import LARGE, SearchRows, in_unit, settled
 
 CELLS = 1 << 27  # distances held at once on a device: half a gigabyte
@@ -84,18 +85,27 @@ class _TorchIndex:
 
 
 class ApproximateIndex:
-    """An index that any faiss factory string describes, such as "IVF256,Flat" or "HNSW32", over rows X (n, d)."""
+    """An index that any faiss factory string describes, such as "IVF256,Flat" or "HNSW32", over rows X (n, d).
 
-    def __init__(self, X: NDArray[np.float32], description: str) -> None:
-        self.X, self.description = X, description
+    The string may be a function of the number of rows in the index. Far rows (`far_rows`) are not among these: they
+    would have most of the cells, and all but one of a byte's 256 values. A row or query that is not `beyond` the others
+    has no neighbour among the far ones while there are others.
+    """
+
+    def __init__(self, X: NDArray[np.float32], described: str | Callable[[int], str]) -> None:
+        self.X = X
         rows = SearchRows.of(X, X)
         self.unit = rows.unit
-        self.center = rows.base.mean(axis=0, dtype=np.float64).astype(np.float32)
+        spread = Spread.of(rows.base)
+        self.center, self.radius = spread.center, spread.without(spread.far)
+        self.numbers = np.setdiff1d(np.arange(len(X)), spread.far) if len(spread.far) else None
+        description = described if isinstance(described, str) else described(self.size)
         try:
             self.index: Any = faiss.index_factory(X.shape[1], description)
-            self.index.train(_trained(rows.base, self.center))
-            for part in row_parts(*X.shape):  # no copy of all rows beside the index's own
-                self.index.add(rows.base[part] - self.center)
+            self.index.train(self._training_rows(rows.base))
+            for part in row_parts(self.size, X.shape[1]):  # no copy of all rows beside the index's own
+                chosen = part if self.numbers is None else self.numbers[part]
+                self.index.add(rows.base[chosen] - self.center)
         except RuntimeError as error:
             # faiss puts the place in its source before what it says.
             said = [line for line in str(error).splitlines() if line.strip()]
@@ -105,15 +115,39 @@ class ApproximateIndex:
                 f"{len(X)} rows of {X.shape[1]} numbers: {reason.strip()}"
             ) from error
 
+    @property
+    def size(self) -> int:
+        """The number of rows in the index."""
+        return len(self.X) if self.numbers is None else len(self.numbers)
+
+    def beyond(self, queries: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether each query (m, d) may have neighbours that are not in the index: it is farther out than its rows."""
+        if self.numbers is None:
+            return np.zeros(len(queries), dtype=bool)
+        with np.errstate(over="ignore"):  # a query that is infinite in this unit is beyond
+            squares = centred_squares(in_unit(queries, self.unit), self.center)
+        return lower_norms(squares, len(self.center)) > self.radius
+
     def search(self, k: int, queries: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Rows (m, k) near to each query (m, d), measured again and ordered; -1 where the index found none."""
         plain = self.unit == 1 and np.abs(queries).max(initial=0) <= LARGE
         rows = SearchRows(queries, self.X) if plain else SearchRows.of(queries, self.X)  # which looks at all of X
         _, nearest = self.index.search(self._centred(queries), k)
+        if self.numbers is not None:
+            nearest = np.where(nearest < 0, -1, self.numbers[nearest])
         far = rows.direct(np.repeat(np.arange(len(queries)), k), np.maximum(nearest, 0).ravel()).reshape(nearest.shape)
         far[nearest < 0] = np.inf
         indices, distances = settled(rows, np.arange(len(queries)), nearest, far)
         return indices, distances * rows.unit**2
+
+    def _training_rows(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The rows (n, d) of the index, or some of many, without their center."""
+        if self.size <= TRAINED:
+            return np.asarray((rows if self.numbers is None else rows[self.numbers]) - self.center)
+        chosen = np.sort(stream(0, "trained rows").permutation(self.size)[:TRAINED])
+        some = rows[chosen if self.numbers is None else self.numbers[chosen]]
+        some -= self.center  # no second copy
+        return some
 
     def _centred(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):  # a query beyond all rows by more than float32 holds finds none here
@@ -128,7 +162,7 @@ class CellIndex(ApproximateIndex):
     """
 
     def __init__(self, X: NDArray[np.float32]) -> None:
-        super().__init__(X, f"IVF{cells_for(len(X))},SQ8")
+        super().__init__(X, lambda rows: f"IVF{cells_for(rows)},SQ8")
 
     def recalls(self, queries: NDArray[np.float32], true: NDArray[np.int64]) -> NDArray[np.float64]:
         """The share (cells,) of the true neighbours (m, k) of queries (m, d) in their nearest 1, 2, ... cells."""
@@ -148,12 +182,3 @@ class CellIndex(ApproximateIndex):
 def cells_for(rows: int) -> int:
     """The number of cells of a CellIndex: about 4 √n, a power of 2, of at least 39 rows each, as faiss asks."""
     return int(1 << max(0, min(round(np.log2(4 * rows**0.5)), int(np.floor(np.log2(rows / 39))))))
-
-
-def _trained(rows: NDArray[np.float32], center: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The rows (n, d), or some of many, that an index is trained on, without their center (d,)."""
-    if len(rows) <= TRAINED:
-        return np.asarray(rows - center)
-    some = rows[np.sort(stream(0, "trained rows").permutation(len(rows))[:TRAINED])]
-    some -= center  # no second copy
-    return some

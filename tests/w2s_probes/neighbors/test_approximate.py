@@ -163,3 +163,25 @@ def test_few_rows_that_a_probe_has_kept_are_searched_exactly(clusters: NDArray[n
 def test_faiss_is_quoted_without_the_place_in_its_source() -> None:
     with pytest.raises(InputError, match=r"fits 4 rows of 4 numbers: could not parse index string Blah$"):
         search(np.eye(4, dtype=np.float32), 1, index="Blah")
+
+
+@pytest.mark.parametrize("index", ["approximate", "IVF32,SQ8"])
+@pytest.mark.parametrize("far", [12, 300])
+def test_far_rows_do_not_coarsen_what_is_found_of_the_others(
+    index: str, far: int, clusters: NDArray[np.float32]
+) -> None:
+    """Each of them a thousand times as far out as most: a byte's values would tell nothing apart but them."""
+    rng = np.random.default_rng(4)
+    X = clusters.copy()
+    out = np.sort(rng.permutation(2900)[:far])
+    X[out] = 100 + 1000 * (X[out] - 100)
+    asked = np.concatenate([X[:200] + np.float32(0.1), 100 + 400 * (X[200:230] - 100), np.full((1, 24), 1e12)])
+    groups = np.where(np.isin(np.arange(3000), out[: far // 4]), 0, np.arange(3000))
+    name = index if index == "approximate" else f"{index}:recall=0.5"
+    for queries, ids in ((None, None), (None, groups), (asked.astype(np.float32), None)):
+        true = search(X, 9, queries, group_ids=ids)
+        found = search(X, 9, queries, group_ids=ids, index=name)
+        lone = np.isin(np.arange(len(true.indices)), out) if queries is None else np.arange(231) >= 200
+        assert np.array_equal(found.indices[lone], true.indices[lone])
+        assert found.recall >= (0.98 if index == "approximate" else 0.7)
+        assert share(found.indices[~lone], true.indices[~lone]) >= (0.97 if index == "approximate" else 0.7)
