@@ -1,7 +1,7 @@
 """The experiment: recipe in, results out."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -18,28 +18,18 @@ from w2s_probes.places.sole_writer import sole_writer
 from w2s_probes.progress import Progress, silent
 from w2s_probes.share import WHOLE, Share
 from w2s_probes.students.finetuning.settings import Tracker
-from w2s_probes.students.finetuning.tracking import refuse_absent
 
+from .checked_recipe import CheckedRecipe
 from .costs import layers_read, reads_known_rows, reads_tokens
-from .debates import keep_debate, refuse_debates, transcripts_of
-from .experiment.asked_models import refuse_unasked
-from .experiment.fusing import refuse_unfused
-from .experiment.method import Method
+from .debates import keep_debate, transcripts_of
 from .experiment.outcomes import Outcome, write_verdict
-from .experiment.paired_tasks import reads_pairs, refuse_unknown_words, refuse_unpaired
-from .experiment.row_sets import RowSets
-from .experiment.splits import load_rows, split_loaded
-from .experiment.task_models import Sources
+from .experiment.paired_tasks import reads_pairs
 from .experiment.trusted_rows import reads_trusted
 from .lessons.clock import Clock, processes
-from .lessons.crew import Crew, refuse_processes
+from .lessons.crew import Crew
 from .lessons.curves import Curves
 from .lessons.engine import Here, Rounds, StepLessons, Teacher, conduct
-from .lessons.engine_checks import refuse_engines
 from .lessons.result_cache import table_hash
-from .methods import find_method, find_methods
-from .position_checks import refuse_positions
-from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe
 from .results.comparisons import compare
 from .results.names import (
@@ -56,7 +46,6 @@ from .results.names import (
 )
 from .results.run_folder import (
     recipe_key,
-    refuse_overwritten,
     remove_earlier,
     write_gold,
     write_labels,
@@ -68,8 +57,9 @@ from .results.student_folders import put_students, remove_other_students
 from .results.table import results_table, task_rows
 from .results.trial_result import TrialResult
 from .results.weak_rates import rates_beside
-from .supervisors.held_out import refuse_without_truth
 from .trial import Trial, task_models, trials
+
+Judged = dict[str, dict[int, TrialResult]]  # by task and seed
 
 
 def run(
@@ -96,85 +86,22 @@ def run(
     used anywhere.
     """
     began = time.monotonic()
-    refuse_processes(place, share, processes())
-    if track is not None:
-        refuse_absent(track)
-    refuse_engines(recipe, place)
-    methods = find_methods(recipe.methods)
-    _refuse_unusable(recipe, methods)
-    refuse_unpaired(recipe, methods)
-    refuse_overwritten(Path(out), recipe)
-    loaded = [load_rows(recipe, name) for name in recipe.data.tasks]
-    splits = {task.name: split_loaded(recipe, task) for task in loaded}
-    refuse_without_truth(recipe, methods, splits)
-    clock = Clock(progress, len(splits) * len(recipe.seeds) * (len(REFERENCES) + len(methods)))
-    sources = Sources()
-    for name in recipe.models:
-        sources.find(name)
-    refuse_layers(recipe, sources.find)
-    refuse_unknown_words(recipe, methods, sources.find)
-    refuse_unfused(recipe, sources.find)
-    refuse_unasked(recipe, methods, sources.find, splits)
-    refuse_debates(recipe, methods, splits, sources)
-    if reads_known_rows(recipe, methods):
-        refuse_positions(recipe, methods, splits, sources.find)
+    checked = CheckedRecipe.of(recipe, Path(out), place, share, track)
+    clock = Clock(progress, checked.fits)
     with sole_writer(Path(out), Path(out) / RECORD, work=recipe_key(recipe)):
-        with ExitStack() as stack:
-            teacher: Teacher = Here(clock)
-            at_once = 1
-            if processes() == 1:
-                teacher = crew = stack.enter_context(closing(Crew(clock, place, shared=share is not None)))
-                sources.extract, at_once = crew.extract, crew.trials_at_once
-            this = _Run(recipe, Path(out), methods, sources, clock, Path(cache or out), track)
-            if isinstance(teacher, Crew) and not teacher.alone:
-                for plan, folder in this.extractions(splits):
-                    teacher.begin(plan, folder, among=len(splits))
-            by_task = this.tasks(splits, teacher, at_once, share or WHOLE)
-        this.refuse_used_nowhere(len(splits) * len(recipe.seeds))
-        metrics = recipe.results.every_metric
+        this = _Run(checked, Path(out), clock, Path(cache or out), track)
+        by_task = this.results(place, share)
+        this.refuse_used_nowhere()
         lines = []
         for task, judged in by_task.items():
             clock.report(f"{task}: intervals of its results")
-            lines += task_rows(task, judged, recipe.n_boot, metrics)
+            lines += task_rows(task, judged, recipe.n_boot, recipe.results.every_metric)
         results = results_table(lines)
         clock.report("comparisons over tasks")
-        models = {name: source.weights for name, source in sources.by_name.items()}
-        seconds = round(time.monotonic() - began, 1)
-        write_table(compare(by_task, recipe.baseline, metrics), this.out / COMPARISONS)
+        comparisons = compare(by_task, recipe.baseline, recipe.results.every_metric)
         clock.finish()
-        rows = {task.name: task.source for task in loaded}
-        failed = [asdict(failure) for failure in this.failed]
-        used = {(task, seed): by_task[task][seed].outcomes for task, seeds in splits.items() for seed in seeds}
-        test_sets = {
-            task: {name: table_hash(table) for name, table in next(iter(seeds.values())).tests.items()}
-            for task, seeds in splits.items()
-        }
-        files = trial_files(used, test_sets)
-        files |= write_gold(this.out, results, this.record, recipe)
-        remove_earlier(this.out, files)
-        remove_other_students(this.out, this.students)
-        write_recipe(this.out / RECIPE, recipe)
-        write_table(results, this.out / RESULTS)
-        more = {"models": models, "rows": rows, "runs": this.record, "failed": failed, "seconds": seconds}
-        more |= {"test_sets": test_sets} if any(test_sets.values()) else {}
-        write_record(this.out / RECORD, recipe, files, **more)
+        this.write(by_task, results, comparisons, round(time.monotonic() - began, 1))
     return results
-
-
-def _refuse_unusable(recipe: Recipe, methods: Mapping[str, Method]) -> None:
-    """InputError for a baseline that does not exist, and for a method that the recipe lacks models for."""
-    try:
-        find_method(recipe.baseline)
-    except InputError as error:
-        raise InputError(f"baseline: {error}") from error
-    for name, method in methods.items():
-        if method.raters and recipe.weak.kind not in ("ensemble", "labels"):
-            raise InputError(
-                f"method {name!r} needs several raters, and weak.kind = {recipe.weak.kind!r} is one: give 'ensemble', "
-                "or 'labels' with the `disagreement` of w2s combine"
-            )
-    if "bootstrap" in methods and not recipe.intermediate:
-        raise InputError("method 'bootstrap' needs models between weak and strong: add [[intermediate]] to the recipe")
 
 
 @dataclass(frozen=True)
@@ -189,10 +116,8 @@ class Failure:
 
 @dataclass
 class _Run:
-    recipe: Recipe
+    checked: CheckedRecipe
     out: Path
-    methods: Mapping[str, Method]
-    sources: Sources
     clock: Clock
     cache: Path
     track: Tracker | None = None
@@ -200,31 +125,41 @@ class _Run:
     failed: list[Failure] = field(default_factory=list)
     students: set[str] = field(default_factory=set)  # folders of those that were kept, within `out`
 
-    def tasks(
-        self, splits: Mapping[str, dict[int, RowSets]], teacher: Teacher, at_once: int, share: Share
-    ) -> dict[str, dict[int, TrialResult]]:
-        """The results of all trials, `at_once` under way at a time, by task and seed."""
-        names = [(task, seed) for task, seeds in splits.items() for seed in seeds]
+    def __post_init__(self) -> None:
+        self.recipe, self.methods = self.checked.recipe, self.checked.methods
+        self.splits, self.sources = self.checked.splits, self.checked.sources
+
+    def results(self, place: Place, share: Share | None) -> Judged:
+        """The results of all trials, by task and seed."""
+        with ExitStack() as stack:
+            teacher: Teacher = Here(self.clock)
+            at_once = 1
+            if processes() == 1:
+                teacher = crew = stack.enter_context(closing(Crew(self.clock, place, shared=share is not None)))
+                self.sources.extract, at_once = crew.extract, crew.trials_at_once
+            if isinstance(teacher, Crew) and not teacher.alone:
+                for plan, folder in self.extractions():
+                    teacher.begin(plan, folder, among=len(self.splits))
+            return self.tasks(teacher, at_once, share or WHOLE)
+
+    def tasks(self, teacher: Teacher, at_once: int, share: Share) -> Judged:
+        """The results of all trials, `at_once` under way at a time."""
+        names = self.checked.trials
         begun = share.index * len(names) // share.count
         order = names[begun:] + names[:begun]
-        results = dict(
-            zip(
-                order,
-                conduct((self.trial(trial) for trial in self._trials(order, splits)), teacher, at_once),
-                strict=True,
-            )
-        )
+        found = conduct((self.trial(trial) for trial in self._trials(order)), teacher, at_once)
+        results = dict(zip(order, found, strict=True))
         self.record = {trial_key(*name): self.record[trial_key(*name)] for name in names}
         self.failed.sort(
             key=lambda failure: (names.index((failure.task, failure.seed)), list(self.methods).index(failure.method))
         )
-        return {task: {seed: results[task, seed] for seed in seeds} for task, seeds in splits.items()}
+        return {task: {seed: results[task, seed] for seed in seeds} for task, seeds in self.splits.items()}
 
-    def extractions(self, splits: Mapping[str, dict[int, RowSets]]) -> Iterator[tuple[Extraction, Path]]:
+    def extractions(self) -> Iterator[tuple[Extraction, Path]]:
         """What the strong model has to read, task by task, and the folder of the stores."""
         if not reads_known_rows(self.recipe, dict(self.methods)):
             return
-        for task, seeds in splits.items():
+        for task, seeds in self.splits.items():
             trusted = reads_trusted(self.methods.values())
             sets = list(seeds.values())
             models = task_models(self.recipe, task, sets, self.cache, self.sources, self.clock, trusted=trusted)[1]
@@ -237,13 +172,13 @@ class _Run:
                 if len(missing := activations.missing()):
                     yield activations.plan(missing), activations.folder
 
-    def _trials(self, order: list[tuple[str, int]], splits: Mapping[str, dict[int, RowSets]]) -> Iterator[Trial]:
+    def _trials(self, order: list[tuple[str, int]]) -> Iterator[Trial]:
         """Trials in this order, each made when it is begun."""
         curves = None if self.track is None else Curves(self.track, self.out / CURVES)
         for task, wanted in groupby(order, key=lambda name: name[0]):
             seeds = {seed for _, seed in wanted}
             of_task = trials(
-                self.recipe, task, splits[task], self.methods, self.cache, self.sources, self.clock, curves
+                self.recipe, task, self.splits[task], self.methods, self.cache, self.sources, self.clock, curves
             )
             yield from (trial for trial in of_task if trial.seed in seeds)
 
@@ -282,9 +217,33 @@ class _Run:
         write_predictions(self.out, *named, result)
         return result
 
-    def refuse_used_nowhere(self, trials_run: int) -> None:
+    def refuse_used_nowhere(self) -> None:
         """InputError for a method that could not be used in any trial."""
         for name in self.methods:
             reasons = [failure.reason for failure in self.failed if failure.method == name]
-            if len(reasons) == trials_run:
+            if len(reasons) == len(self.checked.trials):
                 raise InputError(f"method {name!r} cannot be used here: {reasons[0]}")
+
+    def write(self, by_task: Judged, results: pd.DataFrame, comparisons: pd.DataFrame, seconds: float) -> None:
+        """Put the tables and the record into the folder, and delete what an earlier run has left there."""
+        write_table(comparisons, self.out / COMPARISONS)
+        used = {(task, seed): by_task[task][seed].outcomes for task, seed in self.checked.trials}
+        test_sets = {
+            task: {name: table_hash(table) for name, table in next(iter(seeds.values())).tests.items()}
+            for task, seeds in self.splits.items()
+        }
+        files = trial_files(used, test_sets)
+        files |= write_gold(self.out, results, self.record, self.recipe)
+        remove_earlier(self.out, files)
+        remove_other_students(self.out, self.students)
+        write_recipe(self.out / RECIPE, self.recipe)
+        write_table(results, self.out / RESULTS)
+        more = {
+            "models": {name: source.weights for name, source in self.sources.by_name.items()},
+            "rows": {task.name: task.source for task in self.checked.loaded},
+            "runs": self.record,
+            "failed": [asdict(failure) for failure in self.failed],
+            "seconds": seconds,
+        }
+        more |= {"test_sets": test_sets} if any(test_sets.values()) else {}
+        write_record(self.out / RECORD, self.recipe, files, **more)

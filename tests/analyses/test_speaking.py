@@ -182,7 +182,7 @@ def test_what_cannot_say_labels_is_refused_before_anything_is_trained(
         with pytest.raises(InputError, match=fault):
             run(recipe_of(*settings), tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    monkeypatch.setattr("analyses.protocol.find_methods", lambda _: ASKS)
+    monkeypatch.setattr("analyses.checked_recipe.find_methods", lambda _: ASKS)
     with pytest.raises(InputError, match=r"method 'asks' asks the supervisor's model before and after .* weak.kind lm"):
         run(recipe_of("weak={kind='text'}"), tmp_path / "out")
 

@@ -121,7 +121,7 @@ def test_the_truth_of_train_and_validation_moves_oracles_alone(tmp_path: Path, m
         }
 
     real = splits.split_loaded
-    monkeypatch.setattr("analyses.protocol.split_loaded", turned)
+    monkeypatch.setattr("analyses.checked_recipe.split_loaded", turned)
     second = run(recipe, tmp_path / "b")
     for name in ("weak", "student-xent", "filter-knn", "relabel-topo"):
         plain = [
