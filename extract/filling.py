@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_probes.errors import InputError
+from w2s_probes.io.files import refuse_no_place
 from w2s_probes.progress import RowProgress, RowsRead
 from w2s_probes.rows.offsets import offsets_of
 from w2s_probes.share import Share
@@ -92,7 +93,7 @@ def run_together(
     all_notes |= {"left_out": list(first.left_out)} if first.left_out else {}
     if parts:
         for writer in writers:
-            writer.refuse_unwritable()
+            refuse_no_place(writer.path)
         load = (
             (lambda: engine)
             if engine is not None

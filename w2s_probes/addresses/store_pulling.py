@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..errors import InputError, preview
 from ..io.files import PARTIAL, remove_abandoned, sha256
+from ..places.sole_writer import sole_writer
 from ..progress import Progress
 from ..store.activation_store import ActivationStore
 from ..store.layers import LayerSpec, parse_layers
@@ -33,8 +34,16 @@ def layers_there(folder: RemoteFolder, manifest: Manifest, layers: LayerSpec | N
 def pull_store(
     folder: RemoteFolder, manifest: Manifest, out: Path, layers: LayerSpec | None, report: Progress
 ) -> Delivery:
-    """Bring over what lacks here of these layers, all unless given; InputError where anything else is at `out`."""
+    """Bring over what lacks here of these layers, all unless given.
+
+    InputError where anything else is at `out`, or another process puts it there.
+    """
     wanted = layers_there(folder, manifest, layers)
+    with sole_writer(out, out):
+        return _pulled(folder, manifest, out, wanted, report)
+
+
+def _pulled(folder: RemoteFolder, manifest: Manifest, out: Path, wanted: list[int], report: Progress) -> Delivery:
     chosen = with_layers(manifest, sorted({*wanted, *_layers_here(out, manifest, folder)}))
     remove_abandoned(out)
     names = _names_by_checksum(out)
@@ -50,12 +59,19 @@ def pull_store(
             raise InputError(f"{error} ({count:,} of {len(chosen.shards):,} files are here)") from None
         report(f"layer {shard.layers[0]}", done, len(lacking))
     write_origin(out, str(folder.address))
-    if not (out / MANIFEST).exists() or Manifest.read(out) != chosen:
-        chosen.write(out)
+    _put_manifest(out, chosen, folder)
     ActivationStore.open(out)
     _remove_doubles(out, chosen)
     size = sum(shard.bytes for shard in lacking)
     return Delivery(str(folder.address), out, len(chosen.shards), len(lacking), size)
+
+
+def _put_manifest(out: Path, chosen: Manifest, folder: RemoteFolder) -> None:
+    """Write the manifest, unless an extraction, which claims no folder, has begun another store here by now."""
+    chosen.write(out, first=True)
+    if Manifest.read(out) != chosen:
+        _layers_here(out, chosen, folder)
+        chosen.write(out)
 
 
 def _layers_here(out: Path, manifest: Manifest, folder: RemoteFolder) -> list[int]:

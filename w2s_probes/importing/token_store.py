@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..io.files import refuse_no_place
+from ..places.sole_writer import sole_writer
 from ..rows.offsets import offsets_of
 from ..store.activation_store import ActivationStore
 from ..store.dtypes import WORDS, to_float32
@@ -83,33 +85,34 @@ def write_token_store(
     to copy them. InputError naming a row that is not finite.
     """
     layers, ends = sorted(part.words), tokens.ends
-    writer = StoreWriter.open(
-        out,
-        identity=identity,
-        sites={layer: part.sites[layer] for layer in layers},
-        depth=depth,
-        width=part.width,
-        dtype=part.dtype,
-        ids=list(ids),
-        shard_rows=tokens.rows_of_a_part(part.width * WORDS[part.dtype].itemsize * len(layers)),
-        ragged=True,
-    )
-    writer.refuse_unwritable()
-    if missing := writer.missing():
-        step = writer.manifest.shard_rows
-        for start in range(0, len(ids), step):
-            _refuse_non_finite(part, tokens, path, ids, slice(start, min(start + step, len(ids))))
-        report(0, len(missing))
-        for done, number in enumerate(missing, start=1):
-            chosen = writer.rows_of(number)
-            first, last = int(ends[chosen.start]), int(ends[chosen.stop])
-            words = {layer: as_stored(part.words[layer][first:last], part) for layer in layers}
-            offsets = ends[chosen.start : chosen.stop + 1] - first
-            writer.write(number, Content(ids[chosen], words, 0, offsets, tokens.ids[first:last]))
-            report(done, len(missing))
-    store = writer.finish(notes)
-    assert store is not None  # every part has just been written
-    return store
+    refuse_no_place(Path(out))
+    with sole_writer(Path(out), Path(out)):
+        writer = StoreWriter.open(
+            out,
+            identity=identity,
+            sites={layer: part.sites[layer] for layer in layers},
+            depth=depth,
+            width=part.width,
+            dtype=part.dtype,
+            ids=list(ids),
+            shard_rows=tokens.rows_of_a_part(part.width * WORDS[part.dtype].itemsize * len(layers)),
+            ragged=True,
+        )
+        if missing := writer.missing():
+            step = writer.manifest.shard_rows
+            for start in range(0, len(ids), step):
+                _refuse_non_finite(part, tokens, path, ids, slice(start, min(start + step, len(ids))))
+            report(0, len(missing))
+            for done, number in enumerate(missing, start=1):
+                chosen = writer.rows_of(number)
+                first, last = int(ends[chosen.start]), int(ends[chosen.stop])
+                words = {layer: as_stored(part.words[layer][first:last], part) for layer in layers}
+                offsets = ends[chosen.start : chosen.stop + 1] - first
+                writer.write(number, Content(ids[chosen], words, 0, offsets, tokens.ids[first:last]))
+                report(done, len(missing))
+        store = writer.finish(notes)
+        assert store is not None  # every part has just been written
+        return store
 
 
 def _refuse_non_finite(part: Layers, tokens: RowTokens, path: Path, ids: Sequence[str], rows: slice) -> None:

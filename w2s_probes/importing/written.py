@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..io.files import refuse_no_place
 from ..io.tables import read_table
+from ..places.sole_writer import sole_writer
 from ..rows.ids import with_ids
 from ..store.activation_store import ActivationStore
 from ..store.dtypes import WORDS, to_float32
@@ -39,28 +41,29 @@ def write_store(
     first = parts[0][0]
     all_ids = [name for _, _, ids in parts for name in ids]
     row_bytes = first.width * WORDS[first.dtype].itemsize * len(first.words)
-    writer = StoreWriter.open(
-        out,
-        identity=identity,
-        sites={layer: first.sites[layer] for layer in sorted(first.words)},
-        depth=depth,
-        width=first.width,
-        dtype=first.dtype,
-        ids=all_ids,
-        shard_rows=max(1, min(SHARD_ROWS, SHARD_BYTES // row_bytes)),
-    )
-    writer.refuse_unwritable()
-    if missing := writer.missing():
-        for part, path, ids in parts:
-            refuse_non_finite(part, path, ids, writer.manifest.shard_rows)
-        report(0, len(missing))
-        for done, number in enumerate(missing, start=1):
-            chosen = writer.rows_of(number)
-            writer.write(number, Content(all_ids[chosen], rows_of_all([part for part, _, _ in parts], chosen)))
-            report(done, len(missing))
-    store = writer.finish(notes)
-    assert store is not None  # every part has just been written
-    return store
+    refuse_no_place(Path(out))
+    with sole_writer(Path(out), Path(out)):
+        writer = StoreWriter.open(
+            out,
+            identity=identity,
+            sites={layer: first.sites[layer] for layer in sorted(first.words)},
+            depth=depth,
+            width=first.width,
+            dtype=first.dtype,
+            ids=all_ids,
+            shard_rows=max(1, min(SHARD_ROWS, SHARD_BYTES // row_bytes)),
+        )
+        if missing := writer.missing():
+            for part, path, ids in parts:
+                refuse_non_finite(part, path, ids, writer.manifest.shard_rows)
+            report(0, len(missing))
+            for done, number in enumerate(missing, start=1):
+                chosen = writer.rows_of(number)
+                writer.write(number, Content(all_ids[chosen], rows_of_all([part for part, _, _ in parts], chosen)))
+                report(done, len(missing))
+        store = writer.finish(notes)
+        assert store is not None  # every part has just been written
+        return store
 
 
 def row_ids(path: Path) -> list[str]:

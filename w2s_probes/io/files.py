@@ -103,15 +103,21 @@ def refuse_input(out: Path, *inputs: Path | None) -> None:
             raise InputError(f"{out}: is read by this command, too: give another --out")
 
 
+def refuse_no_place(path: Path) -> None:
+    """InputError where nothing can be written at `path`: before anything is computed, not when it is written."""
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write {path}: {there} is not a folder that can be written in")
+
+
 def refuse_no_file(path: Path) -> None:
     """InputError where no file can be written at `path`, before any work is done for it."""
-    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    if there == path and path.is_dir():
+    if path.is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file")
-    if there == path and not path.is_file():
+    if path.exists() and not path.is_file():
         raise InputError(f"{path}: is a pipe or a device, in whose place a file would be put: give the name of a file")
-    if there != path and (not there.is_dir() or not os.access(there, os.W_OK | os.X_OK)):
-        raise InputError(f"cannot write {path}: {there} is not a folder that can be written in")
+    if not path.exists():
+        refuse_no_place(path)
 
 
 def is_address(path: Path | str) -> bool:

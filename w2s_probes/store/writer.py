@@ -1,6 +1,5 @@
 """The writer of a store: any number of processes, killed at any instant, end with the same bits."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,12 +90,6 @@ class StoreWriter:
             return []
         self._found = parts_there(self.path, self.manifest, self.ids, self._found)
         return [part for part in range(part_count(self.manifest)) if part not in self._found]
-
-    def refuse_unwritable(self) -> None:
-        """InputError where nothing can be written: before anything is computed, not when the first part is."""
-        there = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            raise InputError(f"cannot write {self.path}: {there} is not a folder that can be written in")
 
     def rows_of(self, part: int) -> slice:
         """The rows of a part."""
