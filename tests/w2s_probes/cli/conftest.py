@@ -32,18 +32,28 @@ def world(tmp_path_factory: pytest.TempPathFactory, checkpoint: Callable[..., Pa
     return folder
 
 
-@pytest.fixture
-def place(tmp_path: Path, checkpoint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a model, 40 rows, a finished store `acts` of them, and one that is not, `begun`."""
+@pytest.fixture(scope="package")
+def begun_place(tmp_path_factory: pytest.TempPathFactory, checkpoint: Callable[..., Path]) -> Path:
+    """What `place` has copies of."""
     from extract import extractor
     from w2s_probes.share import Share
 
-    monkeypatch.setattr(extractor, "SHARD_ROWS", 10)
-    folder = tmp_path / "place"
+    folder = tmp_path_factory.mktemp("begun") / "place"
     shutil.copytree(checkpoint(), folder / "model")
     texts = [f"w{i} w{39 - i}" for i in range(40)]
     write_table(pd.DataFrame({"id": [f"r{i}" for i in range(40)], "text": texts}), folder / "rows.jsonl")
     plan = extractor.Extraction.plan(str(folder / "model"), read_table(folder / "rows.jsonl"))
-    plan.run(folder / "acts")
-    plan.run(folder / "begun", share=Share(0, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extractor, "SHARD_ROWS", 10)
+        plan.run(folder / "acts")
+        plan.run(folder / "begun", share=Share(0, 2))
     return folder
+
+
+@pytest.fixture
+def place(begun_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a model, 40 rows, a finished store `acts` of them, and one that is not, `begun`."""
+    from extract import extractor
+
+    monkeypatch.setattr(extractor, "SHARD_ROWS", 10)
+    return Path(shutil.copytree(begun_place, tmp_path / "place"))
