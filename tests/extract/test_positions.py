@@ -319,6 +319,25 @@ def test_rows_are_left_out_only_when_asked_and_by_name(place: Path, tmp_path: Pa
         assert (store.ids.tolist(), store.manifest.notes["left_out"]) == (["b"], ["a", "c", "d"])
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--position", "regex:[0-9]{4}", "--missing", "skip"], ["w2s sweep acts LABELS --out sweep.csv", "(LABELS: "]),
+        (["--position", "end=last", "--position", "mid=mean"], ["w2s sweep acts/end rows.jsonl --out sweep.csv"]),
+        (["--position", "all"], ["w2s tokens acts rows.jsonl --layer 2 --out tokens.jsonl"]),
+    ],
+)
+def test_the_command_that_is_proposed_can_be_typed(
+    options: list[str], said: list[str], place: Path, tmp_path: Path, w2s: Any, capsys: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_table(table().assign(label=[0.2, 0.9, 0.1, 0.8]), "rows.jsonl")
+    w2s("extract", place / "model", "--rows", "rows.jsonl", "--out", "acts", *options)
+    lines = capsys.readouterr().out.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("Next: "))
+    assert [lines[at].removeprefix("Next: "), *(line[:9] for line in lines[at + 1 :])] == said
+
+
 def test_a_span_that_is_cut_off_is_refused_before_anything_is_computed(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from ..store.manifest import MANIFEST, Manifest, Shard
 from ..store.origin import ORIGIN, write_origin
 from ..store.shards import NAME
 from .delivery import Delivery
-from .fewer_layers import with_layers
+from .fewer_layers import layer_key, with_layers
 from .file_pulling import fetch
 from .remote_folder import RemoteFolder
 
@@ -84,6 +84,12 @@ def _layers_here(out: Path, manifest: Manifest, folder: RemoteFolder) -> list[in
         ours = {shard.checksum for shard in here.shards}
         if here.sites.items() <= manifest.sites.items() and ours <= listed and here.complete:
             return sorted(here.sites)
+        shared = here.sites.keys() & manifest.sites.keys()
+        if here.complete and shared and all(layer_key(here, one) == layer_key(manifest, one) for one in shared):
+            raise InputError(
+                f"{out}: holds this store in files that were not pulled from {folder.address}: use it as it is, or "
+                "give another folder"
+            )
         raise InputError(f"{out}: holds another store than {folder.address}: give another folder")
     if out.exists() and not all(_ours(path) for path in out.iterdir()):
         raise InputError(f"{out}: exists and is not an activation store: give another folder")

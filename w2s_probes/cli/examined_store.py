@@ -69,7 +69,8 @@ def examine_store(
         message = visible(f"w2s doctor: {store} does not hold what it says: {'; '.join(faults)}")
         terminal.err.print(message, markup=False, soft_wrap=True)
         raise typer.Exit(1)
-    terminal.answer(f"{store}: {len(found.layers)} layers are those of {model} on {found.rows} rows")
+    layers = "1 layer is that" if len(found.layers) == 1 else f"{len(found.layers)} layers are those"
+    terminal.answer(f"{store}: {layers} of {model} on {found.rows} rows")
 
 
 def _finds(least: int, rows: int, read: int) -> str:

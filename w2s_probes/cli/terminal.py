@@ -85,19 +85,36 @@ def with_plugins(paths: list[Path]) -> None:
     _plugins = [path.relative_to(here) if path.is_relative_to(here) else path for path in paths]
 
 
-def next_command(*words: object, max_memory: str | None = None) -> None:
-    """The command that one would type next, filled in, ready for a shell; under the limit of memory that was typed."""
+def next_command(*words: object, max_memory: str | None = None, where: str = "") -> None:
+    """The command that one would type next, filled in, ready for a shell; under the limit of memory that was typed.
+
+    `where` it is to be typed, unless that is here.
+    """
     limit = () if max_memory is None else ("--max-memory", max_memory)
     plugins = [word for path in _plugins for word in ("--plugin", path)]
-    say(f"Next: {shlex.join(map(str, (*words, *limit, *plugins)))}")
+    say(f"Next{where and f', {where}'}: {shlex.join(map(str, (*words, *limit, *plugins)))}")
 
 
-def sweep_next(store: Path, rows: list[Path]) -> None:
-    """Propose a sweep of a store, with the first row file where that holds labels."""
+def propose_reading(store: "ActivationStore", rows: list[Path], folder: Path) -> None:
+    """Propose a sweep of a store, or of every token an attention probe, whose result goes into `folder`.
+
+    With the first row file, where that holds labels, and of no row that the store has left out.
+    """
     from ..io.tables import read_table
+    from ..rows.ids import with_ids
+    from ..store.manifest import MANIFEST
 
-    labels = rows[0] if "label" in read_table(rows[0]) else "LABELS"
-    next_command("w2s", "sweep", store, labels, "--out", store.parent / "sweep.csv")
+    table, left_out = read_table(rows[0]), store.manifest.notes.get("left_out", [])
+    labelled = "label" in table
+    lacking = labelled and left_out and with_ids(table, str(rows[0]))["id"].isin(left_out).any()
+    labels = rows[0] if labelled and not lacking else "LABELS"
+    if store.manifest.ragged:
+        layer = store.layers[len(store.layers) // 2]
+        next_command("w2s", "tokens", store.path, labels, "--layer", layer, "--out", folder / "tokens.jsonl")
+    else:
+        next_command("w2s", "sweep", store.path, labels, "--out", folder / "sweep.csv")
+    if lacking:
+        say(f"(LABELS: {rows[0]} without the rows left out, whose ids are `left_out` in {store.path / MANIFEST})")
 
 
 def say_normed(store: "ActivationStore", layers: Collection[int]) -> None:

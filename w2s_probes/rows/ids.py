@@ -119,7 +119,8 @@ def positions(
     found = np.array([places.get(row_id, -1) for row_id in wanted.tolist()], dtype=np.intp)
     if (found < 0).any():
         missing = wanted[found < 0]
-        none = f" (none of them match: {_no_match(have, wanted)})" if len(missing) == len(wanted) else ""
+        none = len(missing) == len(wanted)
+        why = f"none of them match: {_no_match(have, wanted)}" if none else "add these rows to it, or leave them out"
         ids = f"{len(missing)} of {len(wanted)} ids{of and f' of {of}'}"
-        raise InputError(f"{where} has no row for {ids}: {preview(list(missing))}{none}")
+        raise InputError(f"{where} has no row for {ids}: {preview(list(missing))} ({why})")
     return found

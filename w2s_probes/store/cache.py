@@ -37,9 +37,10 @@ class CachedStore:
     def __str__(self) -> str:
         m, identity = self.manifest, self.manifest.identity
         rows = f"{m.rows} rows" if self.finished else f"unfinished, {self.done} of {m.rows} rows"
+        layers = f"{len(m.sites)} layer{'s' * (len(m.sites) != 1)}"
         model = m.notes.get("model", "?")
         return (
-            f"{self.path}  {self.bytes:,} bytes  {rows}, {len(m.sites)} layers, {what_is_held(identity)}, "
+            f"{self.path}  {self.bytes:,} bytes  {rows}, {layers}, {what_is_held(identity)}, "
             f"{m.dtype}, {model}, key {m.key[:12]}, {(time.time() - self.used) / DAY:.1f} days old"
         )
 

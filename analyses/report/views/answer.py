@@ -94,7 +94,7 @@ def _across(run: FinishedRun, plain: str) -> RunAnswer:
     if least * tried >= ALPHA:
         corrected = shown(min(1, least * tried), ".2g")
         facts.append(
-            f"With {n} tasks the smallest p this test can give is {shown(least, '.2g')}, and {corrected} once "
+            f"With {n} tasks the smallest p this test can give is {shown(least, '.3g')}, and {corrected} once "
             "corrected for all: hardly an outcome of this run could have been significant. More tasks are needed, not "
             "more seeds."
         )

@@ -116,7 +116,7 @@ def read(html: str) -> Read:
 
 def test_chance_is_not_called_a_win_and_few_tasks_are_said_to_show_nothing(read: Read) -> None:
     assert "Over 4 tasks no method differs from the plain student (student-xent) by more than chance" in read.text
-    assert "With 4 tasks the smallest p this test can give is 0.12" in read.text
+    assert "With 4 tasks the smallest p this test can give is 0.125," in read.text
     assert "hardly an outcome of this run could have been significant" in read.text
 
 

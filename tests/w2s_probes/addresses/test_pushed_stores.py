@@ -261,6 +261,8 @@ def test_what_is_not_there_or_not_to_be_overwritten_is_refused(acts: ActivationS
         (address, "x", "99", r"layer 99 is outside 0..16"),
         (address, "mine", None, r"mine: exists and is not an activation store"),
         (address, "other", None, r"other: holds another store"),
+        (address, str(acts.path), None, r"acts: holds this store in files that were not pulled from .*: use it"),
+        (address, str(acts.path), "8", r"acts: holds this store in files that were not pulled from"),
         (address, "mine/notes.txt", None, r"notes.txt: is a file; give a folder"),
         (address, "s3://bucket/x", None, r"give a place on this machine"),
         (f"file://{tmp_path}/none", "x", None, r"nothing there, neither a store nor a file"),

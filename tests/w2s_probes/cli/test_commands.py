@@ -59,7 +59,7 @@ def test_verify_tells_sound_from_damaged(
     w2s: Call, fails: Failing, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     w2s("verify", world / "acts")
-    assert "sound; 240 rows, 4 layers" in capsys.readouterr().out
+    assert "sound; 240 rows, 4 layers," in capsys.readouterr().out
     copy = shutil.copytree(world / "acts", tmp_path / "copy")
     shard = shard_file(copy)
     content = bytearray(shard.read_bytes())

@@ -39,7 +39,9 @@ def test_a_store_that_lacks_rows_and_the_file_that_asks_for_them_are_named(place
         ["predict", saved, "--rows", weak, "--store", part, "--out", out],
         ["student", part, weak, *layer, "--out", place / "student"],
     ):
-        assert said in fails(*words), words
+        line = fails(*words)
+        assert said in line, words
+        assert "(add these rows to it, or leave them out)" in line
     assert f"--weak-store {part} has no row for 10 of 60 ids of {weak}" in fails(
         "foretell", place / "whole", weak, *layer, "--weak-store", part, "--out", out
     )

@@ -57,7 +57,7 @@ def test_answers_that_no_file_holds_are_given_quietly_too(
 ) -> None:
     for command, said in (
         (["verify", world / "acts"], "sound; 240 rows"),
-        (["cache", "ls", world], "1 stores"),
+        (["cache", "ls", world], "1 store,"),
         (["cache", "gc", world, "--dry-run"], "0 bytes to gain"),
     ):
         w2s(*command, "--quiet")

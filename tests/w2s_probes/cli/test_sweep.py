@@ -51,6 +51,8 @@ def test_it_shows_a_map_for_each_probe_with_the_best_cell_marked(done: tuple[Pat
     assert [line.split()[0] for line in lines[2:6]] == ["0", "1", "2", "3"]
     assert sum(line.count("*") for line in lines) == 1
     assert "best of 20 by weak_brier" in said
+    assert "/sweep.csv, " in said  # and the record, which `--from` of the next command reads
+    assert "/sweep.json, " in said
     assert "\x1b" not in said  # no colour where there is no terminal
 
 

@@ -170,14 +170,16 @@ def extract(
         else:
             run = add_to if add else Extraction.run
             stores = {"": run(plan, place, **how, check=check)}
-    for store in stores.values():
-        if store is None:
-            terminal.say(f"{place}: share {share.index}/{share.count} is done; it is whole when the other shares are")
-            return
+    written = [store for store in stores.values() if store is not None]
+    if len(written) < len(stores):
+        terminal.say(f"{place}: share {share.index}/{share.count} is done; it is whole when the other shares are")
+        return
+    for store in written:
         if out is None and terminal.quiet():
             terminal.answer(place)  # nothing else says where in the cache it is
         terminal.say(store)
         if cut := store.manifest.notes.get("cut_rows"):
             limit, side = store.manifest.identity["max_length"], store.manifest.identity["truncation"]
             terminal.say(f"{cut} of {len(store)} texts were cut to {limit} tokens, on the {side}")
-    terminal.sweep_next(place / next(iter(stores)), rows)
+    # Beside the stores: a folder that holds anything else is no longer pushed as what it is.
+    terminal.propose_reading(written[0], rows, Path() if out is None else out.parent)

@@ -103,13 +103,7 @@ def import_activations(
                     raise InputError(f"--layout {layout} holds tokens: say --position last, first, mean or all")
                 store = import_prompt_folder(files[0], rows[0], out, layout=layout, **given)
         terminal.say(store)
-        if store.manifest.ragged:
-            layer = store.layers[len(store.layers) // 2]
-            terminal.next_command(
-                "w2s", "tokens", out, "LABELS", "--layer", layer, "--out", out.parent / "tokens.jsonl"
-            )
-        else:
-            terminal.sweep_next(out, rows)
+        terminal.propose_reading(store, rows, out.parent)
         return
     with progress.steps() as report:
         store = run(
@@ -127,4 +121,4 @@ def import_activations(
             report=lambda done, total: report("parts", done, total),
         )
     terminal.say(store)
-    terminal.sweep_next(out, rows)
+    terminal.propose_reading(store, rows, out.parent)

@@ -28,4 +28,4 @@ def push(
     for remark in done.remarks:
         terminal.say(remark)
     terminal.say(f"{done.address}: {done}")
-    terminal.next_command("w2s", "pull", done.address, source.name)
+    terminal.next_command("w2s", "pull", done.address, source.name, where="elsewhere")

@@ -249,7 +249,7 @@ def _show_tests(path: Path, recipe: "Recipe") -> None:
         )
     least = 2 * 0.5**n
     if least >= 0.05:
-        terminal.say(f"{n} tasks cannot tell any two methods apart: the smallest p that signs can give is {least:.2g}")
+        terminal.say(f"{n} tasks cannot tell any two methods apart: the smallest p that signs can give is {least:.3g}")
 
 
 def _plan(name: str, recipe: "Recipe", cache: Path) -> None:

@@ -43,7 +43,8 @@ def verify(store: StoreArgument) -> None:
             terminal.answer(problem)
         more = f" (and {len(result.problems) - 1} more, listed above)" if len(result.problems) > 1 else ""
         raise InputError(result.problems[0] + more)
-    terminal.answer(f"{store}: sound; {result.rows} rows, {result.layers} layers, {result.bytes:,} bytes")
+    layers = f"{result.layers} layer{'s' * (result.layers != 1)}"
+    terminal.answer(f"{store}: sound; {result.rows} rows, {layers}, {result.bytes:,} bytes")
 
 
 def repair(
@@ -111,7 +112,8 @@ def cache_ls(folder: FolderArgument = None) -> None:
     found = cached_stores(place)
     for entry in found:
         terminal.answer(entry)
-    terminal.answer(f"{place}: {len(found)} stores, {sum(entry.bytes for entry in found):,} bytes")
+    stores = f"{len(found)} store{'s' * (len(found) != 1)}"
+    terminal.answer(f"{place}: {stores}, {sum(entry.bytes for entry in found):,} bytes")
 
 
 @cache.command("gc")

@@ -177,7 +177,7 @@ def sweep(
         result.write(out, choose_by, oracle=oracle)
     _show(result, choose_by, oracle)
     plots = [] if plot is None else _draw(result, plot)
-    terminal.say(f"Written: {', '.join([str(out), *plots])}")
+    terminal.say(f"Written: {', '.join(map(str, [out, record_path(out), *plots]))}")
     terminal.answer_json(SweepAnswer.of(result, out, record_path(out), plots, {"by": choose_by, "oracle": oracle}))
     for one, path in zip(result.labels, labels, strict=True):
         if result.best(one, choose_by, oracle=oracle).is_chance:
