@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -51,12 +52,7 @@ def cycles(graph: Graph) -> list[tuple[str, ...]]:
 
 def classes() -> list[tuple[str, str]]:
     """Name and module of every class at the top of a module."""
-    return [
-        (node.name, name)
-        for name, file in modules().items()
-        for node in ast.parse(file.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.ClassDef)
-    ]
+    return [(one, name) for name, file in modules().items() for one in _read(file).classes]
 
 
 def _name(file: Path) -> str:
@@ -68,9 +64,25 @@ def _room(module: str) -> str:
     return module if modules()[module].name == "__init__.py" else module.rpartition(".")[0]
 
 
+@dataclass(frozen=True)
+class _Read:
+    """What is asked of a file, which is parsed once: its tree would take a hundred times the room."""
+
+    classes: list[str]  # at the top
+    imports: list[tuple[ast.Import | ast.ImportFrom, bool]]  # with whether they are for types alone
+
+
+@cache
+def _read(file: Path) -> _Read:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return _Read([node.name for node in tree.body if isinstance(node, ast.ClassDef)], list(_nodes(tree.body, False)))
+
+
 def _imported(name: str, file: Path, type_checking: bool) -> Iterator[str]:
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    for node in _nodes(ast.parse(file.read_text(encoding="utf-8")), type_checking):
+    for node, for_types in _read(file).imports:
+        if for_types and not type_checking:
+            continue
         if isinstance(node, ast.Import):
             yield from _known(alias.name for alias in node.names)
         else:
@@ -80,15 +92,18 @@ def _imported(name: str, file: Path, type_checking: bool) -> Iterator[str]:
                 yield from _known([f"{source}.{alias.name}"]) or _known([source])
 
 
-def _nodes(tree: ast.AST, type_checking: bool) -> Iterator[ast.Import | ast.ImportFrom]:
-    for node in ast.iter_child_nodes(tree):
+def _nodes(body: Iterable[ast.AST], for_types: bool) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    """The imports among these statements and in those that they hold; no expression holds one."""
+    for node in body:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node
-        elif isinstance(node, ast.If) and not type_checking and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            for other in node.orelse:
-                yield from _nodes(other, type_checking)
+            yield node, for_types
+        elif isinstance(node, ast.If):
+            types = for_types or ast.unparse(node.test).endswith("TYPE_CHECKING")
+            yield from _nodes(node.body, types)
+            yield from _nodes(node.orelse, for_types)
         else:
-            yield from _nodes(node, type_checking)
+            for held in ("body", "handlers", "orelse", "finalbody", "cases"):
+                yield from _nodes(getattr(node, held, ()), for_types)
 
 
 def _known(names: Iterable[str]) -> list[str]:

@@ -1,5 +1,7 @@
 """One wheel does everything: built, installed into a fresh environment, and used far from the checkout."""
 
+import gzip
+import itertools
 import json
 import os
 import re
@@ -16,6 +18,8 @@ from tests.conftest import ROOT
 from tests.worlds.forked import Forked
 
 MOST = 8 << 20  # bytes
+PART = ("--set", "seeds=[0]", "--set", "data.tasks=['miniature_sound']")  # of the demo
+FEW = [word for size in ("n_train=500", "n_val=150", "n_test=400") for word in ("--set", f"data.{size}")]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -92,15 +96,18 @@ def home(run: Run) -> Path:
 
 
 @pytest.fixture(scope="module")
-def acts(w2s: Run, home: Path) -> str:
+def acts(w2s: Run, home: Path, rows: Path) -> str:
     """A store made by the installed command, named as seen from where it runs."""
-    w2s("extract", home / "data/miniature/weak", "--rows", rows_of(home), "--out", "acts")
+    w2s("extract", home / "data/miniature/weak", "--rows", rows, "--out", "acts")
     return "acts"
 
 
-def rows_of(home: Path) -> Path:
-    """Rows with labels."""
-    return home / "data" / "miniature" / "rows" / "miniature_mood" / "test.jsonl.gz"
+@pytest.fixture(scope="module")
+def rows(home: Path, here: Path) -> Path:
+    """A few of the wheel's rows with labels."""
+    with gzip.open(home / "data" / "miniature" / "rows" / "miniature_mood" / "test.jsonl.gz", "rt") as file:
+        (here / "rows.jsonl").write_text("".join(itertools.islice(file, 200)))
+    return here / "rows.jsonl"
 
 
 def test_the_wheel_is_small_and_takes_one_name(wheel: Path) -> None:
@@ -127,17 +134,17 @@ def test_the_checkout_is_not_what_is_tried(run: Run, environment: Path, home: Pa
 
 
 def test_a_part_of_the_demo_and_its_report(w2s: Run, tmp_path: Path) -> None:
-    # What `w2s demo` runs, with one of its three seeds and one of its four tasks: the whole is what `demo` is made by.
-    part = ("--set", "seeds=[0]", "--set", "data.tasks=['miniature_sound']")
-    done = w2s("run", "demo", *part, "--out", tmp_path / "demo")
+    # What `w2s demo` runs, with one of its three seeds, one of its four tasks, and a third of its rows: the whole is
+    # what `demo` is made by.
+    done = w2s("run", "demo", *PART, *FEW, "--out", tmp_path / "demo")
     assert "student-xent" in done.stdout
     assert "demo" in w2s("demo", "--help").stdout
     w2s("report", tmp_path / "demo")
     assert (tmp_path / "demo" / "report.html").stat().st_size > 30_000
 
 
-def test_a_damaged_store_is_repaired(w2s: Run, home: Path, tmp_path: Path) -> None:
-    store, rows = tmp_path / "acts", rows_of(home)
+def test_a_damaged_store_is_repaired(w2s: Run, home: Path, rows: Path, tmp_path: Path) -> None:
+    store = tmp_path / "acts"
     w2s("extract", home / "data/miniature/weak", "--rows", rows, "--layers", "1", "--out", store)
     shard = next(store.rglob("shard-*.h5"))
     content = shard.read_bytes()
@@ -148,17 +155,17 @@ def test_a_damaged_store_is_repaired(w2s: Run, home: Path, tmp_path: Path) -> No
     assert shard.read_bytes() == content
 
 
-def test_a_sweep_in_two_processes_is_that_of_one(w2s: Run, acts: str, home: Path, tmp_path: Path) -> None:
+def test_a_sweep_in_two_processes_is_that_of_one(w2s: Run, acts: str, rows: Path, tmp_path: Path) -> None:
     for jobs in ("1", "2"):
         out = tmp_path / f"sweep-{jobs}.csv"
-        w2s("sweep", acts, rows_of(home), "--knn-k", "5", "--l2", "1e-2", "--out", out, "--jobs", jobs)
+        w2s("sweep", acts, rows, "--knn-k", "5", "--l2", "1e-2", "--out", out, "--jobs", jobs)
     assert (tmp_path / "sweep-1.csv").read_bytes() == (tmp_path / "sweep-2.csv").read_bytes()
 
 
 def test_doctor_plan_and_recipes_by_name(run: Run, w2s: Run, home: Path) -> None:
     assert "checks passed" in run("w2s", "doctor", home / "data" / "miniature" / "weak").stdout
-    assert "w2s run demo" in w2s("plan", "demo").stdout
-    assert "stages to do" in w2s("run", "demo", "--out", "planned", "--dry-run").stdout
+    assert "w2s run demo" in w2s("plan", "demo", *PART).stdout
+    assert "stages to do" in w2s("run", "demo", *PART, "--out", "planned", "--dry-run").stdout
     # Its rows lie where this variable says, which is the next thing that a user has to tell it.
     said = w2s("run", "minilm_real", "--out", "real", "--dry-run", code=2).stderr
     assert "the environment variable W2S_DATA is not set" in said
@@ -189,7 +196,7 @@ def test_processes_that_are_started_from_here_find_the_folders_too(run: Run, tmp
     run("python", tmp_path / "script.py")
 
 
-def test_saliency_and_the_notebooks_modules_are_imported_from_a_notebook(run: Run, acts: str, home: Path) -> None:
+def test_saliency_and_the_notebooks_modules_are_imported_from_a_notebook(run: Run, home: Path) -> None:
     code = "from w2s_probes import checkout; checkout.on_path(); "
     for notebook in sorted((home / "analyses" / "notebooks").glob("*.ipynb")):
         cells = json.loads(notebook.read_text())["cells"]

@@ -135,10 +135,18 @@ def hashes() -> list[str]:
     return [code_hash(one) for one in [*bound, np.mean, partial(m.f, pd.DataFrame({"a": ["x", "y"]}))]]
 
 
+def hashes_of_methods() -> list[str]:
+    """Those under which a run keeps its methods' results; they need torch."""
+    from analyses.methods import METHODS
+
+    return [code_hash(method.run) for method in METHODS.values()]
+
+
 def test_hashes_are_the_same_in_another_process() -> None:
+    code = "from tests.w2s_probes.test_code_hashes import hashes, hashes_of_methods; "
     done = subprocess.run(
-        [sys.executable, "-c", "from tests.w2s_probes.test_code_hashes import hashes; print(hashes())"],
+        [sys.executable, "-c", code + "print(hashes(), hashes_of_methods())"],
         capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": "7"},
     )  # fmt: skip
-    assert done.stdout.strip() == str(hashes())
+    assert done.stdout.strip() == f"{hashes()} {hashes_of_methods()}"
     assert len(set(hashes())) == len(hashes())

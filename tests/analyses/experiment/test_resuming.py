@@ -3,9 +3,8 @@
 import dataclasses
 import importlib.util
 import json
-import os
 import re
-import subprocess
+import shutil
 import sys
 from collections import Counter
 from functools import partial
@@ -22,11 +21,20 @@ from analyses.lessons.activations import Activations
 from analyses.lessons.result_cache import ResultCache
 from analyses.methods import METHODS
 from analyses.protocol import run
-from tests.conftest import ROOT
 from tests.worlds.experiments import small_recipe
 from w2s_probes.code_hashes import code_hash
 from w2s_probes.io.arrays import write_arrays
 from w2s_probes.losses import LOSSES
+
+Finished = dict[str, tuple[Path, pd.DataFrame]]
+PLAIN, FILTERED = 'methods=["student-xent"]', 'methods=["filter-knn"]'
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A run's folder and table by its methods, to be copied by who goes on with it."""
+    folders = {methods: tmp_path_factory.mktemp("finished") for methods in (PLAIN, FILTERED)}
+    return {methods: (folder, run(small_recipe(methods), folder)) for methods, folder in folders.items()}
 
 
 def test_many_methods_train_one_supervisor_one_ceiling_and_search_once(tmp_path: Path, counted: Counter[str]) -> None:
@@ -97,10 +105,13 @@ def test_a_cache_is_shared_between_runs(tmp_path: Path, counted: Counter[str]) -
 @pytest.mark.parametrize(
     "setting", ["probes.knn_k=21", "student.epochs=41", "weak.n_truth=140", "seeds=[3]", "strong.layer=1"]
 )
-def test_whatever_changes_the_numbers_is_made_again(setting: str, tmp_path: Path, counted: Counter[str]) -> None:
-    run(small_recipe('methods=["filter-knn"]'), tmp_path)
-    counted.clear()
-    run(small_recipe('methods=["filter-knn"]', setting), tmp_path)
+def test_whatever_changes_the_numbers_is_made_again(
+    setting: str, finished: Finished, tmp_path: Path, counted: Counter[str]
+) -> None:
+    out = shutil.copytree(finished[FILTERED][0], tmp_path / "run")
+    run(small_recipe(FILTERED), out)
+    assert not counted["heads"]
+    run(small_recipe(FILTERED, setting), out)
     assert counted["heads"] >= 1
 
 
@@ -121,12 +132,11 @@ def test_another_seed_extracts_only_the_rows_that_are_new(tmp_path: Path, monkey
     assert all(0 < more < own for more, own in zip(extracted, alone, strict=True))
 
 
-def test_a_changed_method_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = small_recipe('methods=["student-xent"]')
-    first = run(recipe, tmp_path)
+def test_a_changed_method_is_run_again(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, first = finished[PLAIN]
     other = dataclasses.replace(METHODS["student-xent"], run=METHODS["student-logconf"].run)
     monkeypatch.setitem(METHODS, "student-xent", other)
-    second = run(recipe, tmp_path)
+    second = run(small_recipe(PLAIN), shutil.copytree(folder, tmp_path / "run"))
     values = [t[(t["method"] == "student-xent") & (t["metric"] == "auroc")]["value"].item() for t in (first, second)]
     assert values[0] != values[1]
 
@@ -144,13 +154,12 @@ def test_a_changed_loss_trains_again(tmp_path: Path, counted: Counter[str], monk
     assert counted["heads"] == 1
 
 
-def test_a_damaged_result_is_made_again(tmp_path: Path, counted: Counter[str]) -> None:
-    recipe = small_recipe('methods=["student-xent"]')
-    first = run(recipe, tmp_path)
-    for file in (tmp_path / "kept").rglob("*.safetensors"):
+def test_a_damaged_result_is_made_again(finished: Finished, tmp_path: Path, counted: Counter[str]) -> None:
+    folder, first = finished[PLAIN]
+    out = shutil.copytree(folder, tmp_path / "run")
+    for file in (out / "kept").rglob("*.safetensors"):
         file.write_bytes(file.read_bytes()[:-7])
-    counted.clear()
-    pd.testing.assert_frame_equal(run(recipe, tmp_path), first)
+    pd.testing.assert_frame_equal(run(small_recipe(PLAIN), out), first)
     assert counted["heads"] == 3
 
 
@@ -181,12 +190,6 @@ def test_code_is_known_by_what_was_loaded_not_by_where_it_stands(tmp_path: Path)
     for change in (("0.1", "0.2"), ("'b'", "'c'"), ("k=1", "k=2"), ("* k", "+ k")):
         assert code_hash(written(tmp_path, "first", CODE.replace(*change))) != name, change
     assert code_hash(partial(f, k=3)) != code_hash(partial(f, k=4)) != name
-    done = subprocess.run(
-        [sys.executable, "-c", "from w2s_probes.code_hashes import code_hash; "
-         "from analyses.methods import METHODS; print([code_hash(one.run) for one in METHODS.values()])"],
-        capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": "7"},
-    )  # fmt: skip
-    assert done.stdout.strip() == str([code_hash(method.run) for method in METHODS.values()])
 
 
 def test_a_result_of_another_record_is_not_mistaken(tmp_path: Path) -> None:
@@ -197,7 +200,9 @@ def test_a_result_of_another_record_is_not_mistaken(tmp_path: Path) -> None:
     assert not kept.has("other", {"a": 1})
 
 
-def test_a_dry_run_says_what_is_kept_and_makes_nothing(tmp_path: Path, counted: Counter[str]) -> None:
+def test_a_dry_run_says_what_is_kept_and_makes_nothing(
+    finished: Finished, tmp_path: Path, counted: Counter[str]
+) -> None:
     recipe = small_recipe('methods=["student-xent", "filter-knn"]', "seeds=[0, 1]")
     before = stages(recipe, tmp_path)
     rows = re.fullmatch(r"activations of (\d+) of \1 rows", before[0].name)
@@ -206,9 +211,7 @@ def test_a_dry_run_says_what_is_kept_and_makes_nothing(tmp_path: Path, counted: 
     assert not any(stage.kept for stage in before)
     assert not counted
     assert not list(tmp_path.iterdir())
-    run(small_recipe('methods=["student-xent"]'), tmp_path)
-    counted.clear()
-    there = stages(recipe, tmp_path)
+    there = stages(recipe, shutil.copytree(finished[PLAIN][0], tmp_path / "run"))
     to_do = int(rows[1]) - 700  # the training, validation and test rows of seed 0
     assert there[0].name == f"activations of {to_do} of {rows[1]} rows (700 kept)"
     assert not there[0].kept

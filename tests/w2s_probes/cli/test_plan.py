@@ -32,6 +32,7 @@ EIGHT |= {"num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128
 EIGHT |= {"max_position_embeddings": 8192}
 DEMO = RECIPES / "demo.toml"
 MINIATURE = RECIPES.parents[1] / "data" / "miniature"
+ONE = ["seeds=[0]", 'data.tasks=["miniature_mood"]']  # of the demo's twelve: the settings of one
 
 
 @pytest.fixture
@@ -65,7 +66,9 @@ def test_a_bare_extraction_is_planned_from_its_config(
     assert (narrow[2], narrow[-3], wide[2], wide[-3:]) == ("0.020", "unstable", "0.200", ["ok", "in", "100%"])
 
 
-def test_rates_and_options_are_taken(w2s: Call, eight: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rates_and_options_are_taken(
+    w2s: Call, eight: Path, checkpoint: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     common = ["plan", eight, "--rows", 1000, "--tokens-per-row", 100, "--layers", "middle", "--position", "all"]
     w2s(*common, "--tokens-per-s", 10, "--dtype", "float32", "--batch-tokens", 512)
     text = capsys.readouterr().out
@@ -75,7 +78,7 @@ def test_rates_and_options_are_taken(w2s: Call, eight: Path, capsys: pytest.Capt
     assert f"disk           {100_000 * 4096 * 4 / 1e9:.2f} GB" in text
     assert "512 tokens" in text
     assert "test rows" not in text
-    w2s(*common, "--flops-per-s", 1e15)
+    w2s("plan", checkpoint(), *common[2:6], "--flops-per-s", 1e15)
     assert "at 1.00 PFLOP/s" in capsys.readouterr().out
 
 
@@ -125,11 +128,11 @@ def test_positions_by_name_and_rows_left_out_are_in_the_plan_and_in_the_command_
 
 
 def test_a_machine_that_is_too_small_or_cannot_time_it_says_so(
-    w2s: Call, planning: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    w2s: Call, eight: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("extract.costs.speed.free_memory", lambda: 5 * 10**8)
     monkeypatch.setattr("extract.costs.speed.BIG", 10**12)
-    w2s(*planning)
+    w2s("plan", eight, "--rows", 10, "--tokens-per-row", 5)
     text = capsys.readouterr().out
     assert re.search(r"memory here    \S+ GB of 500 MB free, in batches of up to 1,024 tokens: it does not fit", text)
     assert re.search(r"not fit; block by block \(w2s extract --offload\) \S+ [GM]B and the states\n", text)
@@ -144,12 +147,13 @@ def test_a_plan_says_where_the_model_asks_for_another_position(
     assert "\n  position       causal, so the token that position first reads" in capsys.readouterr().out
     w2s(*common)
     assert "\n  position " not in capsys.readouterr().out
-    w2s("plan", DEMO, "--set", "strong.position=first", "--tokens-per-s", 9)
+    one = [word for setting in ONE for word in ("--set", setting)]
+    w2s("plan", DEMO, *one, "--set", "strong.position=first", "--tokens-per-s", 9)
     assert "after it: --set strong.position=last reads the one" in capsys.readouterr().out
 
 
 def test_fine_tuning_is_timed_on_this_machine_as_well(w2s: Call, capsys: pytest.CaptureFixture[str]) -> None:
-    w2s("plan", RECIPES / "demo_finetuned.toml", "--set", "seeds=[0]")
+    w2s("plan", RECIPES / "demo_finetuned.toml", *(word for setting in ONE for word in ("--set", setting)))
     text = capsys.readouterr().out
     assert re.search(r"fine-tuning: .*\n  this machine   about .* an estimate, from one of its", text)
     assert re.search(
@@ -391,9 +395,9 @@ def write_pilot(folder: Path, rows: int = 40, *, baseline: str = "", **changes: 
 
 
 @pytest.fixture
-def planning(eight: Path) -> list[Any]:
-    """The cheapest plan that shows intervals."""
-    return ["plan", eight, "--rows", 10, "--tokens-per-row", 5, "--test-rows", 1000]
+def planning(checkpoint: Callable[..., Path]) -> list[Any]:
+    """The cheapest plan that shows intervals: a model of three blocks, which is not timed."""
+    return ["plan", checkpoint(), "--rows", 10, "--tokens-per-row", 5, "--test-rows", 1000, "--tokens-per-s", 9]
 
 
 def intervals(text: str) -> list[list[float]]:
@@ -420,7 +424,7 @@ def test_the_student_of_a_pilot_is_its_recipes_baseline(
     w2s: Call, planning: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for baseline, student in (("student-logconf", "student-logconf"), ("student-draws", "student-xent")):
-        w2s(*planning, "--pilot", write_pilot(tmp_path / baseline, baseline=baseline))
+        w2s(*planning, "--pilot", write_pilot(tmp_path / baseline, baseline=baseline), "--gap", 0.1)
         assert f"weak and {student} " in capsys.readouterr().out
 
 
@@ -452,7 +456,7 @@ def test_a_pilot_without_an_interval_of_its_own_says_why(
 
 
 def test_a_correlation_is_shown_alone(w2s: Call, planning: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
-    w2s(*planning, "--correlation", 0.9)
+    w2s(*planning, "--correlation", 0.9, "--gap", 0.1)
     assert re.findall(r"ρ = (\S+)", capsys.readouterr().out) == ["0.9"]
 
 
