@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from .intervals import Estimate, quantile, share_interval, unseen
-from .ranks import mean_ranks
 
 NAN = float("nan")
 
@@ -115,11 +115,11 @@ def ranking(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Influen
     n_pos, n_neg = int(positive.sum()), int((~positive).sum())
     if not n_pos or not n_neg:
         return None
-    ranks = mean_ranks(scores)
+    ranks = rankdata(scores)
     influence = np.empty(len(scores))
     # Ranks among all less ranks within the class: how many of the other class are below.
-    influence[positive] = (ranks[positive] - mean_ranks(scores[positive])) / n_neg
-    influence[~positive] = 1 - (ranks[~positive] - mean_ranks(scores[~positive])) / n_pos
+    influence[positive] = (ranks[positive] - rankdata(scores[positive])) / n_neg
+    influence[~positive] = 1 - (ranks[~positive] - rankdata(scores[~positive])) / n_pos
     value = float(influence[positive].mean())
     influence -= value
     influence[positive] /= n_pos
