@@ -24,7 +24,7 @@ from .lessons.clock import processes
 from .lessons.crew import refuse_processes
 from .lessons.engine_checks import refuse_engines
 from .methods import find_method, find_methods
-from .position_checks import refuse_positions, refuse_sites
+from .position_checks import refuse_positions, refuse_sites, rows_read
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe
 from .results.names import REFERENCES
@@ -67,7 +67,7 @@ class CheckedRecipe:
         refuse_unasked(recipe, methods, sources.find, splits)
         refuse_debates(recipe, methods, splits, sources)
         if reads_known_rows(recipe, methods):
-            refuse_positions(recipe, methods, splits, sources.find)
+            refuse_positions(recipe, methods, rows_read(methods, splits), sources.find)
         return cls(recipe, methods, loaded, splits, sources)
 
     @property

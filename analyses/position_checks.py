@@ -52,18 +52,28 @@ def refuse_sites(recipe: Recipe, methods: Mapping[str, Method], find: "Callable[
 def refuse_positions(
     recipe: Recipe,
     methods: Mapping[str, Method],
-    splits: Mapping[str, Mapping[int, RowSets]],
+    rows: Mapping[str, pd.DataFrame],
     find: "Callable[[str], ModelSource]",
 ) -> None:
-    """InputError, naming the task, for rows in which a position that is looked for is nowhere, or is cut off."""
-    trusted = reads_trusted(methods.values())
+    """InputError, naming the task, for rows in which a position that is looked for is nowhere, or is cut off.
+
+    `rows` are those that the models read of each task, once each.
+    """
     for model in (one for one in _read(recipe, methods) if mark_of(one.position) is not None):
-        for task, seeds in splits.items():
-            sets = [sets.tables if trusted else sets.read_by_students for sets in seeds.values()]
-            rows = every_row([table for tables in sets for table in tables.values()])
+        for task, read in rows.items():
             contrast = contrast_in(task, recipe.data.tasks) if model is recipe.strong and reads_pairs(methods) else None
-            for texts in (rows, *([] if contrast is None else [contrast_rows(rows, contrast)])):
+            for texts in (read, *([] if contrast is None else [contrast_rows(read, contrast)])):
                 lengths_at(find(str(model.model)), texts, site=model.site, position=model.position, task=task)
+
+
+def rows_read(methods: Mapping[str, Method], splits: Mapping[str, Mapping[int, RowSets]]) -> dict[str, pd.DataFrame]:
+    """The rows of each task that a run's models read, once each."""
+    trusted = reads_trusted(methods.values())
+    rows = {}
+    for task, seeds in splits.items():
+        sets = [one.tables if trusted else one.read_by_students for one in seeds.values()]
+        rows[task] = every_row([table for tables in sets for table in tables.values()])
+    return rows
 
 
 def _read(recipe: Recipe, methods: Mapping[str, Method]) -> list[Strong]:
