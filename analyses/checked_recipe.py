@@ -11,7 +11,7 @@ from w2s_probes.share import Share
 from w2s_probes.students.finetuning.settings import Tracker
 from w2s_probes.students.finetuning.tracking import refuse_absent
 
-from .costs import reads_known_rows
+from .costs import reads_activations, reads_known_rows
 from .debates import refuse_debates
 from .experiment.asked_models import refuse_unasked
 from .experiment.fusing import refuse_unfused
@@ -24,7 +24,7 @@ from .lessons.clock import processes
 from .lessons.crew import refuse_processes
 from .lessons.engine_checks import refuse_engines
 from .methods import find_method, find_methods
-from .position_checks import refuse_positions
+from .position_checks import refuse_positions, refuse_sites, rows_read
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe
 from .results.names import REFERENCES
@@ -61,11 +61,13 @@ class CheckedRecipe:
             sources.find(name)
         refuse_layers(recipe, sources.find)
         refuse_unknown_words(recipe, methods, sources.find)
+        if reads_activations(recipe, methods):
+            refuse_sites(recipe, methods, sources.find)
         refuse_unfused(recipe, sources.find)
         refuse_unasked(recipe, methods, sources.find, splits)
         refuse_debates(recipe, methods, splits, sources)
         if reads_known_rows(recipe, methods):
-            refuse_positions(recipe, methods, splits, sources.find)
+            refuse_positions(recipe, methods, rows_read(methods, splits), sources.find)
         return cls(recipe, methods, loaded, splits, sources)
 
     @property

@@ -1,4 +1,4 @@
-"""Whether the positions of a recipe are in its rows: known before anything is trained, as before it is planned."""
+"""Whether a recipe's positions are in its rows, and its sites in its models: known before anything is trained."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from extract.costs.lengths import Lengths, count_tokens
+from extract.encoding import Encoding
 from extract.marking import CutOff
 from extract.positions import mark_of
+from extract.site import site_of
 from extract.tasks.contrast import contrast_rows
 from w2s_probes.errors import InputError
 
@@ -37,19 +39,43 @@ def lengths_at(source: "ModelSource", rows: pd.DataFrame, *, site: str, position
         raise InputError(f"task {task}: {error}".removesuffix(SKIP)) from error
 
 
+def refuse_sites(recipe: Recipe, methods: Mapping[str, Method], find: "Callable[[str], ModelSource]") -> None:
+    """InputError where a model's `logits:TOKENS` names what is no token of its tokenizer."""
+    for model in (one for one in _read(recipe, methods) if one.site.startswith("logits")):
+        source = find(str(model.model))
+        try:
+            site_of(model.site, source, Encoding.plan(source, None, "right", None))
+        except InputError as error:
+            raise InputError(f"model {source.name}: {error}") from error
+
+
 def refuse_positions(
     recipe: Recipe,
     methods: Mapping[str, Method],
-    splits: Mapping[str, Mapping[int, RowSets]],
+    rows: Mapping[str, pd.DataFrame],
     find: "Callable[[str], ModelSource]",
 ) -> None:
-    """InputError, naming the task, for rows in which a position that is looked for is nowhere, or is cut off."""
-    read: list[Strong] = [recipe.strong, *(recipe.intermediate if "bootstrap" in methods else [])]
-    trusted = reads_trusted(methods.values())
-    for model in (one for one in read if mark_of(one.position) is not None):
-        for task, seeds in splits.items():
-            sets = [sets.tables if trusted else sets.read_by_students for sets in seeds.values()]
-            rows = every_row([table for tables in sets for table in tables.values()])
+    """InputError, naming the task, for rows in which a position that is looked for is nowhere, or is cut off.
+
+    `rows` are those that the models read of each task, once each.
+    """
+    for model in (one for one in _read(recipe, methods) if mark_of(one.position) is not None):
+        for task, read in rows.items():
             contrast = contrast_in(task, recipe.data.tasks) if model is recipe.strong and reads_pairs(methods) else None
-            for texts in (rows, *([] if contrast is None else [contrast_rows(rows, contrast)])):
+            for texts in (read, *([] if contrast is None else [contrast_rows(read, contrast)])):
                 lengths_at(find(str(model.model)), texts, site=model.site, position=model.position, task=task)
+
+
+def rows_read(methods: Mapping[str, Method], splits: Mapping[str, Mapping[int, RowSets]]) -> dict[str, pd.DataFrame]:
+    """The rows of each task that a run's models read, once each."""
+    trusted = reads_trusted(methods.values())
+    rows = {}
+    for task, seeds in splits.items():
+        sets = [one.tables if trusted else one.read_by_students for one in seeds.values()]
+        rows[task] = every_row([table for tables in sets for table in tables.values()])
+    return rows
+
+
+def _read(recipe: Recipe, methods: Mapping[str, Method]) -> list[Strong]:
+    """The models whose activations are read."""
+    return [recipe.strong, *(recipe.intermediate if "bootstrap" in methods else [])]

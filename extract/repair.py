@@ -55,6 +55,8 @@ def repair(
     if problems := manifest_faults(path, manifest):
         raise InputError(problems[0])
     bad = [shard for shard in manifest.shards if shard_faults(path, manifest, shard)]
+    if folders := [path / shard.file for shard in bad if (path / shard.file).is_dir()]:
+        raise InputError(f"{folders[0]}: is a folder, and a shard is to be there: move it away, and repair again")
     written: list[str] = []
     if bad:
         sound = [shard for shard in manifest.shards if shard not in bad]

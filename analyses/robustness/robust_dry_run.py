@@ -16,7 +16,7 @@ from ..recipe.schema import Recipe
 from ..trial import SUPERVISED
 from .attacked_trials import OWN_LABELS, AttackedTrial
 from .attacks import Attack
-from .robust_run import robust_methods, robust_trials
+from .robust_run import refuse_unreadable, robust_methods, robust_trials
 
 ACTIVATIONS, EVERY_TOKEN = "activations", "activations of every token"
 PAIRS = "activations of contrast pairs"
@@ -39,6 +39,7 @@ def robust_stages(recipe: Recipe, cache: Path, *, oracle: bool = False) -> list[
     sources = Sources()
     refuse_layers(recipe, sources.find)
     refuse_unknown_words(recipe, methods, sources.find)
+    refuse_unreadable(recipe, methods, loaded, sources, describe=oracle)
     stages: list[RobustStage] = []
     for trial in robust_trials(recipe, loaded, methods, cache, sources, StoppedClock(), describe=oracle):
         stages += _trial_stages(trial)

@@ -25,6 +25,7 @@ from ..lessons.clock import Clock
 from ..lessons.crew import Crew
 from ..lessons.engine import conduct
 from ..methods import find_method
+from ..position_checks import refuse_positions, refuse_sites
 from ..recipe.calibration_keys import calibrated_on_gold
 from ..recipe.layer_checks import refuse_layers
 from ..recipe.rater_keys import reads_truth
@@ -75,6 +76,7 @@ def run_robust(
         sources.find(name)
     refuse_layers(recipe, sources.find)
     refuse_unknown_words(recipe, methods, sources.find)
+    refuse_unreadable(recipe, methods, loaded, sources, describe=oracle)
     refuse_unasked(recipe, methods, sources.find, loaded)
     with sole_writer(Path(out), Path(out) / ROBUST_RECORD, work=f"{recipe_key(recipe)}{'-oracle' * oracle}"):
         with closing(Crew(clock, place)) as crew:
@@ -130,6 +132,23 @@ def robust_methods(recipe: Recipe, *, oracle: bool) -> dict[str, Method]:
             "kind, with weak.n_truth rows"
         )
     return methods
+
+
+def refuse_unreadable(
+    recipe: Recipe,
+    methods: Mapping[str, Method],
+    loaded: Mapping[str, Mapping[int, RowSets]],
+    sources: Sources,
+    *,
+    describe: bool,
+) -> None:
+    """InputError where the site or the position of a model is not to be read in it, or in the rows."""
+    refuse_sites(recipe, methods, sources.find)
+    read = {
+        task: every_row([table for sets in by_seed.values() for table in (sets.weak, *([sets.test] * describe))])
+        for task, by_seed in loaded.items()
+    }
+    refuse_positions(recipe, methods, read, sources.find)
 
 
 def robust_trials(

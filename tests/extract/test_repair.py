@@ -214,6 +214,21 @@ def test_a_shard_that_is_gone_or_of_another_length_is_made_again(
     assert files_of(acts) == whole
 
 
+def test_a_folder_in_the_place_of_a_shard_is_named_and_not_written_to(acts: Path, w2s: Call, fails: Failing) -> None:
+    whole = files_of(acts)
+    shard = acts / sorted(name for name in whole if name.endswith(".h5"))[0]
+    shard.unlink()
+    shard.mkdir()
+    assert (
+        fails("repair", acts)
+        == f"w2s: {shard}: is a folder, and a shard is to be there: move it away, and repair again\n"
+    )
+    assert not any(shard.iterdir())
+    shard.rmdir()
+    w2s("repair", acts)
+    assert files_of(acts) == whole
+
+
 def test_with_every_shard_lost_the_rows_are_taken_in_the_order_of_their_file(
     place: Path, tmp_path: Path, w2s: Call, fails: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,8 @@ from ..errors import InputError, reason
 from ..redaction import redacted
 
 LINK = re.compile(r"(?P<protocol>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+PASSWORD = re.compile(r"[^\s/:]*:[^\s]*@")  # of what lacks its `://`, or a part of that
+ASSIGNED = re.compile(r"[;#&]([^=/;#&]*)=")  # names of values after a path
 SECRET = re.compile(r"key|secret|token|passw|cred|sas|auth|header|conn", re.IGNORECASE)  # names of options
 LOCAL = ("file", "memory")
 KEYS = {
@@ -51,9 +53,10 @@ class Address:
         text = str(text)
         links = [LINK.fullmatch(link) for link in text.split("::")]
         if links[0] is None:
-            here = f"file://{Path(text).absolute()}"  # fsspec takes it letter by letter, `%20` too
+            typed = text if Path(text).exists() else PASSWORD.sub("***@", text)
+            here = f"file://{Path(typed).absolute()}"  # fsspec takes it letter by letter, `%20` too
             raise InputError(
-                f"{redacted(text)}: not an address: give one such as hf://datasets/NAME/acts or s3://BUCKET/acts; "
+                f"{redacted(typed)}: not an address: give one such as hf://datasets/NAME/acts or s3://BUCKET/acts; "
                 f"a folder here is {redacted(here)}"
             )
         if len(links) == 1 and not links[0]["rest"].strip("/"):
@@ -63,7 +66,7 @@ class Address:
             local = link is not None and _kind(link) in LOCAL
             if link and local and "@" in _host(link):
                 raise InputError(f"{link['protocol']}://…: a file here has no user: give {link['protocol']}:///FOLDER")
-            if link and not local and (":" in _host(link) or "@" in _host(link) or "?" in link["rest"]):
+            if link and not local and _holds_secret(link):
                 instead = KEYS.get(_kind(link), "give them as options= in Python, or by that package's own settings")
                 # Where a secret begins and ends in it is not to be known, so none of it is shown.
                 raise InputError(
@@ -111,13 +114,20 @@ class Address:
                 f"{self}: a package is missing ({reason(ValueError(self.hide(str(error))))}): {remedy}"
             ) from None
         except (ValueError, TypeError, OSError) as error:
-            raise InputError(f"{self}: cannot be opened: {reason(ValueError(self.hide(str(error))))}") from None
+            said = reason(ValueError(self.hide(str(error))))
+            raise InputError(f"{self}: cannot be opened ({said}): correct the address, or what is set for it") from None
         return system, str(path).rstrip("/")
 
 
 def _kind(link: re.Match[str]) -> str:
     protocol = link["protocol"].lower()
     return SAME.get(protocol, protocol)
+
+
+def _holds_secret(link: re.Match[str]) -> bool:
+    """Whether it has a user or a password, a query, or a value such as `;token=...` after its path."""
+    host, rest = _host(link), link["rest"]
+    return ":" in host or "@" in host or "?" in rest or any(map(SECRET.search, ASSIGNED.findall(rest)))
 
 
 def _host(link: re.Match[str]) -> str:

@@ -43,8 +43,17 @@ def push(
         raise InputError(f"{place}: no such file, folder or store")
     if place.is_file() and address.endswith("/"):  # a folder's, as for `cp`
         there = Address.of(f"{address}{place.name}", options)
+    _refuse_itself(place, there)
     if (place / MANIFEST).exists():
         return StorePush(ActivationStore.open(place), remote_folder(there), report, force=force).run()
     if names := stores_inside(place):
         return push_stores(place, names, there, force=force, report=report)
     return push_files(place, there, force=force, report=report)
+
+
+def _refuse_itself(place: Path, there: Address) -> None:
+    """InputError where a file or folder would go to where it lies, or into itself."""
+    if there.protocol == "file" and "::" not in there.text:
+        target, own = Path(there.open()[1]).resolve(), place.resolve()
+        if target == own or own in target.parents:
+            raise InputError(f"{there}: is {place} itself, or lies in it: give an address outside of it")

@@ -39,7 +39,7 @@ def pull_store(
     InputError where anything else is at `out`, or another process puts it there.
     """
     wanted = layers_there(folder, manifest, layers)
-    with sole_writer(out, out):
+    with sole_writer(out, out, instead="another folder"):
         return _pulled(folder, manifest, out, wanted, report)
 
 

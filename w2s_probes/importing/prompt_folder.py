@@ -47,7 +47,8 @@ class _Files:
                     pieces.setdefault(number, []).append(np.array(vector))
             joined = np.stack if next(iter(pieces.values()))[0].ndim == 1 else np.concatenate
             self.latest[start, stop] = {number: joined(vectors) for number, vectors in pieces.items()}
-        return self.latest[start, stop][layer].astype(WORDS[self.dtype], copy=False)
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which is refused
+            return self.latest[start, stop][layer].astype(WORDS[self.dtype], copy=False)
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ class RowTokens:
                 )
             if counts[row] is not None and len(ids) != counts[row]:
                 raise InputError(f"{where}: row {name!r} has {counts[row]} vectors and {len(ids)} tokens")
-            if len(ids) and (int(ids.min()) < 0 or int(ids.max()) > MOST_ID):
-                raise InputError(f"{where}: row {name!r} names token {int(ids.min())}: no id of a token")
+            if len(unfit := ids[(ids < 0) | (ids > MOST_ID)]):
+                raise InputError(f"{where}: row {name!r} names token {int(unfit[0])}: no id of a token")
             rows.append(ids)
         ends = offsets_of([len(ids) for ids in rows])
         return cls(ends, np.concatenate(rows).astype(np.int32) if rows else np.empty(0, np.int32))

@@ -47,10 +47,11 @@ def approximate(
     searched = ~np.isin(sample, short)
     recall = (_recall(graph.indices[sample[searched]], true[searched]) + float((~searched).sum())) / len(sample)
     if recall < name.least_recall:
+        other = "" if name.name == APPROXIMATE else "'approximate', which looks as far as that needs, or "
         raise InputError(
             f"index={name.name!r} finds {recall:.1%} of the true neighbours of {len(sample)} rows, and "
-            f"{name.least_recall:.1%} are asked: use 'approximate', which looks as far as that needs, or 'exact', or "
-            f"take it as it is: '{name.name}:recall={_below(recall)}'"
+            f"{name.least_recall:.1%} are asked: use {other}'exact', or take it as it is: "
+            f"'{name.name}:recall={_below(recall)}'"
         )
     if len(short):  # the index has too few neighbours of these rows, which are searched exactly
         exact = search_some(X, short, k, group_ids=ids) if queries is None else nearest(X, k, queries[short])
@@ -64,7 +65,7 @@ def _cells(X: NDArray[np.float32], queries: NDArray[np.float32], true: NDArray[n
     InputError where these are so many that an exact search costs no more.
     """
     index = CellIndex(X)
-    within = ~index.beyond(queries)
+    within = ~index.beyond(queries, true.shape[1])
     if not within.any():  # then it is asked for nothing
         return index
     recalls = index.recalls(queries[within], true[within])
@@ -91,7 +92,7 @@ def _found(
     """
     asked, among_themselves = index.X if queries is None else queries, queries is None
     graph = Neighbors(empty_rows((len(asked), k), np.int64), empty_rows((len(asked), k), np.float64))
-    beyond = index.beyond(asked)
+    beyond = index.beyond(asked, k)
     left, most, again = np.flatnonzero(~beyond), index.size, False
     largest = largest_group(ids) if among_themselves else 0
     width = min(most, k + SPARE)

@@ -120,10 +120,13 @@ class ApproximateIndex:
         """The number of rows in the index."""
         return len(self.X) if self.numbers is None else len(self.numbers)
 
-    def beyond(self, queries: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Whether each query (m, d) may have neighbours that are not in the index: it is farther out than its rows."""
-        if self.numbers is None:
-            return np.zeros(len(queries), dtype=bool)
+    def beyond(self, queries: NDArray[np.float32], k: int) -> NDArray[np.bool_]:
+        """Whether each query (m, d) may have some of k neighbours outside of the index.
+
+        It is farther out than the rows there, or they are fewer than k.
+        """
+        if self.numbers is None or k > self.size:
+            return np.full(len(queries), k > self.size)
         with np.errstate(over="ignore"):  # a query that is infinite in this unit is beyond
             squares = centred_squares(in_unit(queries, self.unit), self.center)
         return lower_norms(squares, len(self.center)) > self.radius

@@ -38,19 +38,19 @@ class Holder:
 
 
 @contextmanager
-def sole_writer(out: Path, result: Path, *, work: str = UNNAMED) -> Iterator[None]:
+def sole_writer(out: Path, result: Path, *, work: str = UNNAMED, instead: str = "another --out") -> Iterator[None]:
     """Keep all other processes from writing to `out` while the block lasts; InputError names the one that does.
 
     The claim is on `result`, the file within `out`, or `out` itself, that says that all is written. Processes of the
     same `work`, a hash of what is done there, write together. A process that was killed keeps nobody away: at once on
-    its own machine, after a minute on others.
+    its own machine, after a minute on others. `instead` is what the error says to give.
     """
     if is_address(out) and not out.parent.exists():
         raise refused_target(out)
     result = Path(result).absolute()
     made = [folder for folder in result.parents if not folder.exists()]
     try:
-        with _taken(Path(out), result, work):
+        with _taken(Path(out), result, work, instead):
             yield
     finally:
         for folder in made:
@@ -59,7 +59,7 @@ def sole_writer(out: Path, result: Path, *, work: str = UNNAMED) -> Iterator[Non
 
 
 @contextmanager
-def _taken(out: Path, result: Path, work: str) -> Iterator[None]:
+def _taken(out: Path, result: Path, work: str, instead: str) -> Iterator[None]:
     with Claims() as claims:
         for _ in range(AGAIN):
             claim = _claimed(claims, out, result, work)
@@ -70,12 +70,12 @@ def _taken(out: Path, result: Path, work: str) -> Iterator[None]:
             holder = Holder.of(result)
             if holder is not None:
                 if holder.work != work or work == UNNAMED:
-                    raise _refused(out, holder)
+                    raise _refused(out, holder, instead)
                 with _beside(holder, result):
                     yield
                 return
             time.sleep(POLL[0])
-        raise InputError(f"{out}: another process is writing there: wait until it has ended, or give another --out")
+        raise InputError(f"{out}: another process is writing there: wait until it has ended, or give {instead}")
 
 
 def _claimed(claims: Claims, out: Path, result: Path, work: str) -> Claim | None:
@@ -109,10 +109,9 @@ def _beside(holder: Holder, result: Path) -> Iterator[None]:
             _clear(result, holder)
 
 
-def _refused(out: Path, holder: Holder) -> InputError:
+def _refused(out: Path, holder: Holder, instead: str) -> InputError:
     return InputError(
-        f"{out}: process {holder.pid} on {holder.machine} is writing there: wait until it has ended, or give another "
-        "--out"
+        f"{out}: process {holder.pid} on {holder.machine} is writing there: wait until it has ended, or give {instead}"
     )
 
 

@@ -198,6 +198,25 @@ def test_attention_pools_each_attack_by_its_own_labels_whichever_comes_first(tmp
 
 
 @pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "strong.position='regex:zzzqq'",
+            r"task miniature_price: position 'regex:zzzqq' is nowhere in \d{3} of",
+        ),
+        ("strong.site='logits:zzzqq'", r"model .*strong: site logits: 'zzzqq' is not in its vocabulary"),
+    ],
+)
+def test_what_the_strong_model_is_not_read_at_is_refused_before_anything_is_trained(
+    setting: str, message: str, tmp_path: Path
+) -> None:
+    for call in (run_robust, robust_stages):
+        with pytest.raises(InputError, match=message):
+            call(robust_recipe(setting), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         (["methods=student-xent"], "student-xent alone leaves nothing to choose"),

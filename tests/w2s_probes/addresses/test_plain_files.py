@@ -176,3 +176,18 @@ def test_a_single_file_never_takes_the_name_of_what_a_store_is_known_by(tmp_path
             push(tmp_path / source, place, force=force)
     assert below(tmp_path / "there") == before
     assert pull(address, tmp_path / "back").sent > 0
+
+
+@pytest.mark.parametrize("inside", ["", "/more", "/figures/there"])
+def test_nothing_is_pushed_to_where_it_lies_or_into_itself(report: Path, inside: str) -> None:
+    """A store's notes would lose the paths that `w2s repair` reads, and a folder would hold itself again."""
+    store = small_store(report.parent / "acts")
+    (report.parent / "link").symlink_to(report)
+    for place in (report, report.parent / "link", store.path):
+        before = below(place)
+        with pytest.raises(InputError, match=r"itself, or lies in it: give an address outside of it"):
+            push(place, f"file://{place}{inside}", force=True)
+        assert below(place) == before
+    with pytest.raises(InputError, match="itself"):
+        push(report / "index.html", f"file://{report.parent}/link/index.html")
+    push(report, f"file://{report}-2")

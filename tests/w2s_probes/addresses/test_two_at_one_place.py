@@ -25,8 +25,12 @@ def test_a_place_that_another_process_writes_to_takes_neither_a_pull_nor_an_impo
     write_table(pd.DataFrame({"id": ["a", "b", "c"]}), tmp_path / "rows.jsonl")
     own = [tmp_path / "own.npy"], [tmp_path / "rows.jsonl"], here
     with sole_writer(here, here):
-        for call in (lambda: pull(address, here), lambda: import_activations(*own, layers=1, depth=2)):
-            with pytest.raises(InputError, match=r"here: process \d+ on .* is writing there: wait until it has ended"):
+        for call, other in (
+            (lambda: pull(address, here), "another folder"),  # it has no --out
+            (lambda: import_activations(*own, layers=1, depth=2), "another --out"),
+        ):
+            said = rf"here: process \d+ on .* is writing there: wait until it has ended, or give {other}$"
+            with pytest.raises(InputError, match=said):
                 call()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["acts", "own.npy", "rows.jsonl", "there"]
     pull(address, here)

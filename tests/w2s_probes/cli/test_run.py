@@ -200,6 +200,12 @@ def test_a_position_that_rows_lack_is_refused_before_anything_is_trained(tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+def test_a_site_of_what_is_no_token_is_refused_before_anything_is_trained(tmp_path: Path, fails: Call) -> None:
+    said = fails(*demo(tmp_path / "out", "strong.site='logits:zzzqq'"))
+    assert re.search(r"w2s: model \S+: site logits: 'zzzqq' is not in its vocabulary, and .*: give other words", said)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_output_folder_of_a_recipe_by_name_hides_neither_the_recipe_nor_its_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w2s: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -84,6 +84,25 @@ FAULTS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.parametrize("position", ["last", "all"])
+def test_a_float64_beyond_float32_is_refused_without_a_warning_of_numpy(folder: Path, position: Any) -> None:
+    for name in LENGTHS:
+        changed(folder, name, hidden_states=states_of(folder, name).astype(np.float64) * (1e39 if name == "a" else 1))
+    asked: dict[str, Any] = {"layers": "2,3,6", "position": position, "dtype": "float32"}
+    with pytest.raises(InputError, match="layer 2 of row 'a' is not finite"):
+        import_prompt_folder(folder, folder.parent / "rows.jsonl", folder.parent / "acts", **asked)
+    assert not (folder.parent / "acts").exists()
+
+
+@pytest.mark.parametrize("token", [-1, 2**31])
+def test_what_is_no_token_is_named(folder: Path, token: int) -> None:
+    changed(folder, "a", token_ids=np.array([7, token]))
+    with pytest.raises(InputError, match=f"row 'a' names token {token}: no id"):
+        import_prompt_folder(
+            folder, folder.parent / "rows.jsonl", folder.parent / "acts", layers="2,3,6", position="all"
+        )
+
+
 @pytest.mark.parametrize("message", FAULTS)
 def test_each_fault_is_one_line_and_nothing_is_written(folder: Path, message: str) -> None:
     FAULTS[message](folder)

@@ -185,3 +185,24 @@ def test_far_rows_do_not_coarsen_what_is_found_of_the_others(
         assert np.array_equal(found.indices[lone], true.indices[lone])
         assert found.recall >= (0.98 if index == "approximate" else 0.7)
         assert share(found.indices[~lone], true.indices[~lone]) >= (0.97 if index == "approximate" else 0.7)
+
+
+@pytest.mark.parametrize("index", ["approximate", "Flat", "HNSW32:recall=0"])
+def test_more_neighbours_than_rows_of_the_index_are_searched_exactly(index: str) -> None:
+    """Far rows are not in the index, and those that are left may be fewer than k."""
+    X: Any = np.random.default_rng(5).normal(size=(2100, 6)).astype(np.float32)
+    X[:1000] += 1e5
+    groups = np.arange(2100) % 1900
+    for queries, ids in ((None, None), (None, groups), (X[900:1100], None), (X[1500:1600], None)):
+        true = search(X, 1200, queries, group_ids=ids)
+        found = search(X, 1200, queries, group_ids=ids, index=index)
+        assert np.array_equal(found.indices, true.indices)
+        assert found.recall == 1
+
+
+def test_the_remedy_for_the_approximate_index_is_another() -> None:
+    ladder: Any = np.random.default_rng(6).normal(size=(2300, 1)) * 10.0 ** np.linspace(-3, 6, 2300)[:, None]
+    with pytest.raises(InputError, match="use 'exact', or take it as it is: 'approximate:recall=0") as refused:
+        search(ladder, 10, index="approximate")
+    remedy = re.findall(r"'([^']+:recall=[0-9.]+)'", str(refused.value))[0]
+    assert search(ladder, 10, index=remedy).recall < 0.98
