@@ -32,6 +32,7 @@ from .methods import find_methods
 from .position_checks import lengths_at
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe, Strong, Weak
+from .recipe.section import vector_position
 from .recipe.training import Training
 from .results.names import REFERENCES
 from .supervisors.held_out import refuse_without_truth
@@ -120,7 +121,7 @@ def plan_recipe(
         needed = [_needed(recipe, sets, with_weak) for sets in splits.values()]
         needed = [_sides(recipe, *task) for task in zip(splits, needed, strict=True)] if role == PAIRS else needed
         site = settings.site if isinstance(settings, Strong) else "residual"
-        position = "mean" if settings.position == "attention" else settings.position
+        position = vector_position(settings.position)
         position = "all" if role == EVERY_TOKEN else position
         counted = [
             _lengths(source, rows, tokens_per_row, site=site, position=position, task=task)

@@ -19,6 +19,7 @@ from .experiment.row_sets import RowSets
 from .experiment.task_models import every_row
 from .experiment.trusted_rows import reads_trusted
 from .recipe.schema import Recipe, Strong
+from .recipe.section import vector_position
 
 if TYPE_CHECKING:
     from extract.models.source import ModelSource
@@ -59,7 +60,7 @@ def refuse_positions(
 
     `rows` are those that the models read of each task, once each.
     """
-    for model in (one for one in _read(recipe, methods) if mark_of(one.position) is not None):
+    for model in (one for one in _read(recipe, methods) if mark_of(vector_position(one.position)) is not None):
         for task, read in rows.items():
             contrast = contrast_in(task, recipe.data.tasks) if model is recipe.strong and reads_pairs(methods) else None
             for texts in (read, *([] if contrast is None else [contrast_rows(read, contrast)])):

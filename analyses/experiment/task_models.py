@@ -18,6 +18,7 @@ from ..lessons.learners import Learner
 from ..lessons.result_cache import ResultCache
 from ..recipe.asking import AskedAs
 from ..recipe.schema import Strong, Weak
+from ..recipe.section import vector_position
 from ..recipe.training import Training
 from .opinions import Opinions, in_one_dtype
 from .pair_probes import PairActivations
@@ -69,7 +70,7 @@ class TaskModels:
 
     def activations(self, model: Strong | Weak) -> Activations:
         """A model's activations at its layer and position; the mean of a row's tokens where attention pools them."""
-        return self._activations(model, "mean" if model.position == "attention" else model.position)
+        return self._activations(model, vector_position(model.position))
 
     def tokens(self, model: Strong) -> Activations:
         """A model's activations of every token, at its layer."""
@@ -79,7 +80,7 @@ class TaskModels:
         """A model's activations of both sides of the task's contrast pairs; None where it has none."""
         if self.contrast is None:
             return None
-        position = "mean" if model.position == "attention" else model.position
+        position = vector_position(model.position)
         return PairActivations(self._activations(model, position, self.contrast), self.contrast)
 
     def _activations(self, model: Strong | Weak, position: str, contrast: tuple[str, str] | None = None) -> Activations:

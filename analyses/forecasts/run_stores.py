@@ -15,6 +15,8 @@ from w2s_probes.store.activation_store import ActivationStore
 from w2s_probes.store.layers import one_layer
 from w2s_probes.store.manifest import MANIFEST
 
+from ..recipe.section import vector_position
+
 STORES = "activations"  # of the cache
 READERS = ("head", "boosted")  # kinds of supervisors that learn from activations
 
@@ -55,7 +57,7 @@ class RunStores:
         """Activations (n, width) of one model at its layer; None where no stores hold all of these rows."""
         weights, spec = self.record.get("models", {}).get(model["model"]), model.get("layer", "middle")
         position = model.get("position", usual)
-        wanted = {"weights": weights, "position": "mean" if position == "attention" else position}
+        wanted = {"weights": weights, "position": vector_position(position)}
         site = site_parts(model.get("site", "residual"))[0]
         by_numbers: dict[str, list[ActivationStore]] = {}
         for store in sorted(self._finished, key=lambda store: store.key not in names):

@@ -26,6 +26,11 @@ def known_position(position: str) -> str:
     return position
 
 
+def vector_position(position: str) -> str:
+    """The position of a model's one vector of a row: where attention pools them, the mean of the row's tokens."""
+    return "mean" if position == "attention" else position
+
+
 def known_site(site: str) -> str:
     """The site, if it is one by its name."""
     try:
