@@ -188,14 +188,17 @@ def test_far_rows_do_not_coarsen_what_is_found_of_the_others(
 
 
 @pytest.mark.parametrize("index", ["approximate", "Flat", "HNSW32:recall=0"])
-def test_more_neighbours_than_rows_of_the_index_are_searched_exactly(index: str) -> None:
+def test_more_neighbours_than_rows_of_the_index_are_searched_exactly(
+    index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Far rows are not in the index, and those that are left may be fewer than k."""
-    X: Any = np.random.default_rng(5).normal(size=(2100, 6)).astype(np.float32)
-    X[:1000] += 1e5
-    groups = np.arange(2100) % 1900
-    for queries, ids in ((None, None), (None, groups), (X[900:1100], None), (X[1500:1600], None)):
-        true = search(X, 1200, queries, group_ids=ids)
-        found = search(X, 1200, queries, group_ids=ids, index=index)
+    monkeypatch.setattr("w2s_probes.neighbors.searching.FEW", 2)
+    X: Any = np.random.default_rng(5).normal(size=(420, 6)).astype(np.float32)
+    X[:200] += 1e5
+    groups = np.arange(420) % 380
+    for queries, ids in ((None, None), (None, groups), (X[180:220], None), (X[300:320], None)):
+        true = search(X, 240, queries, group_ids=ids)
+        found = search(X, 240, queries, group_ids=ids, index=index)
         assert np.array_equal(found.indices, true.indices)
         assert found.recall == 1
 
