@@ -29,7 +29,7 @@ from .experiment.task_models import every_row
 from .experiment.trusted_rows import reads_trusted
 from .gold_costs import GoldCosts, gold_costs
 from .methods import find_methods
-from .position_checks import lengths_at
+from .position_checks import lengths_at, rows_of
 from .recipe.layer_checks import refuse_layers
 from .recipe.schema import Recipe, Strong, Weak
 from .recipe.section import vector_position
@@ -232,8 +232,7 @@ def _splits(recipe: Recipe, task: str, fetch: bool) -> list[RowSets] | None:
 def _needed(recipe: Recipe, splits: list[RowSets] | None, with_weak: bool) -> pd.DataFrame | int:
     """The rows that a model reads, or the largest number that the recipe's sizes allow."""
     if splits is not None:
-        tables = [table for sets in splits for table in (sets.tables if with_weak else sets.read_by_students).values()]
-        return every_row(tables)
+        return rows_of(splits, with_weak=with_weak)
     mixed_in = round(recipe.conflict.share * recipe.data.n_train) if recipe.conflict.task is not None else 0
     by_seed = recipe.data.n_train + recipe.data.n_val + (recipe.weak.n_truth if with_weak else mixed_in)
     return _test_rows(recipe) + len(recipe.seeds) * by_seed

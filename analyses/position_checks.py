@@ -1,6 +1,6 @@
 """Whether a recipe's positions are in its rows, and its sites in its models: known before anything is trained."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -70,11 +70,12 @@ def refuse_positions(
 def rows_read(methods: Mapping[str, Method], splits: Mapping[str, Mapping[int, RowSets]]) -> dict[str, pd.DataFrame]:
     """The rows of each task that a run's models read, once each."""
     trusted = reads_trusted(methods.values())
-    rows = {}
-    for task, seeds in splits.items():
-        sets = [one.tables if trusted else one.read_by_students for one in seeds.values()]
-        rows[task] = every_row([table for tables in sets for table in tables.values()])
-    return rows
+    return {task: rows_of(seeds.values(), with_weak=trusted) for task, seeds in splits.items()}
+
+
+def rows_of(sets: Iterable[RowSets], *, with_weak: bool) -> pd.DataFrame:
+    """The rows that students read of several splits of a task, or those of the supervisor, too, once each."""
+    return every_row([table for one in sets for table in (one.tables if with_weak else one.read_by_students).values()])
 
 
 def _read(recipe: Recipe, methods: Mapping[str, Method]) -> list[Strong]:
